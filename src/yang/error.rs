@@ -1,0 +1,152 @@
+//! What is wrong with data or a request, in the terms of RFC 6241 appendix A.
+//!
+//! Front ends turn it into their reply; nothing here knows a protocol's status codes.
+
+use std::fmt;
+
+use super::path::InstancePath;
+
+/// An error with everything that an rpc-error can say (RFC 6241 section 4.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// `error-type`.
+    pub layer: Layer,
+    /// `error-tag`.
+    pub tag: Tag,
+    /// `error-app-tag`.
+    pub app_tag: Option<String>,
+    /// `error-path`.
+    pub path: Option<InstancePath>,
+    /// `error-message`: the place and the rule, for a person.
+    pub message: String,
+    /// `error-info`, for the tags that have one.
+    pub info: Vec<Info>,
+}
+
+/// `error-type` (RFC 6241 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// Secure transport.
+    Transport,
+    /// Messages.
+    Rpc,
+    /// Operations.
+    Protocol,
+    /// Content.
+    Application,
+}
+
+/// `error-tag` (RFC 6241 appendix A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the tag of its name
+pub enum Tag {
+    InUse,
+    InvalidValue,
+    TooBig,
+    MissingAttribute,
+    BadAttribute,
+    UnknownAttribute,
+    MissingElement,
+    BadElement,
+    UnknownElement,
+    UnknownNamespace,
+    AccessDenied,
+    LockDenied,
+    ResourceDenied,
+    RollbackFailed,
+    DataExists,
+    DataMissing,
+    OperationNotSupported,
+    OperationFailed,
+    MalformedMessage,
+}
+
+/// One member of `error-info`: its name in ietf-netconf and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// The element, such as `bad-element`.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+impl Tag {
+    /// The tag as it stands in a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tag::InUse => "in-use",
+            Tag::InvalidValue => "invalid-value",
+            Tag::TooBig => "too-big",
+            Tag::MissingAttribute => "missing-attribute",
+            Tag::BadAttribute => "bad-attribute",
+            Tag::UnknownAttribute => "unknown-attribute",
+            Tag::MissingElement => "missing-element",
+            Tag::BadElement => "bad-element",
+            Tag::UnknownElement => "unknown-element",
+            Tag::UnknownNamespace => "unknown-namespace",
+            Tag::AccessDenied => "access-denied",
+            Tag::LockDenied => "lock-denied",
+            Tag::ResourceDenied => "resource-denied",
+            Tag::RollbackFailed => "rollback-failed",
+            Tag::DataExists => "data-exists",
+            Tag::DataMissing => "data-missing",
+            Tag::OperationNotSupported => "operation-not-supported",
+            Tag::OperationFailed => "operation-failed",
+            Tag::MalformedMessage => "malformed-message",
+        }
+    }
+}
+
+impl Layer {
+    /// The type as it stands in a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::Transport => "transport",
+            Layer::Rpc => "rpc",
+            Layer::Protocol => "protocol",
+            Layer::Application => "application",
+        }
+    }
+}
+
+impl Error {
+    /// An error of the content.
+    pub fn application(tag: Tag, message: impl Into<String>) -> Self {
+        Error { layer: Layer::Application, tag, app_tag: None, path: None, message: message.into(), info: Vec::new() }
+    }
+
+    /// An error of the operation.
+    pub fn protocol(tag: Tag, message: impl Into<String>) -> Self {
+        Error { layer: Layer::Protocol, ..Error::application(tag, message) }
+    }
+
+    /// With the place it concerns.
+    pub fn at(mut self, path: InstancePath) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// With an error-app-tag.
+    pub fn app_tag(mut self, app_tag: impl Into<String>) -> Self {
+        self.app_tag = Some(app_tag.into());
+        self
+    }
+
+    /// With a member of error-info.
+    pub fn info(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.info.push(Info { name, value: value.into() });
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.tag.as_str(), self.message)?;
+        match &self.path {
+            Some(path) => write!(f, " (at {path})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,17 @@
+//! YANG at run time: schema tables, types, values, paths, XPath, JSON and XML.
+//!
+//! Everything here is pure and knows neither a protocol nor a datastore. `generated` holds
+//! what codegen wrote; libyang is never used.
+
+pub mod error;
+pub mod generated;
+pub mod json;
+pub mod model;
+pub mod path;
+pub mod pattern;
+pub mod schema;
+pub mod tree;
+pub mod types;
+pub mod value;
+pub mod xml;
+pub mod xpath;

@@ -1,0 +1,256 @@
+//! Instance paths: which node of the data tree is meant, typed and resolved.
+//!
+//! A path needs only the schema to exist; it says nothing about whether the instance does.
+//! Parsing a RESTCONF URI lives in `restconf`, parsing an instance-identifier here.
+
+use std::fmt;
+
+use super::schema::{Kind, Node, Schema};
+use super::tree::Key;
+use super::types::{self, Names};
+use super::value::Value;
+
+/// A path from the root to one data node, or to a list or leaf-list as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InstancePath {
+    /// The steps from the top.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an [`InstancePath`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The schema node.
+    pub node: &'static Node,
+    /// Which of its instances.
+    pub selector: Selector,
+}
+
+/// Which instance of a list or leaf-list a step means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Selector {
+    /// The only instance, or the list or leaf-list as a whole.
+    None,
+    /// The list entry with this key.
+    Key(Key),
+    /// The leaf-list entry with this value.
+    Value(Value),
+    /// The entry of a keyless list at this position, counted from 1.
+    Position(u32),
+}
+
+impl PartialOrd for Step {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Step {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let names = |step: &Self| (step.node.module.name, step.node.name);
+        names(self).cmp(&names(other)).then_with(|| self.selector.cmp(&other.selector))
+    }
+}
+
+impl Step {
+    /// A step without a selector.
+    pub fn plain(node: &'static Node) -> Self {
+        Step { node, selector: Selector::None }
+    }
+}
+
+impl InstancePath {
+    /// The path extended by one step.
+    pub fn child(&self, step: Step) -> Self {
+        let mut steps = Vec::with_capacity(self.steps.len() + 1);
+        steps.extend_from_slice(&self.steps);
+        steps.push(step);
+        InstancePath { steps }
+    }
+
+    /// The schema node the path ends at; `None` for the root.
+    pub fn node(&self) -> Option<&'static Node> {
+        self.steps.last().map(|step| step.node)
+    }
+
+    /// Parses an instance-identifier (RFC 7950 section 9.13, RFC 7951 section 6.11).
+    ///
+    /// # Errors
+    /// The text that was not understood and what was expected there.
+    pub fn parse(text: &str, schema: &Schema, names: &dyn Names) -> Result<Self, String> {
+        Parser { text, at: 0, schema, names }.path()
+    }
+}
+
+impl fmt::Display for InstancePath {
+    /// The instance-identifier form of RFC 7951 section 6.11; `/` for the root.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return f.write_str("/");
+        }
+        let mut parent = None;
+        for step in &self.steps {
+            match step.node.needs_prefix_below(parent) {
+                true => write!(f, "/{}:{}", step.node.module.name, step.node.name)?,
+                false => write!(f, "/{}", step.node.name)?,
+            }
+            match &step.selector {
+                Selector::None => {}
+                Selector::Key(key) => {
+                    for (leaf, value) in step.node.keys().iter().zip(key.values()) {
+                        write!(f, "[{}={}]", leaf.name, quoted(&value.canonical()))?;
+                    }
+                }
+                Selector::Value(value) => write!(f, "[.={}]", quoted(&value.canonical()))?,
+                Selector::Position(n) => write!(f, "[{n}]")?,
+            }
+            parent = Some(step.node);
+        }
+        Ok(())
+    }
+}
+
+/// An XPath literal; a text with both kinds of quotes cannot be written as one, so its double
+/// quotes become `&quot;` for the human reader.
+fn quoted(text: &str) -> String {
+    match (text.contains('\''), text.contains('"')) {
+        (false, _) => format!("'{text}'"),
+        (true, false) => format!("\"{text}\""),
+        (true, true) => format!("\"{}\"", text.replace('"', "&quot;")),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    schema: &'a Schema,
+    names: &'a dyn Names,
+}
+
+impl Parser<'_> {
+    fn path(mut self) -> Result<InstancePath, String> {
+        let mut steps: Vec<Step> = Vec::new();
+        while self.at < self.text.len() {
+            if steps.len() >= 128 {
+                return Err("the path has more than 128 steps".into());
+            }
+            self.expect('/')?;
+            let step = self.step(steps.last().map(|s| s.node))?;
+            steps.push(step);
+        }
+        match steps.is_empty() {
+            true => Err("an instance-identifier begins with \"/\"".into()),
+            false => Ok(InstancePath { steps }),
+        }
+    }
+
+    fn step(&mut self, parent: Option<&'static Node>) -> Result<Step, String> {
+        let node = self.node_name(parent)?;
+        let mut step = Step::plain(node);
+        let mut key: Vec<Option<Value>> = vec![None; node.keys().len()];
+        while self.peek() == Some('[') {
+            self.expect('[')?;
+            self.spaces();
+            if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+                let digits = self.take(|c| c.is_ascii_digit());
+                let position = digits.parse().map_err(|_| format!("position {digits} is too large"))?;
+                step.selector = Selector::Position(position);
+            } else if self.peek() == Some('.') {
+                self.expect('.')?;
+                let text = self.literal()?;
+                let ty = node.ty().ok_or_else(|| format!("\"{}\" is no leaf-list", node.name))?;
+                step.selector = Selector::Value(self.value(ty, &text, node)?);
+            } else {
+                let leaf = self.node_name(Some(node))?;
+                let text = self.literal()?;
+                let slot = node.keys().iter().position(|k| *k == leaf);
+                let (Some(slot), Some(ty)) = (slot, leaf.ty()) else {
+                    return Err(format!("\"{}\" is no key of \"{}\"", leaf.name, node.name));
+                };
+                key[slot] = Some(self.value(ty, &text, leaf)?);
+            }
+            self.spaces();
+            self.expect(']')?;
+        }
+        if key.iter().any(Option::is_some) {
+            let values: Option<Vec<Value>> = key.into_iter().collect();
+            let values = values.ok_or_else(|| format!("a key of \"{}\" is missing", node.name))?;
+            step.selector = Selector::Key(Key::new(values));
+        }
+        Ok(step)
+    }
+
+    fn value(&self, ty: &'static super::schema::Type, text: &str, leaf: &'static Node) -> Result<Value, String> {
+        types::parse(ty, text, self.names, leaf.module).map_err(|e| e.message)
+    }
+
+    fn node_name(&mut self, parent: Option<&'static Node>) -> Result<&'static Node, String> {
+        let first = self.take(is_name_char).to_owned();
+        let (prefix, name) = match self.peek() {
+            Some(':') => {
+                self.expect(':')?;
+                (Some(first), self.take(is_name_char).to_owned())
+            }
+            _ => (None, first),
+        };
+        if name.is_empty() {
+            return Err(format!("a node name is expected at offset {}", self.at));
+        }
+        let module = match (&prefix, parent) {
+            (Some(prefix), _) => {
+                self.names.module(prefix).ok_or_else(|| format!("\"{prefix}\" names no module"))?
+            }
+            (None, Some(parent)) => parent.module,
+            (None, None) => return Err(format!("\"{name}\" has to be qualified with its module")),
+        };
+        let found = match parent {
+            Some(parent) => parent.child(module, &name),
+            None => self.schema.implemented().flat_map(|m| m.data).copied().find(|n| n.name == name && n.module == module),
+        };
+        found.ok_or_else(|| format!("there is no node \"{}:{name}\" here", module.name))
+    }
+
+    fn literal(&mut self) -> Result<String, String> {
+        self.spaces();
+        self.expect('=')?;
+        self.spaces();
+        let quote = self.peek().filter(|c| *c == '\'' || *c == '"');
+        let quote = quote.ok_or_else(|| format!("a quoted value is expected at offset {}", self.at))?;
+        self.expect(quote)?;
+        let text = self.take(|c| c != quote).to_owned();
+        self.expect(quote)?;
+        Ok(text)
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at..).and_then(|rest| rest.chars().next())
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), String> {
+        if self.peek() != Some(wanted) {
+            return Err(format!("\"{wanted}\" is expected at offset {}", self.at));
+        }
+        self.at += wanted.len_utf8();
+        Ok(())
+    }
+
+    fn spaces(&mut self) {
+        self.take(|c| c.is_ascii_whitespace());
+    }
+
+    fn take(&mut self, wanted: impl Fn(char) -> bool) -> &str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+}
+
+/// Whether a character can stand in a YANG identifier (RFC 7950 section 6.2).
+pub fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// Whether the node has instances of its own below a data parent.
+pub fn is_data(node: &Node) -> bool {
+    !matches!(node.kind, Kind::Choice { .. } | Kind::Case)
+}

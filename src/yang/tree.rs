@@ -1,0 +1,364 @@
+//! Instance data: a persistent tree that edits copy only along their path.
+//!
+//! Containers are small sorted vectors behind `Arc`; lists are persistent ordered maps. State
+//! lists are views whose entries are built when they are read, so that configuration, state,
+//! operations and notifications are walked by the same code. Nothing here checks values or
+//! enforces constraints.
+
+use std::fmt;
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+
+use super::schema::{Kind, Node};
+use super::value::Value;
+
+/// The instances below one container, list entry, operation, notification or the root.
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    /// Ascending by `Node::index`.
+    children: Vec<(&'static Node, Child)>,
+    /// The revision (log position) that last touched anything here or below; 0 if unknown.
+    pub revision: u64,
+}
+
+/// The instance or instances of one schema node.
+#[derive(Debug, Clone)]
+pub enum Child {
+    /// A leaf.
+    Leaf(Value),
+    /// All entries of a leaf-list, in order.
+    LeafList(Arc<Vec<Value>>),
+    /// A container.
+    Container(Arc<Container>),
+    /// All entries of a list.
+    List(List),
+    /// An anydata or anyxml.
+    Any(AnyData),
+}
+
+/// The entries of a list.
+#[derive(Debug, Clone)]
+pub enum List {
+    /// Ordered by the system: by key.
+    Sorted(OrdMap<Key, Arc<Container>>),
+    /// Ordered by the user (RFC 7950 section 7.7.7.2).
+    User(UserList),
+    /// In the order given: keyless lists, and lists in operations and notifications.
+    Sequence(Vector<Arc<Container>>),
+    /// State that is built when it is read.
+    State(Arc<dyn StateList>),
+}
+
+/// The values of a list's keys in the order of the `key` statement.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(Arc<[Value]>);
+
+/// Entries of a state list, made from what the server holds when they are asked for.
+pub trait StateList: fmt::Debug + Send + Sync {
+    /// The entry with this key.
+    fn get(&self, key: &Key) -> Option<Arc<Container>>;
+    /// Up to `count` entries that follow `key`, or the first ones.
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)>;
+    /// Number of entries.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The content of an anydata or anyxml node, schemaless (RFC 7950 section 7.10).
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyData {
+    /// It came as JSON: the members of the object, or any JSON value for anyxml.
+    Json(Arc<serde_json::Value>),
+    /// It came as XML: the content of the element, as well-formed text with its namespaces.
+    Xml(Arc<str>),
+}
+
+impl Key {
+    /// A key of these values.
+    pub fn new(values: Vec<Value>) -> Self {
+        Key(values.into())
+    }
+
+    /// A key of one string.
+    pub fn string(text: &str) -> Self {
+        Key(Arc::from([Value::string(text)]))
+    }
+
+    /// The values in the order of the `key` statement.
+    pub fn values(&self) -> &[Value] {
+        &self.0
+    }
+}
+
+impl Container {
+    /// The instance of a child node.
+    pub fn get(&self, node: &Node) -> Option<&Child> {
+        self.slot(node).ok().map(|i| &self.children[i].1)
+    }
+
+    /// The value of a leaf.
+    pub fn leaf(&self, node: &Node) -> Option<&Value> {
+        match self.get(node) {
+            Some(Child::Leaf(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// A child container.
+    pub fn container(&self, node: &Node) -> Option<&Arc<Container>> {
+        match self.get(node) {
+            Some(Child::Container(container)) => Some(container),
+            _ => None,
+        }
+    }
+
+    /// A child list.
+    pub fn list(&self, node: &Node) -> Option<&List> {
+        match self.get(node) {
+            Some(Child::List(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// Sets the instance of a child node, in place of any earlier one.
+    pub fn set(&mut self, node: &'static Node, child: Child) {
+        match self.slot(node) {
+            Ok(i) => self.children[i].1 = child,
+            Err(i) => self.children.insert(i, (node, child)),
+        }
+    }
+
+    /// Removes the instance of a child node.
+    pub fn remove(&mut self, node: &Node) -> Option<Child> {
+        self.slot(node).ok().map(|i| self.children.remove(i).1)
+    }
+
+    /// All children in schema order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&'static Node, &Child)> {
+        self.children.iter().map(|(node, child)| (*node, child))
+    }
+
+    /// Whether there is no child.
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// The key of this list entry; `None` if a key leaf is missing.
+    pub fn key(&self, list: &Node) -> Option<Key> {
+        let values: Option<Vec<Value>> = list.keys().iter().map(|k| self.leaf(k).cloned()).collect();
+        values.map(Key::new)
+    }
+
+    /// Two nodes never share an index below one parent, so it is the sort key.
+    fn slot(&self, node: &Node) -> Result<usize, usize> {
+        self.children.binary_search_by_key(&node.index, |(n, _)| n.index)
+    }
+}
+
+impl List {
+    /// An empty list that suits the schema node.
+    pub fn empty(node: &Node) -> Self {
+        match node.kind {
+            Kind::List { keys, .. } if keys.is_empty() || !node.config => List::Sequence(Vector::new()),
+            Kind::List { entries, .. } if entries.user_ordered => List::User(UserList::default()),
+            _ => List::Sorted(OrdMap::new()),
+        }
+    }
+
+    /// The entry with this key. A sequence is searched from the front.
+    pub fn get(&self, list: &Node, key: &Key) -> Option<Arc<Container>> {
+        match self {
+            List::Sorted(map) => map.get(key).cloned(),
+            List::User(user) => user.entries.get(key).map(|(_, entry)| entry.clone()),
+            List::Sequence(entries) => entries.iter().find(|e| e.key(list).as_ref() == Some(key)).cloned(),
+            List::State(state) => state.get(key),
+        }
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        match self {
+            List::Sorted(map) => map.len(),
+            List::User(user) => user.entries.len(),
+            List::Sequence(entries) => entries.len(),
+            List::State(state) => state.len(),
+        }
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries in order.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = Arc<Container>> + '_> {
+        match self {
+            List::Sorted(map) => Box::new(map.values().cloned()),
+            List::User(user) => Box::new(user.iter().map(|(_, entry)| entry.clone())),
+            List::Sequence(entries) => Box::new(entries.iter().cloned()),
+            List::State(state) => Box::new(StateEntries { list: state.as_ref(), page: Vec::new().into_iter(), last: None }),
+        }
+    }
+
+    /// Puts an entry, in place of the one with the same key; a new one goes to the end where
+    /// the order is not by key. A state list is left alone.
+    pub fn put(&mut self, node: &Node, key: Option<Key>, entry: Arc<Container>) {
+        match (self, key) {
+            (List::Sorted(map), Some(key)) => {
+                map.insert(key, entry);
+            }
+            (List::User(user), Some(key)) => user.put(key, entry),
+            (List::Sequence(entries), key) => {
+                let same = key.and_then(|k| entries.iter().position(|e| e.key(node).as_ref() == Some(&k)));
+                match same {
+                    Some(i) => {
+                        entries.set(i, entry);
+                    }
+                    None => entries.push_back(entry),
+                }
+            }
+            (List::Sorted(_) | List::User(_), None) | (List::State(_), _) => {}
+        }
+    }
+
+    /// Removes the entry with this key.
+    pub fn remove(&mut self, key: &Key) -> Option<Arc<Container>> {
+        match self {
+            List::Sorted(map) => map.remove(key),
+            List::User(user) => user.remove(key),
+            List::Sequence(_) | List::State(_) => None,
+        }
+    }
+}
+
+/// Pages through a state list, so that no more than a page is ever built at once.
+struct StateEntries<'a> {
+    list: &'a dyn StateList,
+    page: std::vec::IntoIter<(Key, Arc<Container>)>,
+    last: Option<Key>,
+}
+
+impl Iterator for StateEntries<'_> {
+    type Item = Arc<Container>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const PAGE: usize = 64;
+        let (key, entry) = match self.page.next() {
+            Some(next) => next,
+            None => {
+                self.page = self.list.after(self.last.as_ref(), PAGE).into_iter();
+                self.page.next()?
+            }
+        };
+        self.last = Some(key);
+        Some(entry)
+    }
+}
+
+/// Entries in the user's order: a map by key and one by rank, so that an insertion anywhere
+/// costs the logarithm of the length.
+#[derive(Debug, Clone, Default)]
+pub struct UserList {
+    entries: OrdMap<Key, (u64, Arc<Container>)>,
+    order: OrdMap<u64, Key>,
+}
+
+/// Where an entry of a user-ordered list goes (RFC 7950 section 7.8.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Insert {
+    /// Before all others.
+    First,
+    /// After all others.
+    Last,
+    /// Before the entry with this key.
+    Before(Key),
+    /// After the entry with this key.
+    After(Key),
+}
+
+impl UserList {
+    /// Distance of ranks at the end, so that many insertions fit between two neighbours.
+    const GAP: u64 = 1 << 32;
+
+    /// The entry with this key.
+    pub fn get(&self, key: &Key) -> Option<&Arc<Container>> {
+        self.entries.get(key).map(|(_, entry)| entry)
+    }
+
+    /// All entries in the user's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Container>)> {
+        self.order.values().filter_map(|key| self.entries.get(key).map(|(_, entry)| (key, entry)))
+    }
+
+    /// Puts an entry where the one with the same key is, or at the end.
+    pub fn put(&mut self, key: Key, entry: Arc<Container>) {
+        match self.entries.get(&key).map(|(rank, _)| *rank) {
+            Some(rank) => {
+                self.entries.insert(key, (rank, entry));
+            }
+            None => {
+                self.insert(key, entry, &Insert::Last);
+            }
+        }
+    }
+
+    /// Puts or moves an entry to a place. False, and nothing changed, if the entry that the
+    /// place is relative to does not exist.
+    pub fn insert(&mut self, key: Key, entry: Arc<Container>, place: &Insert) -> bool {
+        let relative = match place {
+            Insert::Before(other) | Insert::After(other) => match self.entries.get(other) {
+                Some((rank, _)) if *other != key => Some(*rank),
+                _ => return *place == Insert::After(key.clone()) && self.entries.contains_key(&key),
+            },
+            Insert::First | Insert::Last => None,
+        };
+        self.remove(&key);
+        let rank = loop {
+            let (low, high) = match (place, relative) {
+                (Insert::Before(_), Some(rank)) => (self.order.range(..rank).next_back().map(|e| *e.0), Some(rank)),
+                (Insert::After(_), Some(rank)) => (Some(rank), self.order.range(rank + 1..).next().map(|e| *e.0)),
+                (Insert::First, _) => (None, self.order.get_min().map(|e| e.0)),
+                _ => (self.order.get_max().map(|e| e.0), None),
+            };
+            match Self::between(low, high) {
+                Some(rank) => break rank,
+                None => return self.renumber_and_insert(key, entry, place),
+            }
+        };
+        self.order.insert(rank, key.clone());
+        self.entries.insert(key, (rank, entry));
+        true
+    }
+
+    /// Removes the entry with this key.
+    pub fn remove(&mut self, key: &Key) -> Option<Arc<Container>> {
+        let (rank, entry) = self.entries.remove(key)?;
+        self.order.remove(&rank);
+        Some(entry)
+    }
+
+    fn between(low: Option<u64>, high: Option<u64>) -> Option<u64> {
+        match (low, high) {
+            (None, None) => Some(1 << 62),
+            (Some(low), None) => low.checked_add(Self::GAP),
+            (None, Some(high)) => (high > 0).then(|| high.saturating_sub(Self::GAP).max(high / 2)).filter(|r| *r < high),
+            (Some(low), Some(high)) => (high - low > 1).then(|| low + (high - low) / 2),
+        }
+    }
+
+    /// Spreads the ranks evenly again: rare, after about 2^32 insertions at one place.
+    fn renumber_and_insert(&mut self, key: Key, entry: Arc<Container>, place: &Insert) -> bool {
+        let ordered: Vec<(Key, Arc<Container>)> = self.iter().map(|(k, e)| (k.clone(), e.clone())).collect();
+        *self = UserList::default();
+        for (rank, (key, entry)) in ordered.into_iter().enumerate() {
+            let rank = (rank as u64 + 1) * Self::GAP;
+            self.order.insert(rank, key.clone());
+            self.entries.insert(key, (rank, entry));
+        }
+        self.insert(key, entry, place)
+    }
+}
