@@ -142,6 +142,11 @@ impl Container {
         self.children.iter().map(|(node, child)| (*node, child))
     }
 
+    /// Changes every child in place.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Child)) {
+        self.children.iter_mut().for_each(|(_, child)| change(child));
+    }
+
     /// Whether there is no child.
     pub fn is_empty(&self) -> bool {
         self.children.is_empty()
@@ -235,6 +240,39 @@ impl List {
     }
 }
 
+impl PartialEq for Container {
+    /// Same content; revisions do not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.children == other.children
+    }
+}
+impl Eq for Container {}
+
+impl PartialEq for Child {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Child::Leaf(a), Child::Leaf(b)) => a == b,
+            (Child::LeafList(a), Child::LeafList(b)) => a == b,
+            (Child::Container(a), Child::Container(b)) => a == b,
+            (Child::List(a), Child::List(b)) => a == b,
+            (Child::Any(a), Child::Any(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+impl Eq for Child {}
+
+impl PartialEq for List {
+    /// Same entries in the same order.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (List::Sorted(a), List::Sorted(b)) if a.ptr_eq(b) => true,
+            _ => self.len() == other.len() && self.iter().eq(other.iter()),
+        }
+    }
+}
+impl Eq for List {}
+
 /// Pages through a state list, so that no more than a page is ever built at once.
 struct StateEntries<'a> {
     list: &'a dyn StateList,
@@ -292,6 +330,11 @@ impl UserList {
     /// All entries in the user's order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Container>)> {
         self.order.values().filter_map(|key| self.entries.get(key).map(|(_, entry)| (key, entry)))
+    }
+
+    /// Changes every entry in place.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Arc<Container>)) {
+        self.entries.iter_mut().for_each(|(_, (_, entry))| change(entry));
     }
 
     /// Puts an entry where the one with the same key is, or at the end.

@@ -1,0 +1,136 @@
+//! The difference between two trees, found without visiting what they share.
+//!
+//! A difference is a list of changed nodes with their paths; nothing here decides what a
+//! change means.
+
+use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
+
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::{Kind, Node};
+use crate::yang::tree::{Child, Container, Key, List};
+
+/// A node that was created, deleted or has another value.
+///
+/// What is below a created or deleted node is not listed. A list entry is
+/// [`Child::Container`], a leaf-list is compared as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Where.
+    pub path: InstancePath,
+    /// What was there.
+    pub old: Option<Child>,
+    /// What is there.
+    pub new: Option<Child>,
+}
+
+impl Change {
+    /// The node that changed. A change always has one.
+    pub fn node(&self) -> Option<&'static Node> {
+        self.path.node()
+    }
+}
+
+/// All changes from `old` to `new`, in schema order.
+pub fn diff(old: &Container, new: &Container) -> Vec<Change> {
+    let mut changes = Vec::new();
+    containers(old, new, &InstancePath::default(), &mut changes);
+    changes
+}
+
+fn containers(old: &Container, new: &Container, path: &InstancePath, changes: &mut Vec<Change>) {
+    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (None, None) => return,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((a, _)), Some((b, _))) => a.index.cmp(&b.index),
+        };
+        let before = if order.is_le() { olds.next() } else { None };
+        let after = if order.is_ge() { news.next() } else { None };
+        let Some(node) = before.or(after).map(|(node, _)| node) else { return };
+        child(node, before.map(|b| b.1), after.map(|a| a.1), path, changes);
+    }
+}
+
+fn child(node: &'static Node, old: Option<&Child>, new: Option<&Child>, path: &InstancePath, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (Some(Child::Container(old)), Some(Child::Container(new))) => {
+            if !Arc::ptr_eq(old, new) {
+                containers(old, new, &path.child(Step::plain(node)), changes);
+            }
+        }
+        (Some(Child::List(old)), Some(Child::List(new))) => lists(node, Some(old), Some(new), path, changes),
+        (Some(Child::List(old)), None) => lists(node, Some(old), None, path, changes),
+        (None, Some(Child::List(new))) => lists(node, None, Some(new), path, changes),
+        (None, Some(Child::Container(new))) if is_np(node) => {
+            containers(&Container::default(), new, &path.child(Step::plain(node)), changes);
+        }
+        (Some(Child::Container(old)), None) if is_np(node) => {
+            containers(old, &Container::default(), &path.child(Step::plain(node)), changes);
+        }
+        (old, new) if old != new => changes.push(Change {
+            path: path.child(Step::plain(node)),
+            old: old.cloned(),
+            new: new.cloned(),
+        }),
+        _ => {}
+    }
+}
+
+/// A container without presence exists only for what is in it.
+fn is_np(node: &Node) -> bool {
+    matches!(node.kind, Kind::Container { presence: false })
+}
+
+fn lists(node: &'static Node, old: Option<&List>, new: Option<&List>, path: &InstancePath, changes: &mut Vec<Change>) {
+    let empty = List::empty(node);
+    let mut entry = |key: &Key, old: Option<&Arc<Container>>, new: Option<&Arc<Container>>| {
+        let path = path.child(Step { node, selector: Selector::Key(key.clone()) });
+        match (old, new) {
+            (Some(old), Some(new)) => containers(old, new, &path, changes),
+            (old, new) => changes.push(Change {
+                path,
+                old: old.cloned().map(Child::Container),
+                new: new.cloned().map(Child::Container),
+            }),
+        }
+    };
+    match (old.unwrap_or(&empty), new.unwrap_or(&empty)) {
+        (List::Sorted(old), List::Sorted(new)) => {
+            for item in old.diff(new) {
+                match item {
+                    DiffItem::Add(key, added) => entry(key, None, Some(added)),
+                    DiffItem::Update { old, new } => entry(old.0, Some(old.1), Some(new.1)),
+                    DiffItem::Remove(key, removed) => entry(key, Some(removed), None),
+                }
+            }
+        }
+        (List::User(old), List::User(new)) => {
+            for (key, removed) in old.iter().filter(|(key, _)| new.get(key).is_none()) {
+                entry(key, Some(removed), None);
+            }
+            for (key, now) in new.iter() {
+                match old.get(key) {
+                    Some(before) if before == now => {}
+                    before => entry(key, before, Some(now)),
+                }
+            }
+            if old.iter().map(|(key, _)| key).ne(new.iter().map(|(key, _)| key)) {
+                changes.push(Change {
+                    path: path.child(Step::plain(node)),
+                    old: Some(Child::List(List::User(old.clone()))),
+                    new: Some(Child::List(List::User(new.clone()))),
+                });
+            }
+        }
+        (old, new) if old != new => changes.push(Change {
+            path: path.child(Step::plain(node)),
+            old: Some(Child::List(old.clone())),
+            new: Some(Child::List(new.clone())),
+        }),
+        _ => {}
+    }
+}

@@ -1,0 +1,8 @@
+//! What is configured: edits of the persistent tree, differences and validation.
+//!
+//! Everything is a pure function from trees to trees; nothing here performs I/O, checks
+//! access or knows what agents and tasks are.
+
+pub mod diff;
+pub mod edit;
+pub mod validate;

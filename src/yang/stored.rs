@@ -1,0 +1,34 @@
+//! Generated structs inside log records: as RFC 7951 JSON, so that YANG's own rules for new
+//! revisions (RFC 7950 section 11) keep old records readable.
+//!
+//! Used as `#[serde(with = "crate::yang::stored")]` on a field of an event.
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::generated::SCHEMA;
+use super::json;
+use super::model::Modelled;
+
+/// Writes a struct as the JSON object of its children.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<T: Modelled, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut text = Vec::new();
+    json::encode_children(&value.to_data(), Some(T::node()), &mut text);
+    let text = String::from_utf8(text).map_err(S::Error::custom)?;
+    RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+/// Reads a struct from the JSON object of its children.
+///
+/// # Errors
+/// The object does not fit the schema.
+pub fn deserialize<'de, T: Modelled, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let data = json::decode_children(raw.get().as_bytes(), Some(T::node()), &SCHEMA, &json::STORED);
+    T::from_data(&data.map_err(D::Error::custom)?).map_err(D::Error::custom)
+}
