@@ -1,0 +1,117 @@
+//! The chain of records: where it stands, and how each next record is proved to belong there.
+//!
+//! Owns the check that every reading of the log passes through, and the names of what can be wrong; it never touches a file.
+
+use thiserror::Error;
+
+use super::record::{Hash, NO_HASH, Record, RecordError};
+
+/// Where a chain of records stands: what the next record must follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the last record, 0 if there is none.
+    pub position: u64,
+    /// Hash of the last record, [`NO_HASH`] if there is none.
+    pub hash: Hash,
+    /// The latest time of any record so far, in microseconds since the epoch; `i64::MIN` if there is none. Unlike the
+    /// times themselves it never goes back, which makes it searchable.
+    pub latest_at: i64,
+}
+
+impl Head {
+    /// Before the first record.
+    pub const EMPTY: Self = Self { position: 0, hash: NO_HASH, latest_at: i64::MIN };
+
+    /// The position of the next record.
+    pub fn next_position(&self) -> u64 {
+        self.position.saturating_add(1)
+    }
+
+    /// Moves over a record that is known to follow.
+    pub(super) fn advance(&mut self, record: &Record) {
+        *self =
+            Self { position: record.position, hash: record.hash, latest_at: self.latest_at.max(record.at) };
+    }
+
+    /// Decodes the next row of the store and moves over it, if it is what must come next.
+    pub(super) fn accept(&mut self, stored: StoredRow<'_>) -> Result<Record, Damage> {
+        let position = self.next_position();
+        let record = self.check(stored).map_err(|fault| Damage { position, fault })?;
+        self.advance(&record);
+        Ok(record)
+    }
+
+    fn check(&self, stored: StoredRow<'_>) -> Result<Record, Fault> {
+        let position = self.next_position();
+        if stored.position != position {
+            return Err(Fault::Missing { found: stored.position });
+        }
+        let record = Record::decode(stored.bytes)?;
+        if record.position != position {
+            return Err(Fault::Misplaced { claimed: record.position });
+        }
+        if record.chained(&self.hash)? != record.hash {
+            return Err(Fault::HashMismatch);
+        }
+        let latest_at = self.latest_at.max(record.at);
+        if stored.latest_at != latest_at {
+            return Err(Fault::LatestTime { stored: stored.latest_at, right: latest_at });
+        }
+        Ok(record)
+    }
+}
+
+/// A row as the store holds it.
+#[derive(Clone, Copy)]
+pub(super) struct StoredRow<'a> {
+    pub position: u64,
+    pub latest_at: i64,
+    pub bytes: &'a [u8],
+}
+
+/// The first place where the log is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the log is damaged at position {position}: {fault}")]
+pub struct Damage {
+    /// The position that does not hold what it should.
+    pub position: u64,
+    /// What is wrong there.
+    pub fault: Fault,
+}
+
+/// What is wrong with a place in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// There is no record here although there are later ones.
+    #[error("the record is missing, the next one there is {found}")]
+    Missing {
+        /// Position of the next record there is.
+        found: u64,
+    },
+    /// The bytes are no record.
+    #[error("the record cannot be decoded: {0}")]
+    Undecodable(#[from] RecordError),
+    /// A record of another position stands here.
+    #[error("the record there says that it is number {claimed}")]
+    Misplaced {
+        /// The position in its bytes.
+        claimed: u64,
+    },
+    /// The record, or the one before it, is not the one that was appended.
+    #[error("the hash does not follow from the record and the hash before it")]
+    HashMismatch,
+    /// The time by which the store finds records does not follow from the records.
+    #[error("the latest time so far is stored as {stored} and is {right}")]
+    LatestTime {
+        /// What the store says, in microseconds since the epoch.
+        stored: i64,
+        /// What the records say.
+        right: i64,
+    },
+    /// The log ends here inside a transaction.
+    #[error("the transaction has no end")]
+    HalfTransaction,
+    /// The store itself fails here.
+    #[error("the store cannot be read: {0}")]
+    Unreadable(String),
+}

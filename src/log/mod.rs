@@ -1,0 +1,19 @@
+//! The event log: every change of the server's state, in order, durable before anybody is told of it.
+//!
+//! Owns the record's bytes ([`record`]), the chain they form ([`chain`]), the file they stand in ([`storage`]) and
+//! the proof that nobody altered them ([`verify`](mod@verify)). It never interprets a payload: what a `kind` means,
+//! and what replaying it does, is the engine's business.
+//!
+//! A position counts records from 1 without gaps and is also the position in every event stream. Records that must be all
+//! there or not at all form a *transaction*; the last record of each carries [`Record::transaction_end`]. One [`Log`]
+//! appends; any number of [`LogReader`]s read beside it and see committed transactions only.
+
+pub mod chain;
+pub mod record;
+pub mod storage;
+pub mod verify;
+
+pub use chain::{Damage, Fault, Head};
+pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
+pub use storage::{Log, LogError, LogReader, Scan};
+pub use verify::{Summary, verify};

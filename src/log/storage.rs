@@ -1,0 +1,505 @@
+//! The log's file: one SQLite database, one writer, readers beside it.
+//!
+//! Owns `DIR/log.sqlite3` and every SQL statement of the server; it never decides what is appended and never reads a clock.
+//!
+//! # Table
+//!
+//! `record(position, latest_at, bytes)`: `bytes` is the canonical record (see [`record`](super::record)), the only truth.
+//! `latest_at` is the latest time of this and all records before it. It never decreases along the positions even when the
+//! clock was set back, so the first record at or after a time is found by bisection, without an index that every
+//! append would have to write. It is derived, and checked like everything else when a record is read.
+//!
+//! # Settings of SQLite, and why
+//!
+//! - `journal_mode=WAL`: a commit is one sequential write and one sync, and readers neither wait nor are waited for.
+//! - `synchronous=FULL`: the commit syncs the write-ahead log before it returns. `NORMAL`, the usual companion of WAL, would
+//!   lose acknowledged records with the power.
+//! - `locking_mode=NORMAL`: the exclusive mode would shut out our own readers. A second server is kept out by a lock on
+//!   `DIR/log.lock` instead, which the kernel releases however the process ends. It is a file of its own because closing
+//!   any handle of a file that SQLite has open would drop SQLite's locks.
+//! - `wal_autocheckpoint` 4000 pages (16 MB): moving pages into the database costs its own syncs, so it is done rarely; no
+//!   reader stays in a transaction longer than one batch, so the write-ahead log can always start over. `journal_size_limit`
+//!   takes back what a burst made it grow.
+//! - `busy_timeout` 5 s: readers of another process (`log verify`) may hold a lock for a moment while they recover or close.
+//! - Closing moves everything into the database and empties the write-ahead log. Without it, after a crash, the next opening
+//!   replays the write-ahead log; nothing that was acknowledged depends on closing.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::vec;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use thiserror::Error;
+
+use super::chain::{Damage, Fault, Head, StoredRow};
+use super::record::{NewRecord, Record, RecordError};
+
+const DATABASE_FILE: &str = "log.sqlite3";
+const LOCK_FILE: &str = "log.lock";
+
+/// "ACLG" in the database's header: tells our file from any other SQLite database.
+const APPLICATION_ID: i32 = 0x4143_4c47;
+/// Version of the table, in the database's header.
+const USER_VERSION: i32 = 1;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const WAL_AUTOCHECKPOINT_PAGES: u32 = 4000;
+const JOURNAL_SIZE_BYTES_MAX: u32 = 64 << 20;
+/// One reading returns no further records once it has this many bytes of them.
+const READ_BYTES_MAX: usize = 8 << 20;
+/// Records that a scan reads at a time.
+const SCAN_BATCH: usize = 2048;
+/// Connections kept for the next reader.
+const IDLE_READERS_MAX: usize = 8;
+
+/// Why the log cannot be opened, read or appended to.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The directory or one of its files cannot be made or opened.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process has the log open for appending.
+    #[error("{0} is in use by another server")]
+    Locked(PathBuf),
+    /// The file is there and is not ours.
+    #[error("{0} is not an event log")]
+    Foreign(PathBuf),
+    /// The file was made by a version of the server that this one does not know.
+    #[error("{path} has version {found}, this server knows {USER_VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// The file system lacks what a write-ahead log needs (shared memory, as on some network file systems).
+    #[error("{0} is on a file system that cannot hold a write-ahead log")]
+    NoWriteAheadLog(PathBuf),
+    /// An event cannot become a record; nothing of its group was appended.
+    #[error("the event for position {position} is refused: {source}")]
+    Refused {
+        /// The position it would have had.
+        position: u64,
+        /// Why.
+        source: RecordError,
+    },
+    /// Positions are used up.
+    #[error("no position is left")]
+    Exhausted,
+    /// A record read is not the one that was written.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// SQLite failed: input or output error, disk full.
+    #[error("the event log's store failed: {0}")]
+    Store(#[from] rusqlite::Error),
+}
+
+/// The log, open for appending. At most one exists per directory, among all processes.
+#[derive(Debug)]
+pub struct Log {
+    // Dropped in this order: the lock goes last.
+    connection: Connection,
+    reader: LogReader,
+    head: Head,
+    _lock: File,
+}
+
+impl Log {
+    /// Opens the log in a directory, which is made if missing (mode 0700), as is the log (mode 0600).
+    ///
+    /// Checks the last record only; replay, which must read everything anyway, checks everything.
+    ///
+    /// # Errors
+    /// [`LogError::Locked`] if another server has it; [`LogError::Foreign`] or [`LogError::Version`] if the file is not one of
+    /// this version; [`LogError::Damaged`] if the last record is; [`LogError::File`] and [`LogError::Store`] for the system's.
+    pub fn open(dir: &Path) -> Result<Self, LogError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LogError::File { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))?;
+        // Absolute, because SQLite would read a relative path that starts with "file:" as a URI.
+        let dir = fs::canonicalize(dir).map_err(at(dir))?;
+        let lock_path = dir.join(LOCK_FILE);
+        let lock = private_file(&lock_path).map_err(at(&lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => LogError::Locked(dir.clone()),
+            TryLockError::Error(source) => LogError::File { path: lock_path, source },
+        })?;
+        let path = dir.join(DATABASE_FILE);
+        private_file(&path).map_err(at(&path))?;
+        // The files' names must outlive a power failure as their bytes do.
+        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at(&dir))?;
+
+        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        prepare(&mut connection, &path)?;
+        let head = last(&connection)?;
+        let reader = LogReader { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
+        Ok(Self { connection, reader, head, _lock: lock })
+    }
+
+    /// Appends a group of transactions in one durable commit: on return all of them survive a power failure. Gives the
+    /// records with the positions and hashes they got, in order. A transaction without records leaves no trace.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] if an event is too large, [`LogError::Store`] if the store fails, for instance because the disk
+    /// is full. After an error nothing of the group is in the log, and appending may be tried again.
+    pub fn append(&mut self, transactions: &[Vec<NewRecord>]) -> Result<Vec<Record>, LogError> {
+        let mut head = self.head;
+        let mut records = Vec::with_capacity(transactions.iter().map(Vec::len).sum());
+        let mut rows = Vec::with_capacity(records.capacity());
+        for transaction in transactions {
+            for (index, new) in transaction.iter().enumerate() {
+                let position = head.next_position();
+                let end = index + 1 == transaction.len();
+                let refused = |source| LogError::Refused { position, source };
+                let record = Record::seal(new, position, end, &head.hash).map_err(refused)?;
+                head.advance(&record);
+                let key = i64::try_from(position).map_err(|_| LogError::Exhausted)?;
+                rows.push((key, head.latest_at, record.encode().map_err(refused)?));
+                records.push(record);
+            }
+        }
+        if records.is_empty() {
+            return Ok(records);
+        }
+        // An early return drops the transaction, which rolls it back.
+        let commit = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = commit
+                .prepare_cached("INSERT INTO record (position, latest_at, bytes) VALUES (?1, ?2, ?3)")?;
+            for row in rows {
+                insert.execute(row)?;
+            }
+        }
+        commit.commit()?;
+        self.head = head;
+        Ok(records)
+    }
+
+    /// The position that the next appended record gets.
+    pub fn next_position(&self) -> u64 {
+        self.head.next_position()
+    }
+
+    /// The end of the log: last position, last hash, latest time.
+    pub fn last(&self) -> Head {
+        self.head
+    }
+
+    /// A reader of this log.
+    pub fn reader(&self) -> LogReader {
+        self.reader.clone()
+    }
+
+    /// Moves everything into the database file and closes it; dropping the log may leave that to the next opening.
+    ///
+    /// # Errors
+    /// [`LogError::Store`] if that fails; every acknowledged record is durable all the same.
+    pub fn close(self) -> Result<(), LogError> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+        self.connection.close().map_err(|(_, error)| error.into())
+    }
+}
+
+/// Reads committed records, from any thread, while the writer appends. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    shared: Arc<Readers>,
+}
+
+#[derive(Debug)]
+struct Readers {
+    path: PathBuf,
+    /// Connections that no reader uses at the moment.
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl LogReader {
+    /// Opens the log in a directory for reading alone, also beside a running server (`agentconf log verify`).
+    ///
+    /// # Errors
+    /// As [`Log::open`], but never [`LogError::Locked`]; a log that is not there is [`LogError::File`].
+    pub fn open(dir: &Path) -> Result<Self, LogError> {
+        let path = dir.join(DATABASE_FILE);
+        let path = fs::canonicalize(&path).map_err(|source| LogError::File { path, source })?;
+        let reader = Self { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
+        reader.with(|connection| identify(connection, &reader.shared.path))?;
+        Ok(reader)
+    }
+
+    /// The records after a position, at most `limit`; fewer if there are no more or they are large (8 MiB), and none only at
+    /// the end or for a limit of 0. What it gives has been checked against the chain.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if a record is not the one that was appended, [`LogError::Store`] if SQLite fails.
+    pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LogError> {
+        self.with(|connection| match head_at(connection, after)? {
+            Some(mut head) => read_on(connection, &mut head, limit),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    /// All records after a position, up to the end as it is when the scan gets there. Ends after an error.
+    pub fn scan(&self, after: u64) -> Scan {
+        Scan { reader: self.clone(), after, head: None, batch: Vec::new().into_iter(), ended: false }
+    }
+
+    /// The first position whose record was made at or after a time (microseconds since the epoch); none if all are earlier.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if a record that must be looked at is missing, [`LogError::Store`] if SQLite fails.
+    pub fn position_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
+        self.with(|connection| {
+            let end = last_position(connection)?.saturating_add(1);
+            let mut select = connection.prepare_cached("SELECT latest_at FROM record WHERE position = ?1")?;
+            // The answer is in low..=high; high == end stands for none.
+            let (mut low, mut high) = (1, end);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let latest: Option<i64> = select.query_row([middle], |row| row.get(0)).optional()?;
+                match latest {
+                    Some(latest) if latest < at => low = middle + 1,
+                    Some(_) => high = middle,
+                    None => return Err(missing(connection, middle.unsigned_abs())?.into()),
+                }
+            }
+            Ok((low < end).then_some(low.unsigned_abs()))
+        })
+    }
+
+    /// Lends an idle connection, or a new one. After an error it is not used again.
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
+        let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = idle().pop();
+        let connection = match lent {
+            Some(connection) => connection,
+            None => connect(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        };
+        let result = work(&connection)?;
+        let mut idle = idle();
+        if idle.len() < IDLE_READERS_MAX {
+            idle.push(connection);
+        }
+        Ok(result)
+    }
+}
+
+/// The records of a scan, in order; see [`LogReader::scan`]. It reads in batches, and between them holds nothing open.
+#[derive(Debug)]
+pub struct Scan {
+    reader: LogReader,
+    after: u64,
+    /// Where the last batch ended.
+    head: Option<Head>,
+    batch: vec::IntoIter<Record>,
+    ended: bool,
+}
+
+impl Iterator for Scan {
+    type Item = Result<Record, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(record) = self.batch.next() {
+            return Some(Ok(record));
+        }
+        if self.ended {
+            return None;
+        }
+        let Self { reader, after, head, .. } = self;
+        let batch = reader.with(|connection| {
+            if head.is_none() {
+                *head = head_at(connection, *after)?;
+            }
+            head.as_mut().map_or_else(|| Ok(Vec::new()), |head| read_on(connection, head, SCAN_BATCH))
+        });
+        match batch {
+            Ok(batch) => {
+                self.ended = batch.is_empty();
+                self.batch = batch.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Opens a file that only the owner may read, making it if missing.
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
+    // No mutex: a connection is used by one thread at a time, which the types ensure.
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Makes the table in a new database, or checks that an old one is ours; then applies the settings.
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LogError> {
+    if !is_empty(connection, path)? {
+        identify(connection, path)?;
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", (), |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(LogError::NoWriteAheadLog(path.to_owned()));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "locking_mode", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_BYTES_MAX)?;
+    if is_empty(connection, path)? {
+        let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        creation.execute_batch(
+            "CREATE TABLE record (
+                position INTEGER PRIMARY KEY CHECK (position > 0),
+                latest_at INTEGER NOT NULL,
+                bytes BLOB NOT NULL
+            ) STRICT",
+        )?;
+        creation.pragma_update(None, "application_id", APPLICATION_ID)?;
+        creation.pragma_update(None, "user_version", USER_VERSION)?;
+        creation.commit()?;
+    }
+    Ok(())
+}
+
+/// Whether nothing was ever put into the database: the first start, or one that was cut off.
+fn is_empty(connection: &Connection, path: &Path) -> Result<bool, LogError> {
+    let tables: i64 =
+        ours(path, connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)))?;
+    Ok(tables == 0 && application_id(connection)? == 0)
+}
+
+/// Checks that the database is a log, of the version we know.
+fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
+    if ours(path, application_id(connection))? != APPLICATION_ID {
+        return Err(LogError::Foreign(path.to_owned()));
+    }
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        USER_VERSION => Ok(()),
+        found => Err(LogError::Version { path: path.to_owned(), found }),
+    }
+}
+
+fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+/// A file that is no database at all is not ours either.
+fn ours<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, LogError> {
+    result.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => LogError::Foreign(path.to_owned()),
+        _ => error.into(),
+    })
+}
+
+/// The end of the log, from its last record.
+fn last(connection: &Connection) -> Result<Head, LogError> {
+    let position = last_position(connection)?.unsigned_abs();
+    let Some((head, record)) = row_at(connection, position)? else { return Ok(Head::EMPTY) };
+    if !record.transaction_end {
+        return Err(Damage { position, fault: Fault::HalfTransaction }.into());
+    }
+    Ok(head)
+}
+
+fn last_position(connection: &Connection) -> Result<i64, LogError> {
+    let mut select = connection.prepare_cached("SELECT coalesce(max(position), 0) FROM record")?;
+    Ok(select.query_row((), |row| row.get(0))?)
+}
+
+/// Where the chain stands after a position; none if the log does not reach so far.
+fn head_at(connection: &Connection, position: u64) -> Result<Option<Head>, LogError> {
+    if position == 0 {
+        return Ok(Some(Head::EMPTY));
+    }
+    match row_at(connection, position)? {
+        Some((head, _)) => Ok(Some(head)),
+        None if last_position(connection)?.unsigned_abs() < position => Ok(None),
+        None => Err(missing(connection, position)?.into()),
+    }
+}
+
+/// The record at a position, taken at its word: what precedes it is not looked at.
+fn row_at(connection: &Connection, position: u64) -> Result<Option<(Head, Record)>, LogError> {
+    let Ok(key) = i64::try_from(position) else { return Ok(None) };
+    let mut select = connection.prepare_cached("SELECT latest_at, bytes FROM record WHERE position = ?1")?;
+    let mut rows = select.query([key])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let record = Record::decode(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)
+        .map_err(|error| Damage { position, fault: error.into() })?;
+    if record.position != position {
+        return Err(Damage { position, fault: Fault::Misplaced { claimed: record.position } }.into());
+    }
+    let head = Head { position, hash: record.hash, latest_at: row.get(0)? };
+    Ok(Some((head, record)))
+}
+
+/// The damage of a record that should be there, as later ones are.
+fn missing(connection: &Connection, position: u64) -> Result<Damage, LogError> {
+    let key = i64::try_from(position).unwrap_or(i64::MAX);
+    let mut select = connection.prepare_cached("SELECT min(position) FROM record WHERE position > ?1")?;
+    let found: Option<i64> = select.query_row([key], |row| row.get(0))?;
+    Ok(Damage { position, fault: Fault::Missing { found: found.unwrap_or(0).unsigned_abs() } })
+}
+
+/// Reads on from a head, and moves it to the last record read.
+fn read_on(connection: &Connection, head: &mut Head, limit: usize) -> Result<Vec<Record>, LogError> {
+    let mut select = connection.prepare_cached(
+        "SELECT position, latest_at, bytes FROM record WHERE position > ?1 ORDER BY position LIMIT ?2",
+    )?;
+    let after = i64::try_from(head.position).map_err(|_| LogError::Exhausted)?;
+    let mut rows = select.query((after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let (mut records, mut bytes_read) = (Vec::new(), 0);
+    while bytes_read < READ_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        bytes_read += bytes.len();
+        let position = row.get::<_, i64>(0)?.unsigned_abs();
+        records.push(head.accept(StoredRow { position, latest_at: row.get(1)?, bytes })?);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_that_leaves_nothing_and_passes() {
+        let dir = std::env::temp_dir().join(format!("agentconf-log-full-{}", std::process::id()));
+        let mut log = Log::open(&dir).unwrap();
+        let transaction = |count: usize| {
+            let new = NewRecord { at: 1, kind: 1, version: 1, actor: "a".into(), payload: vec![b' '; 5000] };
+            vec![vec![new; count]]
+        };
+        log.append(&transaction(3)).unwrap();
+        // SQLite's own limit gives the very error that a full disk gives, in the middle of a transaction.
+        log.connection.query_row("PRAGMA max_page_count = 20", (), |_| Ok(())).unwrap();
+        let (before, error) = (log.last(), log.append(&transaction(50)).unwrap_err());
+        assert!(
+            matches!(error, LogError::Store(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+        );
+        assert_eq!((log.last(), log.reader().scan(0).count()), (before, 3));
+        log.connection.query_row("PRAGMA max_page_count = 100000", (), |_| Ok(())).unwrap();
+        assert_eq!(log.append(&transaction(50)).unwrap()[0].position, 4);
+        assert_eq!(log.reader().scan(0).filter(Result::is_ok).count(), 53);
+        drop(log);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

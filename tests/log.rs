@@ -1,0 +1,417 @@
+//! The event log through its public interface: what it keeps, what it refuses, and what it survives.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use agentconf::log::{Damage, Fault, Head, Log, LogError, LogReader, NewRecord, Record, RecordError, verify};
+use rusqlite::Connection;
+
+/// Set for the process that a test starts to be killed or starved: the directory to append to.
+const CHILD_DIRECTORY: &str = "AGENTCONF_TEST_LOG_DIRECTORY";
+
+/// A directory of one test, gone at its end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(test: &str) -> Self {
+        let path = env::temp_dir().join(format!("agentconf-log-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where the log is; opening makes it.
+    fn log(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    fn open(&self) -> Log {
+        Log::open(&self.log()).unwrap()
+    }
+
+    /// The database of a closed log, to be tampered with.
+    fn database(&self) -> Connection {
+        Connection::open(self.log().join("log.sqlite3")).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn event(at: i64, payload: &str) -> NewRecord {
+    NewRecord { at, kind: 7, version: 1, actor: "admin".into(), payload: payload.into() }
+}
+
+/// A transaction whose every payload says how many records belong to it: `{"first":4,"size":3}`.
+fn transaction(first: u64, size: u64) -> Vec<NewRecord> {
+    (0..size).map(|_| event(1, &format!(r#"{{"first":{first},"size":{size}}}"#))).collect()
+}
+
+/// Checks that the records from the first position on are whole transactions as [`transaction`] makes them.
+fn assert_whole_transactions(records: &[Record]) {
+    let mut rest = records;
+    while let [first, ..] = rest {
+        let size = 1 + rest.iter().position(|record| record.transaction_end).unwrap();
+        let payload = format!(r#"{{"first":{},"size":{size}}}"#, first.position);
+        for record in &rest[..size] {
+            assert_eq!(String::from_utf8_lossy(&record.payload), payload, "position {}", record.position);
+        }
+        rest = &rest[size..];
+    }
+}
+
+/// A closed log of ten records, the last three one transaction.
+fn ten_records(test: &str) -> Directory {
+    let directory = Directory::new(test);
+    let mut log = directory.open();
+    let mut group: Vec<_> = (1..=7).map(|position| transaction(position, 1)).collect();
+    group.push(transaction(8, 3));
+    log.append(&group).unwrap();
+    log.close().unwrap();
+    directory
+}
+
+fn damage(directory: &Directory) -> Damage {
+    verify(&LogReader::open(&directory.log()).unwrap()).unwrap_err()
+}
+
+#[test]
+fn appended_records_are_read_back_after_reopening() {
+    let directory = Directory::new("reopen");
+    let mut log = directory.open();
+    assert_eq!((log.next_position(), log.last()), (1, Head::EMPTY));
+    assert_eq!(verify(&log.reader()).unwrap().records, 0);
+
+    let first = log.append(&[vec![event(5, "{}")], vec![], transaction(2, 2)]).unwrap();
+    let second = log.append(&[transaction(4, 1)]).unwrap();
+    assert_eq!(log.append(&[vec![]]).unwrap(), vec![]);
+    let written = [first, second].concat();
+    let ends: Vec<_> = written.iter().map(|record| (record.position, record.transaction_end)).collect();
+    assert_eq!(ends, [(1, true), (2, false), (3, true), (4, true)]);
+    log.close().unwrap();
+    let ahead = fs::metadata(directory.log().join("log.sqlite3-wal"));
+    assert!(ahead.is_err() || ahead.unwrap().len() == 0, "closing empties the write-ahead log");
+
+    let mut log = directory.open();
+    let last = Head { position: 4, hash: written[3].hash, latest_at: 5 };
+    assert_eq!((log.next_position(), log.last()), (5, last));
+    let reader = log.reader();
+    assert_eq!(reader.read(0, 100).unwrap(), written);
+    assert_eq!(reader.read(1, 2).unwrap(), written[1..3]);
+    assert_eq!(reader.read(0, 0).unwrap(), []);
+    for beyond in [4, 5, u64::MAX] {
+        assert_eq!(reader.read(beyond, 100).unwrap(), []);
+        assert_eq!(reader.scan(beyond).count(), 0);
+    }
+    assert_eq!(log.append(&[transaction(5, 1)]).unwrap()[0].position, 5);
+    let summary = verify(&reader).unwrap();
+    assert_eq!((summary.records, summary.transactions, summary.hash), (5, 4, log.last().hash));
+}
+
+#[test]
+fn the_log_is_private() {
+    let directory = Directory::new("private");
+    let mut log = directory.open();
+    log.append(&[transaction(1, 1)]).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory.log()), 0o700);
+    for file in fs::read_dir(directory.log()).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_second_server_is_refused_and_a_reader_is_not() {
+    let directory = Directory::new("second");
+    let mut log = directory.open();
+    let refusal = Log::open(&directory.log()).unwrap_err();
+    assert!(matches!(refusal, LogError::Locked(_)));
+    assert!(refusal.to_string().ends_with("data is in use by another server"), "{refusal}");
+
+    let reader = LogReader::open(&directory.log()).unwrap();
+    log.append(&[transaction(1, 3)]).unwrap();
+    assert_eq!(reader.read(0, 10).unwrap().len(), 3);
+    drop(log);
+    assert_eq!(directory.open().next_position(), 4);
+}
+
+#[test]
+fn files_that_are_not_this_version_of_the_log_are_refused_unchanged() {
+    let directory = Directory::new("foreign");
+    fs::create_dir_all(directory.log()).unwrap();
+    let file = directory.log().join("log.sqlite3");
+    let refusal = || {
+        let before = fs::read(&file).unwrap();
+        let refusals =
+            [Log::open(&directory.log()).unwrap_err(), LogReader::open(&directory.log()).unwrap_err()];
+        assert_eq!(fs::read(&file).unwrap(), before);
+        assert_eq!(refusals[0].to_string(), refusals[1].to_string());
+        refusals.into_iter().next().unwrap()
+    };
+    fs::write(&file, "not a database, whatever its name says; ".repeat(100)).unwrap();
+    assert!(matches!(refusal(), LogError::Foreign(_)));
+
+    fs::remove_file(&file).unwrap();
+    directory.database().execute_batch("CREATE TABLE record (position)").unwrap();
+    assert!(matches!(refusal(), LogError::Foreign(_)));
+
+    fs::remove_file(&file).unwrap();
+    directory.open().close().unwrap();
+    directory.database().execute_batch("PRAGMA user_version = 9").unwrap();
+    assert!(matches!(refusal(), LogError::Version { found: 9, .. }));
+
+    let nowhere = LogReader::open(&directory.0.join("nowhere")).unwrap_err();
+    assert!(matches!(nowhere, LogError::File { .. }));
+}
+
+#[test]
+fn an_event_too_large_refuses_its_whole_group() {
+    let directory = Directory::new("large");
+    let mut log = directory.open();
+    let large = NewRecord { actor: "a".repeat(1025), ..event(1, "{}") };
+    let refusal = log.append(&[transaction(1, 1), vec![event(1, "{}"), large]]).unwrap_err();
+    let LogError::Refused { position: 3, source: RecordError::TooLong { field: "actor", .. } } = refusal
+    else {
+        panic!("{refusal}");
+    };
+    assert_eq!(log.next_position(), 1);
+    assert_eq!(log.reader().read(0, 10).unwrap(), []);
+}
+
+#[test]
+fn large_records_come_in_parts_that_lose_none() {
+    let directory = Directory::new("parts");
+    let mut log = directory.open();
+    let megabyte = "x".repeat(1 << 20);
+    log.append(&[(0..20).map(|at| event(at, &megabyte)).collect()]).unwrap();
+    let reader = log.reader();
+    let part = reader.read(0, 100).unwrap();
+    assert!((1..20).contains(&part.len()), "{} records in one part", part.len());
+    let positions: Vec<_> = reader.scan(0).map(|record| record.unwrap().position).collect();
+    assert_eq!(positions, (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn times_are_found_though_the_clock_went_back() {
+    let directory = Directory::new("times");
+    let mut log = directory.open();
+    assert_eq!(log.reader().position_at_time(0).unwrap(), None);
+    let times = [-5, 10, 20, 7, 7, 20, 30, 1, 40];
+    for at in times {
+        log.append(&[vec![event(at, "{}")]]).unwrap();
+    }
+    for at in -10..50 {
+        let expected = times.iter().position(|&time| time >= at).map(|index| index as u64 + 1);
+        assert_eq!(log.reader().position_at_time(at).unwrap(), expected, "at {at}");
+    }
+}
+
+#[test]
+fn readers_beside_the_writer_see_whole_transactions_only() {
+    let directory = Directory::new("beside");
+    let mut log = directory.open();
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let reader = log.reader();
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                while seen.len() < 600 {
+                    let after = seen.last().map_or(0, |record: &Record| record.position);
+                    seen.extend(reader.scan(after).map(Result::unwrap));
+                    assert_whole_transactions(&seen);
+                }
+                seen
+            })
+        })
+        .collect();
+    while log.next_position() <= 600 {
+        let first = log.next_position();
+        log.append(&[transaction(first, 4), transaction(first + 4, 1)]).unwrap();
+    }
+    let all = log.reader().read(0, 1000).unwrap();
+    for reader in readers {
+        assert_eq!(reader.join().unwrap(), all);
+    }
+}
+
+#[test]
+fn a_changed_byte_is_found_at_its_position() {
+    let original = ten_records("byte");
+    let whole = original.log().join("log.sqlite3");
+    let clean = fs::read(&whole).unwrap();
+    for position in 1..=10_i64 {
+        fs::write(&whole, &clean).unwrap();
+        let database = original.database();
+        let select = "SELECT bytes FROM record WHERE position = ?1";
+        let mut bytes: Vec<u8> = database.query_row(select, [position], |row| row.get(0)).unwrap();
+        let payload = bytes.len() - 32 - 3;
+        bytes[payload] ^= 1;
+        database.execute("UPDATE record SET bytes = ?1 WHERE position = ?2", (bytes, position)).unwrap();
+        drop(database);
+        let expected = Damage { position: position.unsigned_abs(), fault: Fault::HashMismatch };
+        assert_eq!(damage(&original), expected);
+        let reader = LogReader::open(&original.log()).unwrap();
+        assert!(matches!(reader.read(0, 100), Err(LogError::Damaged(damage)) if damage == expected));
+        assert_eq!(reader.scan(0).take_while(Result::is_ok).count() + 1, reader.scan(0).count());
+    }
+}
+
+#[test]
+fn every_kind_of_damage_is_named_with_its_position() {
+    let cases = [
+        ("DELETE FROM record WHERE position = 4", 4, Fault::Missing { found: 5 }),
+        ("DELETE FROM record WHERE position < 3", 1, Fault::Missing { found: 3 }),
+        ("DELETE FROM record WHERE position = 10", 9, Fault::HalfTransaction),
+        (
+            "UPDATE record SET bytes = (SELECT bytes FROM record WHERE position = 6) WHERE position = 5",
+            5,
+            Fault::Misplaced { claimed: 6 },
+        ),
+        (
+            "UPDATE record SET bytes = substr(bytes, 1, 20) WHERE position = 2",
+            2,
+            Fault::Undecodable(RecordError::Truncated("time")),
+        ),
+        (
+            "UPDATE record SET bytes = CAST('0' || bytes AS BLOB) WHERE position = 2",
+            2,
+            Fault::Undecodable(RecordError::Format(0x30)),
+        ),
+        ("UPDATE record SET latest_at = 3 WHERE position = 6", 6, Fault::LatestTime { stored: 3, right: 1 }),
+    ];
+    for (index, (tampering, position, fault)) in cases.into_iter().enumerate() {
+        let directory = ten_records(&format!("damage-{index}"));
+        directory.database().execute_batch(tampering).unwrap();
+        assert_eq!(damage(&directory), Damage { position, fault }, "{tampering}");
+    }
+}
+
+#[test]
+fn damage_in_the_last_record_or_the_file_refuses_to_open_or_read() {
+    let directory = ten_records("last");
+    directory.database().execute_batch("DELETE FROM record WHERE position = 10").unwrap();
+    let half = Damage { position: 9, fault: Fault::HalfTransaction };
+    assert!(matches!(Log::open(&directory.log()), Err(LogError::Damaged(damage)) if damage == half));
+
+    let file = directory.log().join("log.sqlite3");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[4096..].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+    assert!(matches!(damage(&directory), Damage { position: 1, fault: Fault::Unreadable(_) }));
+    assert!(matches!(Log::open(&directory.log()), Err(LogError::Store(_))));
+}
+
+/// Not a test of its own: what the tests below run in another process. Appends transactions of changing sizes until it is
+/// killed or fails, and says `acknowledged N` once everything up to N is durable.
+#[test]
+fn child_appends_until_it_is_stopped() {
+    let Some(directory) = env::var_os(CHILD_DIRECTORY) else { return };
+    // Not `println!`, which the test harness would keep to itself.
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "opening").unwrap();
+    let mut log = Log::open(Path::new(&directory)).unwrap();
+    loop {
+        let mut first = log.next_position();
+        let mut group = Vec::new();
+        for _ in 0..1 + first % 5 {
+            let size = 1 + first % 7;
+            group.push(transaction(first, size));
+            first += size;
+        }
+        match log.append(&group) {
+            Ok(_) => writeln!(output, "acknowledged {}", first - 1).unwrap(),
+            Err(error) => {
+                let end = log.reader().scan(0).map(Result::unwrap).last().map_or(0, |record| record.position);
+                writeln!(output, "failed at {} with {end} kept: {error}", log.next_position()).unwrap();
+                return;
+            }
+        }
+    }
+}
+
+/// Starts [`child_appends_until_it_is_stopped`], through a command that ends by running its arguments.
+fn child(directory: &Directory, mut command: Command) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = command
+        .args(["--exact", "child_appends_until_it_is_stopped", "--nocapture"])
+        .env(CHILD_DIRECTORY, directory.log())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    (child, lines.skip_while(|line| line != "opening").skip(1))
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_kill_at_any_moment() {
+    let directory = Directory::new("kill");
+    let (mut kept, mut seed) = (0, 0x2545_F491_4F6C_DD1D_u64);
+    for round in 0..50 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let (mut child, mut lines) = child(&directory, Command::new(env::current_exe().unwrap()));
+        // The moment: after some acknowledgements (none in every fourth round: then often while opening) and some spinning.
+        let count = if round % 4 == 0 { 0 } else { seed % 40 };
+        let before: Vec<_> = lines.by_ref().take(count as usize).collect();
+        for _ in 0..(seed >> 32) % 1_000_000 {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        let after: Vec<_> = lines.collect();
+        child.wait().unwrap();
+        let mut acknowledged =
+            before.iter().chain(&after).filter_map(|line| line.strip_prefix("acknowledged "));
+        let acknowledged = acknowledged.next_back().map_or(kept, |position| position.parse().unwrap());
+
+        // Half of the rounds look at what the kill left before the log is opened and so repaired.
+        if round % 2 == 0 && kept > 0 {
+            let left = verify(&LogReader::open(&directory.log()).unwrap()).unwrap();
+            assert!(left.records >= acknowledged, "round {round}");
+        }
+        let log = directory.open();
+        let summary = verify(&log.reader()).unwrap();
+        assert!(summary.records >= acknowledged, "round {round}: {} of {acknowledged}", summary.records);
+        assert_eq!((summary.records, summary.hash), (log.last().position, log.last().hash));
+        kept = summary.records;
+    }
+    let records: Vec<_> = LogReader::open(&directory.log()).unwrap().scan(0).map(Result::unwrap).collect();
+    assert!(records.len() > 100, "only {} records were appended", records.len());
+    assert_whole_transactions(&records);
+}
+
+#[test]
+fn a_write_that_the_system_refuses_is_an_error_that_leaves_nothing() {
+    let directory = Directory::new("starved");
+    let mut command = Command::new("sh");
+    // Files may grow to 300 blocks; with the signal ignored, writing beyond is an error.
+    command.args(["-c", r#"trap "" XFSZ; ulimit -f 300; exec "$@""#, "sh"]).arg(env::current_exe().unwrap());
+    let (mut child, lines) = child(&directory, command);
+    let lines: Vec<_> = lines.collect();
+    child.wait().unwrap();
+    let (failure, acknowledged) = lines
+        .iter()
+        .enumerate()
+        .find_map(|(index, line)| {
+            Some((line.strip_prefix("failed at ")?, lines[index - 1].strip_prefix("acknowledged ")?))
+        })
+        .unwrap();
+    let kept: u64 = acknowledged.parse().unwrap();
+    let expected = format!("{} with {kept} kept: the event log's store failed: ", kept + 1);
+    assert!(failure.starts_with(&expected), "{failure}");
+
+    let mut log = directory.open();
+    assert_eq!((verify(&log.reader()).unwrap().records, log.next_position()), (kept, kept + 1));
+    log.append(&[transaction(kept + 1, 2)]).unwrap();
+    assert_eq!(verify(&log.reader()).unwrap().records, kept + 2);
+}
