@@ -5,11 +5,13 @@
 
 pub mod error;
 pub mod generated;
+pub mod held;
 pub mod json;
 pub mod model;
 pub mod notification;
 pub mod path;
 pub mod pattern;
+pub mod recast;
 pub mod schema;
 pub mod stored;
 pub mod tree;
