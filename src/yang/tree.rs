@@ -327,6 +327,11 @@ impl UserList {
         self.entries.get(key).map(|(_, entry)| entry)
     }
 
+    /// A number that is greater for later entries, until the next edit.
+    pub fn rank(&self, key: &Key) -> Option<u64> {
+        self.entries.get(key).map(|(rank, _)| *rank)
+    }
+
     /// All entries in the user's order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Container>)> {
         self.order.values().filter_map(|key| self.entries.get(key).map(|(_, entry)| (key, entry)))
