@@ -27,7 +27,7 @@ impl Fresh {
         random[0] ^= high;
         random[1] ^= low;
         self.used = self.used.wrapping_add(1);
-        let millis = u64::try_from(self.now.0 / 1000).unwrap_or_default();
+        let millis = u64::try_from(self.now.as_micros() / 1000).unwrap_or_default();
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
     }
 }
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn identifiers_differ_within_a_decision_and_repeat_with_it() {
         let make = || {
-            let mut fresh = Fresh::new(Timestamp(1_800_000_000_000_000), [7; 10]);
+            let mut fresh = Fresh::new(Timestamp::from_micros(1_800_000_000_000_000).expect("in range"), [7; 10]);
             [fresh.uuid(), fresh.uuid()]
         };
         let [first, second] = make();

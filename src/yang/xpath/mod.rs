@@ -1,12 +1,20 @@
 //! XPath 1.0 with the functions of YANG (RFC 7950 sections 6.4 and 10).
 //!
-//! [`parse`](parse::parse) makes an expression, [`eval`] finds its value over instance data.
-//! Nothing here decides what a failed condition means; that is the validator's.
+//! [`parse()`] makes an expression; [`evaluate`], [`holds`] and [`targets`] look at instance
+//! data from a [`Cursor`]. Nothing here decides what a failed condition means; that is the
+//! validator's.
 
 pub mod ast;
+mod axes;
+pub mod cursor;
+pub mod eval;
+mod functions;
+mod keys;
 pub mod lex;
 pub mod parse;
 
 pub use ast::Expr;
+pub use cursor::{Cursor, Slot};
+pub use eval::{EvalError, XValue, evaluate, holds, targets};
 pub use lex::ParseError;
 pub use parse::parse;

@@ -1,0 +1,10 @@
+//! Who may do what, decided purely.
+//!
+//! `access` performs no I/O, checks no credentials and reads no configuration file; the
+//! engine asks it once per request and per notification.
+
+mod decide;
+mod principal;
+
+pub use decide::{may_act_for, may_execute, may_read, may_see, may_write};
+pub use principal::{ADMIN_GROUP, AuthError, Caller, Method, Principal};

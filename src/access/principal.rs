@@ -1,0 +1,92 @@
+//! Who asks: the principal of a request, and why there is none.
+//!
+//! It never checks a credential: `server` does, and puts a [`Caller`] into the request's extensions.
+
+use std::collections::BTreeSet;
+
+/// The group whose members may do everything.
+pub const ADMIN_GROUP: &str = "admin";
+
+/// A user whose identity was proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The user name, as NACM uses it (RFC 8341).
+    pub name: String,
+    /// The groups that the user is in.
+    pub groups: BTreeSet<String>,
+    /// How the identity was proved.
+    pub method: Method,
+}
+
+/// How an identity was proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// By a password (RFC 7617).
+    Password,
+    /// By a bearer token (RFC 6750).
+    Token,
+    /// By a certificate of the client.
+    Certificate,
+    /// The server itself, or a command on its machine that opens its files.
+    Local,
+}
+
+impl Principal {
+    /// Whether the principal is in the group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.contains(group)
+    }
+
+    /// Whether the principal is in [`ADMIN_GROUP`].
+    pub fn is_admin(&self) -> bool {
+        self.is_in(ADMIN_GROUP)
+    }
+}
+
+/// Why a request has no principal. The texts are meant for the client and tell nothing about which users exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// There are no credentials. RESTCONF answers 401.
+    #[error("this needs credentials: a bearer token, or a user name and password")]
+    Missing,
+    /// There is more than one `Authorization` field, or one that cannot be read. RESTCONF answers 401.
+    #[error("the credentials cannot be read: {0}")]
+    Malformed(&'static str),
+    /// Unknown user or wrong password. RESTCONF answers 401.
+    #[error("wrong user name or password")]
+    WrongPassword,
+    /// A token that is not ours, not valid now, or of a user who is gone. RESTCONF answers 401.
+    #[error("the bearer token is not valid, or no longer")]
+    WrongToken,
+    /// Too many wrong passwords from this address for this user, or too many checks at once. RESTCONF answers 429.
+    #[error("too many attempts, try again in {retry_after_s} s")]
+    Throttled {
+        /// For `Retry-After` (RFC 9110): seconds.
+        retry_after_s: u64,
+    },
+}
+
+impl AuthError {
+    /// The values of the `WWW-Authenticate` fields of an answer with 401, strongest first (RFC 9110 §11.6.1).
+    pub fn challenges(&self) -> [&'static str; 2] {
+        let bearer = match self {
+            AuthError::WrongToken => r#"Bearer realm="agentconf", error="invalid_token""#,
+            AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
+            AuthError::Missing | AuthError::WrongPassword | AuthError::Throttled { .. } => r#"Bearer realm="agentconf""#,
+        };
+        [bearer, r#"Basic realm="agentconf", charset="UTF-8""#]
+    }
+
+    /// The value of `Retry-After` in seconds, if the client was stopped for asking too often.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            AuthError::Throttled { retry_after_s } => Some(*retry_after_s),
+            _ => None,
+        }
+    }
+}
+
+/// What the server found out about the sender of an HTTP request: an extension of every request that reaches a front
+/// end. A front end refuses the request if it holds an error, except for what anybody may read.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Result<Principal, AuthError>);

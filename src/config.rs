@@ -1,0 +1,363 @@
+//! The settings of a server: one TOML file, each setting with a default, overridden by the command line.
+//!
+//! It reads the one file that it is given and looks for no other.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::limits::Limits;
+
+/// All settings. Made by [`Config::load`] or [`Config::default`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The directory that holds everything the server keeps. A relative path in a file is relative to that file.
+    pub data: PathBuf,
+    /// Where the server listens.
+    pub listen: Listen,
+    /// The certificate, if it is not to be made by the server itself.
+    pub tls: Tls,
+    /// The profile of the server's own agent.
+    pub agent: Agent,
+    /// What is logged to standard error.
+    pub log: Log,
+    /// Limits; see there.
+    pub limits: Limits,
+}
+
+/// The section `[listen]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Addresses for RESTCONF over HTTPS.
+    pub https: Vec<ListenAddress>,
+    /// Addresses for RESTCONF over plain HTTP/1.1. Only loopback addresses are allowed.
+    pub http: Vec<ListenAddress>,
+}
+
+/// The section `[tls]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate chain of the server, its own certificate first. Without it the server makes a
+    /// certificate of a local authority.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with the private key of `certificate`.
+    pub key: Option<PathBuf>,
+    /// Further DNS names and IP addresses for a certificate that the server makes.
+    pub names: Vec<String>,
+}
+
+/// The section `[agent]`: what the server says about its own agent. The names are those of the draft's container `agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Agent {
+    /// Name of the agent.
+    pub name: String,
+    /// Another name, for people.
+    pub alias: Option<String>,
+    /// What the agent is for.
+    pub description: String,
+    /// Type of the agent.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Version of the agent, as in Semantic Versioning 2.0.0.
+    pub version: String,
+    /// Vendor of the agent.
+    pub provider: String,
+    /// Domains that the agent serves.
+    pub domain: Vec<String>,
+    /// What the agent manages.
+    pub management_object: Vec<String>,
+}
+
+/// The section `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged, as for the environment variable `RUST_LOG`, which overrides it: `info`, `agentconf=debug,warn`.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where to listen: `HOST:PORT`, where the host is an IP address (IPv6 in brackets) or a name, and port 0 lets the
+/// operating system choose.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ListenAddress {
+    /// The name or address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// A line is not TOML, or has an unknown key or a value of the wrong type.
+    #[error("{}: line {line} ({text}): {message}", .file.display())]
+    Line {
+        /// The configuration file.
+        file: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value of the right type that makes no sense.
+    #[error("{key} {reason}")]
+    Nonsense {
+        /// Section and key.
+        key: String,
+        /// What is wrong, as the predicate of a sentence whose subject is the key.
+        reason: String,
+    },
+}
+
+/// Why a text is not a [`ListenAddress`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not HOST:PORT, such as 127.0.0.1:8443, [::1]:8443 or localhost:0")]
+pub struct ListenAddressError(String);
+
+impl Config {
+    /// Reads a configuration file. Call [`Config::check`] when the command line has had its say.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|e| ConfigError::Read(file.to_owned(), e))?;
+        let mut config: Config = toml::from_str(&text).map_err(|error| line_error(file, &text, &error))?;
+        let here = file.parent().unwrap_or(Path::new(""));
+        let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
+        for path in paths.into_iter().flatten() {
+            *path = here.join(&*path);
+        }
+        Ok(config)
+    }
+
+    /// Refuses settings that cannot work together or make no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let nonsense = |key: &str, reason: &str| Err(ConfigError::Nonsense { key: key.into(), reason: reason.into() });
+        if self.listen.https.is_empty() && self.listen.http.is_empty() {
+            return nonsense("listen.https", "is empty, and so is listen.http: there is nothing to listen on");
+        }
+        if let Some(address) = self.listen.http.iter().find(|address| !address.is_loopback()) {
+            return nonsense("listen.http", &format!("has {address}: plain HTTP is allowed on loopback addresses only"));
+        }
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), None) => return nonsense("tls.key", "is missing: tls.certificate needs it"),
+            (None, Some(_)) => return nonsense("tls.certificate", "is missing: tls.key is of no use without it"),
+            _ => {}
+        }
+        let agent = [
+            ("agent.name", &self.agent.name),
+            ("agent.description", &self.agent.description),
+            ("agent.version", &self.agent.version),
+            ("agent.provider", &self.agent.provider),
+        ];
+        if let Some((key, _)) = agent.into_iter().find(|(_, value)| value.trim().is_empty()) {
+            return nonsense(key, "is empty");
+        }
+        match self.limits.nonsense() {
+            Some((key, reason)) => nonsense(&format!("limits.{key}"), reason),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names the line: serde's errors have a position, but do not always name the key.
+fn line_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    ConfigError::Line {
+        file: file.to_owned(),
+        line: line + 1,
+        text: text.lines().nth(line).unwrap_or("").trim().to_owned(),
+        message: error.message().replace('\n', " "),
+    }
+}
+
+impl ListenAddress {
+    /// Whether the host is a loopback address or `localhost`.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<ListenAddress, ListenAddressError> {
+        let parse = || {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                Some(inner) => inner.parse::<std::net::Ipv6Addr>().ok()?.to_string(),
+                None if host.is_empty() || host.contains([':', '/', ' ']) => return None,
+                None => host.to_owned(),
+            };
+            Some(ListenAddress { host, port: port.parse().ok()? })
+        };
+        parse().ok_or_else(|| ListenAddressError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = ListenAddressError;
+
+    fn try_from(text: String) -> Result<ListenAddress, ListenAddressError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: PathBuf::from("./agentconf-data"),
+            listen: Listen::default(),
+            tls: Tls::default(),
+            agent: Agent::default(),
+            log: Log::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        Listen { https: vec![ListenAddress { host: "127.0.0.1".into(), port: 8443 }], http: Vec::new() }
+    }
+}
+
+impl Default for Agent {
+    fn default() -> Agent {
+        Agent {
+            name: "agentconf".into(),
+            alias: None,
+            description: "The server where agents meet: registry, tasks and negotiations".into(),
+            kind: None,
+            version: env!("CARGO_PKG_VERSION").into(),
+            provider: "agentconf".into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { level: "info".into(), format: LogFormat::Human }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let directory = std::env::temp_dir().join(format!("agentconf-config-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a.toml"), text).unwrap();
+        let config = Config::load(&directory.join("a.toml"));
+        std::fs::remove_dir_all(&directory).unwrap();
+        config
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        let mut config = load("").unwrap();
+        assert!(config.data.is_absolute() && config.data.ends_with("agentconf-data"));
+        config.data = Config::default().data;
+        assert_eq!(config, Config::default());
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn every_section_is_read() {
+        let config = load(
+            r#"
+            data = "/var/lib/agentconf"
+            [listen]
+            https = ["[::1]:0", "agents.example.net:8443"]
+            http = ["localhost:8080"]
+            [tls]
+            certificate = "c.pem"
+            key = "/k.pem"
+            [agent]
+            name = "hub"
+            type = "broker"
+            domain = ["IP"]
+            management-object = ["10.0.0.0/8"]
+            [log]
+            level = "warn"
+            format = "json"
+            [limits]
+            body_bytes_max = 1000
+            "#,
+        )
+        .unwrap();
+        config.check().unwrap();
+        assert_eq!(config.data, Path::new("/var/lib/agentconf"));
+        assert_eq!(config.listen.https.iter().map(ToString::to_string).collect::<Vec<_>>(), [
+            "[::1]:0",
+            "agents.example.net:8443"
+        ]);
+        assert!(config.tls.certificate.unwrap().is_absolute());
+        assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
+        assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_key() {
+        let message = |text| load(text).unwrap_err().to_string();
+        let unknown = message("data = \"x\"\n[limits]\nbody_bytes = 3\n");
+        assert!(unknown.contains("line 3 (body_bytes = 3): unknown field `body_bytes`"), "{unknown}");
+        let wrong_type = message("[limits]\n\nbody_bytes_max = \"3\"\n");
+        assert!(wrong_type.contains("line 3 (body_bytes_max = \"3\"): invalid type: string"), "{wrong_type}");
+        let address = message("[listen]\nhttps = [\n \"8443\" ]");
+        assert!(address.contains("is not HOST:PORT"), "{address}");
+        let syntax = message("data = \n");
+        assert!(syntax.contains("line 1 (data =)"), "{syntax}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (text, key) in [
+            ("listen.https = []", "listen.https"),
+            ("listen.http = ['0.0.0.0:80']", "listen.http"),
+            ("tls.certificate = 'c.pem'", "tls.key"),
+            ("agent.name = ' '", "agent.name"),
+            ("limits.connections_max = 0", "limits.connections_max"),
+            ("limits.header_bytes_max = 1", "limits.header_bytes_max"),
+        ] {
+            let error = load(text).unwrap().check().unwrap_err().to_string();
+            assert!(error.starts_with(key), "{text}: {error}");
+        }
+        for text in ["", "8443", ":8443", "::1:8443", "127.0.0.1", "127.0.0.1:65536", "[127.0.0.1]:1", "a b:1", "[::1]"] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The shell around the core: one writer thread, group commit, snapshots for readers.
+//!
+//! The writer decides request after request on a working copy of the state, makes the events
+//! of the whole group durable in one commit, publishes the copy as the new snapshot and only
+//! then answers. If the commit fails, the copy is dropped and nothing has happened.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::core;
+use super::event::{Event, EventError};
+use super::library::Capabilities;
+use super::request::{Content, EditReply, EditRequest, Found, Invocation};
+use super::state::State;
+use super::subscription::{Announced, Shared, Subscription, Tail};
+use super::{From, operations, view};
+use crate::access::{self, Principal};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::Fresh;
+use crate::limits::Limits;
+use crate::log::{Log, LogError, NewRecord};
+use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::generated::irtf_agent;
+use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
+use crate::yang::model::Modelled;
+use crate::yang::path::InstancePath;
+use crate::yang::tree::Container;
+
+/// Most requests that one commit makes durable.
+const GROUP_MAX: usize = 256;
+/// Most deadlines that one step of the clock handles; the next step follows at once.
+const DUE_MAX: usize = 256;
+/// How long a failed commit of due events is not tried again.
+const RETRY_DUE: Duration = Duration::from_secs(1);
+
+/// What the engine needs besides the log.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// Limits on what can grow.
+    pub limits: Limits,
+    /// The profile of the server's own agent, at `/irtf-agent:agent`.
+    pub profile: irtf_agent::Agent,
+    /// What the server says of itself.
+    pub capabilities: Capabilities,
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record is not understood.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// A record cannot be applied to the state before it.
+    #[error("record {position} does not fit what is before it: {source}")]
+    Apply {
+        /// Log position.
+        position: u64,
+        /// Why.
+        source: Error,
+    },
+    /// The writer thread cannot be started.
+    #[error("the writer cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A handle to the engine; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    subscribers: Arc<Semaphore>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+enum Command {
+    Edit(Principal, EditRequest, Answer<EditReply>),
+    Invoke(Principal, Invocation, Answer<Container>),
+    Stop(oneshot::Sender<Result<(), LogError>>),
+}
+
+impl Engine {
+    /// Replays the log and starts the writer. Returns when the state is complete.
+    ///
+    /// # Errors
+    /// The log is damaged, or was written by another version.
+    pub fn open(log: Log, options: Options) -> Result<Self, OpenError> {
+        let mut state = State::default();
+        for record in log.reader().scan(0) {
+            let record = record?;
+            let event = Event::from_record(&record)?;
+            let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
+            let position = record.position;
+            state.apply(at, &event).map_err(|source| OpenError::Apply { position, source })?;
+        }
+        tracing::info!(position = state.position, "replayed");
+        let (committed, _) = watch::channel(state.position);
+        let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
+        let subscribers = Arc::new(Semaphore::new(options.limits.subscribers_max));
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(state.clone()),
+            committed,
+            tail: Tail::default(),
+            reader: log.reader(),
+            options,
+        });
+        let writer = Writer { shared: shared.clone(), log, state, queue };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new().name("writer".into()).spawn(move || runtime.block_on(writer.run()))?;
+        Ok(Engine { shared, commands, subscribers })
+    }
+
+    /// The newest state. It never changes; take another one to see newer events.
+    pub fn snapshot(&self) -> Arc<State> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.options.limits
+    }
+
+    /// Reads a node of the newest snapshot, without what the principal may not see.
+    ///
+    /// # Errors
+    /// `data-missing` if there is no such instance for this principal.
+    pub fn read(&self, principal: &Principal, path: &InstancePath, content: Content) -> Result<Found, Error> {
+        view::read(&self.snapshot(), &self.shared.options, principal, path, content)
+    }
+
+    /// Edits the running configuration; the answer comes when the edit is durable.
+    ///
+    /// # Errors
+    /// What the edit violates; nothing has changed then.
+    pub async fn edit(&self, principal: &Principal, request: EditRequest) -> Result<EditReply, Error> {
+        self.command(|answer| Command::Edit(principal.clone(), request, answer)).await
+    }
+
+    /// Invokes an rpc or action; the answer comes when its effects are durable.
+    ///
+    /// # Errors
+    /// Why the operation was refused; nothing has changed then.
+    pub async fn invoke(&self, principal: &Principal, invocation: Invocation) -> Result<Container, Error> {
+        if operations::is_query(invocation.operation) {
+            let fresh = self.shared.fresh();
+            return operations::query(&self.snapshot(), &self.shared.options, principal, &invocation, fresh.now);
+        }
+        let wait = match invocation.operation == &nodes::ASSIGN_TASK {
+            true => AssignTaskInput::from_data(&invocation.input).ok().filter(|input| !input.asynchronous),
+            false => None,
+        };
+        let output = self.command(|answer| Command::Invoke(principal.clone(), invocation, answer)).await?;
+        match wait {
+            Some(input) => Ok(self.settled(&input, output).await),
+            None => Ok(output),
+        }
+    }
+
+    /// Waits until a synchronous task is blocked or has ended, or its time is over.
+    async fn settled(&self, input: &AssignTaskInput, assigned: Container) -> Container {
+        let Ok(task) = AssignTaskOutput::from_data(&assigned) else { return assigned };
+        let limit = self.limits().synchronous_wait_s;
+        let seconds = input.timeout.map_or(limit, |timeout| limit.min(timeout.into()));
+        let clock = &self.shared.options.clock;
+        let until = clock.now().saturating_add_seconds(i64::from(seconds));
+        let mut committed = self.shared.committed.subscribe();
+        loop {
+            committed.borrow_and_update();
+            if let Some(output) = self.snapshot().tasks.settled(&task.id) {
+                return output.to_data();
+            }
+            tokio::select! {
+                () = clock.sleep_until(until) => break,
+                changed = committed.changed() => if changed.is_err() { break },
+            }
+        }
+        let state = self.snapshot();
+        state.tasks.standing(&task.id).map_or(assigned, |output| output.to_data())
+    }
+
+    /// Follows the events that the principal may see.
+    ///
+    /// # Errors
+    /// `resource-denied` if there are too many subscribers, `operation-failed` if the log
+    /// cannot be read.
+    pub fn subscribe(&self, principal: &Principal, from: From, until: Option<Timestamp>) -> Result<Subscription, Error> {
+        let permit = self.subscribers.clone().try_acquire_owned().map_err(|_| {
+            Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
+        })?;
+        Subscription::start(self.shared.clone(), principal.clone(), from, until, permit)
+    }
+
+    /// Commits what is queued, closes the log and stops the writer.
+    ///
+    /// # Errors
+    /// The log could not be closed cleanly; nothing that was acknowledged is lost.
+    pub async fn stop(&self) -> Result<(), LogError> {
+        let (answer, stopped) = oneshot::channel();
+        match self.commands.send(Command::Stop(answer)).await {
+            Ok(()) => stopped.await.unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn command<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.try_send(command(answer)).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => busy(),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        answered.await.map_err(|_| stopping())?
+    }
+}
+
+fn busy() -> Error {
+    Error::protocol(Tag::ResourceDenied, "too many requests wait for the writer, try again later").app_tag("busy")
+}
+
+fn stopping() -> Error {
+    Error::protocol(Tag::ResourceDenied, "the server is stopping").app_tag("stopping")
+}
+
+impl Shared {
+    /// The time and new randomness for one decision.
+    pub(super) fn fresh(&self) -> Fresh {
+        let random = uuid::Uuid::new_v4().into_bytes();
+        let mut entropy = [0; 10];
+        // The last ten bytes: they hold 78 random bits.
+        entropy.copy_from_slice(&random[6..]);
+        Fresh::new(self.options.clock.now(), entropy)
+    }
+}
+
+/// The one task that changes the state.
+struct Writer {
+    shared: Arc<Shared>,
+    log: Log,
+    state: State,
+    queue: mpsc::Receiver<Command>,
+}
+
+/// A group that is being decided: the state after it, its records, and the answers to give
+/// once it is durable.
+struct Group {
+    state: State,
+    transactions: Vec<Vec<NewRecord>>,
+    announced: Vec<Announced>,
+    answers: Vec<Box<dyn FnOnce(Result<(), Error>) + Send>>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let clock = self.shared.options.clock.clone();
+        loop {
+            let due = self.state.next_deadline();
+            let command = tokio::select! {
+                biased;
+                command = self.queue.recv() => match command {
+                    Some(command) => Some(command),
+                    None => break,
+                },
+                () = sleep_until(&clock, due) => None,
+            };
+            let mut group = Group::new(&self.state);
+            let overdue = command.is_none();
+            let mut stop = None;
+            let mut next = command;
+            group.expire(&self.shared);
+            for _ in 0..GROUP_MAX {
+                match next.take().or_else(|| self.queue.try_recv().ok()) {
+                    Some(Command::Stop(answer)) => {
+                        stop = Some(answer);
+                        break;
+                    }
+                    Some(command) => group.decide(&self.shared, command),
+                    None => break,
+                }
+            }
+            let committed = self.commit(group);
+            if let Some(answer) = stop {
+                // The receiver may have gone; the log is closed all the same.
+                let _ = answer.send(self.log.close());
+                return;
+            }
+            if overdue && !committed {
+                tokio::time::sleep(RETRY_DUE).await;
+            }
+        }
+        if let Err(e) = self.log.close() {
+            tracing::error!(error = %e, "the log was not closed cleanly");
+        }
+    }
+
+    /// Makes the group durable, publishes its state, answers. False if the log refused it.
+    fn commit(&mut self, group: Group) -> bool {
+        let failure = match self.log.append(&group.transactions) {
+            Ok(_) => None,
+            Err(e) => {
+                tracing::error!(error = %e, "a group of {} requests was not made durable", group.answers.len());
+                let message = "the server cannot store this at present; nothing was changed";
+                Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })
+            }
+        };
+        if failure.is_none() && !group.announced.is_empty() {
+            self.state = group.state;
+            self.shared.snapshot.store(Arc::new(self.state.clone()));
+            self.shared.tail.push(group.announced);
+            self.shared.committed.send_replace(self.state.position);
+        }
+        let ok = failure.is_none();
+        for answer in group.answers {
+            answer(failure.clone().map_or(Ok(()), Err));
+        }
+        ok
+    }
+}
+
+/// Waits for ever if nothing is due.
+async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
+    match due {
+        Some(due) => clock.sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Group {
+    fn new(state: &State) -> Self {
+        Group { state: state.clone(), transactions: Vec::new(), announced: Vec::new(), answers: Vec::new() }
+    }
+
+    /// What the clock has brought about.
+    fn expire(&mut self, shared: &Shared) {
+        let fresh = shared.fresh();
+        let events = core::due(&self.state, fresh.now, DUE_MAX);
+        for event in events {
+            if let Err(e) = self.record(fresh.now, "", vec![event]) {
+                tracing::error!(error = %e, "an event that was due was not recorded");
+            }
+        }
+    }
+
+    fn decide(&mut self, shared: &Shared, command: Command) {
+        let mut fresh = shared.fresh();
+        let now = fresh.now;
+        match command {
+            Command::Edit(principal, request, answer) => {
+                let decided = core::edit(&self.state, &shared.options, &principal, &request, &mut fresh);
+                let reply = decided.and_then(|(events, mut reply)| {
+                    self.record(now, &principal.name, events)?;
+                    reply.revision = self.state.config_revision;
+                    reply.changed_at = self.state.changed_at;
+                    Ok(reply)
+                });
+                self.answer(answer, reply);
+            }
+            Command::Invoke(principal, invocation, answer) => {
+                let decided = operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
+                let reply = decided.and_then(|(events, output)| {
+                    self.record(now, &principal.name, events)?;
+                    Ok(output)
+                });
+                self.answer(answer, reply);
+            }
+            Command::Stop(_) => {}
+        }
+    }
+
+    /// Applies the events of one request and keeps them for the log: all or none.
+    fn record(&mut self, at: Timestamp, actor: &str, events: Vec<Event>) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        let mut transaction = Vec::with_capacity(events.len());
+        let mut announced = Vec::with_capacity(events.len());
+        for event in &events {
+            let unwritable = |e: EventError| Error::application(Tag::OperationFailed, e.to_string());
+            transaction.push(event.to_record(at, actor).map_err(unwritable)?);
+            state.apply(at, event)?;
+            announced.push(Announced::new(state.position, at, actor, event));
+        }
+        self.state = state;
+        if !transaction.is_empty() {
+            self.transactions.push(transaction);
+        }
+        self.announced.extend(announced);
+        Ok(())
+    }
+
+    /// Keeps the answer until the group is durable. A refusal waits too: it may rest on an
+    /// event of the same group.
+    fn answer<T: Send + 'static>(&mut self, answer: Answer<T>, reply: Result<T, Error>) {
+        self.answers.push(Box::new(move |durable| {
+            // Who asked may have gone.
+            let _ = answer.send(durable.and(reply));
+        }));
+    }
+}
+
+impl Engine {
+    /// Whether the principal may invoke this operation at all; front ends that list operations
+    /// leave the others out.
+    pub fn may_execute(&self, principal: &Principal, operation: &'static crate::yang::schema::Node) -> bool {
+        access::may_execute(principal, operation)
+    }
+}

@@ -1,0 +1,258 @@
+//! Events: the closed set of facts that the state is made of, and their form in the log.
+//!
+//! Kinds are numbers that never change their meaning. Payloads are JSON whose modelled parts
+//! follow RFC 7951, so that a record can be read without this program.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::clock::Timestamp;
+use crate::datastore::edit::{Edit, Operation};
+use crate::log::{NewRecord, Record};
+use crate::yang::generated::SCHEMA;
+use crate::yang::json;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Insert, Key};
+use crate::yang::types::{self, ModuleNames};
+use crate::yang::value::Value;
+use crate::{agents, negotiation, tasks};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The configuration was edited.
+    Edited(Vec<Edit>),
+    /// Something happened in the registry.
+    Agents(agents::Event),
+    /// Something happened to a task or a data object.
+    Tasks(tasks::Event),
+    /// Something happened in a negotiation.
+    Negotiation(negotiation::Event),
+}
+
+/// Numbers of the kinds in the log. A number is never used again for anything else.
+mod kind {
+    pub const EDITED: u16 = 1;
+    pub const AGENTS: u16 = 2;
+    pub const TASKS: u16 = 3;
+    pub const NEGOTIATION: u16 = 4;
+}
+
+/// Version of the payloads.
+const VERSION: u8 = 1;
+
+/// Why a record of the log is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The kind or version was made by another version of the server.
+    #[error("record {position} has kind {kind} version {version}, which this server does not know")]
+    Unknown {
+        /// Log position.
+        position: u64,
+        /// Its kind.
+        kind: u16,
+        /// Its version.
+        version: u8,
+    },
+    /// The payload does not fit its kind.
+    #[error("record {position} cannot be read: {reason}")]
+    Payload {
+        /// Log position.
+        position: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The event cannot be written.
+    #[error("an event cannot be written: {0}")]
+    Write(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// The record of this event.
+    ///
+    /// # Errors
+    /// [`EventError::Write`].
+    pub fn to_record(&self, at: Timestamp, actor: &str) -> Result<NewRecord, EventError> {
+        let (kind, payload) = match self {
+            Event::Edited(edits) => {
+                let edits: Result<Vec<StoredEdit>, _> = edits.iter().map(StoredEdit::from_edit).collect();
+                (kind::EDITED, serde_json::to_vec(&edits?)?)
+            }
+            Event::Agents(event) => (kind::AGENTS, serde_json::to_vec(event)?),
+            Event::Tasks(event) => (kind::TASKS, serde_json::to_vec(event)?),
+            Event::Negotiation(event) => (kind::NEGOTIATION, serde_json::to_vec(event)?),
+        };
+        Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor: actor.to_owned(), payload })
+    }
+
+    /// The event of a record.
+    ///
+    /// # Errors
+    /// [`EventError::Unknown`] or [`EventError::Payload`].
+    pub fn from_record(record: &Record) -> Result<Self, EventError> {
+        let payload = |reason: String| EventError::Payload { position: record.position, reason };
+        let json = |e: serde_json::Error| payload(e.to_string());
+        match (record.kind, record.version) {
+            (kind::EDITED, VERSION) => {
+                let stored: Vec<StoredEdit> = serde_json::from_slice(&record.payload).map_err(json)?;
+                let edits: Result<Vec<Edit>, String> = stored.into_iter().map(StoredEdit::into_edit).collect();
+                Ok(Event::Edited(edits.map_err(payload)?))
+            }
+            (kind::AGENTS, VERSION) => serde_json::from_slice(&record.payload).map(Event::Agents).map_err(json),
+            (kind::TASKS, VERSION) => serde_json::from_slice(&record.payload).map(Event::Tasks).map_err(json),
+            (kind::NEGOTIATION, VERSION) => {
+                serde_json::from_slice(&record.payload).map(Event::Negotiation).map_err(json)
+            }
+            (kind, version) => Err(EventError::Unknown { position: record.position, kind, version }),
+        }
+    }
+}
+
+/// An [`Edit`] in the log.
+#[derive(Serialize, Deserialize)]
+struct StoredEdit {
+    op: StoredOperation,
+    path: Vec<StoredStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insert: Option<StoredInsert>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum StoredOperation {
+    Create,
+    Merge,
+    Replace,
+    Delete,
+    Remove,
+}
+
+/// A step with the canonical texts of what selects the instance.
+#[derive(Serialize, Deserialize)]
+struct StoredStep {
+    node: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    key: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StoredInsert {
+    First,
+    Last,
+    Before(Vec<String>),
+    After(Vec<String>),
+}
+
+impl StoredEdit {
+    fn from_edit(edit: &Edit) -> Result<Self, serde_json::Error> {
+        let op = match edit.operation {
+            Operation::Create => StoredOperation::Create,
+            Operation::Merge => StoredOperation::Merge,
+            Operation::Replace => StoredOperation::Replace,
+            Operation::Delete => StoredOperation::Delete,
+            Operation::Remove => StoredOperation::Remove,
+        };
+        let value = edit.value.as_ref().map(|child| {
+            let mut text = Vec::new();
+            match (edit.path.node(), child) {
+                (Some(node), child) => json::encode_one(node, child, &mut text),
+                (None, Child::Container(root)) => json::encode_children(root, None, &mut text),
+                (None, _) => {}
+            }
+            // The encoder writes UTF-8 alone; if not, RawValue says so.
+            RawValue::from_string(String::from_utf8_lossy(&text).into_owned())
+        });
+        let texts = |key: &Key| key.values().iter().map(Value::canonical).collect::<Vec<_>>();
+        let insert = edit.insert.as_ref().map(|place| match place {
+            Insert::First => StoredInsert::First,
+            Insert::Last => StoredInsert::Last,
+            Insert::Before(key) => StoredInsert::Before(texts(key)),
+            Insert::After(key) => StoredInsert::After(texts(key)),
+        });
+        let path = edit.path.steps.iter().map(|step| StoredStep {
+            node: step.node.qualified_name(),
+            key: if let Selector::Key(key) = &step.selector { texts(key) } else { Vec::new() },
+            value: if let Selector::Value(value) = &step.selector { Some(value.canonical()) } else { None },
+        });
+        Ok(StoredEdit { op, path: path.collect(), value: value.transpose()?, insert })
+    }
+
+    fn into_edit(self) -> Result<Edit, String> {
+        let operation = match self.op {
+            StoredOperation::Create => Operation::Create,
+            StoredOperation::Merge => Operation::Merge,
+            StoredOperation::Replace => Operation::Replace,
+            StoredOperation::Delete => Operation::Delete,
+            StoredOperation::Remove => Operation::Remove,
+        };
+        let mut path = InstancePath::default();
+        let mut parent = None;
+        for step in self.path {
+            let step = step.into_step(parent)?;
+            parent = Some(step.node);
+            path.steps.push(step);
+        }
+        let value = self.value.map(|raw| {
+            let bytes = raw.get().as_bytes();
+            match path.steps.split_last() {
+                Some((_, above)) => {
+                    let above = above.last().map(|step| step.node);
+                    json::decode_one(bytes, above, &SCHEMA, &json::STORED).map(|(_, child)| child)
+                }
+                None => json::decode_children(bytes, None, &SCHEMA, &json::STORED)
+                    .map(|root| Child::Container(std::sync::Arc::new(root))),
+            }
+        });
+        let list = path.node();
+        let key = |texts: &[String]| list.ok_or("no list".to_owned()).and_then(|list| stored_key(list, texts));
+        let insert = match &self.insert {
+            None => None,
+            Some(StoredInsert::First) => Some(Insert::First),
+            Some(StoredInsert::Last) => Some(Insert::Last),
+            Some(StoredInsert::Before(texts)) => Some(Insert::Before(key(texts)?)),
+            Some(StoredInsert::After(texts)) => Some(Insert::After(key(texts)?)),
+        };
+        Ok(Edit { operation, path, value: value.transpose().map_err(|e| e.to_string())?, insert })
+    }
+}
+
+impl StoredStep {
+    fn into_step(self, parent: Option<&'static Node>) -> Result<Step, String> {
+        let unknown = || format!("there is no node {}", self.node);
+        let (module, name) = self.node.split_once(':').ok_or_else(unknown)?;
+        let module = SCHEMA.module(module).ok_or_else(unknown)?;
+        let siblings = parent.map_or(module.data, |parent| parent.data);
+        let node = siblings.iter().find(|n| n.name == name && n.module == module).ok_or_else(unknown)?;
+        let selector = match (self.value, self.key.is_empty()) {
+            (Some(text), _) => Selector::Value(stored_value(node, &text)?),
+            (None, true) => Selector::None,
+            (None, false) => Selector::Key(stored_key(node, &self.key)?),
+        };
+        Ok(Step { node, selector })
+    }
+}
+
+fn stored_key(list: &'static Node, texts: &[String]) -> Result<Key, String> {
+    if list.keys().is_empty() {
+        // A leaf-list names the neighbour by its value.
+        let [text] = texts else { return Err(format!("{} has one value", list.name)) };
+        return Ok(Key::new(vec![stored_value(list, text)?]));
+    }
+    if texts.len() != list.keys().len() {
+        return Err(format!("{} has {} keys", list.name, list.keys().len()));
+    }
+    let values: Result<Vec<Value>, String> =
+        list.keys().iter().zip(texts).map(|(leaf, text)| stored_value(leaf, text)).collect();
+    values.map(Key::new)
+}
+
+fn stored_value(leaf: &'static Node, text: &str) -> Result<Value, String> {
+    let ty = leaf.ty().ok_or_else(|| format!("{} has no value", leaf.name))?;
+    types::parse(ty, text, &ModuleNames(&SCHEMA), leaf.module).map_err(|e| e.message)
+}

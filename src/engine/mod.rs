@@ -1,0 +1,25 @@
+//! The one door: every protocol builds a request here and gets an answer.
+//!
+//! `core` decides purely: state, time and request in; events and answer out. `driver` is the
+//! shell around it: one writer that makes groups of events durable before anyone hears of
+//! them, and snapshots that readers take without waiting. `draft` translates between the
+//! draft's own tree and the siblings, which never see each other. No protocol's status code
+//! and no socket is known here.
+
+mod core;
+mod draft;
+mod driver;
+mod event;
+mod library;
+mod operations;
+mod request;
+mod state;
+mod subscription;
+mod view;
+
+pub use driver::{Engine, OpenError, Options};
+pub use event::Event;
+pub use library::Capabilities;
+pub use request::{Content, EditReply, EditRequest, Found, Invocation, Precondition};
+pub use state::State;
+pub use subscription::{Delivered, From, Lost, Subscription};

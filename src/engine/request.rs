@@ -1,0 +1,75 @@
+//! What a front end can ask of the engine, and what it is told.
+
+use crate::clock::Timestamp;
+use crate::datastore::edit::Edit;
+use crate::yang::path::InstancePath;
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Container};
+
+/// Which nodes a reader wants (RFC 8040 section 4.8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// Configuration and state.
+    #[default]
+    All,
+    /// Configuration alone.
+    Config,
+    /// State alone.
+    NonConfig,
+}
+
+/// A node that a reader found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The schema node; `None` for the whole datastore.
+    pub node: Option<&'static Node>,
+    /// The instance. A list entry is [`Child::Container`], a leaf-list entry [`Child::Leaf`].
+    pub child: Child,
+    /// The log position that last touched it or anything below it.
+    pub revision: u64,
+    /// When the datastore was last changed.
+    pub changed_at: Timestamp,
+}
+
+/// Edits that all happen or none does.
+#[derive(Debug, Clone)]
+pub struct EditRequest {
+    /// The edits, in order.
+    pub edits: Vec<Edit>,
+    /// What has to hold before.
+    pub preconditions: Vec<Precondition>,
+}
+
+/// A condition on a resource, checked in the same step as the edit (RFC 9110 section 13.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// `If-Match`: it exists and has one of these revisions; an empty list stands for any.
+    Matches(InstancePath, Vec<u64>),
+    /// `If-None-Match`: it does not exist, or has none of these revisions; an empty list
+    /// stands for any.
+    MatchesNone(InstancePath, Vec<u64>),
+    /// `If-Unmodified-Since`: the datastore was not changed after this.
+    UnmodifiedSince(Timestamp),
+}
+
+/// What became of an edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditReply {
+    /// The log position of the edit, or of the newest revision if nothing was changed.
+    pub revision: u64,
+    /// For each edit, whether its node did not exist before.
+    pub created: Vec<bool>,
+    /// When the datastore was last changed.
+    pub changed_at: Timestamp,
+}
+
+/// A call of an rpc or action.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The rpc or action.
+    pub operation: &'static Node,
+    /// The instance that an action belongs to.
+    pub target: Option<InstancePath>,
+    /// The input as it was decoded; not validated yet.
+    pub input: Container,
+}

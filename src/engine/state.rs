@@ -1,0 +1,91 @@
+//! The state: a fold over the log. Start-up replay and the writer use the same `apply`.
+
+use std::sync::Arc;
+
+use super::draft;
+use super::event::Event;
+use crate::agents::Registry;
+use crate::clock::Timestamp;
+use crate::datastore::edit;
+use crate::negotiation::Negotiations;
+use crate::tasks::Tasks;
+use crate::yang::error::Error;
+use crate::yang::tree::Container;
+
+/// Everything the server knows; cloning it costs nothing that grows.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The log position of the newest event; 0 before the first.
+    pub position: u64,
+    /// The running configuration.
+    pub config: Arc<Container>,
+    /// The log position of the newest edit of the configuration.
+    pub config_revision: u64,
+    /// When the newest event happened.
+    pub changed_at: Timestamp,
+    /// The agents.
+    pub registry: Registry,
+    /// Tasks, contexts and data objects.
+    pub tasks: Tasks,
+    /// Negotiations.
+    pub negotiations: Negotiations,
+    /// What became of the newest write of the draft's `tasks`.
+    pub dispatch: draft::Dispatch,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            position: 0,
+            config: Arc::default(),
+            config_revision: 0,
+            changed_at: Timestamp::EPOCH,
+            registry: Registry::default(),
+            tasks: Tasks::default(),
+            negotiations: Negotiations::default(),
+            dispatch: draft::Dispatch::default(),
+        }
+    }
+}
+
+impl State {
+    /// Folds in the next event. It never refuses what was decided: an error means that the log
+    /// does not fit this program.
+    ///
+    /// # Errors
+    /// An edit that cannot be applied to the configuration.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Error> {
+        self.position += 1;
+        self.changed_at = at;
+        let revision = self.position;
+        match event {
+            Event::Edited(edits) => {
+                let mut config = self.config.as_ref().clone();
+                for edit in edits {
+                    config = edit::apply(&config, edit, revision)?;
+                }
+                let old = std::mem::replace(&mut self.config, Arc::new(config));
+                self.config_revision = revision;
+                draft::edited(self, &old, at);
+            }
+            Event::Agents(event) => self.registry.apply(revision, at, event),
+            Event::Tasks(event) => {
+                self.tasks.apply(revision, at, event);
+                draft::dispatched(self, event);
+            }
+            Event::Negotiation(event) => {
+                self.negotiations.apply(revision, at, event);
+                if let Some((context, message)) = super::operations::negotiation_message(event) {
+                    self.tasks.record(revision, at, &context, message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When something is due that no request brings about.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [self.registry.next_deadline(), self.tasks.next_deadline(), self.negotiations.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+}

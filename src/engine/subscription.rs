@@ -1,0 +1,225 @@
+//! Following the log as a stream of notifications.
+//!
+//! A stream position is a log position, so a subscriber that comes back reads on where it was.
+//! Nothing is queued for a subscriber: it asks for the next notification, which comes from the
+//! newest events in memory or, further back, from the log. So a slow reader costs nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::core;
+use super::driver::Options;
+use super::event::Event;
+use super::state::State;
+use crate::access::{self, Principal};
+use crate::clock::Timestamp;
+use crate::log::LogReader;
+use crate::yang::error::{Error, Tag};
+use crate::yang::notification::Notification;
+
+/// Most events that are kept in memory for subscribers that are up to date.
+const TAIL_MAX: usize = 1024;
+/// Events read from the log at a time.
+const BATCH: usize = 256;
+
+/// What the writer shares with readers and subscribers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) snapshot: ArcSwap<State>,
+    /// The newest durable position.
+    pub(super) committed: watch::Sender<u64>,
+    pub(super) tail: Tail,
+    pub(super) reader: LogReader,
+    pub(super) options: Options,
+}
+
+/// An event as subscribers see it.
+#[derive(Debug, Clone)]
+pub(super) struct Announced {
+    position: u64,
+    at: Timestamp,
+    notifications: Arc<[Notification]>,
+}
+
+impl Announced {
+    pub(super) fn new(position: u64, at: Timestamp, actor: &str, event: &Event) -> Self {
+        Announced { position, at, notifications: core::announce(event, at, actor).into() }
+    }
+}
+
+/// The newest events.
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<VecDeque<Announced>>);
+
+impl Tail {
+    pub(super) fn push(&self, events: Vec<Announced>) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend(events);
+        let excess = tail.len().saturating_sub(TAIL_MAX);
+        tail.drain(..excess);
+    }
+
+    /// The events after a position; `None` if they are no longer all here.
+    fn after(&self, position: u64, count: usize) -> Option<Vec<Announced>> {
+        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = tail.front()?.position;
+        let skip = usize::try_from((position + 1).checked_sub(first)?).ok()?;
+        Some(tail.iter().skip(skip).take(count).cloned().collect())
+    }
+}
+
+/// Where a stream begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// With the next event.
+    Now,
+    /// After a notification that was seen before.
+    After {
+        /// Its position.
+        position: u64,
+        /// Its number among those of the position.
+        part: usize,
+    },
+    /// With the first event at or after this time (RFC 8040 section 4.8.7).
+    Time(Timestamp),
+}
+
+/// A notification with its place in the stream.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// The log position of the event.
+    pub position: u64,
+    /// Number among the notifications of the event, from 0.
+    pub part: usize,
+    /// When the event happened: `eventTime`.
+    pub at: Timestamp,
+    /// The notification.
+    pub notification: Notification,
+}
+
+/// The log could not be read: the stream ends and can be taken up again.
+#[derive(Debug, thiserror::Error)]
+#[error("the event log cannot be read: {0}")]
+pub struct Lost(String);
+
+/// A stream of notifications.
+#[derive(Debug)]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    principal: Principal,
+    /// The newest position that was looked at completely.
+    position: u64,
+    /// Parts of the position after it that were seen already.
+    skip: usize,
+    until: Option<Timestamp>,
+    /// An event after `until` was reached.
+    finished: bool,
+    pending: VecDeque<Delivered>,
+    committed: watch::Receiver<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Subscription {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        principal: Principal,
+        from: From,
+        until: Option<Timestamp>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self, Error> {
+        let committed = shared.committed.subscribe();
+        let newest = *committed.borrow();
+        let (position, skip) = match from {
+            From::Now => (newest, 0),
+            From::After { position, part } if position > 0 && position <= newest => (position - 1, part + 1),
+            From::After { position: 0, .. } => (0, 0),
+            From::After { position, .. } => {
+                let message = format!("position {position} is not reached yet; the newest is {newest}");
+                return Err(Error::protocol(Tag::InvalidValue, message));
+            }
+            From::Time(time) => {
+                let found = shared.reader.position_at_time(time.as_micros()).map_err(|e| {
+                    tracing::error!(error = %e, "a replay could not start");
+                    Error::application(Tag::OperationFailed, "the event log cannot be read")
+                })?;
+                (found.map_or(newest, |position| position.saturating_sub(1)), 0)
+            }
+        };
+        Ok(Subscription { shared, principal, position, skip, until, finished: false, pending: VecDeque::new(), committed, _permit: permit })
+    }
+
+    /// The next notification; `None` when the stop time has passed or the server stops.
+    ///
+    /// Cancelling the call loses nothing.
+    ///
+    /// # Errors
+    /// [`Lost`] if the log cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Delivered>, Lost> {
+        loop {
+            if let Some(delivered) = self.pending.pop_front() {
+                return Ok(Some(delivered));
+            }
+            if self.finished {
+                return Ok(None);
+            }
+            if *self.committed.borrow_and_update() > self.position {
+                self.fill().await?;
+                continue;
+            }
+            let clock = self.shared.options.clock.clone();
+            let until = self.until.unwrap_or(Timestamp::MAX);
+            tokio::select! {
+                changed = self.committed.changed() => if changed.is_err() { return Ok(None) },
+                () = clock.sleep_until(until) => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes the next events, keeping what the principal may see.
+    async fn fill(&mut self) -> Result<(), Lost> {
+        let events = match self.shared.tail.after(self.position, BATCH) {
+            Some(events) => events,
+            None => self.read_log().await?,
+        };
+        let state = self.shared.snapshot.load_full();
+        for event in events {
+            if self.until.is_some_and(|until| event.at > until) {
+                self.finished = true;
+                return Ok(());
+            }
+            let skip = std::mem::take(&mut self.skip);
+            for (part, notification) in event.notifications.iter().enumerate().skip(skip) {
+                let owner = |agent: &str| state.registry.owner(agent);
+                if access::may_see(&self.principal, &notification.parties, owner)
+                    && access::may_read(&self.principal, notification.node)
+                {
+                    self.pending.push_back(Delivered {
+                        position: event.position,
+                        part,
+                        at: event.at,
+                        notification: notification.clone(),
+                    });
+                }
+            }
+            self.position = event.position;
+        }
+        Ok(())
+    }
+
+    async fn read_log(&self) -> Result<Vec<Announced>, Lost> {
+        let (reader, after) = (self.shared.reader.clone(), self.position);
+        let read = tokio::task::spawn_blocking(move || {
+            let records = reader.read(after, BATCH).map_err(|e| Lost(e.to_string()))?;
+            let announce = |record: &crate::log::Record| {
+                let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
+                let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
+                Ok(Announced::new(record.position, at, &record.actor, &event))
+            };
+            records.iter().map(announce).collect()
+        });
+        read.await.map_err(|e| Lost(e.to_string()))?
+    }
+}

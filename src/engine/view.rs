@@ -1,0 +1,293 @@
+//! The tree that a reader sees: configuration, and state in the places the modules give it,
+//! without what the principal may not see. What is private is absent, not forbidden.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::driver::Options;
+use super::draft;
+use super::library::YANG_LIBRARY;
+use super::request::{Content, Found};
+use super::state::State;
+use crate::access::{self, Principal};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::{
+    SCHEMA, ietf_restconf_monitoring, ietf_yang_library, irtf_agent, magent_registry, magent_task,
+};
+use crate::yang::model::Modelled;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Container, Key, List, StateList};
+use crate::yang::value::Value;
+
+/// Reads one node.
+pub(super) fn read(
+    state: &Arc<State>,
+    options: &Options,
+    principal: &Principal,
+    path: &InstancePath,
+    content: Content,
+) -> Result<Found, Error> {
+    let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
+    let found = |node, child, revision| Found { node, child, revision, changed_at: state.changed_at };
+    let tree = View { state, options, principal };
+    let Some((first, rest)) = path.steps.split_first() else {
+        let mut root = Container { revision: state.position, ..Container::default() };
+        for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
+            if let Some(child) = tree.top(node, content) {
+                root.set(node, child);
+            }
+        }
+        let revision = if content == Content::Config { state.config_revision } else { state.position };
+        return Ok(found(None, Child::Container(Arc::new(root)), revision));
+    };
+    let mut child = tree.top(first.node, content).ok_or_else(missing)?;
+    let mut revision = tree.revision(first.node);
+    let mut step = first;
+    for next in rest {
+        child = select(&child, step, &mut revision).ok_or_else(missing)?;
+        let Child::Container(container) = &child else { return Err(missing()) };
+        child = container.get(next.node).ok_or_else(missing)?.clone();
+        step = next;
+        if !access::may_read(principal, next.node) {
+            return Err(missing());
+        }
+    }
+    let child = select(&child, step, &mut revision).ok_or_else(missing)?;
+    match keep(&child, step.node, content) {
+        Some(child) => Ok(found(Some(step.node), child, revision)),
+        None => Err(missing()),
+    }
+}
+
+/// The instance that a step means among all of its node.
+fn select(child: &Child, step: &Step, revision: &mut u64) -> Option<Child> {
+    let selected = match (child, &step.selector) {
+        (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
+        (Child::List(list), Selector::Position(n)) => {
+            Child::Container(list.iter().nth(usize::try_from(*n).ok()?.checked_sub(1)?)?)
+        }
+        (Child::LeafList(values), Selector::Value(value)) => {
+            Child::Leaf(values.iter().find(|v| *v == value)?.clone())
+        }
+        (_, Selector::None) => child.clone(),
+        _ => return None,
+    };
+    if let Child::Container(container) = &selected {
+        // State without a revision of its own has that of what it is part of.
+        if container.revision > 0 {
+            *revision = container.revision;
+        }
+    }
+    Some(selected)
+}
+
+/// What is left of an instance when only configuration or only state is wanted; keys stay with
+/// whatever is left of their entry (RFC 8040 section 4.8.1).
+fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
+    match (content, node.config, child) {
+        (Content::All, ..) | (Content::NonConfig, false, _) => Some(child.clone()),
+        (Content::Config, false, _) => None,
+        (Content::Config, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => Some(child.clone()),
+        (Content::NonConfig, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => None,
+        (_, true, Child::Container(container)) => {
+            keep_container(container, content).map(|kept| Child::Container(Arc::new(kept)))
+        }
+        (_, true, Child::List(list)) => {
+            let mut kept = List::empty(node);
+            for entry in list.iter() {
+                if let Some(entry) = keep_container(&entry, content) {
+                    kept.put(node, entry.key(node), Arc::new(entry));
+                }
+            }
+            (!kept.is_empty()).then_some(Child::List(kept))
+        }
+    }
+}
+
+fn keep_container(container: &Container, content: Content) -> Option<Container> {
+    let mut kept = Container { revision: container.revision, ..Container::default() };
+    for (node, child) in container.iter() {
+        if let Some(child) = keep(child, node, content) {
+            kept.set(node, child);
+        }
+    }
+    if kept.is_empty() && content == Content::NonConfig {
+        return None;
+    }
+    for (node, child) in container.iter().filter(|(node, _)| node.is_key()) {
+        kept.set(node, child.clone());
+    }
+    Some(kept)
+}
+
+struct View<'a> {
+    state: &'a Arc<State>,
+    options: &'a Options,
+    principal: &'a Principal,
+}
+
+impl View<'_> {
+    /// All instances of a top-level node that the principal may see.
+    fn top(&self, node: &'static Node, content: Content) -> Option<Child> {
+        if !access::may_read(self.principal, node) || (content == Content::Config && !node.config) {
+            return None;
+        }
+        let container = |container: Container| Some(Child::Container(Arc::new(container)));
+        let child = if node == &irtf_agent::nodes::AGENT {
+            container(self.options.profile.to_data())
+        } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
+            draft::tasks(self.state).map(Child::Container)
+        } else if node == &magent_registry::nodes::REGISTRY {
+            container(self.registry())
+        } else if node == &magent_task::nodes::INTERACTION {
+            container(self.interaction())
+        } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
+            container(YANG_LIBRARY.clone())
+        } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
+            container(self.options.capabilities.restconf_state())
+        } else {
+            self.state.config.get(node).cloned()
+        };
+        child.and_then(|child| if content == Content::All { Some(child) } else { keep(&child, node, content) })
+    }
+
+    /// The revision of a top-level node: that of what its instances are made of.
+    fn revision(&self, node: &'static Node) -> u64 {
+        let state = self.state;
+        match node {
+            n if n == &magent_registry::nodes::REGISTRY => state.registry.revision(),
+            n if n == &magent_task::nodes::INTERACTION => state.tasks.revision().max(state.negotiations.revision()),
+            n if n == &irtf_agent::nodes::TASKS => state.tasks.revision().max(state.config_revision),
+            n if n.config => match state.config.get(n) {
+                Some(Child::Container(container)) => container.revision,
+                _ => state.config_revision,
+            },
+            _ => 0,
+        }
+    }
+
+    fn registry(&self) -> Container {
+        use magent_registry::nodes::{REGISTRY_AGENTS, REGISTRY_AGENTS_AGENT};
+        let agents = self.state.registry.entries();
+        let revision = self.state.registry.revision();
+        let agents = nest(&REGISTRY_AGENTS_AGENT, Child::List(List::State(agents)), revision);
+        nest(&REGISTRY_AGENTS, Child::Container(Arc::new(agents)), revision)
+    }
+
+    fn interaction(&self) -> Container {
+        use magent_task::nodes as n;
+        let state = self.state;
+        let mut interaction =
+            Container { revision: state.tasks.revision().max(state.negotiations.revision()), ..Container::default() };
+        let mut put = |outer: &'static Node, list: &'static Node, entries: Arc<dyn StateList>, parties: PartiesOf, revision| {
+            let entries = Arc::new(Private {
+                entries,
+                parties,
+                state: self.state.clone(),
+                principal: self.principal.clone(),
+            });
+            let inner = nest(list, Child::List(List::State(entries)), revision);
+            interaction.set(outer, Child::Container(Arc::new(inner)));
+        };
+        let tasks = state.tasks.revision();
+        put(&n::INTERACTION_TASKS, &n::INTERACTION_TASKS_TASK, state.tasks.tasks(), parties_of_task, tasks);
+        put(
+            &n::INTERACTION_NEGOTIATIONS,
+            &n::INTERACTION_NEGOTIATIONS_NEGOTIATION,
+            state.negotiations.entries(),
+            parties_of_negotiation,
+            state.negotiations.revision(),
+        );
+        put(&n::INTERACTION_CONTEXTS, &n::INTERACTION_CONTEXTS_CONTEXT, state.tasks.contexts(), parties_of_context, tasks);
+        put(
+            &n::INTERACTION_DATA_OBJECTS,
+            &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT,
+            state.tasks.data_objects(),
+            parties_of_data,
+            tasks,
+        );
+        interaction
+    }
+}
+
+fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
+    let mut container = Container { revision, ..Container::default() };
+    container.set(node, child);
+    container
+}
+
+/// The agents that an entry is private to.
+type PartiesOf = fn(&State, &Key, &Container) -> Vec<String>;
+
+fn leafs(entry: &Container, nodes: [&'static Node; 2]) -> Vec<String> {
+    nodes.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned).collect()
+}
+
+fn parties_of_task(_: &State, _: &Key, entry: &Container) -> Vec<String> {
+    leafs(entry, [&magent_task::nodes::INTERACTION_TASKS_TASK_FROM, &magent_task::nodes::INTERACTION_TASKS_TASK_TO])
+}
+
+fn parties_of_negotiation(_: &State, _: &Key, entry: &Container) -> Vec<String> {
+    leafs(entry, [
+        &magent_task::nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR,
+        &magent_task::nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER,
+    ])
+}
+
+fn parties_of_context(state: &State, key: &Key, _: &Container) -> Vec<String> {
+    key_text(key).map(|id| state.tasks.context_parties(id)).unwrap_or_default()
+}
+
+fn parties_of_data(state: &State, key: &Key, _: &Container) -> Vec<String> {
+    key_text(key).map(|id| super::operations::readers(state, id)).unwrap_or_default()
+}
+
+fn key_text(key: &Key) -> Option<&str> {
+    key.values().first().and_then(Value::as_str)
+}
+
+/// A state list without the entries that are private to others.
+struct Private {
+    entries: Arc<dyn StateList>,
+    parties: PartiesOf,
+    state: Arc<State>,
+    principal: Principal,
+}
+
+impl Private {
+    /// An entry without parties is nobody's but the administrators'.
+    fn visible(&self, key: &Key, entry: &Container) -> bool {
+        let parties = (self.parties)(&self.state, key, entry);
+        let owner = |agent: &str| self.state.registry.owner(agent);
+        self.principal.is_admin() || (!parties.is_empty() && access::may_see(&self.principal, &parties, owner))
+    }
+}
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Private").field("entries", &self.entries).finish_non_exhaustive()
+    }
+}
+
+impl StateList for Private {
+    fn get(&self, key: &Key) -> Option<Arc<Container>> {
+        self.entries.get(key).filter(|entry| self.visible(key, entry))
+    }
+
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let mut kept = Vec::new();
+        let mut last = key.cloned();
+        while kept.len() < count {
+            let page = self.entries.after(last.as_ref(), count);
+            let Some((key, _)) = page.last() else { break };
+            last = Some(key.clone());
+            kept.extend(page.into_iter().filter(|(key, entry)| self.visible(key, entry)));
+        }
+        kept
+    }
+
+    fn len(&self) -> usize {
+        if self.principal.is_admin() { self.entries.len() } else { self.after(None, usize::MAX).len() }
+    }
+}

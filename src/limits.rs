@@ -1,0 +1,121 @@
+//! Every limit that a peer can run into, with its default.
+//!
+//! A limit is never a number in the middle of the code: what can grow is bounded by a field here.
+
+use serde::Deserialize;
+
+/// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
+/// fields without one are counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Longest request body. A longer one is answered with 413.
+    pub body_bytes_max: usize,
+    /// Longest time for a request body to arrive completely.
+    pub body_timeout_s: u64,
+    /// Longest request target (path and query). A longer one is answered with 414. Above 65534 bytes the HTTP library
+    /// refuses by itself, so a greater value has no effect.
+    pub url_bytes_max: usize,
+    /// Longest head of a request: its request line and header fields. A longer one is answered with 431.
+    pub header_bytes_max: usize,
+    /// Most header fields of a request. More are answered with 431.
+    pub header_fields_max: usize,
+    /// Longest time for the head of a request to arrive; also how long an idle HTTP/1.1 connection is kept.
+    pub header_timeout_s: u64,
+    /// Deepest nesting of JSON and XML input, and of paths and filters.
+    pub depth_max: usize,
+
+    /// Most connections at a time, over all listeners. More wait in the queue of the operating system.
+    pub connections_max: usize,
+    /// Longest TLS handshake.
+    pub handshake_timeout_s: u64,
+    /// A connection on which no byte moves in either direction for so long is closed.
+    pub idle_timeout_s: u64,
+    /// Most requests at a time on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// How long a connection that was answered before its request was complete goes on taking (and dropping) input, so
+    /// that the client reads the answer and not a reset.
+    pub linger_s: u64,
+    /// How long requests that are being answered may take to end after SIGTERM or SIGINT.
+    pub drain_s: u64,
+
+    /// Most subscribers of event streams at a time.
+    pub subscribers_max: usize,
+    /// How many events may wait for one subscriber before it is told that it fell behind.
+    pub subscriber_queue_max: usize,
+    /// How many requests may wait for the engine. More are answered with 503.
+    pub request_queue_max: usize,
+
+    /// How many passwords are hashed at a time. One takes some 20 MB of memory and tens of milliseconds.
+    pub password_checks_max: usize,
+    /// How many password checks may wait for their turn. More are answered with 429.
+    pub password_queue_max: usize,
+    /// How many checked credentials are remembered, so that not every request has to hash a password.
+    pub credentials_remembered_max: usize,
+    /// How long checked credentials are remembered.
+    pub credentials_remembered_s: u64,
+    /// How many wrong passwords one source address may give for one user name before it has to wait.
+    pub login_failures_max: u32,
+    /// How long it then has to wait, and how long a failure is remembered.
+    pub login_wait_s: u64,
+    /// For how many pairs of source address and user name failures are remembered.
+    pub login_sources_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes_max: 16 * 1024 * 1024,
+            body_timeout_s: 60,
+            url_bytes_max: 16 * 1024,
+            header_bytes_max: 256 * 1024,
+            header_fields_max: 100,
+            header_timeout_s: 30,
+            depth_max: 64,
+            connections_max: 1024,
+            handshake_timeout_s: 10,
+            idle_timeout_s: 120,
+            streams_max: 128,
+            linger_s: 10,
+            drain_s: 10,
+            subscribers_max: 512,
+            subscriber_queue_max: 1024,
+            request_queue_max: 1024,
+            password_checks_max: 2,
+            password_queue_max: 64,
+            credentials_remembered_max: 1024,
+            credentials_remembered_s: 300,
+            login_failures_max: 10,
+            login_wait_s: 30,
+            login_sources_max: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// The first limit that makes no sense: its name and what is wrong with it.
+    pub fn nonsense(&self) -> Option<(&'static str, &'static str)> {
+        let positive = [
+            ("body_bytes_max", self.body_bytes_max as u64),
+            ("body_timeout_s", self.body_timeout_s),
+            ("url_bytes_max", self.url_bytes_max as u64),
+            ("header_fields_max", self.header_fields_max as u64),
+            ("header_timeout_s", self.header_timeout_s),
+            ("depth_max", self.depth_max as u64),
+            ("connections_max", self.connections_max as u64),
+            ("handshake_timeout_s", self.handshake_timeout_s),
+            ("idle_timeout_s", self.idle_timeout_s),
+            ("streams_max", self.streams_max as u64),
+            ("subscriber_queue_max", self.subscriber_queue_max as u64),
+            ("request_queue_max", self.request_queue_max as u64),
+            ("password_checks_max", self.password_checks_max as u64),
+            ("password_queue_max", self.password_queue_max as u64),
+            ("credentials_remembered_max", self.credentials_remembered_max as u64),
+            ("login_failures_max", self.login_failures_max as u64),
+            ("login_sources_max", self.login_sources_max as u64),
+        ];
+        let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "has to be at least 1"));
+        let small = (self.header_bytes_max < 8192).then_some(("header_bytes_max", "has to be at least 8192"));
+        zero.or(small)
+    }
+}

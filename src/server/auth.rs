@@ -1,0 +1,171 @@
+//! Authentication of HTTP requests: from the `Authorization` field to a principal.
+//!
+//! It never decides what a principal may do; `access` does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::HeaderMap;
+use hyper::header::AUTHORIZATION;
+
+use super::passwords::Passwords;
+use super::tokens::Tokens;
+use super::users::{User, Users};
+use crate::access::principal::{AuthError, Method, Principal};
+
+/// Checks the credentials of requests. One for all listeners.
+#[derive(Debug)]
+pub struct Authenticator {
+    users: Arc<Users>,
+    passwords: Passwords,
+    tokens: Tokens,
+}
+
+impl Authenticator {
+    /// From its parts, which watch the same user file.
+    pub fn new(users: Arc<Users>, passwords: Passwords, tokens: Tokens) -> Authenticator {
+        Authenticator { users, passwords, tokens }
+    }
+
+    /// Who sent a request with these header fields from `source`: by a bearer token (RFC 6750 §2.1) or by user name and
+    /// password (RFC 7617). The groups are those that the user file has now.
+    pub async fn authenticate(&self, headers: &HeaderMap, source: SocketAddr) -> Result<Principal, AuthError> {
+        let mut fields = headers.get_all(AUTHORIZATION).iter();
+        let field = fields.next().ok_or(AuthError::Missing)?;
+        if fields.next().is_some() {
+            return Err(AuthError::Malformed("there is more than one Authorization field"));
+        }
+        let field = field.to_str().map_err(|_| AuthError::Malformed("the field is not ASCII"))?;
+        let (scheme, credentials) = field.trim().split_once(' ').ok_or(AuthError::Malformed("there is a scheme alone"))?;
+        let credentials = credentials.trim_start();
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            self.by_token(credentials)
+        } else if scheme.eq_ignore_ascii_case("Basic") {
+            self.by_password(credentials, source).await
+        } else {
+            Err(AuthError::Malformed("the scheme is neither Bearer nor Basic"))
+        }
+    }
+
+    fn by_token(&self, token: &str) -> Result<Principal, AuthError> {
+        let claims = self.tokens.verify(token).ok_or(AuthError::WrongToken)?;
+        let user = self.users.get(&claims.sub).ok_or(AuthError::WrongToken)?;
+        if claims.is_older_than(user.created) {
+            return Err(AuthError::WrongToken);
+        }
+        Ok(principal(&claims.sub, &user, Method::Token))
+    }
+
+    async fn by_password(&self, credentials: &str, source: SocketAddr) -> Result<Principal, AuthError> {
+        let bytes = STANDARD.decode(credentials).map_err(|_| AuthError::Malformed("Basic is not followed by base64"))?;
+        let text = String::from_utf8(bytes).map_err(|_| AuthError::Malformed("name and password are not UTF-8"))?;
+        let (name, password) = text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
+        let user = self.passwords.check(source.ip(), name, password).await?;
+        Ok(principal(name, &user, Method::Password))
+    }
+}
+
+fn principal(name: &str, user: &User, method: Method) -> Principal {
+    Principal { name: name.to_owned(), groups: user.groups.clone(), method }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::limits::Limits;
+    use crate::server::remembered::Digester;
+    use crate::server::test_directory::TestDirectory;
+    use crate::server::users;
+    use hyper::header::HeaderValue;
+
+    struct Fixture {
+        data: TestDirectory,
+        clock: ManualClock,
+        authenticator: Authenticator,
+    }
+
+    fn add_ann(data: &TestDirectory, created: Timestamp) {
+        let password = Some(users::hash_password("pass:wörd").unwrap());
+        let user = User { groups: ["ops".to_owned()].into(), password, ssh_keys: Vec::new(), created };
+        users::edit(data.path(), |map| Ok(map.insert("ann".into(), user))).unwrap();
+    }
+
+    fn fixture() -> Fixture {
+        let data = TestDirectory::new();
+        add_ann(&data, Timestamp::EPOCH);
+        let (clock, limits) = (ManualClock::new(Timestamp::EPOCH), Limits::default());
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let users = Arc::new(Users::open(data.path()).unwrap());
+        let digester = Digester::new(random).unwrap();
+        let passwords = Passwords::new(users.clone(), clock.clock(), &limits, digester).unwrap();
+        let tokens = Tokens::open(data.path(), clock.clock(), &limits, random).unwrap();
+        Fixture { data, clock, authenticator: Authenticator::new(users, passwords, tokens) }
+    }
+
+    impl Fixture {
+        async fn ask(&self, fields: &[&str]) -> Result<Principal, AuthError> {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(AUTHORIZATION, HeaderValue::from_bytes(field.as_bytes()).unwrap());
+            }
+            self.authenticator.authenticate(&headers, "192.0.2.1:1".parse().unwrap()).await
+        }
+
+        fn token(&self, name: &str) -> String {
+            self.authenticator.tokens.issue(name, vec!["admin".into()], 60).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn basic_and_bearer_give_the_principal_with_the_groups_of_the_file() {
+        let f = fixture();
+        let basic = format!("Basic {}", STANDARD.encode("ann:pass:wörd"));
+        let principal = f.ask(&[&basic]).await.unwrap();
+        assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::Password));
+        assert!(principal.is_in("ops") && !principal.is_admin());
+        let principal = f.ask(&[&format!("bearer {}", f.token("ann"))]).await.unwrap();
+        assert_eq!(principal.method, Method::Token);
+        assert!(principal.is_in("ops") && !principal.is_admin(), "groups in the token do not count");
+    }
+
+    #[tokio::test]
+    async fn what_is_malformed_is_refused() {
+        let f = fixture();
+        assert_eq!(f.ask(&[]).await, Err(AuthError::Missing));
+        let good = format!("Bearer {}", f.token("ann"));
+        let not_utf8 = format!("Basic {}", STANDARD.encode([0xff, b':', b'x']));
+        let no_colon = format!("Basic {}", STANDARD.encode("ann"));
+        for fields in [
+            &[good.as_str(), good.as_str()][..],
+            &[""],
+            &["Bearer"],
+            &["Basic !"],
+            &["Digest username=ann"],
+            &["Bearer\u{fc}"],
+            &[&not_utf8],
+            &[&no_colon],
+        ] {
+            assert!(matches!(f.ask(fields).await, Err(AuthError::Malformed(_))), "{fields:?}");
+        }
+        assert_eq!(f.ask(&["Bearer x"]).await, Err(AuthError::WrongToken));
+        let wrong = format!("Basic {}", STANDARD.encode("ann:wrong"));
+        assert_eq!(f.ask(&[&wrong]).await, Err(AuthError::WrongPassword));
+    }
+
+    #[tokio::test]
+    async fn tokens_end_with_their_user() {
+        let f = fixture();
+        let token = format!("Bearer {}", f.token("ann"));
+        f.ask(&[&token]).await.unwrap();
+        users::edit(f.data.path(), |map| Ok(map.remove("ann"))).unwrap();
+        assert_eq!(f.ask(&[&token]).await, Err(AuthError::WrongToken));
+        f.clock.advance_seconds(10);
+        add_ann(&f.data, f.clock.clock().now());
+        assert_eq!(f.ask(&[&token]).await, Err(AuthError::WrongToken), "another user of the same name");
+        assert_eq!(f.ask(&[&format!("Bearer {}", f.token("bob"))]).await, Err(AuthError::WrongToken));
+    }
+}

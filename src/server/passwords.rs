@@ -1,0 +1,241 @@
+//! Checks passwords: hashed off the async threads, a few at a time, remembered for a while, and throttled.
+//!
+//! An unknown user and a wrong password cost the same and get the same answer. It never keeps a password.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::remembered::{Digest, Digester, Remembered};
+use super::users::{self, User, UserError, Users};
+use crate::access::principal::AuthError;
+use crate::clock::Clock;
+use crate::limits::Limits;
+
+/// Checks passwords against the user file.
+#[derive(Debug)]
+pub struct Passwords {
+    users: Arc<Users>,
+    shared: Arc<Shared>,
+    running: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    limits: Limits,
+    digester: Digester,
+    /// The hash of no password, checked where there is no user.
+    nobody: String,
+    right: Mutex<Remembered<()>>,
+    failures: Mutex<Remembered<u32>>,
+}
+
+impl Passwords {
+    /// Hashes a random password once, for users who do not exist.
+    pub fn new(users: Arc<Users>, clock: Clock, limits: &Limits, digester: Digester) -> Result<Passwords, UserError> {
+        let nobody = users::hash_password(&uuid::Uuid::new_v4().to_string())?;
+        let shared = Shared {
+            clock,
+            limits: limits.clone(),
+            digester,
+            nobody,
+            right: Mutex::new(Remembered::new(limits.credentials_remembered_max)),
+            failures: Mutex::new(Remembered::new(limits.login_sources_max)),
+        };
+        Ok(Passwords {
+            users,
+            shared: Arc::new(shared),
+            running: Arc::new(Semaphore::new(limits.password_checks_max)),
+            waiting: Semaphore::new(limits.password_queue_max),
+        })
+    }
+
+    /// The user, if the password is theirs. `source` is where the request came from.
+    ///
+    /// Errors: [`AuthError::WrongPassword`], and [`AuthError::Throttled`] even for the right password, since otherwise
+    /// guesses could go on. A request that is given up meanwhile is counted all the same.
+    pub async fn check(&self, source: IpAddr, name: &str, password: &str) -> Result<Arc<User>, AuthError> {
+        let shared = &self.shared;
+        let user = self.users.get(name);
+        let hash = user.as_ref().and_then(|user| user.password.as_deref());
+        let credentials = shared.digester.digest(&[
+            name.as_bytes(),
+            hash.unwrap_or(&shared.nobody).as_bytes(),
+            password.as_bytes(),
+        ]);
+        let culprit = shared.digester.digest(&[&network(source), name.as_bytes()]);
+
+        shared.refuse_if_throttled(&culprit)?;
+        if !shared.is_known_right(&credentials) {
+            let busy = |_| AuthError::Throttled { retry_after_s: 1 };
+            let _place = self.waiting.try_acquire().map_err(busy)?;
+            // The semaphore is never closed.
+            let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| AuthError::WrongPassword)?;
+            // Those in front may have found out.
+            shared.refuse_if_throttled(&culprit)?;
+            if !shared.is_known_right(&credentials) {
+                let (shared, password) = (Arc::clone(shared), password.to_owned());
+                let hash = hash.map(str::to_owned);
+                let check = move || {
+                    let _permit = permit;
+                    let matches = users::password_matches(&password, hash.as_deref().unwrap_or(&shared.nobody));
+                    let right = matches && hash.is_some();
+                    shared.note(right, credentials, culprit);
+                    right
+                };
+                let right = tokio::task::spawn_blocking(check).await.unwrap_or(false);
+                if !right {
+                    return Err(AuthError::WrongPassword);
+                }
+            }
+        }
+        user.ok_or(AuthError::WrongPassword)
+    }
+}
+
+impl Shared {
+    fn is_known_right(&self, credentials: &Digest) -> bool {
+        lock(&self.right).get(credentials, self.clock.now()).is_some()
+    }
+
+    fn refuse_if_throttled(&self, culprit: &Digest) -> Result<(), AuthError> {
+        let now = self.clock.now();
+        match lock(&self.failures).get(culprit, now) {
+            Some((count, end)) if *count >= self.limits.login_failures_max => {
+                Err(AuthError::Throttled { retry_after_s: now.until(end).as_secs() + 1 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&self, right: bool, credentials: Digest, culprit: Digest) {
+        let now = self.clock.now();
+        let after = |seconds: u64| now.saturating_add_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let mut failures = lock(&self.failures);
+        if right {
+            failures.remove(&culprit);
+            lock(&self.right).insert(credentials, (), after(self.limits.credentials_remembered_s), now);
+        } else {
+            let count = failures.get(&culprit, now).map_or(0, |(count, _)| *count);
+            failures.insert(culprit, count.saturating_add(1), after(self.limits.login_wait_s), now);
+        }
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the IPv6 network of 64 bits that one machine can choose from.
+fn network(source: IpAddr) -> [u8; 16] {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).octets(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::server::test_directory::TestDirectory;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+    struct Fixture {
+        data: TestDirectory,
+        clock: ManualClock,
+        passwords: Passwords,
+    }
+
+    fn set_password(data: &TestDirectory, name: &str, password: Option<&str>) {
+        let password = password.map(|password| users::hash_password(password).unwrap());
+        let user = User { groups: Default::default(), password, ssh_keys: Vec::new(), created: Timestamp::EPOCH };
+        users::edit(data.path(), |map| Ok(map.insert(name.into(), user))).unwrap();
+    }
+
+    fn fixture() -> Fixture {
+        let data = TestDirectory::new();
+        set_password(&data, "ann", Some("correct horse"));
+        set_password(&data, "token-only", None);
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let limits = Limits { login_failures_max: 3, login_wait_s: 30, ..Limits::default() };
+        let digester = Digester::new(rustls::crypto::ring::default_provider().secure_random).unwrap();
+        let users = Arc::new(Users::open(data.path()).unwrap());
+        let passwords = Passwords::new(users, clock.clock(), &limits, digester).unwrap();
+        Fixture { data, clock, passwords }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_user_is_right() {
+        let f = fixture();
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        for (name, password) in [("ann", "wrong horse"), ("bob", "correct horse"), ("token-only", ""), ("", "")] {
+            let error = f.passwords.check(HERE, name, password).await.unwrap_err();
+            assert_eq!(error, AuthError::WrongPassword, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_password_takes_effect_at_once() {
+        let f = fixture();
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        set_password(&f.data, "ann", Some("battery staple"));
+        assert_eq!(f.passwords.check(HERE, "ann", "correct horse").await, Err(AuthError::WrongPassword));
+        f.passwords.check(HERE, "ann", "battery staple").await.unwrap();
+        users::edit(f.data.path(), |map| Ok(map.remove("ann"))).unwrap();
+        assert_eq!(f.passwords.check(HERE, "ann", "battery staple").await, Err(AuthError::WrongPassword));
+    }
+
+    #[tokio::test]
+    async fn failures_throttle_one_source_and_user_for_a_while() {
+        let f = fixture();
+        for _ in 0..3 {
+            assert_eq!(f.passwords.check(HERE, "ann", "wrong horse").await, Err(AuthError::WrongPassword));
+        }
+        f.clock.advance_seconds(10);
+        let throttled = Err(AuthError::Throttled { retry_after_s: 21 });
+        assert_eq!(f.passwords.check(HERE, "ann", "correct horse").await, throttled);
+        f.passwords.check(ELSEWHERE, "ann", "correct horse").await.unwrap();
+        assert_eq!(f.passwords.check(HERE, "bob", "whatever").await, Err(AuthError::WrongPassword));
+        f.clock.advance_seconds(20);
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn unknown_users_are_throttled_like_known_ones() {
+        let f = fixture();
+        for _ in 0..3 {
+            assert_eq!(f.passwords.check(HERE, "nobody", "wrong").await, Err(AuthError::WrongPassword));
+        }
+        assert!(matches!(f.passwords.check(HERE, "nobody", "wrong").await, Err(AuthError::Throttled { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_right_password_clears_the_failures() {
+        let f = fixture();
+        for _ in 0..3 {
+            for _ in 0..2 {
+                let _ = f.passwords.check(HERE, "ann", "wrong horse").await;
+            }
+            f.clock.advance_seconds(301); // forget that it was right
+            f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        }
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_source() {
+        let at = |text: &str| network(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::2:1"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_eq!(at("192.0.2.1"), at("::ffff:192.0.2.1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+    }
+}

@@ -1,0 +1,279 @@
+//! Bearer tokens: JSON web tokens (RFC 7519) signed with Ed25519 (RFC 8037), made and checked with one local key.
+//!
+//! A token proves who somebody is and never what they may do: its groups are for people who read it, and the server takes
+//! them from the user file at each request. So a removed user's tokens end at once.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use rustls::crypto::SecureRandom;
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, FileError, Readers};
+use super::remembered::{Digester, Remembered};
+use crate::clock::{Clock, Timestamp};
+use crate::limits::Limits;
+
+/// Issuer and audience of every token.
+const OURSELVES: &str = "agentconf";
+const KEY_FILE: &str = "jwt.key";
+/// Longer ones are not ours.
+const TOKEN_BYTES_MAX: usize = 8192;
+
+/// The claims of a token. Times are seconds since the epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The user name.
+    pub sub: String,
+    /// The user's groups when the token was made; not used for decisions.
+    pub groups: Vec<String>,
+    /// Who made it.
+    pub iss: String,
+    /// Whom it is for.
+    pub aud: String,
+    /// When it was made.
+    pub iat: i64,
+    /// When it becomes valid.
+    pub nbf: i64,
+    /// When it is no longer valid.
+    pub exp: i64,
+    /// Identifier of the token.
+    pub jti: String,
+}
+
+/// Why tokens cannot be made or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The key file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The operating system gives no random bytes.
+    #[error("no randomness for a new key")]
+    Random,
+    /// The key file holds something else.
+    #[error("{0} is not a private Ed25519 key in PKCS #8 PEM")]
+    Key(String),
+    /// A lifetime that ends beyond all time.
+    #[error("a lifetime of {0} s is not possible")]
+    Lifetime(u64),
+    /// Signing failed.
+    #[error("cannot sign the token")]
+    Sign(#[source] jsonwebtoken::errors::Error),
+}
+
+/// Makes and checks tokens with the key of a data directory.
+pub struct Tokens {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    clock: Clock,
+    limits: Limits,
+    digester: Digester,
+    checked: Mutex<Remembered<Arc<Claims>>>,
+}
+
+impl Tokens {
+    /// Reads the key `jwt.key`, or makes it (mode 0600).
+    pub fn open(data: &Path, clock: Clock, limits: &Limits, random: &dyn SecureRandom) -> Result<Tokens, TokenError> {
+        let path = data.join(KEY_FILE);
+        let pem = match files::read(&path)? {
+            Some(pem) => pem,
+            None => files::create_or_read(&path, &new_key(random)?, Readers::Owner)?,
+        };
+        let not_a_key = || TokenError::Key(path.display().to_string());
+        let signing = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| not_a_key())?;
+        let pair = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ED25519).map_err(|_| not_a_key())?;
+        let checking = DecodingKey::from_ed_der(pair.public_key_raw());
+
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[OURSELVES]);
+        validation.set_audience(&[OURSELVES]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        // The library reads the system clock; `verify` asks the server's.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let digester = Digester::new(random).ok_or(TokenError::Random)?;
+        let checked = Mutex::new(Remembered::new(limits.credentials_remembered_max));
+        Ok(Tokens { signing, checking, validation, clock, limits: limits.clone(), digester, checked })
+    }
+
+    /// Makes a token that is valid from now on for `lifetime_s` seconds. The caller has seen that the user exists.
+    pub fn issue(&self, name: &str, groups: Vec<String>, lifetime_s: u64) -> Result<String, TokenError> {
+        let now = self.clock.now();
+        let end = i64::try_from(lifetime_s).ok().and_then(|seconds| now.checked_add_seconds(seconds));
+        let end = end.filter(|_| lifetime_s > 0).ok_or(TokenError::Lifetime(lifetime_s))?;
+        let claims = Claims {
+            sub: name.to_owned(),
+            groups,
+            iss: OURSELVES.to_owned(),
+            aud: OURSELVES.to_owned(),
+            iat: now.as_seconds(),
+            nbf: now.as_seconds(),
+            exp: end.as_seconds(),
+            jti: uuid::Uuid::new_v4().to_string(),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(TokenError::Sign)
+    }
+
+    /// The claims of a token that we signed and that is valid now; otherwise `None`. Whether the user still exists is
+    /// the caller's question.
+    pub fn verify(&self, token: &str) -> Option<Arc<Claims>> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let now = self.clock.now();
+        let digest = self.digester.digest(&[token.as_bytes()]);
+        let known = self.lock().get(&digest, now).map(|(claims, _)| Arc::clone(claims));
+        let claims = match known {
+            Some(claims) => claims,
+            None => {
+                let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
+                let claims = Arc::new(claims);
+                let forget = i64::try_from(self.limits.credentials_remembered_s).unwrap_or(i64::MAX);
+                self.lock().insert(digest, Arc::clone(&claims), now.saturating_add_seconds(forget), now);
+                claims
+            }
+        };
+        // A remembered token ends no later than any other.
+        (claims.nbf..claims.exp).contains(&now.as_seconds()).then_some(claims)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered<Arc<Claims>>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claims {
+    /// Whether the token was made before `time`, to the second.
+    pub fn is_older_than(&self, time: Timestamp) -> bool {
+        self.iat < time.as_seconds()
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+/// A new private key as PKCS #8 version 1 (RFC 8410 §7), which OpenSSL and others read too.
+fn new_key(random: &dyn SecureRandom) -> Result<String, TokenError> {
+    let prefix = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let mut seed = [0; 32];
+    random.fill(&mut seed).map_err(|_| TokenError::Random)?;
+    let body = STANDARD.encode([prefix.as_slice(), seed.as_slice()].concat());
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::server::test_directory::TestDirectory;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn open(data: &TestDirectory, clock: &ManualClock) -> Tokens {
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        Tokens::open(data.path(), clock.clock(), &Limits::default(), random).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_valid_until_it_ends_and_for_its_key_alone() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::from_seconds(1_000_000).unwrap()));
+        let tokens = open(&data, &clock);
+        let token = tokens.issue("ann", vec!["ops".into()], 3600).unwrap();
+        for _ in 0..2 {
+            let claims = tokens.verify(&token).unwrap();
+            assert_eq!((claims.sub.as_str(), claims.exp), ("ann", 1_003_600));
+        }
+        // Another process with the same key.
+        assert!(open(&data, &clock).verify(&token).is_some());
+        // Another key.
+        assert!(open(&TestDirectory::new(), &clock).verify(&token).is_none());
+        clock.advance_seconds(3599);
+        assert!(tokens.verify(&token).is_some());
+        clock.advance_seconds(1);
+        assert!(tokens.verify(&token).is_none());
+        assert!(open(&data, &clock).verify(&token).is_none());
+        clock.advance_seconds(-3601);
+        assert!(open(&data, &clock).verify(&token).is_none(), "not valid yet");
+    }
+
+    #[test]
+    fn changed_and_foreign_tokens_are_refused() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
+        let tokens = open(&data, &clock);
+        let token = tokens.issue("ann", Vec::new(), 60).unwrap();
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+        let admin = {
+            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("ann", "admin");
+            URL_SAFE_NO_PAD.encode(text)
+        };
+        let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let public = {
+            let pem = std::fs::read_to_string(data.path().join(KEY_FILE)).unwrap();
+            rcgen::KeyPair::from_pem(&pem).unwrap().public_key_raw().to_vec()
+        };
+        let with_public_key_as_secret = {
+            let claims = tokens.verify(&token).unwrap();
+            let key = EncodingKey::from_secret(&public);
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims.as_ref(), &key).unwrap()
+        };
+        for wrong in [
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            &"x".repeat(100_000),
+            &format!("{header}.{admin}.{signature}"),
+            &format!("{none}.{admin}."),
+            &format!("{none}.{admin}.{signature}"),
+            &format!("{header}.{claims}."),
+            &format!("{header}.{claims}"),
+            &format!("{token}.x"),
+            &format!("{token}A"),
+            &with_public_key_as_secret,
+        ] {
+            assert!(tokens.verify(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_for_others_or_without_an_end_are_refused() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
+        let tokens = open(&data, &clock);
+        let good = serde_json::json!({"sub": "ann", "groups": [], "iss": "agentconf", "aud": "agentconf",
+            "iat": 0, "nbf": 0, "exp": 60, "jti": "x"});
+        let sign = |claims: &serde_json::Value| jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.signing).unwrap();
+        assert!(tokens.verify(&sign(&good)).is_some());
+        for (claim, value) in [("aud", "other".into()), ("iss", "other".into()), ("exp", serde_json::Value::Null), ("exp", 0.into())] {
+            let mut claims = good.clone();
+            claims[claim] = value;
+            assert!(tokens.verify(&sign(&claims)).is_none(), "{claim}");
+        }
+        for claim in ["sub", "exp", "nbf", "aud", "iss"] {
+            let mut claims = good.clone();
+            claims.as_object_mut().unwrap().remove(claim);
+            assert!(tokens.verify(&sign(&claims)).is_none(), "without {claim}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_for_its_owner_alone_and_damage_is_reported() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
+        let tokens = open(&data, &clock);
+        assert!(matches!(tokens.issue("ann", Vec::new(), u64::MAX), Err(TokenError::Lifetime(_))));
+        assert!(matches!(tokens.issue("ann", Vec::new(), 0), Err(TokenError::Lifetime(0))));
+        let key = data.path().join(KEY_FILE);
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let opened = Tokens::open(data.path(), clock.clock(), &Limits::default(), random);
+        assert!(matches!(opened, Err(TokenError::Key(_))));
+    }
+}

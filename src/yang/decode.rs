@@ -1,0 +1,490 @@
+//! Decoding by schema: the rules that JSON and XML have in common.
+//!
+//! A format resolves names and reads values; which nodes may stand where, how often, and what
+//! makes a list entry is decided here, so that both formats accept exactly the same data.
+//! Conditions over several nodes (`must`, `when`, leafref, mandatory) are never checked here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::{Error, Layer, Tag};
+use super::path::{InstancePath, Selector, Step};
+use super::schema::{Kind, Module, Node, Schema};
+use super::tree::{AnyData, Child, Container, Key, List};
+use super::types::TypeError;
+use super::value::Value;
+
+/// What is acceptable when data is decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeOptions {
+    /// Whether `config false` nodes are accepted. Inside operations and notifications they always are.
+    pub allow_state: bool,
+    /// Deepest nesting: of objects and arrays in JSON, of elements in XML.
+    pub depth_max: usize,
+}
+
+impl Default for DecodeOptions {
+    /// Configuration only, nested at most 64 deep.
+    fn default() -> Self {
+        DecodeOptions { allow_state: false, depth_max: 64 }
+    }
+}
+
+/// A top-level name that no schema node stands for, such as `ietf-restconf:data` around a datastore
+/// (RFC 8040 section 3.4).
+#[derive(Debug, Clone, Copy)]
+pub struct Wrapper {
+    /// Name of the module, for JSON.
+    pub module: &'static str,
+    /// Its namespace, for XML.
+    pub namespace: &'static str,
+    /// The local name.
+    pub name: &'static str,
+}
+
+/// One value of a parsed document, as a format sees it.
+pub(super) trait Source: Sized {
+    /// The data children that stand in an object or element, in the order given; each entry of a list or
+    /// leaf-list is one of them. `parent` is `None` for the root of the datastore.
+    fn children(
+        self,
+        parent: Option<&'static Node>,
+        schema: &Schema,
+        place: &Place<'_>,
+    ) -> Result<Vec<(&'static Node, Self)>, Error>;
+
+    /// The value of a leaf or leaf-list entry.
+    fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError>;
+
+    /// The content of an anydata or anyxml.
+    fn any(self, node: &'static Node) -> Result<AnyData, TypeError>;
+}
+
+/// Where the decoder is: a chain from the innermost node outwards, made into a path only for an error.
+pub(super) struct Place<'p> {
+    base: &'p [Step],
+    above: Option<&'p Place<'p>>,
+    step: Option<Step>,
+}
+
+impl<'p> Place<'p> {
+    /// The place that a path leads to.
+    pub fn at(base: &'p [Step]) -> Self {
+        Place { base, above: None, step: None }
+    }
+
+    /// A place one step further down.
+    pub fn below(&'p self, node: &'static Node, selector: Selector) -> Self {
+        Place { base: &[], above: Some(self), step: Some(Step { node, selector }) }
+    }
+
+    /// The path to this place.
+    pub fn path(&self) -> InstancePath {
+        let mut steps = Vec::new();
+        let mut place = Some(self);
+        while let Some(current) = place {
+            steps.extend(current.step.iter().cloned());
+            steps.extend(current.base.iter().rev().cloned());
+            place = current.above;
+        }
+        steps.reverse();
+        InstancePath { steps }
+    }
+
+    /// An error here that concerns the element `name`.
+    pub fn error(&self, tag: Tag, name: &str, message: impl Into<String>) -> Error {
+        Error::application(tag, message).at(self.path()).info("bad-element", name)
+    }
+
+    /// The value that the selector of this place gives to a key leaf.
+    fn key_value(&self, leaf: &Node) -> Option<&Value> {
+        let step = self.step.as_ref()?;
+        let Selector::Key(key) = &step.selector else { return None };
+        let position = step.node.keys().iter().position(|k| *k == leaf)?;
+        key.values().get(position)
+    }
+}
+
+/// Builds instance data from any format.
+pub(super) struct Decoder<'a> {
+    schema: &'a Schema,
+    allow_state: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder for data below the nodes of `above`.
+    pub fn new<'n>(
+        schema: &'a Schema,
+        options: &DecodeOptions,
+        above: impl IntoIterator<Item = &'n Node>,
+    ) -> Self {
+        let operation = |node: &Node| {
+            matches!(node.kind, Kind::Rpc { .. } | Kind::Input | Kind::Output | Kind::Notification)
+        };
+        Decoder { schema, allow_state: options.allow_state || above.into_iter().any(operation) }
+    }
+
+    /// The content of a container, list entry, operation or the root from its children.
+    pub fn content<S: Source>(
+        &self,
+        children: Vec<(&'static Node, S)>,
+        place: &Place<'_>,
+    ) -> Result<Container, Error> {
+        let mut content = Content::default();
+        for (node, source) in children {
+            match node.kind {
+                Kind::LeafList { .. } => {
+                    let value = self.value(node, &source, place)?;
+                    content.values(node, self, place)?.push(value);
+                }
+                Kind::List { .. } => {
+                    let building = content.entries(node, self, place)?;
+                    let (key, entry) = self.entry(node, source, building.position(), place)?;
+                    building.push(node, key, entry, place)?;
+                }
+                _ => {
+                    content.admit(node, self, place)?;
+                    if content.done.get(node).is_some() {
+                        let message = format!("\"{}\" stands more than once", node.name);
+                        return Err(place.below(node, Selector::None).error(Tag::BadElement, node.name, message));
+                    }
+                    let child = match place.key_value(node) {
+                        Some(value) => Child::Leaf(value.clone()),
+                        None => self.single(node, source, place)?,
+                    };
+                    content.done.set(node, child);
+                }
+            }
+        }
+        content.finish(place)
+    }
+
+    /// The instance that `target` leads to; `sources` are its parts: exactly one unless `target` ends at
+    /// a list or leaf-list as a whole.
+    pub fn instance<S: Source>(&self, sources: Vec<S>, target: &InstancePath) -> Result<Child, Error> {
+        let Some((last, above)) = target.steps.split_last() else {
+            return Err(Error::application(Tag::OperationFailed, "the root has no instance of its own"));
+        };
+        let node = last.node;
+        let place = Place::at(above);
+        let whole = last.selector == Selector::None;
+        if whole && matches!(node.kind, Kind::List { .. } | Kind::LeafList { .. }) {
+            let children = sources.into_iter().map(|source| (node, source)).collect();
+            let mut content = self.content(children, &place)?;
+            let empty = || match node.kind {
+                Kind::List { .. } => Child::List(List::empty(node)),
+                _ => Child::LeafList(Arc::default()),
+            };
+            return Ok(content.remove(node).unwrap_or_else(empty));
+        }
+        let number = sources.len();
+        let mut sources = sources.into_iter();
+        let (Some(source), None) = (sources.next(), sources.next()) else {
+            let message = format!("\"{}\" has to have exactly one entry here, not {number}", node.name);
+            return Err(place.error(Tag::BadElement, node.name, message));
+        };
+        self.allow(node, &place)?;
+        match node.kind {
+            Kind::List { .. } => {
+                let (key, entry) = self.entry(node, source, 1, &place)?;
+                if matches!(&last.selector, Selector::Key(wanted) if key.as_ref() != Some(wanted)) {
+                    // RFC 8040 section 4.5: the keys in the body are those of the target resource.
+                    let message = format!("the keys of \"{}\" differ from those of the target", node.name);
+                    return Err(Error::application(Tag::InvalidValue, message).at(target.clone()));
+                }
+                Ok(Child::Container(Arc::new(entry)))
+            }
+            Kind::LeafList { .. } => {
+                let value = self.value(node, &source, &place)?;
+                if matches!(&last.selector, Selector::Value(wanted) if *wanted != value) {
+                    let message = format!("the value of \"{}\" differs from that of the target", node.name);
+                    return Err(Error::application(Tag::InvalidValue, message).at(target.clone()));
+                }
+                Ok(Child::Leaf(value))
+            }
+            _ => self.single(node, source, &place),
+        }
+    }
+
+    /// A node that has at most one instance.
+    fn single<S: Source>(&self, node: &'static Node, source: S, place: &Place<'_>) -> Result<Child, Error> {
+        match node.kind {
+            Kind::Leaf { .. } => self.value(node, &source, place).map(Child::Leaf),
+            Kind::AnyData | Kind::AnyXml => {
+                source.any(node).map(Child::Any).map_err(|e| invalid(e, node, place))
+            }
+            _ => {
+                let place = place.below(node, Selector::None);
+                let children = source.children(Some(node), self.schema, &place)?;
+                Ok(Child::Container(Arc::new(self.content(children, &place)?)))
+            }
+        }
+    }
+
+    fn value<S: Source>(
+        &self,
+        node: &'static Node,
+        source: &S,
+        place: &Place<'_>,
+    ) -> Result<Value, Error> {
+        source.value(node, self.schema).map_err(|e| invalid(e, node, place))
+    }
+
+    /// A list entry. Its keys are read first, wherever they stand, so that errors can name the entry.
+    fn entry<S: Source>(
+        &self,
+        list: &'static Node,
+        source: S,
+        position: u32,
+        place: &Place<'_>,
+    ) -> Result<(Option<Key>, Container), Error> {
+        let mut entry = place.below(list, Selector::Position(position));
+        let children = source.children(Some(list), self.schema, &entry)?;
+        let mut key = Vec::with_capacity(list.keys().len());
+        for leaf in list.keys() {
+            // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
+            let Some((_, source)) = children.iter().find(|(node, _)| node == leaf) else {
+                let message = format!("an entry of \"{}\" is without its key \"{}\"", list.name, leaf.name);
+                return Err(entry.error(Tag::MissingElement, leaf.name, message));
+            };
+            key.push(self.value(leaf, source, &entry)?);
+        }
+        let key = (!key.is_empty()).then(|| Key::new(key));
+        if let (Some(step), Some(key)) = (&mut entry.step, &key) {
+            step.selector = Selector::Key(key.clone());
+        }
+        let content = self.content(children, &entry)?;
+        Ok((key, content))
+    }
+
+    /// Refuses state where only configuration is wanted.
+    fn allow(&self, node: &'static Node, place: &Place<'_>) -> Result<(), Error> {
+        if node.config || self.allow_state {
+            return Ok(());
+        }
+        // RFC 6241 appendix A: unknown-element is "an unexpected element"; no value could make it right.
+        let message = format!("\"{}\" is state (config false) and cannot be written", node.name);
+        Err(place.below(node, Selector::None).error(Tag::UnknownElement, node.name, message))
+    }
+}
+
+fn invalid(error: TypeError, node: &'static Node, place: &Place<'_>) -> Error {
+    let message = format!("\"{}\": {}", node.name, error.message);
+    let result = place.below(node, Selector::None).error(Tag::InvalidValue, node.name, message);
+    match error.app_tag {
+        Some(app_tag) => result.app_tag(app_tag),
+        None => result,
+    }
+}
+
+/// The children decoded so far of one container.
+#[derive(Default)]
+struct Content {
+    /// Nodes with a single instance.
+    done: Container,
+    leaf_lists: Vec<(&'static Node, Vec<Value>)>,
+    lists: Vec<(&'static Node, Building)>,
+    /// For each choice that has data: the case it stands in.
+    cases: Vec<(&'static Node, &'static Node)>,
+}
+
+impl Content {
+    /// Checks that a node may stand here at all, given what was decoded before.
+    fn admit(&mut self, node: &'static Node, decoder: &Decoder<'_>, place: &Place<'_>) -> Result<(), Error> {
+        decoder.allow(node, place)?;
+        let mut case = node;
+        while let Some(parent) = case.parent {
+            match parent.kind {
+                Kind::Choice { .. } => match self.cases.iter().find(|(choice, _)| *choice == parent) {
+                    // RFC 7950 section 8.3.1: data of more than one case is a bad-element.
+                    Some((_, other)) if *other != case => {
+                        let message = format!(
+                            "\"{}\" cannot stand here: choice \"{}\" already has data of case \"{}\"",
+                            node.name, parent.name, other.name
+                        );
+                        return Err(place.below(node, Selector::None).error(Tag::BadElement, node.name, message));
+                    }
+                    Some(_) => {}
+                    None => self.cases.push((parent, case)),
+                },
+                Kind::Case => {}
+                _ => break,
+            }
+            case = parent;
+        }
+        Ok(())
+    }
+
+    fn values(
+        &mut self,
+        node: &'static Node,
+        decoder: &Decoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<&mut Vec<Value>, Error> {
+        let known = self.leaf_lists.iter().position(|(n, _)| *n == node);
+        let slot = match known {
+            Some(slot) => slot,
+            None => {
+                self.admit(node, decoder, place)?;
+                self.leaf_lists.push((node, Vec::new()));
+                self.leaf_lists.len() - 1
+            }
+        };
+        Ok(&mut self.leaf_lists[slot].1)
+    }
+
+    fn entries(
+        &mut self,
+        node: &'static Node,
+        decoder: &Decoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<&mut Building, Error> {
+        let known = self.lists.iter().position(|(n, _)| *n == node);
+        let slot = match known {
+            Some(slot) => slot,
+            None => {
+                self.admit(node, decoder, place)?;
+                self.lists.push((node, Building { list: List::empty(node), keys: BTreeSet::new() }));
+                self.lists.len() - 1
+            }
+        };
+        Ok(&mut self.lists[slot].1)
+    }
+
+    fn finish(mut self, place: &Place<'_>) -> Result<Container, Error> {
+        for (node, values) in self.leaf_lists {
+            if node.config && let Some(value) = repeated(&values) {
+                // RFC 7950 section 7.7: the values of a configuration leaf-list are unique.
+                let place = place.below(node, Selector::Value(value.clone()));
+                let message = format!("\"{}\" has the value \"{value}\" more than once", node.name);
+                return Err(place.error(Tag::InvalidValue, node.name, message));
+            }
+            self.done.set(node, Child::LeafList(Arc::new(values)));
+        }
+        for (node, building) in self.lists {
+            self.done.set(node, Child::List(building.list));
+        }
+        Ok(self.done)
+    }
+}
+
+/// A value that stands more than once.
+fn repeated(values: &[Value]) -> Option<&Value> {
+    let mut sorted: Vec<&Value> = values.iter().collect();
+    sorted.sort_unstable();
+    sorted.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+}
+
+/// The entries decoded so far of one list.
+struct Building {
+    list: List,
+    /// Keys of a sequence, which cannot look them up itself.
+    keys: BTreeSet<Key>,
+}
+
+impl Building {
+    /// Position of the next entry, counted from 1.
+    fn position(&self) -> u32 {
+        u32::try_from(self.list.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    fn push(
+        &mut self,
+        node: &'static Node,
+        key: Option<Key>,
+        entry: Container,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        let entry = Arc::new(entry);
+        let unique = match (&mut self.list, &key) {
+            (List::Sequence(entries), key) => {
+                entries.push_back(entry);
+                key.as_ref().is_none_or(|key| self.keys.insert(key.clone()))
+            }
+            (List::Sorted(map), Some(key)) => map.insert(key.clone(), entry).is_none(),
+            (List::User(user), Some(key)) => {
+                let new = user.get(key).is_none();
+                user.put(key.clone(), entry);
+                new
+            }
+            _ => true,
+        };
+        if unique {
+            return Ok(());
+        }
+        // RFC 7950 section 7.8.2: the keys identify one entry, so the message contradicts itself. It is no
+        // data-exists, which would be about data that the datastore already has.
+        let place = place.below(node, key.map_or(Selector::None, Selector::Key));
+        Err(place.error(Tag::InvalidValue, node.name, format!("two entries of \"{}\" have the same keys", node.name)))
+    }
+}
+
+/// The data children that can stand below `parent`.
+pub(super) fn candidates(parent: Option<&'static Node>, schema: &Schema) -> Vec<&'static Node> {
+    match parent {
+        Some(parent) => parent.data.to_vec(),
+        None => schema.implemented().flat_map(|m| m.data).copied().collect(),
+    }
+}
+
+/// The data child `module:name` of `parent`.
+pub(super) fn find_child(parent: Option<&Node>, module: &'static Module, name: &str) -> Option<&'static Node> {
+    match parent {
+        Some(parent) => parent.child(module, name),
+        None => module.data.iter().copied().find(|n| n.name == name),
+    }
+}
+
+/// What a wrong name may have been meant to be, as the end of a message.
+pub(super) fn hint(wanted: &str, possible: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let near = possible.iter().map(|name| (distance(wanted, name), name)).min();
+    match near {
+        None => "; nothing can stand here".into(),
+        Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("; did you mean \"{name}\"?"),
+        Some(_) => {
+            let more = if possible.len() > SHOWN { ", …" } else { "" };
+            let names: Vec<&str> = possible.iter().take(SHOWN).map(String::as_str).collect();
+            format!("; possible here: {}{more}", names.join(", "))
+        }
+    }
+}
+
+/// The edit distance of two names; only their first 64 octets count.
+fn distance(a: &str, b: &str) -> usize {
+    const LONGEST: usize = 64;
+    let b = &b.as_bytes()[..b.len().min(LONGEST)];
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().take(LONGEST).enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The document is not even well-formed.
+pub(super) fn malformed(message: impl Into<String>) -> Error {
+    // RFC 6241 appendix A: the error-type of malformed-message is rpc.
+    Error { layer: Layer::Rpc, ..Error::application(Tag::MalformedMessage, message) }
+}
+
+/// The text of a document, which has to be UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let (line, column) = line_and_column(bytes, e.valid_up_to());
+        malformed(format!("not UTF-8 at line {line} column {column}"))
+    })
+}
+
+/// Line and column, counted from 1, of an octet.
+pub(super) fn line_and_column(bytes: &[u8], at: usize) -> (usize, usize) {
+    let before = &bytes[..at.min(bytes.len())];
+    let lines = before.iter().filter(|b| **b == b'\n').count();
+    let column = before.iter().rev().take_while(|b| **b != b'\n').count();
+    (lines + 1, column + 1)
+}

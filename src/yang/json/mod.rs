@@ -1,0 +1,19 @@
+//! JSON encoding of YANG data (RFC 7951).
+//!
+//! The form on the wire only: which nodes may stand where is decided in `decode`, and nothing
+//! here decides who may see what.
+//!
+//! Reading is strict: RFC 8259 and RFC 7493, so duplicate members are refused; names are qualified
+//! exactly where RFC 7951 section 4 says so; metadata (RFC 7952) is refused unless it is empty.
+
+mod decode;
+mod encode;
+mod parse;
+
+pub use decode::{decode_below, decode_children, decode_one, decode_wrapped};
+pub use encode::{encode_children, encode_member, encode_one};
+
+use super::decode::DecodeOptions;
+
+/// For what the server wrote itself: configuration and state.
+pub const STORED: DecodeOptions = DecodeOptions { allow_state: true, depth_max: 128 };
