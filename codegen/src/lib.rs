@@ -1,0 +1,105 @@
+//! Compiles YANG modules into Rust: schema tables, and typed structs with conversions.
+//!
+//! ```text
+//! load     yang/ -> libyang context        (which modules, which features)
+//! resolve  libyang -> intermediate form    (all reading of libyang's structs)
+//! link     leafref targets, types shared, what each condition reads
+//! names    all Rust names, settled once
+//! emit     intermediate form -> text
+//! ```
+//!
+//! The output depends on the input alone: the same modules give the same text. Nothing here
+//! writes a file; the binary does. A `build.rs` uses [`Compiler`] in the same way.
+
+mod emit;
+mod error;
+mod ir;
+mod link;
+mod load;
+mod names;
+mod reads;
+mod resolve;
+
+#[path = "../../src/yang/pattern.rs"]
+mod pattern;
+#[doc(hidden)]
+pub mod xpath;
+
+use std::path::{Path, PathBuf};
+
+pub use error::{Diagnostic, Error, Result};
+
+/// Compiles a folder of YANG modules.
+///
+/// ```no_run
+/// let files = agentconf_codegen::Compiler::new().yang_dir("yang").out_dir("src/yang/generated").compile()?;
+/// for (name, text) in files {
+///     println!("{name}: {} bytes", text.len());
+/// }
+/// # Ok::<(), agentconf_codegen::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    yang_dir: PathBuf,
+    out_dir: PathBuf,
+    crate_path: String,
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        let out_dir = PathBuf::from("src/yang/generated");
+        Compiler { yang_dir: PathBuf::from("yang"), out_dir, crate_path: "crate::yang".to_owned() }
+    }
+}
+
+impl Compiler {
+    /// Reads `yang/`, for files in `src/yang/generated/` and the runtime in `crate::yang`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The folder of the modules and of `modules.toml`.
+    pub fn yang_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.yang_dir = dir.into();
+        self
+    }
+
+    /// The folder the files will be in: the YANG texts are included by a path relative to it.
+    pub fn out_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.out_dir = dir.into();
+        self
+    }
+
+    /// The Rust path of the module that has `schema`, `model`, `tree`, `value`, `path` and
+    /// `xpath`; for another crate `agentconf::yang`.
+    pub fn crate_path(mut self, path: impl Into<String>) -> Self {
+        self.crate_path = path.into();
+        self
+    }
+
+    /// The files: name and text, `mod.rs` first, then one for each module.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the modules cannot be compiled; the error says where and why.
+    pub fn compile(&self) -> Result<Vec<(String, String)>> {
+        let yang_dir = absolute(&self.yang_dir)?;
+        let out_dir = absolute(&self.out_dir)?;
+        let loaded = load::Loaded::new(&yang_dir)?;
+        let (mut schema, raw_types) = resolve::resolve(&loaded)?;
+        link::link(&mut schema, raw_types)?;
+        let names = names::Names::new(&schema);
+        let root = yang_dir.parent().unwrap_or(&yang_dir);
+        let emitter = emit::Emitter {
+            schema: &schema,
+            names: &names,
+            crate_path: &self.crate_path,
+            out_dir: &out_dir,
+            root,
+        };
+        Ok(emitter.files())
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io(path))
+}
