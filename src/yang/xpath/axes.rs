@@ -3,12 +3,13 @@
 //! Defaults in use and non-presence containers are there as RFC 7950 section 6.4.1 wants it,
 //! although instance data does not hold them. Nothing here evaluates predicates.
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::ast::{Axis, NodeTest};
 use super::cursor::Cursor;
-use super::eval::{EvalError, Evaluator, Visit};
+use super::eval::{EvalError, Evaluator, KEPT, Visit};
 use crate::yang::schema::{Kind, Node, Type};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
@@ -45,25 +46,32 @@ impl Evaluator<'_> {
                 }
                 GO_ON
             }
-            Axis::FollowingSibling => self.each(self.siblings(from, true)?, test, visit),
-            Axis::PrecedingSibling => self.each(self.siblings(from, false)?, test, visit),
+            Axis::FollowingSibling => each(self.siblings(from, true, test)?, visit),
+            Axis::PrecedingSibling => each(self.siblings(from, false, test)?, visit),
             Axis::Following | Axis::Preceding => self.beside(from, axis == Axis::Following, test, visit),
             Axis::Attribute | Axis::Namespace => GO_ON,
         }
     }
 
+    /// The nodes that [`Self::walk`] visits.
+    pub(super) fn collect(
+        &self,
+        from: &Cursor,
+        axis: Axis,
+        test: &NodeTest,
+    ) -> Result<Vec<Cursor>, EvalError> {
+        let mut nodes = Vec::new();
+        let _never_ended = self.walk(from, axis, test, &mut |node| {
+            self.spend(KEPT)?;
+            nodes.push(node);
+            GO_ON
+        })?;
+        Ok(nodes)
+    }
+
     fn offer(&self, node: &Cursor, test: &NodeTest, visit: Visit<'_>) -> Flow {
         self.spend(1)?;
         if passes(node, test) { visit(node.clone()) } else { GO_ON }
-    }
-
-    fn each(&self, nodes: Vec<Cursor>, test: &NodeTest, visit: Visit<'_>) -> Flow {
-        for node in nodes {
-            if self.offer(&node, test, visit)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        GO_ON
     }
 
     fn children(&self, of: &Cursor, test: &NodeTest, visit: Visit<'_>) -> Flow {
@@ -98,24 +106,19 @@ impl Evaluator<'_> {
             return GO_ON;
         }
         match node.kind {
-            Kind::Container { presence: false } => {
-                let absent = of.container(node, Arc::default());
-                if self.in_use(of, node, &absent)? { visit(absent) } else { GO_ON }
+            Kind::Container { presence: false } if self.in_use(of, node)? => {
+                visit(of.container(node, Arc::default()))
             }
-            Kind::Leaf { ty, default: Some(text), .. } => {
-                let Some(value) = default_value(of, node, ty, text) else { return GO_ON };
-                let leaf = of.leaf(node, value);
-                if self.in_use(of, node, &leaf)? { visit(leaf) } else { GO_ON }
-            }
-            Kind::LeafList { ty, defaults, .. } => {
-                for (i, text) in defaults.iter().enumerate() {
-                    let Some(value) = default_value(of, node, ty, text) else { continue };
-                    let entry = of.leaf_list_entry(node, i, value);
-                    if self.in_use(of, node, &entry)? && visit(entry)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+            Kind::Leaf { ty, default: Some(text), .. } if self.in_use(of, node)? => {
+                match default_value(of, node, ty, text) {
+                    Some(value) => visit(of.leaf(node, value)),
+                    None => GO_ON,
                 }
-                GO_ON
+            }
+            Kind::LeafList { ty, defaults, .. } if !defaults.is_empty() && self.in_use(of, node)? => {
+                let values = defaults.iter().filter_map(|text| default_value(of, node, ty, text));
+                let entries = values.enumerate().map(|(i, value)| of.leaf_list_entry(node, i, value));
+                each(entries.collect(), visit)
             }
             _ => GO_ON,
         }
@@ -123,13 +126,14 @@ impl Evaluator<'_> {
 
     /// Whether a default or non-presence container exists: its cases are chosen (RFC 7950
     /// section 7.6.1) and its `when` conditions hold.
-    fn in_use(&self, parent: &Cursor, node: &'static Node, instance: &Cursor) -> Result<bool, EvalError> {
+    fn in_use(&self, parent: &Cursor, node: &'static Node) -> Result<bool, EvalError> {
         self.spend(1)?;
         if !case_chosen(parent, node) {
             return Ok(false);
         }
         for when in node.whens {
-            let mut context = Some(instance);
+            let dummy = parent.dummy(node);
+            let mut context = Some(&dummy);
             for _ in 0..when.context {
                 context = context.and_then(Cursor::parent);
             }
@@ -157,18 +161,18 @@ impl Evaluator<'_> {
         })
     }
 
-    /// The siblings after or before a node, nearest first.
-    fn siblings(&self, of: &Cursor, after: bool) -> Result<Vec<Cursor>, EvalError> {
+    /// The siblings after or before a node that pass the test, nearest first.
+    fn siblings(&self, of: &Cursor, after: bool, test: &NodeTest) -> Result<Vec<Cursor>, EvalError> {
         let Some(parent) = of.parent() else { return Ok(Vec::new()) };
-        let (mut passed, mut siblings) = (false, Vec::new());
-        self.children(parent, &NodeTest::Node, &mut |sibling| {
-            if sibling.same(of) {
-                passed = true;
-                return Ok(if after { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
+        let mut siblings = Vec::new();
+        let _ended_early = self.children(parent, test, &mut |sibling| {
+            match sibling.order(of) {
+                Ordering::Equal | Ordering::Greater if !after => return Ok(ControlFlow::Break(())),
+                Ordering::Less | Ordering::Equal if after => return GO_ON,
+                Ordering::Less | Ordering::Equal | Ordering::Greater => {}
             }
-            if passed == after {
-                siblings.push(sibling);
-            }
+            self.spend(KEPT)?;
+            siblings.push(sibling);
             GO_ON
         })?;
         if !after {
@@ -182,25 +186,28 @@ impl Evaluator<'_> {
     fn beside(&self, from: &Cursor, after: bool, test: &NodeTest, visit: Visit<'_>) -> Flow {
         let mut at = Some(from);
         while let Some(node) = at {
-            for sibling in self.siblings(node, after)? {
-                let mut below = Vec::new();
-                self.walk(&sibling, Axis::DescendantOrSelf, test, &mut |node| {
-                    below.push(node);
-                    GO_ON
-                })?;
+            for sibling in self.siblings(node, after, &NodeTest::Node)? {
+                let mut below = self.collect(&sibling, Axis::DescendantOrSelf, test)?;
                 if !after {
                     below.reverse();
                 }
-                for node in below {
-                    if visit(node)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+                if each(below, visit)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             at = node.parent();
         }
         GO_ON
     }
+}
+
+fn each(nodes: Vec<Cursor>, visit: Visit<'_>) -> Flow {
+    for node in nodes {
+        if visit(node)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    GO_ON
 }
 
 /// Whether a node passes a test on an axis whose principal node type is element.
@@ -234,7 +241,8 @@ fn case_chosen(parent: &Cursor, node: &'static Node) -> bool {
         match above.kind {
             Kind::Choice { default } => {
                 // A data node right below a choice is a case of its own.
-                let own = if matches!(case.kind, Kind::Case) { case.data } else { std::slice::from_ref(&case) };
+                let own =
+                    if matches!(case.kind, Kind::Case) { case.data } else { std::slice::from_ref(&case) };
                 let by_default = || default == Some(case) && !above.data.iter().any(exists);
                 if !own.iter().any(exists) && !by_default() {
                     return false;

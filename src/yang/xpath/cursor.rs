@@ -27,11 +27,25 @@ struct Place {
 
 #[derive(Debug)]
 enum Item {
-    Root { schema: &'static Schema, content: Arc<Container> },
+    Root {
+        schema: &'static Schema,
+        content: Arc<Container>,
+    },
     /// A container, list entry, operation or notification; `parameters` has the children.
-    Inner { node: &'static Node, parameters: &'static Node, slot: Slot, content: Arc<Container> },
-    Leaf { node: &'static Node, slot: Slot, value: Value },
-    Opaque { node: &'static Node },
+    Inner {
+        node: &'static Node,
+        parameters: &'static Node,
+        slot: Slot,
+        content: Arc<Container>,
+    },
+    Leaf {
+        node: &'static Node,
+        slot: Slot,
+        value: Value,
+    },
+    Childless {
+        node: &'static Node,
+    },
     /// The text of the leaf above.
     Text,
 }
@@ -74,8 +88,8 @@ impl Cursor {
     }
 
     /// An anydata or anyxml below this place: to XPath it has no children and no text.
-    pub fn opaque(&self, node: &'static Node) -> Self {
-        self.below(Item::Opaque { node })
+    pub fn any_data(&self, node: &'static Node) -> Self {
+        self.below(Item::Childless { node })
     }
 
     /// An rpc, action or notification below this place. `parameters` is its input or output
@@ -89,13 +103,7 @@ impl Cursor {
     /// A stand-in for a node that does not exist, without value or children: the context of
     /// its `when` (RFC 7950 section 7.21.5).
     pub fn dummy(&self, node: &'static Node) -> Self {
-        match node.kind {
-            Kind::Leaf { .. } => self.leaf(node, Value::Empty),
-            Kind::LeafList { .. } => self.leaf_list_entry(node, usize::MAX, Value::Empty),
-            Kind::List { .. } => self.entry(node, Slot::Index(usize::MAX), Arc::default()),
-            Kind::AnyData | Kind::AnyXml => self.opaque(node),
-            _ => self.container(node, Arc::default()),
-        }
+        self.below(Item::Childless { node })
     }
 
     /// All instances of a schema node directly below this place, in order; no defaults.
@@ -103,22 +111,26 @@ impl Cursor {
         match self.content().and_then(|content| content.get(node)) {
             None => Box::new(std::iter::empty()),
             Some(Child::Leaf(value)) => Box::new(std::iter::once(self.leaf(node, value.clone()))),
-            Some(Child::Container(content)) => Box::new(std::iter::once(self.container(node, content.clone()))),
-            Some(Child::Any(_)) => Box::new(std::iter::once(self.opaque(node))),
+            Some(Child::Container(content)) => {
+                Box::new(std::iter::once(self.container(node, content.clone())))
+            }
+            Some(Child::Any(_)) => Box::new(std::iter::once(self.any_data(node))),
             Some(Child::LeafList(values)) => {
                 let values = values.iter().cloned().enumerate();
                 Box::new(values.map(move |(i, value)| self.leaf_list_entry(node, i, value)))
             }
-            Some(Child::List(List::Sorted(map))) => {
-                Box::new(map.iter().map(move |(key, entry)| self.entry(node, Slot::Key(key.clone()), entry.clone())))
-            }
+            Some(Child::List(List::Sorted(map))) => Box::new(
+                map.iter().map(move |(key, entry)| self.entry(node, Slot::Key(key.clone()), entry.clone())),
+            ),
             Some(Child::List(List::User(user))) => {
                 let entries = user.iter();
-                Box::new(entries.map(move |(key, entry)| self.entry(node, Slot::Key(key.clone()), entry.clone())))
+                Box::new(
+                    entries.map(move |(key, entry)| self.entry(node, Slot::Key(key.clone()), entry.clone())),
+                )
             }
-            Some(Child::List(list @ List::Sequence(_))) => {
-                Box::new(list.iter().enumerate().map(move |(i, entry)| self.entry(node, Slot::Index(i), entry)))
-            }
+            Some(Child::List(list @ List::Sequence(_))) => Box::new(
+                list.iter().enumerate().map(move |(i, entry)| self.entry(node, Slot::Index(i), entry)),
+            ),
             Some(Child::List(list @ List::State(_))) => {
                 let slot = move |i, entry: &Container| entry.key(node).map_or(Slot::Index(i), Slot::Key);
                 let entries = list.iter().enumerate();
@@ -130,7 +142,7 @@ impl Cursor {
     /// The schema node; `None` for the root and for text.
     pub fn node(&self) -> Option<&'static Node> {
         match self.0.item {
-            Item::Inner { node, .. } | Item::Leaf { node, .. } | Item::Opaque { node } => Some(node),
+            Item::Inner { node, .. } | Item::Leaf { node, .. } | Item::Childless { node } => Some(node),
             Item::Root { .. } | Item::Text => None,
         }
     }
@@ -154,7 +166,7 @@ impl Cursor {
     pub fn content(&self) -> Option<&Arc<Container>> {
         match &self.0.item {
             Item::Root { content, .. } | Item::Inner { content, .. } => Some(content),
-            Item::Leaf { .. } | Item::Opaque { .. } | Item::Text => None,
+            Item::Leaf { .. } | Item::Childless { .. } | Item::Text => None,
         }
     }
 
@@ -181,7 +193,7 @@ impl Cursor {
     fn step(&self) -> Option<Step> {
         let (node, selector) = match &self.0.item {
             Item::Root { .. } | Item::Text => return None,
-            Item::Opaque { node } => (node, Selector::None),
+            Item::Childless { node } => (node, Selector::None),
             Item::Leaf { node, slot: Slot::Only, .. } => (node, Selector::None),
             Item::Leaf { node, value, .. } => (node, Selector::Value(value.clone())),
             Item::Inner { node, slot: Slot::Only, .. } => (node, Selector::None),
@@ -207,7 +219,7 @@ impl Cursor {
             Item::Inner { parameters, .. } => {
                 parameters.data.iter().copied().filter(|node| wanted(node)).collect()
             }
-            Item::Leaf { .. } | Item::Opaque { .. } | Item::Text => Vec::new(),
+            Item::Leaf { .. } | Item::Childless { .. } | Item::Text => Vec::new(),
         }
     }
 
@@ -241,8 +253,10 @@ impl Cursor {
             && match (&self.0.item, &other.0.item) {
                 (Item::Root { .. }, Item::Root { .. }) | (Item::Text, Item::Text) => true,
                 (Item::Inner { node: a, slot: s, .. }, Item::Inner { node: b, slot: t, .. })
-                | (Item::Leaf { node: a, slot: s, .. }, Item::Leaf { node: b, slot: t, .. }) => a == b && s == t,
-                (Item::Opaque { node: a }, Item::Opaque { node: b }) => a == b,
+                | (Item::Leaf { node: a, slot: s, .. }, Item::Leaf { node: b, slot: t, .. }) => {
+                    a == b && s == t
+                }
+                (Item::Childless { node: a }, Item::Childless { node: b }) => a == b,
                 _ => false,
             }
             && match (self.parent(), other.parent()) {
@@ -256,7 +270,9 @@ impl Cursor {
     pub(super) fn order(&self, other: &Cursor) -> Ordering {
         match self.0.depth.cmp(&other.0.depth) {
             // An ancestor stands before what is below it.
-            Ordering::Greater => self.parent().map_or(Ordering::Greater, |p| p.order(other)).then(Ordering::Greater),
+            Ordering::Greater => {
+                self.parent().map_or(Ordering::Greater, |p| p.order(other)).then(Ordering::Greater)
+            }
             Ordering::Less => other.order(self).reverse(),
             Ordering::Equal if Rc::ptr_eq(&self.0, &other.0) => Ordering::Equal,
             Ordering::Equal => match (self.parent(), other.parent()) {
@@ -268,21 +284,23 @@ impl Cursor {
 
     fn order_of_siblings(&self, other: &Cursor, parent: &Cursor) -> Ordering {
         let (Some(a), Some(b)) = (self.node(), other.node()) else { return Ordering::Equal };
-        let nodes = self.is_operation().cmp(&other.is_operation()).then_with(|| rank(a).cmp(&rank(b)));
-        nodes.then_with(|| match (self.slot(), other.slot()) {
+        if a != b {
+            return self.is_operation().cmp(&other.is_operation()).then_with(|| rank(a).cmp(&rank(b)));
+        }
+        match (self.slot(), other.slot()) {
             (Some(Slot::Index(s)), Some(Slot::Index(t))) => s.cmp(t),
             (Some(Slot::Key(s)), Some(Slot::Key(t))) => match parent.content().and_then(|c| c.list(a)) {
                 Some(List::User(user)) => user.rank(s).cmp(&user.rank(t)),
                 _ => s.cmp(t),
             },
             _ => Ordering::Equal,
-        })
+        }
     }
 
     fn slot(&self) -> Option<&Slot> {
         match &self.0.item {
             Item::Inner { slot, .. } | Item::Leaf { slot, .. } => Some(slot),
-            Item::Root { .. } | Item::Opaque { .. } | Item::Text => None,
+            Item::Root { .. } | Item::Childless { .. } | Item::Text => None,
         }
     }
 

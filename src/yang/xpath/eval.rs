@@ -14,9 +14,11 @@ use super::cursor::Cursor;
 use super::keys;
 use crate::yang::value::Value;
 
-/// Steps that one evaluation can take: nodes visited, expressions evaluated, and one for each
-/// 64 bytes of text that are copied.
+/// Steps that one evaluation can take: nodes visited, expressions evaluated, [`KEPT`] for each
+/// node that is kept in a set, and one for each 64 bytes of text that are copied.
 const STEPS_MAX: u64 = 1_000_000;
+/// Steps that a node in a set costs beyond the visit, for the memory it takes.
+pub(super) const KEPT: usize = 3;
 /// How deep `when` conditions of defaults and `deref` can make evaluations nest.
 const NESTING_MAX: u8 = 8;
 
@@ -251,7 +253,7 @@ impl<'a> Evaluator<'a> {
         let leaf = if node.is_text() { node.parent().and_then(Cursor::value) } else { node.value() };
         let mut text = leaf.map(Value::canonical).unwrap_or_default();
         if leaf.is_none() {
-            self.walk(node, Axis::Child, &NodeTest::Any, &mut |child| {
+            let _never_ended = self.walk(node, Axis::Child, &NodeTest::Any, &mut |child| {
                 text.push_str(&self.string_value(&child)?);
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -268,12 +270,10 @@ impl<'a> Evaluator<'a> {
             (Nodes(nodes), Bool(value)) => Ok(of_booleans(operator, !nodes.is_empty(), *value)),
             (Bool(value), Nodes(nodes)) => Ok(of_booleans(operator, *value, !nodes.is_empty())),
             (Nodes(a), Nodes(b)) if equality => self.compare_sets(operator, a, b),
-            (Nodes(nodes), Text(text)) | (Text(text), Nodes(nodes)) if equality => {
-                self.any(nodes, |node| {
-                    let same = self.equals_text(node, text)?;
-                    Ok(same == (operator == Operator::Equal))
-                })
-            }
+            (Nodes(nodes), Text(text)) | (Text(text), Nodes(nodes)) if equality => self.any(nodes, |node| {
+                let same = self.equals_text(node, text)?;
+                Ok(same == (operator == Operator::Equal))
+            }),
             (Nodes(a), Nodes(b)) => {
                 let numbers = b.iter().map(|node| Ok(to_number(&self.string_value(node)?)));
                 let numbers = numbers.collect::<Result<Vec<f64>, EvalError>>()?;
@@ -339,7 +339,9 @@ impl<'a> Evaluator<'a> {
                     identity.name == name
                         && (qualifier == identity.module.name || qualifier == identity.module.prefix)
                 }
-                None => identity.name == text && node.node().is_some_and(|leaf| leaf.module == identity.module),
+                None => {
+                    identity.name == text && node.node().is_some_and(|leaf| leaf.module == identity.module)
+                }
             }),
             _ => Ok(self.string_value(node)? == text),
         }
@@ -405,11 +407,13 @@ impl<'a> Evaluator<'a> {
                         return Ok(ControlFlow::Continue(()));
                     }
                 }
+                self.spend(KEPT)?;
                 found.push(candidate);
                 let enough = first && counted.is_empty();
                 Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             };
-            let entries = if axis == Axis::Child { keys::entries(self, node, &step.test, free, None)? } else { None };
+            let entries =
+                if axis == Axis::Child { keys::entries(self, node, &step.test, free, None)? } else { None };
             match entries {
                 Some(entries) => {
                     for entry in entries {
@@ -419,7 +423,7 @@ impl<'a> Evaluator<'a> {
                     }
                 }
                 None => {
-                    self.walk(node, axis, &step.test, &mut visit)?;
+                    let _ended_early = self.walk(node, axis, &step.test, &mut visit)?;
                 }
             }
             for predicate in counted {
@@ -433,7 +437,9 @@ impl<'a> Evaluator<'a> {
         let level = from.first().map(Cursor::depth);
         let stays_in_order = match axis {
             Axis::Child | Axis::SelfNode => from.iter().all(|node| Some(node.depth()) == level),
-            Axis::Descendant | Axis::DescendantOrSelf | Axis::FollowingSibling | Axis::Following => from.len() == 1,
+            Axis::Descendant | Axis::DescendantOrSelf | Axis::FollowingSibling | Axis::Following => {
+                from.len() == 1
+            }
             _ => false,
         };
         Ok(if stays_in_order { all } else { in_document_order(all) })
@@ -548,7 +554,11 @@ pub(super) fn to_number(text: &str) -> f64 {
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if plain && digits.bytes().any(|b| b.is_ascii_digit()) { text.parse().unwrap_or(f64::NAN) } else { f64::NAN }
+    if plain && digits.bytes().any(|b| b.is_ascii_digit()) {
+        text.parse().unwrap_or(f64::NAN)
+    } else {
+        f64::NAN
+    }
 }
 
 /// `string()` of a number (XPath 1.0 section 4.2).

@@ -58,7 +58,8 @@ impl Evaluator<'_> {
             }
             (F::NormalizeSpace, arguments) => {
                 let text = self.text_or_own(arguments, context)?;
-                let words: Vec<&str> = text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect();
+                let words: Vec<&str> =
+                    text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect();
                 Ok(XValue::Text(words.join(" ")))
             }
             (F::Number, []) => Ok(XValue::Number(to_number(&self.string_value(context.node)?))),
@@ -94,7 +95,9 @@ impl Evaluator<'_> {
                     _ => f64::INFINITY,
                 };
                 let inside = |i: usize| start <= (i + 1) as f64 && ((i + 1) as f64) < end;
-                Ok(XValue::Text(text.chars().enumerate().filter(|(i, _)| inside(*i)).map(|(_, c)| c).collect()))
+                Ok(XValue::Text(
+                    text.chars().enumerate().filter(|(i, _)| inside(*i)).map(|(_, c)| c).collect(),
+                ))
             }
             (F::Translate, [text, from, to]) => {
                 let text = self.text(text, context)?;
@@ -119,7 +122,8 @@ impl Evaluator<'_> {
                 let name = self.text(identity, context)?;
                 let derived = |node: &Cursor| match node.value() {
                     Some(Value::Identity(identity)) => {
-                        function == F::DerivedFromOrSelf && is_named(identity, &name) || derives_from(identity, &name)
+                        function == F::DerivedFromOrSelf && is_named(identity, &name)
+                            || derives_from(identity, &name)
                     }
                     _ => false,
                 };
@@ -190,7 +194,9 @@ impl Evaluator<'_> {
             && entry.predicates.iter().all(position_free)
         {
             let above = Path { start: from.clone(), steps: before.to_vec().into() };
-            let XValue::Nodes(parents) = self.expr(&Expr::Path(above), &start)? else { return Ok(Vec::new()) };
+            let XValue::Nodes(parents) = self.expr(&Expr::Path(above), &start)? else {
+                return Ok(Vec::new());
+            };
             let mut found = Vec::new();
             let mut all_looked_up = true;
             for parent in &parents {
@@ -259,7 +265,8 @@ impl Evaluator<'_> {
 fn is_named(identity: &Identity, name: &str) -> bool {
     match name.split_once(':') {
         Some((qualifier, name)) => {
-            identity.name == name && (qualifier == identity.module.name || qualifier == identity.module.prefix)
+            identity.name == name
+                && (qualifier == identity.module.name || qualifier == identity.module.prefix)
         }
         None => identity.name == name,
     }

@@ -92,7 +92,9 @@ fn values(
     let context = Context { node: parent, position: 1, size: 1 };
     let texts = match evaluator.expr(constant, &context)? {
         XValue::Text(text) => vec![text],
-        XValue::Number(number) if matches!(ty.base, Base::Int(..) | Base::Uint(..)) => vec![number_text(number)],
+        XValue::Number(number) if matches!(ty.base, Base::Int(..) | Base::Uint(..)) => {
+            vec![number_text(number)]
+        }
         XValue::Nodes(nodes) if nodes.len() <= KEYS_MAX => {
             nodes.iter().map(|node| evaluator.string_value(node)).collect::<Result<_, _>>()?
         }

@@ -18,3 +18,6 @@ pub use cursor::{Cursor, Slot};
 pub use eval::{EvalError, XValue, evaluate, holds, targets};
 pub use lex::ParseError;
 pub use parse::parse;
+
+#[cfg(test)]
+mod tests;
