@@ -39,6 +39,13 @@ pub fn diff(old: &Container, new: &Container) -> Vec<Change> {
     changes
 }
 
+/// All changes of one child of the root.
+pub fn diff_child(node: &'static Node, old: &Container, new: &Container) -> Vec<Change> {
+    let mut changes = Vec::new();
+    child(node, old.get(node), new.get(node), &InstancePath::default(), &mut changes);
+    changes
+}
+
 fn containers(old: &Container, new: &Container, path: &InstancePath, changes: &mut Vec<Change>) {
     let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
     loop {

@@ -118,7 +118,7 @@ impl Editing<'_> {
                 Ok(())
             }
             (Operation::Delete | Operation::Remove, None) => {
-                *root = Container { revision: self.revision, ..Container::default() };
+                *root = Container::default().at_revision(self.revision);
                 Ok(())
             }
             _ => Err(Error::protocol(Tag::OperationNotSupported, "the datastore itself cannot be created")),
@@ -301,18 +301,20 @@ impl Editing<'_> {
         match child {
             Child::Container(container) => self.stamp(Arc::make_mut(container)),
             Child::List(List::Sorted(map)) => {
-                for (_, entry) in map.iter_mut() {
-                    self.stamp(Arc::make_mut(entry));
-                }
+                *map = map.iter().map(|(key, entry)| (key.clone(), self.stamped(entry))).collect();
             }
-            Child::List(List::User(list)) => list.for_each_mut(|entry| self.stamp(Arc::make_mut(entry))),
+            Child::List(List::User(list)) => list.for_each_mut(|entry| *entry = self.stamped(entry)),
             Child::List(List::Sequence(entries)) => {
-                for entry in entries.iter_mut() {
-                    self.stamp(Arc::make_mut(entry));
-                }
+                *entries = entries.iter().map(|entry| self.stamped(entry)).collect();
             }
             Child::List(List::State(_)) | Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => {}
         }
+    }
+
+    fn stamped(&self, entry: &Arc<Container>) -> Arc<Container> {
+        let mut entry = entry.clone();
+        self.stamp(Arc::make_mut(&mut entry));
+        entry
     }
 
     fn stamp(&self, container: &mut Container) {

@@ -12,7 +12,7 @@ use super::diff::Change;
 use super::edit::excludes;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
-use crate::yang::path::{InstancePath, Selector};
+use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Base, Kind, LeafRef, Must, Node, Type, Unique};
 use crate::yang::tree::{Child, Container, List};
 use crate::yang::value::Value;
@@ -292,43 +292,29 @@ impl Check {
         }
     }
 
-    /// A leafref or instance-identifier has to refer to something (RFC 7950 section 15.5).
+    /// A leafref or instance-identifier has to refer to something (RFC 7950 section 15.5); in a
+    /// union it is enough that the value fits a member that needs no instance.
     fn reference(&mut self, cursor: &Cursor, value: &Value, ty: &'static Type) {
-        let message = match (&ty.base, value) {
-            (Base::LeafRef(leafref), _) if leafref.require_instance => match refers(cursor, value, leafref) {
-                Ok(true) => return,
-                Ok(false) => format!("there is no {} with the value \"{value}\"", leafref.text),
-                Err(e) => format!("the leafref cannot be followed: {e}"),
-            },
-            (Base::InstanceIdentifier { require_instance: true }, Value::Instance(path)) => {
-                let mut root = cursor;
-                while let Some(parent) = root.parent() {
-                    root = parent;
-                }
-                let exists = parent_of(root, path).is_some_and(|(parent, node)| {
-                    parent.instances(node).any(|instance| instance.path() == **path)
-                });
-                if exists {
-                    return;
-                }
-                format!("there is no {path}")
+        let required = match (&ty.base, value) {
+            (Base::LeafRef(leafref), _) => leafref.require_instance,
+            (Base::InstanceIdentifier { require_instance }, _) => *require_instance,
+            (Base::Union(members), Value::Instance(_)) => {
+                members.iter().all(|m| !matches!(m.base, Base::InstanceIdentifier { require_instance: false }))
             }
-            (Base::Union(members), _) => {
-                // One member that the value fits is enough; those that need no instance always do.
-                let mut needing = members.iter().filter(|m| matches!(m.base, Base::LeafRef(_)));
-                let other = members.iter().any(|m| !matches!(m.base, Base::LeafRef(_)));
-                let found = needing.any(|m| match &m.base {
-                    Base::LeafRef(leafref) => {
-                        !leafref.require_instance || refers(cursor, value, leafref).unwrap_or(false)
-                    }
-                    _ => false,
-                });
-                if other || found {
-                    return;
-                }
-                format!("nothing that can be referred to has the value \"{value}\"")
-            }
-            _ => return,
+            (Base::Union(members), _) => members.iter().all(|member| match &member.base {
+                Base::LeafRef(leafref) => leafref.require_instance,
+                Base::InstanceIdentifier { .. } => true,
+                _ => false,
+            }),
+            _ => false,
+        };
+        if !required {
+            return;
+        }
+        let message = match xpath::targets(cursor) {
+            Ok(targets) if !targets.is_empty() => return,
+            Ok(_) => format!("there is nothing with the value \"{value}\" that this could refer to"),
+            Err(e) => format!("the reference cannot be followed: {e}"),
         };
         let error = Error::application(Tag::DataMissing, message).app_tag("instance-required");
         self.fail(error.at(cursor.path()));
@@ -389,7 +375,7 @@ impl Check {
         let message = format!("\"{}\" is mandatory and missing", node.name);
         let tag = if self.operation { Tag::MissingElement } else { Tag::DataMissing };
         let error = Error::application(tag, message).info("bad-element", node.name);
-        let path = parent.path().child(crate::yang::path::Step::plain(node));
+        let path = parent.path().child(Step::plain(node));
         self.fail(error.at(path));
     }
 
@@ -425,7 +411,7 @@ impl Check {
         } else {
             return;
         };
-        let path = parent.path().child(crate::yang::path::Step::plain(node));
+        let path = parent.path().child(Step::plain(node));
         self.fail(Error::application(Tag::OperationFailed, message).app_tag(app_tag).at(path));
     }
 
@@ -440,7 +426,7 @@ impl Check {
                 let mut error = Error::application(Tag::OperationFailed, message).app_tag("data-not-unique");
                 for entry in [&other, &entry] {
                     let selector = entry.key(node).map_or(Selector::None, Selector::Key);
-                    let path = parent.path().child(crate::yang::path::Step { node, selector });
+                    let path = parent.path().child(Step { node, selector });
                     error = error.info("non-unique", path.to_string());
                 }
                 self.fail(error.at(parent.path()));
@@ -456,44 +442,4 @@ fn leaf_at(entry: &Arc<Container>, chain: &[&'static Node]) -> Option<String> {
         container = container.container(node)?;
     }
     container.leaf(last).map(Value::canonical)
-}
-
-/// Whether a leafref has a target with this value.
-fn refers(cursor: &Cursor, value: &Value, leafref: &LeafRef) -> Result<bool, xpath::EvalError> {
-    if let Some(found) = refers_to_key(cursor, value, leafref) {
-        return Ok(found);
-    }
-    Ok(xpath::targets(leafref.path, cursor)?.iter().any(|target| target.value() == Some(value)))
-}
-
-/// The common case in logarithmic time: the only key of a list that the root reaches through
-/// containers alone.
-fn refers_to_key(cursor: &Cursor, value: &Value, leafref: &LeafRef) -> Option<bool> {
-    use crate::yang::xpath::ast::{Axis, Expr, Start};
-    let Expr::Path(path) = leafref.path else { return None };
-    let simple = path.start == Start::Root
-        && path.steps.iter().all(|step| step.axis == Axis::Child && step.predicates.is_empty());
-    let list = leafref.target.data_parent()?;
-    if !simple || list.keys() != [leafref.target] {
-        return None;
-    }
-    let mut chain = Vec::new();
-    let mut above = list.data_parent();
-    while let Some(node) = above {
-        if !matches!(node.kind, Kind::Container { .. }) {
-            return None;
-        }
-        chain.push(node);
-        above = node.data_parent();
-    }
-    let mut root = cursor;
-    while let Some(parent) = root.parent() {
-        root = parent;
-    }
-    let mut container = root.content()?.clone();
-    for node in chain.iter().rev() {
-        container = container.container(node).cloned().unwrap_or_default();
-    }
-    let key = crate::yang::tree::Key::new(vec![value.clone()]);
-    Some(container.list(list).is_some_and(|entries| entries.get(list, &key).is_some()))
 }

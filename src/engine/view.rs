@@ -32,7 +32,7 @@ pub(super) fn read(
     let found = |node, child, revision| Found { node, child, revision, changed_at: state.changed_at };
     let tree = View { state, options, principal };
     let Some((first, rest)) = path.steps.split_first() else {
-        let mut root = Container { revision: state.position, ..Container::default() };
+        let mut root = Container::default().at_revision(state.position);
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
             if let Some(child) = tree.top(node, content) {
                 root.set(node, child);
@@ -106,7 +106,7 @@ fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
 }
 
 fn keep_container(container: &Container, content: Content) -> Option<Container> {
-    let mut kept = Container { revision: container.revision, ..Container::default() };
+    let mut kept = Container::default().at_revision(container.revision);
     for (node, child) in container.iter() {
         if let Some(child) = keep(child, node, content) {
             kept.set(node, child);
@@ -179,7 +179,7 @@ impl View<'_> {
         use magent_task::nodes as n;
         let state = self.state;
         let mut interaction =
-            Container { revision: state.tasks.revision().max(state.negotiations.revision()), ..Container::default() };
+            Container::default().at_revision(state.tasks.revision().max(state.negotiations.revision()));
         let mut put = |outer: &'static Node, list: &'static Node, entries: Arc<dyn StateList>, parties: PartiesOf, revision| {
             let entries = Arc::new(Private {
                 entries,
@@ -212,7 +212,7 @@ impl View<'_> {
 }
 
 fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
-    let mut container = Container { revision, ..Container::default() };
+    let mut container = Container::default().at_revision(revision);
     container.set(node, child);
     container
 }

@@ -3,6 +3,9 @@
 //! Everything here is pure and knows neither a protocol nor a datastore. `generated` holds
 //! what codegen wrote; libyang is never used.
 
+pub mod anydata;
+pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod generated;
 pub mod held;

@@ -8,6 +8,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::encode::EncodeOptions;
 use super::generated::SCHEMA;
 use super::json;
 use super::model::Modelled;
@@ -18,7 +19,7 @@ use super::model::Modelled;
 /// Those of the serializer.
 pub fn serialize<T: Modelled, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     let mut text = Vec::new();
-    json::encode_children(&value.to_data(), Some(T::node()), &mut text);
+    json::encode_children(&value.to_data(), Some(T::node()), &mut text, &EncodeOptions::default());
     let text = String::from_utf8(text).map_err(S::Error::custom)?;
     RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
 }

@@ -95,6 +95,12 @@ impl Key {
 }
 
 impl Container {
+    /// With this revision.
+    pub fn at_revision(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
     /// The instance of a child node.
     pub fn get(&self, node: &Node) -> Option<&Child> {
         self.slot(node).ok().map(|i| &self.children[i].1)
@@ -339,7 +345,13 @@ impl UserList {
 
     /// Changes every entry in place.
     pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Arc<Container>)) {
-        self.entries.iter_mut().for_each(|(_, (_, entry))| change(entry));
+        // One by one: the map has no mutable iteration, and taking it apart would share each entry once more.
+        let keys: Vec<Key> = self.order.values().cloned().collect();
+        for key in keys {
+            if let Some((_, entry)) = self.entries.get_mut(&key) {
+                change(entry);
+            }
+        }
     }
 
     /// Puts an entry where the one with the same key is, or at the end.
@@ -365,17 +377,14 @@ impl UserList {
             Insert::First | Insert::Last => None,
         };
         self.remove(&key);
-        let rank = loop {
-            let (low, high) = match (place, relative) {
-                (Insert::Before(_), Some(rank)) => (self.order.range(..rank).next_back().map(|e| *e.0), Some(rank)),
-                (Insert::After(_), Some(rank)) => (Some(rank), self.order.range(rank + 1..).next().map(|e| *e.0)),
-                (Insert::First, _) => (None, self.order.get_min().map(|e| e.0)),
-                _ => (self.order.get_max().map(|e| e.0), None),
-            };
-            match Self::between(low, high) {
-                Some(rank) => break rank,
-                None => return self.renumber_and_insert(key, entry, place),
-            }
+        let (low, high) = match (place, relative) {
+            (Insert::Before(_), Some(rank)) => (self.order.range(..rank).next_back().map(|e| *e.0), Some(rank)),
+            (Insert::After(_), Some(rank)) => (Some(rank), self.order.range(rank + 1..).next().map(|e| *e.0)),
+            (Insert::First, _) => (None, self.order.get_min().map(|e| e.0)),
+            _ => (self.order.get_max().map(|e| e.0), None),
+        };
+        let Some(rank) = Self::between(low, high) else {
+            return self.renumber_and_insert(key, entry, place);
         };
         self.order.insert(rank, key.clone());
         self.entries.insert(key, (rank, entry));

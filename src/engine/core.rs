@@ -1,0 +1,209 @@
+//! Decisions, purely: a state, a time and a request give events and an answer, or a refusal.
+//!
+//! Nothing here changes a state that is seen by anybody, waits, or does I/O.
+
+use std::sync::Arc;
+
+use super::draft;
+use super::driver::Options;
+use super::event::Event;
+use super::request::{Content, EditReply, EditRequest, Precondition};
+use super::state::State;
+use super::view;
+use crate::access::{self, Principal};
+use crate::clock::Timestamp;
+use crate::datastore::diff::diff;
+use crate::datastore::edit::{self, Edit, Operation};
+use crate::datastore::validate;
+use crate::ids::Fresh;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_netconf_notifications as base;
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+use crate::yang::path::{InstancePath, Selector};
+use crate::yang::tree::{Child, Container};
+use crate::{agents, negotiation, tasks};
+
+/// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
+pub(super) fn edit(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    request: &EditRequest,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, EditReply), Error> {
+    for precondition in &request.preconditions {
+        check(state, options, principal, precondition)?;
+    }
+    let revision = state.position + 1;
+    let mut config = state.config.as_ref().clone();
+    let mut created = Vec::with_capacity(request.edits.len());
+    for edit in &request.edits {
+        writable(principal, edit)?;
+        created.push(!exists(&config, &edit.path));
+        config = edit::apply(&config, edit, revision)?;
+    }
+    let config = Arc::new(config);
+    let changes = diff(&state.config, &config);
+    let reply = EditReply { revision: state.config_revision, created, changed_at: state.changed_at };
+    if changes.is_empty() {
+        return Ok((Vec::new(), reply));
+    }
+    if let Some(error) = validate::changes(&config, &changes).into_iter().next() {
+        return Err(error);
+    }
+    let edited = Event::Edited(request.edits.clone());
+    let mut after = state.clone();
+    after.apply(fresh.now, &edited)?;
+    let mut events = vec![edited];
+    events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
+    Ok((events, reply))
+}
+
+/// What is due by now, in the order of the siblings; at most `at_most` of each.
+pub(super) fn due(state: &State, now: Timestamp, at_most: usize) -> Vec<Event> {
+    let agents = state.registry.expire(now, at_most).into_iter().map(Event::Agents);
+    let tasks = state.tasks.expire(now, at_most).into_iter().map(Event::Tasks);
+    let negotiations = state.negotiations.expire(now, at_most).into_iter().map(Event::Negotiation);
+    agents.chain(tasks).chain(negotiations).collect()
+}
+
+/// The notifications that an event brings about. It depends on the event alone, so a replay
+/// says what was said at first.
+pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notification> {
+    match event {
+        Event::Edited(edits) => vec![config_change(edits, actor)],
+        Event::Agents(event) => agents::Registry::announce(event, at),
+        Event::Tasks(event) => {
+            let mut notifications = tasks::Tasks::announce(event, at);
+            let drafts: Vec<Notification> = notifications.iter().filter_map(|n| draft::condition(n, at)).collect();
+            notifications.extend(drafts);
+            notifications
+        }
+        Event::Negotiation(event) => negotiation::Negotiations::announce(event, at),
+    }
+}
+
+/// `netconf-config-change` (RFC 6470 section 2.2).
+fn config_change(edits: &[Edit], actor: &str) -> Notification {
+    let operation = |operation| match operation {
+        Operation::Create => base::NetconfConfigChangeEditOperation::Create,
+        Operation::Merge => base::NetconfConfigChangeEditOperation::Merge,
+        Operation::Replace => base::NetconfConfigChangeEditOperation::Replace,
+        Operation::Delete => base::NetconfConfigChangeEditOperation::Delete,
+        Operation::Remove => base::NetconfConfigChangeEditOperation::Remove,
+    };
+    let edit = edits.iter().map(|edit| base::NetconfConfigChangeEdit {
+        // An instance-identifier has at least one step; the whole datastore has none to name.
+        target: (!edit.path.steps.is_empty()).then(|| edit.path.clone()),
+        operation: Some(operation(edit.operation)),
+    });
+    let changed_by = base::NetconfConfigChangeChangedBy {
+        username: Some(actor.to_owned()),
+        // RFC 6470 section 2.2: 0 stands for no NETCONF session.
+        session_id: Some(0),
+        ..base::NetconfConfigChangeChangedBy::default()
+    };
+    let change = base::NetconfConfigChange {
+        changed_by,
+        datastore: base::NetconfConfigChangeDatastore::Running,
+        edit: edit.collect(),
+    };
+    Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
+}
+
+/// Every node that the edit sets or removes has to be configuration that the principal may write.
+fn writable(principal: &Principal, edit: &Edit) -> Result<(), Error> {
+    let refused = |node: &crate::yang::schema::Node, path: &InstancePath| {
+        let message = format!("{} may not write \"{}\"", principal.name, node.qualified_name());
+        Err(Error::application(Tag::AccessDenied, message).at(path.clone()))
+    };
+    match edit.path.node() {
+        Some(node) if !node.config => {
+            let message = format!("\"{}\" is state and cannot be written", node.name);
+            Err(Error::protocol(Tag::OperationNotSupported, message).at(edit.path.clone()))
+        }
+        Some(node) => {
+            let content = edit.value.as_ref().and_then(|child| denied_below(principal, child));
+            match (access::may_write(principal, node), content) {
+                (true, None) => Ok(()),
+                (true, Some(below)) => refused(below, &edit.path),
+                (false, _) => refused(node, &edit.path),
+            }
+        }
+        None if principal.is_admin() => Ok(()),
+        None => match (&edit.value, edit.operation) {
+            // A merge touches what it has; anything else of the whole datastore touches all.
+            (Some(child), Operation::Merge) => match denied_below(principal, child) {
+                None => Ok(()),
+                Some(node) => refused(node, &edit.path),
+            },
+            _ => Err(Error::application(Tag::AccessDenied, "only an administrator may replace the whole datastore")),
+        },
+    }
+}
+
+fn denied_below(principal: &Principal, child: &Child) -> Option<&'static crate::yang::schema::Node> {
+    let in_container = |container: &Container| {
+        container.iter().find_map(|(node, child)| match access::may_write(principal, node) {
+            true => denied_below(principal, child),
+            false => Some(node),
+        })
+    };
+    match child {
+        Child::Container(container) => in_container(container),
+        Child::List(list) => list.iter().find_map(|entry| in_container(&entry)),
+        Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => None,
+    }
+}
+
+fn exists(config: &Container, path: &InstancePath) -> bool {
+    let Some((last, above)) = path.steps.split_last() else { return true };
+    let mut container = Arc::new(config.clone());
+    for step in above {
+        let next = match (container.get(step.node), &step.selector) {
+            (Some(Child::Container(inner)), _) => Some(inner.clone()),
+            (Some(Child::List(list)), Selector::Key(key)) => list.get(step.node, key),
+            _ => None,
+        };
+        match next {
+            Some(next) => container = next,
+            None => return false,
+        }
+    }
+    match (container.get(last.node), &last.selector) {
+        (None, _) => false,
+        (Some(Child::List(list)), Selector::Key(key)) => list.get(last.node, key).is_some(),
+        (Some(Child::LeafList(values)), Selector::Value(value)) => values.contains(value),
+        (Some(_), _) => true,
+    }
+}
+
+/// Whether a precondition holds, judged by what the principal can see.
+fn check(state: &State, options: &Options, principal: &Principal, precondition: &Precondition) -> Result<(), Error> {
+    let revision = |path: &InstancePath| {
+        let state = Arc::new(state.clone());
+        view::read(&state, options, principal, path, Content::All).ok().map(|found| found.revision)
+    };
+    let (holds, path, what) = match precondition {
+        Precondition::Matches(path, wanted) => {
+            let holds = revision(path).is_some_and(|r| wanted.is_empty() || wanted.contains(&r));
+            (holds, Some(path), "it is not, or no longer, what the request is based on")
+        }
+        Precondition::MatchesNone(path, unwanted) => {
+            let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
+            (holds, Some(path), "it exists already")
+        }
+        Precondition::UnmodifiedSince(time) => {
+            (state.changed_at.as_seconds() <= time.as_seconds(), None, "the datastore was changed since")
+        }
+    };
+    if holds {
+        return Ok(());
+    }
+    let error = Error::protocol(Tag::OperationFailed, what).app_tag("precondition-failed");
+    Err(match path {
+        Some(path) => error.at(path.clone()),
+        None => error,
+    })
+}

@@ -1,0 +1,101 @@
+//! The draft's own tree and the siblings: one exchange seen from two sides
+//! (`yang/draft/ERRATA.md` says what a client of the draft's tree can rely on).
+//!
+//! A write of `tasks` is an order (`orders`), a call of `task-negotiate` is a move
+//! (`negotiate`), a task event is also a `condition-notifications` (`condition`), and an entry
+//! of `data-params` is also a data object. Nothing here decides what a task may do.
+
+mod condition;
+mod negotiate;
+mod orders;
+
+pub(super) use condition::condition;
+pub(super) use negotiate::negotiate;
+pub(super) use orders::carry_out;
+
+use std::sync::Arc;
+
+use super::state::State;
+use crate::clock::Timestamp;
+use crate::datastore::diff::diff_child;
+use crate::tasks;
+use crate::yang::generated::irtf_agent::{self, nodes};
+use crate::yang::generated::magent_irtf_bridge;
+use crate::yang::model::Modelled;
+use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
+
+/// What became of the newest write of `tasks`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The task it made or concerned.
+    task: Option<String>,
+    /// The identifier of the task comes with the next event.
+    awaited: bool,
+    /// Why it ordered nothing.
+    reason: Option<String>,
+}
+
+/// Called when the configuration was edited: notes what is ordered, and keeps the data objects
+/// in step with `data-params`.
+pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
+    let new = state.config.clone();
+    if old.get(&nodes::TASKS) != new.get(&nodes::TASKS) {
+        state.dispatch = match ordered(&new) {
+            None => Dispatch::default(),
+            Some(order) => match orders::intent(&order) {
+                orders::Intent::Nothing(reason) => {
+                    Dispatch { task: order.task_id, awaited: false, reason: Some(reason.to_owned()) }
+                }
+                orders::Intent::Assign | orders::Intent::Cancel => {
+                    Dispatch { awaited: order.task_id.is_none(), task: order.task_id, reason: None }
+                }
+            },
+        };
+    }
+    for change in diff_child(&nodes::DATA_PARAMS, old, &new) {
+        if let Some(Child::Container(entry)) = &change.new
+            && let Ok(data) = irtf_agent::DataParams::from_data(entry)
+        {
+            orders::store(state, data, at);
+        }
+    }
+}
+
+/// Called when a task event was applied: it can be the one that a write of `tasks` waits for.
+pub(super) fn dispatched(state: &mut State, event: &tasks::Event) {
+    if state.dispatch.awaited
+        && let Some(task) = event.assigned()
+    {
+        state.dispatch.task = Some(task.to_owned());
+        state.dispatch.awaited = false;
+    }
+}
+
+/// `/irtf-agent:tasks` as configuration.
+fn ordered(config: &Container) -> Option<irtf_agent::Tasks> {
+    config.container(&nodes::TASKS).and_then(|tasks| irtf_agent::Tasks::from_data(tasks).ok())
+}
+
+/// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it.
+pub(super) fn tasks(state: &State) -> Option<Arc<Container>> {
+    let written = state.config.container(&nodes::TASKS)?;
+    let dispatch = &state.dispatch;
+    let task = dispatch.task.as_deref().and_then(|id| state.tasks.get(id));
+    let status = task.map(|task| task.status);
+    let shown = magent_irtf_bridge::Dispatch {
+        task: dispatch.task.clone(),
+        status,
+        reason: dispatch.reason.clone().or_else(|| task.and_then(|task| task.reason.clone())),
+    };
+    let mut tasks = written.as_ref().clone();
+    if let Some(status) = status {
+        tasks.set(&nodes::TASKS_TASK_STATUS, Child::Leaf(Value::string(status.as_str())));
+    }
+    let shown = shown.to_data();
+    if !shown.is_empty() {
+        tasks.set(&magent_irtf_bridge::nodes::TASKS_DISPATCH, Child::Container(Arc::new(shown)));
+    }
+    tasks.revision = tasks.revision.max(state.tasks.revision());
+    Some(Arc::new(tasks))
+}

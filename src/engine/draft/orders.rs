@@ -1,0 +1,100 @@
+//! A write of the draft's `tasks` as the operation that its `commuType` names.
+
+use super::super::driver::Options;
+use super::super::event::Event;
+use super::super::operations;
+use super::super::state::State;
+use super::{nodes, ordered};
+use crate::access::Principal;
+use crate::clock::Timestamp;
+use crate::ids::Fresh;
+use crate::tasks;
+use crate::yang::error::Error;
+use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, Tasks};
+use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskInputData, AssignTaskInputTermExplains, CancelInput};
+use crate::yang::generated::magent_types::DataType;
+use crate::yang::path::{InstancePath, Step};
+
+/// What a write of `tasks` asks for.
+pub(super) enum Intent {
+    /// That a task is assigned.
+    Assign,
+    /// That a task is cancelled.
+    Cancel,
+    /// Nothing, and why.
+    Nothing(&'static str),
+}
+
+/// The intent by `commuType`; the draft's own spelling is `taskAssgin`.
+pub(super) fn intent(order: &Tasks) -> Intent {
+    match order.commu_type.as_deref() {
+        Some("taskAssgin" | "taskAssign") => Intent::Assign,
+        Some("taskCancel") => Intent::Cancel,
+        None if order.content.is_some() => Intent::Assign,
+        None => Intent::Nothing("without commuType and content nothing is ordered"),
+        Some(
+            "CapabilityRequest" | "taskResultQuery" | "taskResultSubscribe" | "taskResultNotify"
+            | "FeasibilityNegotiate" | "FulfillmentNegotiate",
+        ) => Intent::Nothing("this commuType changes no task"),
+        Some(_) => Intent::Nothing("this commuType is not known; it was stored and changes no task"),
+    }
+}
+
+/// The events that a write of `tasks` brings about. `after` is the state with the write in it.
+///
+/// # Errors
+/// Why the order is refused; the write is refused with it.
+pub(in super::super) fn carry_out(
+    after: &State,
+    before: &State,
+    options: &Options,
+    principal: &Principal,
+    fresh: &mut Fresh,
+) -> Result<Vec<Event>, Error> {
+    if before.config.get(&nodes::TASKS) == after.config.get(&nodes::TASKS) {
+        return Ok(Vec::new());
+    }
+    let Some(order) = ordered(&after.config) else { return Ok(Vec::new()) };
+    let result = match intent(&order) {
+        Intent::Nothing(_) => return Ok(Vec::new()),
+        Intent::Assign => {
+            operations::assign(after, options, principal, assignment(order, principal, options), fresh).map(|done| done.0)
+        }
+        Intent::Cancel => match &order.task_id {
+            Some(task) => operations::cancel(after, principal, task, CancelInput { reason: None }, fresh).map(|done| done.0),
+            None => return Ok(Vec::new()),
+        },
+    };
+    result.map_err(|error| error.at(InstancePath { steps: vec![Step::plain(&nodes::TASKS)] }))
+}
+
+/// Without a sender it is the user; without a receiver it is the server's own agent.
+fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignTaskInput {
+    let explains = order.term_explains.into_iter();
+    AssignTaskInput {
+        id: order.task_id,
+        from: order.task_send_from.unwrap_or_else(|| principal.name.clone()),
+        to: order.task_send_to.unwrap_or_else(|| options.profile.name.clone()),
+        content: order.content,
+        expected_response: order.expected_response,
+        term_explains: explains
+            .map(|t| AssignTaskInputTermExplains { term: t.term, explanation: t.explaination })
+            .collect(),
+        context: order.context,
+        data: order.msg_data.into_iter().map(|id| AssignTaskInputData { id, ..Default::default() }).collect(),
+        asynchronous: order.task_async.unwrap_or(true),
+        ..Default::default()
+    }
+}
+
+/// Makes the data object that an entry of `data-params` also is.
+pub(super) fn store(state: &mut State, data: DataParams, at: Timestamp) {
+    let kind = match data.data_type {
+        DatatypeEnum::Text => DataType::Text,
+        DatatypeEnum::Image => DataType::Image,
+        DatatypeEnum::Audio => DataType::Audio,
+        DatatypeEnum::Video => DataType::Video,
+    };
+    let event = tasks::Event::external(data.id, kind, data.description, data.format, data.data, data.url);
+    state.tasks.apply(state.position, at, &event);
+}

@@ -1,0 +1,16 @@
+//! The server where a network's agents meet.
+//!
+//! Imports point one way; `tests/tidy.rs` holds them to it:
+//!
+//! ```text
+//! main → server, cli → restconf → engine → {datastore access agents tasks negotiation log}
+//!      → yang → {ids clock limits}
+//! ```
+
+pub mod access;
+pub mod clock;
+pub mod datastore;
+pub mod ids;
+pub mod limits;
+pub mod log;
+pub mod yang;
