@@ -24,25 +24,11 @@ pub struct Names {
     fields: HashMap<NodeId, String>,
 }
 
-/// Names that generated structs cannot have: the prelude's.
-const RESERVED: [&str; 17] = [
-    "Box",
-    "Clone",
-    "Copy",
-    "Debug",
-    "Default",
-    "Eq",
-    "Err",
-    "Hash",
-    "None",
-    "Ok",
-    "Option",
-    "Ord",
-    "PartialEq",
-    "Result",
-    "Some",
-    "String",
-    "Vec",
+/// Names that generated structs cannot have: what generated code takes from the prelude.
+#[rustfmt::skip]
+const RESERVED: [&str; 18] = [
+    "Box", "Clone", "Copy", "Debug", "Default", "Eq", "Err", "Hash", "None", "Ok", "Option", "Ord", "PartialEq",
+    "Result", "Self", "Some", "String", "Vec",
 ];
 
 impl Names {
@@ -111,8 +97,7 @@ impl Names {
             .enumerate()
             .map(|(index, name)| {
                 let name = match camel(name) {
-                    empty if empty.is_empty() => format!("Value{index}"),
-                    digit if digit.starts_with(|c: char| c.is_ascii_digit()) => format!("V{digit}"),
+                    _ if words(name).is_empty() => format!("Value{index}"),
                     keyword if keyword == "Self" => "Self_".to_owned(),
                     name => name,
                 };
@@ -145,12 +130,17 @@ fn upper_snake(name: &str) -> String {
     words(name).join("_").to_ascii_uppercase()
 }
 
+/// The name, with a letter in front if it begins with none.
+fn lettered(name: String, letter: &str) -> String {
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { letter.to_owned() + &name }
+}
+
 fn camel(name: &str) -> String {
     let capital = |word: &String| {
         let (first, rest) = word.split_at(word.len().min(1));
         first.to_ascii_uppercase() + rest
     };
-    words(name).iter().map(capital).collect()
+    lettered(words(name).iter().map(capital).collect(), "N")
 }
 
 /// A snake_case name that is no keyword.
@@ -162,7 +152,7 @@ fn snake(name: &str) -> String {
         "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
         "virtual", "where", "while", "yield",
     ];
-    let name = words(name).join("_");
+    let name = lettered(words(name).join("_"), "n");
     if KEYWORDS.contains(&name.as_str()) { name + "_" } else { name }
 }
 
@@ -177,7 +167,7 @@ fn unique(taken: &mut HashSet<String>, name: String, separator: &str) -> String 
 /// Makes names unique within each module.
 fn per_module(names: impl Iterator<Item = (ModuleId, String)>) -> Vec<String> {
     let mut taken: HashMap<ModuleId, HashSet<String>> = HashMap::new();
-    names.map(|(module, name)| unique(taken.entry(module).or_default(), name, "_")).collect()
+    names.map(|(module, name)| unique(taken.entry(module).or_default(), lettered(name, "N"), "_")).collect()
 }
 
 fn files(schema: &Schema) -> Vec<String> {
@@ -201,7 +191,8 @@ fn node_names(schema: &Schema) -> Vec<String> {
 /// Fields are unique below one data parent; on a clash both get their module's name in front.
 fn field_names(schema: &Schema) -> HashMap<NodeId, String> {
     let mut fields = HashMap::new();
-    for id in schema.node_ids() {
+    let is_parent = |id: &NodeId| !matches!(schema.node(*id).kind, Kind::Choice { .. } | Kind::Case);
+    for id in schema.node_ids().filter(is_parent) {
         let data = &schema.node(id).data;
         let mut taken = HashSet::new();
         for child in data {
@@ -349,13 +340,14 @@ mod tests {
         assert_eq!(snake("jwtInfo"), "jwt_info");
         assert_eq!(snake("type"), "type_");
         assert_eq!(snake("a.b"), "a_b");
+        assert_eq!(snake("_1"), "n1");
     }
 
     #[test]
     fn variants_are_identifiers_and_differ() {
         assert_eq!(
             Names::variants(&["a-b", "a.b", "1.0", "*", "self"]),
-            ["AB", "AB2", "V10", "Value3", "Self_"]
+            ["AB", "AB2", "N10", "Value3", "Self_"]
         );
     }
 }

@@ -1,7 +1,5 @@
 //! XPath expressions as Rust constants. What they mean is the runtime's.
 
-use std::borrow::Cow;
-
 use super::layout::Layout;
 use crate::xpath::ast::{Expr, NodeTest, Path, Start, Step};
 
@@ -57,7 +55,7 @@ fn name(of: &str, variant: &impl std::fmt::Debug) -> Layout {
     Layout::text(format!("{of}::{variant:?}"))
 }
 
-fn exprs(list: &Cow<'static, [Expr]>) -> Layout {
+fn exprs(list: &[Expr]) -> Layout {
     borrowed(list.iter().map(expr))
 }
 

@@ -13,12 +13,16 @@ use crate::ir::{
 /// The Rust modules of tables are one level below the file.
 const TABLE: usize = 1;
 
+/// Longest name that rustdoc can make a file of: `static.NAME.html` has at most 255 bytes.
+const DOCUMENTED_MAX: usize = 243;
+
 /// The statics of a file, by the Rust module they go to.
 #[derive(Default)]
 struct Tables {
     nodes: String,
     identities: String,
     types: String,
+    patterns: String,
     exprs: String,
 }
 
@@ -37,13 +41,14 @@ impl Emitter<'_> {
         }
         self.module(text, id);
         let schema = format!("use {}::schema::*;\n", self.crate_path);
-        let once = if tables.types.contains("OnceLock") { "use std::sync::OnceLock;\n\n" } else { "" };
         let ast = format!("use {}::xpath::ast::*;\n", self.crate_path);
         let borrowed =
             if tables.exprs.contains("Borrowed(") { "use std::borrow::Cow::Borrowed;\n\n" } else { "" };
         section(text, "Schema nodes.", "pub mod nodes", &schema, &tables.nodes);
         section(text, "Identities.", "pub mod identities", &schema, &tables.identities);
-        section(text, "Types.", "pub mod types", &format!("{once}{schema}"), &tables.types);
+        section(text, "Types.", "pub mod types", &schema, &tables.types);
+        let pattern = format!("use std::sync::OnceLock;\n\nuse {}::schema::Pattern;\n", self.crate_path);
+        section(text, "Patterns of types.", "pub mod patterns", &pattern, &tables.patterns);
         section(text, "Parsed expressions.", "pub mod exprs", &format!("{borrowed}{ast}"), &tables.exprs);
     }
 
@@ -241,10 +246,11 @@ impl Emitter<'_> {
                 call("Base::Decimal64", [number_of(digits), self::range(range)])
             }
             Base::String(length, patterns) => {
-                let references = (1..=patterns.len()).map(|n| reference(format!("{name}_PATTERN_{n}")));
+                let references =
+                    (1..=patterns.len()).map(|n| reference(format!("super::patterns::{name}_{n}")));
                 let patterns_of = Layout::slice(references);
                 for (number, pattern) in patterns.iter().enumerate() {
-                    self::pattern(tables, &format!("{name}_PATTERN_{}", number + 1), pattern);
+                    self::pattern(tables, &format!("{name}_{}", number + 1), pattern);
                 }
                 call("Base::String", [self::range(length), patterns_of])
             }
@@ -333,8 +339,8 @@ fn pattern(tables: &mut Tables, name: &str, pattern: &Pattern) {
         ("compiled", Layout::text("OnceLock::new()")),
     ];
     let kind = if pattern.invert { "What must not match." } else { "What must match." };
-    tables.types += &doc("", kind, 4);
-    declare(&mut tables.types, 4, name, "Pattern", Layout::record("Pattern", fields));
+    tables.patterns += &doc("", kind, 4);
+    declare(&mut tables.patterns, 4, name, "Pattern", Layout::record("Pattern", fields));
 }
 
 fn entries(entries: &Entries) -> Layout {
@@ -375,6 +381,9 @@ fn call<const N: usize>(function: &str, arguments: [Layout; N]) -> Layout {
 
 /// `pub static NAME: Type = value;`
 fn declare(text: &mut String, indent: usize, name: &str, ty: &str, value: Layout) {
+    if name.len() > DOCUMENTED_MAX {
+        *text += &format!("{}#[doc(hidden)]\n", " ".repeat(indent));
+    }
     let declared = value.after(format!("pub static {name}: {ty} = "));
     *text += &format!("{}{};\n", " ".repeat(indent), declared.render(indent, indent, 1));
 }

@@ -55,11 +55,9 @@ fn is_flowing(paragraph: &[String]) -> bool {
 fn flow(paragraph: &[String], lines: &mut Vec<String>) {
     let mut line = String::new();
     for word in paragraph.iter().flat_map(|l| l.split_whitespace()) {
-        let word = escape(word, line.is_empty());
+        let word = escape(word);
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push(std::mem::take(&mut line));
-            line = word;
-            continue;
         }
         if !line.is_empty() {
             line.push(' ');
@@ -69,28 +67,28 @@ fn flow(paragraph: &[String], lines: &mut Vec<String>) {
     lines.push(line);
 }
 
-/// A word that Markdown shows as it is.
-fn escape(word: &str, _first: bool) -> String {
-    if word.starts_with("http://") || word.starts_with("https://") {
-        let end = word.trim_end_matches([',', '.', ';', ':', ')', '>', '\'']);
-        if !end.contains(['<', '>', '`']) {
-            return format!("<{end}>{}", word[end.len()..].replace('>', "\\>"));
-        }
+/// A word that Markdown shows as it is; a URL becomes a link.
+fn escape(word: &str) -> String {
+    if let Some(start) = word.find("http://").or_else(|| word.find("https://")) {
+        let (before, url) = word.split_at(start);
+        let end = url.find(['<', '>', '`', '"']).unwrap_or(url.len());
+        let end = url[..end].trim_end_matches([',', '.', ';', ':', ')', '\'']).len();
+        // Brackets that the text has around the URL are those of the link.
+        let before = before.strip_suffix('<').unwrap_or(before);
+        let after = url[end..].strip_prefix('>').unwrap_or(&url[end..]);
+        return format!("{}<{}>{}", escape(before), &url[..end], escape(after));
     }
     let mut text = String::new();
-    for c in word.chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&') {
+    for (index, c) in word.char_indices() {
+        // Marks that begin a list or heading if the word comes first on a line.
+        let begins = index == 0 && matches!(c, '-' | '+' | '=');
+        let numbers =
+            index > 0 && matches!(c, '.' | ')') && word[..index].bytes().all(|b| b.is_ascii_digit());
+        let marks = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&');
+        if begins || numbers || marks {
             text.push('\\');
         }
         text.push(c);
-    }
-    // A word that would begin a list or a heading if it came first on a line.
-    let is_number = word.len() > 1 && word[..word.len() - 1].bytes().all(|b| b.is_ascii_digit());
-    if matches!(word, "-" | "+" | "o") || word.starts_with(['-', '+', '=']) {
-        return if word == "o" { text } else { format!("\\{text}") };
-    }
-    if is_number && word.ends_with(['.', ')']) {
-        text.insert(text.len() - 1, '\\');
     }
     text
 }
@@ -116,5 +114,6 @@ mod tests {
     #[test]
     fn urls_are_links_and_list_marks_are_text() {
         assert_eq!(doc("See http://a.b/c. - 1. x", "", 0), "/// See <http://a.b/c>. \\- 1\\. x\n");
+        assert_eq!(doc("(<https://a.b/c>)", "", 0), "/// (<https://a.b/c>)\n");
     }
 }

@@ -24,12 +24,35 @@ pub static MODULE: Module = Module {
 
 /// Types.
 pub mod types {
-    use std::sync::OnceLock;
-
     use crate::yang::schema::*;
 
+    /// `ipv4-address`
+    pub static IPV4_ADDRESS: Type = Type {
+        name: "ipv4-address",
+        base: Base::String(Range::ANY, &[&super::patterns::IPV4_ADDRESS_1]),
+    };
+    /// `ipv6-address`
+    pub static IPV6_ADDRESS: Type = Type {
+        name: "ipv6-address",
+        base: Base::String(Range::ANY, &[&super::patterns::IPV6_ADDRESS_1, &super::patterns::IPV6_ADDRESS_2]),
+    };
+    /// `ip-address`
+    pub static IP_ADDRESS: Type = Type {
+        name: "ip-address",
+        base: Base::Union(&[&IPV4_ADDRESS, &IPV6_ADDRESS]),
+    };
+    /// `uri`
+    pub static URI: Type = Type { name: "uri", base: Base::String(Range::ANY, &[&super::patterns::URI_1]) };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
     /// What must match.
-    pub static IPV4_ADDRESS_PATTERN_1: Pattern = Pattern {
+    pub static IPV4_ADDRESS_1: Pattern = Pattern {
         xsd: "(([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(%.+)?",
         regex: "\\A(?:(?:(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(?:%[^\\n\\r]+)?)\\z",
         invert: false,
@@ -37,13 +60,8 @@ pub mod types {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-    /// `ipv4-address`
-    pub static IPV4_ADDRESS: Type = Type {
-        name: "ipv4-address",
-        base: Base::String(Range::ANY, &[&IPV4_ADDRESS_PATTERN_1]),
-    };
     /// What must match.
-    pub static IPV6_ADDRESS_PATTERN_1: Pattern = Pattern {
+    pub static IPV6_ADDRESS_1: Pattern = Pattern {
         xsd: "((:|[0-9a-fA-F]{0,4}):)([0-9a-fA-F]{0,4}:){0,5}((([0-9a-fA-F]{0,4}:)?(:|[0-9a-fA-F]{0,4}))|(((25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])))(%[A-Za-z0-9][A-Za-z0-9\\-\\._~/]*)?",
         regex: "\\A(?:(?:(?::|[0-9a-fA-F]{0,4}):)(?:[0-9a-fA-F]{0,4}:){0,5}(?:(?:(?:[0-9a-fA-F]{0,4}:)?(?::|[0-9a-fA-F]{0,4}))|(?:(?:(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])))(?:%[A-Za-z0-9][A-Za-z0-9\\-\\._\\~/]*)?)\\z",
         invert: false,
@@ -52,7 +70,7 @@ pub mod types {
         compiled: OnceLock::new(),
     };
     /// What must match.
-    pub static IPV6_ADDRESS_PATTERN_2: Pattern = Pattern {
+    pub static IPV6_ADDRESS_2: Pattern = Pattern {
         xsd: "(([^:]+:){6}(([^:]+:[^:]+)|(.*\\..*)))|((([^:]+:)*[^:]+)?::(([^:]+:)*[^:]+)?)(%.+)?",
         regex: "\\A(?:(?:(?:[^:]+:){6}(?:(?:[^:]+:[^:]+)|(?:[^\\n\\r]*\\.[^\\n\\r]*)))|(?:(?:(?:[^:]+:)*[^:]+)?::(?:(?:[^:]+:)*[^:]+)?)(?:%[^\\n\\r]+)?)\\z",
         invert: false,
@@ -60,18 +78,8 @@ pub mod types {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-    /// `ipv6-address`
-    pub static IPV6_ADDRESS: Type = Type {
-        name: "ipv6-address",
-        base: Base::String(Range::ANY, &[&IPV6_ADDRESS_PATTERN_1, &IPV6_ADDRESS_PATTERN_2]),
-    };
-    /// `ip-address`
-    pub static IP_ADDRESS: Type = Type {
-        name: "ip-address",
-        base: Base::Union(&[&IPV4_ADDRESS, &IPV6_ADDRESS]),
-    };
     /// What must match.
-    pub static URI_PATTERN_1: Pattern = Pattern {
+    pub static URI_1: Pattern = Pattern {
         xsd: "[a-z][a-z0-9+.-]*:.*",
         regex: "\\A(?:[a-z][a-z0-9\\+\\.\\-]*:[^\\n\\r]*)\\z",
         invert: false,
@@ -79,6 +87,4 @@ pub mod types {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-    /// `uri`
-    pub static URI: Type = Type { name: "uri", base: Base::String(Range::ANY, &[&URI_PATTERN_1]) };
 }

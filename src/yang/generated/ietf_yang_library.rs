@@ -1203,25 +1203,14 @@ pub mod nodes {
 
 /// Types.
 pub mod types {
-    use std::sync::OnceLock;
-
     use crate::yang::schema::*;
 
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
-    /// What must match.
-    pub static REVISION_IDENTIFIER_PATTERN_1: Pattern = Pattern {
-        xsd: "\\d{4}-\\d{2}-\\d{2}",
-        regex: "\\A(?:\\p{Nd}{4}\\-\\p{Nd}{2}\\-\\p{Nd}{2})\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `revision-identifier`
     pub static REVISION_IDENTIFIER: Type = Type {
         name: "revision-identifier",
-        base: Base::String(Range::ANY, &[&REVISION_IDENTIFIER_PATTERN_1]),
+        base: Base::String(Range::ANY, &[&super::patterns::REVISION_IDENTIFIER_1]),
     };
     /// `leafref`
     pub static YANG_LIBRARY_MODULE_SET_MODULE_DEVIATION: Type = Type {
@@ -1298,6 +1287,23 @@ pub mod types {
             require_instance: true,
             real: &STRING,
         }),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static REVISION_IDENTIFIER_1: Pattern = Pattern {
+        xsd: "\\d{4}-\\d{2}-\\d{2}",
+        regex: "\\A(?:\\p{Nd}{4}\\-\\p{Nd}{2}\\-\\p{Nd}{2})\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
     };
 }
 
@@ -1465,8 +1471,8 @@ impl model::Modelled for YangLibrary {
 pub struct ModuleSet {
     /// An arbitrary name of the module set.
     pub name: String,
-    /// An entry in this list represents a module implemented by the server, as per Section 5.6.5 of RFC
-    /// 7950, with a particular set of supported features and deviations.
+    /// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
+    /// RFC 7950, with a particular set of supported features and deviations.
     pub module: Vec<ModuleSetModule>,
     /// An entry in this list indicates that the server imports reusable definitions from the specified
     /// revision of the module but does not implement any protocol-accessible objects from this
@@ -1499,8 +1505,8 @@ impl model::Modelled for ModuleSet {
     }
 }
 
-/// An entry in this list represents a module implemented by the server, as per Section 5.6.5 of RFC
-/// 7950, with a particular set of supported features and deviations.
+/// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
+/// RFC 7950, with a particular set of supported features and deviations.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModuleSetModule {
     /// The YANG module or submodule name.
@@ -1980,9 +1986,9 @@ pub enum ConformanceType {
     /// Indicates that the server implements one or more protocol-accessible objects defined in the YANG
     /// module identified in this entry. This includes deviation statements defined in the module.
     ///
-    /// For YANG version 1.1 modules, there is at most one 'module' entry with conformance type
-    /// 'implement' for a particular module name, since YANG 1.1 requires that at most one revision of a
-    /// module is implemented.
+    /// For YANG version 1\.1 modules, there is at most one 'module' entry with conformance type
+    /// 'implement' for a particular module name, since YANG 1\.1 requires that at most one revision of
+    /// a module is implemented.
     ///
     /// For YANG version 1 modules, there SHOULD NOT be more than one 'module' entry for a particular
     /// module name.

@@ -24,32 +24,12 @@ pub static MODULE: Module = Module {
 
 /// Types.
 pub mod types {
-    use std::sync::OnceLock;
-
     use crate::yang::schema::*;
 
-    /// What must match.
-    pub static DATE_AND_TIME_PATTERN_1: Pattern = Pattern {
-        xsd: "[0-9]{4}-(1[0-2]|0[1-9])-(0[1-9]|[1-2][0-9]|3[0-1])T(0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?(Z|[\\+\\-]((1[0-3]|0[0-9]):([0-5][0-9])|14:00))?",
-        regex: "\\A(?:[0-9]{4}\\-(?:1[0-2]|0[1-9])\\-(?:0[1-9]|[1-2][0-9]|3[0-1])T(?:0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\\.[0-9]+)?(?:Z|[\\+\\-](?:(?:1[0-3]|0[0-9]):(?:[0-5][0-9])|14:00))?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `date-and-time`
     pub static DATE_AND_TIME: Type = Type {
         name: "date-and-time",
-        base: Base::String(Range::ANY, &[&DATE_AND_TIME_PATTERN_1]),
-    };
-    /// What must match.
-    pub static YANG_IDENTIFIER_PATTERN_1: Pattern = Pattern {
-        xsd: "[a-zA-Z_][a-zA-Z0-9\\-_.]*",
-        regex: "\\A(?:[a-zA-Z_][a-zA-Z0-9\\-_\\.]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
+        base: Base::String(Range::ANY, &[&super::patterns::DATE_AND_TIME_1]),
     };
     /// `yang-identifier`
     pub static YANG_IDENTIFIER: Type = Type {
@@ -61,7 +41,33 @@ pub mod types {
                 error_message: None,
                 error_app_tag: None,
             },
-            &[&YANG_IDENTIFIER_PATTERN_1],
+            &[&super::patterns::YANG_IDENTIFIER_1],
         ),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static DATE_AND_TIME_1: Pattern = Pattern {
+        xsd: "[0-9]{4}-(1[0-2]|0[1-9])-(0[1-9]|[1-2][0-9]|3[0-1])T(0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?(Z|[\\+\\-]((1[0-3]|0[0-9]):([0-5][0-9])|14:00))?",
+        regex: "\\A(?:[0-9]{4}\\-(?:1[0-2]|0[1-9])\\-(?:0[1-9]|[1-2][0-9]|3[0-1])T(?:0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\\.[0-9]+)?(?:Z|[\\+\\-](?:(?:1[0-3]|0[0-9]):(?:[0-5][0-9])|14:00))?)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static YANG_IDENTIFIER_1: Pattern = Pattern {
+        xsd: "[a-zA-Z_][a-zA-Z0-9\\-_.]*",
+        regex: "\\A(?:[a-zA-Z_][a-zA-Z0-9\\-_\\.]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
     };
 }

@@ -2150,8 +2150,6 @@ pub mod nodes {
 
 /// Types.
 pub mod types {
-    use std::sync::OnceLock;
-
     use crate::yang::schema::*;
 
     /// `string`
@@ -2169,19 +2167,10 @@ pub mod types {
             real: &STRING,
         }),
     };
-    /// What must match.
-    pub static TIMESTAMPTZ_PATTERN_1: Pattern = Pattern {
-        xsd: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?(Z|[\\+\\-]\\d{2}:\\d{2})",
-        regex: "\\A(?:\\p{Nd}{4}\\-\\p{Nd}{2}\\-\\p{Nd}{2}T\\p{Nd}{2}:\\p{Nd}{2}:\\p{Nd}{2}(?:\\.\\p{Nd}+)?(?:Z|[\\+\\-]\\p{Nd}{2}:\\p{Nd}{2}))\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `timestamptz`
     pub static TIMESTAMPTZ: Type = Type {
         name: "timestamptz",
-        base: Base::String(Range::ANY, &[&TIMESTAMPTZ_PATTERN_1]),
+        base: Base::String(Range::ANY, &[&super::patterns::TIMESTAMPTZ_1]),
     };
     /// `leafref`
     pub static MSG_BASE_CONTEXT: Type = Type {
@@ -2204,44 +2193,20 @@ pub mod types {
             EnumValue { name: "video", value: 3 },
         ]),
     };
-    /// What must match.
-    pub static TASKS_CONTENT_PATTERN_1: Pattern = Pattern {
-        xsd: "[\\s\\S]*##\\s*task description\\s*\\S[\\s\\S]*",
-        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*task description[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `string`
     pub static TASKS_CONTENT: Type = Type {
         name: "string",
-        base: Base::String(Range::ANY, &[&TASKS_CONTENT_PATTERN_1]),
-    };
-    /// What must match.
-    pub static TASK_NEGOTIATE_INPUT_CONTENT_PATTERN_1: Pattern = Pattern {
-        xsd: "[\\s\\S]*##\\s*target object\\s*\\S[\\s\\S]*",
-        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*target object[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static TASK_NEGOTIATE_INPUT_CONTENT_PATTERN_2: Pattern = Pattern {
-        xsd: "[\\s\\S]*##\\s*task description\\s*\\S[\\s\\S]*",
-        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*task description[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
+        base: Base::String(Range::ANY, &[&super::patterns::TASKS_CONTENT_1]),
     };
     /// `string`
     pub static TASK_NEGOTIATE_INPUT_CONTENT: Type = Type {
         name: "string",
         base: Base::String(
             Range::ANY,
-            &[&TASK_NEGOTIATE_INPUT_CONTENT_PATTERN_1, &TASK_NEGOTIATE_INPUT_CONTENT_PATTERN_2],
+            &[
+                &super::patterns::TASK_NEGOTIATE_INPUT_CONTENT_1,
+                &super::patterns::TASK_NEGOTIATE_INPUT_CONTENT_2,
+            ],
         ),
     };
     /// `enumeration`
@@ -2252,8 +2217,63 @@ pub mod types {
             EnumValue { name: "FULFILLMENT", value: 2 },
         ]),
     };
+    /// `string`
+    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED: Type = Type {
+        name: "string",
+        base: Base::String(
+            Range::ANY,
+            &[
+                &super::patterns::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_1,
+                &super::patterns::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_2,
+            ],
+        ),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
     /// What must match.
-    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_PATTERN_1: Pattern = Pattern {
+    pub static TIMESTAMPTZ_1: Pattern = Pattern {
+        xsd: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?(Z|[\\+\\-]\\d{2}:\\d{2})",
+        regex: "\\A(?:\\p{Nd}{4}\\-\\p{Nd}{2}\\-\\p{Nd}{2}T\\p{Nd}{2}:\\p{Nd}{2}:\\p{Nd}{2}(?:\\.\\p{Nd}+)?(?:Z|[\\+\\-]\\p{Nd}{2}:\\p{Nd}{2}))\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static TASKS_CONTENT_1: Pattern = Pattern {
+        xsd: "[\\s\\S]*##\\s*task description\\s*\\S[\\s\\S]*",
+        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*task description[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static TASK_NEGOTIATE_INPUT_CONTENT_1: Pattern = Pattern {
+        xsd: "[\\s\\S]*##\\s*target object\\s*\\S[\\s\\S]*",
+        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*target object[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static TASK_NEGOTIATE_INPUT_CONTENT_2: Pattern = Pattern {
+        xsd: "[\\s\\S]*##\\s*task description\\s*\\S[\\s\\S]*",
+        regex: "\\A(?:[[ \\t\\n\\r][^ \\t\\n\\r]]*\\#\\#[ \\t\\n\\r]*task description[ \\t\\n\\r]*[^ \\t\\n\\r][[ \\t\\n\\r][^ \\t\\n\\r]]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_1: Pattern = Pattern {
         xsd: ".*## target object\\s*\\S+.*",
         regex: "\\A(?:[^\\n\\r]*\\#\\# target object[ \\t\\n\\r]*[^ \\t\\n\\r]+[^\\n\\r]*)\\z",
         invert: false,
@@ -2262,24 +2282,13 @@ pub mod types {
         compiled: OnceLock::new(),
     };
     /// What must match.
-    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_PATTERN_2: Pattern = Pattern {
+    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_2: Pattern = Pattern {
         xsd: ".*## task description\\s*\\S+.*",
         regex: "\\A(?:[^\\n\\r]*\\#\\# task description[ \\t\\n\\r]*[^ \\t\\n\\r]+[^\\n\\r]*)\\z",
         invert: false,
         error_message: None,
         error_app_tag: None,
         compiled: OnceLock::new(),
-    };
-    /// `string`
-    pub static CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED: Type = Type {
-        name: "string",
-        base: Base::String(
-            Range::ANY,
-            &[
-                &CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_PATTERN_1,
-                &CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED_PATTERN_2,
-            ],
-        ),
     };
 }
 
@@ -2338,7 +2347,7 @@ pub struct Agent {
     pub type_: Option<String>,
     /// abilities
     pub skills: Skills,
-    /// Agent version, comply sematics version 2.0
+    /// Agent version, comply sematics version 2\.0
     pub version: String,
     /// vendor
     pub provider: String,

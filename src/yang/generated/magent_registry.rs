@@ -3245,7 +3245,7 @@ pub struct Agent {
     pub description: String,
     /// Type of the agent.
     pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2.0.0.
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
     pub version: String,
     /// Vendor of the agent.
     pub provider: String,
@@ -3440,11 +3440,11 @@ impl model::Modelled for Authentication {
 pub struct AuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2.0 or API Key.
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
     pub scheme: Option<String>,
     /// Public parameters of JWT authentication.
     pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2.0 authentication.
+    /// Public parameters of OAuth 2\.0 authentication.
     pub oauth: Option<String>,
 }
 
@@ -3668,7 +3668,7 @@ pub struct RegisterAgentInput {
     pub description: String,
     /// Type of the agent.
     pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2.0.0.
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
     pub version: String,
     /// Vendor of the agent.
     pub provider: String,
@@ -3864,11 +3864,11 @@ impl model::Modelled for RegisterAgentInputAuthentication {
 pub struct RegisterAgentInputAuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2.0 or API Key.
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
     pub scheme: Option<String>,
     /// Public parameters of JWT authentication.
     pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2.0 authentication.
+    /// Public parameters of OAuth 2\.0 authentication.
     pub oauth: Option<String>,
 }
 
@@ -4096,7 +4096,7 @@ pub struct DiscoverAgentsOutputAgent {
     pub description: String,
     /// Type of the agent.
     pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2.0.0.
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
     pub version: String,
     /// Vendor of the agent.
     pub provider: String,
@@ -4291,11 +4291,11 @@ impl model::Modelled for DiscoverAgentsOutputAuthentication {
 pub struct DiscoverAgentsOutputAuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2.0 or API Key.
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
     pub scheme: Option<String>,
     /// Public parameters of JWT authentication.
     pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2.0 authentication.
+    /// Public parameters of OAuth 2\.0 authentication.
     pub oauth: Option<String>,
 }
 

@@ -11,7 +11,7 @@ pub static MODULE: Module = Module {
     namespace: "urn:x-agentconf:yang:magent-task",
     prefix: "magtask",
     conformance: Conformance::Implement,
-    features: &["negotiation", "suspend", "callback"],
+    features: &["negotiation", "suspend"],
     deviations: &[],
     submodules: &[],
     source: include_str!("../../../yang/agentconf/magent-task@2026-11-21.yang"),
@@ -132,7 +132,6 @@ pub mod nodes {
             &INTERACTION_TASKS_TASK_HISTORY,
             &INTERACTION_TASKS_TASK_INPUT_REQUESTS,
             &INTERACTION_TASKS_TASK_RESULT,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS,
         ],
         data: &[
             &INTERACTION_TASKS_TASK_ID,
@@ -159,7 +158,6 @@ pub mod nodes {
             &INTERACTION_TASKS_TASK_HISTORY,
             &INTERACTION_TASKS_TASK_INPUT_REQUESTS,
             &INTERACTION_TASKS_TASK_RESULT,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS,
         ],
         actions: &[
             &INTERACTION_TASKS_TASK_CANCEL,
@@ -168,7 +166,6 @@ pub mod nodes {
             &INTERACTION_TASKS_TASK_REPORT,
             &INTERACTION_TASKS_TASK_ANSWER,
             &INTERACTION_TASKS_TASK_VERIFY,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE,
         ],
         notifications: &[],
         musts: &[],
@@ -1248,194 +1245,6 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         description: "When the result was verified.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS: Node = Node {
-        name: "subscriptions",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK),
-        index: 24,
-        kind: Kind::Container { presence: false },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION],
-        data: &[&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Where the server reports on the task.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION: Node = Node {
-        name: "subscription",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS),
-        index: 0,
-        kind: Kind::List {
-            keys: &[&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID],
-            uniques: &[],
-            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
-        },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_URL,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_PROTOCOL,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_METHOD,
-        ],
-        data: &[
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_URL,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_PROTOCOL,
-            &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_METHOD,
-        ],
-        actions: &[&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "One receiver of the reports.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/id`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID: Node = Node {
-        name: "id",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION),
-        index: 0,
-        kind: Kind::Leaf { ty: &super::super::magent_types::types::OBJECT_ID, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Identifier of the subscription.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/url`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_URL: Node = Node {
-        name: "url",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION),
-        index: 1,
-        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
-        config: false,
-        mandatory: true,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "URL that the server sends each notification to.  The server\nMUST refuse a URL that its policy does not allow.  The draft's\n'subscript-url'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/protocol`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_PROTOCOL: Node = Node {
-        name: "protocol",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION),
-        index: 2,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Protocol, if the URL does not say it; the draft's\n'subscript-protocol'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/method`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_METHOD: Node = Node {
-        name: "method",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION),
-        index: 3,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Method, such as POST; the draft's 'subscript-method'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/unsubscribe`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE: Node = Node {
-        name: "unsubscribe",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION),
-        index: 0,
-        kind: Kind::Rpc {
-            input: &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_INPUT,
-            output: &INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_OUTPUT,
-        },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Ends the subscription.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/unsubscribe/input`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_INPUT: Node = Node {
-        name: "input",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE),
-        index: 0,
-        kind: Kind::Input,
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "",
-    };
-    /// `/magent-task:interaction/tasks/task/subscriptions/subscription/unsubscribe/output`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_OUTPUT: Node = Node {
-        name: "output",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE),
-        index: 1,
-        kind: Kind::Output,
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "",
     };
     /// `/magent-task:interaction/tasks/task/cancel`
     pub static INTERACTION_TASKS_TASK_CANCEL: Node = Node {
@@ -2851,171 +2660,6 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         description: "Status of the task after the action.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE: Node = Node {
-        name: "subscribe",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK),
-        index: 6,
-        kind: Kind::Rpc {
-            input: &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT,
-            output: &INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT,
-        },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Has the server send every 'task-event' of this task to a\nURL; the draft's 'taskResultSubscribe'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/input`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT: Node = Node {
-        name: "input",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE),
-        index: 0,
-        kind: Kind::Input,
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_PROTOCOL,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_METHOD,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN,
-        ],
-        data: &[
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_PROTOCOL,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_METHOD,
-            &INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN,
-        ],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/input/url`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL: Node = Node {
-        name: "url",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT),
-        index: 0,
-        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
-        config: false,
-        mandatory: true,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "URL that the server sends each notification to.  The server\nMUST refuse a URL that its policy does not allow.  The draft's\n'subscript-url'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/input/protocol`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_PROTOCOL: Node = Node {
-        name: "protocol",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT),
-        index: 1,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Protocol, if the URL does not say it; the draft's\n'subscript-protocol'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/input/method`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_METHOD: Node = Node {
-        name: "method",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT),
-        index: 2,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Method, such as POST; the draft's 'subscript-method'.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/input/token`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN: Node = Node {
-        name: "token",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT),
-        index: 3,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Bearer token that the server shows to the receiver.\nThe server never gives it out again.",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/output`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT: Node = Node {
-        name: "output",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE),
-        index: 1,
-        kind: Kind::Output,
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[&INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT_ID],
-        data: &[&INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT_ID],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "",
-    };
-    /// `/magent-task:interaction/tasks/task/subscribe/output/id`
-    pub static INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT_ID: Node = Node {
-        name: "id",
-        module: &super::MODULE,
-        parent: Some(&INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT),
-        index: 0,
-        kind: Kind::Leaf { ty: &super::super::magent_types::types::OBJECT_ID, default: None, units: "" },
-        config: false,
-        mandatory: true,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Identifier of the subscription.",
     };
     /// `/magent-task:interaction/negotiations`
     pub static INTERACTION_NEGOTIATIONS: Node = Node {
@@ -6250,7 +5894,6 @@ pub mod nodes {
             &ASSIGN_TASK_INPUT_DATA,
             &ASSIGN_TASK_INPUT_ASYNCHRONOUS,
             &ASSIGN_TASK_INPUT_TIMEOUT,
-            &ASSIGN_TASK_INPUT_CALLBACK,
         ],
         data: &[
             &ASSIGN_TASK_INPUT_ID,
@@ -6268,7 +5911,6 @@ pub mod nodes {
             &ASSIGN_TASK_INPUT_DATA,
             &ASSIGN_TASK_INPUT_ASYNCHRONOUS,
             &ASSIGN_TASK_INPUT_TIMEOUT,
-            &ASSIGN_TASK_INPUT_CALLBACK,
         ],
         actions: &[],
         notifications: &[],
@@ -6854,111 +6496,6 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         description: "How long the server waits before it replies.  It can wait\nfor less.  It has no effect on an asynchronous task.",
-    };
-    /// `/magent-task:assign-task/input/callback`
-    pub static ASSIGN_TASK_INPUT_CALLBACK: Node = Node {
-        name: "callback",
-        module: &super::MODULE,
-        parent: Some(&ASSIGN_TASK_INPUT),
-        index: 15,
-        kind: Kind::Container { presence: true },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[
-            &ASSIGN_TASK_INPUT_CALLBACK_URL,
-            &ASSIGN_TASK_INPUT_CALLBACK_PROTOCOL,
-            &ASSIGN_TASK_INPUT_CALLBACK_METHOD,
-            &ASSIGN_TASK_INPUT_CALLBACK_TOKEN,
-        ],
-        data: &[
-            &ASSIGN_TASK_INPUT_CALLBACK_URL,
-            &ASSIGN_TASK_INPUT_CALLBACK_PROTOCOL,
-            &ASSIGN_TASK_INPUT_CALLBACK_METHOD,
-            &ASSIGN_TASK_INPUT_CALLBACK_TOKEN,
-        ],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Like the action 'subscribe' of the task.",
-    };
-    /// `/magent-task:assign-task/input/callback/url`
-    pub static ASSIGN_TASK_INPUT_CALLBACK_URL: Node = Node {
-        name: "url",
-        module: &super::MODULE,
-        parent: Some(&ASSIGN_TASK_INPUT_CALLBACK),
-        index: 0,
-        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
-        config: false,
-        mandatory: true,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "URL that the server sends each notification to.  The server\nMUST refuse a URL that its policy does not allow.  The draft's\n'subscript-url'.",
-    };
-    /// `/magent-task:assign-task/input/callback/protocol`
-    pub static ASSIGN_TASK_INPUT_CALLBACK_PROTOCOL: Node = Node {
-        name: "protocol",
-        module: &super::MODULE,
-        parent: Some(&ASSIGN_TASK_INPUT_CALLBACK),
-        index: 1,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Protocol, if the URL does not say it; the draft's\n'subscript-protocol'.",
-    };
-    /// `/magent-task:assign-task/input/callback/method`
-    pub static ASSIGN_TASK_INPUT_CALLBACK_METHOD: Node = Node {
-        name: "method",
-        module: &super::MODULE,
-        parent: Some(&ASSIGN_TASK_INPUT_CALLBACK),
-        index: 2,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Method, such as POST; the draft's 'subscript-method'.",
-    };
-    /// `/magent-task:assign-task/input/callback/token`
-    pub static ASSIGN_TASK_INPUT_CALLBACK_TOKEN: Node = Node {
-        name: "token",
-        module: &super::MODULE,
-        parent: Some(&ASSIGN_TASK_INPUT_CALLBACK),
-        index: 3,
-        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        description: "Bearer token that the server shows to the receiver.  The\nserver never gives it out again.",
     };
     /// `/magent-task:assign-task/output`
     pub static ASSIGN_TASK_OUTPUT: Node = Node {
@@ -10911,7 +10448,7 @@ pub mod identities {
         module: &super::MODULE,
         bases: &[&TASK_NEGOTIATE],
     };
-    /// The status of a task is queried. Section 5.2 of the draft names this operation; its module has
+    /// The status of a task is queried. Section 5\.2 of the draft names this operation; its module has
     /// no string for it.
     pub static TASK_STATUS_QUERY: Identity = Identity {
         name: "task-status-query",
@@ -10942,7 +10479,7 @@ pub mod identities {
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
     };
-    /// The result of a task is accepted or not by the agent that assigned it (Section 4.5 of the
+    /// The result of a task is accepted or not by the agent that assigned it (Section 4\.5 of the
     /// draft).
     pub static TASK_RESULT_VERIFY: Identity = Identity {
         name: "task-result-verify",
@@ -11949,8 +11486,6 @@ pub struct Task {
     pub input_requests: InputRequests,
     /// Result of the task.
     pub result: Option<TaskResult>,
-    /// Where the server reports on the task.
-    pub subscriptions: Subscriptions,
 }
 
 impl model::Modelled for Task {
@@ -11984,7 +11519,6 @@ impl model::Modelled for Task {
             history: model::container(data, &nodes::INTERACTION_TASKS_TASK_HISTORY)?,
             input_requests: model::container(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS)?,
             result: model::presence(data, &nodes::INTERACTION_TASKS_TASK_RESULT)?,
-            subscriptions: model::container(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS)?,
         })
     }
 
@@ -12014,7 +11548,6 @@ impl model::Modelled for Task {
         model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY, &self.history);
         model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS, &self.input_requests);
         model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT, &self.result);
-        model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS, &self.subscriptions);
         data
     }
 }
@@ -12291,105 +11824,6 @@ impl model::Modelled for Verification {
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT, &self.comment);
         model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT, &self.at);
         data
-    }
-}
-
-/// Where the server reports on the task.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Subscriptions {
-    /// One receiver of the reports.
-    pub subscription: Vec<Subscription>,
-}
-
-impl model::Modelled for Subscriptions {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            subscription: model::list(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION, &self.subscription);
-        data
-    }
-}
-
-/// One receiver of the reports.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Subscription {
-    /// Identifier of the subscription.
-    pub id: String,
-    /// URL that the server sends each notification to. The server MUST refuse a URL that its policy
-    /// does not allow. The draft's 'subscript-url'.
-    pub url: String,
-    /// Protocol, if the URL does not say it; the draft's 'subscript-protocol'.
-    pub protocol: Option<String>,
-    /// Method, such as POST; the draft's 'subscript-method'.
-    pub method: Option<String>,
-}
-
-impl model::Modelled for Subscription {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID)?,
-            url: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_URL)?,
-            protocol: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_PROTOCOL)?,
-            method: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_METHOD)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_ID, &self.id);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_URL, &self.url);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_PROTOCOL, &self.protocol);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_METHOD, &self.method);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/subscriptions/subscription/unsubscribe/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UnsubscribeInput {}
-
-impl model::Modelled for UnsubscribeInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/subscriptions/subscription/unsubscribe/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UnsubscribeOutput {}
-
-impl model::Modelled for UnsubscribeOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
     }
 }
 
@@ -12885,69 +12319,6 @@ impl model::Modelled for VerifyOutput {
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/subscribe/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SubscribeInput {
-    /// URL that the server sends each notification to. The server MUST refuse a URL that its policy
-    /// does not allow. The draft's 'subscript-url'.
-    pub url: String,
-    /// Protocol, if the URL does not say it; the draft's 'subscript-protocol'.
-    pub protocol: Option<String>,
-    /// Method, such as POST; the draft's 'subscript-method'.
-    pub method: Option<String>,
-    /// Bearer token that the server shows to the receiver. The server never gives it out again.
-    pub token: Option<String>,
-}
-
-impl model::Modelled for SubscribeInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            url: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL)?,
-            protocol: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_PROTOCOL)?,
-            method: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_METHOD)?,
-            token: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL, &self.url);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_PROTOCOL, &self.protocol);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_METHOD, &self.method);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN, &self.token);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/subscribe/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SubscribeOutput {
-    /// Identifier of the subscription.
-    pub id: String,
-}
-
-impl model::Modelled for SubscribeOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT_ID)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUBSCRIBE_OUTPUT_ID, &self.id);
         data
     }
 }
@@ -13905,8 +13276,6 @@ pub struct AssignTaskInput {
     /// How long the server waits before it replies. It can wait for less. It has no effect on an
     /// asynchronous task.
     pub timeout: Option<u16>,
-    /// Like the action 'subscribe' of the task.
-    pub callback: Option<AssignTaskInputCallback>,
 }
 
 impl model::Modelled for AssignTaskInput {
@@ -13931,7 +13300,6 @@ impl model::Modelled for AssignTaskInput {
             data: model::list(data, &nodes::ASSIGN_TASK_INPUT_DATA)?,
             asynchronous: model::defaulted(data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS)?,
             timeout: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT)?,
-            callback: model::presence(data, &nodes::ASSIGN_TASK_INPUT_CALLBACK)?,
         })
     }
 
@@ -13952,7 +13320,6 @@ impl model::Modelled for AssignTaskInput {
         model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA, &self.data);
         model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS, &self.asynchronous);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT, &self.timeout);
-        model::put_presence(&mut data, &nodes::ASSIGN_TASK_INPUT_CALLBACK, &self.callback);
         data
     }
 }
@@ -14032,44 +13399,6 @@ impl model::Modelled for AssignTaskInputData {
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-/// Like the action 'subscribe' of the task.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct AssignTaskInputCallback {
-    /// URL that the server sends each notification to. The server MUST refuse a URL that its policy
-    /// does not allow. The draft's 'subscript-url'.
-    pub url: String,
-    /// Protocol, if the URL does not say it; the draft's 'subscript-protocol'.
-    pub protocol: Option<String>,
-    /// Method, such as POST; the draft's 'subscript-method'.
-    pub method: Option<String>,
-    /// Bearer token that the server shows to the receiver. The server never gives it out again.
-    pub token: Option<String>,
-}
-
-impl model::Modelled for AssignTaskInputCallback {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_INPUT_CALLBACK
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            url: model::required(data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_URL)?,
-            protocol: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_PROTOCOL)?,
-            method: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_METHOD)?,
-            token: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_TOKEN)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_URL, &self.url);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_PROTOCOL, &self.protocol);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_METHOD, &self.method);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CALLBACK_TOKEN, &self.token);
         data
     }
 }

@@ -24,25 +24,14 @@ pub static MODULE: Module = Module {
 
 /// Types.
 pub mod types {
-    use std::sync::OnceLock;
-
     use crate::yang::schema::*;
 
-    /// What must match.
-    pub static OBJECT_ID_PATTERN_1: Pattern = Pattern {
-        xsd: "\\S(.*\\S)?",
-        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `object-id`
     pub static OBJECT_ID: Type = Type {
         name: "object-id",
         base: Base::String(
             Range { parts: &[(1, 255)], text: "1..255", error_message: None, error_app_tag: None },
-            &[&OBJECT_ID_PATTERN_1],
+            &[&super::patterns::OBJECT_ID_1],
         ),
     };
     /// `task-status`
@@ -71,21 +60,12 @@ pub mod types {
             EnumValue { name: "withdraw", value: 5 },
         ]),
     };
-    /// What must match.
-    pub static TERM_NAME_PATTERN_1: Pattern = Pattern {
-        xsd: "\\S(.*\\S)?",
-        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `term-name`
     pub static TERM_NAME: Type = Type {
         name: "term-name",
         base: Base::String(
             Range { parts: &[(1, 64)], text: "1..64", error_message: None, error_app_tag: None },
-            &[&TERM_NAME_PATTERN_1],
+            &[&super::patterns::TERM_NAME_1],
         ),
     };
     /// `negotiation-status`
@@ -99,21 +79,12 @@ pub mod types {
             EnumValue { name: "expired", value: 4 },
         ]),
     };
-    /// What must match.
-    pub static AGENT_NAME_PATTERN_1: Pattern = Pattern {
-        xsd: "\\S(.*\\S)?",
-        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// `agent-name`
     pub static AGENT_NAME: Type = Type {
         name: "agent-name",
         base: Base::String(
             Range { parts: &[(1, 255)], text: "1..255", error_message: None, error_app_tag: None },
-            &[&AGENT_NAME_PATTERN_1],
+            &[&super::patterns::AGENT_NAME_1],
         ),
     };
     /// `result-verdict`
@@ -136,6 +107,41 @@ pub mod types {
             EnumValue { name: "structured", value: 4 },
             EnumValue { name: "file", value: 5 },
         ]),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static OBJECT_ID_1: Pattern = Pattern {
+        xsd: "\\S(.*\\S)?",
+        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static TERM_NAME_1: Pattern = Pattern {
+        xsd: "\\S(.*\\S)?",
+        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static AGENT_NAME_1: Pattern = Pattern {
+        xsd: "\\S(.*\\S)?",
+        regex: "\\A(?:[^ \\t\\n\\r](?:[^\\n\\r]*[^ \\t\\n\\r])?)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
     };
 }
 
