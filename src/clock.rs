@@ -64,7 +64,10 @@ impl Timestamp {
 
     /// This point in time and so many seconds (which may be negative); `None` out of range.
     pub fn checked_add_seconds(self, seconds: i64) -> Option<Timestamp> {
-        seconds.checked_mul(MICROS_PER_SECOND).and_then(|micros| self.0.checked_add(micros)).and_then(Self::from_micros)
+        seconds
+            .checked_mul(MICROS_PER_SECOND)
+            .and_then(|micros| self.0.checked_add(micros))
+            .and_then(Self::from_micros)
     }
 
     /// Like [`Self::checked_add_seconds`], but stops at [`Self::MIN`] and [`Self::MAX`].
@@ -96,7 +99,11 @@ impl FromStr for Timestamp {
         let (whole, fraction, offset) = split(text.as_bytes()).ok_or(TimestampError::Form)?;
         // The parts are ASCII: `split` has seen each byte.
         let part = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let micros = fraction.iter().chain(std::iter::repeat(&b'0')).take(6).fold(0, |n, d| n * 10 + i64::from(d - b'0'));
+        let micros = fraction
+            .iter()
+            .chain(std::iter::repeat(&b'0'))
+            .take(6)
+            .fold(0, |n, d| n * 10 + i64::from(d - b'0'));
         let seconds: jiff::Timestamp = format!("{}{}", part(whole), part(offset))
             .parse()
             .map_err(|error: jiff::Error| TimestampError::NoSuchTime(error.to_string()))?;
@@ -113,12 +120,15 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     };
     let (whole, rest) = text.split_at_checked(19)?;
     let digits = match rest.strip_prefix(b".") {
-        Some(rest) => Some(rest.iter().take_while(|b| b.is_ascii_digit()).count()).filter(|count| *count > 0)?,
+        Some(rest) => {
+            Some(rest.iter().take_while(|b| b.is_ascii_digit()).count()).filter(|count| *count > 0)?
+        }
         None => 0,
     };
     let (fraction, offset) = if digits == 0 { rest.split_at(0) } else { rest.split_at_checked(1 + digits)? };
     let offset_is_right = offset == b"Z" || like(offset, b"+00:00") || like(offset, b"-00:00");
-    (like(whole, b"0000-00-00T00:00:00") && offset_is_right).then(|| (whole, fraction.get(1..).unwrap_or(&[]), offset))
+    (like(whole, b"0000-00-00T00:00:00") && offset_is_right)
+        .then(|| (whole, fraction.get(1..).unwrap_or(&[]), offset))
 }
 
 impl TryFrom<i64> for Timestamp {

@@ -154,16 +154,25 @@ impl Config {
 
     /// Refuses settings that cannot work together or make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let nonsense = |key: &str, reason: &str| Err(ConfigError::Nonsense { key: key.into(), reason: reason.into() });
+        let nonsense =
+            |key: &str, reason: &str| Err(ConfigError::Nonsense { key: key.into(), reason: reason.into() });
         if self.listen.https.is_empty() && self.listen.http.is_empty() {
-            return nonsense("listen.https", "is empty, and so is listen.http: there is nothing to listen on");
+            return nonsense(
+                "listen.https",
+                "is empty, and so is listen.http: there is nothing to listen on",
+            );
         }
         if let Some(address) = self.listen.http.iter().find(|address| !address.is_loopback()) {
-            return nonsense("listen.http", &format!("has {address}: plain HTTP is allowed on loopback addresses only"));
+            return nonsense(
+                "listen.http",
+                &format!("has {address}: plain HTTP is allowed on loopback addresses only"),
+            );
         }
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), None) => return nonsense("tls.key", "is missing: tls.certificate needs it"),
-            (None, Some(_)) => return nonsense("tls.certificate", "is missing: tls.key is of no use without it"),
+            (None, Some(_)) => {
+                return nonsense("tls.certificate", "is missing: tls.key is of no use without it");
+            }
             _ => {}
         }
         let agent = [
@@ -228,7 +237,11 @@ impl TryFrom<String> for ListenAddress {
 
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -321,10 +334,10 @@ mod tests {
         .unwrap();
         config.check().unwrap();
         assert_eq!(config.data, Path::new("/var/lib/agentconf"));
-        assert_eq!(config.listen.https.iter().map(ToString::to_string).collect::<Vec<_>>(), [
-            "[::1]:0",
-            "agents.example.net:8443"
-        ]);
+        assert_eq!(
+            config.listen.https.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["[::1]:0", "agents.example.net:8443"]
+        );
         assert!(config.tls.certificate.unwrap().is_absolute());
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
@@ -356,7 +369,17 @@ mod tests {
             let error = load(text).unwrap().check().unwrap_err().to_string();
             assert!(error.starts_with(key), "{text}: {error}");
         }
-        for text in ["", "8443", ":8443", "::1:8443", "127.0.0.1", "127.0.0.1:65536", "[127.0.0.1]:1", "a b:1", "[::1]"] {
+        for text in [
+            "",
+            "8443",
+            ":8443",
+            "::1:8443",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "[127.0.0.1]:1",
+            "a b:1",
+            "[::1]",
+        ] {
             assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }
     }

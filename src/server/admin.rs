@@ -11,7 +11,7 @@ use rustls::crypto::SecureRandom;
 use super::files::{self, FileError, Readers};
 use super::tokens::{TokenError, Tokens};
 use super::users::{self, User, UserError};
-use crate::access::principal::ADMIN_GROUP;
+use crate::access::ADMIN_GROUP;
 use crate::clock::Timestamp;
 
 const NAME: &str = "admin";
@@ -36,7 +36,12 @@ pub enum AdminError {
 
 /// Adds the user `admin` with a random password (`admin.password`) if no user is in the group of administrators, and
 /// sees that `admin.jwt` holds a token of theirs that is valid now.
-pub fn prepare(data: &Path, tokens: &Tokens, now: Timestamp, random: &dyn SecureRandom) -> Result<(), AdminError> {
+pub fn prepare(
+    data: &Path,
+    tokens: &Tokens,
+    now: Timestamp,
+    random: &dyn SecureRandom,
+) -> Result<(), AdminError> {
     let existing = users::list(data)?;
     let mut admin = existing.get(NAME).cloned();
     if admin.is_none() && !existing.values().any(|user| user.groups.contains(ADMIN_GROUP)) {
@@ -60,7 +65,9 @@ pub fn prepare(data: &Path, tokens: &Tokens, now: Timestamp, random: &dyn Secure
     let Some(admin) = admin else { return Ok(()) };
     let file = data.join("admin.jwt");
     let token = files::read(&file)?.unwrap_or_default();
-    let is_valid = tokens.verify(token.trim()).is_some_and(|claims| claims.sub == NAME && !claims.is_older_than(admin.created));
+    let is_valid = tokens
+        .verify(token.trim())
+        .is_some_and(|claims| claims.sub == NAME && !claims.is_older_than(admin.created));
     if !is_valid {
         let token = tokens.issue(NAME, admin.groups.into_iter().collect(), TOKEN_LIFETIME_S)?;
         files::replace(&file, &(token + "\n"), Readers::Owner)?;
@@ -85,14 +92,18 @@ mod tests {
         let tokens = Tokens::open(data.path(), clock.clock(), &Limits::default(), random).unwrap();
         let start = || {
             prepare(data.path(), &tokens, clock.clock().now(), random).unwrap();
-            ["admin.password", "admin.jwt"].map(|file| std::fs::read_to_string(data.path().join(file)).unwrap())
+            ["admin.password", "admin.jwt"]
+                .map(|file| std::fs::read_to_string(data.path().join(file)).unwrap())
         };
         let [password, token] = start();
         let admin = users::list(data.path()).unwrap().remove("admin").unwrap();
         assert!(users::password_matches(password.trim(), &admin.password.unwrap()));
         assert_eq!(tokens.verify(token.trim()).unwrap().sub, "admin");
         for file in ["admin.password", "admin.jwt"] {
-            assert_eq!(std::fs::metadata(data.path().join(file)).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(data.path().join(file)).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
         assert_eq!(start(), [password.clone(), token.clone()]);
         clock.advance_seconds(TOKEN_LIFETIME_S as i64);
@@ -107,7 +118,12 @@ mod tests {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let random = rustls::crypto::ring::default_provider().secure_random;
         let tokens = Tokens::open(data.path(), clock.clock(), &Limits::default(), random).unwrap();
-        let root = User { groups: ["admin".to_owned()].into(), password: None, ssh_keys: Vec::new(), created: Timestamp::EPOCH };
+        let root = User {
+            groups: ["admin".to_owned()].into(),
+            password: None,
+            ssh_keys: Vec::new(),
+            created: Timestamp::EPOCH,
+        };
         users::edit(data.path(), |users| Ok(users.insert("root".into(), root))).unwrap();
         prepare(data.path(), &tokens, Timestamp::EPOCH, random).unwrap();
         assert_eq!(users::list(data.path()).unwrap().len(), 1);

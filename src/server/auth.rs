@@ -13,7 +13,7 @@ use hyper::header::AUTHORIZATION;
 use super::passwords::Passwords;
 use super::tokens::Tokens;
 use super::users::{User, Users};
-use crate::access::principal::{AuthError, Method, Principal};
+use crate::access::{AuthError, Method, Principal};
 
 /// Checks the credentials of requests. One for all listeners.
 #[derive(Debug)]
@@ -31,14 +31,19 @@ impl Authenticator {
 
     /// Who sent a request with these header fields from `source`: by a bearer token (RFC 6750 §2.1) or by user name and
     /// password (RFC 7617). The groups are those that the user file has now.
-    pub async fn authenticate(&self, headers: &HeaderMap, source: SocketAddr) -> Result<Principal, AuthError> {
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        source: SocketAddr,
+    ) -> Result<Principal, AuthError> {
         let mut fields = headers.get_all(AUTHORIZATION).iter();
         let field = fields.next().ok_or(AuthError::Missing)?;
         if fields.next().is_some() {
             return Err(AuthError::Malformed("there is more than one Authorization field"));
         }
         let field = field.to_str().map_err(|_| AuthError::Malformed("the field is not ASCII"))?;
-        let (scheme, credentials) = field.trim().split_once(' ').ok_or(AuthError::Malformed("there is a scheme alone"))?;
+        let (scheme, credentials) =
+            field.trim().split_once(' ').ok_or(AuthError::Malformed("there is a scheme alone"))?;
         let credentials = credentials.trim_start();
         if scheme.eq_ignore_ascii_case("Bearer") {
             self.by_token(credentials)
@@ -59,9 +64,13 @@ impl Authenticator {
     }
 
     async fn by_password(&self, credentials: &str, source: SocketAddr) -> Result<Principal, AuthError> {
-        let bytes = STANDARD.decode(credentials).map_err(|_| AuthError::Malformed("Basic is not followed by base64"))?;
-        let text = String::from_utf8(bytes).map_err(|_| AuthError::Malformed("name and password are not UTF-8"))?;
-        let (name, password) = text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
+        let bytes = STANDARD
+            .decode(credentials)
+            .map_err(|_| AuthError::Malformed("Basic is not followed by base64"))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| AuthError::Malformed("name and password are not UTF-8"))?;
+        let (name, password) =
+            text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
         let user = self.passwords.check(source.ip(), name, password).await?;
         Ok(principal(name, &user, Method::Password))
     }

@@ -39,7 +39,11 @@ pub enum Readers {
 
 /// Creates a directory and those above it that are missing, for its owner alone (mode 0700). One that exists stays as it is.
 pub fn create_directory(path: &Path) -> Result<(), FileError> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FileError::of("create directory", path))
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(FileError::of("create directory", path))
 }
 
 /// The whole file as text; `None` if there is none.

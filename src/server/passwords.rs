@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::remembered::{Digest, Digester, Remembered};
 use super::users::{self, User, UserError, Users};
-use crate::access::principal::AuthError;
+use crate::access::AuthError;
 use crate::clock::Clock;
 use crate::limits::Limits;
 
@@ -35,7 +35,12 @@ struct Shared {
 
 impl Passwords {
     /// Hashes a random password once, for users who do not exist.
-    pub fn new(users: Arc<Users>, clock: Clock, limits: &Limits, digester: Digester) -> Result<Passwords, UserError> {
+    pub fn new(
+        users: Arc<Users>,
+        clock: Clock,
+        limits: &Limits,
+        digester: Digester,
+    ) -> Result<Passwords, UserError> {
         let nobody = users::hash_password(&uuid::Uuid::new_v4().to_string())?;
         let shared = Shared {
             clock,
@@ -73,7 +78,8 @@ impl Passwords {
             let busy = |_| AuthError::Throttled { retry_after_s: 1 };
             let _place = self.waiting.try_acquire().map_err(busy)?;
             // The semaphore is never closed.
-            let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| AuthError::WrongPassword)?;
+            let permit =
+                Arc::clone(&self.running).acquire_owned().await.map_err(|_| AuthError::WrongPassword)?;
             // Those in front may have found out.
             shared.refuse_if_throttled(&culprit)?;
             if !shared.is_known_right(&credentials) {
@@ -81,7 +87,8 @@ impl Passwords {
                 let hash = hash.map(str::to_owned);
                 let check = move || {
                     let _permit = permit;
-                    let matches = users::password_matches(&password, hash.as_deref().unwrap_or(&shared.nobody));
+                    let matches =
+                        users::password_matches(&password, hash.as_deref().unwrap_or(&shared.nobody));
                     let right = matches && hash.is_some();
                     shared.note(right, credentials, culprit);
                     right
@@ -156,7 +163,8 @@ mod tests {
 
     fn set_password(data: &TestDirectory, name: &str, password: Option<&str>) {
         let password = password.map(|password| users::hash_password(password).unwrap());
-        let user = User { groups: Default::default(), password, ssh_keys: Vec::new(), created: Timestamp::EPOCH };
+        let user =
+            User { groups: Default::default(), password, ssh_keys: Vec::new(), created: Timestamp::EPOCH };
         users::edit(data.path(), |map| Ok(map.insert(name.into(), user))).unwrap();
     }
 
@@ -177,7 +185,9 @@ mod tests {
         let f = fixture();
         f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
         f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
-        for (name, password) in [("ann", "wrong horse"), ("bob", "correct horse"), ("token-only", ""), ("", "")] {
+        for (name, password) in
+            [("ann", "wrong horse"), ("bob", "correct horse"), ("token-only", ""), ("", "")]
+        {
             let error = f.passwords.check(HERE, name, password).await.unwrap_err();
             assert_eq!(error, AuthError::WrongPassword, "{name}");
         }

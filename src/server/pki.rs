@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
@@ -49,8 +52,13 @@ pub enum PkiError {
         wanted: &'static str,
     },
     /// The authority's certificate has ended, or ends too soon to issue anything.
-    #[error("the local authority {} ends at {1}: move it and {key} away, a start makes new ones", .0.display(), key = .0.with_extension("key").display())]
-    Ended(PathBuf, Timestamp),
+    #[error("the local authority {} ends at {end}: move ca.pem, ca.key and server.pem away, a start makes new ones", .file.display())]
+    Ended {
+        /// The certificate of the authority.
+        file: PathBuf,
+        /// When it ends.
+        end: Timestamp,
+    },
     /// A name that cannot be in a certificate, or a failed signature.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
@@ -61,7 +69,8 @@ pub enum PkiError {
 pub fn prepare(data: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<CertificateFiles, PkiError> {
     let directory = data.join("pki");
     files::create_directory(&directory)?;
-    let ours = CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
+    let ours =
+        CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
     let authority_file = directory.join("ca.pem");
 
     if let (Some(pem), Some(_)) = (files::read(&ours.certificate)?, files::read(&ours.key)?) {
@@ -115,11 +124,12 @@ fn authority(file: &Path, now: Timestamp) -> Result<Authority, PkiError> {
     let der = certificate(file, &pem)?;
     let end = end(&parse(file, &der)?);
     if end <= now.saturating_add_seconds(RENEW_DAYS * DAY_S) {
-        return Err(PkiError::Ended(file.to_owned(), end));
+        return Err(PkiError::Ended { file: file.to_owned(), end });
     }
     // Not made if it is missing: a new key would not be the one of this certificate.
     let key_pem = files::read(&key_file)?.unwrap_or_default();
-    let key = KeyPair::from_pem(&key_pem).map_err(|_| PkiError::Content { file: key_file, wanted: "a private key in PEM" })?;
+    let key = KeyPair::from_pem(&key_pem)
+        .map_err(|_| PkiError::Content { file: key_file, wanted: "a private key in PEM" })?;
     Ok(Authority { issuer: Issuer::from_ca_cert_der(&der, key)?, end })
 }
 
@@ -132,7 +142,8 @@ fn key(file: &Path) -> Result<KeyPair, PkiError> {
             files::create_or_read(file, &key.serialize_pem(), Readers::Owner)?
         }
     };
-    KeyPair::from_pem(&pem).map_err(|_| PkiError::Content { file: file.to_owned(), wanted: "a private key in PEM" })
+    KeyPair::from_pem(&pem)
+        .map_err(|_| PkiError::Content { file: file.to_owned(), wanted: "a private key in PEM" })
 }
 
 /// Why a certificate should be renewed.
@@ -207,11 +218,16 @@ mod tests {
         let data = TestDirectory::new();
         let names = names(&["localhost", "127.0.0.1", "::1"]);
         let made = prepare(data.path(), &names, now()).unwrap();
-        let read = || ["ca.pem", "ca.key", "server.pem", "server.key"].map(|f| std::fs::read(data.path().join("pki").join(f)).unwrap());
+        let read = || {
+            ["ca.pem", "ca.key", "server.pem", "server.key"]
+                .map(|f| std::fs::read(data.path().join("pki").join(f)).unwrap())
+        };
         let first = read();
         assert_eq!(prepare(data.path(), &names, now()).unwrap(), made);
         assert_eq!(read(), first);
-        for (file, mode) in [("ca.key", 0o600), ("server.key", 0o600), ("ca.pem", 0o644), ("server.pem", 0o644)] {
+        for (file, mode) in
+            [("ca.key", 0o600), ("server.key", 0o600), ("ca.pem", 0o644), ("server.pem", 0o644)]
+        {
             let metadata = std::fs::metadata(data.path().join("pki").join(file)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
         }
@@ -222,7 +238,8 @@ mod tests {
     fn a_certificate_is_renewed_before_it_ends_and_for_new_names() {
         let data = TestDirectory::new();
         let certificate = |wanted: &[&str], day: i64| {
-            let files = prepare(data.path(), &names(wanted), now().saturating_add_seconds(day * DAY_S)).unwrap();
+            let files =
+                prepare(data.path(), &names(wanted), now().saturating_add_seconds(day * DAY_S)).unwrap();
             std::fs::read_to_string(files.certificate).unwrap()
         };
         let first = certificate(&["localhost"], 0);
@@ -257,7 +274,7 @@ mod tests {
         std::fs::remove_file(&made.certificate).unwrap();
         prepare(data.path(), &wanted, now()).unwrap();
         let late = now().saturating_add_seconds(AUTHORITY_DAYS * DAY_S);
-        assert!(matches!(prepare(data.path(), &wanted, late), Err(PkiError::Ended(..))));
+        assert!(matches!(prepare(data.path(), &wanted, late), Err(PkiError::Ended { .. })));
         std::fs::write(&made.certificate, "x").unwrap();
         assert!(matches!(prepare(data.path(), &wanted, now()), Err(PkiError::Content { .. })));
     }

@@ -46,7 +46,10 @@ pub struct Signals {
 impl Signals {
     /// From now on these signals no longer end the process by themselves.
     pub fn listen() -> io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for one of them and says which.

@@ -2,7 +2,7 @@
 //!
 //! It never writes to standard output, which is for what scripts read.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -12,7 +12,9 @@ use crate::config::{Log, LogFormat};
 /// Starts logging. `RUST_LOG` overrides the level of the configuration. If something logs already, it goes on.
 pub fn start(log: &Log) -> Result<(), ParseError> {
     let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| log.level.clone());
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(directives)?).with_writer(io::stderr);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(directives)?).with_writer(io::stderr);
+    let lines = lines.with_ansi(io::stderr().is_terminal());
     // It fails only if something logs already.
     let _ = match log.format {
         LogFormat::Human => lines.try_init(),

@@ -77,7 +77,12 @@ pub struct Tokens {
 
 impl Tokens {
     /// Reads the key `jwt.key`, or makes it (mode 0600).
-    pub fn open(data: &Path, clock: Clock, limits: &Limits, random: &dyn SecureRandom) -> Result<Tokens, TokenError> {
+    pub fn open(
+        data: &Path,
+        clock: Clock,
+        limits: &Limits,
+        random: &dyn SecureRandom,
+    ) -> Result<Tokens, TokenError> {
         let path = data.join(KEY_FILE);
         let pem = match files::read(&path)? {
             Some(pem) => pem,
@@ -85,7 +90,8 @@ impl Tokens {
         };
         let not_a_key = || TokenError::Key(path.display().to_string());
         let signing = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| not_a_key())?;
-        let pair = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ED25519).map_err(|_| not_a_key())?;
+        let pair = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ED25519)
+            .map_err(|_| not_a_key())?;
         let checking = DecodingKey::from_ed_der(pair.public_key_raw());
 
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -130,7 +136,8 @@ impl Tokens {
         let claims = match known {
             Some(claims) => claims,
             None => {
-                let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
+                let claims =
+                    jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
                 let claims = Arc::new(claims);
                 let forget = i64::try_from(self.limits.credentials_remembered_s).unwrap_or(i64::MAX);
                 self.lock().insert(digest, Arc::clone(&claims), now.saturating_add_seconds(forget), now);
@@ -161,7 +168,8 @@ impl std::fmt::Debug for Tokens {
 
 /// A new private key as PKCS #8 version 1 (RFC 8410 §7), which OpenSSL and others read too.
 fn new_key(random: &dyn SecureRandom) -> Result<String, TokenError> {
-    let prefix = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let prefix =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let mut seed = [0; 32];
     random.fill(&mut seed).map_err(|_| TokenError::Random)?;
     let body = STANDARD.encode([prefix.as_slice(), seed.as_slice()].concat());
@@ -184,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_token_is_valid_until_it_ends_and_for_its_key_alone() {
-        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::from_seconds(1_000_000).unwrap()));
+        let (data, clock) =
+            (TestDirectory::new(), ManualClock::new(Timestamp::from_seconds(1_000_000).unwrap()));
         let tokens = open(&data, &clock);
         let token = tokens.issue("ann", vec!["ops".into()], 3600).unwrap();
         for _ in 0..2 {
@@ -209,9 +218,12 @@ mod tests {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
         let token = tokens.issue("ann", Vec::new(), 60).unwrap();
-        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            panic!("three parts")
+        };
         let admin = {
-            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("ann", "admin");
+            let text =
+                String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("ann", "admin");
             URL_SAFE_NO_PAD.encode(text)
         };
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
@@ -249,9 +261,16 @@ mod tests {
         let tokens = open(&data, &clock);
         let good = serde_json::json!({"sub": "ann", "groups": [], "iss": "agentconf", "aud": "agentconf",
             "iat": 0, "nbf": 0, "exp": 60, "jti": "x"});
-        let sign = |claims: &serde_json::Value| jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.signing).unwrap();
+        let sign = |claims: &serde_json::Value| {
+            jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.signing).unwrap()
+        };
         assert!(tokens.verify(&sign(&good)).is_some());
-        for (claim, value) in [("aud", "other".into()), ("iss", "other".into()), ("exp", serde_json::Value::Null), ("exp", 0.into())] {
+        for (claim, value) in [
+            ("aud", "other".into()),
+            ("iss", "other".into()),
+            ("exp", serde_json::Value::Null),
+            ("exp", 0.into()),
+        ] {
             let mut claims = good.clone();
             claims[claim] = value;
             assert!(tokens.verify(&sign(&claims)).is_none(), "{claim}");

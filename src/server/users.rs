@@ -58,10 +58,17 @@ pub enum UserError {
     #[error("{} is damaged", .0.display())]
     Damaged(PathBuf, #[source] serde_json::Error),
     /// The file was written by a newer version of the program.
-    #[error("{} has version {1}, this program reads version {VERSION}", .0.display())]
-    Version(PathBuf, u32),
+    #[error("{} has version {version}, this program reads version {VERSION}", .file.display())]
+    Version {
+        /// The user file.
+        file: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// A name that a user or group cannot have.
-    #[error("{0:?} is not a name: it may have 1 to {NAME_BYTES_MAX} letters, digits and . _ @ + - and starts with a letter or digit")]
+    #[error(
+        "{0:?} is not a name: it may have 1 to {NAME_BYTES_MAX} letters, digits and . _ @ + - and starts with a letter or digit"
+    )]
     Name(String),
     /// There is such a user already.
     #[error("there is a user {0} already: change it with `user set`")]
@@ -82,7 +89,10 @@ pub enum UserError {
 
 /// Changes the user file of a data directory. `change` gets all users; if it fails, nothing is written. Commands and
 /// servers that do it at the same time wait for each other.
-pub fn edit<T>(data: &Path, change: impl FnOnce(&mut UserMap) -> Result<T, UserError>) -> Result<T, UserError> {
+pub fn edit<T>(
+    data: &Path,
+    change: impl FnOnce(&mut UserMap) -> Result<T, UserError>,
+) -> Result<T, UserError> {
     let lock_path = data.join("users.lock");
     let lock = files::open_lock(&lock_path)?;
     lock.lock().map_err(FileError::of("lock", &lock_path))?;
@@ -134,12 +144,18 @@ pub fn parse_ssh_keys(text: &str) -> Result<Vec<String>, UserError> {
         // The body starts with its own kind: a length of four bytes and the text (RFC 4253 §6.6).
         let Ok(body) = STANDARD.decode(body) else { return false };
         let inner = body.split_first_chunk::<4>();
-        inner.is_some_and(|(length, rest)| u32::from_be_bytes(*length) as usize == kind.len() && rest.starts_with(kind.as_bytes()))
+        inner.is_some_and(|(length, rest)| {
+            u32::from_be_bytes(*length) as usize == kind.len() && rest.starts_with(kind.as_bytes())
+        })
     };
     let lines = text.lines().map(str::trim).enumerate();
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(index, line)| if is_key(line) { Ok(line.to_owned()) } else { Err(UserError::SshKey(index + 1)) })
+        .map(
+            |(index, line)| {
+                if is_key(line) { Ok(line.to_owned()) } else { Err(UserError::SshKey(index + 1)) }
+            },
+        )
         .collect()
 }
 
@@ -148,9 +164,10 @@ fn path(data: &Path) -> PathBuf {
 }
 
 fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
-    let content: Content = serde_json::from_str(text).map_err(|error| UserError::Damaged(path.to_owned(), error))?;
+    let content: Content =
+        serde_json::from_str(text).map_err(|error| UserError::Damaged(path.to_owned(), error))?;
     if content.version != VERSION {
-        return Err(UserError::Version(path.to_owned(), content.version));
+        return Err(UserError::Version { file: path.to_owned(), version: content.version });
     }
     Ok(content.users)
 }
@@ -263,7 +280,7 @@ mod tests {
         assert!(matches!(Users::open(data.path()), Err(UserError::Damaged(..))));
         assert!(matches!(edit(data.path(), |_| Ok(())), Err(UserError::Damaged(..))));
         std::fs::write(data.path().join("users.json"), r#"{"version":2,"users":{}}"#).unwrap();
-        assert!(matches!(Users::open(data.path()), Err(UserError::Version(_, 2))));
+        assert!(matches!(Users::open(data.path()), Err(UserError::Version { version: 2, .. })));
     }
 
     #[test]
@@ -306,7 +323,11 @@ mod tests {
         assert!(matches!(hash_password(&"x".repeat(1025)), Err(UserError::Password)));
         let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE5oNkb7E7oN1pBUTH4L+R0UWvBB5Rr2qHPVUqBG3aRl ann@host";
         assert_eq!(parse_ssh_keys(&format!("# mine\n\n{key}\n")).unwrap(), [key]);
-        for line in ["ssh-ed25519", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIE5oNkb7E7oN1pBUTH4L", "-----BEGIN OPENSSH PRIVATE KEY-----"] {
+        for line in [
+            "ssh-ed25519",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIE5oNkb7E7oN1pBUTH4L",
+            "-----BEGIN OPENSSH PRIVATE KEY-----",
+        ] {
             assert!(matches!(parse_ssh_keys(line), Err(UserError::SshKey(1))), "{line}");
         }
     }

@@ -1,0 +1,133 @@
+//! The command line: what each verb is called, and how errors are shown.
+//!
+//! It never holds logic that the library could not do without it.
+
+pub mod log;
+pub mod serve;
+pub mod token;
+pub mod user;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::server::{Application, ApplicationError, Prepared};
+
+/// The server where a network's agents meet.
+#[derive(Debug, Parser)]
+#[command(name = "agentconf", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Add, change, remove and list users; a running server notices at once.
+    #[command(subcommand)]
+    User(user::User),
+    /// Make a bearer token of a user and write it to standard output.
+    Token(token::Token),
+    /// Look at the event log.
+    #[command(subcommand)]
+    Log(log::Log),
+}
+
+/// Where the server's files are.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory that holds everything the server keeps [default: ./agentconf-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Place {
+    /// The settings of the file, or the defaults, with the directory of the command line.
+    fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the command line of this process. `build` makes what `serve` serves.
+///
+/// Exit code: 0 if it was done, 1 if it failed, 2 if the command line or the configuration is wrong.
+pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>) -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Serve(serve) => serve.run(build),
+        Verb::User(user) => user.run(),
+        Verb::Token(token) => token.run(),
+        Verb::Log(log) => log.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "agentconf: {}", chain(error.as_ref()));
+            if is_usage(error.as_ref()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(line, ": {cause}");
+        source = cause.source();
+    }
+    line.replace('\n', " ")
+}
+
+fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<ConfigError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Writes a line that a script may read; an error if nobody takes it.
+fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_causes() {
+        let place = Place { config: Some("/nonexistent/agentconf.toml".into()), data: None };
+        let error: Box<dyn Error> = place.load().unwrap_err().into();
+        let line = chain(error.as_ref());
+        assert!(line.starts_with("cannot read /nonexistent/agentconf.toml: No such file"), "{line}");
+        assert!(is_usage(error.as_ref()));
+    }
+}

@@ -1,0 +1,47 @@
+//! `agentconf serve`. It never serves anything itself: it reads the settings and starts the library's server.
+
+use std::error::Error;
+
+use clap::Args;
+
+use super::Place;
+use crate::clock::Clock;
+use crate::config::{ConfigError, ListenAddress};
+use crate::server::{self, Application, ApplicationError, Prepared, telemetry};
+
+/// The arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// Serve RESTCONF over HTTPS at this address, in place of those of the configuration; may be repeated
+    /// [default: 127.0.0.1:8443].
+    #[arg(long, value_name = "ADDR")]
+    https: Vec<ListenAddress>,
+    /// Serve RESTCONF over plain HTTP too, at this loopback address; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    http: Vec<ListenAddress>,
+}
+
+impl Serve {
+    /// Serves until a signal ends it.
+    pub(super) fn run(
+        self,
+        build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut config = self.place.load()?;
+        if !self.https.is_empty() {
+            config.listen.https = self.https;
+        }
+        if !self.http.is_empty() {
+            config.listen.http = self.http;
+        }
+        telemetry::start(&config.log).map_err(|error| ConfigError::Nonsense {
+            key: "log.level".into(),
+            reason: format!("is not usable: {error}"),
+        })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(server::serve(config, Clock::system(), build))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! Sockets: binds, accepts, shakes hands, and serves HTTP/1.1 and HTTP/2 within the limits until the server stops.
+//!
+//! It never reads a request beyond its head; that is the router's work.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::service::service_fn;
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+use super::auth::Authenticator;
+use super::refusal::Refusals;
+use super::shutdown::Shutdown;
+use super::stream::Stream;
+use super::tls::HTTP2;
+use crate::access::Caller;
+use crate::config::ListenAddress;
+use crate::limits::Limits;
+
+/// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Longest list of header fields in HTTP/2, whose library cannot hand on longer paths.
+const HTTP2_HEADER_BYTES_MAX: usize = 65_000;
+const HTTP2_PING: Duration = Duration::from_secs(30);
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP/1.1 and HTTP/2 over TLS.
+    Https,
+    /// HTTP/1.1 on a loopback address.
+    Http,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        })
+    }
+}
+
+/// A socket that listens, but does not accept yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    /// Where it listens, with the port that it really has.
+    pub address: SocketAddr,
+    /// What is spoken.
+    pub scheme: Scheme,
+}
+
+/// Listens at an address. Plain HTTP is refused ([`io::ErrorKind::PermissionDenied`]) on all but loopback addresses.
+pub async fn bind(address: &ListenAddress, scheme: Scheme) -> io::Result<Bound> {
+    let listener = TcpListener::bind((address.host.as_str(), address.port)).await?;
+    let address = listener.local_addr()?;
+    if scheme == Scheme::Http && !address.ip().is_loopback() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "plain HTTP is allowed on loopback addresses only",
+        ));
+    }
+    Ok(Bound { listener, address, scheme })
+}
+
+/// What all connections of a server share.
+pub struct Shared {
+    /// Answers the requests. Each request has the extensions [`SocketAddr`] (of the client) and [`Caller`], and no
+    /// `Authorization` field.
+    pub router: axum::Router,
+    /// Checks the credentials.
+    pub authenticator: Authenticator,
+    /// The limits.
+    pub limits: Limits,
+    /// For HTTPS.
+    pub tls: TlsAcceptor,
+    /// When to stop.
+    pub shutdown: Shutdown,
+    /// One permit for each connection.
+    pub connections: Arc<Semaphore>,
+}
+
+/// Accepts until the server stops; then lets the requests end that are being answered, for `drain_s` at most.
+pub async fn run(bound: Bound, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        // Before accepting: what is too much waits in the queue of the operating system.
+        let next = async {
+            let permit = Arc::clone(&shared.connections).acquire_owned().await;
+            (permit, bound.listener.accept().await)
+        };
+        tokio::select! {
+            () = shared.shutdown.begun() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            (permit, accepted) = next => match accepted {
+                Ok((tcp, peer)) => {
+                    let (shared, scheme) = (Arc::clone(&shared), bound.scheme);
+                    connections.spawn(async move {
+                        let _permit = permit;
+                        connection(tcp, peer, scheme, &shared).await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, listener = %bound.address, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            },
+        }
+    }
+    drop(bound);
+    let drained = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(Duration::from_secs(shared.limits.drain_s), drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections are cut off, they took too long to end");
+    }
+    connections.shutdown().await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection ended badly");
+    }
+}
+
+async fn connection(tcp: TcpStream, peer: SocketAddr, scheme: Scheme, shared: &Arc<Shared>) {
+    // Answers are written whole; waiting for more would only delay them.
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    }
+    let stream = Stream::new(tcp, &shared.limits, shared.shutdown.clone());
+    match scheme {
+        Scheme::Http => http(Refusals::new(stream), Version::HTTP_11, peer, shared).await,
+        Scheme::Https => {
+            let handshake =
+                timeout(Duration::from_secs(shared.limits.handshake_timeout_s), shared.tls.accept(stream));
+            let tls = tokio::select! {
+                () = shared.shutdown.begun() => return,
+                result = handshake => match result {
+                    Ok(Ok(tls)) => tls,
+                    Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS"),
+                    Err(_) => return tracing::debug!(%peer, "the TLS handshake took too long"),
+                },
+            };
+            if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
+                http(tls, Version::HTTP_2, peer, shared).await;
+            } else {
+                http(Refusals::new(tls), Version::HTTP_11, peer, shared).await;
+            }
+        }
+    }
+}
+
+async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    version: Version,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+) {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let shared = Arc::clone(shared);
+        async move {
+            let caller = shared.authenticator.authenticate(request.headers(), peer).await;
+            // So that no log of requests can hold a secret.
+            request.headers_mut().remove(AUTHORIZATION);
+            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Caller(caller));
+            shared.router.clone().call(request).await
+        }
+    });
+    let protocol = protocol(version, &shared.limits);
+    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shared.shutdown.begun() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, error, "a connection ended early");
+    }
+}
+
+/// One version alone: telling them apart by their first bytes would wait for these without a limit.
+fn protocol(version: Version, limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if version == Version::HTTP_2 { builder.http2_only() } else { builder.http1_only() };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.header_timeout_s))
+        .max_headers(limits.header_fields_max)
+        .max_buf_size(limits.header_bytes_max);
+    let header_bytes_max = limits.header_bytes_max.min(HTTP2_HEADER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HTTP2_PING)
+        .keep_alive_timeout(HTTP2_PING)
+        .max_concurrent_streams(limits.streams_max)
+        .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX));
+    builder
+}

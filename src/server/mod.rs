@@ -1,0 +1,249 @@
+//! The server as a whole: its directory, sockets, TLS, authentication, start and stop.
+//!
+//! It never knows what is served: a router is given to it, and everything behind the router is that one's affair.
+
+pub mod admin;
+pub mod auth;
+pub mod files;
+pub mod listener;
+pub mod passwords;
+pub mod pki;
+pub mod refusal;
+pub mod remembered;
+pub mod shutdown;
+pub mod stream;
+pub mod telemetry;
+pub mod tls;
+pub mod tokens;
+pub mod users;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod test_directory;
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, ListenAddress};
+use auth::Authenticator;
+use listener::{Bound, Scheme, Shared};
+use passwords::Passwords;
+use remembered::Digester;
+use shutdown::{Shutdown, Signals};
+use tokens::Tokens;
+use users::Users;
+
+/// An error of what is served; the server only passes it on.
+pub type ApplicationError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is known before the application is made.
+#[derive(Debug)]
+pub struct Prepared {
+    /// All settings. `config.data` is the directory, which is there and locked for this process.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
+    pub shutdown: Shutdown,
+}
+
+/// What is served.
+pub struct Application {
+    /// Answers the requests. Each has the extensions [`SocketAddr`] (of the client) and
+    /// [`crate::access::Caller`]; its `Authorization` field is gone.
+    pub router: axum::Router,
+    /// Awaited when no connection is left: writes what is to be written, and says if something went wrong before.
+    pub finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
+}
+
+/// Why the server does not start, or ended with an error.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // each variant is the step that failed, and its source says why
+pub enum ServeError {
+    #[error("the configuration is not usable")]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    File(#[from] files::FileError),
+    #[error("another server is using {}", .0.display())]
+    InUse(PathBuf),
+    #[error("the operating system gives no randomness")]
+    Random,
+    #[error("cannot read the users")]
+    Users(#[from] users::UserError),
+    #[error("cannot prepare bearer tokens")]
+    Tokens(#[from] tokens::TokenError),
+    #[error("cannot prepare the administrator")]
+    Admin(#[from] admin::AdminError),
+    #[error("cannot prepare the certificate")]
+    Pki(#[from] pki::PkiError),
+    #[error("cannot prepare TLS")]
+    Tls(#[from] tls::TlsError),
+    #[error("cannot listen at {0}")]
+    Bind(ListenAddress, #[source] io::Error),
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    #[error("cannot start the application")]
+    Start(#[source] ApplicationError),
+    #[error("the application ended with an error")]
+    Finish(#[source] ApplicationError),
+}
+
+/// A server that accepts. Dropping it cuts everything off; [`Server::stop`] ends it in order.
+pub struct Server {
+    addresses: Vec<(Scheme, SocketAddr)>,
+    listeners: JoinSet<()>,
+    finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
+    shutdown: Shutdown,
+    _lock: File,
+}
+
+impl Server {
+    /// Prepares the directory, listens, has the application made by `build`, and accepts.
+    ///
+    /// Connections that come while `build` is at work wait.
+    pub async fn start(
+        config: Config,
+        clock: Clock,
+        build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
+    ) -> Result<Server, ServeError> {
+        config.check()?;
+        files::create_directory(&config.data)?;
+        let lock = lock(&config.data)?;
+        let now = clock.now();
+        let random = rustls::crypto::ring::default_provider().secure_random;
+
+        let certificate = match (&config.tls.certificate, &config.tls.key) {
+            (Some(certificate), Some(key)) => {
+                pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }
+            }
+            _ => pki::prepare(&config.data, &certificate_names(&config), now)?,
+        };
+        let tls = tls::server_config(&certificate)?;
+
+        let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
+        admin::prepare(&config.data, &tokens, now, random)?;
+        let users = Arc::new(Users::open(&config.data)?);
+        let digester = Digester::new(random).ok_or(ServeError::Random)?;
+        let passwords = Passwords::new(Arc::clone(&users), clock.clone(), &config.limits, digester)?;
+        let authenticator = Authenticator::new(users, passwords, tokens);
+
+        let bound = bind(&config).await?;
+        let addresses = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
+
+        let prepared = Prepared { config, clock, shutdown: Shutdown::new() };
+        let application = build(&prepared).await.map_err(ServeError::Start)?;
+        let Prepared { config, shutdown, .. } = prepared;
+        let shared = Arc::new(Shared {
+            router: application.router,
+            authenticator,
+            connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
+            limits: config.limits,
+            tls: tls.into(),
+            shutdown: shutdown.clone(),
+        });
+        let listeners = bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
+        Ok(Server { addresses, listeners, finish: application.finish, shutdown, _lock: lock })
+    }
+
+    /// Where the server listens, with real ports, in the order of the configuration, HTTPS first.
+    pub fn addresses(&self) -> &[(Scheme, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The flag that stops the server.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Stops accepting, lets requests end (for `drain_s` at most), then lets the application finish.
+    pub async fn stop(mut self) -> Result<(), ServeError> {
+        self.shutdown.begin();
+        while let Some(ended) = self.listeners.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener ended badly");
+            }
+        }
+        self.finish.await.map_err(ServeError::Finish)
+    }
+}
+
+/// Runs a server until SIGTERM, SIGINT or its application stops it. Once all listeners accept, writes one line for each
+/// to standard output: `listening https 127.0.0.1:8443`.
+pub async fn serve(
+    config: Config,
+    clock: Clock,
+    build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
+) -> Result<(), ServeError> {
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    let server = tokio::select! {
+        server = Server::start(config, clock, build) => server?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the start was complete");
+            return Ok(());
+        }
+    };
+    announce(server.addresses()).map_err(ServeError::Output)?;
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, "stopping"),
+        () = server.shutdown().begun() => tracing::info!("stopping"),
+    }
+    server.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn announce(addresses: &[(Scheme, SocketAddr)]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    for (scheme, address) in addresses {
+        writeln!(output, "listening {scheme} {address}")?;
+    }
+    output.flush()
+}
+
+/// One process per directory: the lock ends with the process, however that ends.
+fn lock(data: &Path) -> Result<File, ServeError> {
+    let path = data.join("server.lock");
+    let file = files::open_lock(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::InUse(data.to_owned())),
+        Err(TryLockError::Error(error)) => Err(files::FileError::of("lock", &path)(error).into()),
+    }
+}
+
+async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
+    let https = config.listen.https.iter().map(|address| (address, Scheme::Https));
+    let http = config.listen.http.iter().map(|address| (address, Scheme::Http));
+    let mut bound = Vec::new();
+    for (address, scheme) in https.chain(http) {
+        bound.push(
+            listener::bind(address, scheme)
+                .await
+                .map_err(|error| ServeError::Bind(address.clone(), error))?,
+        );
+    }
+    Ok(bound)
+}
+
+/// What clients may call this server. An address that stands for all says nothing about that.
+fn certificate_names(config: &Config) -> BTreeSet<String> {
+    let hosts = config.listen.https.iter().map(|address| &address.host).chain(&config.tls.names);
+    let canonical = |name: &String| match name.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => None,
+        Ok(address) => Some(address.to_string()),
+        Err(_) => Some(name.to_ascii_lowercase()),
+    };
+    hosts.filter_map(canonical).chain(["localhost", "127.0.0.1", "::1"].map(str::to_owned)).collect()
+}

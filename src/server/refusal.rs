@@ -1,0 +1,157 @@
+//! Gives a body to the answers that the HTTP library makes by itself: 400, 414 and 431, for requests that it cannot hand
+//! to a front end.
+//!
+//! It never touches an answer that has a body.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// An HTTP/1.1 connection whose bare refusals get a body in the form of RFC 8040 §7.1.
+///
+/// The library offers no hook for them, but writes each with one call, as the last thing on the connection.
+pub struct Refusals<S> {
+    stream: S,
+    instead: Option<Instead>,
+}
+
+/// What is written instead of what the library wants to write.
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How much the library is told was written.
+    replaces: usize,
+}
+
+impl<S> Refusals<S> {
+    /// Takes a connection.
+    pub fn new(stream: S) -> Refusals<S> {
+        Refusals { stream, instead: None }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Refusals<S> {
+    /// Writes a whole refusal if that is what `buf` is. `None` if it is something else.
+    fn poll_refusal(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.instead.is_none() {
+            self.instead = refusal(buf).map(|bytes| Instead { bytes, written: 0, replaces: buf.len() });
+        }
+        let instead = self.instead.as_mut()?;
+        while let Some(rest) = instead.bytes.get(instead.written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => instead.written += count,
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        let replaces = instead.replaces;
+        self.instead = None;
+        Some(Poll::Ready(Ok(replaces)))
+    }
+}
+
+/// The head and body to write instead of `head`, if that is the head of a bare refusal.
+fn refusal(head: &[u8]) -> Option<Vec<u8>> {
+    let (tag, message) = match head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()? {
+        b"400" => ("malformed-message", "this is not a request of HTTP/1.1"),
+        b"414" => ("too-big", "the request target is too long"),
+        b"431" => ("too-big", "the header fields are too long or too many"),
+        _ => return None,
+    };
+    let head = std::str::from_utf8(head).ok()?.strip_suffix("\r\n\r\n")?;
+    let fields = head
+        .split_once("content-length: 0\r\n")
+        .or_else(|| Some((head.strip_suffix("content-length: 0")?, "")));
+    let (before, after) = fields?;
+    let body = format!(
+        r#"{{"ietf-restconf:errors":{{"error":[{{"error-type":"protocol","error-tag":"{tag}","error-message":"{message}"}}]}}}}"#
+    );
+    let (content_type, length) = ("application/yang-data+json", body.len());
+    let after = after.trim_end();
+    let after = if after.is_empty() { String::new() } else { format!("{after}\r\n") };
+    Some(
+        format!("{before}content-type: {content_type}\r\ncontent-length: {length}\r\n{after}\r\n{body}")
+            .into_bytes(),
+    )
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Refusals<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Refusals<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.poll_refusal(cx, buf) {
+            Some(result) => result,
+            None => Pin::new(&mut self.stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        match self.poll_refusal(cx, first) {
+            Some(result) => result,
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_refusals_alone_get_a_body() {
+        for fields in [
+            "connection: close\r\ncontent-length: 0\r\ndate: Sat\r\n",
+            "connection: close\r\ndate: Sat\r\ncontent-length: 0\r\n",
+        ] {
+            let head = format!("HTTP/1.1 414 URI Too Long\r\n{fields}\r\n");
+            let answer = String::from_utf8(refusal(head.as_bytes()).unwrap()).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 414 URI Too Long\r\nconnection: close\r\n"), "{head}");
+            assert!(head.contains("\r\ndate: Sat"));
+            assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())));
+            assert!(!head.contains("content-length: 0") && !head.contains("\r\n\r\n"));
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["ietf-restconf:errors"]["error"][0]["error-tag"], "too-big");
+        }
+        for other in [
+            "",
+            "HTTP/1.1 4",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 5\r\n\r\nerror",
+            "HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\n",
+            "414",
+        ] {
+            assert_eq!(refusal(other.as_bytes()), None, "{other}");
+        }
+    }
+}
