@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{NewRecord, Record};
+use crate::yang::encode::EncodeOptions;
 use crate::yang::generated::SCHEMA;
 use crate::yang::json;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -161,8 +162,8 @@ impl StoredEdit {
         let value = edit.value.as_ref().map(|child| {
             let mut text = Vec::new();
             match (edit.path.node(), child) {
-                (Some(node), child) => json::encode_one(node, child, &mut text),
-                (None, Child::Container(root)) => json::encode_children(root, None, &mut text),
+                (Some(node), child) => json::encode_one(node, child, &mut text, &EncodeOptions::default()),
+                (None, Child::Container(root)) => json::encode_children(root, None, &mut text, &EncodeOptions::default()),
                 (None, _) => {}
             }
             // The encoder writes UTF-8 alone; if not, RawValue says so.
@@ -200,11 +201,8 @@ impl StoredEdit {
         }
         let value = self.value.map(|raw| {
             let bytes = raw.get().as_bytes();
-            match path.steps.split_last() {
-                Some((_, above)) => {
-                    let above = above.last().map(|step| step.node);
-                    json::decode_one(bytes, above, &SCHEMA, &json::STORED).map(|(_, child)| child)
-                }
+            match path.node() {
+                Some(_) => json::decode_one(bytes, &path, &SCHEMA, &json::STORED),
                 None => json::decode_children(bytes, None, &SCHEMA, &json::STORED)
                     .map(|root| Child::Container(std::sync::Arc::new(root))),
             }

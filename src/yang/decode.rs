@@ -146,7 +146,11 @@ impl<'a> Decoder<'a> {
                     content.admit(node, self, place)?;
                     if content.done.get(node).is_some() {
                         let message = format!("\"{}\" stands more than once", node.name);
-                        return Err(place.below(node, Selector::None).error(Tag::BadElement, node.name, message));
+                        return Err(place.below(node, Selector::None).error(
+                            Tag::BadElement,
+                            node.name,
+                            message,
+                        ));
                     }
                     let child = match place.key_value(node) {
                         Some(value) => Child::Leaf(value.clone()),
@@ -221,12 +225,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn value<S: Source>(
-        &self,
-        node: &'static Node,
-        source: &S,
-        place: &Place<'_>,
-    ) -> Result<Value, Error> {
+    fn value<S: Source>(&self, node: &'static Node, source: &S, place: &Place<'_>) -> Result<Value, Error> {
         source.value(node, self.schema).map_err(|e| invalid(e, node, place))
     }
 
@@ -302,7 +301,11 @@ impl Content {
                             "\"{}\" cannot stand here: choice \"{}\" already has data of case \"{}\"",
                             node.name, parent.name, other.name
                         );
-                        return Err(place.below(node, Selector::None).error(Tag::BadElement, node.name, message));
+                        return Err(place.below(node, Selector::None).error(
+                            Tag::BadElement,
+                            node.name,
+                            message,
+                        ));
                     }
                     Some(_) => {}
                     None => self.cases.push((parent, case)),
@@ -353,7 +356,9 @@ impl Content {
 
     fn finish(mut self, place: &Place<'_>) -> Result<Container, Error> {
         for (node, values) in self.leaf_lists {
-            if node.config && let Some(value) = repeated(&values) {
+            if node.config
+                && let Some(value) = repeated(&values)
+            {
                 // RFC 7950 section 7.7: the values of a configuration leaf-list are unique.
                 let place = place.below(node, Selector::Value(value.clone()));
                 let message = format!("\"{}\" has the value \"{value}\" more than once", node.name);
@@ -415,7 +420,11 @@ impl Building {
         // RFC 7950 section 7.8.2: the keys identify one entry, so the message contradicts itself. It is no
         // data-exists, which would be about data that the datastore already has.
         let place = place.below(node, key.map_or(Selector::None, Selector::Key));
-        Err(place.error(Tag::InvalidValue, node.name, format!("two entries of \"{}\" have the same keys", node.name)))
+        Err(place.error(
+            Tag::InvalidValue,
+            node.name,
+            format!("two entries of \"{}\" have the same keys", node.name),
+        ))
     }
 }
 
@@ -428,7 +437,11 @@ pub(super) fn candidates(parent: Option<&'static Node>, schema: &Schema) -> Vec<
 }
 
 /// The data child `module:name` of `parent`.
-pub(super) fn find_child(parent: Option<&Node>, module: &'static Module, name: &str) -> Option<&'static Node> {
+pub(super) fn find_child(
+    parent: Option<&Node>,
+    module: &'static Module,
+    name: &str,
+) -> Option<&'static Node> {
     match parent {
         Some(parent) => parent.child(module, name),
         None => module.data.iter().copied().find(|n| n.name == name),

@@ -39,7 +39,8 @@ pub(super) fn children<'c>(
 ) -> impl Iterator<Item = (&'static Node, &'c Child)> {
     let keys = parent.map_or(&[][..], Node::keys);
     let first = keys.iter().filter_map(|key| container.get(key).map(|child| (*key, child)));
-    let others = container.iter().filter(move |(node, child)| levels > 1 && !is_empty(child) && !keys.contains(node));
+    let others =
+        container.iter().filter(move |(node, child)| levels > 1 && !is_empty(child) && !keys.contains(node));
     first.chain(others)
 }
 

@@ -15,6 +15,8 @@ pub mod notification;
 pub mod path;
 pub mod pattern;
 pub mod recast;
+#[cfg(test)]
+mod sample;
 pub mod schema;
 pub mod stored;
 pub mod tree;

@@ -256,5 +256,13 @@ direct! {
     (), Value::Empty => (), _this => Value::Empty;
     &'static Identity, Value::Identity(identity) => identity, this => Value::Identity(this);
     InstancePath, Value::Instance(path) => path.as_ref().clone(), this => Value::Instance(Arc::new(this.clone()));
-    Value, value => value.clone(), this => this.clone();
+}
+
+impl LeafValue for Value {
+    fn from_value(value: &Value) -> Option<Self> {
+        Some(value.clone())
+    }
+    fn to_value(&self, _: &'static Type) -> Value {
+        self.clone()
+    }
 }

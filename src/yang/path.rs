@@ -111,7 +111,7 @@ impl fmt::Display for InstancePath {
 
 /// An XPath literal; a text with both kinds of quotes cannot be written as one, so its double
 /// quotes become `&quot;` for the human reader.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     match (text.contains('\''), text.contains('"')) {
         (false, _) => format!("'{text}'"),
         (true, false) => format!("\"{text}\""),

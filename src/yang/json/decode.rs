@@ -98,7 +98,11 @@ pub fn decode_wrapped(
 /// The value of the only member, which has this name.
 fn only_member<'a>(json: Json<'a>, wanted: &str, place: &Place<'_>) -> Result<Json<'a>, Error> {
     let Json::Object(members) = json else {
-        return Err(place.error(Tag::BadElement, wanted, format!("an object with the member \"{wanted}\" is expected")));
+        return Err(place.error(
+            Tag::BadElement,
+            wanted,
+            format!("an object with the member \"{wanted}\" is expected"),
+        ));
     };
     let mut found = None;
     for (name, value) in members {
@@ -111,7 +115,9 @@ fn only_member<'a>(json: Json<'a>, wanted: &str, place: &Place<'_>) -> Result<Js
             return Err(place.error(Tag::UnknownElement, &name, message));
         }
     }
-    found.ok_or_else(|| place.error(Tag::MissingElement, wanted, format!("the member \"{wanted}\" is missing")))
+    found.ok_or_else(|| {
+        place.error(Tag::MissingElement, wanted, format!("the member \"{wanted}\" is missing"))
+    })
 }
 
 impl Source for Json<'_> {
@@ -214,7 +220,8 @@ fn resolve(
     match node {
         Some(node) if written(node) == name => Ok(node),
         Some(node) => {
-            let message = format!("\"{name}\" has to be written \"{}\" here (RFC 7951 section 4)", written(node));
+            let message =
+                format!("\"{name}\" has to be written \"{}\" here (RFC 7951 section 4)", written(node));
             Err(place.error(Tag::UnknownElement, name, message))
         }
         None => {
@@ -267,7 +274,9 @@ fn check_anydata(value: &Plain) -> Result<(), TypeError> {
             match items.as_slice() {
                 [Plain::Null] => Ok(()),
                 items if objects == items.len() => items.iter().try_for_each(check_anydata),
-                items if objects == 0 && !items.iter().any(Plain::is_array) => items.iter().try_for_each(check_anydata),
+                items if objects == 0 && !items.iter().any(Plain::is_array) => {
+                    items.iter().try_for_each(check_anydata)
+                }
                 _ => refuse("an array holds either only objects or only scalars".into()),
             }
         }

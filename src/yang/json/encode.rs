@@ -72,10 +72,7 @@ impl Writer<'_> {
             Child::List(list) => {
                 self.array(list.iter(), |writer, entry| writer.object(&entry, Some(node), levels));
             }
-            Child::Any(any) => match anydata::as_json(any, node, self.options.schema) {
-                Some(json) => self.serialize(json.as_ref()),
-                None => self.out.extend_from_slice(b"{}"),
-            },
+            Child::Any(any) => self.serialize(anydata::as_json(any, node, self.options.schema).as_ref()),
         }
     }
 

@@ -17,3 +17,6 @@ use super::decode::DecodeOptions;
 
 /// For what the server wrote itself: configuration and state.
 pub const STORED: DecodeOptions = DecodeOptions { allow_state: true, depth_max: 128 };
+
+#[cfg(test)]
+mod tests;

@@ -29,9 +29,9 @@ impl Json<'_> {
         match self {
             Json::Scalar(value) => value,
             Json::Array(items) => Value::Array(items.into_iter().map(Json::into_value).collect()),
-            Json::Object(members) => {
-                Value::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value.into_value())).collect())
-            }
+            Json::Object(members) => Value::Object(
+                members.into_iter().map(|(name, value)| (name.into_owned(), value.into_value())).collect(),
+            ),
         }
     }
 }

@@ -1,0 +1,214 @@
+//! XML documents to instance data: namespaces, and the lexical form of values.
+//!
+//! The rules that JSON shares are in `yang::decode`.
+
+use super::parse::{Element, SPACE, Scope, document, is_space};
+use crate::yang::decode::{DecodeOptions, Decoder, Place, Source, Wrapper, candidates, find_child, hint};
+use crate::yang::error::{Error, Tag};
+use crate::yang::path::InstancePath;
+use crate::yang::schema::{Base, Kind, Module, Node, Schema, Type};
+use crate::yang::tree::{AnyData, Child, Container};
+use crate::yang::types::{self, Names, TypeError};
+use crate::yang::value::Value;
+
+/// Decodes a document whose root element is a child of the instance `above`: a POST to a datastore or data
+/// resource (RFC 8040 section 4.4.1).
+///
+/// # Errors
+/// The text is malformed or does not fit the schema.
+pub fn decode_below(
+    bytes: &[u8],
+    above: &InstancePath,
+    schema: &Schema,
+    options: &DecodeOptions,
+) -> Result<Container, Error> {
+    let root = document(bytes, options.depth_max)?;
+    let place = Place::at(&above.steps);
+    let node = resolve(&root, above.node(), schema, &place)?;
+    let decoder = Decoder::new(schema, options, above.steps.iter().map(|s| s.node));
+    decoder.content(vec![(node, root)], &place)
+}
+
+/// Decodes a document whose root element is the instance that `target` leads to.
+///
+/// A list entry comes back as [`Child::Container`], a leaf-list entry as [`Child::Leaf`]. Keys or value have
+/// to be those of the target's selector. Where the target has no selector, the list or leaf-list with this
+/// one entry is given. The target of an operation's input is the path to the operation and one step more.
+///
+/// # Errors
+/// The text is malformed, is another element or does not fit the schema.
+pub fn decode_one(
+    bytes: &[u8],
+    target: &InstancePath,
+    schema: &Schema,
+    options: &DecodeOptions,
+) -> Result<Child, Error> {
+    let decoder = Decoder::new(schema, options, target.steps.iter().map(|s| s.node));
+    let Some((last, above)) = target.steps.split_last() else {
+        return decoder.instance(Vec::<Element<'_>>::new(), target);
+    };
+    let place = Place::at(above);
+    let root = document(bytes, options.depth_max)?;
+    expect(&root, last.node.name, last.node.module.namespace, &place)?;
+    decoder.instance(vec![root], target)
+}
+
+/// Decodes a document whose root element stands around the whole datastore.
+///
+/// # Errors
+/// The text is malformed, is another element or does not fit the schema.
+pub fn decode_wrapped(
+    bytes: &[u8],
+    wrapper: &Wrapper,
+    schema: &Schema,
+    options: &DecodeOptions,
+) -> Result<Container, Error> {
+    let place = Place::at(&[]);
+    let root = document(bytes, options.depth_max)?;
+    expect(&root, wrapper.name, wrapper.namespace, &place)?;
+    let children = root.children(None, schema, &place)?;
+    Decoder::new(schema, options, None).content(children, &place)
+}
+
+/// That the root element is the one that is wanted.
+fn expect(root: &Element<'_>, name: &str, namespace: &str, place: &Place<'_>) -> Result<(), Error> {
+    if root.name != name || root.namespace.as_ref() != namespace {
+        let message =
+            format!("<{}> cannot stand here: <{name} xmlns=\"{namespace}\"> is expected", root.name);
+        return Err(place.error(Tag::UnknownElement, root.name, message));
+    }
+    check_attributes(root, place)
+}
+
+impl Source for Element<'_> {
+    fn children(
+        self,
+        parent: Option<&'static Node>,
+        schema: &Schema,
+        place: &Place<'_>,
+    ) -> Result<Vec<(&'static Node, Self)>, Error> {
+        if !is_space(&self.text) {
+            let message = format!("<{}> has text where only elements can stand", self.name);
+            return Err(place.error(Tag::BadElement, self.name, message));
+        }
+        let resolved = |child| Ok((resolve(&child, parent, schema, place)?, child));
+        self.children.into_iter().map(resolved).collect()
+    }
+
+    fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError> {
+        let Some(ty) = node.ty() else { return refuse(format!("\"{}\" has no value", node.name)) };
+        if let Some(child) = self.children.first() {
+            return refuse(format!("a value is text, not the element <{}>", child.name));
+        }
+        let text = if keeps_space(ty) { &self.text } else { self.text.trim_matches(SPACE) };
+        types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
+    }
+
+    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+        if matches!(node.kind, Kind::AnyData) {
+            if !is_space(&self.text) {
+                return refuse("an anydata has elements, not text".into());
+            }
+            self.children.iter().try_for_each(check_anydata)?;
+        }
+        Ok(AnyData::Xml(self.content().into()))
+    }
+}
+
+/// The node that an element stands for.
+fn resolve(
+    element: &Element<'_>,
+    parent: Option<&'static Node>,
+    schema: &Schema,
+    place: &Place<'_>,
+) -> Result<&'static Node, Error> {
+    let Element { name, namespace, .. } = element;
+    // Nearly always it is that of the parent.
+    let same = parent.map(|p| p.module).filter(|m| m.namespace == namespace.as_ref());
+    let Some(module) = same.or_else(|| schema.namespace(namespace)) else {
+        let message = match namespace.is_empty() {
+            true => format!("<{name}> has no namespace"),
+            false => format!("<{name}>: no implemented module has the namespace \"{namespace}\""),
+        };
+        let error = place.error(Tag::UnknownNamespace, name, message);
+        return Err(error.info("bad-namespace", namespace.as_ref()));
+    };
+    if let Some(node) = find_child(parent, module, name) {
+        return check_attributes(element, place).map(|()| node);
+    }
+    let possible = candidates(parent, schema);
+    let hint = match possible.iter().find(|node| node.name == *name) {
+        Some(node) => format!("; did you mean the one in namespace \"{}\"?", node.module.namespace),
+        None => {
+            let names: Vec<String> = possible.iter().map(|node| node.name.to_owned()).collect();
+            hint(name, &names)
+        }
+    };
+    let what = parent.map_or("the datastore".to_owned(), |p| format!("<{}>", p.name));
+    Err(place.error(
+        Tag::UnknownElement,
+        name,
+        format!("{what} has no child <{name}> of module {}{hint}", module.name),
+    ))
+}
+
+fn check_attributes(element: &Element<'_>, place: &Place<'_>) -> Result<(), Error> {
+    match element.attribute {
+        None => Ok(()),
+        Some(attribute) => {
+            let message = format!("<{}> cannot have the attribute \"{attribute}\"", element.name);
+            Err(place.error(Tag::UnknownAttribute, element.name, message).info("bad-attribute", attribute))
+        }
+    }
+}
+
+/// RFC 7950 section 7.10: what can be modelled with YANG never has text beside elements.
+fn check_anydata(element: &Element<'_>) -> Result<(), TypeError> {
+    if !element.children.is_empty() && !is_space(&element.text) {
+        return refuse(format!("<{}> has text and elements", element.name));
+    }
+    element.children.iter().try_for_each(check_anydata)
+}
+
+/// Whether white space around a value belongs to it, as it does only in strings.
+fn keeps_space(ty: &Type) -> bool {
+    match &ty.base {
+        Base::String(..) => true,
+        Base::Union(members) => members.iter().any(|member| keeps_space(member)),
+        Base::LeafRef(leafref) => keeps_space(leafref.real),
+        _ => false,
+    }
+}
+
+/// Names as in RFC 7950 sections 9.10.3 and 9.13.2: the qualifier is a prefix of the element.
+struct Prefixes<'e> {
+    scope: &'e Scope<'e>,
+    schema: &'e Schema,
+}
+
+impl Prefixes<'_> {
+    /// A module that is only imported also has identities.
+    fn by_namespace(&self, namespace: &str) -> Option<&'static Module> {
+        let any = || self.schema.modules.iter().copied().find(|m| m.namespace == namespace);
+        self.schema.namespace(namespace).or_else(any)
+    }
+}
+
+impl Names for Prefixes<'_> {
+    fn module(&self, prefix: &str) -> Option<&'static Module> {
+        let namespace = self.scope.namespace(prefix).filter(|_| !prefix.is_empty())?;
+        self.by_namespace(&namespace)
+    }
+
+    fn default_module(&self) -> Option<&'static Module> {
+        self.by_namespace(&self.scope.namespace("")?)
+    }
+
+    fn schema(&self) -> &Schema {
+        self.schema
+    }
+}
+
+fn refuse<T>(message: String) -> Result<T, TypeError> {
+    Err(TypeError { message, app_tag: None })
+}

@@ -1,0 +1,198 @@
+//! Instance data to XML text, written straight out.
+//!
+//! Data elements have no prefixes: a namespace is declared where it changes. A value that names modules
+//! declares their names as prefixes on its own element.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::yang::anydata;
+use crate::yang::encode::{EncodeOptions, children};
+use crate::yang::path::{InstancePath, Selector, quoted};
+use crate::yang::schema::{Module, Node};
+use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
+
+/// Writes the children of an instance of `parent`, one element after the other, for a place where the
+/// default namespace is that of `parent`. For the root, each declares its own. The instance counts as the
+/// first level.
+pub fn encode_children(
+    container: &Container,
+    parent: Option<&'static Node>,
+    out: &mut Vec<u8>,
+    options: &EncodeOptions<'_>,
+) {
+    Writer { out, options }.children(container, parent, options.levels());
+}
+
+/// Writes `<name xmlns="…">…</name>`: the instance as a document of its own, without XML declaration.
+///
+/// For a list or leaf-list, `child` can be one entry, as [`Child::Container`] or [`Child::Leaf`], or all
+/// entries, which is then one element after the other.
+pub fn encode_one(node: &'static Node, child: &Child, out: &mut Vec<u8>, options: &EncodeOptions<'_>) {
+    Writer { out, options }.child(node, child, None, options.levels());
+}
+
+struct Writer<'w> {
+    out: &'w mut Vec<u8>,
+    options: &'w EncodeOptions<'w>,
+}
+
+impl Writer<'_> {
+    fn children(&mut self, container: &Container, parent: Option<&'static Node>, levels: usize) {
+        for (node, child) in children(container, parent, levels) {
+            self.child(node, child, parent, levels.saturating_sub(1));
+        }
+    }
+
+    fn child(&mut self, node: &'static Node, child: &Child, parent: Option<&'static Node>, levels: usize) {
+        match child {
+            Child::Leaf(value) => self.leaf(node, value, parent),
+            Child::LeafList(values) => values.iter().for_each(|value| self.leaf(node, value, parent)),
+            Child::Container(container) => self.element(node, container, parent, levels),
+            Child::List(list) => list.iter().for_each(|entry| self.element(node, &entry, parent, levels)),
+            Child::Any(any) => {
+                self.open(node, parent);
+                self.write(">");
+                let text = anydata::as_xml(any, node, self.options.schema);
+                self.write(&text);
+                self.close(node);
+            }
+        }
+    }
+
+    fn element(
+        &mut self,
+        node: &'static Node,
+        content: &Container,
+        parent: Option<&'static Node>,
+        levels: usize,
+    ) {
+        self.open(node, parent);
+        let start = self.out.len();
+        self.write(">");
+        self.children(content, Some(node), levels);
+        match self.out.len() == start + 1 {
+            true => {
+                self.out.truncate(start);
+                self.write("/>");
+            }
+            false => self.close(node),
+        }
+    }
+
+    fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>) {
+        self.open(node, parent);
+        let mut modules = Vec::new();
+        let text: Cow<'_, str> = match value {
+            Value::Empty => return self.write("/>"),
+            Value::String(text) => Cow::Borrowed(text),
+            Value::Enum(value) => Cow::Borrowed(value.name),
+            Value::Identity(identity) => {
+                modules.push(identity.module);
+                Cow::Owned(value.canonical())
+            }
+            Value::Instance(path) => Cow::Owned(instance(path, &mut modules)),
+            other => Cow::Owned(other.canonical()),
+        };
+        // Names of modules are the prefixes: they are unique, and the canonical text uses them already.
+        for module in modules {
+            self.write(" xmlns:");
+            self.write(module.name);
+            self.write("=\"");
+            self.write(&escape(module.namespace));
+            self.write("\"");
+        }
+        self.write(">");
+        self.write(&escape(&text));
+        self.close(node);
+    }
+
+    fn open(&mut self, node: &'static Node, parent: Option<&'static Node>) {
+        self.write("<");
+        self.write(node.name);
+        if node.needs_prefix_below(parent) {
+            self.write(" xmlns=\"");
+            self.write(&escape(node.module.namespace));
+            self.write("\"");
+        }
+    }
+
+    fn close(&mut self, node: &'static Node) {
+        self.write("</");
+        self.write(node.name);
+        self.write(">");
+    }
+
+    fn write(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// An instance-identifier with a prefix on every name (RFC 7950 section 9.13.2), and the modules that it
+/// names.
+fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> String {
+    let mut text = String::new();
+    let mut named = |module: &'static Module| {
+        if !modules.contains(&module) {
+            modules.push(module);
+        }
+    };
+    let mut literal = |value: &Value| {
+        if let Value::Identity(identity) = value {
+            named(identity.module);
+        }
+        quoted(&value.canonical())
+    };
+    let mut used = Vec::new();
+    for step in &path.steps {
+        used.push(step.node.module);
+        // Writing into a string cannot fail.
+        let _ = write!(text, "/{}", step.node.qualified_name());
+        match &step.selector {
+            Selector::None => {}
+            Selector::Position(position) => {
+                let _ = write!(text, "[{position}]");
+            }
+            Selector::Value(value) => {
+                let _ = write!(text, "[.={}]", literal(value));
+            }
+            Selector::Key(key) => {
+                for (leaf, value) in step.node.keys().iter().zip(key.values()) {
+                    used.push(leaf.module);
+                    let _ = write!(text, "[{}={}]", leaf.qualified_name(), literal(value));
+                }
+            }
+        }
+    }
+    used.into_iter().for_each(named);
+    text
+}
+
+/// A text for use between tags or in a double-quoted attribute. Characters that XML cannot express, which
+/// only a JSON anyxml can have, become U+FFFD.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    let special = |c: char| matches!(c, '<' | '>' | '&' | '"' | '\r') || !is_char(c);
+    if !text.contains(special) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            // Read back as it is, a carriage return would become a line feed.
+            '\r' => escaped.push_str("&#13;"),
+            c if is_char(c) => escaped.push(c),
+            _ => escaped.push('\u{FFFD}'),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a character can stand in XML 1.0 (section 2.2).
+pub fn is_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+}

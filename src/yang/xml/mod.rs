@@ -1,0 +1,18 @@
+//! XML encoding of YANG data (RFC 7950).
+//!
+//! The form on the wire only: which nodes may stand where is decided in `decode`, and nothing
+//! here decides who may see what.
+//!
+//! Reading is strict: namespace-well-formed XML 1.0 in UTF-8 without document type and without
+//! entities of its own. Attributes of data elements are refused.
+
+mod decode;
+mod encode;
+pub(super) mod parse;
+
+pub use decode::{decode_below, decode_one, decode_wrapped};
+pub(super) use encode::escape;
+pub use encode::{encode_children, encode_one};
+
+#[cfg(test)]
+mod tests;
