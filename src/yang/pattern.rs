@@ -519,6 +519,8 @@ mod tests {
         assert!(matches("[a-z-[b-y-[m]]]+", "amz"));
         assert!(matches("[a--[b]]+", "a-"));
         assert!(!matches("[a-[a]]", "a"));
+        assert!(!matches("[^- &-[^&$*]]", "a"));
+        assert!(matches(r"[,1-é-[_\P{L}]]+", "ab"));
     }
 
     #[test]
@@ -529,6 +531,7 @@ mod tests {
         assert!(matches("a#&~-b<>", "a#&~-b<>"));
         assert!(matches("[:alpha:]+", "pal:"));
         assert!(matches("[-a]+[a-]", "-a-"));
+        assert!(!matches(r"[^\(-]", "-"));
         assert!(matches(r"[\]\[\\\-\^]+", r"]-[\^"));
         assert!(matches(r"[\t-\r]", "\n"));
     }
@@ -539,6 +542,7 @@ mod tests {
         assert!(matches("a{2,}", "aaa"));
         assert!(!matches("a{2,3}", "aaaa"));
         assert!(matches("a{0}", ""));
+        assert!(matches("(a*){3,}", ""));
         assert_eq!(refused_at("a{3,2}"), 4);
         assert_eq!(refused_at("a{,2}"), 2);
         assert_eq!(refused_at("a{2"), 3);
