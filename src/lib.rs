@@ -8,9 +8,13 @@
 //! ```
 
 pub mod access;
+pub mod agents;
 pub mod clock;
 pub mod datastore;
+pub mod engine;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod negotiation;
+pub mod tasks;
 pub mod yang;

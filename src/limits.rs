@@ -4,6 +4,10 @@
 
 use serde::Deserialize;
 
+/// How many changes of its status a task keeps, the newest. It is no setting: a log has to give the same state at every
+/// start.
+pub const TASK_HISTORY_MAX: usize = 100;
+
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -45,6 +49,8 @@ pub struct Limits {
     pub subscriber_queue_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
     pub request_queue_max: usize,
+    /// How long the answer to a synchronous `assign-task` waits for the result at most.
+    pub synchronous_wait_s: u32,
 
     /// How many passwords are hashed at a time. One takes some 20 MB of memory and tens of milliseconds.
     pub password_checks_max: usize,
@@ -60,6 +66,61 @@ pub struct Limits {
     pub login_wait_s: u64,
     /// For how many pairs of source address and user name failures are remembered.
     pub login_sources_max: usize,
+
+    /// Most agents that are registered at a time.
+    pub agents_max: usize,
+    /// Most names of agents that are kept for their owners, those of ended registrations included.
+    pub agent_names_max: usize,
+    /// Largest profile of an agent, as JSON.
+    pub agent_profile_bytes_max: usize,
+    /// How long a registration lasts if the agent does not say.
+    pub agent_lifetime_default_s: u32,
+    /// How long a registration lasts at most.
+    pub agent_lifetime_max_s: u32,
+    /// Most agents in one answer to `discover-agents`.
+    pub discover_agents_max: usize,
+    /// Most words that `discover-agents` looks for at a time.
+    pub search_words_max: usize,
+
+    /// Most negotiations that are kept. The one that ended first is forgotten to make room.
+    pub negotiations_max: usize,
+    /// Most open negotiations that one agent has opened.
+    pub negotiations_open_max: usize,
+    /// Most rounds of a negotiation.
+    pub negotiation_rounds_max: u32,
+    /// How long the agents have for a move if the one that opens the negotiation does not say.
+    pub negotiation_move_default_s: u32,
+    /// How long they have at most.
+    pub negotiation_move_max_s: u32,
+    /// Largest move, as JSON and without its data objects.
+    pub move_bytes_max: usize,
+
+    /// Most tasks that are kept. One that has ended, and was not touched for longest, is forgotten to make room.
+    pub tasks_max: usize,
+    /// Most tasks that one agent has assigned and that have not ended.
+    pub tasks_open_max: usize,
+    /// Most requests for input of one task.
+    pub task_requests_max: usize,
+    /// Largest order, report, answer or comment of a task, as JSON and without its data objects.
+    pub task_message_bytes_max: usize,
+    /// Most tasks in one answer to `query-tasks`.
+    pub query_tasks_max: usize,
+    /// Most tasks that one call of `query-tasks` looks at.
+    pub query_scan_max: usize,
+    /// Most contexts.
+    pub contexts_max: usize,
+    /// Most messages of one context. When it has as many, what is under way in it can only be ended.
+    pub context_messages_max: usize,
+    /// Most data objects.
+    pub data_objects_max: usize,
+    /// Longest data object.
+    pub data_object_bytes_max: u64,
+    /// Most data of one agent.
+    pub data_owner_bytes_max: u64,
+    /// Most data of all agents together.
+    pub data_bytes_max: u64,
+    /// Longest part of a data object in one answer to `read`. At least the four octets of the longest character.
+    pub data_read_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -81,6 +142,7 @@ impl Default for Limits {
             subscribers_max: 512,
             subscriber_queue_max: 1024,
             request_queue_max: 1024,
+            synchronous_wait_s: 60,
             password_checks_max: 2,
             password_queue_max: 64,
             credentials_remembered_max: 1024,
@@ -88,6 +150,32 @@ impl Default for Limits {
             login_failures_max: 10,
             login_wait_s: 30,
             login_sources_max: 10_000,
+            agents_max: 100_000,
+            agent_names_max: 1_000_000,
+            agent_profile_bytes_max: 64 * 1024,
+            agent_lifetime_default_s: 3600,
+            agent_lifetime_max_s: 30 * 24 * 3600,
+            discover_agents_max: 100,
+            search_words_max: 32,
+            negotiations_max: 1_000_000,
+            negotiations_open_max: 1000,
+            negotiation_rounds_max: 64,
+            negotiation_move_default_s: 3600,
+            negotiation_move_max_s: 30 * 24 * 3600,
+            move_bytes_max: 256 * 1024,
+            tasks_max: 5_000_000,
+            tasks_open_max: 100_000,
+            task_requests_max: 100,
+            task_message_bytes_max: 1024 * 1024,
+            query_tasks_max: 500,
+            query_scan_max: 10_000,
+            contexts_max: 1_000_000,
+            context_messages_max: 10_000,
+            data_objects_max: 1_000_000,
+            data_object_bytes_max: 64 * 1024 * 1024,
+            data_owner_bytes_max: 256 * 1024 * 1024,
+            data_bytes_max: 1024 * 1024 * 1024,
+            data_read_bytes_max: 1024 * 1024,
         }
     }
 }
@@ -113,9 +201,19 @@ impl Limits {
             ("credentials_remembered_max", self.credentials_remembered_max as u64),
             ("login_failures_max", self.login_failures_max as u64),
             ("login_sources_max", self.login_sources_max as u64),
+            ("agent_lifetime_default_s", self.agent_lifetime_default_s.into()),
+            ("agent_lifetime_max_s", self.agent_lifetime_max_s.into()),
+            ("discover_agents_max", self.discover_agents_max as u64),
+            ("search_words_max", self.search_words_max as u64),
+            ("negotiation_move_default_s", self.negotiation_move_default_s.into()),
+            ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
+            ("query_tasks_max", self.query_tasks_max as u64),
+            ("query_scan_max", self.query_scan_max as u64),
         ];
         let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "has to be at least 1"));
         let small = (self.header_bytes_max < 8192).then_some(("header_bytes_max", "has to be at least 8192"));
-        zero.or(small)
+        let rounds = (self.negotiation_rounds_max < 2).then_some(("negotiation_rounds_max", "has to be at least 2"));
+        let part = (self.data_read_bytes_max < 4).then_some(("data_read_bytes_max", "has to be at least 4"));
+        zero.or(small).or(rounds).or(part)
     }
 }

@@ -17,6 +17,7 @@ use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate;
 use crate::ids::Fresh;
 use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_netconf::EditOperationType;
 use crate::yang::generated::ietf_netconf_notifications as base;
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
@@ -87,16 +88,16 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notific
 /// `netconf-config-change` (RFC 6470 section 2.2).
 fn config_change(edits: &[Edit], actor: &str) -> Notification {
     let operation = |operation| match operation {
-        Operation::Create => base::NetconfConfigChangeEditOperation::Create,
-        Operation::Merge => base::NetconfConfigChangeEditOperation::Merge,
-        Operation::Replace => base::NetconfConfigChangeEditOperation::Replace,
-        Operation::Delete => base::NetconfConfigChangeEditOperation::Delete,
-        Operation::Remove => base::NetconfConfigChangeEditOperation::Remove,
+        Operation::Create => EditOperationType::Create,
+        Operation::Merge => EditOperationType::Merge,
+        Operation::Replace => EditOperationType::Replace,
+        Operation::Delete => EditOperationType::Delete,
+        Operation::Remove => EditOperationType::Remove,
     };
     let edit = edits.iter().map(|edit| base::NetconfConfigChangeEdit {
         // An instance-identifier has at least one step; the whole datastore has none to name.
         target: (!edit.path.steps.is_empty()).then(|| edit.path.clone()),
-        operation: Some(operation(edit.operation)),
+        operation: operation(edit.operation),
     });
     let changed_by = base::NetconfConfigChangeChangedBy {
         username: Some(actor.to_owned()),

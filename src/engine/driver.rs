@@ -28,6 +28,7 @@ use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
+use crate::yang::schema::Node;
 use crate::yang::tree::Container;
 
 /// Most requests that one commit makes durable.
@@ -67,6 +68,9 @@ pub enum OpenError {
         /// Why.
         source: Error,
     },
+    /// The server's own agent cannot be registered.
+    #[error("the server's own agent cannot be registered: {0}")]
+    Agent(#[source] Error),
     /// The writer thread cannot be started.
     #[error("the writer cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -113,7 +117,8 @@ impl Engine {
             reader: log.reader(),
             options,
         });
-        let writer = Writer { shared: shared.clone(), log, state, queue };
+        let mut writer = Writer { shared: shared.clone(), log, state, queue };
+        writer.register_own_agent()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name("writer".into()).spawn(move || runtime.block_on(writer.run()))?;
         Ok(Engine { shared, commands, subscribers })
@@ -187,6 +192,12 @@ impl Engine {
         state.tasks.standing(&task.id).map_or(assigned, |output| output.to_data())
     }
 
+    /// Whether the principal may invoke this operation at all; front ends that list operations
+    /// leave the others out.
+    pub fn may_execute(&self, principal: &Principal, operation: &'static Node) -> bool {
+        access::may_execute(principal, operation)
+    }
+
     /// Follows the events that the principal may see.
     ///
     /// # Errors
@@ -258,6 +269,18 @@ struct Group {
 }
 
 impl Writer {
+    /// Puts the server's own agent into the registry, if it is not there as configured.
+    fn register_own_agent(&mut self) -> Result<(), OpenError> {
+        let fresh = self.shared.fresh();
+        let events = operations::own_agent(&self.state, &self.shared.options, &fresh).map_err(OpenError::Agent)?;
+        let mut group = Group::new(&self.state);
+        group.record(fresh.now, "", events).map_err(OpenError::Agent)?;
+        match self.commit(group) {
+            true => Ok(()),
+            false => Err(OpenError::Agent(stopping())),
+        }
+    }
+
     async fn run(mut self) {
         let clock = self.shared.options.clock.clone();
         loop {
@@ -400,13 +423,5 @@ impl Group {
             // Who asked may have gone.
             let _ = answer.send(durable.and(reply));
         }));
-    }
-}
-
-impl Engine {
-    /// Whether the principal may invoke this operation at all; front ends that list operations
-    /// leave the others out.
-    pub fn may_execute(&self, principal: &Principal, operation: &'static crate::yang::schema::Node) -> bool {
-        access::may_execute(principal, operation)
     }
 }

@@ -11,6 +11,7 @@ mod draft;
 mod driver;
 mod event;
 mod library;
+mod moves;
 mod operations;
 mod request;
 mod state;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::draft;
 use super::event::Event;
+use super::moves;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
 use crate::datastore::edit;
@@ -75,9 +76,7 @@ impl State {
             }
             Event::Negotiation(event) => {
                 self.negotiations.apply(revision, at, event);
-                if let Some((context, message)) = super::operations::negotiation_message(event) {
-                    self.tasks.record(revision, at, &context, message);
-                }
+                moves::recorded(self, revision, at, event);
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::driver::Options;
 use super::draft;
 use super::library::YANG_LIBRARY;
+use super::operations;
 use super::request::{Content, Found};
 use super::state::State;
 use crate::access::{self, Principal};
@@ -180,10 +181,10 @@ impl View<'_> {
         let state = self.state;
         let mut interaction =
             Container::default().at_revision(state.tasks.revision().max(state.negotiations.revision()));
-        let mut put = |outer: &'static Node, list: &'static Node, entries: Arc<dyn StateList>, parties: PartiesOf, revision| {
+        let mut put = |outer: &'static Node, list: &'static Node, entries: Arc<dyn StateList>, visible: Visible, revision| {
             let entries = Arc::new(Private {
                 entries,
-                parties,
+                visible,
                 state: self.state.clone(),
                 principal: self.principal.clone(),
             });
@@ -191,20 +192,20 @@ impl View<'_> {
             interaction.set(outer, Child::Container(Arc::new(inner)));
         };
         let tasks = state.tasks.revision();
-        put(&n::INTERACTION_TASKS, &n::INTERACTION_TASKS_TASK, state.tasks.tasks(), parties_of_task, tasks);
+        put(&n::INTERACTION_TASKS, &n::INTERACTION_TASKS_TASK, state.tasks.tasks(), sees_task, tasks);
         put(
             &n::INTERACTION_NEGOTIATIONS,
             &n::INTERACTION_NEGOTIATIONS_NEGOTIATION,
             state.negotiations.entries(),
-            parties_of_negotiation,
+            sees_negotiation,
             state.negotiations.revision(),
         );
-        put(&n::INTERACTION_CONTEXTS, &n::INTERACTION_CONTEXTS_CONTEXT, state.tasks.contexts(), parties_of_context, tasks);
+        put(&n::INTERACTION_CONTEXTS, &n::INTERACTION_CONTEXTS_CONTEXT, state.tasks.contexts(), sees_context, tasks);
         put(
             &n::INTERACTION_DATA_OBJECTS,
             &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT,
             state.tasks.data_objects(),
-            parties_of_data,
+            sees_data,
             tasks,
         );
         interaction
@@ -217,30 +218,34 @@ fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
     container
 }
 
-/// The agents that an entry is private to.
-type PartiesOf = fn(&State, &Key, &Container) -> Vec<String>;
+/// Whether the principal may see an entry that is private to agents.
+type Visible = fn(&State, &Principal, &Key, &Container) -> bool;
 
-fn leafs(entry: &Container, nodes: [&'static Node; 2]) -> Vec<String> {
-    nodes.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned).collect()
+fn between(state: &State, principal: &Principal, entry: &Container, parties: [&'static Node; 2]) -> bool {
+    let parties = parties.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned);
+    operations::sees(state, principal, &parties.collect::<Vec<_>>())
 }
 
-fn parties_of_task(_: &State, _: &Key, entry: &Container) -> Vec<String> {
-    leafs(entry, [&magent_task::nodes::INTERACTION_TASKS_TASK_FROM, &magent_task::nodes::INTERACTION_TASKS_TASK_TO])
+fn sees_task(state: &State, principal: &Principal, _: &Key, entry: &Container) -> bool {
+    use magent_task::nodes::{INTERACTION_TASKS_TASK_FROM, INTERACTION_TASKS_TASK_TO};
+    between(state, principal, entry, [&INTERACTION_TASKS_TASK_FROM, &INTERACTION_TASKS_TASK_TO])
 }
 
-fn parties_of_negotiation(_: &State, _: &Key, entry: &Container) -> Vec<String> {
-    leafs(entry, [
-        &magent_task::nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR,
-        &magent_task::nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER,
-    ])
+fn sees_negotiation(state: &State, principal: &Principal, _: &Key, entry: &Container) -> bool {
+    use magent_task::nodes::{
+        INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR as INITIATOR,
+        INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER as RESPONDER,
+    };
+    between(state, principal, entry, [&INITIATOR, &RESPONDER])
 }
 
-fn parties_of_context(state: &State, key: &Key, _: &Container) -> Vec<String> {
-    key_text(key).map(|id| state.tasks.context_parties(id)).unwrap_or_default()
+/// A context is seen by all who spoke or were spoken to in it.
+fn sees_context(state: &State, principal: &Principal, key: &Key, _: &Container) -> bool {
+    key_text(key).is_some_and(|id| operations::sees(state, principal, &state.tasks.context_parties(id)))
 }
 
-fn parties_of_data(state: &State, key: &Key, _: &Container) -> Vec<String> {
-    key_text(key).map(|id| super::operations::readers(state, id)).unwrap_or_default()
+fn sees_data(state: &State, principal: &Principal, key: &Key, _: &Container) -> bool {
+    key_text(key).is_some_and(|id| operations::reads_data(state, principal, id))
 }
 
 fn key_text(key: &Key) -> Option<&str> {
@@ -250,17 +255,14 @@ fn key_text(key: &Key) -> Option<&str> {
 /// A state list without the entries that are private to others.
 struct Private {
     entries: Arc<dyn StateList>,
-    parties: PartiesOf,
+    visible: Visible,
     state: Arc<State>,
     principal: Principal,
 }
 
 impl Private {
-    /// An entry without parties is nobody's but the administrators'.
     fn visible(&self, key: &Key, entry: &Container) -> bool {
-        let parties = (self.parties)(&self.state, key, entry);
-        let owner = |agent: &str| self.state.registry.owner(agent);
-        self.principal.is_admin() || (!parties.is_empty() && access::may_see(&self.principal, &parties, owner))
+        self.principal.is_admin() || (self.visible)(&self.state, &self.principal, key, entry)
     }
 }
 

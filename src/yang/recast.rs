@@ -10,8 +10,8 @@ use super::model::{ModelError, Modelled};
 use super::schema::{Kind, Node};
 use super::tree::{Child, Container, List};
 
-/// The struct `B` made of the nodes that `from` shares with it: those of the same module, name
-/// and kind, to any depth. Nodes that `B` has not are left out.
+/// The struct `B` made of the nodes that `from` shares with it: those of the same name
+/// and kind, in the same module or in `B`'s own, to any depth. Nodes that `B` has not are left out.
 ///
 /// # Errors
 /// `B` has a mandatory node that `from` has not.
@@ -23,7 +23,9 @@ pub fn recast<A: Modelled, B: Modelled>(from: &A) -> Result<B, ModelError> {
 pub fn recast_data(data: &Container, to: &'static Node) -> Container {
     let mut result = Container::default();
     for (node, child) in data.iter() {
-        let Some(target) = to.child(node.module, node.name) else { continue };
+        // A grouping's nodes take the module of who uses it.
+        let target = to.child(node.module, node.name).or_else(|| to.child(to.module, node.name));
+        let Some(target) = target else { continue };
         if let Some(child) = recast_child(child, target) {
             result.set(target, child);
         }

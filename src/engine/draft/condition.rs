@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::yang::generated::irtf_agent::{ConditionNotifications, ConditionNotificationsInputRequired};
-use crate::yang::generated::magent_irtf_bridge::{ConditionNotificationsEvent, ConditionNotificationsEventResult};
+use crate::yang::generated::magent_irtf_bridge::{ConditionNotificationsEvent, ConditionNotificationsResult};
 use crate::yang::generated::magent_task::{TaskEvent, TaskEventEvent};
 use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::Modelled;
@@ -28,7 +28,7 @@ pub(in super::super) fn condition(notification: &Notification, at: Timestamp) ->
         // The draft's patterns want both titles on one line.
         required: format!("## target object {} ## task description {}", one_line(&event.task), one_line(&prompt)),
     };
-    let result = event.result.map(|result| ConditionNotificationsEventResult {
+    let result = event.result.map(|result| ConditionNotificationsResult {
         content: result.content,
         structured_content: result.structured_content,
         data: result.data,

@@ -22,7 +22,8 @@ use crate::tasks;
 use crate::yang::generated::irtf_agent::{self, nodes};
 use crate::yang::generated::magent_irtf_bridge;
 use crate::yang::model::Modelled;
-use crate::yang::tree::{Child, Container};
+use crate::yang::path::{Selector, Step};
+use crate::yang::tree::{Child, Container, Key};
 use crate::yang::value::Value;
 
 /// What became of the newest write of `tasks`.
@@ -37,7 +38,7 @@ pub struct Dispatch {
 }
 
 /// Called when the configuration was edited: notes what is ordered, and keeps the data objects
-/// in step with `data-params`.
+/// in step with `data-params`. An object that was given to somebody outlives its entry.
 pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
     let new = state.config.clone();
     if old.get(&nodes::TASKS) != new.get(&nodes::TASKS) {
@@ -53,11 +54,18 @@ pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
             },
         };
     }
+    let mut entries: Vec<Key> = Vec::new();
     for change in diff_child(&nodes::DATA_PARAMS, old, &new) {
-        if let Some(Child::Container(entry)) = &change.new
-            && let Ok(data) = irtf_agent::DataParams::from_data(entry)
+        if let Some(Step { selector: Selector::Key(key), .. }) = change.path.steps.first()
+            && entries.last() != Some(key)
         {
-            orders::store(state, data, at);
+            entries.push(key.clone());
+        }
+    }
+    let list = new.list(&nodes::DATA_PARAMS);
+    for entry in entries.iter().filter_map(|key| list?.get(&nodes::DATA_PARAMS, key)) {
+        if let Ok(data) = irtf_agent::DataParams::from_data(&entry) {
+            state.tasks.apply(state.position, at, &orders::given(data));
         }
     }
 }

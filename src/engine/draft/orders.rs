@@ -6,10 +6,9 @@ use super::super::operations;
 use super::super::state::State;
 use super::{nodes, ordered};
 use crate::access::Principal;
-use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::tasks;
-use crate::yang::error::Error;
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, Tasks};
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskInputData, AssignTaskInputTermExplains, CancelInput};
 use crate::yang::generated::magent_types::DataType;
@@ -55,17 +54,26 @@ pub(in super::super) fn carry_out(
         return Ok(Vec::new());
     }
     let Some(order) = ordered(&after.config) else { return Ok(Vec::new()) };
-    let result = match intent(&order) {
-        Intent::Nothing(_) => return Ok(Vec::new()),
-        Intent::Assign => {
-            operations::assign(after, options, principal, assignment(order, principal, options), fresh).map(|done| done.0)
+    let task = match (intent(&order), order.task_id.clone()) {
+        (Intent::Nothing(_), _) => return Ok(Vec::new()),
+        (Intent::Assign, _) => None,
+        (Intent::Cancel, Some(task)) => Some(task),
+        (Intent::Cancel, None) => {
+            let error = Error::application(Tag::MissingElement, "taskCancel needs a task-id").info("bad-element", "task-id");
+            return Err(error.at(place()));
         }
-        Intent::Cancel => match &order.task_id {
-            Some(task) => operations::cancel(after, principal, task, CancelInput { reason: None }, fresh).map(|done| done.0),
-            None => return Ok(Vec::new()),
-        },
     };
-    result.map_err(|error| error.at(InstancePath { steps: vec![Step::plain(&nodes::TASKS)] }))
+    let carried_out = match task {
+        Some(task) => operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh),
+        None => operations::assign(after, options, principal, assignment(order, principal, options), fresh)
+            .map(|(events, _)| events),
+    };
+    carried_out.map_err(|error| error.at(place()))
+}
+
+/// Where an order is refused.
+fn place() -> InstancePath {
+    InstancePath { steps: vec![Step::plain(&nodes::TASKS)] }
 }
 
 /// Without a sender it is the user; without a receiver it is the server's own agent.
@@ -87,14 +95,13 @@ fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignT
     }
 }
 
-/// Makes the data object that an entry of `data-params` also is.
-pub(super) fn store(state: &mut State, data: DataParams, at: Timestamp) {
+/// The data object that an entry of `data-params` also is.
+pub(super) fn given(data: DataParams) -> tasks::Event {
     let kind = match data.data_type {
         DatatypeEnum::Text => DataType::Text,
         DatatypeEnum::Image => DataType::Image,
         DatatypeEnum::Audio => DataType::Audio,
         DatatypeEnum::Video => DataType::Video,
     };
-    let event = tasks::Event::external(data.id, kind, data.description, data.format, data.data, data.url);
-    state.tasks.apply(state.position, at, &event);
+    tasks::Event::external(data.id, kind, data.description, data.format, data.data, data.url)
 }

@@ -1,0 +1,65 @@
+//! What is served, put together: the log, the engine over it, and the front ends before it.
+//!
+//! It decides nothing; each part is told what it needs and knows nothing of the others.
+
+use std::sync::Arc;
+
+use crate::config::Agent;
+use crate::engine::{Engine, Options};
+use crate::log::Log;
+use crate::restconf;
+use crate::server::{Application, ApplicationError, Prepared};
+use crate::yang::generated::irtf_agent;
+
+/// Opens the log, replays it, and makes the router.
+///
+/// # Errors
+/// The log cannot be opened or does not fit this program.
+pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError> {
+    let config = &prepared.config;
+    let options = Options {
+        clock: prepared.clock.clone(),
+        limits: config.limits.clone(),
+        profile: profile(&config.agent),
+        capabilities: restconf::capabilities(),
+    };
+    let directory = config.data.clone();
+    // Replay reads the whole log.
+    let engine = tokio::task::spawn_blocking(move || {
+        let log = Log::open(&directory)?;
+        Ok::<Engine, ApplicationError>(Engine::open(log, options)?)
+    });
+    let engine = engine.await??;
+    let router = restconf::router(engine.clone(), until(prepared));
+    Ok(Application { router, finish: Box::pin(async move { Ok(engine.stop().await?) }) })
+}
+
+/// Tells event streams when the server begins to stop.
+fn until(prepared: &Prepared) -> restconf::Stopping {
+    let shutdown = prepared.shutdown.clone();
+    Arc::new(move || {
+        let shutdown = shutdown.clone();
+        Box::pin(async move { shutdown.begun().await })
+    })
+}
+
+/// The profile as the draft's module has it: its `domain` and `management-object` are one text.
+fn profile(agent: &Agent) -> irtf_agent::Agent {
+    let joined = |values: &[String]| (!values.is_empty()).then(|| values.join(", "));
+    irtf_agent::Agent {
+        name: agent.name.clone(),
+        alias: agent.alias.clone(),
+        description: agent.description.clone(),
+        type_: agent.kind.clone(),
+        version: agent.version.clone(),
+        provider: agent.provider.clone(),
+        domain: joined(&agent.domain),
+        management_object: joined(&agent.management_object),
+        capability: irtf_agent::Capability {
+            streaming: Some(true),
+            push_notifications: Some(true),
+            negotiate: Some("acp-task-feasibility-negotiation-v1.0, acp-task-fulfillment-negotiation-v1.0".into()),
+        },
+        ..irtf_agent::Agent::default()
+    }
+}

@@ -1,0 +1,181 @@
+//! The draft's `task-negotiate` as a move of a negotiation: it opens one, or goes on with the
+//! open one of these agents about this task.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::driver::Options;
+use super::super::event::Event;
+use super::super::moves;
+use super::super::operations::acts_for;
+use super::super::state::State;
+use crate::access::Principal;
+use crate::ids::Fresh;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
+use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
+use crate::yang::generated::magent_task::{
+    Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm, identities,
+};
+use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
+use crate::yang::model::ModelError;
+use crate::yang::recast::recast;
+use crate::yang::schema::Identity;
+use crate::yang::tree::AnyData;
+
+/// Decides a call of `task-negotiate`.
+///
+/// # Errors
+/// Those of the move that it makes.
+pub(in super::super) fn negotiate(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: TaskNegotiateInput,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, TaskNegotiateOutput), Error> {
+    let answers_round = input.round.is_some();
+    let kind = kind(&input);
+    let content = (!input.content.is_empty()).then(|| input.content.join("\n"));
+    let mut round = input.round.unwrap_or_default();
+    round.content = round.content.or(content);
+    let current = match &round.negotiation {
+        Some(id) => Some(moves::visible(state, principal, id)?),
+        None => {
+            let from = input.task_send_from.as_deref().unwrap_or(&principal.name);
+            let to = input.task_send_to.as_deref().unwrap_or(&options.profile.name);
+            let task = input.task_id.as_deref();
+            let open = |a, b| state.negotiations.find_open(a, b, kind, task, fresh.now);
+            open(from, to).or_else(|| open(to, from))
+        }
+    };
+    let (events, outcome) = match current {
+        Some(negotiation) => {
+            let from = match input.task_send_from {
+                Some(from) => from,
+                None => speaker(state, options, principal, negotiation),
+            };
+            respond(state, options, principal, negotiation, from, round, fresh)?
+        }
+        None => {
+            let from = input.task_send_from.unwrap_or_else(|| principal.name.clone());
+            let to = input.task_send_to.unwrap_or_else(|| options.profile.name.clone());
+            let opening = OpenNegotiationInput {
+                id: None,
+                type_: kind,
+                from,
+                to,
+                task: input.task_id,
+                context: None,
+                lifetime: None,
+                deadline: None,
+                max_rounds: None,
+                term: terms(&round, recast::<_, OpenNegotiationInputTerm>)?,
+                content: round.content,
+                structured_content: round.structured_content,
+                data: Vec::new(),
+            };
+            let (events, output) = moves::open(state, options, principal, opening, fresh)?;
+            (events, Outcome { negotiation: output.id, status: output.status, number: 1 })
+        }
+    };
+    Ok((events, outcome.output(answers_round)))
+}
+
+/// Where a negotiation stands after the call.
+struct Outcome {
+    negotiation: String,
+    status: NegotiationStatus,
+    number: u32,
+}
+
+impl Outcome {
+    /// `data` for every client; `round` for one that knows the bridge.
+    fn output(self, with_round: bool) -> TaskNegotiateOutput {
+        let data = json!({
+            "negotiation": self.negotiation,
+            "status": self.status.as_str(),
+            "round": self.number.to_string(),
+        });
+        let round = with_round.then_some(TaskNegotiateOutputRound {
+            negotiation: self.negotiation,
+            status: self.status,
+            number: self.number,
+            move_: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+        });
+        TaskNegotiateOutput { data: Some(AnyData::Json(Arc::new(data))), round }
+    }
+}
+
+fn respond(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    negotiation: &Negotiation,
+    from: String,
+    round: TaskNegotiateInputRound,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, Outcome), Error> {
+    let latest = negotiation.round.last().map_or(1, |round| round.number);
+    let in_reply_to = match (round.in_reply_to, &round.negotiation) {
+        (Some(number), _) => number,
+        (None, None) => latest,
+        (None, Some(_)) => {
+            let message = "\"in-reply-to\" is required if \"negotiation\" is given";
+            return Err(Error::application(Tag::MissingElement, message).info("bad-element", "in-reply-to"));
+        }
+    };
+    let response = RespondInput {
+        in_reply_to,
+        move_: round.move_.unwrap_or_else(|| proposal(negotiation, &from)),
+        term: terms(&round, recast::<_, RespondInputTerm>)?,
+        content: round.content,
+        structured_content: round.structured_content,
+        data: Vec::new(),
+        from,
+    };
+    let (events, output) = moves::respond(state, options, principal, &negotiation.id, response, fresh)?;
+    let negotiation = negotiation.id.clone();
+    Ok((events, Outcome { negotiation, status: output.status, number: output.number }))
+}
+
+/// `counter` if the other agent's proposal stands, else `propose`.
+fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
+    let is_proposal = |made| matches!(made, NegotiationMove::Propose | NegotiationMove::Counter);
+    let standing = negotiation.round.iter().rev().find(|round| is_proposal(round.move_));
+    match standing {
+        Some(round) if round.from != from => NegotiationMove::Counter,
+        _ => NegotiationMove::Propose,
+    }
+}
+
+/// Who speaks in a round that names no sender: the party that the user can act for, or of two
+/// the one whose turn it is.
+fn speaker(state: &State, options: &Options, principal: &Principal, negotiation: &Negotiation) -> String {
+    let may = |agent: &String| acts_for(state, options, principal, agent).is_ok();
+    match (may(&negotiation.initiator), may(&negotiation.responder)) {
+        (true, false) => negotiation.initiator.clone(),
+        (false, true) => negotiation.responder.clone(),
+        _ => negotiation.turn.clone().unwrap_or_else(|| negotiation.initiator.clone()),
+    }
+}
+
+/// By `type`, else by `commuType`, else feasibility.
+fn kind(input: &TaskNegotiateInput) -> &'static Identity {
+    match (input.type_, input.commu_type.as_deref()) {
+        (Some(TaskNegotiateInputType::Fulfillment), _) | (None, Some("FulfillmentNegotiate")) => &identities::FULFILLMENT,
+        _ => &identities::FEASIBILITY,
+    }
+}
+
+fn terms<T>(
+    round: &TaskNegotiateInputRound,
+    as_term: impl Fn(&crate::yang::generated::magent_irtf_bridge::TaskNegotiateInputTerm) -> Result<T, ModelError>,
+) -> Result<Vec<T>, Error> {
+    let terms: Result<Vec<T>, ModelError> = round.term.iter().map(as_term).collect();
+    terms.map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))
+}

@@ -1,0 +1,116 @@
+//! Negotiations as the engine sees them: who may move, the data that goes with a move, and the
+//! message that a move is in its context. The rules of the moves are `negotiation`'s.
+
+use super::driver::Options;
+use super::event::Event;
+use super::operations::{acts_for, exists, sees};
+use super::state::State;
+use crate::access::Principal;
+use crate::clock::Timestamp;
+use crate::ids::Fresh;
+use crate::negotiation::{self, TaskFacts};
+use crate::tasks::{Attachment, Refusal};
+use crate::tasks::life_cycle::has_ended;
+use crate::yang::error::Error;
+use crate::yang::generated::magent_task::{
+    Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, identities,
+};
+use crate::yang::generated::magent_types::{NegotiationMove, TaskStatus};
+use crate::yang::model::{self, Modelled};
+use crate::yang::recast::recast_data;
+
+/// Opens a negotiation in the name of its `from`.
+pub(super) fn open(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: OpenNegotiationInput,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, OpenNegotiationOutput), Error> {
+    acts_for(state, options, principal, &input.from)?;
+    exists(state, options, &input.to, fresh.now)?;
+    if let Some(context) = &input.context {
+        state.tasks.admits(context, &input.from, &options.limits)?;
+    }
+    let given = input.data.iter().cloned().map(Attachment::from).collect();
+    let from = input.from.clone();
+    let task = input.task.as_deref().and_then(|id| state.tasks.get(id)).map(|task| TaskFacts {
+        from: &task.from,
+        to: &task.to,
+        is_under_way: task.status != TaskStatus::Created && !has_ended(task.status),
+    });
+    let (events, output) = state.negotiations.open(fresh, input, task, &options.limits)?;
+    Ok((with_data(state, options, fresh, &from, given, events)?, output))
+}
+
+/// Makes a move in the name of its `from`.
+pub(super) fn respond(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    id: &str,
+    input: RespondInput,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, RespondOutput), Error> {
+    let negotiation = visible(state, principal, id)?;
+    acts_for(state, options, principal, &input.from)?;
+    let ends = matches!(input.move_, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw);
+    if let Some(context) = negotiation.context.as_deref().filter(|_| !ends) {
+        state.tasks.admits(context, &input.from, &options.limits)?;
+    }
+    let given = input.data.iter().cloned().map(Attachment::from).collect();
+    let from = input.from.clone();
+    let (events, output) = state.negotiations.respond(fresh, id, input, &options.limits)?;
+    Ok((with_data(state, options, fresh, &from, given, events)?, output))
+}
+
+/// A negotiation that the principal may see.
+pub(super) fn visible<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Negotiation, Error> {
+    let seen = |n: &&Negotiation| sees(state, principal, &[n.initiator.clone(), n.responder.clone()]);
+    let unknown = || Refusal::UnknownReference.error(format!("There is no negotiation with the identifier \"{id}\"."));
+    state.negotiations.get(id).filter(seen).ok_or_else(unknown)
+}
+
+/// The events of a move after those that store the data given with it. A move that is only
+/// repeated stores nothing.
+fn with_data(
+    state: &State,
+    options: &Options,
+    fresh: &Fresh,
+    from: &str,
+    given: Vec<Attachment>,
+    events: Vec<negotiation::Event>,
+) -> Result<Vec<Event>, Error> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (stored, _) = state.tasks.attach(fresh.now, from, given, &options.limits)?;
+    Ok(stored.into_iter().map(Event::Tasks).chain(events.into_iter().map(Event::Negotiation)).collect())
+}
+
+/// Called when a negotiation event was applied: the move is a message in its context, and its
+/// data is now known to both agents.
+pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &negotiation::Event) {
+    if !matches!(event, negotiation::Event::Opened { .. } | negotiation::Event::Moved { .. }) {
+        return;
+    }
+    let Some(negotiation) = event.negotiation() else { return };
+    let Some(round) = negotiation.round.last() else { return };
+    let Some(context) = &negotiation.context else {
+        return state.tasks.share(&round.data, &[&negotiation.initiator, &negotiation.responder]);
+    };
+    let to = if round.from == negotiation.initiator { &negotiation.responder } else { &negotiation.initiator };
+    let kind = match negotiation.type_.is_or_derives_from(&identities::FULFILLMENT) {
+        true => &identities::FULFILLMENT_NEGOTIATE,
+        false => &identities::FEASIBILITY_NEGOTIATE,
+    };
+    use crate::yang::generated::magent_task::nodes as n;
+    let mut data = recast_data(&round.to_data(), Message::node());
+    model::put(&mut data, &n::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE, &kind);
+    model::put(&mut data, &n::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO, to);
+    model::put(&mut data, &n::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION, &negotiation.id);
+    model::put_optional(&mut data, &n::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK, &negotiation.task);
+    if let Ok(message) = Message::from_data(&data) {
+        state.tasks.record(revision, at, context, message);
+    }
+}

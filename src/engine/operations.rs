@@ -1,0 +1,283 @@
+//! Every rpc and action of the modules: who may invoke it, and which sibling decides it.
+//!
+//! Input is validated here once, whatever the protocol. What a principal may not see is
+//! answered as if it were not there.
+
+use std::sync::Arc;
+
+use super::driver::Options;
+use super::event::Event;
+use super::request::Invocation;
+use super::state::State;
+use super::{draft, moves};
+use crate::access::{self, Principal};
+use crate::agents::{self, Registrant};
+use crate::clock::Timestamp;
+use crate::datastore::validate;
+use crate::ids::Fresh;
+use crate::tasks::Refusal;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_registry::nodes as registry;
+use crate::yang::generated::magent_task::{
+    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, nodes as task,
+};
+use crate::yang::generated::magent_types::NegotiationStatus;
+use crate::yang::generated::irtf_agent;
+use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
+use crate::yang::model::Modelled;
+use crate::yang::path::{InstancePath, Selector};
+use crate::yang::recast::recast;
+use crate::yang::schema::Node;
+use crate::yang::tree::Container;
+use crate::yang::value::Value;
+
+/// The owner of the server's own agent: no user has this name.
+const NOBODY: &str = "";
+
+type Decided = Result<(Vec<Event>, Container), Error>;
+
+/// Whether an operation changes nothing, so that a snapshot can answer it.
+pub(super) fn is_query(operation: &'static Node) -> bool {
+    [&registry::DISCOVER_AGENTS, &task::QUERY_TASKS, &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ]
+        .contains(&operation)
+}
+
+/// Answers an operation that changes nothing.
+pub(super) fn query(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    now: Timestamp,
+) -> Result<Container, Error> {
+    admit(state, principal, invocation)?;
+    let (operation, limits) = (invocation.operation, &options.limits);
+    if operation == &registry::DISCOVER_AGENTS {
+        let output = state.registry.discover(now, &input(invocation)?, &|_| true, limits)?;
+        return Ok(output.to_data());
+    }
+    if operation == &task::QUERY_TASKS {
+        let visible = |task: &Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
+        return Ok(state.tasks.query(&input(invocation)?, limits, visible)?.to_data());
+    }
+    let id = target(invocation)?;
+    if !reads_data(state, principal, id) {
+        return Err(Refusal::UnknownReference.error(format!("There is no data object \"{id}\".")));
+    }
+    Ok(state.tasks.read(id, &input(invocation)?, limits)?.to_data())
+}
+
+/// Decides an operation that changes something.
+pub(super) fn invoke(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    fresh: &mut Fresh,
+) -> Decided {
+    admit(state, principal, invocation)?;
+    let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
+    if operation == &registry::REGISTER_AGENT {
+        let by = Registrant { user: &principal.name, may_take_over: principal.is_admin(), for_ever: false };
+        return done(state.registry.register(fresh, by, input(invocation)?, limits), Event::Agents);
+    }
+    if operation == &registry::REGISTRY_AGENTS_AGENT_RENEW || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER {
+        let name = target(invocation)?;
+        acts_for(state, options, principal, name)?;
+        return match operation == &registry::REGISTRY_AGENTS_AGENT_RENEW {
+            true => done(state.registry.renew(fresh, name, input(invocation)?, limits), Event::Agents),
+            false => done(state.registry.deregister(fresh, name, input(invocation)?), Event::Agents),
+        };
+    }
+    if operation == &task::ASSIGN_TASK {
+        return assign(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+    }
+    if operation == &task::PUT_DATA {
+        let input: PutDataInput = input(invocation)?;
+        acts_for(state, options, principal, &input.from)?;
+        return done(state.tasks.put_data(fresh, input, limits), Event::Tasks);
+    }
+    if operation == &task::OPEN_NEGOTIATION {
+        return moves::open(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+    }
+    if operation == &irtf_agent::nodes::TASK_NEGOTIATE {
+        return draft::negotiate(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+    }
+    if operation == &task::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND {
+        let id = target(invocation)?;
+        return moves::respond(state, options, principal, id, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+    }
+    let id = target(invocation)?;
+    let subject = task_of(state, principal, id)?;
+    let assigner = || acts_for(state, options, principal, &subject.from);
+    if operation == &task::INTERACTION_TASKS_TASK_REPORT {
+        acts_for(state, options, principal, &subject.to)?;
+        return done(state.tasks.report(now, id, input(invocation)?, limits), Event::Tasks);
+    }
+    if operation == &task::INTERACTION_TASKS_TASK_CANCEL {
+        return cancel(state, options, principal, id, input(invocation)?, fresh)
+            .map(|events| (events, new_status(&task::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, "cancelled")));
+    }
+    assigner()?;
+    if operation == &task::INTERACTION_TASKS_TASK_ANSWER {
+        return done(state.tasks.answer(now, id, input(invocation)?, limits), Event::Tasks);
+    }
+    if operation == &task::INTERACTION_TASKS_TASK_VERIFY {
+        return done(state.tasks.verify(now, id, input(invocation)?, limits), Event::Tasks);
+    }
+    if operation == &task::INTERACTION_TASKS_TASK_SUSPEND {
+        return done(state.tasks.suspend(now, id, input(invocation)?, limits), Event::Tasks);
+    }
+    if operation == &task::INTERACTION_TASKS_TASK_RESUME {
+        return done(state.tasks.resume(now, id, limits), Event::Tasks);
+    }
+    let message = format!("\"{}\" is not an operation that this server carries out", operation.name);
+    Err(Error::protocol(Tag::OperationNotSupported, message))
+}
+
+/// Assigns a task in the name of its `from`.
+pub(super) fn assign(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: AssignTaskInput,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, AssignTaskOutput), Error> {
+    acts_for(state, options, principal, &input.from)?;
+    exists(state, options, &input.to, fresh.now)?;
+    if let Some(id) = &input.negotiation {
+        let negotiation = state.negotiations.get(id).filter(|n| {
+            let parties = [n.initiator.as_str(), n.responder.as_str()];
+            parties.contains(&input.from.as_str()) && parties.contains(&input.to.as_str())
+        });
+        let Some(negotiation) = negotiation else {
+            let message = format!("There is no negotiation \"{id}\" between {} and {}.", input.from, input.to);
+            return Err(Refusal::UnknownReference.error(message));
+        };
+        if negotiation.status != NegotiationStatus::Agreed {
+            let message = format!("The negotiation \"{id}\" is {}, not agreed.", negotiation.status.as_str());
+            return Err(Refusal::BadTransition.error(message));
+        }
+    }
+    let (events, output) = state.tasks.assign(fresh, input, &options.limits)?;
+    Ok((events.into_iter().map(Event::Tasks).collect(), output))
+}
+
+/// Cancels a task in the name of the agent that assigned it.
+pub(super) fn cancel(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    id: &str,
+    input: CancelInput,
+    fresh: &Fresh,
+) -> Result<Vec<Event>, Error> {
+    let subject = task_of(state, principal, id)?;
+    acts_for(state, options, principal, &subject.from)?;
+    let (events, _) = state.tasks.cancel(fresh.now, id, input, &options.limits)?;
+    Ok(events.into_iter().map(Event::Tasks).collect())
+}
+
+/// Refuses unless the principal may speak in the name of the agent: its owner, or for a name
+/// that nobody has registered the user of the same name. The server's own agent is the
+/// administrators'.
+pub(super) fn acts_for(state: &State, options: &Options, principal: &Principal, agent: &str) -> Result<(), Error> {
+    let owner = state.registry.owner(agent);
+    let own_name = owner.is_none() && agent == principal.name && agent != options.profile.name;
+    if own_name || access::may_act_for(principal, owner) {
+        return Ok(());
+    }
+    let message = format!("the user {} may not act for the agent \"{agent}\"", principal.name);
+    Err(Error::application(Tag::AccessDenied, message).app_tag("not-authorized"))
+}
+
+/// Refuses unless the agent is registered or is the server's own.
+pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timestamp) -> Result<(), Error> {
+    if agent == options.profile.name || state.registry.contains(agent, now) {
+        return Ok(());
+    }
+    let message = format!("no agent \"{agent}\" is registered");
+    Err(Error::application(Tag::DataMissing, message).app_tag("agent-unknown"))
+}
+
+/// Whether the principal may see what is private to these agents.
+pub(super) fn sees(state: &State, principal: &Principal, parties: &[String]) -> bool {
+    access::may_see(principal, parties, |agent| owner_of(state, principal, agent))
+}
+
+/// The owner of an agent's name: a name that nobody has registered is that of its user.
+pub(super) fn owner_of<'a>(state: &'a State, principal: &'a Principal, agent: &str) -> Option<&'a str> {
+    state.registry.owner(agent).or((agent == principal.name).then_some(principal.name.as_str()))
+}
+
+/// Whether the principal may read a data object: one that is nobody's is everybody's.
+pub(super) fn reads_data(state: &State, principal: &Principal, id: &str) -> bool {
+    sees(state, principal, &state.tasks.readers(id))
+}
+
+/// The checks that every operation has in common.
+fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Result<(), Error> {
+    let operation = invocation.operation;
+    if !access::may_execute(principal, operation) {
+        let message = format!("{} may not invoke \"{}\"", principal.name, operation.name);
+        return Err(Error::application(Tag::AccessDenied, message));
+    }
+    let content = Arc::new(invocation.input.clone());
+    let errors = validate::input(state.config.clone(), invocation.target.as_ref(), operation, content);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The input as its struct; validation has found everything mandatory in it.
+fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
+    T::from_data(&invocation.input)
+        .map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))
+}
+
+/// The identifier of the instance that an action belongs to.
+fn target(invocation: &Invocation) -> Result<&str, Error> {
+    let key = invocation.target.as_ref().and_then(|path: &InstancePath| path.steps.last()).map(|step| &step.selector);
+    match key {
+        Some(Selector::Key(key)) => key.values().first().and_then(Value::as_str),
+        _ => None,
+    }
+    .ok_or_else(|| Error::protocol(Tag::InvalidValue, "the action needs the list entry that it belongs to"))
+}
+
+/// A task that the principal may see.
+fn task_of<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Task, Error> {
+    let visible = |task: &&Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
+    let unknown = || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
+    state.tasks.get(id).filter(visible).ok_or_else(unknown)
+}
+
+fn new_status(node: &'static Node, status: &str) -> Container {
+    let mut output = Container::default();
+    crate::yang::model::put(&mut output, node, &status.to_owned());
+    output
+}
+
+fn done<E, O: Modelled>(decided: Result<(Vec<E>, O), Error>, wrap: impl Fn(E) -> Event) -> Decided {
+    decided.map(|(events, output)| (events.into_iter().map(wrap).collect(), output.to_data()))
+}
+
+/// What has to happen so that the registry has the server's own agent as it is configured. It
+/// belongs to no user, so the administrators speak for it.
+pub(super) fn own_agent(state: &State, options: &Options, fresh: &Fresh) -> Result<Vec<Event>, Error> {
+    let profile: RegisterAgentInput = recast(&options.profile)
+        .map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))?;
+    let domain = options.profile.domain.iter().cloned().collect();
+    let management_object = options.profile.management_object.iter().cloned().collect();
+    let profile = RegisterAgentInput { domain, management_object, ..profile };
+    let nobody = Registrant { user: NOBODY, may_take_over: true, for_ever: true };
+    let former = state.registry.owned_by(NOBODY).filter(|name| *name != options.profile.name);
+    let former = former.filter(|name| state.registry.contains(name, fresh.now));
+    let mut events = Vec::new();
+    for name in former {
+        let input = DeregisterInput { reason: Some("the server's own agent has another name".into()) };
+        events.extend(state.registry.deregister(fresh, name, input)?.0);
+    }
+    let (registered, _) = state.registry.register(fresh, nobody, profile, &options.limits)?;
+    // A registration that does not end needs no renewal at each start.
+    events.extend(registered.into_iter().filter(|e| !matches!(e, agents::Event::Renewed { .. })));
+    Ok(events.into_iter().map(Event::Agents).collect())
+}
