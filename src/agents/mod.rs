@@ -1,0 +1,231 @@
+//! The registry: which agents there are, whose they are, and until when.
+//!
+//! Owns the state `/magent-registry:registry`, its operations and the notification
+//! `registry-change`. It never decides who may call an operation beyond the rule that a name
+//! belongs to the user who first registered it; it does no I/O and reads no clock.
+//!
+//! # Refusals
+//!
+//! | error-app-tag | error-tag | when |
+//! |---|---|---|
+//! | `not-authorized` | `access-denied` | the name belongs to another user |
+//! | `agent-unknown` | `data-missing` | the agent is not registered, or no longer |
+//! | `registry-full` | `resource-denied` | there are as many agents, or names, as there can be |
+//! | `bad-cursor` | `invalid-value` | the cursor was not made by this search |
+//! | | `too-big` | the profile is too large, or the text that is searched has too many words |
+
+mod decide;
+mod discover;
+mod index;
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::yang::generated::magent_registry::{Agent, RegistryChange, RegistryChangeChange};
+use crate::yang::held::{Entries, Held, HeldMap};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+use crate::yang::tree::StateList;
+
+pub use decide::Registrant;
+
+use index::Index;
+
+/// The agents that are registered and the names that were ever used. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Registry {
+    agents: HeldMap<Agent>,
+    /// The user of every name that was ever registered. A name stays with its user when the
+    /// registration has ended, so that nobody else comes into the history that goes with it.
+    owners: OrdMap<Arc<str>, Arc<str>>,
+    /// The names of each user: `owners` the other way round.
+    names: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    /// When each registration ends.
+    expiry: OrdSet<(Timestamp, Arc<str>)>,
+    index: Index,
+    revision: u64,
+}
+
+/// Something that happened in the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Event {
+    /// An agent was registered that was not registered before.
+    Registered {
+        /// The agent with its registration.
+        #[serde(with = "crate::yang::stored")]
+        agent: Agent,
+    },
+    /// The profile of a registered agent was replaced by another one.
+    Updated {
+        /// The agent with its registration.
+        #[serde(with = "crate::yang::stored")]
+        agent: Agent,
+    },
+    /// A registration was renewed and the profile stays as it was.
+    Renewed {
+        /// Name of the agent.
+        name: String,
+        /// The user whose agent it is now.
+        owner: String,
+        /// When the registration ends.
+        expires_at: Option<Timestamp>,
+    },
+    /// A registration ended.
+    Ended {
+        /// Name of the agent.
+        name: String,
+        /// How it ended.
+        ending: Ending,
+        /// Why, if that was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// How a registration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// By the operation `deregister`.
+    Deregistered,
+    /// It was not renewed in time.
+    Expired,
+}
+
+impl Registry {
+    /// The user whom the name belongs to, also after the registration has ended.
+    pub fn owner(&self, name: &str) -> Option<&str> {
+        self.owners.get(name).map(AsRef::as_ref)
+    }
+
+    /// All names that belong to the user, also those of registrations that have ended.
+    pub fn owned_by(&self, user: &str) -> impl Iterator<Item = &str> {
+        self.names.get(user).into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// The agent of this name, if it is registered at the time `now`.
+    pub fn get(&self, name: &str, now: Timestamp) -> Option<&Agent> {
+        self.agents.get(name).map(|held| &held.entry).filter(|agent| is_registered(agent, now))
+    }
+
+    /// Whether an agent of this name is registered at the time `now`.
+    pub fn contains(&self, name: &str, now: Timestamp) -> bool {
+        self.get(name, now).is_some()
+    }
+
+    /// The registered agents as the entries of `/magent-registry:registry/agents/agent`. One whose time
+    /// has passed is among them until the event that says so.
+    pub fn entries(&self) -> Arc<dyn StateList> {
+        Arc::new(Entries::new(&self.agents))
+    }
+
+    /// The log position of the newest event of the registry; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// When the next registration ends.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.expiry.get_min().map(|(at, _)| *at)
+    }
+
+    /// The registrations that have ended by `now`, earliest first, and no more than `at_most`.
+    pub fn expire(&self, now: Timestamp, at_most: usize) -> Vec<Event> {
+        let due = self.expiry.iter().take_while(|(at, _)| *at <= now);
+        due.take(at_most).map(|(_, name)| expired(name)).collect()
+    }
+
+    /// Folds in an event. `revision` is its position in the log and `at` the time when it was
+    /// decided.
+    pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
+        self.revision = revision;
+        match event {
+            Event::Registered { agent } | Event::Updated { agent } => self.put(agent.clone(), revision),
+            Event::Renewed { name, owner, expires_at } => {
+                if let Some(mut agent) = self.agents.get(name.as_str()).map(|held| held.entry.clone()) {
+                    agent.registration.owner = Some(owner.clone());
+                    agent.registration.updated_at = at.to_string();
+                    agent.registration.expires_at = expires_at.map(|at| at.to_string());
+                    self.put(agent, revision);
+                }
+            }
+            Event::Ended { name, .. } => self.take(name),
+        }
+    }
+
+    /// What is told of an event, which concerns everybody. A renewal alone is told to nobody.
+    pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
+        let (name, change) = match event {
+            Event::Registered { agent } => (&agent.name, RegistryChangeChange::Registered),
+            Event::Updated { agent } => (&agent.name, RegistryChangeChange::Updated),
+            Event::Renewed { .. } => return Vec::new(),
+            Event::Ended { name, ending: Ending::Deregistered, .. } => {
+                (name, RegistryChangeChange::Deregistered)
+            }
+            Event::Ended { name, ending: Ending::Expired, .. } => (name, RegistryChangeChange::Expired),
+        };
+        let data = RegistryChange { name: name.clone(), change }.to_data();
+        vec![Notification { node: RegistryChange::node(), data, parties: Vec::new() }]
+    }
+
+    /// Puts an agent, in place of an earlier one of its name.
+    fn put(&mut self, agent: Agent, revision: u64) {
+        self.take(&agent.name);
+        let name: Arc<str> = agent.name.as_str().into();
+        if let Some(at) = expires_at(&agent) {
+            self.expiry.insert((at, name.clone()));
+        }
+        self.index.insert(&name, &agent);
+        self.own(&name, agent.registration.owner.as_deref().unwrap_or_default());
+        self.agents.insert(name, Arc::new(Held { entry: agent, revision }));
+    }
+
+    /// Takes the agent away and leaves the name to its owner.
+    fn take(&mut self, name: &str) {
+        let Some((name, held)) = self.agents.remove_with_key(name) else { return };
+        self.index.remove(&name, &held.entry);
+        if let Some(at) = expires_at(&held.entry) {
+            self.expiry.remove(&(at, name));
+        }
+    }
+
+    fn own(&mut self, name: &Arc<str>, owner: &str) {
+        match self.owner(name) {
+            Some(before) if before == owner => return,
+            Some(before) => {
+                let before: Arc<str> = before.into();
+                let mut names = self.names.get(&before).cloned().unwrap_or_default();
+                names.remove(name);
+                match names.is_empty() {
+                    true => self.names.remove(&before),
+                    false => self.names.insert(before, names),
+                };
+            }
+            None => {}
+        }
+        let owner: Arc<str> = owner.into();
+        self.names.entry(owner.clone()).or_default().insert(name.clone());
+        self.owners.insert(name.clone(), owner);
+    }
+}
+
+/// When the registration ends; the text is our own, so it can be read.
+fn expires_at(agent: &Agent) -> Option<Timestamp> {
+    agent.registration.expires_at.as_ref().and_then(|text| text.parse().ok())
+}
+
+/// A registration ends at its time, and not only when the event that says so comes.
+fn is_registered(agent: &Agent, now: Timestamp) -> bool {
+    expires_at(agent).is_none_or(|at| now < at)
+}
+
+fn expired(name: &str) -> Event {
+    Event::Ended { name: name.to_owned(), ending: Ending::Expired, reason: None }
+}
+
+#[cfg(test)]
+mod tests;
