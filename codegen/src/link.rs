@@ -159,15 +159,25 @@ impl Linker<'_> {
         }
         self.open.push(id);
         let words = self.schema.lineage(id).into_iter().map(|n| self.schema.node(n).name.clone()).collect();
-        let found = self.intern(&raw, id, self.schema.node(id).module, words)?;
+        let module = self.schema.node(id).module;
+        // Enumerations become Rust types, so those of different leafs stay apart.
+        let apart = raw.typedef.is_none() && matches!(raw.base, RawBase::Plain(Base::Enumeration(_)));
+        let found = self.intern(&raw, id, module, words, apart)?;
         self.open.pop();
         self.known.insert(id, found);
         Ok(found)
     }
 
     /// The type in its final form. `words` is what it is named after, in `module`, if it is
-    /// no typedef.
-    fn intern(&mut self, raw: &RawType, id: NodeId, module: ModuleId, words: Vec<String>) -> Result<TypeId> {
+    /// no typedef. Unless it is to stay `apart`, it can be one that is already there.
+    fn intern(
+        &mut self,
+        raw: &RawType,
+        id: NodeId,
+        module: ModuleId,
+        words: Vec<String>,
+        apart: bool,
+    ) -> Result<TypeId> {
         let (module, words) = match raw.typedef {
             Some(module) => (module, vec![raw.name.clone()]),
             None => (module, words),
@@ -180,7 +190,7 @@ impl Linker<'_> {
                 for (index, member) in members.iter().enumerate() {
                     let mut words = words.clone();
                     words.push((index + 1).to_string());
-                    let member = self.intern(member, id, module, words)?;
+                    let member = self.intern(member, id, module, words, false)?;
                     match &self.schema.ty(member).base {
                         Base::Union(nested) => types.extend(nested.iter().copied()),
                         _ => types.push(member),
@@ -200,9 +210,7 @@ impl Linker<'_> {
                 matches!((&t.origin, &origin), (Origin::Inline(_), Origin::Inline(_))) || t.origin == origin;
             alike && t.module == module && t.name == name && t.base == base
         };
-        // Enumerations become Rust types, so those of different leafs stay apart.
-        let shared = !matches!((&origin, &base), (Origin::Inline(_), Base::Enumeration(_)));
-        if let Some(position) = self.schema.types.iter().position(same).filter(|_| shared) {
+        if let Some(position) = self.schema.types.iter().position(same).filter(|_| !apart) {
             return Ok(TypeId(position));
         }
         self.schema.types.push(Type { name, origin, module, base });

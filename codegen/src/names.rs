@@ -25,11 +25,7 @@ pub struct Names {
 }
 
 /// Names that generated structs cannot have: what generated code takes from the prelude.
-#[rustfmt::skip]
-const RESERVED: [&str; 18] = [
-    "Box", "Clone", "Copy", "Debug", "Default", "Eq", "Err", "Hash", "None", "Ok", "Option", "Ord", "PartialEq",
-    "Result", "Self", "Some", "String", "Vec",
-];
+const RESERVED: [&str; 5] = ["Option", "Result", "Self", "String", "Vec"];
 
 impl Names {
     /// Chooses all names. The same schema gives the same names.
@@ -175,7 +171,7 @@ fn files(schema: &Schema) -> Vec<String> {
     let name = |module: &crate::ir::Module| {
         let several = schema.modules.iter().filter(|m| m.name == module.name).count() > 1;
         let name = snake(&module.name);
-        let name = if several { format!("{name}_{}", snake(&module.revision)) } else { name };
+        let name = if several { format!("{name}_{}", words(&module.revision).join("_")) } else { name };
         unique(&mut taken, name, "_")
     };
     schema.modules.iter().map(name).collect()
