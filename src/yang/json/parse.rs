@@ -128,6 +128,8 @@ impl<'de> Visitor<'de> for Tree {
             }
             members.push((name, access.next_value_seed(tree)?));
         }
+        // Most objects are small: what a vector keeps in reserve would double the tree.
+        members.shrink_to_fit();
         Ok(Json::Object(members))
     }
 }

@@ -140,7 +140,8 @@ fn resolve(
     let hint = match possible.iter().find(|node| node.name == *name) {
         Some(node) => format!("; did you mean the one in namespace \"{}\"?", node.module.namespace),
         None => {
-            let names: Vec<String> = possible.iter().map(|node| node.name.to_owned()).collect();
+            let same = possible.iter().filter(|node| node.module == module);
+            let names: Vec<String> = same.map(|node| node.name.to_owned()).collect();
             hint(name, &names)
         }
     };

@@ -224,7 +224,9 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn close(&mut self, element: Element<'a>) {
+    fn close(&mut self, mut element: Element<'a>) {
+        // Elements are large and most have few children: what a vector keeps in reserve would double the tree.
+        element.children.shrink_to_fit();
         match self.open.last_mut() {
             Some(parent) => {
                 if is_space(&parent.text) {
