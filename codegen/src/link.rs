@@ -238,7 +238,7 @@ impl Linker<'_> {
 
     fn refuse(&self, id: NodeId, rule: String) -> Error {
         let file = Some(self.schema.module(self.schema.node(id).module).source.clone());
-        Error::Yang(vec![Diagnostic { file, line: 0, path: self.schema.path(id), rule }])
+        Error::Yang(vec![Diagnostic { file, line: 0, path: self.schema.path(id), rule }.located()])
     }
 }
 

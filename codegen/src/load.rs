@@ -210,6 +210,7 @@ impl Loaded {
         let loading = loading.and_then(|name| self.file_of(name));
         found.iter_mut().filter(|d| d.file.is_none()).for_each(|d| d.file.clone_from(&loading));
         found.dedup();
+        let found: Vec<_> = found.into_iter().map(Diagnostic::located).collect();
         if found.is_empty() {
             return Error::Libyang(format!(
                 "refused {} and gave no reason",

@@ -333,8 +333,9 @@ impl Resolver<'_> {
 
     /// The kind, without what refers to other nodes: that comes last, in `read_references`.
     fn read_kind(&mut self, pointer: LyNode, id: NodeId) -> Kind {
-        // SAFETY (of each cast below): libyang's node kinds begin with `lysc_node`, and
-        // `nodetype` says which of them it is; texts are NUL-terminated or null.
+        // SAFETY: the node lives as long as the context. For each cast below: libyang's node
+        // kinds begin with `lysc_node`, and `nodetype` says which of them it is; texts are
+        // NUL-terminated or null.
         let node = unsafe { &*pointer };
         let flags = u32::from(node.flags);
         match u32::from(node.nodetype) {
@@ -580,8 +581,9 @@ fn default(node: LyNode, value: &ffi::lysc_value) -> Option<String> {
 
 /// Levels of the data tree from `node` up to `context`; a null context is the root.
 fn levels(node: LyNode, context: LyNode) -> usize {
-    // SAFETY (of both): the nodes are null or live as long as the context.
+    // SAFETY: the node is null or lives as long as the context.
     let data_node = |node: LyNode| unsafe { ffi::lysc_data_node(node) };
+    // SAFETY: as above; it is not null, see the loop.
     let parent = |node: LyNode| data_node(unsafe { (*node).parent });
     let context = data_node(context);
     let mut at = node;

@@ -91,8 +91,9 @@ impl Resolver<'_> {
     }
 
     fn read_base(&mut self, ty: *const ffi::lysc_type, node: LyNode, id: NodeId) -> RawBase {
-        // SAFETY (of each cast below): libyang's types begin with `lysc_type`, and `basetype`
-        // says which of them it is; texts are NUL-terminated or null.
+        // SAFETY: the type lives as long as the context. For each cast below: libyang's types
+        // begin with `lysc_type`, and `basetype` says which of them it is; texts are
+        // NUL-terminated or null.
         let basetype = unsafe { (*ty).basetype };
         let plain = match basetype {
             T::LY_TYPE_INT8 | T::LY_TYPE_INT16 | T::LY_TYPE_INT32 | T::LY_TYPE_INT64 => {
