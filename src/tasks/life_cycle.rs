@@ -38,9 +38,12 @@ impl Cause {
     pub fn side(self) -> Side {
         match self {
             Cause::Report => Side::Executor,
-            Cause::Assign | Cause::Answer | Cause::Cancel | Cause::Suspend | Cause::Resume | Cause::Verify => {
-                Side::Assigner
-            }
+            Cause::Assign
+            | Cause::Answer
+            | Cause::Cancel
+            | Cause::Suspend
+            | Cause::Resume
+            | Cause::Verify => Side::Assigner,
         }
     }
 
@@ -113,24 +116,6 @@ pub fn has_ended(status: TaskStatus) -> bool {
     }
 }
 
-/// The status as it stands in YANG.
-pub fn name(status: TaskStatus) -> &'static str {
-    match status {
-        Created => "created",
-        Processing => "processing",
-        Blocked => "blocked",
-        Suspended => "suspended",
-        Finished => "finished",
-        Failed => "failed",
-        Cancelled => "cancelled",
-        Rejected => "rejected",
-    }
-}
-
-/// Every status, in the order of the typedef.
-pub const STATUSES: [TaskStatus; 8] =
-    [Created, Processing, Blocked, Suspended, Finished, Failed, Cancelled, Rejected];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,29 +129,38 @@ mod tests {
          suspended  -> processing, failed, cancelled
          finished   -> processing";
 
+    fn all() -> impl Iterator<Item = TaskStatus> {
+        TaskStatus::ALL.iter().copied()
+    }
+
     fn described(from: &str, to: &str) -> bool {
         let lines = DESCRIPTION.lines().filter_map(|line| line.split_once("->"));
-        lines.filter(|(left, _)| left.trim() == from).any(|(_, right)| right.split(',').any(|s| s.trim() == to))
+        lines
+            .filter(|(left, _)| left.trim() == from)
+            .any(|(_, right)| right.split(',').any(|s| s.trim() == to))
     }
 
     #[test]
     fn transitions_are_those_of_the_typedef() {
-        for to in STATUSES {
-            assert_eq!(!causes(None, to).is_empty(), described("(none)", name(to)), "{to:?}");
-            for from in STATUSES.into_iter().filter(|from| *from != to) {
+        for to in all() {
+            assert_eq!(!causes(None, to).is_empty(), described("(none)", to.as_str()), "{to:?}");
+            for from in all().filter(|from| *from != to) {
                 let possible = !causes(Some(from), to).is_empty();
-                assert_eq!(possible, described(name(from), name(to)), "{from:?} -> {to:?}");
+                assert_eq!(possible, described(from.as_str(), to.as_str()), "{from:?} -> {to:?}");
             }
         }
     }
 
     #[test]
     fn each_side_brings_about_only_what_is_its_own() {
-        for from in STATUSES {
+        for from in all() {
             assert!(causes(Some(from), Created).iter().all(|c| *c == Cause::Report));
             assert!(causes(Some(from), Cancelled).iter().all(|c| c.side() == Side::Assigner));
             for to in [Blocked, Finished, Failed, Rejected].into_iter().filter(|to| *to != from) {
-                assert!(causes(Some(from), to).iter().all(|c| c.side() == Side::Executor), "{from:?} -> {to:?}");
+                assert!(
+                    causes(Some(from), to).iter().all(|c| c.side() == Side::Executor),
+                    "{from:?} -> {to:?}"
+                );
             }
         }
         assert_eq!(causes(Some(Finished), Processing), [Cause::Verify], "rework");
@@ -174,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_task_that_has_ended_takes_no_report() {
-        for (from, to) in STATUSES.into_iter().flat_map(|from| STATUSES.map(|to| (from, to))) {
+        for (from, to) in all().flat_map(|from| all().map(move |to| (from, to))) {
             if has_ended(from) {
                 assert!(!causes(Some(from), to).contains(&Cause::Report), "{from:?} -> {to:?}");
             }

@@ -4,13 +4,13 @@
 //! reference, so walking the schema costs no look-up and no lock. This file never parses
 //! YANG and never looks at instance data.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use super::xpath::Expr;
 
 /// A YANG module or an imported module without data nodes (RFC 7950 section 5.1).
-#[derive(Debug)]
 pub struct Module {
     /// The module's name.
     pub name: &'static str,
@@ -42,6 +42,13 @@ pub struct Module {
     pub identities: &'static [&'static Identity],
 }
 
+/// The name only: modules and nodes refer to each other in circles.
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl PartialEq for Module {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
@@ -70,7 +77,6 @@ pub enum Conformance {
 }
 
 /// A schema node (RFC 7950 section 3). Two nodes are equal if they are the same `static`.
-#[derive(Debug)]
 pub struct Node {
     /// The node's identifier.
     pub name: &'static str,
@@ -108,6 +114,13 @@ pub struct Node {
     pub nacm: NacmDefault,
     /// The `description`, or empty.
     pub description: &'static str,
+}
+
+/// The qualified name only: nodes refer to their parents.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.module.name, self.name)
+    }
 }
 
 impl PartialEq for Node {
@@ -255,7 +268,6 @@ pub struct When {
 }
 
 /// An identity (RFC 7950 section 7.18). Two are equal if they are the same `static`.
-#[derive(Debug)]
 pub struct Identity {
     /// Its name.
     pub name: &'static str,
@@ -274,6 +286,13 @@ impl Identity {
     /// Whether this identity is derived from `base` and is not `base` (RFC 7950 section 10.4.1).
     pub fn derives_from(&self, base: &Identity) -> bool {
         self.bases.iter().any(|b| b.is_or_derives_from(base))
+    }
+}
+
+/// The qualified name only.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.module.name, self.name)
     }
 }
 

@@ -1,0 +1,192 @@
+//! Facts become state. The same at start-up as after a decision.
+//!
+//! It refuses nothing: a fact about a task that does not exist changes nothing.
+
+use std::sync::Arc;
+
+use super::event::Event;
+use super::life_cycle::has_ended;
+use super::{Record, Said, Tasks, message};
+use crate::clock::Timestamp;
+use crate::limits::TASK_HISTORY_MAX;
+use crate::yang::generated::magent_task::{
+    Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
+    Verification,
+};
+
+impl Tasks {
+    /// Makes a fact true. `revision` is its position in the log, `at` the time of its record.
+    pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
+        match event {
+            Event::TaskCreated { task } => self.create(revision, at, task),
+            Event::TaskChanged { notice, by } => {
+                self.change(revision, at, event, notice, by.as_deref(), |task| {
+                    if let Some(request) = &notice.input_request {
+                        task.input_requests.input_request.push(asked(request));
+                    }
+                    if let Some(result) = &notice.result {
+                        task.result = Some(reported(result));
+                    }
+                });
+            }
+            Event::InputAnswered { notice, answer } => {
+                self.change(revision, at, event, notice, Some(&notice.from), |task| {
+                    answered(task, notice, answer)
+                });
+            }
+            Event::ResultVerified { notice, comment } => {
+                self.change(revision, at, event, notice, Some(&notice.from), |task| {
+                    if let (Some(result), Some(verdict)) = (&mut task.result, notice.verdict) {
+                        result.verification =
+                            Some(Verification { verdict, comment: comment.clone(), at: at.to_string() });
+                    }
+                });
+            }
+            Event::TaskForgotten { task } => self.forget(task),
+            Event::DataStored(stored) => self.data.apply(revision, stored),
+            Event::DataGiven { data } => self.data.give(revision, at, data.clone().into()),
+        }
+        self.revision = revision;
+    }
+
+    fn create(&mut self, revision: u64, at: Timestamp, task: &Task) {
+        let mut said = Said::default();
+        if let Some(context) = &task.context {
+            said.assignment = self.contexts.record(revision, at, context, message::assignment(task));
+        }
+        let number = self.created;
+        self.created = number.saturating_add(1);
+        let id: Arc<str> = task.id.as_str().into();
+        self.order.insert(number, id.clone());
+        self.by_from.insert(&task.from, number);
+        self.by_to.insert(&task.to, number);
+        task.context.iter().for_each(|context| self.by_context.insert(context, number));
+        task.parent.iter().for_each(|parent| self.by_parent.insert(parent, number));
+        self.data.share(&task.data, &[&task.from, &task.to]);
+        let deadline = task.deadline.as_deref().and_then(|deadline| deadline.parse().ok());
+        let record = Record { task: task.clone(), number, deadline, updated_at: at, revision, said };
+        self.await_deadline(&record, at);
+        self.count(None, &record);
+        self.tasks.insert(id, Arc::new(record));
+    }
+
+    fn change(
+        &mut self,
+        revision: u64,
+        at: Timestamp,
+        event: &Event,
+        notice: &TaskEvent,
+        by: Option<&str>,
+        what: impl FnOnce(&mut Task),
+    ) {
+        let Some(before) = self.tasks.get(notice.task.as_str()).cloned() else { return };
+        let mut record = Record::clone(&before);
+        let task = &mut record.task;
+        if task.status != notice.status {
+            put_into_history(task, at, notice, by);
+        }
+        task.status = notice.status;
+        task.reason.clone_from(&notice.reason);
+        task.progress = notice.progress;
+        task.overdue = notice.overdue;
+        task.event_sequence = notice.sequence;
+        task.updated_at = at.to_string();
+        what(task);
+        if let (Some(context), Some(message)) = (&task.context, message::message(&before, event)) {
+            let number = self.contexts.record(revision, at, context, message);
+            record.said.requests.extend(notice.input_request.iter().map(|_| number));
+            notice.result.iter().for_each(|_| record.said.result = number);
+        }
+        let given = match event {
+            Event::InputAnswered { answer, .. } => answer.data.as_slice(),
+            _ => notice.result.as_ref().map_or(&[][..], |result| &result.data),
+        };
+        self.data.share(given, &[&notice.from, &notice.to]);
+        record.updated_at = at;
+        record.revision = revision;
+        self.await_deadline(&record, at);
+        self.count(Some(&before), &record);
+        self.tasks.insert(notice.task.as_str().into(), Arc::new(record));
+    }
+
+    fn forget(&mut self, id: &str) {
+        let Some(record) = self.tasks.remove(id) else { return };
+        let (task, number) = (&record.task, record.number);
+        self.order.remove(&number);
+        self.by_from.remove(&task.from, number);
+        self.by_to.remove(&task.to, number);
+        task.context.iter().for_each(|context| self.by_context.remove(context, number));
+        task.parent.iter().for_each(|parent| self.by_parent.remove(parent, number));
+        self.ended.remove(&(record.revision, number));
+    }
+
+    /// Counts the task among those that are open or those that have ended.
+    fn count(&mut self, before: Option<&Record>, after: &Record) {
+        let was_open = before.is_some_and(|before| !has_ended(before.task.status));
+        let is_open = !has_ended(after.task.status);
+        let open = self.open.get(after.task.from.as_str()).copied().unwrap_or(0);
+        let open = open.saturating_add(usize::from(is_open)).saturating_sub(usize::from(was_open));
+        self.open.insert(after.task.from.as_str().into(), open);
+        if let Some(before) = before {
+            self.ended.remove(&(before.revision, before.number));
+        }
+        if !is_open {
+            self.ended.insert((after.revision, after.number));
+        }
+    }
+
+    /// Keeps in mind whether the deadline of a task still matters. If it passed while the task had ended, it does not come
+    /// back with rework.
+    fn await_deadline(&mut self, record: &Record, at: Timestamp) {
+        let Some(deadline) = record.deadline else { return };
+        let task = &record.task;
+        let is_open = !has_ended(task.status) && task.overdue == Some(false);
+        if is_open && (deadline > at || self.awaits(record)) {
+            self.deadlines.insert((deadline, record.number));
+        } else {
+            self.deadlines.remove(&(deadline, record.number));
+        }
+    }
+}
+
+/// The newest changes stay.
+fn put_into_history(task: &mut Task, at: Timestamp, notice: &TaskEvent, by: Option<&str>) {
+    let changes = &mut task.history.change;
+    let number = changes.last().map_or(1, |last| last.number.saturating_add(1));
+    changes.push(Change {
+        number,
+        status: notice.status,
+        reason: notice.reason.clone(),
+        by: by.map(str::to_owned),
+        at: at.to_string(),
+    });
+    let too_many = changes.len().saturating_sub(TASK_HISTORY_MAX);
+    changes.drain(..too_many);
+}
+
+fn asked(request: &TaskEventInputRequest) -> InputRequest {
+    InputRequest {
+        id: request.id,
+        content: request.content.clone(),
+        structured_content: request.structured_content.clone(),
+        at: request.at.clone(),
+        answer: None,
+    }
+}
+
+fn reported(result: &TaskEventResult) -> TaskResult {
+    TaskResult {
+        content: result.content.clone(),
+        structured_content: result.structured_content.clone(),
+        data: result.data.clone(),
+        at: result.at.clone(),
+        verification: None,
+    }
+}
+
+fn answered(task: &mut Task, notice: &TaskEvent, answer: &Answer) {
+    let mut requests = task.input_requests.input_request.iter_mut();
+    if let Some(request) = requests.find(|request| Some(request.id) == notice.answered_request) {
+        request.answer = Some(answer.clone());
+    }
+}

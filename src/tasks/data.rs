@@ -1,0 +1,510 @@
+//! Data objects: what agents exchange beside their words, stored and read in parts.
+//!
+//! It holds the octets in memory and never fetches a URL.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use super::contexts::{following, only_text};
+use super::refusal::Refusal;
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_task::{
+    AnswerInputData, AssignTaskInputData, DataObject, OpenNegotiationInputData, ReadInput, ReadOutput,
+    ReportInputData, RespondInputData,
+};
+use crate::yang::generated::magent_types::DataType;
+use crate::yang::model::Modelled;
+use crate::yang::tree::{Container, Key, StateList};
+
+/// Parts that together are shorter than this are held as one, so that a thousand tiny ones cost no thousand allocations.
+const CHUNK: usize = 64 * 1024;
+
+/// All data objects. Cheap to clone; clones share what they have in common.
+#[derive(Debug, Clone, Default)]
+pub struct DataObjects {
+    objects: OrdMap<Arc<str>, Arc<Held>>,
+    /// Identifier and agent: who was given the object, beside its owner.
+    shared: OrdSet<(Arc<str>, Arc<str>)>,
+    /// Octets held by owner; without an owner under the empty text, which is no name of an agent.
+    owned: OrdMap<Arc<str>, u64>,
+    octets: u64,
+}
+
+/// A data object and its octets.
+#[derive(Debug, Clone)]
+struct Held {
+    object: DataObject,
+    form: Form,
+    /// Pieces by where they begin; they follow each other without a gap.
+    chunks: OrdMap<u64, Arc<[u8]>>,
+    revision: u64,
+}
+
+/// What the data of an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Binary,
+    Elsewhere,
+}
+
+/// What is said of a data object (grouping `data-description`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Kind of the data.
+    pub data_type: Option<DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type (RFC 6838).
+    pub media_type: Option<String>,
+}
+
+/// The data, or a part of it, or the place where it is (grouping `data-source`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Text.
+    Text(String),
+    /// Octets; base64 in a log record.
+    Binary(#[serde(with = "base64_text")] Vec<u8>),
+    /// Where it can be fetched.
+    Url(String),
+}
+
+/// A part of a data object on its way in.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Identifier of the object.
+    pub id: String,
+    /// The agent that gives it.
+    pub owner: String,
+    /// What is said of it.
+    pub about: Description,
+    /// The data.
+    pub source: Source,
+    /// Where it begins, in octets.
+    pub offset: u64,
+    /// Whether another part follows.
+    pub more: bool,
+}
+
+/// A part was stored: a fact. It has all that is needed to store it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The object as it then is.
+    #[serde(with = "crate::yang::stored")]
+    pub object: DataObject,
+    /// What was put at the end of it.
+    pub part: Source,
+}
+
+/// A data object that is given with an operation (grouping `attachments`).
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Identifier of the object.
+    pub id: String,
+    /// What is said of it.
+    pub about: Description,
+    /// The data of a new object; without it the object has to exist.
+    pub source: Option<Source>,
+}
+
+impl DataObjects {
+    /// Decides on a part: of a new object, or the next one of an object that is not complete.
+    ///
+    /// # Errors
+    /// `id-in-use`: the object is another agent's, or complete. `bad-offset`: the part is not the next one, not of the
+    /// kind of those before, or the object would be too long. `too-many`: no room for another object or for more data of
+    /// this owner.
+    pub fn put(&self, now: Timestamp, part: Part, limits: &Limits) -> Result<Stored, Error> {
+        let Part { id, owner, about, source, offset, more } = part;
+        let present = self.objects.get(id.as_str());
+        if let Some(held) = present
+            && (held.object.owner.as_deref() != Some(owner.as_str()) || (held.object.complete && offset == 0))
+        {
+            return Err(
+                Refusal::IdInUse.error(format!("There is another data object with the identifier \"{id}\"."))
+            );
+        }
+        let size = present.and_then(|held| held.object.size).unwrap_or(0);
+        if offset != size {
+            return Err(Refusal::BadOffset
+                .error(format!("The data object \"{id}\" has {size} octets, so the next part begins at {size}, not at {offset}.")));
+        }
+        if present.is_some_and(|held| held.object.complete || held.form != source.form()) {
+            return Err(Refusal::BadOffset.error(format!(
+                "The data object \"{id}\" is complete or its data is of another kind; its parts are all text or all binary."
+            )));
+        }
+        if more && source.form() == Form::Elsewhere {
+            return Err(
+                Refusal::BadOffset.error(format!("No part can follow the URL of the data object \"{id}\"."))
+            );
+        }
+        let size = self.room(&id, &owner, present.is_none(), size, source.octets(), limits)?;
+        let before = present.map(|held| &held.object);
+        let object = DataObject {
+            data_type: about.data_type.or(before.and_then(|b| b.data_type)),
+            description: about.description.or(before.and_then(|b| b.description.clone())),
+            media_type: about.media_type.or(before.and_then(|b| b.media_type.clone())),
+            url: source.url().map(str::to_owned),
+            size: source.url().is_none().then_some(size),
+            complete: !more,
+            owner: Some(owner),
+            created_at: before.map_or_else(|| now.to_string(), |b| b.created_at.clone()),
+            id,
+        };
+        Ok(Stored { object, part: source })
+    }
+
+    /// The size of an object after so many octets more, if there is room for it.
+    fn room(
+        &self,
+        id: &str,
+        owner: &str,
+        is_new: bool,
+        size: u64,
+        octets: &[u8],
+        limits: &Limits,
+    ) -> Result<u64, Error> {
+        let more = octets.len() as u64;
+        let size = size.saturating_add(more);
+        if size > limits.data_object_bytes_max {
+            let message = format!(
+                "The data object \"{id}\" would be longer than {} octets.",
+                limits.data_object_bytes_max
+            );
+            return Err(Error { tag: Tag::TooBig, ..Refusal::BadOffset.error(message) });
+        }
+        let owned = self.owned.get(owner).copied().unwrap_or(0);
+        let (what, most) = if is_new && self.objects.len() >= limits.data_objects_max {
+            ("data objects", limits.data_objects_max as u64)
+        } else if owned.saturating_add(more) > limits.data_owner_bytes_max {
+            ("octets of data of one agent", limits.data_owner_bytes_max)
+        } else if self.octets.saturating_add(more) > limits.data_bytes_max {
+            ("octets of data", limits.data_bytes_max)
+        } else {
+            return Ok(size);
+        };
+        Err(Refusal::TooMany.error(format!(
+            "There is no room for the data object \"{id}\": the server holds no more than {most} {what}."
+        )))
+    }
+
+    /// Decides on the data objects that `agent` gives with an operation: the parts to store and all identifiers.
+    ///
+    /// # Errors
+    /// Those of [`Self::put`]. `unknown-reference`: there is no such object, or the agent was never given it, which looks
+    /// the same. `data-incomplete`: parts of it have not come.
+    pub fn attach(
+        &self,
+        now: Timestamp,
+        agent: &str,
+        attachments: Vec<Attachment>,
+        limits: &Limits,
+    ) -> Result<(Vec<Stored>, Vec<String>), Error> {
+        // The objects as they are after those that come first in the list.
+        let mut with = self.clone();
+        let mut stored = Vec::new();
+        let mut ids = Vec::with_capacity(attachments.len());
+        for Attachment { id, about, source } in attachments {
+            ids.push(id.clone());
+            match (source, with.objects.get(id.as_str())) {
+                (Some(_), Some(_)) => {
+                    let message = format!("There is another data object with the identifier \"{id}\".");
+                    return Err(Refusal::IdInUse.error(message));
+                }
+                (Some(source), None) => {
+                    let part = Part { id, owner: agent.to_owned(), about, source, offset: 0, more: false };
+                    let fact = with.put(now, part, limits)?;
+                    with.apply(0, &fact);
+                    stored.push(fact);
+                }
+                (None, Some(held)) if self.may_refer(held, agent) => {
+                    if !held.object.complete {
+                        return Err(Refusal::DataIncomplete.error(format!(
+                            "Parts of the data object \"{id}\" are missing, so nothing can refer to it yet."
+                        )));
+                    }
+                }
+                (None, _) => return Err(unknown(&id)),
+            }
+        }
+        Ok((stored, ids))
+    }
+
+    /// Gives a part of the data. Who may read it is for the caller to ask ([`Self::readers`]).
+    ///
+    /// Of an object that is not complete it gives what has come.
+    ///
+    /// # Errors
+    /// `unknown-reference`: no such object. `data-elsewhere`: only its URL is known. `bad-offset`: beyond the end, or
+    /// within a character, or the length has no room for one. `data-incomplete`: what begins there has not come yet.
+    pub fn read(&self, id: &str, input: &ReadInput, limits: &Limits) -> Result<ReadOutput, Error> {
+        let held = self.objects.get(id).ok_or_else(|| unknown(id))?;
+        if let Some(url) = &held.object.url {
+            let message =
+                format!("The server does not hold the data object \"{id}\"; it can be fetched from {url}");
+            return Err(Refusal::DataElsewhere.error(message));
+        }
+        let size = held.size();
+        let nothing_there = |refusal: Refusal| {
+            refusal.error(format!(
+                "The data object \"{id}\" has {size} octets; no part begins at {}.",
+                input.offset
+            ))
+        };
+        match input.offset.cmp(&size) {
+            Ordering::Less => {}
+            Ordering::Equal if held.object.complete => {}
+            Ordering::Equal => return Err(nothing_there(Refusal::DataIncomplete)),
+            Ordering::Greater => return Err(nothing_there(Refusal::BadOffset)),
+        }
+        let length = u64::from(input.length.unwrap_or(u32::MAX)).min(limits.data_read_bytes_max);
+        let octets = held.slice(input.offset, input.offset.saturating_add(length).min(size));
+        let mut output = ReadOutput { text: None, binary: None, next_offset: None };
+        let given = if held.form == Form::Text {
+            let text = whole_characters(octets).ok_or_else(|| {
+                Refusal::BadOffset.error(format!(
+                    "In the data object \"{id}\", the {length} octets from {} do not begin with a whole character.",
+                    input.offset
+                ))
+            })?;
+            output.text.insert(text).len()
+        } else {
+            output.binary.insert(octets).len()
+        };
+        let next = input.offset.saturating_add(given as u64);
+        output.next_offset = (next < size || !held.object.complete).then_some(next);
+        Ok(output)
+    }
+
+    /// The agents that may read the object: its owner, and those of each task and negotiation that refers to it. None if it
+    /// is nobody's.
+    pub fn readers(&self, id: &str) -> Vec<String> {
+        let owner = self.objects.get(id).and_then(|held| held.object.owner.as_deref());
+        let Some(owner) = owner else { return Vec::new() };
+        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
+        let shared = self.shared.range(first..).take_while(|(shared, _)| shared.as_ref() == id);
+        let others = shared.map(|(_, agent)| agent.as_ref()).filter(|agent| *agent != owner);
+        std::iter::once(owner).chain(others).map(str::to_owned).collect()
+    }
+
+    /// Whether the agent may refer to the object, by which the other agent can read it: if it can read it itself.
+    fn may_refer(&self, held: &Held, agent: &str) -> bool {
+        let object = &held.object;
+        object.owner.as_deref().is_none_or(|owner| {
+            owner == agent
+                || self.shared.contains(&(Arc::<str>::from(object.id.as_str()), Arc::<str>::from(agent)))
+        })
+    }
+
+    /// Stores a part.
+    pub fn apply(&mut self, revision: u64, fact: &Stored) {
+        let (object, octets) = (fact.object.clone(), fact.part.octets());
+        let mut chunks =
+            self.objects.get(object.id.as_str()).map(|held| held.chunks.clone()).unwrap_or_default();
+        append(&mut chunks, octets);
+        self.count(object.owner.as_deref(), octets.len() as u64, 0);
+        self.hold(Held { object, form: fact.part.form(), chunks, revision });
+    }
+
+    /// Holds data that is nobody's, in place of what it was before. An agent's object stays as it is.
+    pub fn give(&mut self, revision: u64, at: Timestamp, data: Attachment) {
+        let before = self.objects.get(data.id.as_str());
+        if before.is_some_and(|held| held.object.owner.is_some()) {
+            return;
+        }
+        let gone = before.map_or(0, |held| held.size());
+        let complete = data.source.is_some();
+        let source = data.source.unwrap_or(Source::Text(String::new()));
+        let size = source.octets().len() as u64;
+        let object = DataObject {
+            id: data.id,
+            data_type: data.about.data_type,
+            description: data.about.description,
+            media_type: data.about.media_type,
+            url: source.url().map(str::to_owned),
+            size: source.url().is_none().then_some(size),
+            complete,
+            owner: None,
+            created_at: before.map_or_else(|| at.to_string(), |held| held.object.created_at.clone()),
+        };
+        let mut chunks = OrdMap::new();
+        append(&mut chunks, source.octets());
+        self.count(None, size, gone);
+        self.hold(Held { object, form: source.form(), chunks, revision });
+    }
+
+    fn count(&mut self, owner: Option<&str>, more: u64, less: u64) {
+        let owner = owner.unwrap_or_default();
+        let owned = self.owned.get(owner).copied().unwrap_or(0);
+        self.owned.insert(owner.into(), owned.saturating_add(more).saturating_sub(less));
+        self.octets = self.octets.saturating_add(more).saturating_sub(less);
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.objects.insert(held.object.id.as_str().into(), Arc::new(held));
+    }
+
+    /// Remembers that these agents were given these objects, since a task or negotiation of theirs refers to them.
+    pub fn share(&mut self, ids: &[String], agents: &[&str]) {
+        for id in ids {
+            let id: Arc<str> = id.as_str().into();
+            self.shared.extend(agents.iter().map(|agent| (id.clone(), Arc::from(*agent))));
+        }
+    }
+}
+
+impl StateList for DataObjects {
+    fn get(&self, key: &Key) -> Option<Arc<Container>> {
+        self.objects.get(only_text(key)?).map(|held| held.entry())
+    }
+
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        following(&self.objects, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.objects.len()
+    }
+}
+
+impl Held {
+    /// Octets held.
+    fn size(&self) -> u64 {
+        self.object.size.unwrap_or(0)
+    }
+
+    /// The octets from one place up to another.
+    fn slice(&self, from: u64, to: u64) -> Vec<u8> {
+        let first = self.chunks.get_prev(&from).map_or(from, |(start, _)| *start);
+        let mut octets = Vec::new();
+        for (start, chunk) in self.chunks.range(first..to) {
+            let within = |place: u64| {
+                usize::try_from(place.saturating_sub(*start)).unwrap_or(usize::MAX).min(chunk.len())
+            };
+            octets.extend_from_slice(chunk.get(within(from)..within(to)).unwrap_or_default());
+        }
+        octets
+    }
+
+    fn entry(&self) -> Arc<Container> {
+        let mut entry = self.object.to_data();
+        entry.revision = self.revision;
+        Arc::new(entry)
+    }
+}
+
+impl Source {
+    fn form(&self) -> Form {
+        match self {
+            Source::Text(_) => Form::Text,
+            Source::Binary(_) => Form::Binary,
+            Source::Url(_) => Form::Elsewhere,
+        }
+    }
+
+    /// What is stored here; nothing for a URL.
+    fn octets(&self) -> &[u8] {
+        match self {
+            Source::Text(text) => text.as_bytes(),
+            Source::Binary(octets) => octets,
+            Source::Url(_) => &[],
+        }
+    }
+
+    fn url(&self) -> Option<&str> {
+        match self {
+            Source::Url(url) => Some(url),
+            Source::Text(_) | Source::Binary(_) => None,
+        }
+    }
+
+    /// The one that is there, of the leafs of the choice `source`.
+    pub fn of(text: Option<String>, binary: Option<Vec<u8>>, url: Option<String>) -> Option<Source> {
+        text.map(Source::Text).or(binary.map(Source::Binary)).or(url.map(Source::Url))
+    }
+}
+
+/// Puts octets at the end, together with the last piece if both are small.
+fn append(chunks: &mut OrdMap<u64, Arc<[u8]>>, octets: &[u8]) {
+    if octets.is_empty() {
+        return;
+    }
+    match chunks.get_max().cloned() {
+        Some((start, last)) if last.len() + octets.len() <= CHUNK => {
+            chunks.insert(start, [last.as_ref(), octets].concat().into());
+        }
+        Some((start, last)) => {
+            chunks.insert(start.saturating_add(last.len() as u64), octets.into());
+        }
+        None => {
+            chunks.insert(0, octets.into());
+        }
+    }
+}
+
+/// The text, without a character at its end of which only a part is there. `None` if it begins within a character or
+/// holds no whole one.
+fn whole_characters(octets: Vec<u8>) -> Option<String> {
+    String::from_utf8(octets).map_or_else(
+        |error| {
+            let whole = error.utf8_error();
+            let cut = whole.error_len().is_none() && whole.valid_up_to() > 0;
+            let mut octets = error.into_bytes();
+            octets.truncate(whole.valid_up_to());
+            String::from_utf8(octets).ok().filter(|_| cut)
+        },
+        Some,
+    )
+}
+
+fn unknown(id: &str) -> Error {
+    Refusal::UnknownReference.error(format!("There is no data object with the identifier \"{id}\"."))
+}
+
+/// Octets as base64 text (RFC 7951 section 6.6).
+mod base64_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(octets: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(octets))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Makes attachments of what codegen wrote for each operation that has them.
+macro_rules! attachments {
+    ($($of:ty),*) => {$(
+        impl From<$of> for Attachment {
+            fn from(data: $of) -> Self {
+                let (data_type, description, media_type) = (data.data_type, data.description, data.media_type);
+                Attachment {
+                    id: data.id,
+                    about: Description { data_type, description, media_type },
+                    source: Source::of(data.text, data.binary, data.url),
+                }
+            }
+        }
+    )*};
+}
+
+attachments!(
+    AnswerInputData,
+    AssignTaskInputData,
+    OpenNegotiationInputData,
+    ReportInputData,
+    RespondInputData
+);

@@ -1,0 +1,172 @@
+//! What has happened to tasks and data: the facts in the log, and the notifications that tell of them.
+//!
+//! A fact is complete: applying or announcing it needs nothing else. It never says whether something may happen.
+
+use serde::{Deserialize, Serialize};
+
+use super::data::Stored;
+use crate::limits::Limits;
+use crate::yang::encode::EncodeOptions;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_task::{Answer, AssignTaskInputData, Task, TaskEvent, TaskEventEvent};
+use crate::yang::generated::magent_types::{DataType, TaskStatus};
+use crate::yang::json;
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+
+/// A fact about a task, or about data.
+///
+/// A fact about a task holds the `task-event` that announces it, and what that does not say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A task was created.
+    TaskCreated {
+        /// The task as it then is.
+        #[serde(with = "crate::yang::stored")]
+        task: Task,
+    },
+    /// The status, the reason or the progress was changed, a deadline passed, input was asked for or a result reported.
+    TaskChanged {
+        /// What is announced.
+        #[serde(with = "crate::yang::stored")]
+        notice: TaskEvent,
+        /// The agent that did it; `None`: the server.
+        by: Option<String>,
+    },
+    /// The assigning agent answered a request for input.
+    InputAnswered {
+        /// What is announced.
+        #[serde(with = "crate::yang::stored")]
+        notice: TaskEvent,
+        /// The answer.
+        #[serde(with = "crate::yang::stored")]
+        answer: Answer,
+    },
+    /// The assigning agent verified the result.
+    ResultVerified {
+        /// What is announced.
+        #[serde(with = "crate::yang::stored")]
+        notice: TaskEvent,
+        /// What it says of it.
+        comment: Option<String>,
+    },
+    /// A task that had ended is no longer kept, to make room.
+    TaskForgotten {
+        /// Its identifier.
+        task: String,
+    },
+    /// A part of a data object was stored.
+    DataStored(Stored),
+    /// Data came another way than from an agent. It takes the place of what came that way before.
+    DataGiven {
+        /// The data.
+        #[serde(with = "crate::yang::stored")]
+        data: AssignTaskInputData,
+    },
+}
+
+impl Event {
+    /// The task that was created.
+    pub fn assigned(&self) -> Option<&str> {
+        match self {
+            Event::TaskCreated { task } => Some(&task.id),
+            Event::TaskChanged { .. }
+            | Event::InputAnswered { .. }
+            | Event::ResultVerified { .. }
+            | Event::TaskForgotten { .. }
+            | Event::DataStored(_)
+            | Event::DataGiven { .. } => None,
+        }
+    }
+
+    /// The fact that data came another way than from an agent, such as an entry of the draft's `data-params`. The object is
+    /// nobody's. It leaves an object alone that is an agent's.
+    pub fn external(
+        id: String,
+        data_type: DataType,
+        description: Option<String>,
+        media_type: Option<String>,
+        text: Option<String>,
+        url: Option<String>,
+    ) -> Event {
+        let data_type = Some(data_type);
+        // The two are cases of one choice here; the draft lets both be there.
+        let url = url.filter(|_| text.is_none());
+        Event::DataGiven {
+            data: AssignTaskInputData { id, data_type, description, media_type, text, binary: None, url },
+        }
+    }
+
+    /// The notification that announces it: `task-event`, private to the two agents. Data is not announced.
+    pub(super) fn announce(&self) -> Option<Notification> {
+        let created;
+        let notice = match self {
+            Event::TaskCreated { task } => {
+                created =
+                    TaskEvent { sequence: task.event_sequence, ..notice(task, TaskEventEvent::Created) };
+                &created
+            }
+            Event::TaskChanged { notice, .. }
+            | Event::InputAnswered { notice, .. }
+            | Event::ResultVerified { notice, .. } => notice,
+            Event::TaskForgotten { .. } | Event::DataStored(_) | Event::DataGiven { .. } => return None,
+        };
+        let parties = vec![notice.from.clone(), notice.to.clone()];
+        Some(Notification { node: TaskEvent::node(), data: notice.to_data(), parties })
+    }
+}
+
+/// Whether what is said is short enough.
+///
+/// # Errors
+/// `too-big`.
+pub(super) fn fits<T: Modelled>(said: &T, limits: &Limits) -> Result<(), Error> {
+    let mut text = Vec::new();
+    json::encode_children(&said.to_data(), Some(T::node()), &mut text, &EncodeOptions::default());
+    if text.len() <= limits.task_message_bytes_max {
+        return Ok(());
+    }
+    let (size, most) = (text.len(), limits.task_message_bytes_max);
+    let message = format!(
+        "What is said has {size} octets as JSON, and no more than {most} are allowed. Use data objects."
+    );
+    Err(Error::application(Tag::TooBig, message))
+}
+
+/// The next `task-event` of a task that stays as it is.
+pub(super) fn notice(task: &Task, event: TaskEventEvent) -> TaskEvent {
+    TaskEvent {
+        task: task.id.clone(),
+        sequence: task.event_sequence.saturating_add(1),
+        event,
+        from: task.from.clone(),
+        to: task.to.clone(),
+        context: task.context.clone(),
+        status: task.status,
+        reason: task.reason.clone(),
+        progress: task.progress,
+        overdue: task.overdue,
+        previous_status: None,
+        input_request: None,
+        answered_request: None,
+        result: None,
+        verdict: None,
+    }
+}
+
+/// The next `task-event` of a task that takes this status. The reason of another status does not outlive it.
+pub(super) fn change(
+    task: &Task,
+    event: TaskEventEvent,
+    status: TaskStatus,
+    reason: Option<String>,
+) -> TaskEvent {
+    let changes = status != task.status;
+    TaskEvent {
+        status,
+        previous_status: changes.then_some(task.status),
+        reason: if changes { reason } else { reason.or_else(|| task.reason.clone()) },
+        ..notice(task, event)
+    }
+}

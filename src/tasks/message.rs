@@ -1,0 +1,109 @@
+//! What a fact about a task says in the task's context.
+//!
+//! It words a message and records none. What an agent did not write itself is said in the terms of the module: a report
+//! on the status reads `processing` or `failed: no spare part`, a verification `rework: link 18 is still down`.
+
+use super::event::Event;
+use super::{Record, Said};
+use crate::yang::generated::magent_task::identities::{
+    INPUT_ANSWER, INPUT_REQUEST, TASK_ASSIGN, TASK_CANCEL, TASK_RESULT_NOTIFY, TASK_RESULT_VERIFY,
+    TASK_STATUS_NOTIFY,
+};
+use crate::yang::generated::magent_task::{Message, Task, TaskEvent, TaskEventEvent};
+use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::schema::Identity;
+
+/// The message in which a task is assigned.
+pub fn assignment(task: &Task) -> Message {
+    Message {
+        content: task.content.clone(),
+        structured_content: task.structured_content.clone(),
+        data: task.data.clone(),
+        ..blank(&TASK_ASSIGN, &task.id, &task.from, &task.to)
+    }
+}
+
+/// The message of a fact about a task that exists, or `None` if no agent says anything: the server speaks, or only the
+/// progress was changed.
+pub fn message(before: &Record, event: &Event) -> Option<Message> {
+    let said = &before.said;
+    match event {
+        Event::TaskCreated { .. }
+        | Event::TaskForgotten { .. }
+        | Event::DataStored(_)
+        | Event::DataGiven { .. } => None,
+        Event::TaskChanged { notice, by } => {
+            by.as_deref().and_then(|by| changed(&before.task, said, notice, by))
+        }
+        Event::InputAnswered { notice, answer } => {
+            let asked = notice.answered_request.and_then(|n| usize::try_from(n).ok()?.checked_sub(1));
+            Some(Message {
+                in_reply_to: asked.and_then(|index| said.requests.get(index)).copied().and_then(some),
+                content: answer.content.clone(),
+                structured_content: answer.structured_content.clone(),
+                data: answer.data.clone(),
+                ..blank(&INPUT_ANSWER, &notice.task, &notice.from, &notice.to)
+            })
+        }
+        Event::ResultVerified { notice, comment } => Some(Message {
+            in_reply_to: some(said.result),
+            content: notice.verdict.map(|verdict| worded(verdict.as_str(), comment.as_deref())),
+            ..blank(&TASK_RESULT_VERIFY, &notice.task, &notice.from, &notice.to)
+        }),
+    }
+}
+
+fn changed(before: &Task, said: &Said, notice: &TaskEvent, by: &str) -> Option<Message> {
+    let from_executor = by == notice.to;
+    let from_to = |kind| {
+        let other = if from_executor { &notice.from } else { &notice.to };
+        // The assigning agent says this of its own accord; what the other one says answers the assignment.
+        let in_reply_to = some(said.assignment).filter(|_| from_executor);
+        Message { in_reply_to, ..blank(kind, &notice.task, by, other) }
+    };
+    if let Some(request) = &notice.input_request {
+        let (content, structured_content) = (request.content.clone(), request.structured_content.clone());
+        return Some(Message { content, structured_content, ..from_to(&INPUT_REQUEST) });
+    }
+    if let Some(result) = &notice.result {
+        let (content, structured_content) = (result.content.clone(), result.structured_content.clone());
+        return Some(Message {
+            content,
+            structured_content,
+            data: result.data.clone(),
+            ..from_to(&TASK_RESULT_NOTIFY)
+        });
+    }
+    if notice.status == TaskStatus::Cancelled {
+        return Some(Message { content: notice.reason.clone(), ..from_to(&TASK_CANCEL) });
+    }
+    let silent = notice.event == TaskEventEvent::Progressed && notice.reason == before.reason;
+    let content = worded(notice.status.as_str(), notice.reason.as_deref());
+    (!silent).then(|| Message { content: Some(content), ..from_to(&TASK_STATUS_NOTIFY) })
+}
+
+fn worded(what: &str, why: Option<&str>) -> String {
+    why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"))
+}
+
+fn some(number: u32) -> Option<u32> {
+    (number > 0).then_some(number)
+}
+
+/// A message that says nothing yet. Its number and time are set when it is recorded.
+fn blank(kind: &'static Identity, task: &str, from: &str, to: &str) -> Message {
+    Message {
+        number: 0,
+        type_: kind,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        task: Some(task.to_owned()),
+        negotiation: None,
+        in_reply_to: None,
+        term: Vec::new(),
+        content: None,
+        structured_content: None,
+        data: Vec::new(),
+        at: String::new(),
+    }
+}

@@ -1,0 +1,319 @@
+//! Tasks with their life cycle, the contexts in which agents speak, and the data they exchange: the state below
+//! `/magent-task:interaction`, save the negotiations.
+//!
+//! Each operation is decided by a method that changes nothing and gives facts ([`Event`]); [`Tasks::apply`] makes them
+//! true, at start-up as well as after a decision. Nothing here does I/O or reads a clock, and nothing asks who the user
+//! is: that the user may act for an agent, and that agents and negotiations exist, is for the caller to see to.
+
+mod answer;
+mod apply;
+mod assign;
+mod contexts;
+mod data;
+mod deadline;
+mod event;
+mod index;
+pub mod life_cycle;
+mod message;
+mod query;
+mod refusal;
+mod report;
+mod steer;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::clock::Timestamp;
+use crate::ids::Fresh;
+use crate::limits::Limits;
+use crate::yang::error::Error;
+use crate::yang::generated::magent_task::{
+    AssignTaskOutput, AssignTaskOutputInputRequest, AssignTaskOutputResult, Message, PutDataInput,
+    PutDataOutput, ReadInput, ReadOutput, Task,
+};
+use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+use crate::yang::tree::{Container, Key, StateList};
+
+use contexts::{Contexts, following, only_text};
+pub use data::Attachment;
+use data::{DataObjects, Description, Part, Source};
+pub use event::Event;
+use index::Index;
+use life_cycle::Cause;
+pub use refusal::Refusal;
+
+/// All tasks, contexts and data objects. Cheap to clone; clones share what they have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tasks: OrdMap<Arc<str>, Arc<Record>>,
+    /// Identifiers by number of creation.
+    order: OrdMap<u64, Arc<str>>,
+    /// How many tasks were ever created.
+    created: u64,
+    /// How many tasks that an agent has assigned have not ended.
+    open: OrdMap<Arc<str>, usize>,
+    /// Tasks that have ended: the revision that last touched them, and the number of creation.
+    ended: OrdSet<(u64, u64)>,
+    by_from: Index,
+    by_to: Index,
+    by_context: Index,
+    by_parent: Index,
+    /// Deadlines of tasks that have not ended and are not overdue, with the number of creation.
+    deadlines: OrdSet<(Timestamp, u64)>,
+    contexts: Contexts,
+    data: DataObjects,
+    revision: u64,
+}
+
+/// A task and what the server knows of it beside.
+#[derive(Debug, Clone)]
+struct Record {
+    task: Task,
+    /// Tasks are numbered in the order of their creation, from 0.
+    number: u64,
+    deadline: Option<Timestamp>,
+    updated_at: Timestamp,
+    revision: u64,
+    said: Said,
+}
+
+/// Numbers of the messages in the task's context that others answer; 0 is none.
+#[derive(Debug, Clone, Default)]
+struct Said {
+    assignment: u32,
+    /// That of the request with number n is at n - 1.
+    requests: Vec<u32>,
+    result: u32,
+}
+
+impl Tasks {
+    /// The task with this identifier.
+    pub fn get(&self, id: &str) -> Option<&Task> {
+        self.tasks.get(id).map(|record| &record.task)
+    }
+
+    /// The entries of the list `task`, each with the revision that last touched it.
+    pub fn tasks(&self) -> Arc<dyn StateList> {
+        Arc::new(TaskList(self.tasks.clone()))
+    }
+
+    /// The entries of the list `context`, each with the revision that last touched it.
+    pub fn contexts(&self) -> Arc<dyn StateList> {
+        Arc::new(self.contexts.clone())
+    }
+
+    /// The entries of the list `data-object`, each with the revision that last touched it.
+    pub fn data_objects(&self) -> Arc<dyn StateList> {
+        Arc::new(self.data.clone())
+    }
+
+    /// The revision that last touched a task, a context or a data object; 0 if none did.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The agents that have sent or received a message of this context: those that may read it and speak in it.
+    pub fn context_parties(&self, id: &str) -> Vec<String> {
+        self.contexts.parties(id).map(str::to_owned).collect()
+    }
+
+    /// The agents that may read a data object: its owner, and those of each task or negotiation that refers to it. None if
+    /// it is nobody's; then every agent may.
+    pub fn readers(&self, id: &str) -> Vec<String> {
+        self.data.readers(id)
+    }
+
+    /// The notifications that announce a fact. They depend on the fact alone.
+    pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
+        event.announce().into_iter().collect()
+    }
+
+    /// What `assign-task` says of a task as it is now.
+    pub fn standing(&self, id: &str) -> Option<AssignTaskOutput> {
+        self.get(id).map(standing)
+    }
+
+    /// What a synchronous `assign-task` is answered with: [`Self::standing`], once the task is blocked or has ended.
+    pub fn settled(&self, id: &str) -> Option<AssignTaskOutput> {
+        let task = self.get(id)?;
+        (task.status == TaskStatus::Blocked || life_cycle::has_ended(task.status)).then(|| standing(task))
+    }
+
+    /// Decides on `put-data`.
+    ///
+    /// # Errors
+    /// Those of [`DataObjects::put`].
+    pub fn put_data(
+        &self,
+        fresh: &mut Fresh,
+        input: PutDataInput,
+        limits: &Limits,
+    ) -> Result<(Vec<Event>, PutDataOutput), Error> {
+        let Some(source) = Source::of(input.text, input.binary, input.url) else {
+            return Err(
+                Refusal::ContentMissing.error("One of \"text\", \"binary\" and \"url\" has to be given.")
+            );
+        };
+        let (data_type, description, media_type) = (input.data_type, input.description, input.media_type);
+        let part = Part {
+            id: input.id.unwrap_or_else(|| fresh.uuid()),
+            owner: input.from,
+            about: Description { data_type, description, media_type },
+            source,
+            offset: input.offset,
+            more: input.more,
+        };
+        let stored = self.data.put(fresh.now, part, limits)?;
+        let object = &stored.object;
+        let output = PutDataOutput { id: object.id.clone(), size: object.size, complete: object.complete };
+        Ok((vec![Event::DataStored(stored)], output))
+    }
+
+    /// Answers the action `read` of a data object. Who may read it is for the caller to ask ([`Self::readers`]).
+    ///
+    /// # Errors
+    /// Those of [`DataObjects::read`].
+    pub fn read(&self, id: &str, input: &ReadInput, limits: &Limits) -> Result<ReadOutput, Error> {
+        self.data.read(id, input, limits)
+    }
+
+    /// Decides on the data objects that `agent` gives with a negotiation: the facts, and the identifiers to refer to.
+    ///
+    /// # Errors
+    /// Those of [`DataObjects::attach`].
+    pub fn attach(
+        &self,
+        now: Timestamp,
+        agent: &str,
+        attachments: Vec<Attachment>,
+        limits: &Limits,
+    ) -> Result<(Vec<Event>, Vec<String>), Error> {
+        let (stored, ids) = self.data.attach(now, agent, attachments, limits)?;
+        Ok((stored.into_iter().map(Event::DataStored).collect(), ids))
+    }
+
+    /// Whether a negotiation that `agent` opens may belong to this context, which need not exist yet.
+    ///
+    /// # Errors
+    /// Those of [`Contexts::admits`].
+    pub fn admits(&self, context: &str, agent: &str, limits: &Limits) -> Result<(), Error> {
+        self.contexts.admits(context, agent, limits)
+    }
+
+    /// Records a message of a negotiation in its context, and that both agents were given its data. Called when an event is
+    /// applied. The number and the time of the message are set here. Returns the number.
+    pub fn record(&mut self, revision: u64, at: Timestamp, context: &str, message: Message) -> u32 {
+        self.revision = revision;
+        self.share(&message.data, &[&message.from, &message.to]);
+        self.contexts.record(revision, at, context, message)
+    }
+
+    /// Remembers that agents were given data objects, since a negotiation of theirs refers to them. Called when an event is
+    /// applied; [`Self::record`] does it by itself.
+    pub fn share(&mut self, data: &[String], agents: &[&str]) {
+        self.data.share(data, agents);
+    }
+
+    fn record_of(&self, id: &str) -> Result<&Record, Error> {
+        let unknown =
+            || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
+        self.tasks.get(id).map(Arc::as_ref).ok_or_else(unknown)
+    }
+
+    /// The task that a decision is about, and what has to be said of it before: that its deadline has passed.
+    fn begin(&self, id: &str, now: Timestamp) -> Result<(Vec<Event>, Cow<'_, Task>), Error> {
+        let record = self.record_of(id)?;
+        match record.deadline.filter(|deadline| *deadline <= now && self.awaits(record)) {
+            Some(_) => {
+                let late = deadline::passed(&record.task);
+                let mut task = record.task.clone();
+                task.overdue = late.overdue;
+                task.event_sequence = late.sequence;
+                Ok((vec![Event::TaskChanged { notice: late, by: None }], Cow::Owned(task)))
+            }
+            None => Ok((Vec::new(), Cow::Borrowed(&record.task))),
+        }
+    }
+
+    /// Whether the task's context has room for another message, if the task has one.
+    fn may_speak(&self, task: &Task, limits: &Limits) -> Result<(), Error> {
+        task.context.as_deref().map_or(Ok(()), |context| self.contexts.has_room(context, limits))
+    }
+}
+
+/// The entries of the list `task`.
+#[derive(Debug)]
+struct TaskList(OrdMap<Arc<str>, Arc<Record>>);
+
+impl StateList for TaskList {
+    fn get(&self, key: &Key) -> Option<Arc<Container>> {
+        self.0.get(only_text(key)?).map(|record| record.entry())
+    }
+
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        following(&self.0, key).take(count).map(|(id, record)| (Key::string(id), record.entry())).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Record {
+    fn entry(&self) -> Arc<Container> {
+        let mut entry = self.task.to_data();
+        entry.revision = self.revision;
+        Arc::new(entry)
+    }
+}
+
+/// Whether `cause` may take the task to `to`.
+fn allow(task: &Task, cause: Cause, to: TaskStatus) -> Result<(), Error> {
+    if life_cycle::causes(Some(task.status), to).contains(&cause) {
+        return Ok(());
+    }
+    let possible = |to: &TaskStatus| life_cycle::causes(Some(task.status), *to).contains(&cause);
+    let possible: Vec<&str> =
+        TaskStatus::ALL.iter().copied().filter(possible).map(TaskStatus::as_str).collect();
+    let (id, now, operation) = (&task.id, task.status.as_str(), cause.operation());
+    let message = if possible.is_empty() {
+        format!("The task \"{id}\" is {now}, and in that status there is no \"{operation}\".")
+    } else {
+        let (to, possible) = (to.as_str(), possible.join(", "));
+        format!("The task \"{id}\" is {now}; \"{operation}\" cannot make it {to}, only one of: {possible}.")
+    };
+    Err(Refusal::BadTransition.error(message))
+}
+
+fn standing(task: &Task) -> AssignTaskOutput {
+    let open = task.input_requests.input_request.iter().find(|request| request.answer.is_none());
+    let result = task.result.as_ref().filter(|_| task.status == TaskStatus::Finished);
+    AssignTaskOutput {
+        id: task.id.clone(),
+        status: task.status,
+        reason: task.reason.clone(),
+        progress: task.progress,
+        overdue: task.overdue,
+        input_request: open.filter(|_| task.status == TaskStatus::Blocked).map(|request| {
+            AssignTaskOutputInputRequest {
+                id: request.id,
+                content: request.content.clone(),
+                structured_content: request.structured_content.clone(),
+                at: request.at.clone(),
+            }
+        }),
+        result: result.map(|result| AssignTaskOutputResult {
+            content: result.content.clone(),
+            structured_content: result.structured_content.clone(),
+            data: result.data.clone(),
+            at: result.at.clone(),
+        }),
+    }
+}

@@ -1,0 +1,155 @@
+//! `query-tasks`: finding tasks by what is known of them, a part at a time, in the order of their creation.
+//!
+//! It never looks at every task when an agent is named, and never at more than a limit allows.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+
+use super::assign::time;
+use super::index::Index;
+use super::{Record, Refusal, Tasks};
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::yang::error::Error;
+use crate::yang::generated::magent_task::{QueryTasksInput, QueryTasksOutput, QueryTasksOutputTask, Task};
+use crate::yang::generated::magent_types::TaskStatus;
+
+impl Tasks {
+    /// Answers `query-tasks`. `visible` says whether the user has read access to a task.
+    ///
+    /// A cursor is good for ever: it is the number of the next task to look at. When many tasks have been looked at and few
+    /// found, the answer can be short or empty and still have a cursor.
+    ///
+    /// # Errors
+    /// `bad-cursor`; `changed-since` is no time.
+    pub fn query(
+        &self,
+        input: &QueryTasksInput,
+        limits: &Limits,
+        visible: impl Fn(&Task) -> bool,
+    ) -> Result<QueryTasksOutput, Error> {
+        let first = match &input.cursor {
+            Some(cursor) => self.place(cursor)?,
+            None => 0,
+        };
+        let conditions = Conditions::new(input)?;
+        let most = input
+            .limit
+            .map_or(limits.query_tasks_max, |limit| limits.query_tasks_max.min(usize::from(limit)));
+        let mut output = QueryTasksOutput { task: Vec::new(), next_cursor: None };
+        for (looked_at, number) in self.candidates(input, first).enumerate() {
+            if output.task.len() >= most || looked_at >= limits.query_scan_max {
+                output.next_cursor = Some(number.to_string());
+                break;
+            }
+            let Some(record) = self.order.get(&number).and_then(|id| self.tasks.get(id)) else { continue };
+            if conditions.are_met(record) && visible(&record.task) {
+                output.task.push(found(record));
+            }
+        }
+        Ok(output)
+    }
+
+    /// The number that a cursor stands for.
+    fn place(&self, cursor: &str) -> Result<u64, Error> {
+        let number = cursor.parse().ok().filter(|number: &u64| number.to_string() == cursor);
+        number.filter(|number| *number < self.created).ok_or_else(|| {
+            Refusal::BadCursor
+                .error(format!("\"{cursor}\" is not a value of \"next-cursor\" that this server gave."))
+        })
+    }
+
+    /// Numbers of tasks that can meet the conditions, ascending from `first`: the shortest way that an index offers.
+    fn candidates<'a>(
+        &'a self,
+        input: &'a QueryTasksInput,
+        first: u64,
+    ) -> Box<dyn Iterator<Item = u64> + 'a> {
+        let ways: [(&Index, &[String]); 4] = [
+            (&self.by_parent, &input.parent),
+            (&self.by_context, &input.context),
+            (&self.by_to, &input.to),
+            (&self.by_from, &input.from),
+        ];
+        match ways.into_iter().find(|(_, names)| !names.is_empty()) {
+            Some((index, [name])) => Box::new(index.from(name, first)),
+            Some((index, names)) => {
+                Box::new(merged(names.iter().map(|name| index.from(name, first)).collect()))
+            }
+            None => Box::new(self.order.range(first..).map(|(number, _)| *number)),
+        }
+    }
+}
+
+/// Merges ascending sequences into one without repetitions.
+fn merged<I: Iterator<Item = u64>>(mut sequences: Vec<I>) -> impl Iterator<Item = u64> {
+    let heads = sequences
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(from, s)| s.next().map(|number| Reverse((number, from))));
+    let mut heads: BinaryHeap<_> = heads.collect();
+    let mut last = None;
+    std::iter::from_fn(move || {
+        loop {
+            let Reverse((number, from)) = heads.pop()?;
+            if let Some(next) = sequences.get_mut(from).and_then(Iterator::next) {
+                heads.push(Reverse((next, from)));
+            }
+            if last.replace(number) != Some(number) {
+                return Some(number);
+            }
+        }
+    })
+}
+
+/// The conditions, for quick answers when there are many values.
+struct Conditions<'a> {
+    names: [HashSet<&'a str>; 5],
+    status: &'a [TaskStatus],
+    since: Option<Timestamp>,
+}
+
+impl<'a> Conditions<'a> {
+    fn new(input: &'a QueryTasksInput) -> Result<Self, Error> {
+        let lists = [&input.from, &input.to, &input.type_, &input.context, &input.parent];
+        Ok(Conditions {
+            names: lists.map(|list| list.iter().map(String::as_str).collect()),
+            status: &input.status,
+            since: input.changed_since.as_deref().map(time).transpose()?,
+        })
+    }
+
+    fn are_met(&self, record: &Record) -> bool {
+        let task = &record.task;
+        let of_task = [
+            Some(&task.from),
+            Some(&task.to),
+            task.type_.as_ref(),
+            task.context.as_ref(),
+            task.parent.as_ref(),
+        ];
+        let one_of = |(wanted, is): (&HashSet<&str>, Option<&String>)| {
+            wanted.is_empty() || is.is_some_and(|is| wanted.contains(is.as_str()))
+        };
+        self.since.is_none_or(|since| record.updated_at >= since)
+            && (self.status.is_empty() || self.status.contains(&task.status))
+            && self.names.iter().zip(of_task).all(one_of)
+    }
+}
+
+fn found(record: &Record) -> QueryTasksOutputTask {
+    let task = &record.task;
+    QueryTasksOutputTask {
+        id: task.id.clone(),
+        from: task.from.clone(),
+        to: task.to.clone(),
+        type_: task.type_.clone(),
+        status: task.status,
+        reason: task.reason.clone(),
+        progress: task.progress,
+        overdue: task.overdue,
+        event_sequence: task.event_sequence,
+        created_at: task.created_at.clone(),
+        updated_at: task.updated_at.clone(),
+    }
+}

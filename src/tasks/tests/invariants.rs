@@ -1,0 +1,86 @@
+//! What holds after every fact, whatever the agents do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::life_cycle::causes;
+use super::super::{Event, Tasks};
+use crate::clock::Timestamp;
+use crate::limits::TASK_HISTORY_MAX;
+use crate::yang::generated::magent_task::{Task, TaskEvent, TaskEventEvent};
+use crate::yang::generated::magent_types::{ResultVerdict, TaskStatus};
+use crate::yang::model::Modelled;
+
+/// What was announced so far.
+#[derive(Default)]
+pub struct Announced {
+    /// The number of the latest `task-event` of each task.
+    latest: BTreeMap<String, u64>,
+    /// The changes of status.
+    pub transitions: BTreeSet<(TaskStatus, TaskStatus)>,
+}
+
+impl Announced {
+    /// Checks the step from one state to the next.
+    pub fn check(&mut self, before: &Tasks, after: &Tasks, event: &Event) {
+        let Some(announced) = Tasks::announce(event, Timestamp::EPOCH).into_iter().next() else { return };
+        let notice = TaskEvent::from_data(&announced.data).unwrap();
+        // A task that was forgotten can come again.
+        let is_new = notice.event == TaskEventEvent::Created;
+        let last = self.latest.insert(notice.task.clone(), notice.sequence).filter(|_| !is_new);
+        assert_eq!(notice.sequence, last.unwrap_or(0) + 1, "no event is missing");
+        self.transitions.extend(notice.previous_status.map(|previous| (previous, notice.status)));
+        let task = after.get(&notice.task).unwrap();
+        transition_is_legal(before.get(&notice.task), task);
+        notice_tells_the_truth(before.get(&notice.task), task, &notice);
+        task_is_coherent(task);
+        assert_eq!(task.event_sequence, notice.sequence);
+    }
+}
+
+fn transition_is_legal(before: Option<&Task>, after: &Task) {
+    match before {
+        Some(before) if before.status == after.status => assert_eq!(before.history, after.history),
+        Some(before) => {
+            assert!(
+                !causes(Some(before.status), after.status).is_empty(),
+                "{:?} -> {:?}",
+                before.status,
+                after.status
+            );
+        }
+        None => assert_eq!(after.status, TaskStatus::Created),
+    }
+}
+
+fn notice_tells_the_truth(before: Option<&Task>, after: &Task, notice: &TaskEvent) {
+    assert_eq!(
+        (notice.status, &notice.reason, notice.progress, notice.overdue),
+        (after.status, &after.reason, after.progress, after.overdue)
+    );
+    let changed = before.map(|before| before.status).filter(|status| *status != after.status);
+    assert_eq!(notice.previous_status, changed);
+    assert_eq!(notice.input_request.is_some(), notice.event == TaskEventEvent::InputRequested);
+    assert_eq!(notice.answered_request.is_some(), notice.event == TaskEventEvent::InputAnswered);
+    assert_eq!(notice.result.is_some(), notice.event == TaskEventEvent::ResultReported);
+    assert_eq!(notice.verdict.is_some(), notice.event == TaskEventEvent::ResultVerified);
+}
+
+fn task_is_coherent(task: &Task) {
+    let changes = &task.history.change;
+    assert_eq!(changes.last().map(|change| change.status), Some(task.status), "history agrees with status");
+    assert!(changes.len() <= TASK_HISTORY_MAX);
+    assert!(
+        changes
+            .windows(2)
+            .all(|pair| pair[0].number + 1 == pair[1].number && pair[0].status != pair[1].status)
+    );
+    assert_eq!(task.overdue.is_some(), task.deadline.is_some());
+    let verdict = task.result.as_ref().and_then(|result| result.verification.as_ref()).map(|v| v.verdict);
+    if task.status == TaskStatus::Finished {
+        assert!(task.result.is_some() && verdict != Some(ResultVerdict::Rework));
+    } else {
+        assert!(task.result.is_none() || verdict == Some(ResultVerdict::Rework));
+    }
+    let requests = &task.input_requests.input_request;
+    assert!(requests.iter().zip(1..).all(|(request, number)| request.id == number));
+}
