@@ -17,7 +17,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `unknown-reference` (no such task or request), `content-missing`, `bad-transition` (the request has an answer, or the
-    /// task has ended), `too-many`, and those of [`super::data::DataObjects::attach`].
+    /// task has ended), `too-many`, and those of [`Tasks::attach`].
     pub fn answer(
         &self,
         now: Timestamp,

@@ -23,7 +23,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `content-missing`, `id-in-use`, `deadline-passed`, `unknown-reference` (of `parent`), `too-many`, and those of
-    /// [`super::data::DataObjects::attach`].
+    /// [`Tasks::attach`].
     pub fn assign(
         &self,
         fresh: &mut Fresh,

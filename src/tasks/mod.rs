@@ -146,10 +146,11 @@ impl Tasks {
         (task.status == TaskStatus::Blocked || life_cycle::has_ended(task.status)).then(|| standing(task))
     }
 
-    /// Decides on `put-data`.
+    /// Decides on `put-data`: of a new object, or the next part of one that is not complete.
     ///
     /// # Errors
-    /// Those of [`DataObjects::put`].
+    /// `content-missing`. `id-in-use`: the object is another agent's, or complete. `bad-offset`: the part is not the next one,
+    /// or not of the kind of those before; as `too-big` if the object would be too long. `too-many`: no room.
     pub fn put_data(
         &self,
         fresh: &mut Fresh,
@@ -179,7 +180,7 @@ impl Tasks {
     /// Answers the action `read` of a data object. Who may read it is for the caller to ask ([`Self::readers`]).
     ///
     /// # Errors
-    /// Those of [`DataObjects::read`].
+    /// `unknown-reference`, `data-elsewhere`, `bad-offset`, and `data-incomplete` where the next part has not come yet.
     pub fn read(&self, id: &str, input: &ReadInput, limits: &Limits) -> Result<ReadOutput, Error> {
         self.data.read(id, input, limits)
     }
@@ -187,7 +188,8 @@ impl Tasks {
     /// Decides on the data objects that `agent` gives with a negotiation: the facts, and the identifiers to refer to.
     ///
     /// # Errors
-    /// Those of [`DataObjects::attach`].
+    /// `id-in-use`, `unknown-reference` (also of an object that the agent was never given), `data-incomplete`, and those of
+    /// [`Self::put_data`].
     pub fn attach(
         &self,
         now: Timestamp,
@@ -202,7 +204,7 @@ impl Tasks {
     /// Whether a negotiation that `agent` opens may belong to this context, which need not exist yet.
     ///
     /// # Errors
-    /// Those of [`Contexts::admits`].
+    /// `id-in-use`: it is a context of other agents. `too-many`: it is full, or there are as many as there can be.
     pub fn admits(&self, context: &str, agent: &str, limits: &Limits) -> Result<(), Error> {
         self.contexts.admits(context, agent, limits)
     }

@@ -19,7 +19,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `unknown-reference` (no such task), `bad-transition`, `content-missing`, `too-many` (requests for input, or messages
-    /// of the context), and those of [`super::data::DataObjects::attach`].
+    /// of the context), and those of [`Tasks::attach`].
     pub fn report(
         &self,
         now: Timestamp,
