@@ -27,6 +27,7 @@ use super::refusal::Refusals;
 use super::shutdown::Shutdown;
 use super::stream::Stream;
 use super::tls::HTTP2;
+use super::upload::Upload;
 use crate::access::Caller;
 use crate::config::ListenAddress;
 use crate::limits::Limits;
@@ -182,7 +183,13 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(Caller(caller));
-            shared.router.clone().call(request).await
+            let mut router = shared.router.clone();
+            if version == Version::HTTP_2 {
+                let linger = Duration::from_secs(shared.limits.linger_s);
+                router.call(request.map(|body| Upload::new(body, linger))).await
+            } else {
+                router.call(request).await
+            }
         }
     });
     let protocol = protocol(version, &shared.limits);

@@ -15,6 +15,7 @@ pub mod stream;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
+pub mod upload;
 pub mod users;
 
 #[cfg(test)]
