@@ -2,8 +2,7 @@
 //!
 //! It decides nothing; each part is told what it needs and knows nothing of the others.
 
-use std::sync::Arc;
-
+use crate::clock::Timestamp;
 use crate::config::Agent;
 use crate::engine::{Engine, Options};
 use crate::log::Log;
@@ -17,30 +16,23 @@ use crate::yang::generated::irtf_agent;
 /// The log cannot be opened or does not fit this program.
 pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError> {
     let config = &prepared.config;
-    let options = Options {
-        clock: prepared.clock.clone(),
-        limits: config.limits.clone(),
-        profile: profile(&config.agent),
-        capabilities: restconf::capabilities(),
-    };
+    let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
     let directory = config.data.clone();
     // Replay reads the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
-        Ok::<Engine, ApplicationError>(Engine::open(log, options)?)
+        let oldest = log.reader().read(0, 1)?.first().map_or(clock.now().as_micros(), |record| record.at);
+        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest));
+        Ok::<Engine, ApplicationError>(Engine::open(log, Options { clock, limits, profile, capabilities })?)
     });
     let engine = engine.await??;
-    let router = restconf::router(engine.clone(), until(prepared));
+    let router = restconf::router(engine.clone());
+    let (streams, shutdown) = (engine.clone(), prepared.shutdown.clone());
+    tokio::spawn(async move {
+        shutdown.begun().await;
+        streams.end_subscriptions();
+    });
     Ok(Application { router, finish: Box::pin(async move { Ok(engine.stop().await?) }) })
-}
-
-/// Tells event streams when the server begins to stop.
-fn until(prepared: &Prepared) -> restconf::Stopping {
-    let shutdown = prepared.shutdown.clone();
-    Arc::new(move || {
-        let shutdown = shutdown.clone();
-        Box::pin(async move { shutdown.begun().await })
-    })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

@@ -3,18 +3,23 @@
 //! Imports point one way; `tests/tidy.rs` holds them to it:
 //!
 //! ```text
-//! main → server, cli → restconf → engine → {datastore access agents tasks negotiation log}
+//! main → cli → application → server → restconf → engine → {datastore access agents tasks negotiation log}
 //!      → yang → {ids clock limits}
 //! ```
 
 pub mod access;
 pub mod agents;
+pub mod application;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod datastore;
 pub mod engine;
 pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod negotiation;
+pub mod restconf;
+pub mod server;
 pub mod tasks;
 pub mod yang;

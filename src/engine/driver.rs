@@ -113,6 +113,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             committed,
+            ending: watch::Sender::new(false),
             tail: Tail::default(),
             reader: log.reader(),
             options,
@@ -132,6 +133,11 @@ impl Engine {
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
         &self.shared.options.limits
+    }
+
+    /// The time that everything here is judged by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.options.clock
     }
 
     /// Reads a node of the newest snapshot, without what the principal may not see.
@@ -208,6 +214,11 @@ impl Engine {
             Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
         })?;
         Subscription::start(self.shared.clone(), principal.clone(), from, until, permit)
+    }
+
+    /// Ends all subscriptions, so that their connections can be closed.
+    pub fn end_subscriptions(&self) {
+        self.shared.ending.send_replace(true);
     }
 
     /// Commits what is queued, closes the log and stops the writer.

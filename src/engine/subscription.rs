@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<State>,
     /// The newest durable position.
     pub(super) committed: watch::Sender<u64>,
+    /// Whether subscriptions are to end.
+    pub(super) ending: watch::Sender<bool>,
     pub(super) tail: Tail,
     pub(super) reader: LogReader,
     pub(super) options: Options,
@@ -119,6 +121,7 @@ pub struct Subscription {
     finished: bool,
     pending: VecDeque<Delivered>,
     committed: watch::Receiver<u64>,
+    ending: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -130,7 +133,7 @@ impl Subscription {
         until: Option<Timestamp>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Error> {
-        let committed = shared.committed.subscribe();
+        let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let newest = *committed.borrow();
         let (position, skip) = match from {
             From::Now => (newest, 0),
@@ -148,7 +151,7 @@ impl Subscription {
                 (found.map_or(newest, |position| position.saturating_sub(1)), 0)
             }
         };
-        Ok(Subscription { shared, principal, position, skip, until, finished: false, pending: VecDeque::new(), committed, _permit: permit })
+        Ok(Subscription { shared, principal, position, skip, until, finished: false, pending: VecDeque::new(), committed, ending, _permit: permit })
     }
 
     /// The next notification; `None` when the stop time has passed or the server stops.
@@ -174,6 +177,8 @@ impl Subscription {
             tokio::select! {
                 changed = self.committed.changed() => if changed.is_err() { return Ok(None) },
                 () = clock.sleep_until(until) => return Ok(None),
+                // It fails if the server is gone; then the stream ends too.
+                _ = self.ending.wait_for(|ending| *ending) => return Ok(None),
             }
         }
     }

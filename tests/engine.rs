@@ -1,0 +1,303 @@
+//! The engine through its own door, without sockets: what is decided, made durable, announced
+//! and there again after a restart.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use agentconf::access::{Method, Principal};
+use agentconf::clock::{ManualClock, Timestamp};
+use agentconf::datastore::edit::{Edit, Operation};
+use agentconf::engine::{Capabilities, Content, EditRequest, Engine, From, Invocation, Options, Precondition};
+use agentconf::limits::Limits;
+use agentconf::log::Log;
+use agentconf::yang::encode::EncodeOptions;
+use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
+use agentconf::yang::json;
+use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::tree::{Child, Container, Key};
+use serde_json::{Value as Json, json};
+
+const START: i64 = 1_800_000_000;
+
+struct Bench {
+    engine: Engine,
+    clock: ManualClock,
+    directory: tempfile::TempDir,
+}
+
+fn options(clock: &ManualClock) -> Options {
+    Options {
+        clock: clock.clock(),
+        limits: Limits::default(),
+        profile: irtf_agent::Agent {
+            name: "server".into(),
+            description: "the server's own agent".into(),
+            version: "1.0.0".into(),
+            provider: "agentconf".into(),
+            ..irtf_agent::Agent::default()
+        },
+        capabilities: Capabilities::default(),
+    }
+}
+
+fn open(directory: &Path, clock: &ManualClock) -> Engine {
+    Engine::open(Log::open(directory).expect("the log opens"), options(clock)).expect("the log is replayed")
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
+        let engine = open(directory.path(), &clock);
+        Bench { engine, clock, directory }
+    }
+
+    async fn restart(self) -> Self {
+        self.engine.stop().await.expect("the log closes");
+        let engine = open(self.directory.path(), &self.clock);
+        Bench { engine, ..self }
+    }
+
+    async fn call(&self, user: &str, operation: &'static Node, input: Json) -> Result<Json, Error> {
+        self.act(user, operation, None, input).await
+    }
+
+    async fn act(&self, user: &str, operation: &'static Node, target: Option<InstancePath>, input: Json) -> Result<Json, Error> {
+        let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
+        let text = input.to_string();
+        let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
+        let result = self.engine.invoke(&principal(user), Invocation { operation, target, input }).await?;
+        Ok(encoded(&result, Some(output)))
+    }
+
+    fn read(&self, user: &str, path: InstancePath) -> Result<Json, Error> {
+        let found = self.engine.read(&principal(user), &path, Content::All)?;
+        let Child::Container(container) = found.child else { panic!("a container was asked for") };
+        Ok(encoded(&container, found.node))
+    }
+
+    async fn put_data(&self, user: &str, id: &str, preconditions: Vec<Precondition>) -> Result<bool, Error> {
+        let text = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]}).to_string();
+        let path = entry(&[], &irtf_agent::nodes::DATA_PARAMS, id);
+        let value = json::decode_one(text.as_bytes(), &path, &SCHEMA, &json::STORED)?;
+        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
+        let reply = self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await?;
+        Ok(reply.created[0])
+    }
+}
+
+fn principal(user: &str) -> Principal {
+    let groups: BTreeSet<String> = if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
+    Principal { name: user.into(), groups, method: Method::Local }
+}
+
+fn encoded(container: &Container, node: Option<&'static Node>) -> Json {
+    let mut text = Vec::new();
+    json::encode_children(container, node, &mut text, &EncodeOptions::default());
+    serde_json::from_slice(&text).expect("the encoder writes JSON")
+}
+
+fn entry(above: &[&'static Node], list: &'static Node, key: &str) -> InstancePath {
+    let mut steps: Vec<Step> = above.iter().map(|node| Step::plain(node)).collect();
+    steps.push(Step { node: list, selector: Selector::Key(Key::string(key)) });
+    InstancePath { steps }
+}
+
+fn task(id: &str) -> InstancePath {
+    use magent_task::nodes::{INTERACTION, INTERACTION_TASKS, INTERACTION_TASKS_TASK};
+    entry(&[&INTERACTION, &INTERACTION_TASKS], &INTERACTION_TASKS_TASK, id)
+}
+
+fn negotiation(id: &str) -> InstancePath {
+    use magent_task::nodes::{INTERACTION, INTERACTION_NEGOTIATIONS, INTERACTION_NEGOTIATIONS_NEGOTIATION};
+    entry(&[&INTERACTION, &INTERACTION_NEGOTIATIONS], &INTERACTION_NEGOTIATIONS_NEGOTIATION, id)
+}
+
+async fn register(bench: &Bench, user: &str, name: &str) {
+    let profile = json!({"name": name, "description": "d", "version": "1.0.0", "provider": "p", "lifetime": 600,
+        "skills": {"skill": [{"skill-name": "diagnose", "skill-tags": ["fault"]}]}});
+    bench.call(user, &magent_registry::nodes::REGISTER_AGENT, profile).await.expect("it registers");
+}
+
+#[tokio::test]
+async fn a_task_goes_its_way_and_is_there_after_a_restart() {
+    use magent_task::nodes as n;
+    let bench = Bench::new();
+    register(&bench, "oss", "oss-agent").await;
+    register(&bench, "ip", "ip-agent").await;
+    let order = json!({"id": "t-1", "from": "oss-agent", "to": "ip-agent", "content": "diagnose link-17", "context": "c-1"});
+    let assigned = bench.call("oss", &n::ASSIGN_TASK, order).await.expect("it is assigned");
+    assert_eq!(assigned["status"], "created");
+
+    let foreign = bench.act("oss", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"})).await;
+    assert_eq!(foreign.expect_err("only the executor reports").app_tag.as_deref(), Some("not-authorized"));
+    let unseen = bench.act("eve", &n::INTERACTION_TASKS_TASK_CANCEL, Some(task("t-1")), json!({})).await;
+    assert_eq!(unseen.expect_err("eve sees no task").app_tag.as_deref(), Some("unknown-reference"));
+
+    for report in [json!({"status": "processing"}), json!({"status": "finished", "result": {"content": "fibre cut"}})] {
+        bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report).await.expect("it is reported");
+    }
+    let illegal = bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"})).await;
+    assert_eq!(illegal.expect_err("it is over").app_tag.as_deref(), Some("bad-transition"));
+    let verdict = json!({"verdict": "accepted"});
+    bench.act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t-1")), verdict).await.expect("it is verified");
+
+    let before = bench.read("oss", task("t-1")).expect("oss sees it");
+    assert_eq!(before["status"], "finished");
+    assert_eq!(before["result"]["verification"]["verdict"], "accepted");
+    assert!(bench.read("eve", task("t-1")).is_err(), "nobody else sees it");
+    let bench = bench.restart().await;
+    assert_eq!(bench.read("ip", task("t-1")).expect("ip sees it"), before);
+}
+
+#[tokio::test]
+async fn a_negotiation_ends_in_an_agreement_that_a_task_carries_out() {
+    use magent_task::nodes as n;
+    let bench = Bench::new();
+    register(&bench, "oss", "oss-agent").await;
+    register(&bench, "ip", "ip-agent").await;
+    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
+        "term": [{"name": "repair-time", "number": "60.0", "unit": "minutes"}]});
+    bench.call("oss", &n::OPEN_NEGOTIATION, opening).await.expect("it opens");
+    let early = json!({"from": "oss-agent", "to": "ip-agent", "negotiation": "n-1", "content": "repair"});
+    let early = bench.call("oss", &n::ASSIGN_TASK, early).await.expect_err("nothing is agreed");
+    assert_eq!(early.app_tag.as_deref(), Some("bad-transition"));
+
+    let respond = &n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND;
+    let counter = json!({"from": "ip-agent", "in-reply-to": 1, "move": "counter",
+        "term": [{"name": "repair-time", "number": "90.0", "unit": "minutes"}]});
+    let answer = bench.act("ip", respond, Some(negotiation("n-1")), counter).await.expect("it counters");
+    assert_eq!((&answer["status"], &answer["number"]), (&json!("open"), &json!(2)));
+    let accept = json!({"from": "oss-agent", "in-reply-to": 2, "move": "accept"});
+    let answer = bench.act("oss", respond, Some(negotiation("n-1")), accept).await.expect("it accepts");
+    assert_eq!(answer["status"], "agreed");
+    let order = json!({"from": "oss-agent", "to": "ip-agent", "negotiation": "n-1", "content": "repair"});
+    bench.call("oss", &n::ASSIGN_TASK, order).await.expect("what is agreed is assigned");
+
+    let before = bench.read("oss", negotiation("n-1")).expect("oss sees it");
+    assert_eq!(before["agreed-round"], 2);
+    let bench = bench.restart().await;
+    assert_eq!(bench.read("ip", negotiation("n-1")).expect("ip sees it"), before);
+}
+
+#[tokio::test]
+async fn the_clock_ends_registrations_and_negotiations_and_marks_late_tasks() {
+    use magent_task::nodes as n;
+    let bench = Bench::new();
+    register(&bench, "oss", "oss-agent").await;
+    register(&bench, "ip", "ip-agent").await;
+    let deadline = Timestamp::from_seconds(START + 300).expect("in range").to_string();
+    let order = json!({"id": "t-1", "from": "oss-agent", "to": "ip-agent", "content": "diagnose", "deadline": deadline});
+    bench.call("oss", &n::ASSIGN_TASK, order).await.expect("it is assigned");
+    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
+        "content": "when?", "lifetime": 60});
+    bench.call("oss", &n::OPEN_NEGOTIATION, opening).await.expect("it opens");
+    let mut events = bench.engine.subscribe(&principal("oss"), From::Now, None).expect("it subscribes");
+    bench.clock.advance_seconds(700);
+    let mut seen = BTreeSet::new();
+    while !["negotiation-event", "task-event", "registry-change"].iter().all(|name| seen.contains(name)) {
+        let next = events.next().await.expect("the log is read").expect("the stream goes on");
+        seen.insert(next.notification.node.name);
+    }
+    assert_eq!(bench.read("oss", negotiation("n-1")).expect("oss sees it")["status"], "expired");
+    assert_eq!(bench.read("oss", task("t-1")).expect("oss sees it")["overdue"], true);
+    let left = bench.call("oss", &magent_registry::nodes::DISCOVER_AGENTS, json!({"skill-name": ["diagnose"]})).await;
+    assert_eq!(left.expect("it is answered"), json!({}));
+}
+
+#[tokio::test]
+async fn a_write_of_the_drafts_tasks_assigns_or_is_refused_whole() {
+    let bench = Bench::new();
+    register(&bench, "ip", "ip-agent").await;
+    let write = |order: Json| {
+        let path = InstancePath { steps: vec![Step::plain(&irtf_agent::nodes::TASKS)] };
+        let text = json!({"irtf-agent:tasks": order}).to_string();
+        let value = json::decode_one(text.as_bytes(), &path, &SCHEMA, &json::STORED).expect("it is decoded");
+        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
+        let request = EditRequest { edits: vec![edit], preconditions: Vec::new() };
+        let engine = bench.engine.clone();
+        async move { engine.edit(&principal("oss"), request).await }
+    };
+    let order = json!({"task-sendTo": "ip-agent", "content": "##target object link-17\n##task description diagnose"});
+    write(order).await.expect("it is accepted");
+    let tasks = InstancePath { steps: vec![Step::plain(&irtf_agent::nodes::TASKS)] };
+    let seen = bench.read("oss", tasks.clone()).expect("it is there");
+    let id = seen["magent-irtf-bridge:dispatch"]["task"].as_str().expect("a task was made").to_owned();
+    assert_eq!(seen["task-status"], "created");
+    assert_eq!(bench.read("ip", task(&id)).expect("the executor sees it")["from"], "oss");
+
+    let bad = json!({"task-sendTo": "nobody", "content": "##target object x\n##task description y"});
+    let refused = write(bad).await.expect_err("there is no such agent");
+    assert_eq!(refused.app_tag.as_deref(), Some("agent-unknown"));
+    assert_eq!(bench.read("oss", tasks).expect("it is there"), seen, "a refused write changes nothing");
+}
+
+#[tokio::test]
+async fn a_precondition_is_checked_in_the_same_step_as_the_edit() {
+    let bench = Bench::new();
+    let path = entry(&[], &irtf_agent::nodes::DATA_PARAMS, "d-1");
+    let absent = || vec![Precondition::MatchesNone(path.clone(), Vec::new())];
+    assert!(bench.put_data("oss", "d-1", absent()).await.expect("it is created"));
+    let again = bench.put_data("oss", "d-1", absent()).await.expect_err("it exists");
+    assert_eq!((again.tag, again.app_tag.as_deref()), (Tag::OperationFailed, Some("precondition-failed")));
+    let revision = bench.engine.read(&principal("oss"), &path, Content::All).expect("it is there").revision;
+    let stale = vec![Precondition::Matches(path.clone(), vec![revision + 1])];
+    assert!(bench.put_data("oss", "d-1", stale).await.is_err());
+    let fresh = vec![Precondition::Matches(path.clone(), vec![revision])];
+    assert!(!bench.put_data("oss", "d-1", fresh).await.expect("it is replaced"));
+}
+
+#[tokio::test]
+async fn a_subscriber_that_comes_back_gets_every_event_once() {
+    let bench = Bench::new();
+    let mut first = bench.engine.subscribe(&principal("oss"), From::Now, None).expect("it subscribes");
+    for i in 0..5 {
+        bench.put_data("oss", &format!("d-{i}"), Vec::new()).await.expect("it is put");
+    }
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let event = first.next().await.expect("read").expect("more");
+        seen.push((event.position, event.part));
+    }
+    drop(first);
+    let bench = bench.restart().await;
+    for i in 5..8 {
+        bench.put_data("oss", &format!("d-{i}"), Vec::new()).await.expect("it is put");
+    }
+    let (position, part) = seen[1];
+    let mut second =
+        bench.engine.subscribe(&principal("oss"), From::After { position, part }, None).expect("it subscribes");
+    for _ in 0..6 {
+        let event = second.next().await.expect("read").expect("more");
+        seen.push((event.position, event.part));
+    }
+    let positions: Vec<u64> = seen.iter().map(|(position, _)| *position).collect();
+    assert!(positions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{positions:?}");
+}
+
+#[tokio::test]
+async fn a_dangling_leafref_is_refused_and_a_target_in_use_is_kept() {
+    let bench = Bench::new();
+    let tasks = InstancePath { steps: vec![Step::plain(&irtf_agent::nodes::MSG_BASE)] };
+    let write = |reference: &str| {
+        let text = json!({"irtf-agent:msg-base": {"msg-data": reference}}).to_string();
+        let value = json::decode_one(text.as_bytes(), &tasks, &SCHEMA, &json::STORED).expect("it is decoded");
+        let edit = Edit { operation: Operation::Replace, path: tasks.clone(), value: Some(value), insert: None };
+        EditRequest { edits: vec![edit], preconditions: Vec::new() }
+    };
+    let dangling = bench.engine.edit(&principal("oss"), write("d-1")).await.expect_err("there is no d-1");
+    assert_eq!((dangling.tag, dangling.app_tag.as_deref()), (Tag::DataMissing, Some("instance-required")));
+    bench.put_data("oss", "d-1", Vec::new()).await.expect("it is put");
+    bench.engine.edit(&principal("oss"), write("d-1")).await.expect("now there is");
+    let delete = Edit {
+        operation: Operation::Delete,
+        path: entry(&[], &irtf_agent::nodes::DATA_PARAMS, "d-1"),
+        value: None,
+        insert: None,
+    };
+    let request = EditRequest { edits: vec![delete], preconditions: Vec::new() };
+    let used = bench.engine.edit(&principal("oss"), request).await.expect_err("it is referred to");
+    assert_eq!(used.app_tag.as_deref(), Some("instance-required"));
+}
