@@ -1,0 +1,99 @@
+//! Instances as the bodies of answers, and bodies as instances, in either encoding.
+//!
+//! Only here and in `errors` does it matter which encoding there is. Nothing here knows a status.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
+use super::media::Encoding;
+use crate::yang::decode::{DecodeOptions, Wrapper};
+use crate::yang::encode::EncodeOptions;
+use crate::yang::error::Error;
+use crate::yang::generated::SCHEMA;
+use crate::yang::path::InstancePath;
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Container};
+use crate::yang::{json, xml};
+
+/// The name around the datastore (RFC 8040 section 3.4).
+const DATA: Wrapper = Wrapper { module: "ietf-restconf", namespace: NAMESPACE, name: "data" };
+
+/// The namespace of `ietf-restconf`.
+pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
+
+/// An answer of 200 with a body.
+pub fn ok(media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The instance of a node as a document; with `None`, the datastore with what stands around it.
+pub fn encode(encoding: Encoding, node: Option<&'static Node>, child: &Child, depth: Option<u16>) -> Vec<u8> {
+    let options = EncodeOptions { depth, ..EncodeOptions::default() };
+    let mut out = Vec::new();
+    match (encoding, node, child) {
+        (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, &options),
+        (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, &options),
+        (Encoding::Json, None, Child::Container(root)) => {
+            out.extend_from_slice(br#"{"ietf-restconf:data":"#);
+            json::encode_children(root, None, &mut out, &options);
+            out.push(b'}');
+        }
+        (Encoding::Xml, None, Child::Container(root)) => {
+            out.extend_from_slice(format!("<data xmlns=\"{NAMESPACE}\">").as_bytes());
+            xml::encode_children(root, None, &mut out, &options);
+            out.extend_from_slice(b"</data>");
+        }
+        // The datastore is a container.
+        (_, None, _) => {}
+    }
+    out
+}
+
+/// A body that is the instance `target`.
+///
+/// # Errors
+/// It is malformed, something else or does not fit the schema.
+pub fn decode(
+    encoding: Encoding,
+    body: &[u8],
+    target: &InstancePath,
+    options: &DecodeOptions,
+) -> Result<Child, Error> {
+    match (encoding, target.steps.is_empty()) {
+        (Encoding::Json, false) => json::decode_one(body, target, &SCHEMA, options),
+        (Encoding::Xml, false) => xml::decode_one(body, target, &SCHEMA, options),
+        (Encoding::Json, true) => json::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
+        (Encoding::Xml, true) => xml::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
+    }
+}
+
+/// A body whose top holds children of the instance `above`.
+///
+/// # Errors
+/// It is malformed or does not fit the schema.
+pub fn decode_below(
+    encoding: Encoding,
+    body: &[u8],
+    above: &InstancePath,
+    options: &DecodeOptions,
+) -> Result<Container, Error> {
+    match encoding {
+        Encoding::Json => json::decode_below(body, above, &SCHEMA, options),
+        Encoding::Xml => xml::decode_below(body, above, &SCHEMA, options),
+    }
+}
+
+fn container(container: Container) -> Child {
+    Child::Container(container.into())
+}

@@ -1,0 +1,148 @@
+//! The datastore and its data resources: which methods each has, and reading them
+//! (RFC 8040 sections 3.4, 3.5 and 4).
+//!
+//! Changing them is in `edit`. Nothing here decides who may see what: the engine leaves it out.
+
+use axum::extract::State;
+use axum::http::header::{ALLOW, ETAG, HeaderName, LAST_MODIFIED, VARY};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+
+use super::answer;
+use super::conditions::{self, Outcome};
+use super::errors::Refusal;
+use super::fields::Selection;
+use super::media::{ACCEPT_PATCH, Encoding};
+use super::params::{Params, Place};
+use super::request::Asked;
+use super::uri::{self, ResourcePath};
+use super::{PREFIX_DATA, defaults, edit, operations};
+use crate::clock::Timestamp;
+use crate::engine::{Engine, Found};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::SCHEMA;
+use crate::yang::path::{InstancePath, Selector};
+use crate::yang::schema::Kind;
+use crate::yang::tree::{Child, List};
+
+/// Serves everything at and below `{+restconf}/data`.
+pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    let path = asked.path_below(PREFIX_DATA);
+    let path = match uri::parse(path, &SCHEMA, engine.limits().depth_max)? {
+        ResourcePath::Data(path) => path,
+        ResourcePath::Action(target, action) => return operations::action(&engine, asked, target, action).await,
+    };
+    let allow = methods(&path);
+    if edits_without_key(&asked.method, &path) {
+        let message = "a list entry needs its keys and a leaf-list entry its value in the path";
+        return Err(Error::protocol(Tag::InvalidValue, message).at(path).into());
+    }
+    asked.allow(allow)?;
+    match asked.method {
+        Method::OPTIONS => options(&asked, allow),
+        Method::POST => edit::create(&engine, asked, path).await,
+        Method::PUT => edit::replace(&engine, asked, path).await,
+        Method::PATCH => edit::merge(&engine, asked, path).await,
+        Method::DELETE => edit::delete(&engine, asked, path).await,
+        _ => read(&engine, &asked, &path),
+    }
+}
+
+const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+
+/// The methods of a resource, whether or not it exists (RFC 9110 section 10.2.1).
+fn methods(path: &InstancePath) -> &'static str {
+    let Some(step) = path.steps.last() else { return "GET, HEAD, OPTIONS, POST, PUT, PATCH" };
+    match (&step.node.kind, &step.selector) {
+        _ if !step.node.config => READ_ONLY,
+        (Kind::List { .. } | Kind::LeafList { .. }, Selector::None) => READ_ONLY,
+        (Kind::List { .. } | Kind::Container { .. }, _) => "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE",
+        _ => "GET, HEAD, OPTIONS, PUT, PATCH, DELETE",
+    }
+}
+
+/// RFC 8040 section 3.5.3: a path without keys means a list as a whole, which is no data resource and can
+/// only be read.
+fn edits_without_key(method: &Method, path: &InstancePath) -> bool {
+    let whole = path.steps.last().is_some_and(|step| {
+        let many = matches!(step.node.kind, Kind::List { .. } | Kind::LeafList { .. });
+        many && step.node.config && step.selector == Selector::None
+    });
+    whole && [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
+fn options(asked: &Asked, allow: &'static str) -> Result<Response, Refusal> {
+    asked.params(Place::Nowhere)?;
+    let mut response = answer::empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    if allow.contains("PATCH") {
+        let patches = HeaderValue::from_static(ACCEPT_PATCH);
+        response.headers_mut().insert(HeaderName::from_static("accept-patch"), patches);
+    }
+    Ok(response)
+}
+
+/// GET and HEAD (RFC 8040 sections 4.2 and 4.3).
+fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response, Refusal> {
+    let params = asked.params(Place::Read)?;
+    let encoding = asked.encoding()?;
+    let depth_max = engine.limits().depth_max;
+    let selection = match &params.fields {
+        Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
+        None => None,
+    };
+    let missing = |e: Error| if e.tag == Tag::DataMissing { Refusal::target_missing(e) } else { e.into() };
+    let found = engine.read(&asked.principal, path, params.content).map_err(missing)?;
+    whole_list(&found, path, encoding)?;
+
+    let tag = conditions::entity_tag(found.revision, encoding);
+    let modified = path.steps.is_empty().then_some(found.changed_at);
+    let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), found.changed_at)?;
+    let mut response = match outcome {
+        Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
+        Outcome::Send => answer::ok(encoding.media_type(), body(found, &params, selection.as_ref(), encoding)),
+    };
+    validators(&mut response, tag, modified);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+fn body(found: Found, params: &Params, selection: Option<&Selection>, encoding: Encoding) -> Vec<u8> {
+    let child = defaults::apply(params.with_defaults, found.node, found.child, params.content);
+    let child = selection.map_or_else(|| child.clone(), |selection| selection.prune(&child));
+    answer::encode(encoding, found.node, &child, params.depth)
+}
+
+/// A list or leaf-list as a whole: there has to be an entry, and XML has to have only one, because a document
+/// has one root (RFC 8040 section 4.3).
+fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<(), Refusal> {
+    let entries = match &found.child {
+        Child::List(List::Sorted(map)) => map.len(),
+        // The length of a list that is made as it is read costs as much as reading it.
+        Child::List(list) => list.iter().take(2).count(),
+        Child::LeafList(values) => values.len(),
+        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => 1,
+    };
+    match entries {
+        0 => Err(Refusal::target_missing(
+            Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone()),
+        )),
+        1 => Ok(()),
+        _ if encoding == Encoding::Json => Ok(()),
+        _ => {
+            let message = "an XML document has one root: name one entry, or read the node around the list";
+            Err(Error::protocol(Tag::InvalidValue, message).at(path.clone()).into())
+        }
+    }
+}
+
+/// `ETag` and, where there is one, `Last-Modified`.
+pub fn validators(response: &mut Response, tag: Option<String>, modified: Option<Timestamp>) {
+    let headers = response.headers_mut();
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(date) = modified.and_then(conditions::http_date) {
+        headers.insert(LAST_MODIFIED, date);
+    }
+}

@@ -1,0 +1,211 @@
+//! Changing data resources: POST, PUT, PATCH and DELETE (RFC 8040 sections 4.4 to 4.7).
+//!
+//! Each becomes one edit with its preconditions, which the engine judges in the same step. Nothing here looks
+//! at the datastore beforehand.
+
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, LOCATION};
+use axum::response::Response;
+
+use super::errors::Refusal;
+use super::media::Encoding;
+use super::params::{InsertAt, Place};
+use super::request::{Asked, decode_options};
+use super::uri::{self, ResourcePath};
+use super::{PREFIX_DATA, answer, conditions, data};
+use crate::datastore::edit::{Edit, Operation};
+use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition};
+use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::generated::SCHEMA;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Kind;
+use crate::yang::tree::{Child, Container, Insert, Key};
+
+/// POST: a new child of the resource `parent`.
+pub async fn create(engine: &Engine, mut asked: Asked, parent: InstancePath) -> Result<Response, Refusal> {
+    let insert = asked.params(Place::Insert)?.insert;
+    let preconditions = conditions::of_edit(&asked.headers, &parent)?;
+    let (encoding, body) = body(engine, &mut asked).await?;
+    let content = answer::decode_below(encoding, &body, &parent, &decode_options(engine))?;
+    let (step, value) = only_child(content).map_err(|e| e.at(parent.clone()))?;
+    let path = parent.child(step);
+    let insert = place(insert, &path, engine)?;
+    let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
+    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    let reply = reply.map_err(|e| target_missing(e, &parent))?;
+    let mut response = answered(engine, &asked, &path, &reply, StatusCode::CREATED);
+    if let Ok(location) = HeaderValue::try_from(format!("{PREFIX_DATA}{}", uri::format(&path))) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// PUT: the resource, whether it exists or not.
+pub async fn replace(engine: &Engine, mut asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+    let insert = asked.params(Place::Insert)?.insert;
+    let preconditions = conditions::of_edit(&asked.headers, &path)?;
+    let insert = place(insert, &path, engine)?;
+    let (encoding, body) = body(engine, &mut asked).await?;
+    let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
+    let edit = Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert };
+    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await?;
+    let created = reply.created.first() == Some(&true);
+    let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    Ok(answered(engine, &asked, &path, &reply, status))
+}
+
+/// PATCH, the plain one: merged into the resource, which has to exist.
+pub async fn merge(engine: &Engine, mut asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+    asked.params(Place::Nowhere)?;
+    let own = conditions::of_edit(&asked.headers, &path)?;
+    let (encoding, body) = body(engine, &mut asked).await?;
+    let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
+    // RFC 8040 section 4.6.1: PATCH does not create its target.
+    let mut preconditions = own.clone();
+    preconditions.extend(exists(&path));
+    let edit = Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None };
+    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    let reply = reply.map_err(|e| match e.app_tag.as_deref() {
+        Some("precondition-failed") if own.is_empty() => {
+            Refusal::not_found("there is no such instance, and PATCH does not create it")
+        }
+        _ => target_missing(e, &path),
+    })?;
+    Ok(answered(engine, &asked, &path, &reply, StatusCode::NO_CONTENT))
+}
+
+/// DELETE.
+pub async fn delete(engine: &Engine, asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+    asked.params(Place::Nowhere)?;
+    let preconditions = conditions::of_edit(&asked.headers, &path)?;
+    let edit = Edit { operation: Operation::Delete, path: path.clone(), value: None, insert: None };
+    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    reply.map_err(|e| target_missing(e, &path))?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::body::Bytes), Refusal> {
+    asked.body(engine).await?.ok_or_else(|| {
+        let error = Error::protocol(Tag::MalformedMessage, "a body with the content of the resource is expected");
+        Error { layer: Layer::Rpc, ..error }.into()
+    })
+}
+
+/// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource".
+fn only_child(content: Container) -> Result<(Step, Child), Error> {
+    let wrong = || Error::protocol(Tag::InvalidValue, "the body has to have exactly one child of the target resource");
+    let mut children = content.iter();
+    let (Some((node, child)), None) = (children.next(), children.next()) else { return Err(wrong()) };
+    match child {
+        Child::List(list) => {
+            let mut entries = list.iter();
+            let (Some(entry), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
+            let key = entry.key(node).ok_or_else(wrong)?;
+            Ok((Step { node, selector: Selector::Key(key) }, Child::Container(entry)))
+        }
+        Child::LeafList(values) => {
+            let [value] = values.as_slice() else { return Err(wrong()) };
+            Ok((Step { node, selector: Selector::Value(value.clone()) }, Child::Leaf(value.clone())))
+        }
+        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => Ok((Step::plain(node), child.clone())),
+    }
+}
+
+/// Where a new or moved entry goes (RFC 8040 sections 4.8.5 and 4.8.6).
+fn place(insert: Option<InsertAt>, path: &InstancePath, engine: &Engine) -> Result<Option<Insert>, Refusal> {
+    let Some(insert) = insert else { return Ok(None) };
+    let wrong = |message: String| Refusal::from(Error::protocol(Tag::InvalidValue, message));
+    let Some((last, above)) = path.steps.split_last().filter(|(last, _)| last.node.user_ordered()) else {
+        return Err(wrong("\"insert\" is for entries of lists that are ordered by the user".into()));
+    };
+    let neighbour = |point: &str| {
+        let text = point.strip_prefix('/').unwrap_or(point);
+        let parsed = uri::parse(text, &SCHEMA, engine.limits().depth_max)
+            .map_err(|e| wrong(format!("\"point\" at offset {}: {}", e.offset, e.message)))?;
+        match parsed {
+            ResourcePath::Data(point) => match point.steps.split_last() {
+                Some((Step { node, selector: Selector::Key(key) }, around)) if *node == last.node && around == above => {
+                    Ok(key.clone())
+                }
+                Some((Step { node, selector: Selector::Value(value) }, around))
+                    if *node == last.node && around == above =>
+                {
+                    Ok(Key::new(vec![value.clone()]))
+                }
+                _ => Err(wrong(format!("\"point\" has to be another entry of \"{}\" here", last.node.name))),
+            },
+            ResourcePath::Action(..) => Err(wrong("\"point\" is an action".into())),
+        }
+    };
+    Ok(Some(match insert {
+        InsertAt::First => Insert::First,
+        InsertAt::Last => Insert::Last,
+        InsertAt::Before(point) => Insert::Before(neighbour(&point)?),
+        InsertAt::After(point) => Insert::After(neighbour(&point)?),
+    }))
+}
+
+/// That the instance exists. A container without presence always does if what it is in does
+/// (RFC 7950 section 7.5.1).
+fn exists(path: &InstancePath) -> Option<Precondition> {
+    let always = |step: &&Step| matches!(step.node.kind, Kind::Container { presence: false });
+    let count = path.steps.len() - path.steps.iter().rev().take_while(always).count();
+    let steps = path.steps.get(..count).filter(|steps| !steps.is_empty())?;
+    Some(Precondition::Matches(InstancePath { steps: steps.to_vec() }, Vec::new()))
+}
+
+/// 404 if what is missing is the resource that was asked for, or something it is in.
+fn target_missing(error: Error, target: &InstancePath) -> Refusal {
+    let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
+    match error.tag == Tag::DataMissing && error.app_tag.is_none() && around {
+        true => Refusal::target_missing(error),
+        false => error.into(),
+    }
+}
+
+/// The answer to an edit that was made, with the entity tag that the resource has got by it.
+fn answered(engine: &Engine, asked: &Asked, path: &InstancePath, reply: &EditReply, status: StatusCode) -> Response {
+    let mut response = answer::empty(status);
+    let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
+    // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
+    let found = engine.read(&asked.principal, path, Content::All).ok();
+    let found = found.filter(|found| found.revision <= reply.revision);
+    let tag = found.and_then(|found| conditions::entity_tag(found.revision, encoding));
+    data::validators(&mut response, tag, path.steps.is_empty().then_some(reply.changed_at));
+    response
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> InstancePath {
+        match uri::parse(text, &SCHEMA, 16) {
+            Ok(ResourcePath::Data(path)) => path,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn containers_without_presence_always_exist() {
+        assert_eq!(exists(&path("irtf-agent:tasks")), None);
+        assert_eq!(exists(&path("")), None);
+        let skill = path("irtf-agent:agent/skills/skill=s");
+        assert_eq!(exists(&skill), Some(Precondition::Matches(skill.clone(), Vec::new())));
+        let leaf = path("irtf-agent:agent/name");
+        assert_eq!(exists(&leaf), Some(Precondition::Matches(leaf.clone(), Vec::new())));
+    }
+
+    #[test]
+    fn only_what_is_missing_around_the_target_makes_it_missing() {
+        let target = path("irtf-agent:agent/skills/skill=s");
+        let missing = |at: &str| Error::application(Tag::DataMissing, "").at(path(at));
+        let status = |error| target_missing(error, &target).status().as_u16();
+        assert_eq!(status(missing("irtf-agent:agent/skills/skill=s")), 404);
+        assert_eq!(status(missing("irtf-agent:agent/skills")), 404);
+        assert_eq!(status(missing("irtf-agent:agent/name")), 409);
+        assert_eq!(status(missing("irtf-agent:agent/skills").app_tag("instance-required")), 409);
+        assert_eq!(status(Error::application(Tag::DataMissing, "")), 409);
+    }
+}

@@ -1,0 +1,283 @@
+//! Errors on the wire: which status an error has, and the `errors` resource in either encoding
+//! (RFC 8040 section 7).
+//!
+//! The only place that knows both error-tags and status codes. Nothing here decides that something is wrong.
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value as Json, json};
+
+use super::media::{ACCEPT_PATCH, Encoding};
+use super::uri::UriError;
+use crate::access::AuthError;
+use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::xml;
+
+/// A refused request: a status and the error that explains it.
+///
+/// As a response it is bare and carries itself as an extension; the outermost layer, which knows the encoding,
+/// gives it its body with [`Refusal::answer`].
+#[derive(Debug, Clone)]
+pub struct Refusal(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    status: StatusCode,
+    headers: HeaderMap,
+    error: Error,
+}
+
+impl Refusal {
+    /// With a status of its own instead of the one that the error-tag has.
+    pub fn new(status: StatusCode, error: Error) -> Self {
+        Refusal(Box::new(Parts { status, headers: HeaderMap::new(), error }))
+    }
+
+    /// There is no such resource. RFC 8040 section 4.3 gives 404 the tag `invalid-value`.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Refusal::new(StatusCode::NOT_FOUND, Error::protocol(Tag::InvalidValue, message))
+    }
+
+    /// The instance that an error says is missing is the target of the request.
+    pub fn target_missing(error: Error) -> Self {
+        Refusal::new(StatusCode::NOT_FOUND, Error { tag: Tag::InvalidValue, layer: Layer::Protocol, ..error })
+    }
+
+    /// The resource has other methods.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let message = format!("this resource has the methods {allow}");
+        let error = Error::protocol(Tag::OperationNotSupported, message);
+        Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).header(ALLOW, allow)
+    }
+
+    /// The client takes no encoding that there is.
+    pub fn not_acceptable(offers: &str) -> Self {
+        let message = format!("the answer can be {offers}, and \"Accept\" takes none of them");
+        Refusal::new(StatusCode::NOT_ACCEPTABLE, Error::protocol(Tag::InvalidValue, message))
+    }
+
+    /// The body is of a media type that is not understood, or of none.
+    pub fn unsupported_media_type() -> Self {
+        let message = format!("\"Content-Type\" has to be one of {ACCEPT_PATCH}, without a content coding");
+        Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Error::protocol(Tag::InvalidValue, message))
+            .header(ACCEPT, ACCEPT_PATCH)
+            .header(HeaderName::from_static("accept-patch"), ACCEPT_PATCH)
+    }
+
+    /// Something about the request is larger than it may be.
+    pub fn too_big(status: StatusCode, message: impl Into<String>) -> Self {
+        Refusal::new(status, Error::protocol(Tag::TooBig, message))
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// With a header field; a value that cannot stand in one is left out.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers.append(name, value);
+        }
+        self
+    }
+
+    /// The whole answer.
+    pub fn answer(&self, encoding: Encoding) -> Response {
+        let body = match encoding {
+            Encoding::Json => json_body(&self.0.error),
+            Encoding::Xml => xml_body(&self.0.error),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.0.status;
+        *response.headers_mut() = self.0.headers.clone();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
+        response
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let passing = matches!(error.app_tag.as_deref(), Some("busy" | "stopping"));
+        if error.tag == Tag::ResourceDenied && passing {
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error).header(RETRY_AFTER, "1");
+        }
+        Refusal::new(status(&error), error)
+    }
+}
+
+impl From<UriError> for Refusal {
+    fn from(error: UriError) -> Self {
+        let status = if error.unknown { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+        let message = format!("the path at offset {} below \"data\": {}", error.offset, error.message);
+        Refusal::new(status, Error::protocol(Tag::InvalidValue, message))
+    }
+}
+
+impl From<&AuthError> for Refusal {
+    fn from(error: &AuthError) -> Self {
+        let denied = Error::protocol(Tag::AccessDenied, error.to_string());
+        match error.retry_after_s() {
+            Some(seconds) => {
+                Refusal::new(StatusCode::TOO_MANY_REQUESTS, denied).header(RETRY_AFTER, &seconds.to_string())
+            }
+            None => error
+                .challenges()
+                .into_iter()
+                .fold(Refusal::new(StatusCode::UNAUTHORIZED, denied), |refusal, challenge| {
+                    refusal.header(WWW_AUTHENTICATE, challenge)
+                }),
+        }
+    }
+}
+
+/// The table of RFC 8040 section 7. Where it leaves a choice, the first of its codes that fits any request.
+fn status(error: &Error) -> StatusCode {
+    match error.tag {
+        Tag::InUse
+        | Tag::LockDenied
+        | Tag::ResourceDenied
+        | Tag::DataExists
+        | Tag::DataMissing => StatusCode::CONFLICT,
+        Tag::InvalidValue
+        | Tag::MissingAttribute
+        | Tag::BadAttribute
+        | Tag::UnknownAttribute
+        | Tag::MissingElement
+        | Tag::BadElement
+        | Tag::UnknownElement
+        | Tag::UnknownNamespace
+        | Tag::MalformedMessage => StatusCode::BAD_REQUEST,
+        Tag::TooBig => StatusCode::PAYLOAD_TOO_LARGE,
+        Tag::AccessDenied => StatusCode::FORBIDDEN,
+        Tag::OperationNotSupported => StatusCode::NOT_IMPLEMENTED,
+        // What the server could not do is its own fault; what a rule forbids is a failed precondition.
+        Tag::OperationFailed if error.layer == Layer::Rpc => StatusCode::INTERNAL_SERVER_ERROR,
+        Tag::OperationFailed => StatusCode::PRECONDITION_FAILED,
+        Tag::RollbackFailed => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// `ietf-restconf:errors` as in RFC 7951.
+fn json_body(error: &Error) -> Vec<u8> {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: String| members.insert(name.to_owned(), Json::String(value));
+    put("error-type", error.layer.as_str().to_owned());
+    put("error-tag", error.tag.as_str().to_owned());
+    if let Some(app_tag) = &error.app_tag {
+        put("error-app-tag", app_tag.clone());
+    }
+    if let Some(path) = &error.path {
+        put("error-path", path.to_string());
+    }
+    put("error-message", error.message.clone());
+    if !error.info.is_empty() {
+        let info = error.info.iter().map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str())));
+        members.insert("error-info".to_owned(), Json::Object(info.collect()));
+    }
+    json!({ "ietf-restconf:errors": { "error": [members] } }).to_string().into_bytes()
+}
+
+/// The same as XML. The names in `error-path` have the module's name as their prefix.
+fn xml_body(error: &Error) -> Vec<u8> {
+    let mut text = String::from(r#"<errors xmlns="urn:ietf:params:xml:ns:yang:ietf-restconf"><error>"#);
+    let element = |text: &mut String, name: &str, value: &str| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "<{name}>{}</{name}>", xml::escape(value));
+    };
+    element(&mut text, "error-type", error.layer.as_str());
+    element(&mut text, "error-tag", error.tag.as_str());
+    if let Some(app_tag) = &error.app_tag {
+        element(&mut text, "error-app-tag", app_tag);
+    }
+    if let Some(path) = &error.path {
+        let mut modules = Vec::new();
+        let path = xml::instance(path, &mut modules);
+        text.push_str("<error-path");
+        for module in modules {
+            let _ = write!(text, " xmlns:{}=\"{}\"", module.name, xml::escape(module.namespace));
+        }
+        let _ = write!(text, ">{}</error-path>", xml::escape(&path));
+    }
+    element(&mut text, "error-message", &error.message);
+    if !error.info.is_empty() {
+        text.push_str("<error-info>");
+        for info in &error.info {
+            let (name, value) = (info.name, xml::escape(&info.value));
+            let _ = write!(text, "<{name} xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{value}</{name}>");
+        }
+        text.push_str("</error-info>");
+    }
+    text.push_str("</error></errors>");
+    text.into_bytes()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::yang::generated::SCHEMA;
+    use crate::yang::path::InstancePath;
+    use crate::yang::types::ModuleNames;
+
+    fn error() -> Error {
+        let path = "/magent-registry:registry/agents/agent[name='a<b']";
+        let path = InstancePath::parse(path, &SCHEMA, &ModuleNames(&SCHEMA)).unwrap();
+        Error::application(Tag::UnknownElement, "\"x\" & more").at(path).app_tag("t").info("bad-element", "x")
+    }
+
+    #[test]
+    fn section_7_1_json() {
+        let json: Json = serde_json::from_slice(&json_body(&error())).unwrap();
+        assert_eq!(
+            json["ietf-restconf:errors"]["error"][0],
+            json!({
+                "error-type": "application",
+                "error-tag": "unknown-element",
+                "error-app-tag": "t",
+                "error-path": "/magent-registry:registry/agents/agent[name='a<b']",
+                "error-message": "\"x\" & more",
+                "error-info": { "ietf-netconf:bad-element": "x" },
+            })
+        );
+    }
+
+    #[test]
+    fn section_7_1_xml() {
+        let namespace = SCHEMA.module("magent-registry").unwrap().namespace;
+        let expected = format!(
+            "<errors xmlns=\"urn:ietf:params:xml:ns:yang:ietf-restconf\"><error>\
+             <error-type>application</error-type><error-tag>unknown-element</error-tag>\
+             <error-app-tag>t</error-app-tag><error-path xmlns:magent-registry=\"{namespace}\">\
+             /magent-registry:registry/magent-registry:agents/magent-registry:agent\
+             [magent-registry:name='a&lt;b']</error-path>\
+             <error-message>&quot;x&quot; &amp; more</error-message><error-info>\
+             <bad-element xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">x</bad-element></error-info>\
+             </error></errors>"
+        );
+        assert_eq!(String::from_utf8(xml_body(&error())).unwrap(), expected);
+    }
+
+    #[test]
+    fn section_7_error_tags_have_their_status() {
+        let status = |error: Error| Refusal::from(error).status().as_u16();
+        assert_eq!(status(Error::protocol(Tag::DataExists, "")), 409);
+        assert_eq!(status(Error::protocol(Tag::AccessDenied, "")), 403);
+        assert_eq!(status(Error::protocol(Tag::OperationFailed, "")), 412);
+        assert_eq!(status(Error { layer: Layer::Rpc, ..Error::protocol(Tag::OperationFailed, "") }), 500);
+        assert_eq!(status(Error::protocol(Tag::ResourceDenied, "")), 409);
+        assert_eq!(status(Error::protocol(Tag::ResourceDenied, "").app_tag("busy")), 503);
+    }
+}

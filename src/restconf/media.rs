@@ -1,0 +1,212 @@
+//! Media types: which encoding a body is in and which one an answer is to have
+//! (RFC 8040 section 5.2, RFC 9110 section 12).
+//!
+//! It never looks into a body.
+
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+
+/// An encoding of YANG data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// RFC 7951.
+    Json,
+    /// RFC 7950.
+    Xml,
+}
+
+/// `Accept-Patch` of everything that can be patched (RFC 5789 section 3.1).
+pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-data+xml";
+
+impl Encoding {
+    const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
+
+    /// The media type (RFC 8040 section 11.3).
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Encoding::Json => "application/yang-data+json",
+            Encoding::Xml => "application/yang-data+xml",
+        }
+    }
+
+    /// The short name, as in the URLs of event streams.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Json => "json",
+            Encoding::Xml => "xml",
+        }
+    }
+
+    /// The encoding that the client wants for an answer; `None` if it takes neither.
+    ///
+    /// If it likes both equally, it gets the one that it uses itself, else JSON.
+    pub fn accepted(headers: &HeaderMap) -> Option<Encoding> {
+        let own = Encoding::of_body(headers).unwrap_or(Encoding::Json);
+        let other = if own == Encoding::Json { Encoding::Xml } else { Encoding::Json };
+        let offers = [own, other];
+        accepted(headers, &offers.map(Encoding::media_type)).and_then(|i| offers.get(i).copied())
+    }
+
+    /// The encoding of the body; `None` if it is none that the server knows, or is not told.
+    pub fn of_body(headers: &HeaderMap) -> Option<Encoding> {
+        let identity = |value: &str| value.trim().eq_ignore_ascii_case("identity");
+        if !texts(headers, &CONTENT_ENCODING).all(|value| value.is_some_and(identity)) {
+            return None;
+        }
+        let mut types = texts(headers, &CONTENT_TYPE);
+        let (Some(Some(value)), None) = (types.next(), types.next()) else { return None };
+        let mut parts = value.split(';').map(str::trim);
+        let essence = parts.next()?;
+        let utf8 = |part: &str| match part.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        };
+        let known = Encoding::ALL.into_iter().find(|known| known.media_type().eq_ignore_ascii_case(essence));
+        known.filter(|_| parts.all(utf8))
+    }
+}
+
+/// Which of the media types offered the client likes best, as an index; the earlier one if it likes two
+/// equally; `None` if it takes none. Without `Accept` it takes all.
+pub fn accepted(headers: &HeaderMap, offers: &[&str]) -> Option<usize> {
+    if !headers.contains_key(ACCEPT) {
+        return (!offers.is_empty()).then_some(0);
+    }
+    let ranges: Vec<Range<'_>> =
+        texts(headers, &ACCEPT).flatten().flat_map(|text| text.split(',')).filter_map(Range::parse).collect();
+    let mut best: Option<(usize, u16)> = None;
+    for (i, offer) in offers.iter().enumerate() {
+        let matching = ranges.iter().filter_map(|range| Some((range.precision(offer)?, range.quality)));
+        let quality = matching.max_by_key(|(precision, _)| *precision).map_or(0, |(_, quality)| quality);
+        if quality > best.map_or(0, |(_, best)| best) {
+            best = Some((i, quality));
+        }
+    }
+    best.map(|(i, _)| i)
+}
+
+/// One media range of `Accept`.
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    /// In thousandths.
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    /// `None` if it is malformed: then it accepts nothing.
+    fn parse(text: &'a str) -> Option<Range<'a>> {
+        let mut parts = text.split(';').map(str::trim);
+        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let weight = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+        let quality = match weight {
+            None => 1000,
+            Some((_, value)) => thousandths(value.trim())?,
+        };
+        Some(Range { kind, subtype, quality })
+    }
+
+    /// How precisely the range names the media type; `None` if it does not.
+    fn precision(&self, offer: &str) -> Option<u8> {
+        let (kind, subtype) = offer.split_once('/')?;
+        match (self.kind, self.subtype) {
+            ("*", "*") => Some(0),
+            (own, "*") if own.eq_ignore_ascii_case(kind) => Some(1),
+            (own, sub) if own.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// A `qvalue` (RFC 9110 section 12.4.2): 0 to 1 with up to three decimals.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    match (whole, fraction) {
+        ("0", fraction) => Some(fraction),
+        ("1", 0) => Some(1000),
+        _ => None,
+    }
+}
+
+/// The values of a header field; `None` for one that is not ASCII.
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(fields: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.clone(), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_best_liked_encoding_is_chosen() {
+        use Encoding::{Json, Xml};
+        for (accept, wanted) in [
+            ("application/yang-data+json", Some(Json)),
+            ("application/yang-data+xml", Some(Xml)),
+            ("Application/YANG-Data+XML; charset=utf-8", Some(Xml)),
+            ("*/*", Some(Json)),
+            ("application/*", Some(Json)),
+            ("application/yang-data+xml, */*", Some(Json)),
+            ("application/yang-data+xml, */*;q=0.9", Some(Xml)),
+            ("application/yang-data+json;q=0.2, application/yang-data+xml;q=0.25", Some(Xml)),
+            ("*/*, application/yang-data+json;q=0", Some(Xml)),
+            ("application/*;q=0.1, */*", Some(Json)),
+            ("text/html", None),
+            ("application/json", None),
+            ("*/*;q=0", None),
+            ("*/*;q=2", None),
+            ("", None),
+        ] {
+            assert_eq!(Encoding::accepted(&headers(&[(ACCEPT, accept)])), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn without_a_preference_the_answer_is_as_the_request() {
+        let xml = [(CONTENT_TYPE, "application/yang-data+xml"), (ACCEPT, "*/*")];
+        assert_eq!(Encoding::accepted(&headers(&[])), Some(Encoding::Json));
+        assert_eq!(Encoding::accepted(&headers(&xml[..1])), Some(Encoding::Xml));
+        assert_eq!(Encoding::accepted(&headers(&xml)), Some(Encoding::Xml));
+    }
+
+    #[test]
+    fn several_accept_fields_are_one_list() {
+        let both = headers(&[(ACCEPT, "text/html"), (ACCEPT, "application/yang-data+xml")]);
+        assert_eq!(Encoding::accepted(&both), Some(Encoding::Xml));
+    }
+
+    #[test]
+    fn a_body_has_one_known_media_type_and_no_coding() {
+        let json = (CONTENT_TYPE, "application/yang-data+json");
+        assert_eq!(Encoding::of_body(&headers(std::slice::from_ref(&json))), Some(Encoding::Json));
+        assert_eq!(
+            Encoding::of_body(&headers(&[(CONTENT_TYPE, "application/yang-data+xml;charset=\"UTF-8\"")])),
+            Some(Encoding::Xml)
+        );
+        for other in [
+            headers(&[]),
+            headers(&[(CONTENT_TYPE, "application/json")]),
+            headers(&[(CONTENT_TYPE, "application/yang-data+json; charset=latin1")]),
+            headers(&[json.clone(), json.clone()]),
+            headers(&[json, (CONTENT_ENCODING, "gzip")]),
+        ] {
+            assert_eq!(Encoding::of_body(&other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
+//!
+//! `uri`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`,
+//! `operations`, `streams` and `discovery` are the resources; `answer`, `defaults` and `errors` write what
+//! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
+
+mod answer;
+mod conditions;
+mod data;
+mod defaults;
+mod discovery;
+mod edit;
+mod errors;
+mod fields;
+mod media;
+mod operations;
+mod params;
+mod request;
+mod streams;
+mod uri;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+
+use crate::clock::Timestamp;
+use crate::engine::{Capabilities, Engine};
+use crate::yang::generated::ietf_restconf_monitoring as monitoring;
+use errors::Refusal;
+use media::Encoding;
+use request::Asked;
+
+/// Root of the API: what `{+restconf}` stands for in RFC 8040.
+const PREFIX: &str = "/restconf";
+const PREFIX_DATA: &str = "/restconf/data";
+const PREFIX_OPERATIONS: &str = "/restconf/operations";
+/// Where the sources of YANG modules are (RFC 8040 section 3.7).
+const PREFIX_MODULES: &str = "/yang";
+
+/// All resources. Each request needs the extension [`Caller`](crate::access::Caller); without it, it is one
+/// without credentials.
+pub fn router(engine: Engine) -> Router {
+    Router::new()
+        .route("/.well-known/host-meta", any(discovery::host_meta))
+        .route("/.well-known/host-meta.json", any(discovery::host_meta_json))
+        .route("/restconf", any(discovery::api))
+        .route("/restconf/data", any(data::serve))
+        .route("/restconf/data/{*path}", any(data::serve))
+        .route("/restconf/operations", any(operations::list))
+        .route("/restconf/operations/{rpc}", any(operations::rpc))
+        .route("/restconf/yang-library-version", any(discovery::library_version))
+        .route("/restconf/streams/NETCONF/json", any(streams::json))
+        .route("/restconf/streams/NETCONF/xml", any(streams::xml))
+        .route("/yang/{module}", any(discovery::module))
+        .fallback(unknown)
+        .layer(from_fn_with_state(engine.clone(), around))
+        .with_state(engine)
+}
+
+/// What this front end offers beyond the schema, for the engine to show in `ietf-restconf-monitoring`.
+/// `replay_from` is the time of the oldest event in the log.
+pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
+    let capability = |name: &str| format!("urn:ietf:params:restconf:capability:{name}");
+    let access = |encoding: Encoding| monitoring::Access {
+        encoding: encoding.name().to_owned(),
+        location: format!("{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
+    };
+    let stream = monitoring::Stream {
+        name: streams::NAME.to_owned(),
+        description: Some("Every notification that the user may see".to_owned()),
+        replay_support: true,
+        replay_log_creation_time: replay_from.map(|time| time.to_string()),
+        access: vec![access(Encoding::Json), access(Encoding::Xml)],
+    };
+    Capabilities {
+        restconf: [
+            "defaults:1.0?basic-mode=explicit",
+            "depth:1.0",
+            "fields:1.0",
+            "replay:1.0",
+            "with-defaults:1.0",
+        ]
+        .map(capability)
+        .into(),
+        streams: vec![stream],
+    }
+}
+
+/// What goes around every request: the length of its target before, the form of the answer after.
+async fn around(State(engine): State<Engine>, request: Request, next: Next) -> Response {
+    let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
+    let head = request.method() == Method::HEAD;
+    let octets = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let octets_max = engine.limits().url_bytes_max;
+    let mut response = match octets > octets_max {
+        true => {
+            let message = format!("a request target has at most {octets_max} octets");
+            Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
+        }
+        false => next.run(request).await,
+    };
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        response = refusal.answer(encoding);
+    }
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if head { without_body(response) } else { response }
+}
+
+/// RFC 9110 section 9.3.2: a HEAD is answered as a GET, without the content.
+fn without_body(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// Any other path; who has no credentials does not learn that there is nothing.
+async fn unknown(State(_): State<Engine>, _: Asked) -> Refusal {
+    Refusal::not_found(format!("there is no such resource; the API is at {PREFIX}"))
+}
+
+/// The answer to OPTIONS.
+fn options(allow: &'static str) -> Response {
+    let mut response = answer::empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}

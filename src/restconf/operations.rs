@@ -1,0 +1,100 @@
+//! Operations: the list of rpcs, and invoking an rpc or action (RFC 8040 sections 3.3.2, 3.6 and 4.4.2).
+//!
+//! What an operation does is the engine's affair.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+
+use super::errors::Refusal;
+use super::media::Encoding;
+use super::params::Place;
+use super::request::{Asked, decode_options};
+use super::uri::{identifier, percent_decoded};
+use super::{PREFIX_OPERATIONS, answer, options};
+use crate::engine::{Engine, Invocation};
+use crate::yang::generated::SCHEMA;
+use crate::yang::path::{InstancePath, Step};
+use crate::yang::schema::{Kind, Node};
+use crate::yang::tree::{Child, Container};
+
+const METHODS: &str = "POST, OPTIONS";
+
+/// `{+restconf}/operations`: the rpcs that the principal may invoke.
+pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    asked.allow("GET, HEAD, OPTIONS")?;
+    asked.params(Place::Nowhere)?;
+    if asked.method == Method::OPTIONS {
+        return Ok(options("GET, HEAD, OPTIONS"));
+    }
+    let encoding = asked.encoding()?;
+    let all = SCHEMA.implemented().flat_map(|module| module.rpcs).copied();
+    let open = all.filter(|rpc| engine.may_execute(&asked.principal, rpc));
+    let body = match encoding {
+        Encoding::Json => {
+            let rpcs: Vec<String> = open.map(|rpc| format!("\"{}\":[null]", rpc.qualified_name())).collect();
+            format!("{{\"ietf-restconf:operations\":{{{}}}}}", rpcs.join(","))
+        }
+        Encoding::Xml => {
+            let rpcs = open.map(|rpc| format!("<{} xmlns=\"{}\"/>", rpc.name, rpc.module.namespace));
+            let namespace = answer::NAMESPACE;
+            format!("<operations xmlns=\"{namespace}\">{}</operations>", rpcs.collect::<String>())
+        }
+    };
+    Ok(answer::ok(encoding.media_type(), body))
+}
+
+/// `{+restconf}/operations/module:rpc`.
+pub async fn rpc(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    let name = percent_decoded(asked.path_below(PREFIX_OPERATIONS)).unwrap_or_default();
+    let found = match identifier(&name) {
+        Some((Some(module), name)) => {
+            SCHEMA.module(module).and_then(|module| module.rpcs.iter().copied().find(|rpc| rpc.name == name))
+        }
+        _ => None,
+    };
+    let rpc = found.ok_or_else(|| Refusal::not_found(format!("there is no operation \"{name}\"; its name is module:rpc")))?;
+    invoke(&engine, asked, rpc, None).await
+}
+
+/// `{+restconf}/data/…/action`.
+pub async fn action(
+    engine: &Engine,
+    asked: Asked,
+    target: InstancePath,
+    action: &'static Node,
+) -> Result<Response, Refusal> {
+    invoke(engine, asked, action, Some(target)).await
+}
+
+async fn invoke(
+    engine: &Engine,
+    mut asked: Asked,
+    operation: &'static Node,
+    target: Option<InstancePath>,
+) -> Result<Response, Refusal> {
+    asked.allow(METHODS)?;
+    asked.params(Place::Nowhere)?;
+    if asked.method == Method::OPTIONS {
+        return Ok(options(METHODS));
+    }
+    let Kind::Rpc { input, output } = operation.kind else {
+        return Err(Refusal::not_found("there is no such operation"));
+    };
+    let encoding = asked.encoding()?;
+    let around = target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(input));
+    // RFC 8040 section 3.6.1: without input there is no body; the engine says so if some was mandatory.
+    let input = match asked.body(engine).await? {
+        None => Container::default(),
+        Some((encoding, body)) => match answer::decode(encoding, &body, &around, &decode_options(engine))? {
+            Child::Container(input) => input.as_ref().clone(),
+            _ => Container::default(),
+        },
+    };
+    let result = engine.invoke(&asked.principal, Invocation { operation, target, input }).await?;
+    if result.is_empty() {
+        return Ok(answer::empty(StatusCode::NO_CONTENT));
+    }
+    let body = answer::encode(encoding, Some(output), &Child::Container(result.into()), None);
+    Ok(answer::ok(encoding.media_type(), body))
+}

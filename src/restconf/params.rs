@@ -1,0 +1,238 @@
+//! Query parameters (RFC 8040 section 4.8).
+//!
+//! Whatever is unknown, repeated, malformed or out of place is refused; nothing is ignored.
+
+use super::uri::percent_decoded;
+use crate::clock::Timestamp;
+use crate::engine::Content;
+use crate::yang::error::{Error, Tag};
+
+/// Where a request may have which parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// GET and HEAD of a data resource.
+    Read,
+    /// POST and PUT of a data resource.
+    Insert,
+    /// An event stream.
+    Stream,
+    /// Any other request, which may have none.
+    Nowhere,
+}
+
+/// The parameters of one request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params {
+    /// `content`.
+    pub content: Content,
+    /// `depth`; `None` for `unbounded`.
+    pub depth: Option<u16>,
+    /// `fields`, decoded but not parsed.
+    pub fields: Option<String>,
+    /// `with-defaults`.
+    pub with_defaults: WithDefaults,
+    /// `insert`.
+    pub insert: Option<InsertAt>,
+    /// `start-time`.
+    pub start_time: Option<Timestamp>,
+    /// `stop-time`.
+    pub stop_time: Option<Timestamp>,
+}
+
+/// `with-defaults` (RFC 8040 section 4.8.9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WithDefaults {
+    /// What was set and nothing else: how this server is without the parameter.
+    #[default]
+    Explicit,
+    /// Defaults in effect too.
+    ReportAll,
+    /// Without values that are the default.
+    Trim,
+}
+
+/// `insert` and `point` (RFC 8040 sections 4.8.5 and 4.8.6). A point is decoded once: it is the text of a
+/// data resource identifier, whose keys are percent-encoded on their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InsertAt {
+    /// Before all others.
+    First,
+    /// After all others.
+    Last,
+    /// Before the point.
+    Before(String),
+    /// After the point.
+    After(String),
+}
+
+/// Every parameter that RFC 8040 knows, where it may stand.
+const KNOWN: &[(&str, &[Place])] = &[
+    ("content", &[Place::Read]),
+    ("depth", &[Place::Read]),
+    ("fields", &[Place::Read]),
+    ("filter", &[]),
+    ("insert", &[Place::Insert]),
+    ("point", &[Place::Insert]),
+    ("start-time", &[Place::Stream]),
+    ("stop-time", &[Place::Stream]),
+    ("with-defaults", &[Place::Read]),
+];
+
+/// Parses the query of a request.
+///
+/// # Errors
+/// `invalid-value` for the first parameter that is wrong.
+pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
+    let mut params = Params::default();
+    let mut seen: Vec<&str> = Vec::new();
+    let mut insert = None;
+    let mut point = None;
+    for pair in query.unwrap_or_default().split('&').filter(|_| query.is_some_and(|q| !q.is_empty())) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), Some(value)) = (percent_decoded(name), percent_decoded(value)) else {
+            return refuse(format!("\"{pair}\" is not percent-encoded UTF-8"));
+        };
+        let Some((known, places)) = KNOWN.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = KNOWN.iter().filter(|(_, p)| p.contains(&place)).map(|(name, _)| *name).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return refuse(format!("there is no query parameter \"{name}\"; this request may have: {names}"));
+        };
+        if places.is_empty() {
+            return refuse(format!("the query parameter \"{name}\" is not supported"));
+        }
+        if !places.contains(&place) {
+            return refuse(format!("the query parameter \"{name}\" cannot stand in this request"));
+        }
+        if seen.contains(known) {
+            return refuse(format!("the query parameter \"{name}\" stands more than once"));
+        }
+        seen.push(known);
+        match *known {
+            "content" => params.content = content(&value)?,
+            "depth" => params.depth = depth(&value)?,
+            "fields" => params.fields = Some(value),
+            "with-defaults" => params.with_defaults = with_defaults(&value)?,
+            "insert" => insert = Some(value),
+            "point" => point = Some(value),
+            "start-time" => params.start_time = Some(time(known, &value)?),
+            "stop-time" => params.stop_time = Some(time(known, &value)?),
+            _ => {}
+        }
+    }
+    params.insert = insert_at(insert.as_deref(), point)?;
+    match (params.start_time, params.stop_time) {
+        (None, Some(_)) => refuse("\"stop-time\" needs a \"start-time\"".into()),
+        (Some(start), Some(stop)) if stop <= start => refuse("\"stop-time\" has to be later than \"start-time\"".into()),
+        _ => Ok(params),
+    }
+}
+
+fn content(value: &str) -> Result<Content, Error> {
+    match value {
+        "all" => Ok(Content::All),
+        "config" => Ok(Content::Config),
+        "nonconfig" => Ok(Content::NonConfig),
+        _ => wrong("content", value, "all, config or nonconfig"),
+    }
+}
+
+fn depth(value: &str) -> Result<Option<u16>, Error> {
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    match (value, value.parse::<u16>()) {
+        ("unbounded", _) => Ok(None),
+        (_, Ok(depth)) if depth > 0 && digits => Ok(Some(depth)),
+        _ => wrong("depth", value, "unbounded or a number from 1 to 65535"),
+    }
+}
+
+fn with_defaults(value: &str) -> Result<WithDefaults, Error> {
+    match value {
+        "explicit" => Ok(WithDefaults::Explicit),
+        "report-all" => Ok(WithDefaults::ReportAll),
+        "trim" => Ok(WithDefaults::Trim),
+        _ => wrong("with-defaults", value, "explicit, report-all or trim"),
+    }
+}
+
+fn insert_at(insert: Option<&str>, point: Option<String>) -> Result<Option<InsertAt>, Error> {
+    match (insert, point) {
+        (None, None) => Ok(None),
+        (Some("first"), None) => Ok(Some(InsertAt::First)),
+        (Some("last"), None) => Ok(Some(InsertAt::Last)),
+        (Some("before"), Some(point)) => Ok(Some(InsertAt::Before(point))),
+        (Some("after"), Some(point)) => Ok(Some(InsertAt::After(point))),
+        (Some(place @ ("before" | "after")), None) => refuse(format!("\"insert={place}\" needs a \"point\"")),
+        (None | Some("first" | "last"), Some(_)) => {
+            refuse("\"point\" needs \"insert=before\" or \"insert=after\"".into())
+        }
+        (Some(other), _) => wrong("insert", other, "first, last, before or after"),
+    }
+}
+
+fn time(name: &str, value: &str) -> Result<Timestamp, Error> {
+    value.parse().or_else(|e| refuse(format!("\"{name}\": {e}")))
+}
+
+fn wrong<T>(name: &str, value: &str, allowed: &str) -> Result<T, Error> {
+    refuse(format!("\"{name}\" is {allowed}, not \"{value}\""))
+}
+
+fn refuse<T>(message: String) -> Result<T, Error> {
+    Err(Error::protocol(Tag::InvalidValue, message))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_query_everything_has_its_default() {
+        for query in [None, Some("")] {
+            assert_eq!(parse(query, Place::Nowhere), Ok(Params::default()));
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_where_they_may_stand() {
+        let read = parse(Some("content=nonconfig&depth=3&fields=a%28b%3Bc%29&with-defaults=trim"), Place::Read).unwrap();
+        assert_eq!((read.content, read.depth, read.fields.as_deref()), (Content::NonConfig, Some(3), Some("a(b;c)")));
+        assert_eq!(read.with_defaults, WithDefaults::Trim);
+        assert_eq!(parse(Some("depth=unbounded"), Place::Read).unwrap().depth, None);
+        let insert = parse(Some("insert=after&point=%2Fa%3Ab%3Dx%252Cy"), Place::Insert).unwrap();
+        assert_eq!(insert.insert, Some(InsertAt::After("/a:b=x%2Cy".into())));
+        let stream = parse(Some("start-time=2026-11-21T05:00:00+01:00"), Place::Stream).unwrap();
+        assert_eq!(stream.start_time, "2026-11-21T04:00:00Z".parse().ok());
+    }
+
+    #[test]
+    fn section_4_8_what_is_unexpected_is_an_invalid_value() {
+        for (query, place) in [
+            ("nosuch=1", Place::Read),
+            ("Depth=1", Place::Read),
+            ("depth", Place::Read),
+            ("depth=0", Place::Read),
+            ("depth=65536", Place::Read),
+            ("depth=+1", Place::Read),
+            ("depth=1&depth=1", Place::Read),
+            ("depth=1&", Place::Read),
+            ("depth=%3", Place::Read),
+            ("depth=1", Place::Insert),
+            ("content=everything", Place::Read),
+            ("content=all", Place::Nowhere),
+            ("with-defaults=report-all-tagged", Place::Read),
+            ("filter=/a", Place::Stream),
+            ("insert=first", Place::Read),
+            ("insert=middle", Place::Insert),
+            ("insert=before", Place::Insert),
+            ("insert=first&point=/a:b", Place::Insert),
+            ("point=/a:b", Place::Insert),
+            ("start-time=yesterday", Place::Stream),
+            ("stop-time=2026-11-21T05:00:00Z", Place::Stream),
+            ("start-time=2026-11-21T05:00:00Z&stop-time=2026-11-21T05:00:00Z", Place::Stream),
+        ] {
+            let error = parse(Some(query), place).unwrap_err();
+            assert_eq!(error.tag, Tag::InvalidValue, "{query}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What every resource needs of a request: who asks, what for, and the body.
+//!
+//! [`Asked`] cannot be had without a principal, so a handler that takes one cannot be reached without
+//! credentials. It never decides what the principal may do.
+
+use std::pin::pin;
+
+use axum::body::{Body, Bytes};
+use axum::extract::FromRequest;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::errors::Refusal;
+use super::media::Encoding;
+use super::params::{self, Params, Place};
+use crate::access::{AuthError, Caller, Principal};
+use crate::engine::Engine;
+use crate::yang::decode::DecodeOptions;
+use crate::yang::error::{Error, Layer, Tag};
+
+/// A request of a known principal.
+#[derive(Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub principal: Principal,
+    /// The method.
+    pub method: Method,
+    /// The header fields.
+    pub headers: HeaderMap,
+    path: String,
+    query: Option<String>,
+    body: Body,
+}
+
+impl FromRequest<Engine> for Asked {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request<Body>, _: &Engine) -> Result<Asked, Refusal> {
+        let (parts, body) = request.into_parts();
+        // A request that was put together without a Caller has proved nothing.
+        let caller = parts.extensions.get::<Caller>().map_or(Err(&AuthError::Missing), |caller| caller.0.as_ref());
+        let principal = caller.cloned()?;
+        Ok(Asked {
+            principal,
+            method: parts.method,
+            headers: parts.headers,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            body,
+        })
+    }
+}
+
+impl Asked {
+    /// The path below `prefix`, still percent-encoded and without the slash between them.
+    pub fn path_below(&self, prefix: &str) -> &str {
+        let rest = self.path.strip_prefix(prefix).unwrap_or_default();
+        rest.strip_prefix('/').unwrap_or(rest)
+    }
+
+    /// The query parameters of a request to this kind of place.
+    ///
+    /// # Errors
+    /// 400 for the first that is wrong.
+    pub fn params(&self, place: Place) -> Result<Params, Refusal> {
+        Ok(params::parse(self.query.as_deref(), place)?)
+    }
+
+    /// That the method is one of those of the resource.
+    ///
+    /// # Errors
+    /// 405 with `Allow`, or 501 for a method that no resource has.
+    pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
+        const KNOWN: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+        let among = |list: &str| list.split(", ").any(|method| self.method == method);
+        if among(allow) {
+            return Ok(());
+        }
+        if !among(KNOWN) {
+            let message = format!("the server does not know the method {}", self.method);
+            return Err(Error::protocol(Tag::OperationNotSupported, message).into());
+        }
+        Err(Refusal::method_not_allowed(allow))
+    }
+
+    /// The encoding for the answer.
+    ///
+    /// # Errors
+    /// 406.
+    pub fn encoding(&self) -> Result<Encoding, Refusal> {
+        let offers = || [Encoding::Json, Encoding::Xml].map(Encoding::media_type).join(" or ");
+        Encoding::accepted(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
+    }
+
+    /// The whole body with its encoding, once; `None` if there is none.
+    ///
+    /// # Errors
+    /// 413 if it is too large, 408 if it takes too long, 415 if it is of no known media type.
+    pub async fn body(&mut self, engine: &Engine) -> Result<Option<(Encoding, Bytes)>, Refusal> {
+        let limits = engine.limits();
+        let too_big = || {
+            let message = format!("a body has at most {} octets", limits.body_bytes_max);
+            Refusal::too_big(StatusCode::PAYLOAD_TOO_LARGE, message)
+        };
+        let announced = self.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limits.body_bytes_max as u64) {
+            return Err(too_big());
+        }
+        let seconds = i64::try_from(limits.body_timeout_s).unwrap_or(i64::MAX);
+        let until = engine.clock().now().saturating_add_seconds(seconds);
+        let body = Limited::new(std::mem::take(&mut self.body), limits.body_bytes_max).collect();
+        let body = match select(pin!(body), pin!(engine.clock().sleep_until(until))).await {
+            Either::Left((Ok(body), _)) => body.to_bytes(),
+            Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => return Err(too_big()),
+            Either::Left((Err(_), _)) => {
+                let error = Error { layer: Layer::Rpc, ..Error::protocol(Tag::MalformedMessage, "the body is incomplete") };
+                return Err(error.into());
+            }
+            Either::Right(_) => {
+                let error = Error::protocol(Tag::OperationFailed, "the body took too long to arrive");
+                return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
+            }
+        };
+        if body.is_empty() && !self.headers.contains_key(CONTENT_TYPE) {
+            return Ok(None);
+        }
+        let encoding = Encoding::of_body(&self.headers).ok_or_else(Refusal::unsupported_media_type)?;
+        Ok((!body.is_empty()).then_some((encoding, body)))
+    }
+}
+
+/// How the bodies of requests are decoded: configuration alone, within the limits.
+pub fn decode_options(engine: &Engine) -> DecodeOptions {
+    DecodeOptions { allow_state: false, depth_max: engine.limits().depth_max }
+}

@@ -1,0 +1,149 @@
+//! Event streams as server-sent events (RFC 8040 section 6; the WHATWG HTML standard, section 9.2).
+//!
+//! The id of an event is its place in the stream, so a client that reconnects with `Last-Event-ID`, as
+//! browsers do by themselves, goes on where it was. Nothing is queued here.
+
+use std::convert::Infallible;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+
+use super::errors::Refusal;
+use super::media::{self, Encoding};
+use super::params::Place;
+use super::request::Asked;
+use super::{answer, options};
+use crate::engine::{Delivered, Engine, From, Subscription};
+use crate::yang::encode::EncodeOptions;
+use crate::yang::error::{Error, Tag};
+use crate::yang::tree::Child;
+use crate::yang::{json, xml};
+
+/// The only stream so far (RFC 8040 section 6.3.1 wants it under this name).
+pub const NAME: &str = "NETCONF";
+const MEDIA_TYPE: &str = "text/event-stream";
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// The stream with JSON events.
+pub async fn json(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    serve(&engine, &asked, Encoding::Json)
+}
+
+/// The stream with XML events.
+pub async fn xml(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    serve(&engine, &asked, Encoding::Xml)
+}
+
+fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response, Refusal> {
+    asked.allow(METHODS)?;
+    if asked.method == Method::OPTIONS {
+        return Ok(options(METHODS));
+    }
+    let params = asked.params(Place::Stream)?;
+    media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
+    if params.start_time.is_some_and(|start| start > engine.clock().now()) {
+        // RFC 8040 section 4.8.7.
+        return Err(Error::protocol(Tag::InvalidValue, "\"start-time\" is in the future").into());
+    }
+    // Who reconnects repeats the query too; where it was is the better place to go on.
+    let from = match (last_event_id(&asked.headers)?, params.start_time) {
+        (Some(last), _) => last,
+        (None, Some(start)) => From::Time(start),
+        (None, None) => From::Now,
+    };
+    if asked.method == Method::HEAD {
+        return Ok(answer::ok(MEDIA_TYPE, ""));
+    }
+    let subscription = engine.subscribe(&asked.principal, from, params.stop_time)?;
+    let events = stream::unfold(subscription, move |subscription| next(subscription, encoding));
+    let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+    // Proxies that gather what they pass on would keep events back.
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The next event, and what gives the ones after it.
+async fn next(
+    mut subscription: Subscription,
+    encoding: Encoding,
+) -> Option<(Result<Event, Infallible>, Subscription)> {
+    match subscription.next().await {
+        Ok(Some(delivered)) => {
+            let event = Event::default().id(event_id(&delivered)).data(notification(&delivered, encoding));
+            Some((Ok(event), subscription))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            tracing::error!(%error, "an event stream was ended");
+            None
+        }
+    }
+}
+
+/// The envelope of RFC 8040 section 6.4: `ietf-restconf:notification` in JSON, that of RFC 5277 in XML.
+fn notification(delivered: &Delivered, encoding: Encoding) -> String {
+    let (node, at) = (delivered.notification.node, delivered.at);
+    let child = Child::Container(delivered.notification.data.clone().into());
+    let options = EncodeOptions::default();
+    let mut out = Vec::new();
+    match encoding {
+        Encoding::Json => {
+            out.extend_from_slice(format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes());
+            json::encode_member(node, &child, &mut out, &options);
+            out.extend_from_slice(b"}}");
+        }
+        Encoding::Xml => {
+            const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";
+            out.extend_from_slice(format!("<notification xmlns=\"{NAMESPACE}\"><eventTime>{at}</eventTime>").as_bytes());
+            xml::encode_one(node, &child, &mut out, &options);
+            out.extend_from_slice(b"</notification>");
+        }
+    }
+    // Encoders write UTF-8 alone.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// `{position}`, and `.{part}` if it is not the first notification there.
+fn event_id(delivered: &Delivered) -> String {
+    match delivered.part {
+        0 => delivered.position.to_string(),
+        part => format!("{}.{part}", delivered.position),
+    }
+}
+
+/// Where the client was. An empty id is none: that is how a client forgets one.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<From>, Refusal> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let parse = |text: &str| {
+        let (position, part) = text.split_once('.').unwrap_or((text, "0"));
+        Some(From::After { position: position.parse().ok()?, part: part.parse().ok()? })
+    };
+    let from = value.to_str().ok().and_then(parse);
+    let wrong = || Error::protocol(Tag::InvalidValue, "\"Last-Event-ID\" is no id of an event of this stream");
+    Ok(Some(from.ok_or_else(wrong)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn from(id: &'static str) -> Option<Option<From>> {
+        let mut headers = HeaderMap::new();
+        headers.insert("last-event-id", HeaderValue::from_static(id));
+        last_event_id(&headers).ok()
+    }
+
+    #[test]
+    fn an_event_id_names_the_place_after_which_to_go_on() {
+        assert_eq!(from("17"), Some(Some(From::After { position: 17, part: 0 })));
+        assert_eq!(from("17.2"), Some(Some(From::After { position: 17, part: 2 })));
+        assert_eq!(from(""), Some(None));
+        for other in ["x", "-1", "1.", "1.x", "1.2.3", "99999999999999999999"] {
+            assert_eq!(from(other), None, "{other}");
+        }
+    }
+}
