@@ -129,9 +129,9 @@ impl Writer<'_> {
     }
 }
 
-/// An instance-identifier with a prefix on every name (RFC 7950 section 9.13.2), and the modules that it
-/// names.
-fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> String {
+/// An instance-identifier with a prefix on every name, which is that of its module (RFC 7950 section 9.13.2).
+/// The modules that it names, for the declarations of the prefixes, are added to `modules`.
+pub fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> String {
     let mut text = String::new();
     let mut named = |module: &'static Module| {
         if !modules.contains(&module) {

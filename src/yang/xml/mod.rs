@@ -11,8 +11,7 @@ mod encode;
 pub(super) mod parse;
 
 pub use decode::{decode_below, decode_one, decode_wrapped};
-pub(super) use encode::escape;
-pub use encode::{encode_children, encode_one};
+pub use encode::{encode_children, encode_one, escape, instance};
 
 #[cfg(test)]
 mod tests;
