@@ -21,6 +21,9 @@ pub mod users;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod test_directory;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};

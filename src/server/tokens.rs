@@ -218,9 +218,7 @@ mod tests {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
         let token = tokens.issue("ann", Vec::new(), 60).unwrap();
-        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
-            panic!("three parts")
-        };
+        let [header, claims, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let admin = {
             let text =
                 String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("ann", "admin");

@@ -178,7 +178,14 @@ fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
 #[derive(Debug)]
 pub struct Users {
     path: PathBuf,
-    seen: RwLock<(Option<Stamp>, BTreeMap<String, Arc<User>>)>,
+    seen: RwLock<Seen>,
+}
+
+/// What the file held when it was last read. `None`: it has not been looked at again since the start.
+#[derive(Debug)]
+struct Seen {
+    stamp: Option<Stamp>,
+    users: BTreeMap<String, Arc<User>>,
 }
 
 /// What changes when the file is replaced or edited: inode, time of the change in seconds and nanoseconds, and length.
@@ -188,18 +195,17 @@ impl Users {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<Users, UserError> {
         let users = list(data)?;
-        let seen = (None, users.into_iter().map(|(name, user)| (name, Arc::new(user))).collect());
-        Ok(Users { path: path(data), seen: RwLock::new(seen) })
+        Ok(Users { path: path(data), seen: RwLock::new(Seen { stamp: None, users: shared(users) }) })
     }
 
     /// The user of that name, as the file says now.
     pub fn get(&self, name: &str) -> Option<Arc<User>> {
         let stamp = std::fs::metadata(&self.path).ok().map(|metadata| stamp(&metadata));
-        let is_new = stamp != self.seen.read().unwrap_or_else(PoisonError::into_inner).0;
+        let is_new = stamp != self.seen.read().unwrap_or_else(PoisonError::into_inner).stamp;
         if is_new {
             self.look_again(stamp);
         }
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).1.get(name).cloned()
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).users.get(name).cloned()
     }
 
     fn look_again(&self, seen_stamp: Option<Stamp>) {
@@ -214,15 +220,17 @@ impl Users {
         let result: Result<(Stamp, UserMap), UserError> = read();
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok((stamp, users)) => {
-                *seen = (Some(stamp), users.into_iter().map(|(name, user)| (name, Arc::new(user))).collect());
-            }
+            Ok((stamp, users)) => *seen = Seen { stamp: Some(stamp), users: shared(users) },
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the users stay as they were");
-                seen.0 = seen_stamp;
+                seen.stamp = seen_stamp;
             }
         }
     }
+}
+
+fn shared(users: UserMap) -> BTreeMap<String, Arc<User>> {
+    users.into_iter().map(|(name, user)| (name, Arc::new(user))).collect()
 }
 
 fn stamp(metadata: &std::fs::Metadata) -> Stamp {
