@@ -91,8 +91,8 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
         None => None,
     };
-    let missing = |e: Error| if e.tag == Tag::DataMissing { Refusal::target_missing(e) } else { e.into() };
-    let found = engine.read(&asked.principal, path, params.content).map_err(missing)?;
+    let found = engine.read(&asked.principal, path, params.content);
+    let found = found.map_err(|e| Refusal::from(e).as_not_found())?;
     whole_list(&found, path, encoding)?;
 
     let tag = conditions::entity_tag(found.revision, encoding);
@@ -124,9 +124,10 @@ fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<
         Child::Leaf(_) | Child::Container(_) | Child::Any(_) => 1,
     };
     match entries {
-        0 => Err(Refusal::target_missing(
-            Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone()),
-        )),
+        0 => {
+            let missing = Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
+            Err(Refusal::from(missing).as_not_found())
+        }
         1 => Ok(()),
         _ if encoding == Encoding::Json => Ok(()),
         _ => {

@@ -157,8 +157,8 @@ fn exists(path: &InstancePath) -> Option<Precondition> {
 /// 404 if what is missing is the resource that was asked for, or something it is in.
 fn target_missing(error: Error, target: &InstancePath) -> Refusal {
     let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
-    match error.tag == Tag::DataMissing && error.app_tag.is_none() && around {
-        true => Refusal::target_missing(error),
+    match error.app_tag.is_none() && around {
+        true => Refusal::from(error).as_not_found(),
         false => error.into(),
     }
 }

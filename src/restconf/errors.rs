@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value as Json, json};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::media::{ACCEPT_PATCH, Encoding};
 use super::uri::UriError;
@@ -42,9 +43,13 @@ impl Refusal {
         Refusal::new(StatusCode::NOT_FOUND, Error::protocol(Tag::InvalidValue, message))
     }
 
-    /// The instance that an error says is missing is the target of the request.
-    pub fn target_missing(error: Error) -> Self {
-        Refusal::new(StatusCode::NOT_FOUND, Error { tag: Tag::InvalidValue, layer: Layer::Protocol, ..error })
+    /// The same refusal, but what it says is missing is the target of the request itself.
+    pub fn as_not_found(mut self) -> Self {
+        if self.0.error.tag == Tag::DataMissing {
+            self.0.error.tag = Tag::InvalidValue;
+            self.0.status = StatusCode::NOT_FOUND;
+        }
+        self
     }
 
     /// The resource has other methods.
@@ -172,22 +177,34 @@ fn status(error: &Error) -> StatusCode {
 
 /// `ietf-restconf:errors` as in RFC 7951.
 fn json_body(error: &Error) -> Vec<u8> {
-    let mut members = Map::new();
-    let mut put = |name: &str, value: String| members.insert(name.to_owned(), Json::String(value));
-    put("error-type", error.layer.as_str().to_owned());
-    put("error-tag", error.tag.as_str().to_owned());
-    if let Some(app_tag) = &error.app_tag {
-        put("error-app-tag", app_tag.clone());
-    }
-    if let Some(path) = &error.path {
-        put("error-path", path.to_string());
-    }
-    put("error-message", error.message.clone());
-    if !error.info.is_empty() {
-        let info = error.info.iter().map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str())));
-        members.insert("error-info".to_owned(), Json::Object(info.collect()));
-    }
-    json!({ "ietf-restconf:errors": { "error": [members] } }).to_string().into_bytes()
+    let info: Map<String, Json> =
+        error.info.iter().map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str()))).collect();
+    let error = JsonError {
+        error_type: error.layer.as_str(),
+        error_tag: error.tag.as_str(),
+        error_app_tag: error.app_tag.as_deref(),
+        error_path: error.path.as_ref().map(ToString::to_string),
+        error_message: &error.message,
+        error_info: Some(info).filter(|info| !info.is_empty()),
+    };
+    // Texts and maps of texts can always be written.
+    let error = serde_json::to_string(&error).unwrap_or_default();
+    format!("{{\"ietf-restconf:errors\":{{\"error\":[{error}]}}}}").into_bytes()
+}
+
+/// One entry of the list `error`, in the order of the module.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct JsonError<'e> {
+    error_type: &'static str,
+    error_tag: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_app_tag: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_path: Option<String>,
+    error_message: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_info: Option<Map<String, Json>>,
 }
 
 /// The same as XML. The names in `error-path` have the module's name as their prefix.
@@ -231,6 +248,7 @@ mod tests {
     use crate::yang::generated::SCHEMA;
     use crate::yang::path::InstancePath;
     use crate::yang::types::ModuleNames;
+    use serde_json::json;
 
     fn error() -> Error {
         let path = "/magent-registry:registry/agents/agent[name='a<b']";

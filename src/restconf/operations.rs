@@ -12,7 +12,8 @@ use super::params::Place;
 use super::request::{Asked, decode_options};
 use super::uri::{identifier, percent_decoded};
 use super::{PREFIX_OPERATIONS, answer, options};
-use crate::engine::{Engine, Invocation};
+use crate::engine::{Content, Engine, Invocation};
+use crate::yang::error::Tag;
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Kind, Node};
@@ -64,7 +65,13 @@ pub async fn action(
     target: InstancePath,
     action: &'static Node,
 ) -> Result<Response, Refusal> {
-    invoke(engine, asked, action, Some(target)).await
+    let principal = asked.principal.clone();
+    let answer = invoke(engine, asked, action, Some(target.clone())).await;
+    // What the engine says of an instance that is not there, for this principal, is said of the resource.
+    answer.map_err(|refusal| match engine.read(&principal, &target, Content::All) {
+        Err(e) if e.tag == Tag::DataMissing => refusal.as_not_found(),
+        _ => refusal,
+    })
 }
 
 async fn invoke(
