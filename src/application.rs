@@ -50,7 +50,9 @@ fn profile(agent: &Agent) -> irtf_agent::Agent {
         capability: irtf_agent::Capability {
             streaming: Some(true),
             push_notifications: Some(true),
-            negotiate: Some("acp-task-feasibility-negotiation-v1.0, acp-task-fulfillment-negotiation-v1.0".into()),
+            negotiate: Some(
+                "acp-task-feasibility-negotiation-v1.0, acp-task-fulfillment-negotiation-v1.0".into(),
+            ),
         },
         ..irtf_agent::Agent::default()
     }

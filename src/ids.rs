@@ -39,7 +39,8 @@ mod tests {
     #[test]
     fn identifiers_differ_within_a_decision_and_repeat_with_it() {
         let make = || {
-            let mut fresh = Fresh::new(Timestamp::from_micros(1_800_000_000_000_000).expect("in range"), [7; 10]);
+            let mut fresh =
+                Fresh::new(Timestamp::from_micros(1_800_000_000_000_000).expect("in range"), [7; 10]);
             [fresh.uuid(), fresh.uuid()]
         };
         let [first, second] = make();

@@ -210,9 +210,13 @@ impl Limits {
             ("query_tasks_max", self.query_tasks_max as u64),
             ("query_scan_max", self.query_scan_max as u64),
         ];
-        let zero = positive.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| (name, "has to be at least 1"));
+        let zero = positive
+            .into_iter()
+            .find(|(_, value)| *value == 0)
+            .map(|(name, _)| (name, "has to be at least 1"));
         let small = (self.header_bytes_max < 8192).then_some(("header_bytes_max", "has to be at least 8192"));
-        let rounds = (self.negotiation_rounds_max < 2).then_some(("negotiation_rounds_max", "has to be at least 2"));
+        let rounds =
+            (self.negotiation_rounds_max < 2).then_some(("negotiation_rounds_max", "has to be at least 2"));
         let part = (self.data_read_bytes_max < 4).then_some(("data_read_bytes_max", "has to be at least 4"));
         zero.or(small).or(rounds).or(part)
     }

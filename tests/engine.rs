@@ -7,7 +7,9 @@ use std::path::Path;
 use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Capabilities, Content, EditRequest, Engine, From, Invocation, Options, Precondition};
+use agentconf::engine::{
+    Capabilities, Content, EditRequest, Engine, From, Invocation, Options, Precondition,
+};
 use agentconf::limits::Limits;
 use agentconf::log::Log;
 use agentconf::yang::encode::EncodeOptions;
@@ -64,7 +66,13 @@ impl Bench {
         self.act(user, operation, None, input).await
     }
 
-    async fn act(&self, user: &str, operation: &'static Node, target: Option<InstancePath>, input: Json) -> Result<Json, Error> {
+    async fn act(
+        &self,
+        user: &str,
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Json,
+    ) -> Result<Json, Error> {
         let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
         let text = input.to_string();
         let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
@@ -79,17 +87,20 @@ impl Bench {
     }
 
     async fn put_data(&self, user: &str, id: &str, preconditions: Vec<Precondition>) -> Result<bool, Error> {
-        let text = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]}).to_string();
+        let text =
+            json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]}).to_string();
         let path = entry(&[], &irtf_agent::nodes::DATA_PARAMS, id);
         let value = json::decode_one(text.as_bytes(), &path, &SCHEMA, &json::STORED)?;
         let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
-        let reply = self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await?;
+        let reply =
+            self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await?;
         Ok(reply.created[0])
     }
 }
 
 fn principal(user: &str) -> Principal {
-    let groups: BTreeSet<String> = if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
+    let groups: BTreeSet<String> =
+        if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
     Principal { name: user.into(), groups, method: Method::Local }
 }
 
@@ -131,18 +142,30 @@ async fn a_task_goes_its_way_and_is_there_after_a_restart() {
     let assigned = bench.call("oss", &n::ASSIGN_TASK, order).await.expect("it is assigned");
     assert_eq!(assigned["status"], "created");
 
-    let foreign = bench.act("oss", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"})).await;
+    let foreign = bench
+        .act("oss", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"}))
+        .await;
     assert_eq!(foreign.expect_err("only the executor reports").app_tag.as_deref(), Some("not-authorized"));
     let unseen = bench.act("eve", &n::INTERACTION_TASKS_TASK_CANCEL, Some(task("t-1")), json!({})).await;
     assert_eq!(unseen.expect_err("eve sees no task").app_tag.as_deref(), Some("unknown-reference"));
 
-    for report in [json!({"status": "processing"}), json!({"status": "finished", "result": {"content": "fibre cut"}})] {
-        bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report).await.expect("it is reported");
+    for report in
+        [json!({"status": "processing"}), json!({"status": "finished", "result": {"content": "fibre cut"}})]
+    {
+        bench
+            .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report)
+            .await
+            .expect("it is reported");
     }
-    let illegal = bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"})).await;
+    let illegal = bench
+        .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"}))
+        .await;
     assert_eq!(illegal.expect_err("it is over").app_tag.as_deref(), Some("bad-transition"));
     let verdict = json!({"verdict": "accepted"});
-    bench.act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t-1")), verdict).await.expect("it is verified");
+    bench
+        .act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t-1")), verdict)
+        .await
+        .expect("it is verified");
 
     let before = bench.read("oss", task("t-1")).expect("oss sees it");
     assert_eq!(before["status"], "finished");
@@ -203,7 +226,9 @@ async fn the_clock_ends_registrations_and_negotiations_and_marks_late_tasks() {
     }
     assert_eq!(bench.read("oss", negotiation("n-1")).expect("oss sees it")["status"], "expired");
     assert_eq!(bench.read("oss", task("t-1")).expect("oss sees it")["overdue"], true);
-    let left = bench.call("oss", &magent_registry::nodes::DISCOVER_AGENTS, json!({"skill-name": ["diagnose"]})).await;
+    let left = bench
+        .call("oss", &magent_registry::nodes::DISCOVER_AGENTS, json!({"skill-name": ["diagnose"]}))
+        .await;
     assert_eq!(left.expect("it is answered"), json!({}));
 }
 
@@ -220,7 +245,8 @@ async fn a_write_of_the_drafts_tasks_assigns_or_is_refused_whole() {
         let engine = bench.engine.clone();
         async move { engine.edit(&principal("oss"), request).await }
     };
-    let order = json!({"task-sendTo": "ip-agent", "content": "##target object link-17\n##task description diagnose"});
+    let order =
+        json!({"task-sendTo": "ip-agent", "content": "##target object link-17\n##task description diagnose"});
     write(order).await.expect("it is accepted");
     let tasks = InstancePath { steps: vec![Step::plain(&irtf_agent::nodes::TASKS)] };
     let seen = bench.read("oss", tasks.clone()).expect("it is there");
@@ -267,8 +293,10 @@ async fn a_subscriber_that_comes_back_gets_every_event_once() {
         bench.put_data("oss", &format!("d-{i}"), Vec::new()).await.expect("it is put");
     }
     let (position, part) = seen[1];
-    let mut second =
-        bench.engine.subscribe(&principal("oss"), From::After { position, part }, None).expect("it subscribes");
+    let mut second = bench
+        .engine
+        .subscribe(&principal("oss"), From::After { position, part }, None)
+        .expect("it subscribes");
     for _ in 0..6 {
         let event = second.next().await.expect("read").expect("more");
         seen.push((event.position, event.part));
@@ -284,7 +312,8 @@ async fn a_dangling_leafref_is_refused_and_a_target_in_use_is_kept() {
     let write = |reference: &str| {
         let text = json!({"irtf-agent:msg-base": {"msg-data": reference}}).to_string();
         let value = json::decode_one(text.as_bytes(), &tasks, &SCHEMA, &json::STORED).expect("it is decoded");
-        let edit = Edit { operation: Operation::Replace, path: tasks.clone(), value: Some(value), insert: None };
+        let edit =
+            Edit { operation: Operation::Replace, path: tasks.clone(), value: Some(value), insert: None };
         EditRequest { edits: vec![edit], preconditions: Vec::new() }
     };
     let dangling = bench.engine.edit(&principal("oss"), write("d-1")).await.expect_err("there is no d-1");
@@ -300,4 +329,37 @@ async fn a_dangling_leafref_is_refused_and_a_target_in_use_is_kept() {
     let request = EditRequest { edits: vec![delete], preconditions: Vec::new() };
     let used = bench.engine.edit(&principal("oss"), request).await.expect_err("it is referred to");
     assert_eq!(used.app_tag.as_deref(), Some("instance-required"));
+}
+
+#[tokio::test]
+async fn the_drafts_lists_show_what_the_siblings_hold() {
+    use magent_task::nodes as n;
+    let bench = Bench::new();
+    register(&bench, "oss", "oss-agent").await;
+    register(&bench, "ip", "ip-agent").await;
+    let order =
+        json!({"id": "t-1", "from": "oss-agent", "to": "ip-agent", "content": "why?", "context": "c-1"});
+    bench.call("oss", &n::ASSIGN_TASK, order).await.expect("it is assigned");
+    bench.put_data("admin", "d-1", Vec::new()).await.expect("it is put");
+    let data =
+        json!([{"id": "d-2", "data-type": "structured", "media-type": "application/json", "text": "{}"}]);
+    for report in [
+        json!({"status": "processing"}),
+        json!({"status": "finished", "result": {"content": "cut", "data": data}}),
+    ] {
+        bench
+            .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report)
+            .await
+            .expect("it is reported");
+    }
+    let root = bench.read("oss", InstancePath::default()).expect("it is there");
+    let ids =
+        |list: &Json| list.as_array().expect("a list").iter().map(|e| e["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&root["irtf-agent:data-params"]), ["d-1", "d-2"]);
+    assert_eq!(root["irtf-agent:data-params"][1]["format"], "application/json");
+    assert_eq!(root["irtf-agent:context"][0]["request-info"]["content"], "why?");
+    assert_eq!(root["irtf-agent:context"][0]["response-info"]["dataParam"], "d-2");
+    let others = bench.read("eve", InstancePath::default()).expect("it is there");
+    assert_eq!(ids(&others["irtf-agent:data-params"]), ["d-1"], "private data is absent");
+    assert_eq!(others.get("irtf-agent:context"), None);
 }

@@ -35,8 +35,13 @@ pub fn may_act_for(principal: &Principal, owner: Option<&str>) -> bool {
 
 /// Whether the principal may see what is private to these agents; `owner` tells whose an
 /// agent is. Without parties it concerns everybody.
-pub fn may_see<'a>(principal: &Principal, parties: &[String], owner: impl Fn(&str) -> Option<&'a str>) -> bool {
-    parties.is_empty() || parties.iter().any(|agent| may_act_for(principal, owner(agent)))
+pub fn may_see<'a>(
+    principal: &Principal,
+    parties: &[String],
+    owner: impl Fn(&str) -> Option<&'a str>,
+) -> bool {
+    parties.is_empty()
+        || parties.iter().any(|agent| may_act_for(principal, owner(agent)))
         || principal.is_admin()
 }
 

@@ -72,7 +72,9 @@ impl AuthError {
         let bearer = match self {
             AuthError::WrongToken => r#"Bearer realm="agentconf", error="invalid_token""#,
             AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
-            AuthError::Missing | AuthError::WrongPassword | AuthError::Throttled { .. } => r#"Bearer realm="agentconf""#,
+            AuthError::Missing | AuthError::WrongPassword | AuthError::Throttled { .. } => {
+                r#"Bearer realm="agentconf""#
+            }
         };
         [bearer, r#"Basic realm="agentconf", charset="UTF-8""#]
     }

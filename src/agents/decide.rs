@@ -22,7 +22,7 @@ use crate::yang::tree::Child;
 /// Who registers an agent, and what that user may do beyond the common rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Registrant<'a> {
-    /// The user, who becomes the owner of the name.
+    /// The user, who becomes the owner of the name; empty for an agent that is no user's.
     pub user: &'a str,
     /// Whether the user may take over the name of another one.
     pub may_take_over: bool,
@@ -55,7 +55,7 @@ impl Registry {
         }
         let until = if by.for_ever { None } else { Some(end(now, input.lifetime, limits)) };
         let registration = Registration {
-            owner: Some(by.user.to_owned()),
+            owner: (!by.user.is_empty()).then(|| by.user.to_owned()),
             registered_at: registered
                 .map_or_else(|| now.to_string(), |agent| agent.registration.registered_at.clone()),
             updated_at: now.to_string(),

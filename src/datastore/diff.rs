@@ -62,7 +62,13 @@ fn containers(old: &Container, new: &Container, path: &InstancePath, changes: &m
     }
 }
 
-fn child(node: &'static Node, old: Option<&Child>, new: Option<&Child>, path: &InstancePath, changes: &mut Vec<Change>) {
+fn child(
+    node: &'static Node,
+    old: Option<&Child>,
+    new: Option<&Child>,
+    path: &InstancePath,
+    changes: &mut Vec<Change>,
+) {
     match (old, new) {
         (Some(Child::Container(old)), Some(Child::Container(new))) => {
             if !Arc::ptr_eq(old, new) {
@@ -78,11 +84,9 @@ fn child(node: &'static Node, old: Option<&Child>, new: Option<&Child>, path: &I
         (Some(Child::Container(old)), None) if is_np(node) => {
             containers(old, &Container::default(), &path.child(Step::plain(node)), changes);
         }
-        (old, new) if old != new => changes.push(Change {
-            path: path.child(Step::plain(node)),
-            old: old.cloned(),
-            new: new.cloned(),
-        }),
+        (old, new) if old != new => {
+            changes.push(Change { path: path.child(Step::plain(node)), old: old.cloned(), new: new.cloned() })
+        }
         _ => {}
     }
 }
@@ -92,7 +96,13 @@ fn is_np(node: &Node) -> bool {
     matches!(node.kind, Kind::Container { presence: false })
 }
 
-fn lists(node: &'static Node, old: Option<&List>, new: Option<&List>, path: &InstancePath, changes: &mut Vec<Change>) {
+fn lists(
+    node: &'static Node,
+    old: Option<&List>,
+    new: Option<&List>,
+    path: &InstancePath,
+    changes: &mut Vec<Change>,
+) {
     let empty = List::empty(node);
     let mut entry = |key: &Key, old: Option<&Arc<Container>>, new: Option<&Arc<Container>>| {
         let path = path.child(Step { node, selector: Selector::Key(key.clone()) });

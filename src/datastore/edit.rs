@@ -176,7 +176,11 @@ impl Editing<'_> {
                 }
                 Ok(())
             }
-            _ => Err(self.error(depth, Tag::InvalidValue, "the content is not of the node that the path means")),
+            _ => Err(self.error(
+                depth,
+                Tag::InvalidValue,
+                "the content is not of the node that the path means",
+            )),
         }
     }
 
@@ -184,9 +188,17 @@ impl Editing<'_> {
     fn key_leaf(&self, parent: &Container, node: &'static Node) -> Result<(), Error> {
         let depth = self.edit.path.steps.len() - 1;
         match (self.edit.operation, &self.edit.value, parent.leaf(node)) {
-            (Operation::Merge | Operation::Replace, Some(Child::Leaf(new)), Some(old)) if new == old => Ok(()),
-            (Operation::Create, ..) => Err(self.error(depth, Tag::DataExists, "this instance exists already")),
-            _ => Err(self.error(depth, Tag::InvalidValue, "the key of an existing list entry cannot be changed")),
+            (Operation::Merge | Operation::Replace, Some(Child::Leaf(new)), Some(old)) if new == old => {
+                Ok(())
+            }
+            (Operation::Create, ..) => {
+                Err(self.error(depth, Tag::DataExists, "this instance exists already"))
+            }
+            _ => Err(self.error(
+                depth,
+                Tag::InvalidValue,
+                "the key of an existing list entry cannot be changed",
+            )),
         }
     }
 
@@ -205,7 +217,13 @@ impl Editing<'_> {
         parent.set(node, Child::List(list));
     }
 
-    fn put_entry_at(&self, parent: &mut Container, node: &'static Node, key: &Key, entry: Arc<Container>) -> Result<(), Error> {
+    fn put_entry_at(
+        &self,
+        parent: &mut Container,
+        node: &'static Node,
+        key: &Key,
+        entry: Arc<Container>,
+    ) -> Result<(), Error> {
         let mut list = take_list(parent, node);
         let placed = match (&mut list, &self.edit.insert) {
             (List::User(user), Some(place)) => user.insert(key.clone(), entry, place),

@@ -50,7 +50,12 @@ pub fn changes(new: &Arc<Container>, changes: &[Change]) -> Vec<Error> {
 
 /// What the input of an operation violates. `datastore` is what its expressions see beside it
 /// (RFC 7950 section 6.4.1); `above` is the instance that an action belongs to.
-pub fn input(datastore: Arc<Container>, above: Option<&InstancePath>, operation: &'static Node, input: Arc<Container>) -> Vec<Error> {
+pub fn input(
+    datastore: Arc<Container>,
+    above: Option<&InstancePath>,
+    operation: &'static Node,
+    input: Arc<Container>,
+) -> Vec<Error> {
     let Kind::Rpc { input: parameters, .. } = operation.kind else { return Vec::new() };
     let root = Cursor::root(&SCHEMA, datastore);
     let mut context = root;
@@ -158,7 +163,9 @@ impl Touched {
             self.gone.insert(node);
         }
         match child {
-            Child::Container(container) => container.iter().for_each(|(node, child)| self.below(node, child, gone)),
+            Child::Container(container) => {
+                container.iter().for_each(|(node, child)| self.below(node, child, gone))
+            }
             Child::List(list) => list
                 .iter()
                 .for_each(|entry| entry.iter().for_each(|(node, child)| self.below(node, child, gone))),
@@ -272,7 +279,9 @@ impl Check {
     fn musts(&mut self, cursor: &Cursor, musts: &'static [Must]) {
         for must in musts {
             if !self.condition(must.expr, cursor) {
-                let message = must.error_message.map_or_else(|| format!("this must hold: {}", must.text), str::to_owned);
+                let message = must
+                    .error_message
+                    .map_or_else(|| format!("this must hold: {}", must.text), str::to_owned);
                 let error = Error::application(Tag::OperationFailed, message)
                     .app_tag(must.error_app_tag.unwrap_or("must-violation"));
                 self.fail(error.at(cursor.path()));
@@ -298,9 +307,9 @@ impl Check {
         let required = match (&ty.base, value) {
             (Base::LeafRef(leafref), _) => leafref.require_instance,
             (Base::InstanceIdentifier { require_instance }, _) => *require_instance,
-            (Base::Union(members), Value::Instance(_)) => {
-                members.iter().all(|m| !matches!(m.base, Base::InstanceIdentifier { require_instance: false }))
-            }
+            (Base::Union(members), Value::Instance(_)) => members
+                .iter()
+                .all(|m| !matches!(m.base, Base::InstanceIdentifier { require_instance: false })),
             (Base::Union(members), _) => members.iter().all(|member| match &member.base {
                 Base::LeafRef(leafref) => leafref.require_instance,
                 Base::InstanceIdentifier { .. } => true,
@@ -380,7 +389,13 @@ impl Check {
     }
 
     /// A mandatory choice needs one of its cases (RFC 7950 section 15.6).
-    fn choices(&mut self, parent: &Cursor, content: &Container, node: &'static Node, seen: &mut BTreeSet<*const Node>) {
+    fn choices(
+        &mut self,
+        parent: &Cursor,
+        content: &Container,
+        node: &'static Node,
+        seen: &mut BTreeSet<*const Node>,
+    ) {
         let mut above = node.parent;
         while let Some(choice) = above {
             match choice.kind {
@@ -406,7 +421,9 @@ impl Check {
     fn count(&mut self, parent: &Cursor, node: &'static Node, count: usize, (min, max): (u32, u32)) {
         let (message, app_tag) = if count > max as usize {
             (format!("there are {count} \"{}\", at most {max} may be", node.name), "too-many-elements")
-        } else if count < min as usize && (count > 0 || parent.content().is_some_and(|c| self.wanted(parent, &c.clone(), node))) {
+        } else if count < min as usize
+            && (count > 0 || parent.content().is_some_and(|c| self.wanted(parent, &c.clone(), node)))
+        {
             (format!("there are {count} \"{}\", at least {min} have to be", node.name), "too-few-elements")
         } else {
             return;
@@ -419,7 +436,8 @@ impl Check {
     fn unique(&mut self, parent: &Cursor, node: &'static Node, list: &List, unique: &Unique) {
         let mut seen: HashMap<Vec<String>, Arc<Container>> = HashMap::new();
         for entry in list.iter() {
-            let values: Option<Vec<String>> = unique.leafs.iter().map(|chain| leaf_at(&entry, chain)).collect();
+            let values: Option<Vec<String>> =
+                unique.leafs.iter().map(|chain| leaf_at(&entry, chain)).collect();
             let Some(values) = values else { continue };
             let message = format!("two \"{}\" have the same {}", node.name, values.join(", "));
             if let Some(other) = seen.insert(values, entry.clone()) {

@@ -77,7 +77,8 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notific
         Event::Agents(event) => agents::Registry::announce(event, at),
         Event::Tasks(event) => {
             let mut notifications = tasks::Tasks::announce(event, at);
-            let drafts: Vec<Notification> = notifications.iter().filter_map(|n| draft::condition(n, at)).collect();
+            let drafts: Vec<Notification> =
+                notifications.iter().filter_map(|n| draft::condition(n, at)).collect();
             notifications.extend(drafts);
             notifications
         }
@@ -139,7 +140,10 @@ fn writable(principal: &Principal, edit: &Edit) -> Result<(), Error> {
                 None => Ok(()),
                 Some(node) => refused(node, &edit.path),
             },
-            _ => Err(Error::application(Tag::AccessDenied, "only an administrator may replace the whole datastore")),
+            _ => Err(Error::application(
+                Tag::AccessDenied,
+                "only an administrator may replace the whole datastore",
+            )),
         },
     }
 }
@@ -181,7 +185,12 @@ fn exists(config: &Container, path: &InstancePath) -> bool {
 }
 
 /// Whether a precondition holds, judged by what the principal can see.
-fn check(state: &State, options: &Options, principal: &Principal, precondition: &Precondition) -> Result<(), Error> {
+fn check(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let revision = |path: &InstancePath| {
         let state = Arc::new(state.clone());
         view::read(&state, options, principal, path, Content::All).ok().map(|found| found.revision)

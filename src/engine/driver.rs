@@ -163,7 +163,13 @@ impl Engine {
     pub async fn invoke(&self, principal: &Principal, invocation: Invocation) -> Result<Container, Error> {
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();
-            return operations::query(&self.snapshot(), &self.shared.options, principal, &invocation, fresh.now);
+            return operations::query(
+                &self.snapshot(),
+                &self.shared.options,
+                principal,
+                &invocation,
+                fresh.now,
+            );
         }
         let wait = match invocation.operation == &nodes::ASSIGN_TASK {
             true => AssignTaskInput::from_data(&invocation.input).ok().filter(|input| !input.asynchronous),
@@ -209,7 +215,12 @@ impl Engine {
     /// # Errors
     /// `resource-denied` if there are too many subscribers, `operation-failed` if the log
     /// cannot be read.
-    pub fn subscribe(&self, principal: &Principal, from: From, until: Option<Timestamp>) -> Result<Subscription, Error> {
+    pub fn subscribe(
+        &self,
+        principal: &Principal,
+        from: From,
+        until: Option<Timestamp>,
+    ) -> Result<Subscription, Error> {
         let permit = self.subscribers.clone().try_acquire_owned().map_err(|_| {
             Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
         })?;
@@ -244,7 +255,8 @@ impl Engine {
 }
 
 fn busy() -> Error {
-    Error::protocol(Tag::ResourceDenied, "too many requests wait for the writer, try again later").app_tag("busy")
+    Error::protocol(Tag::ResourceDenied, "too many requests wait for the writer, try again later")
+        .app_tag("busy")
 }
 
 fn stopping() -> Error {
@@ -283,7 +295,8 @@ impl Writer {
     /// Puts the server's own agent into the registry, if it is not there as configured.
     fn register_own_agent(&mut self) -> Result<(), OpenError> {
         let fresh = self.shared.fresh();
-        let events = operations::own_agent(&self.state, &self.shared.options, &fresh).map_err(OpenError::Agent)?;
+        let events =
+            operations::own_agent(&self.state, &self.shared.options, &fresh).map_err(OpenError::Agent)?;
         let mut group = Group::new(&self.state);
         group.record(fresh.now, "", events).map_err(OpenError::Agent)?;
         match self.commit(group) {
@@ -397,7 +410,8 @@ impl Group {
                 self.answer(answer, reply);
             }
             Command::Invoke(principal, invocation, answer) => {
-                let decided = operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
+                let decided =
+                    operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
                 let reply = decided.and_then(|(events, output)| {
                     self.record(now, &principal.name, events)?;
                     Ok(output)

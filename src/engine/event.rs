@@ -97,10 +97,13 @@ impl Event {
         match (record.kind, record.version) {
             (kind::EDITED, VERSION) => {
                 let stored: Vec<StoredEdit> = serde_json::from_slice(&record.payload).map_err(json)?;
-                let edits: Result<Vec<Edit>, String> = stored.into_iter().map(StoredEdit::into_edit).collect();
+                let edits: Result<Vec<Edit>, String> =
+                    stored.into_iter().map(StoredEdit::into_edit).collect();
                 Ok(Event::Edited(edits.map_err(payload)?))
             }
-            (kind::AGENTS, VERSION) => serde_json::from_slice(&record.payload).map(Event::Agents).map_err(json),
+            (kind::AGENTS, VERSION) => {
+                serde_json::from_slice(&record.payload).map(Event::Agents).map_err(json)
+            }
             (kind::TASKS, VERSION) => serde_json::from_slice(&record.payload).map(Event::Tasks).map_err(json),
             (kind::NEGOTIATION, VERSION) => {
                 serde_json::from_slice(&record.payload).map(Event::Negotiation).map_err(json)
@@ -163,7 +166,9 @@ impl StoredEdit {
             let mut text = Vec::new();
             match (edit.path.node(), child) {
                 (Some(node), child) => json::encode_one(node, child, &mut text, &EncodeOptions::default()),
-                (None, Child::Container(root)) => json::encode_children(root, None, &mut text, &EncodeOptions::default()),
+                (None, Child::Container(root)) => {
+                    json::encode_children(root, None, &mut text, &EncodeOptions::default())
+                }
                 (None, _) => {}
             }
             // The encoder writes UTF-8 alone; if not, RawValue says so.
@@ -208,7 +213,8 @@ impl StoredEdit {
             }
         });
         let list = path.node();
-        let key = |texts: &[String]| list.ok_or("no list".to_owned()).and_then(|list| stored_key(list, texts));
+        let key =
+            |texts: &[String]| list.ok_or("no list".to_owned()).and_then(|list| stored_key(list, texts));
         let insert = match &self.insert {
             None => None,
             Some(StoredInsert::First) => Some(Insert::First),

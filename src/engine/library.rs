@@ -72,11 +72,15 @@ fn module(module: &'static Module) -> library::ModuleSetModule {
         revision: some(module.revision),
         namespace: module.namespace.into(),
         location: Vec::new(),
-        submodule: module.submodules.iter().map(|s| library::ModuleSetModuleSubmodule {
-            name: s.name.into(),
-            revision: some(s.revision),
-            location: Vec::new(),
-        }).collect(),
+        submodule: module
+            .submodules
+            .iter()
+            .map(|s| library::ModuleSetModuleSubmodule {
+                name: s.name.into(),
+                revision: some(s.revision),
+                location: Vec::new(),
+            })
+            .collect(),
         feature: module.features.iter().map(|f| (*f).into()).collect(),
         deviation: module.deviations.iter().map(|d| (*d).into()).collect(),
     }

@@ -9,11 +9,12 @@ use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::negotiation::{self, TaskFacts};
-use crate::tasks::{Attachment, Refusal};
 use crate::tasks::life_cycle::has_ended;
+use crate::tasks::{Attachment, Refusal};
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
-    Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, identities,
+    Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput,
+    identities,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, TaskStatus};
 use crate::yang::model::{self, Modelled};
@@ -54,7 +55,8 @@ pub(super) fn respond(
 ) -> Result<(Vec<Event>, RespondOutput), Error> {
     let negotiation = visible(state, principal, id)?;
     acts_for(state, options, principal, &input.from)?;
-    let ends = matches!(input.move_, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw);
+    let ends =
+        matches!(input.move_, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw);
     if let Some(context) = negotiation.context.as_deref().filter(|_| !ends) {
         state.tasks.admits(context, &input.from, &options.limits)?;
     }
@@ -65,9 +67,14 @@ pub(super) fn respond(
 }
 
 /// A negotiation that the principal may see.
-pub(super) fn visible<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Negotiation, Error> {
+pub(super) fn visible<'a>(
+    state: &'a State,
+    principal: &Principal,
+    id: &str,
+) -> Result<&'a Negotiation, Error> {
     let seen = |n: &&Negotiation| sees(state, principal, &[n.initiator.clone(), n.responder.clone()]);
-    let unknown = || Refusal::UnknownReference.error(format!("There is no negotiation with the identifier \"{id}\"."));
+    let unknown =
+        || Refusal::UnknownReference.error(format!("There is no negotiation with the identifier \"{id}\"."));
     state.negotiations.get(id).filter(seen).ok_or_else(unknown)
 }
 
@@ -99,7 +106,8 @@ pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &
     let Some(context) = &negotiation.context else {
         return state.tasks.share(&round.data, &[&negotiation.initiator, &negotiation.responder]);
     };
-    let to = if round.from == negotiation.initiator { &negotiation.responder } else { &negotiation.initiator };
+    let to =
+        if round.from == negotiation.initiator { &negotiation.responder } else { &negotiation.initiator };
     let kind = match negotiation.type_.is_or_derives_from(&identities::FULFILLMENT) {
         true => &identities::FULFILLMENT_NEGOTIATE,
         false => &identities::FEASIBILITY_NEGOTIATE,

@@ -17,13 +17,13 @@ use crate::datastore::validate;
 use crate::ids::Fresh;
 use crate::tasks::Refusal;
 use crate::yang::error::{Error, Tag};
+use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
+use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
 use crate::yang::generated::magent_task::{
     AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, nodes as task,
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
-use crate::yang::generated::irtf_agent;
-use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::recast::recast;
@@ -81,7 +81,9 @@ pub(super) fn invoke(
         let by = Registrant { user: &principal.name, may_take_over: principal.is_admin(), for_ever: false };
         return done(state.registry.register(fresh, by, input(invocation)?, limits), Event::Agents);
     }
-    if operation == &registry::REGISTRY_AGENTS_AGENT_RENEW || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER {
+    if operation == &registry::REGISTRY_AGENTS_AGENT_RENEW
+        || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER
+    {
         let name = target(invocation)?;
         acts_for(state, options, principal, name)?;
         return match operation == &registry::REGISTRY_AGENTS_AGENT_RENEW {
@@ -98,14 +100,17 @@ pub(super) fn invoke(
         return done(state.tasks.put_data(fresh, input, limits), Event::Tasks);
     }
     if operation == &task::OPEN_NEGOTIATION {
-        return moves::open(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+        return moves::open(state, options, principal, input(invocation)?, fresh)
+            .map(|(e, o)| (e, o.to_data()));
     }
     if operation == &irtf_agent::nodes::TASK_NEGOTIATE {
-        return draft::negotiate(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+        return draft::negotiate(state, options, principal, input(invocation)?, fresh)
+            .map(|(e, o)| (e, o.to_data()));
     }
     if operation == &task::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND {
         let id = target(invocation)?;
-        return moves::respond(state, options, principal, id, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
+        return moves::respond(state, options, principal, id, input(invocation)?, fresh)
+            .map(|(e, o)| (e, o.to_data()));
     }
     let id = target(invocation)?;
     let subject = task_of(state, principal, id)?;
@@ -115,8 +120,9 @@ pub(super) fn invoke(
         return done(state.tasks.report(now, id, input(invocation)?, limits), Event::Tasks);
     }
     if operation == &task::INTERACTION_TASKS_TASK_CANCEL {
-        return cancel(state, options, principal, id, input(invocation)?, fresh)
-            .map(|events| (events, new_status(&task::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, "cancelled")));
+        return cancel(state, options, principal, id, input(invocation)?, fresh).map(|events| {
+            (events, new_status(&task::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, "cancelled"))
+        });
     }
     assigner()?;
     if operation == &task::INTERACTION_TASKS_TASK_ANSWER {
@@ -151,7 +157,8 @@ pub(super) fn assign(
             parties.contains(&input.from.as_str()) && parties.contains(&input.to.as_str())
         });
         let Some(negotiation) = negotiation else {
-            let message = format!("There is no negotiation \"{id}\" between {} and {}.", input.from, input.to);
+            let message =
+                format!("There is no negotiation \"{id}\" between {} and {}.", input.from, input.to);
             return Err(Refusal::UnknownReference.error(message));
         };
         if negotiation.status != NegotiationStatus::Agreed {
@@ -181,7 +188,12 @@ pub(super) fn cancel(
 /// Refuses unless the principal may speak in the name of the agent: its owner, or for a name
 /// that nobody has registered the user of the same name. The server's own agent is the
 /// administrators'.
-pub(super) fn acts_for(state: &State, options: &Options, principal: &Principal, agent: &str) -> Result<(), Error> {
+pub(super) fn acts_for(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    agent: &str,
+) -> Result<(), Error> {
     let owner = state.registry.owner(agent);
     let own_name = owner.is_none() && agent == principal.name && agent != options.profile.name;
     if own_name || access::may_act_for(principal, owner) {
@@ -235,7 +247,11 @@ fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
 
 /// The identifier of the instance that an action belongs to.
 fn target(invocation: &Invocation) -> Result<&str, Error> {
-    let key = invocation.target.as_ref().and_then(|path: &InstancePath| path.steps.last()).map(|step| &step.selector);
+    let key = invocation
+        .target
+        .as_ref()
+        .and_then(|path: &InstancePath| path.steps.last())
+        .map(|step| &step.selector);
     match key {
         Some(Selector::Key(key)) => key.values().first().and_then(Value::as_str),
         _ => None,
@@ -246,7 +262,8 @@ fn target(invocation: &Invocation) -> Result<&str, Error> {
 /// A task that the principal may see.
 fn task_of<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Task, Error> {
     let visible = |task: &&Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
-    let unknown = || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
+    let unknown =
+        || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
     state.tasks.get(id).filter(visible).ok_or_else(unknown)
 }
 
@@ -263,8 +280,9 @@ fn done<E, O: Modelled>(decided: Result<(Vec<E>, O), Error>, wrap: impl Fn(E) ->
 /// What has to happen so that the registry has the server's own agent as it is configured. It
 /// belongs to no user, so the administrators speak for it.
 pub(super) fn own_agent(state: &State, options: &Options, fresh: &Fresh) -> Result<Vec<Event>, Error> {
-    let profile: RegisterAgentInput = recast(&options.profile)
-        .map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))?;
+    let profile: RegisterAgentInput = recast(&options.profile).map_err(|e| {
+        Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name)
+    })?;
     let domain = options.profile.domain.iter().cloned().collect();
     let management_object = options.profile.management_object.iter().cloned().collect();
     let profile = RegisterAgentInput { domain, management_object, ..profile };
@@ -277,7 +295,8 @@ pub(super) fn own_agent(state: &State, options: &Options, fresh: &Fresh) -> Resu
         events.extend(state.registry.deregister(fresh, name, input)?.0);
     }
     let (registered, _) = state.registry.register(fresh, nobody, profile, &options.limits)?;
-    // A registration that does not end needs no renewal at each start.
-    events.extend(registered.into_iter().filter(|e| !matches!(e, agents::Event::Renewed { .. })));
+    // A registration that does not end needs no renewal at each start, unless the name was a user's.
+    let ours = state.registry.owner(&options.profile.name) == Some(NOBODY);
+    events.extend(registered.into_iter().filter(|e| !(ours && matches!(e, agents::Event::Renewed { .. }))));
     Ok(events.into_iter().map(Event::Agents).collect())
 }

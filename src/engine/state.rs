@@ -84,7 +84,8 @@ impl State {
 
     /// When something is due that no request brings about.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.registry.next_deadline(), self.tasks.next_deadline(), self.negotiations.next_deadline()];
+        let deadlines =
+            [self.registry.next_deadline(), self.tasks.next_deadline(), self.negotiations.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 }

@@ -151,7 +151,18 @@ impl Subscription {
                 (found.map_or(newest, |position| position.saturating_sub(1)), 0)
             }
         };
-        Ok(Subscription { shared, principal, position, skip, until, finished: false, pending: VecDeque::new(), committed, ending, _permit: permit })
+        Ok(Subscription {
+            shared,
+            principal,
+            position,
+            skip,
+            until,
+            finished: false,
+            pending: VecDeque::new(),
+            committed,
+            ending,
+            _permit: permit,
+        })
     }
 
     /// The next notification; `None` when the stop time has passed or the server stops.

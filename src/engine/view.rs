@@ -4,8 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::driver::Options;
 use super::draft;
+use super::driver::Options;
 use super::library::YANG_LIBRARY;
 use super::operations;
 use super::request::{Content, Found};
@@ -139,6 +139,10 @@ impl View<'_> {
             container(self.options.profile.to_data())
         } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
             draft::tasks(self.state).map(Child::Container)
+        } else if node == &irtf_agent::nodes::DATA_PARAMS && content != Content::Config {
+            filled(draft::data_params(self.state, self.principal))
+        } else if node == &irtf_agent::nodes::CONTEXT && content != Content::Config {
+            filled(draft::contexts(self.state, self.principal))
         } else if node == &magent_registry::nodes::REGISTRY {
             container(self.registry())
         } else if node == &magent_task::nodes::INTERACTION {
@@ -150,7 +154,8 @@ impl View<'_> {
         } else {
             self.state.config.get(node).cloned()
         };
-        child.and_then(|child| if content == Content::All { Some(child) } else { keep(&child, node, content) })
+        child
+            .and_then(|child| if content == Content::All { Some(child) } else { keep(&child, node, content) })
     }
 
     /// The revision of a top-level node: that of what its instances are made of.
@@ -158,7 +163,9 @@ impl View<'_> {
         let state = self.state;
         match node {
             n if n == &magent_registry::nodes::REGISTRY => state.registry.revision(),
-            n if n == &magent_task::nodes::INTERACTION => state.tasks.revision().max(state.negotiations.revision()),
+            n if n == &magent_task::nodes::INTERACTION => {
+                state.tasks.revision().max(state.negotiations.revision())
+            }
             n if n == &irtf_agent::nodes::TASKS => state.tasks.revision().max(state.config_revision),
             n if n.config => match state.config.get(n) {
                 Some(Child::Container(container)) => container.revision,
@@ -181,7 +188,11 @@ impl View<'_> {
         let state = self.state;
         let mut interaction =
             Container::default().at_revision(state.tasks.revision().max(state.negotiations.revision()));
-        let mut put = |outer: &'static Node, list: &'static Node, entries: Arc<dyn StateList>, visible: Visible, revision| {
+        let mut put = |outer: &'static Node,
+                       list: &'static Node,
+                       entries: Arc<dyn StateList>,
+                       visible: Visible,
+                       revision| {
             let entries = Arc::new(Private {
                 entries,
                 visible,
@@ -200,7 +211,13 @@ impl View<'_> {
             sees_negotiation,
             state.negotiations.revision(),
         );
-        put(&n::INTERACTION_CONTEXTS, &n::INTERACTION_CONTEXTS_CONTEXT, state.tasks.contexts(), sees_context, tasks);
+        put(
+            &n::INTERACTION_CONTEXTS,
+            &n::INTERACTION_CONTEXTS_CONTEXT,
+            state.tasks.contexts(),
+            sees_context,
+            tasks,
+        );
         put(
             &n::INTERACTION_DATA_OBJECTS,
             &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT,
@@ -210,6 +227,11 @@ impl View<'_> {
         );
         interaction
     }
+}
+
+/// A list without entries is absent.
+fn filled(list: List) -> Option<Child> {
+    (!list.is_empty()).then_some(Child::List(list))
 }
 
 fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
@@ -222,7 +244,8 @@ fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
 type Visible = fn(&State, &Principal, &Key, &Container) -> bool;
 
 fn between(state: &State, principal: &Principal, entry: &Container, parties: [&'static Node; 2]) -> bool {
-    let parties = parties.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned);
+    let parties =
+        parties.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned);
     operations::sees(state, principal, &parties.collect::<Vec<_>>())
 }
 

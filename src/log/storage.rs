@@ -60,7 +60,7 @@ const IDLE_READERS_MAX: usize = 8;
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The directory or one of its files cannot be made or opened.
-    #[error("{path}: {source}")]
+    #[error("cannot open {}", .path.display())]
     File {
         /// Which one.
         path: PathBuf,

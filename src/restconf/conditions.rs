@@ -4,9 +4,7 @@
 //! Reads are judged here. Edits never are: their conditions go to the engine, which checks them in the same
 //! step as the edit.
 
-use axum::http::header::{
-    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-};
+use axum::http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use axum::http::{HeaderMap, HeaderValue};
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -53,7 +51,9 @@ pub fn judge_read(headers: &HeaderMap, tag: Option<&str>, changed_at: Timestamp)
         Some(Tags::List(tags)) if tags.iter().any(|listed| !listed.weak && is(listed)) => {}
         Some(Tags::List(_)) => return Err(failed("the resource has another entity tag")),
         None => {
-            if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| changed_at.as_seconds() > date.as_seconds()) {
+            if date(headers, &IF_UNMODIFIED_SINCE)
+                .is_some_and(|date| changed_at.as_seconds() > date.as_seconds())
+            {
                 return Err(failed("the datastore was changed since"));
             }
         }
@@ -61,7 +61,9 @@ pub fn judge_read(headers: &HeaderMap, tag: Option<&str>, changed_at: Timestamp)
     let known = match Tags::of(headers, &IF_NONE_MATCH)? {
         Some(Tags::Any) => true,
         Some(Tags::List(tags)) => tags.iter().any(is),
-        None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| changed_at.as_seconds() <= date.as_seconds()),
+        None => {
+            date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| changed_at.as_seconds() <= date.as_seconds())
+        }
     };
     Ok(if known { Outcome::NotModified } else { Outcome::Send })
 }
@@ -76,7 +78,8 @@ pub fn of_edit(headers: &HeaderMap, target: &InstancePath) -> Result<Vec<Precond
     match Tags::of(headers, &IF_MATCH)? {
         Some(Tags::Any) => conditions.push(Precondition::Matches(target.clone(), Vec::new())),
         Some(Tags::List(tags)) => {
-            let revisions: Vec<u64> = tags.iter().filter(|tag| !tag.weak).filter_map(EntityTag::revision).collect();
+            let revisions: Vec<u64> =
+                tags.iter().filter(|tag| !tag.weak).filter_map(EntityTag::revision).collect();
             if revisions.is_empty() {
                 return Err(failed("the resource has another entity tag"));
             }
@@ -134,7 +137,10 @@ impl Tags {
                 return Ok(Some(Tags::Any));
             }
             let tags = entity_tags(text).ok_or_else(|| {
-                Error::protocol(Tag::InvalidValue, format!("\"{name}\" is \"*\" or a list of entity tags in quotes"))
+                Error::protocol(
+                    Tag::InvalidValue,
+                    format!("\"{name}\" is \"*\" or a list of entity tags in quotes"),
+                )
             })?;
             list.extend(tags);
         }
@@ -164,7 +170,8 @@ fn entity_tags(mut text: &str) -> Option<Vec<EntityTag>> {
 /// The date in a field; a malformed one is as none (RFC 9110 section 13.1.3).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     // The form that is sent today and the two that were (RFC 9110 section 5.6.7).
-    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    const FORMS: [&str; 3] =
+        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let text = headers.get(name)?.to_str().ok()?;
     let time = FORMS.iter().find_map(|form| DateTime::strptime(form, text).ok())?;
     let time = time.to_zoned(TimeZone::UTC).ok()?;

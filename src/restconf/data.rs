@@ -30,7 +30,9 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
     let path = asked.path_below(PREFIX_DATA);
     let path = match uri::parse(path, &SCHEMA, engine.limits().depth_max)? {
         ResourcePath::Data(path) => path,
-        ResourcePath::Action(target, action) => return operations::action(&engine, asked, target, action).await,
+        ResourcePath::Action(target, action) => {
+            return operations::action(&engine, asked, target, action).await;
+        }
     };
     let allow = methods(&path);
     if edits_without_key(&asked.method, &path) {
@@ -100,7 +102,9 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
     let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), found.changed_at)?;
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
-        Outcome::Send => answer::ok(encoding.media_type(), body(found, &params, selection.as_ref(), encoding)),
+        Outcome::Send => {
+            answer::ok(encoding.media_type(), body(found, &params, selection.as_ref(), encoding))
+        }
     };
     validators(&mut response, tag, modified);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));

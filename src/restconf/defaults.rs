@@ -22,7 +22,8 @@ pub fn apply(mode: WithDefaults, node: Option<&'static Node>, child: Child, cont
     match (mode, child) {
         (WithDefaults::Explicit, child) => child,
         (WithDefaults::ReportAll, child) => {
-            let top: Vec<&'static Node> = SCHEMA.implemented().flat_map(|module| module.children).copied().collect();
+            let top: Vec<&'static Node> =
+                SCHEMA.implemented().flat_map(|module| module.children).copied().collect();
             let children = node.map_or(top.as_slice(), |node| node.children);
             each(&child, &|container| {
                 let mut filled = container.clone();
@@ -106,7 +107,9 @@ fn trimmed(container: &Container) -> Container {
     kept.revision = container.revision;
     for (node, child) in container.iter() {
         let is_default = match (&node.kind, child) {
-            (Kind::Leaf { default: Some(_), .. }, Child::Leaf(value)) => default_value(node).as_ref() == Some(value),
+            (Kind::Leaf { default: Some(_), .. }, Child::Leaf(value)) => {
+                default_value(node).as_ref() == Some(value)
+            }
             (Kind::LeafList { defaults, .. }, Child::LeafList(given)) => {
                 !defaults.is_empty() && **given == values(node, defaults)
             }

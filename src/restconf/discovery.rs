@@ -42,7 +42,9 @@ fn host_meta_as(method: &Method, media_type: &'static str) -> Result<Response, R
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<XRD xmlns=\"http://docs.oasis-open.org/ns/xri/xrd-1.0\">\
              <Link rel=\"restconf\" href=\"{PREFIX}\"/></XRD>\n"
         ),
-        (&Method::GET | &Method::HEAD, _) => format!("{{\"links\":[{{\"rel\":\"restconf\",\"href\":\"{PREFIX}\"}}]}}"),
+        (&Method::GET | &Method::HEAD, _) => {
+            format!("{{\"links\":[{{\"rel\":\"restconf\",\"href\":\"{PREFIX}\"}}]}}")
+        }
         (&Method::OPTIONS, _) => return Ok(options(METHODS)),
         _ => return Err(Refusal::method_not_allowed(METHODS)),
     };

@@ -86,14 +86,17 @@ pub async fn delete(engine: &Engine, asked: Asked, path: InstancePath) -> Result
 
 async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::body::Bytes), Refusal> {
     asked.body(engine).await?.ok_or_else(|| {
-        let error = Error::protocol(Tag::MalformedMessage, "a body with the content of the resource is expected");
+        let error =
+            Error::protocol(Tag::MalformedMessage, "a body with the content of the resource is expected");
         Error { layer: Layer::Rpc, ..error }.into()
     })
 }
 
 /// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource".
 fn only_child(content: Container) -> Result<(Step, Child), Error> {
-    let wrong = || Error::protocol(Tag::InvalidValue, "the body has to have exactly one child of the target resource");
+    let wrong = || {
+        Error::protocol(Tag::InvalidValue, "the body has to have exactly one child of the target resource")
+    };
     let mut children = content.iter();
     let (Some((node, child)), None) = (children.next(), children.next()) else { return Err(wrong()) };
     match child {
@@ -124,7 +127,9 @@ fn place(insert: Option<InsertAt>, path: &InstancePath, engine: &Engine) -> Resu
             .map_err(|e| wrong(format!("\"point\" at offset {}: {}", e.offset, e.message)))?;
         match parsed {
             ResourcePath::Data(point) => match point.steps.split_last() {
-                Some((Step { node, selector: Selector::Key(key) }, around)) if *node == last.node && around == above => {
+                Some((Step { node, selector: Selector::Key(key) }, around))
+                    if *node == last.node && around == above =>
+                {
                     Ok(key.clone())
                 }
                 Some((Step { node, selector: Selector::Value(value) }, around))
@@ -164,7 +169,13 @@ fn target_missing(error: Error, target: &InstancePath) -> Refusal {
 }
 
 /// The answer to an edit that was made, with the entity tag that the resource has got by it.
-fn answered(engine: &Engine, asked: &Asked, path: &InstancePath, reply: &EditReply, status: StatusCode) -> Response {
+fn answered(
+    engine: &Engine,
+    asked: &Asked,
+    path: &InstancePath,
+    reply: &EditReply,
+    status: StatusCode,
+) -> Response {
     let mut response = answer::empty(status);
     let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.

@@ -151,11 +151,9 @@ impl From<&AuthError> for Refusal {
 /// The table of RFC 8040 section 7. Where it leaves a choice, the first of its codes that fits any request.
 fn status(error: &Error) -> StatusCode {
     match error.tag {
-        Tag::InUse
-        | Tag::LockDenied
-        | Tag::ResourceDenied
-        | Tag::DataExists
-        | Tag::DataMissing => StatusCode::CONFLICT,
+        Tag::InUse | Tag::LockDenied | Tag::ResourceDenied | Tag::DataExists | Tag::DataMissing => {
+            StatusCode::CONFLICT
+        }
         Tag::InvalidValue
         | Tag::MissingAttribute
         | Tag::BadAttribute
@@ -177,8 +175,11 @@ fn status(error: &Error) -> StatusCode {
 
 /// `ietf-restconf:errors` as in RFC 7951.
 fn json_body(error: &Error) -> Vec<u8> {
-    let info: Map<String, Json> =
-        error.info.iter().map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str()))).collect();
+    let info: Map<String, Json> = error
+        .info
+        .iter()
+        .map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str())))
+        .collect();
     let error = JsonError {
         error_type: error.layer.as_str(),
         error_tag: error.tag.as_str(),
@@ -233,7 +234,8 @@ fn xml_body(error: &Error) -> Vec<u8> {
         text.push_str("<error-info>");
         for info in &error.info {
             let (name, value) = (info.name, xml::escape(&info.value));
-            let _ = write!(text, "<{name} xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{value}</{name}>");
+            let _ =
+                write!(text, "<{name} xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{value}</{name}>");
         }
         text.push_str("</error-info>");
     }

@@ -43,7 +43,8 @@ impl Selection {
             _ if self.children.is_empty() => child.clone(),
             Child::Container(container) => Child::Container(Arc::new(self.prune_container(container))),
             Child::List(list) => {
-                let entries: Vector<_> = list.iter().map(|entry| Arc::new(self.prune_container(&entry))).collect();
+                let entries: Vector<_> =
+                    list.iter().map(|entry| Arc::new(self.prune_container(&entry))).collect();
                 Child::List(List::Sequence(entries))
             }
             Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
@@ -67,7 +68,9 @@ impl Selection {
     fn add(&mut self, node: &'static Node, below: Selection) {
         match self.children.iter_mut().find(|(known, _)| *known == node) {
             None => self.children.push((node, below)),
-            Some((_, known)) if known.children.is_empty() || below.children.is_empty() => known.children.clear(),
+            Some((_, known)) if known.children.is_empty() || below.children.is_empty() => {
+                known.children.clear()
+            }
             Some((_, known)) => below.children.into_iter().for_each(|(node, below)| known.add(node, below)),
         }
     }
@@ -93,7 +96,11 @@ impl Parser<'_> {
     }
 
     /// `api-identifier [ "/" item / "(" expression ")" ]`
-    fn item(&mut self, parent: Option<&'static Node>, depth_left: usize) -> Result<(&'static Node, Selection), Error> {
+    fn item(
+        &mut self,
+        parent: Option<&'static Node>,
+        depth_left: usize,
+    ) -> Result<(&'static Node, Selection), Error> {
         let node = self.node(parent)?;
         let Some(depth_left) = depth_left.checked_sub(1) else {
             return Err(self.wrong("it is nested too deep".into()));
@@ -118,9 +125,10 @@ impl Parser<'_> {
             return Err(self.expected("the name of a node"));
         };
         let module = match (module, parent) {
-            (Some(module), _) => {
-                self.schema.module(module).ok_or_else(|| self.wrong(format!("there is no module \"{module}\"")))?
-            }
+            (Some(module), _) => self
+                .schema
+                .module(module)
+                .ok_or_else(|| self.wrong(format!("there is no module \"{module}\"")))?,
             (None, Some(parent)) => parent.module,
             (None, None) => {
                 return Err(self.wrong(format!("\"{name}\" has to be qualified with the name of its module")));
@@ -128,7 +136,8 @@ impl Parser<'_> {
         };
         let siblings = parent.map_or(module.data, |parent| parent.data);
         let node = siblings.iter().copied().find(|n| n.name == name && n.module == module);
-        let node = node.ok_or_else(|| self.wrong(format!("there is no node \"{}:{name}\" here", module.name)))?;
+        let node =
+            node.ok_or_else(|| self.wrong(format!("there is no node \"{}:{name}\" here", module.name)))?;
         self.at += length;
         Ok(node)
     }
@@ -183,7 +192,10 @@ mod tests {
     #[test]
     fn what_is_named_is_kept_with_the_keys_around_it() {
         assert_eq!(pruned("name"), r#"{"name":"a"}"#);
-        assert_eq!(pruned("capability/streaming;irtf-agent:version"), r#"{"version":"1","capability":{"streaming":true}}"#);
+        assert_eq!(
+            pruned("capability/streaming;irtf-agent:version"),
+            r#"{"version":"1","capability":{"streaming":true}}"#
+        );
         let tags = r#"{"skills":{"skill":[{"skill-name":"s","skill-tags":["t"]},{"skill-name":"u"}]}}"#;
         assert_eq!(pruned("skills/skill/skill-tags"), tags);
         assert_eq!(pruned("skills(skill(skill-name;skill-tags))"), tags);
@@ -193,7 +205,10 @@ mod tests {
     fn the_whole_node_goes_before_a_part_of_it() {
         assert_eq!(parse("capability;capability/streaming"), parse("capability"));
         assert_eq!(parse("capability(streaming);capability"), parse("capability"));
-        assert_eq!(parse("capability/streaming;capability/negotiate"), parse("capability(streaming;negotiate)"));
+        assert_eq!(
+            parse("capability/streaming;capability/negotiate"),
+            parse("capability(streaming;negotiate)")
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub async fn rpc(State(engine): State<Engine>, asked: Asked) -> Result<Response,
         }
         _ => None,
     };
-    let rpc = found.ok_or_else(|| Refusal::not_found(format!("there is no operation \"{name}\"; its name is module:rpc")))?;
+    let rpc = found.ok_or_else(|| {
+        Refusal::not_found(format!("there is no operation \"{name}\"; its name is module:rpc"))
+    })?;
     invoke(&engine, asked, rpc, None).await
 }
 

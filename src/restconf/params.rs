@@ -93,7 +93,8 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             return refuse(format!("\"{pair}\" is not percent-encoded UTF-8"));
         };
         let Some((known, places)) = KNOWN.iter().find(|(known, _)| *known == name) else {
-            let names: Vec<&str> = KNOWN.iter().filter(|(_, p)| p.contains(&place)).map(|(name, _)| *name).collect();
+            let names: Vec<&str> =
+                KNOWN.iter().filter(|(_, p)| p.contains(&place)).map(|(name, _)| *name).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return refuse(format!("there is no query parameter \"{name}\"; this request may have: {names}"));
         };
@@ -122,7 +123,9 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
     params.insert = insert_at(insert.as_deref(), point)?;
     match (params.start_time, params.stop_time) {
         (None, Some(_)) => refuse("\"stop-time\" needs a \"start-time\"".into()),
-        (Some(start), Some(stop)) if stop <= start => refuse("\"stop-time\" has to be later than \"start-time\"".into()),
+        (Some(start), Some(stop)) if stop <= start => {
+            refuse("\"stop-time\" has to be later than \"start-time\"".into())
+        }
         _ => Ok(params),
     }
 }
@@ -195,8 +198,13 @@ mod tests {
 
     #[test]
     fn parameters_are_read_where_they_may_stand() {
-        let read = parse(Some("content=nonconfig&depth=3&fields=a%28b%3Bc%29&with-defaults=trim"), Place::Read).unwrap();
-        assert_eq!((read.content, read.depth, read.fields.as_deref()), (Content::NonConfig, Some(3), Some("a(b;c)")));
+        let read =
+            parse(Some("content=nonconfig&depth=3&fields=a%28b%3Bc%29&with-defaults=trim"), Place::Read)
+                .unwrap();
+        assert_eq!(
+            (read.content, read.depth, read.fields.as_deref()),
+            (Content::NonConfig, Some(3), Some("a(b;c)"))
+        );
         assert_eq!(read.with_defaults, WithDefaults::Trim);
         assert_eq!(parse(Some("depth=unbounded"), Place::Read).unwrap().depth, None);
         let insert = parse(Some("insert=after&point=%2Fa%3Ab%3Dx%252Cy"), Place::Insert).unwrap();

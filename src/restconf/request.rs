@@ -40,7 +40,8 @@ impl FromRequest<Engine> for Asked {
     async fn from_request(request: Request<Body>, _: &Engine) -> Result<Asked, Refusal> {
         let (parts, body) = request.into_parts();
         // A request that was put together without a Caller has proved nothing.
-        let caller = parts.extensions.get::<Caller>().map_or(Err(&AuthError::Missing), |caller| caller.0.as_ref());
+        let caller =
+            parts.extensions.get::<Caller>().map_or(Err(&AuthError::Missing), |caller| caller.0.as_ref());
         let principal = caller.cloned()?;
         Ok(Asked {
             principal,
@@ -104,7 +105,8 @@ impl Asked {
             let message = format!("a body has at most {} octets", limits.body_bytes_max);
             Refusal::too_big(StatusCode::PAYLOAD_TOO_LARGE, message)
         };
-        let announced = self.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let announced =
+            self.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > limits.body_bytes_max as u64) {
             return Err(too_big());
         }
@@ -115,7 +117,10 @@ impl Asked {
             Either::Left((Ok(body), _)) => body.to_bytes(),
             Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => return Err(too_big()),
             Either::Left((Err(_), _)) => {
-                let error = Error { layer: Layer::Rpc, ..Error::protocol(Tag::MalformedMessage, "the body is incomplete") };
+                let error = Error {
+                    layer: Layer::Rpc,
+                    ..Error::protocol(Tag::MalformedMessage, "the body is incomplete")
+                };
                 return Err(error.into());
             }
             Either::Right(_) => {

@@ -61,7 +61,9 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
     let events = stream::unfold(subscription, move |subscription| next(subscription, encoding));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather what they pass on would keep events back.
-    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
 
@@ -91,13 +93,17 @@ fn notification(delivered: &Delivered, encoding: Encoding) -> String {
     let mut out = Vec::new();
     match encoding {
         Encoding::Json => {
-            out.extend_from_slice(format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes());
+            out.extend_from_slice(
+                format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes(),
+            );
             json::encode_member(node, &child, &mut out, &options);
             out.extend_from_slice(b"}}");
         }
         Encoding::Xml => {
             const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";
-            out.extend_from_slice(format!("<notification xmlns=\"{NAMESPACE}\"><eventTime>{at}</eventTime>").as_bytes());
+            out.extend_from_slice(
+                format!("<notification xmlns=\"{NAMESPACE}\"><eventTime>{at}</eventTime>").as_bytes(),
+            );
             xml::encode_one(node, &child, &mut out, &options);
             out.extend_from_slice(b"</notification>");
         }
@@ -122,7 +128,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<From>, Refusal> {
         Some(From::After { position: position.parse().ok()?, part: part.parse().ok()? })
     };
     let from = value.to_str().ok().and_then(parse);
-    let wrong = || Error::protocol(Tag::InvalidValue, "\"Last-Event-ID\" is no id of an event of this stream");
+    let wrong =
+        || Error::protocol(Tag::InvalidValue, "\"Last-Event-ID\" is no id of an event of this stream");
     Ok(Some(from.ok_or_else(wrong)?))
 }
 

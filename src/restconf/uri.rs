@@ -135,10 +135,12 @@ impl Segment<'_> {
         let Some(Step { node, selector }) = before else { return Ok(()) };
         match node.kind {
             Kind::List { keys: [], .. } => {
-                Err(self.unknown(0, format!("the entries of \"{}\" have no keys to address them by", node.name)))
+                Err(self
+                    .unknown(0, format!("the entries of \"{}\" have no keys to address them by", node.name)))
             }
             Kind::List { .. } if *selector == Selector::None => {
-                let message = format!("\"{}\" is a list: {} is expected before the \"/\"", node.name, keys_form(node));
+                let message =
+                    format!("\"{}\" is a list: {} is expected before the \"/\"", node.name, keys_form(node));
                 Err(self.malformed(0, message))
             }
             Kind::Leaf { .. } | Kind::LeafList { .. } | Kind::AnyData | Kind::AnyXml => {
@@ -164,7 +166,9 @@ impl Segment<'_> {
                 .ok_or_else(|| self.unknown(0, format!("there is no module \"{name}\" here")))?,
             (None, Some(parent)) => parent.module,
             (None, None) => {
-                return Err(self.malformed(0, format!("\"{local}\" has to be qualified with the name of its module")));
+                return Err(
+                    self.malformed(0, format!("\"{local}\" has to be qualified with the name of its module"))
+                );
             }
         };
         let siblings = parent.map_or(module.data, |parent| parent.data);
@@ -178,7 +182,9 @@ impl Segment<'_> {
         }
         match parent.and_then(|parent| parent.actions.iter().find(same)) {
             Some(action) if keys.is_none() => Ok(Found::Action(action)),
-            Some(action) => Err(self.malformed(name.len(), format!("the action \"{}\" has no keys", action.name))),
+            Some(action) => {
+                Err(self.malformed(name.len(), format!("the action \"{}\" has no keys", action.name)))
+            }
             None => Err(self.unknown(0, format!("there is no data node \"{}:{local}\" here", module.name))),
         }
     }
@@ -305,7 +311,8 @@ mod tests {
 
     #[test]
     fn an_action_is_the_last_segment() {
-        let Ok(ResourcePath::Action(path, action)) = parsed("magent-registry:registry/agents/agent=a/renew") else {
+        let Ok(ResourcePath::Action(path, action)) = parsed("magent-registry:registry/agents/agent=a/renew")
+        else {
             panic!("no action");
         };
         assert_eq!((key(&path).as_slice(), action.name), (&["a".to_owned()][..], "renew"));

@@ -112,7 +112,14 @@ impl Layer {
 impl Error {
     /// An error of the content.
     pub fn application(tag: Tag, message: impl Into<String>) -> Self {
-        Error { layer: Layer::Application, tag, app_tag: None, path: None, message: message.into(), info: Vec::new() }
+        Error {
+            layer: Layer::Application,
+            tag,
+            app_tag: None,
+            path: None,
+            message: message.into(),
+            info: Vec::new(),
+        }
     }
 
     /// An error of the operation.

@@ -179,7 +179,12 @@ impl Parser<'_> {
         Ok(step)
     }
 
-    fn value(&self, ty: &'static super::schema::Type, text: &str, leaf: &'static Node) -> Result<Value, String> {
+    fn value(
+        &self,
+        ty: &'static super::schema::Type,
+        text: &str,
+        leaf: &'static Node,
+    ) -> Result<Value, String> {
         types::parse(ty, text, self.names, leaf.module).map_err(|e| e.message)
     }
 
@@ -204,7 +209,12 @@ impl Parser<'_> {
         };
         let found = match parent {
             Some(parent) => parent.child(module, &name),
-            None => self.schema.implemented().flat_map(|m| m.data).copied().find(|n| n.name == name && n.module == module),
+            None => self
+                .schema
+                .implemented()
+                .flat_map(|m| m.data)
+                .copied()
+                .find(|n| n.name == name && n.module == module),
         };
         found.ok_or_else(|| format!("there is no node \"{}:{name}\" here", module.name))
     }

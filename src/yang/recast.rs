@@ -53,6 +53,8 @@ fn recast_child(child: &Child, target: &'static Node) -> Option<Child> {
             }
             Some(Child::List(list))
         }
-        (Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) | Child::Container(_) | Child::List(_), _) => None,
+        (Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) | Child::Container(_) | Child::List(_), _) => {
+            None
+        }
     }
 }

@@ -366,8 +366,7 @@ pub struct Range<T: 'static> {
 
 impl<T: PartialOrd + Copy + 'static> Range<T> {
     /// No restriction.
-    pub const ANY: Range<T> =
-        Range { parts: &[], text: "", error_message: None, error_app_tag: None };
+    pub const ANY: Range<T> = Range { parts: &[], text: "", error_message: None, error_app_tag: None };
 
     /// Whether the restriction allows `value`.
     pub fn contains(&self, value: T) -> bool {

@@ -6,6 +6,7 @@
 //! enforces constraints.
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
@@ -211,7 +212,23 @@ impl List {
             List::Sorted(map) => Box::new(map.values().cloned()),
             List::User(user) => Box::new(user.iter().map(|(_, entry)| entry.clone())),
             List::Sequence(entries) => Box::new(entries.iter().cloned()),
-            List::State(state) => Box::new(StateEntries { list: state.as_ref(), page: Vec::new().into_iter(), last: None }),
+            List::State(state) => {
+                Box::new(StateEntries { list: state.as_ref(), page: Vec::new().into_iter(), last: None })
+            }
+        }
+    }
+
+    /// The first entry of a list ordered by key that follows `key`, or the first of all; none for
+    /// a list in another order.
+    pub fn next(&self, key: Option<&Key>) -> Option<(Key, Arc<Container>)> {
+        match self {
+            List::Sorted(map) => {
+                let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+                let mut following = map.range::<(Bound<&Key>, Bound<&Key>), Key>((start, Bound::Unbounded));
+                following.next().map(|(key, entry)| (key.clone(), entry.clone()))
+            }
+            List::State(state) => state.after(key, 1).pop(),
+            List::User(_) | List::Sequence(_) => None,
         }
     }
 
@@ -378,7 +395,9 @@ impl UserList {
         };
         self.remove(&key);
         let (low, high) = match (place, relative) {
-            (Insert::Before(_), Some(rank)) => (self.order.range(..rank).next_back().map(|e| *e.0), Some(rank)),
+            (Insert::Before(_), Some(rank)) => {
+                (self.order.range(..rank).next_back().map(|e| *e.0), Some(rank))
+            }
             (Insert::After(_), Some(rank)) => (Some(rank), self.order.range(rank + 1..).next().map(|e| *e.0)),
             (Insert::First, _) => (None, self.order.get_min().map(|e| e.0)),
             _ => (self.order.get_max().map(|e| e.0), None),
@@ -402,7 +421,9 @@ impl UserList {
         match (low, high) {
             (None, None) => Some(1 << 62),
             (Some(low), None) => low.checked_add(Self::GAP),
-            (None, Some(high)) => (high > 0).then(|| high.saturating_sub(Self::GAP).max(high / 2)).filter(|r| *r < high),
+            (None, Some(high)) => {
+                (high > 0).then(|| high.saturating_sub(Self::GAP).max(high / 2)).filter(|r| *r < high)
+            }
             (Some(low), Some(high)) => (high - low > 1).then(|| low + (high - low) / 2),
         }
     }

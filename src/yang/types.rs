@@ -54,7 +54,12 @@ impl Names for ModuleNames<'_> {
 ///
 /// # Errors
 /// What is wrong, with the error-app-tag of the restriction if it has one.
-pub fn parse(ty: &Type, text: &str, names: &dyn Names, leaf_module: &'static Module) -> Result<Value, TypeError> {
+pub fn parse(
+    ty: &Type,
+    text: &str,
+    names: &dyn Names,
+    leaf_module: &'static Module,
+) -> Result<Value, TypeError> {
     match &ty.base {
         Base::Int(bits, range) => {
             let number: i64 = integer(text).ok_or_else(|| not_a(text, ty))?;
@@ -126,7 +131,12 @@ pub fn parse(ty: &Type, text: &str, names: &dyn Names, leaf_module: &'static Mod
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_json(ty: &Type, json: &serde_json::Value, names: &dyn Names, leaf_module: &'static Module) -> Result<Value, TypeError> {
+pub fn parse_json(
+    ty: &Type,
+    json: &serde_json::Value,
+    names: &dyn Names,
+    leaf_module: &'static Module,
+) -> Result<Value, TypeError> {
     use serde_json::Value as Json;
     if let Base::Union(members) = &ty.base {
         let mut reasons = Vec::new();
@@ -300,11 +310,16 @@ fn decimal(text: &str, fraction: u8) -> Option<Decimal64> {
     if whole.is_empty() || !ascii_digits(whole) || !ascii_digits(part) || part.len() > usize::from(fraction) {
         return None;
     }
-    let digits = format!("{}{whole}{part:0<width$}", if negative { "-" } else { "" }, width = usize::from(fraction));
+    let digits =
+        format!("{}{whole}{part:0<width$}", if negative { "-" } else { "" }, width = usize::from(fraction));
     digits.parse().ok().map(|digits| Decimal64 { digits, fraction })
 }
 
-fn in_range<T: PartialOrd + Copy>(range: &Range<T>, value: T, what: impl Fn() -> String) -> Result<(), TypeError> {
+fn in_range<T: PartialOrd + Copy>(
+    range: &Range<T>,
+    value: T,
+    what: impl Fn() -> String,
+) -> Result<(), TypeError> {
     if range.contains(value) {
         return Ok(());
     }

@@ -193,9 +193,7 @@ impl Ord for Value {
             (Value::Enum(a), Value::Enum(b)) => (a.value, a.name).cmp(&(b.value, b.name)),
             (Value::Bits(a), Value::Bits(b)) => a.cmp(b),
             (Value::Binary(a), Value::Binary(b)) => a.cmp(b),
-            (Value::Identity(a), Value::Identity(b)) => {
-                (a.module.name, a.name).cmp(&(b.module.name, b.name))
-            }
+            (Value::Identity(a), Value::Identity(b)) => (a.module.name, a.name).cmp(&(b.module.name, b.name)),
             (Value::Instance(a), Value::Instance(b)) => a.cmp(b),
             _ => self.rank().cmp(&other.rank()),
         }

@@ -19,14 +19,20 @@ pub(in super::super) fn condition(notification: &Notification, at: Timestamp) ->
         TaskEventEvent::StatusChanged if event.status == TaskStatus::Cancelled => "taskCancel",
         _ => "taskResultNotify",
     };
+    // A client that knows only the draft has no other leaf to read a question or a result from.
     let question = event.input_request.as_ref().and_then(|request| request.content.clone());
-    let prompt = question.unwrap_or_else(|| format!("the task is {}", event.status.as_str()));
+    let result = event.result.as_ref().and_then(|result| result.content.clone());
+    let prompt = question.or(result).unwrap_or_else(|| format!("the task is {}", event.status.as_str()));
     let required = ConditionNotificationsInputRequired {
         task_async: None,
         status: Some(event.status.as_str().to_owned()),
         start_time: at.to_string(),
         // The draft's patterns want both titles on one line.
-        required: format!("## target object {} ## task description {}", one_line(&event.task), one_line(&prompt)),
+        required: format!(
+            "## target object {} ## task description {}",
+            one_line(&event.task),
+            one_line(&prompt)
+        ),
     };
     let result = event.result.map(|result| ConditionNotificationsResult {
         content: result.content,

@@ -8,10 +8,12 @@
 mod condition;
 mod negotiate;
 mod orders;
+mod shown;
 
 pub(super) use condition::condition;
 pub(super) use negotiate::negotiate;
 pub(super) use orders::carry_out;
+pub(super) use shown::{contexts, data_params};
 
 use std::sync::Arc;
 

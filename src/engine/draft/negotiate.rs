@@ -167,7 +167,9 @@ fn speaker(state: &State, options: &Options, principal: &Principal, negotiation:
 /// By `type`, else by `commuType`, else feasibility.
 fn kind(input: &TaskNegotiateInput) -> &'static Identity {
     match (input.type_, input.commu_type.as_deref()) {
-        (Some(TaskNegotiateInputType::Fulfillment), _) | (None, Some("FulfillmentNegotiate")) => &identities::FULFILLMENT,
+        (Some(TaskNegotiateInputType::Fulfillment), _) | (None, Some("FulfillmentNegotiate")) => {
+            &identities::FULFILLMENT
+        }
         _ => &identities::FEASIBILITY,
     }
 }

@@ -10,7 +10,9 @@ use crate::ids::Fresh;
 use crate::tasks;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, Tasks};
-use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskInputData, AssignTaskInputTermExplains, CancelInput};
+use crate::yang::generated::magent_task::{
+    AssignTaskInput, AssignTaskInputData, AssignTaskInputTermExplains, CancelInput,
+};
 use crate::yang::generated::magent_types::DataType;
 use crate::yang::path::{InstancePath, Step};
 
@@ -32,8 +34,12 @@ pub(super) fn intent(order: &Tasks) -> Intent {
         None if order.content.is_some() => Intent::Assign,
         None => Intent::Nothing("without commuType and content nothing is ordered"),
         Some(
-            "CapabilityRequest" | "taskResultQuery" | "taskResultSubscribe" | "taskResultNotify"
-            | "FeasibilityNegotiate" | "FulfillmentNegotiate",
+            "CapabilityRequest"
+            | "taskResultQuery"
+            | "taskResultSubscribe"
+            | "taskResultNotify"
+            | "FeasibilityNegotiate"
+            | "FulfillmentNegotiate",
         ) => Intent::Nothing("this commuType changes no task"),
         Some(_) => Intent::Nothing("this commuType is not known; it was stored and changes no task"),
     }
@@ -59,12 +65,15 @@ pub(in super::super) fn carry_out(
         (Intent::Assign, _) => None,
         (Intent::Cancel, Some(task)) => Some(task),
         (Intent::Cancel, None) => {
-            let error = Error::application(Tag::MissingElement, "taskCancel needs a task-id").info("bad-element", "task-id");
+            let error = Error::application(Tag::MissingElement, "taskCancel needs a task-id")
+                .info("bad-element", "task-id");
             return Err(error.at(place()));
         }
     };
     let carried_out = match task {
-        Some(task) => operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh),
+        Some(task) => {
+            operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh)
+        }
         None => operations::assign(after, options, principal, assignment(order, principal, options), fresh)
             .map(|(events, _)| events),
     };
