@@ -181,6 +181,7 @@ impl Clock {
     }
 
     /// The time now.
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock of the machine is read")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => {

@@ -7,6 +7,7 @@ use agentconf::yang::schema::{Base, Conformance, Kind, Module, Node, Type};
 use agentconf::yang::tree::Container;
 
 #[expect(dead_code, reason = "a case shows all that is written, whether or not a test uses it")]
+#[expect(clippy::module_inception, reason = "a case is named after its module")]
 #[path = "."]
 mod cases {
     #[path = "../codegen/tests/cases/action.rs"]

@@ -70,10 +70,9 @@ fn child(
     changes: &mut Vec<Change>,
 ) {
     match (old, new) {
+        (Some(Child::Container(old)), Some(Child::Container(new))) if Arc::ptr_eq(old, new) => {}
         (Some(Child::Container(old)), Some(Child::Container(new))) => {
-            if !Arc::ptr_eq(old, new) {
-                containers(old, new, &path.child(Step::plain(node)), changes);
-            }
+            containers(old, new, &path.child(Step::plain(node)), changes);
         }
         (Some(Child::List(old)), Some(Child::List(new))) => lists(node, Some(old), Some(new), path, changes),
         (Some(Child::List(old)), None) => lists(node, Some(old), None, path, changes),

@@ -352,12 +352,12 @@ impl Check {
                     let count = if let Some(Child::LeafList(values)) = child { values.len() } else { 0 };
                     self.count(parent, node, count, (entries.min, entries.max));
                 }
-                Kind::Container { presence: false } if child.is_none() => {
+                Kind::Container { presence: false }
+                    if child.is_none() && self.wanted(parent, &content, node) =>
+                {
                     // It is there without content, so what it requires is required here.
-                    if self.wanted(parent, &content, node) {
-                        let inner = parent.container(node, Arc::default());
-                        self.children(&inner, node.data);
-                    }
+                    let inner = parent.container(node, Arc::default());
+                    self.children(&inner, node.data);
                 }
                 _ if node.mandatory && child.is_none() && self.wanted(parent, &content, node) => {
                     self.missing(parent, node);

@@ -282,13 +282,16 @@ struct Writer {
     queue: mpsc::Receiver<Command>,
 }
 
+/// An answer that is held back; it is called with the outcome of the commit.
+type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
 /// A group that is being decided: the state after it, its records, and the answers to give
 /// once it is durable.
 struct Group {
     state: State,
     transactions: Vec<Vec<NewRecord>>,
     announced: Vec<Announced>,
-    answers: Vec<Box<dyn FnOnce(Result<(), Error>) + Send>>,
+    answers: Vec<Held>,
 }
 
 impl Writer {

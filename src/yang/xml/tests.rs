@@ -61,9 +61,7 @@ fn prefixes_are_those_in_scope() {
         "<where xmlns='urn:alpha' xmlns:b='urn:alpha'>/b:top/b:item[b:id = \"3\"]/a:label</where>",
         "<c:extra xmlns:c='urn:beta'>x</c:extra></a:top>\n<?pi x?>",
     );
-    let written = concat!(
-        r#"{"alpha:top":{"kind":"imported:kind-two","where":"/alpha:top/item[id='3']/label","beta:extra":"x"}}"#
-    );
+    let written = r#"{"alpha:top":{"kind":"imported:kind-two","where":"/alpha:top/item[id='3']/label","beta:extra":"x"}}"#;
     assert_eq!(write_json(&read(text).unwrap()), written);
     assert_eq!(refused("<kind>x:kind-one</kind>").0, Tag::InvalidValue);
     assert_eq!(refused("<where>/top</where>").0, Tag::InvalidValue);
