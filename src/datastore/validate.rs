@@ -13,7 +13,7 @@ use super::edit::excludes;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
-use crate::yang::schema::{Base, Kind, LeafRef, Must, Node, Type, Unique};
+use crate::yang::schema::{Base, Kind, LeafRef, Must, Node, Schema, Type, Unique};
 use crate::yang::tree::{Child, Container, List};
 use crate::yang::value::Value;
 use crate::yang::xpath::{self, Cursor, Slot};
@@ -21,75 +21,133 @@ use crate::yang::xpath::{self, Cursor, Slot};
 /// Most violations that are reported at once.
 const ERRORS_MAX: usize = 32;
 
-/// What `new` violates that the changes could have brought about; empty if it is valid.
-/// Whatever the changes do not touch has to be valid already.
-pub fn changes(new: &Arc<Container>, changes: &[Change]) -> Vec<Error> {
-    let mut check = Check { errors: Vec::new(), operation: false };
-    let root = Cursor::root(&SCHEMA, new.clone());
-    let mut touched = Touched::default();
-    for change in changes {
-        touched.add(change);
-        let Some((parent, node)) = parent_of(&root, &change.path) else { continue };
-        check.children(&parent, &[node]);
-        for instance in instances_of(&parent, change) {
-            check.subtree(&instance);
-        }
-        if check.full() {
-            return check.errors;
-        }
-    }
-    for node in touched.dependents() {
-        each_instance(&root, node, &mut |instance| check.own(instance));
-        if check.full() {
-            break;
-        }
-    }
-    check.errors.dedup();
-    check.errors
+/// Validates against one schema.
+#[derive(Debug)]
+pub struct Validator {
+    schema: &'static Schema,
+    /// For each schema node, the nodes whose `must` or `when` reads it.
+    conditions: Readers,
+    /// For each schema node, the nodes whose leafref refers to it.
+    leafrefs: Readers,
 }
 
-/// What the input of an operation violates. `datastore` is what its expressions see beside it
-/// (RFC 7950 section 6.4.1); `above` is the instance that an action belongs to.
-pub fn input(
-    datastore: Arc<Container>,
-    above: Option<&InstancePath>,
-    operation: &'static Node,
-    input: Arc<Container>,
-) -> Vec<Error> {
-    let Kind::Rpc { input: parameters, .. } = operation.kind else { return Vec::new() };
-    let root = Cursor::root(&SCHEMA, datastore);
-    let mut context = root;
-    for step in above.map_or(&[][..], |path| &path.steps) {
-        // An action's instance can be state that is not in this tree; its keys are.
-        let found = context.content().and_then(|content| match (content.get(step.node), &step.selector) {
-            (Some(Child::Container(inner)), _) => Some(inner.clone()),
-            (Some(Child::List(list)), Selector::Key(key)) => list.get(step.node, key),
-            _ => None,
-        });
-        context = match &step.selector {
-            Selector::Key(key) => {
-                let entry = found.unwrap_or_else(|| {
-                    let mut entry = Container::default();
-                    for (leaf, value) in step.node.keys().iter().zip(key.values()) {
-                        entry.set(leaf, Child::Leaf(value.clone()));
-                    }
-                    Arc::new(entry)
-                });
-                context.entry(step.node, Slot::Key(key.clone()), entry)
-            }
-            _ => context.container(step.node, found.unwrap_or_default()),
-        };
+type Readers = HashMap<&'static Node, Vec<&'static Node>>;
+
+/// The validator of what is compiled in.
+pub static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| Validator::new(&SCHEMA));
+
+impl Validator {
+    /// Prepares for a schema, in time proportional to its size.
+    pub fn new(schema: &'static Schema) -> Self {
+        let mut validator = Validator { schema, conditions: HashMap::new(), leafrefs: HashMap::new() };
+        let top = schema.implemented().flat_map(|module| module.data).filter(|node| node.config);
+        top.for_each(|node| validator.collect(node));
+        validator
     }
-    let mut check = Check { errors: Vec::new(), operation: true };
-    let cursor = context.operation(operation, parameters, input);
-    check.musts(&cursor, parameters.musts);
-    check.children(&cursor, parameters.data);
-    for child in parameters.data {
-        for instance in cursor.instances(child) {
-            check.subtree(&instance);
+
+    fn collect(&mut self, node: &'static Node) {
+        for read in node.musts.iter().flat_map(|m| m.reads).chain(node.whens.iter().flat_map(|w| w.reads)) {
+            self.conditions.entry(read).or_default().push(node);
         }
+        for leafref in node.ty().map(leafrefs).unwrap_or_default() {
+            self.leafrefs.entry(leafref.target).or_default().push(node);
+        }
+        node.data.iter().for_each(|child| self.collect(child));
     }
-    check.errors
+
+    /// What `new` violates that the changes could have brought about; empty if it is valid.
+    /// Whatever the changes do not touch has to be valid already.
+    pub fn changes(&self, new: &Arc<Container>, changes: &[Change]) -> Vec<Error> {
+        let mut check = Check { errors: Vec::new(), operation: false };
+        let root = Cursor::root(self.schema, new.clone());
+        let mut touched = Touched::default();
+        for change in changes {
+            touched.add(change);
+            let Some((parent, node)) = parent_of(&root, &change.path) else { continue };
+            check.children(&parent, &[node]);
+            for instance in instances_of(&parent, change) {
+                check.subtree(&instance);
+            }
+            if check.full() {
+                return check.errors;
+            }
+        }
+        for node in self.dependents(&touched) {
+            each_instance(&root, node, &mut |instance| check.own(instance));
+            if !node.whens.is_empty() {
+                // What was not wanted before can be missing now.
+                match node.data_parent() {
+                    Some(parent) => {
+                        each_instance(&root, parent, &mut |parent| check.children(parent, &[node]))
+                    }
+                    None => check.children(&root, &[node]),
+                }
+            }
+            if check.full() {
+                break;
+            }
+        }
+        check.errors.dedup();
+        check.errors
+    }
+
+    /// The nodes with a constraint that reads a touched one.
+    fn dependents(&self, touched: &Touched) -> Vec<&'static Node> {
+        let of = |nodes: &HashSet<&'static Node>, readers: &Readers| {
+            nodes.iter().filter_map(|node| readers.get(node)).flatten().copied().collect::<Vec<_>>()
+        };
+        let mut dependents = of(&touched.any, &self.conditions);
+        dependents.extend(of(&touched.gone, &self.leafrefs));
+        dependents.sort_by_key(|node| (node.module.name, node.index, node.name, std::ptr::from_ref(*node)));
+        dependents.dedup();
+        dependents
+    }
+
+    /// What the input of an operation violates. `datastore` is what its expressions see beside it
+    /// (RFC 7950 section 6.4.1); `above` is the instance that an action belongs to.
+    pub fn input(
+        &self,
+        datastore: Arc<Container>,
+        above: Option<&InstancePath>,
+        operation: &'static Node,
+        input: Arc<Container>,
+    ) -> Vec<Error> {
+        let Kind::Rpc { input: parameters, .. } = operation.kind else { return Vec::new() };
+        let root = Cursor::root(self.schema, datastore);
+        let mut context = root;
+        for step in above.map_or(&[][..], |path| &path.steps) {
+            // An action's instance can be state that is not in this tree; its keys are.
+            let found =
+                context.content().and_then(|content| match (content.get(step.node), &step.selector) {
+                    (Some(Child::Container(inner)), _) => Some(inner.clone()),
+                    (Some(Child::List(list)), Selector::Key(key)) => list.get(step.node, key),
+                    _ => None,
+                });
+            context = match &step.selector {
+                Selector::Key(key) => {
+                    let entry = found.unwrap_or_else(|| {
+                        let mut entry = Container::default();
+                        for (leaf, value) in step.node.keys().iter().zip(key.values()) {
+                            entry.set(leaf, Child::Leaf(value.clone()));
+                        }
+                        Arc::new(entry)
+                    });
+                    context.entry(step.node, Slot::Key(key.clone()), entry)
+                }
+                _ => context.container(step.node, found.unwrap_or_default()),
+            };
+        }
+        let mut check = Check { errors: Vec::new(), operation: true };
+        let cursor = context.operation(operation, parameters, input);
+        check.musts(&cursor, parameters.musts);
+        check.children(&cursor, parameters.data);
+        for child in parameters.data {
+            for instance in cursor.instances(child) {
+                check.subtree(&instance);
+            }
+        }
+        check.errors
+    }
 }
 
 /// The cursor of the parent of the node that a path ends at; `None` if it no longer exists.
@@ -172,43 +230,7 @@ impl Touched {
             Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => {}
         }
     }
-
-    /// The nodes with a constraint that reads a touched one.
-    fn dependents(&self) -> Vec<&'static Node> {
-        let of = |nodes: &HashSet<&'static Node>, readers: &Readers| {
-            nodes.iter().filter_map(|node| readers.get(node)).flatten().copied().collect::<Vec<_>>()
-        };
-        let mut dependents = of(&self.any, &CONSTRAINTS.conditions);
-        dependents.extend(of(&self.gone, &CONSTRAINTS.leafrefs));
-        dependents.sort_by_key(|node| (node.module.name, node.index, node.name));
-        dependents.dedup();
-        dependents
-    }
 }
-
-type Readers = HashMap<&'static Node, Vec<&'static Node>>;
-
-/// For each schema node, the nodes whose constraints read it.
-struct Constraints {
-    conditions: Readers,
-    leafrefs: Readers,
-}
-
-static CONSTRAINTS: LazyLock<Constraints> = LazyLock::new(|| {
-    fn collect(node: &'static Node, constraints: &mut Constraints) {
-        for read in node.musts.iter().flat_map(|m| m.reads).chain(node.whens.iter().flat_map(|w| w.reads)) {
-            constraints.conditions.entry(read).or_default().push(node);
-        }
-        for leafref in node.ty().map(leafrefs).unwrap_or_default() {
-            constraints.leafrefs.entry(leafref.target).or_default().push(node);
-        }
-        node.data.iter().for_each(|child| collect(child, constraints));
-    }
-    let mut constraints = Constraints { conditions: HashMap::new(), leafrefs: HashMap::new() };
-    let top = SCHEMA.implemented().flat_map(|module| module.data).filter(|node| node.config);
-    top.for_each(|node| collect(node, &mut constraints));
-    constraints
-});
 
 /// The leafrefs of a type, those in a union included.
 fn leafrefs(ty: &'static Type) -> Vec<&'static LeafRef> {

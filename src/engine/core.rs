@@ -14,7 +14,7 @@ use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff;
 use crate::datastore::edit::{self, Edit, Operation};
-use crate::datastore::validate;
+use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf::EditOperationType;
@@ -50,7 +50,7 @@ pub(super) fn edit(
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
-    if let Some(error) = validate::changes(&config, &changes).into_iter().next() {
+    if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
         return Err(error);
     }
     let edited = Event::Edited(request.edits.clone());

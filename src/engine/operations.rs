@@ -13,7 +13,7 @@ use super::{draft, moves};
 use crate::access::{self, Principal};
 use crate::agents::{self, Registrant};
 use crate::clock::Timestamp;
-use crate::datastore::validate;
+use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::tasks::Refusal;
 use crate::yang::error::{Error, Tag};
@@ -235,7 +235,7 @@ fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Resul
         return Err(Error::application(Tag::AccessDenied, message));
     }
     let content = Arc::new(invocation.input.clone());
-    let errors = validate::input(state.config.clone(), invocation.target.as_ref(), operation, content);
+    let errors = VALIDATOR.input(state.config.clone(), invocation.target.as_ref(), operation, content);
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
