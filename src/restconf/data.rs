@@ -94,7 +94,7 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
         None => None,
     };
     let found = engine.read(&asked.principal, path, params.content);
-    let found = found.map_err(|e| Refusal::from(e).as_not_found())?;
+    let found = found.map_err(|e| Refusal::from(e).into_not_found())?;
     whole_list(&found, path, encoding)?;
 
     let tag = conditions::entity_tag(found.revision, encoding);
@@ -130,7 +130,7 @@ fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<
     match entries {
         0 => {
             let missing = Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
-            Err(Refusal::from(missing).as_not_found())
+            Err(Refusal::from(missing).into_not_found())
         }
         1 => Ok(()),
         _ if encoding == Encoding::Json => Ok(()),

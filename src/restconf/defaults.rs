@@ -127,3 +127,45 @@ fn values(node: &'static Node, defaults: &[&str]) -> Vec<Value> {
     let parse = |text: &&str| types::parse(node.ty()?, text, &ModuleNames(&SCHEMA), node.module).ok();
     defaults.iter().filter_map(parse).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yang::generated::ietf_restconf_monitoring::nodes::RESTCONF_STATE as STATE;
+    use crate::yang::json;
+
+    fn applied(mode: WithDefaults, content: Content, replay_support: &str) -> String {
+        let text = format!(r#"{{"streams":{{"stream":[{{"name":"a"{replay_support}}}]}}}}"#);
+        let state = json::decode_children(text.as_bytes(), Some(&STATE), &SCHEMA, &json::STORED);
+        let state = Child::Container(state.expect("it fits the schema").into());
+        let Child::Container(result) = apply(mode, Some(&STATE), state, content) else {
+            panic!("no container")
+        };
+        let mut out = Vec::new();
+        json::encode_children(&result, Some(&STATE), &mut out, &Default::default());
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn rfc_6243_section_2_1_report_all_adds_the_defaults_in_effect() {
+        let filled = r#"{"streams":{"stream":[{"name":"a","replay-support":false}]}}"#;
+        assert_eq!(applied(WithDefaults::ReportAll, Content::All, ""), filled);
+        assert_eq!(applied(WithDefaults::ReportAll, Content::NonConfig, ""), filled);
+        let kept = r#"{"streams":{"stream":[{"name":"a","replay-support":true}]}}"#;
+        assert_eq!(applied(WithDefaults::ReportAll, Content::All, r#","replay-support":true"#), kept);
+        assert!(!applied(WithDefaults::ReportAll, Content::Config, "").contains("replay-support"));
+    }
+
+    #[test]
+    fn rfc_6243_section_2_2_trim_leaves_out_values_that_are_the_default() {
+        let trimmed = r#"{"streams":{"stream":[{"name":"a"}]}}"#;
+        assert_eq!(applied(WithDefaults::Trim, Content::All, r#","replay-support":false"#), trimmed);
+        assert_ne!(applied(WithDefaults::Trim, Content::All, r#","replay-support":true"#), trimmed);
+    }
+
+    #[test]
+    fn rfc_6243_section_2_3_explicit_shows_what_was_set() {
+        let set = r#","replay-support":false"#;
+        assert!(applied(WithDefaults::Explicit, Content::All, set).contains(set));
+    }
+}

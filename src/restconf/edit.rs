@@ -163,7 +163,7 @@ fn exists(path: &InstancePath) -> Option<Precondition> {
 fn target_missing(error: Error, target: &InstancePath) -> Refusal {
     let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
     match error.app_tag.is_none() && around {
-        true => Refusal::from(error).as_not_found(),
+        true => Refusal::from(error).into_not_found(),
         false => error.into(),
     }
 }

@@ -44,7 +44,7 @@ impl Refusal {
     }
 
     /// The same refusal, but what it says is missing is the target of the request itself.
-    pub fn as_not_found(mut self) -> Self {
+    pub fn into_not_found(mut self) -> Self {
         if self.0.error.tag == Tag::DataMissing {
             self.0.error.tag = Tag::InvalidValue;
             self.0.status = StatusCode::NOT_FOUND;

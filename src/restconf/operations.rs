@@ -71,7 +71,7 @@ pub async fn action(
     let answer = invoke(engine, asked, action, Some(target.clone())).await;
     // What the engine says of an instance that is not there, for this principal, is said of the resource.
     answer.map_err(|refusal| match engine.read(&principal, &target, Content::All) {
-        Err(e) if e.tag == Tag::DataMissing => refusal.as_not_found(),
+        Err(e) if e.tag == Tag::DataMissing => refusal.into_not_found(),
         _ => refusal,
     })
 }

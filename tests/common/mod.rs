@@ -1,0 +1,193 @@
+//! A whole server in this process, on a free port and in a directory of its own, and a client that sends what it
+//! is told over real TLS: HTTP/1.1, one connection for each request.
+
+use std::sync::Arc;
+
+use agentconf::clock::Clock;
+use agentconf::config::{Config, Listen};
+use agentconf::limits::Limits;
+use agentconf::server::Server;
+use agentconf::server::tokens::Tokens;
+use agentconf::server::users::{self, User};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// The media types of RFC 8040 section 11.3.
+pub const JSON: &str = "application/yang-data+json";
+pub const XML: &str = "application/yang-data+xml";
+
+/// A server that serves.
+pub struct TestServer {
+    server: Server,
+    address: std::net::SocketAddr,
+    tls: TlsConnector,
+    directory: tempfile::TempDir,
+    admin: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// Starts a server with its default settings.
+pub async fn start_server() -> TestServer {
+    start_server_with(Limits::default()).await
+}
+
+/// Starts a server with these limits.
+pub async fn start_server_with(limits: Limits) -> TestServer {
+    let directory = tempfile::tempdir().expect("a directory");
+    let listen = Listen { https: vec!["127.0.0.1:0".parse().expect("an address")], http: Vec::new() };
+    let config = Config { data: directory.path().to_owned(), listen, limits, ..Config::default() };
+    let server = Server::start(config, Clock::system(), agentconf::application::build)
+        .await
+        .expect("the server starts");
+    let address = server.addresses()[0].1;
+    let ca =
+        CertificateDer::from_pem_file(directory.path().join("pki/ca.pem")).expect("the CA's certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).expect("a CA");
+    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let admin =
+        std::fs::read_to_string(directory.path().join("admin.jwt")).expect("the token of the first start");
+    let admin = admin.trim().to_owned();
+    TestServer { server, address, tls: TlsConnector::from(Arc::new(tls)), directory, admin }
+}
+
+impl TestServer {
+    /// Adds a user and gives a token of theirs.
+    pub fn add_user(&self, name: &str) -> String {
+        let (data, limits) = (self.directory.path(), Limits::default());
+        let created = Clock::system().now();
+        let user = User { groups: Default::default(), password: None, ssh_keys: Vec::new(), created };
+        users::edit(data, |users| Ok(users.insert(name.to_owned(), user))).expect("the user is added");
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let tokens = Tokens::open(data, Clock::system(), &limits, random).expect("the key of the tokens");
+        tokens.issue(name, Vec::new(), 600).expect("a token")
+    }
+
+    /// Asks as the administrator. `fields` are lines such as `If-Match: *`.
+    pub async fn ask(&self, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
+        self.ask_as(&self.admin, method, target, fields, body).await
+    }
+
+    /// Asks with a token, or without credentials if it is empty.
+    pub async fn ask_as(
+        &self,
+        token: &str,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        body: &str,
+    ) -> Answer {
+        let mut stream = self.send(token, method, target, fields, body).await;
+        let mut answer = Vec::new();
+        // The server closes as it is asked to; whether TLS was closed in order does not matter here.
+        let _ = stream.read_to_end(&mut answer).await;
+        Answer::parse(&answer)
+    }
+
+    /// Reads a stream until its text satisfies `enough`.
+    pub async fn follow(&self, target: &str, fields: &[&str], enough: impl Fn(&str) -> bool) -> String {
+        let mut stream = self.send(&self.admin, "GET", target, fields, "").await;
+        let mut text = String::new();
+        let mut part = [0; 4096];
+        while !enough(&text) {
+            match stream.read(&mut part).await {
+                Ok(count) if count > 0 => text.push_str(&String::from_utf8_lossy(&part[..count])),
+                _ => break,
+            }
+        }
+        text
+    }
+
+    /// GET, JSON.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, &[], "").await
+    }
+
+    /// PUT of JSON.
+    pub async fn put(&self, target: &str, body: &str) -> Answer {
+        self.ask("PUT", target, &[&format!("Content-Type: {JSON}")], body).await
+    }
+
+    /// POST of JSON.
+    pub async fn post(&self, target: &str, body: &str) -> Answer {
+        self.ask("POST", target, &[&format!("Content-Type: {JSON}")], body).await
+    }
+
+    /// Stops in order.
+    pub async fn stop(self) {
+        self.server.stop().await.expect("the server stops");
+    }
+
+    async fn send(
+        &self,
+        token: &str,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        body: &str,
+    ) -> TlsStream<TcpStream> {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        if !token.is_empty() {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        for field in fields {
+            head.push_str(&format!("{field}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        let tcp = TcpStream::connect(self.address).await.expect("it listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = self.tls.connect(name, tcp).await.expect("TLS");
+        // A server that refuses early may close before it has taken everything.
+        let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
+        stream
+    }
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Answer {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer, but {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
+        let field =
+            |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        Answer { status, headers: lines.filter_map(field).collect(), body: body.to_owned() }
+    }
+
+    /// The value of a header field, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    /// The status and the `error-tag`.
+    pub fn refusal(&self) -> (u16, String) {
+        let json = self.json();
+        let error = &json["ietf-restconf:errors"]["error"][0];
+        assert!(error["error-message"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
+        (self.status, error["error-tag"].as_str().unwrap_or_default().to_owned())
+    }
+}
