@@ -18,15 +18,26 @@ const LAYERS: &[&[&str]] = &[
     &["restconf", "netconf"],
     &["config"],
     &["server"],
+    &["application"],
     &["cli"],
 ];
 
 /// Modules that only the ones named may import, whatever their layers.
-const RESERVED: &[(&str, &[&str])] = &[("config", &["server", "cli"]), ("server", &["cli"])];
+const RESERVED: &[(&str, &[&str])] =
+    &[("config", &["server", "application", "cli"]), ("server", &["application", "cli"])];
 
 /// Where the operating system is touched: sockets, files, the async runtime.
-const DOORS: &[&str] =
-    &["server/", "cli/", "main.rs", "config.rs", "clock.rs", "engine/driver.rs", "log/storage.rs"];
+const DOORS: &[&str] = &[
+    "server/",
+    "cli/",
+    "main.rs",
+    "application.rs",
+    "config.rs",
+    "clock.rs",
+    "engine/driver.rs",
+    "engine/subscription.rs",
+    "log/storage.rs",
+];
 
 /// Where the clock of the machine is read.
 const CLOCKS: &[&str] = &["clock.rs", "server/", "engine/driver.rs"];

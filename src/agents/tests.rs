@@ -1,3 +1,7 @@
+//! The registry by its own door: what is decided, applied, found and said again after a replay.
+//!
+//! Nothing here knows the engine.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,7 @@
+//! Negotiations by their own door: every move, every end, and a replay that gives the same.
+//!
+//! Nothing here knows the engine.
+
 use serde_json::json;
 
 use super::*;
