@@ -362,4 +362,14 @@ async fn the_drafts_lists_show_what_the_siblings_hold() {
     let others = bench.read("eve", InstancePath::default()).expect("it is there");
     assert_eq!(ids(&others["irtf-agent:data-params"]), ["d-1"], "private data is absent");
     assert_eq!(others.get("irtf-agent:context"), None);
+    let delete = Edit {
+        operation: Operation::Delete,
+        path: entry(&[], &irtf_agent::nodes::DATA_PARAMS, "d-1"),
+        value: None,
+        insert: None,
+    };
+    let request = EditRequest { edits: vec![delete], preconditions: Vec::new() };
+    bench.engine.edit(&principal("admin"), request).await.expect("it is deleted");
+    let root = bench.read("oss", InstancePath::default()).expect("it is there");
+    assert_eq!(ids(&root["irtf-agent:data-params"]), ["d-2"], "what was written is gone with its entry");
 }

@@ -111,7 +111,7 @@ impl StateList for Both {
     }
 
     fn is_empty(&self) -> bool {
-        self.after(None, 1).is_empty()
+        self.written.is_empty() && self.made.next(None).is_none()
     }
 }
 
@@ -121,6 +121,8 @@ fn data_entry(state: &State, principal: &Principal, key: &Key, entry: &Container
         return None;
     }
     let object = DataObject::from_data(entry).ok()?;
+    // What is nobody's came from an entry that was written; it is shown as long as that is there.
+    object.owner.as_ref()?;
     let params = DataParams {
         id: object.id,
         // The draft has no value for structured data and files.
