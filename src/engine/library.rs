@@ -2,7 +2,7 @@
 //! (RFC 8040 section 9). It is made from the schema tables alone, so it cannot differ from
 //! what is served.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +11,7 @@ use crate::yang::generated::ietf_datastores::identities::{OPERATIONAL, RUNNING};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use crate::yang::generated::ietf_yang_library as library;
 use crate::yang::model::Modelled;
-use crate::yang::schema::{Conformance, Module};
+use crate::yang::schema::{Conformance, Module, Submodule};
 use crate::yang::tree::Container;
 use crate::yang::value::Value;
 
@@ -19,12 +19,21 @@ use crate::yang::value::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Capabilities {
     /// RESTCONF protocol capability URIs (RFC 8040 section 9.1).
-    pub restconf: Vec<String>,
+    restconf: Vec<String>,
     /// Event streams (RFC 8040 section 9.3).
-    pub streams: Vec<monitoring::Stream>,
+    streams: Vec<monitoring::Stream>,
+    /// What a module's `location` begins with; empty if there is none.
+    schemas: String,
+    library: OnceLock<Arc<Container>>,
 }
 
 impl Capabilities {
+    /// RESTCONF's capability URIs and streams; `schemas` is the URL that `NAME@REVISION.yang` is
+    /// appended to, to fetch the text of a module.
+    pub fn new(restconf: Vec<String>, streams: Vec<monitoring::Stream>, schemas: String) -> Self {
+        Capabilities { restconf, streams, schemas, library: OnceLock::new() }
+    }
+
     /// `/ietf-restconf-monitoring:restconf-state`.
     pub(super) fn restconf_state(&self) -> Container {
         let capabilities = monitoring::Capabilities { capability: self.restconf.clone() };
@@ -47,52 +56,69 @@ pub static CONTENT_ID: LazyLock<String> = LazyLock::new(|| {
     hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
 });
 
-/// `/ietf-yang-library:yang-library`.
-pub(super) static YANG_LIBRARY: LazyLock<Container> = LazyLock::new(|| {
-    let (implemented, imported): (Vec<&'static Module>, Vec<&'static Module>) =
-        SCHEMA.modules.iter().copied().partition(|m| m.conformance == Conformance::Implement);
-    let set = library::ModuleSet {
-        name: "all".into(),
-        module: implemented.into_iter().map(module).collect(),
-        import_only_module: imported.into_iter().map(import_only).collect(),
-    };
-    let datastore = |name| library::Datastore { name, schema: "all".into() };
-    library::YangLibrary {
-        module_set: vec![set],
-        schema: vec![library::Schema { name: "all".into(), module_set: vec!["all".into()] }],
-        datastore: vec![datastore(&RUNNING), datastore(&OPERATIONAL)],
-        content_id: CONTENT_ID.clone(),
+impl Capabilities {
+    /// `/ietf-yang-library:yang-library`.
+    pub(super) fn yang_library(&self) -> Arc<Container> {
+        self.library.get_or_init(|| Arc::new(self.make_library())).clone()
     }
-    .to_data()
-});
 
-fn module(module: &'static Module) -> library::ModuleSetModule {
-    library::ModuleSetModule {
-        name: module.name.into(),
-        revision: some(module.revision),
-        namespace: module.namespace.into(),
-        location: Vec::new(),
-        submodule: module
-            .submodules
-            .iter()
-            .map(|s| library::ModuleSetModuleSubmodule {
-                name: s.name.into(),
-                revision: some(s.revision),
-                location: Vec::new(),
-            })
-            .collect(),
-        feature: module.features.iter().map(|f| (*f).into()).collect(),
-        deviation: module.deviations.iter().map(|d| (*d).into()).collect(),
+    fn make_library(&self) -> Container {
+        let (implemented, imported): (Vec<&'static Module>, Vec<&'static Module>) =
+            SCHEMA.modules.iter().copied().partition(|m| m.conformance == Conformance::Implement);
+        let set = library::ModuleSet {
+            name: "all".into(),
+            module: implemented.into_iter().map(|m| self.module(m)).collect(),
+            import_only_module: imported.into_iter().map(|m| self.import_only(m)).collect(),
+        };
+        let datastore = |name| library::Datastore { name, schema: "all".into() };
+        library::YangLibrary {
+            module_set: vec![set],
+            schema: vec![library::Schema { name: "all".into(), module_set: vec!["all".into()] }],
+            datastore: vec![datastore(&RUNNING), datastore(&OPERATIONAL)],
+            content_id: CONTENT_ID.clone(),
+        }
+        .to_data()
     }
-}
 
-fn import_only(module: &'static Module) -> library::ImportOnlyModule {
-    library::ImportOnlyModule {
-        name: module.name.into(),
-        revision: Value::string(module.revision),
-        namespace: module.namespace.into(),
-        location: Vec::new(),
-        submodule: Vec::new(),
+    fn module(&self, module: &'static Module) -> library::ModuleSetModule {
+        let submodule = |s: &Submodule| library::ModuleSetModuleSubmodule {
+            name: s.name.into(),
+            revision: some(s.revision),
+            location: self.location(s.name, s.revision),
+        };
+        library::ModuleSetModule {
+            name: module.name.into(),
+            revision: some(module.revision),
+            namespace: module.namespace.into(),
+            location: self.location(module.name, module.revision),
+            submodule: module.submodules.iter().map(submodule).collect(),
+            feature: module.features.iter().map(|f| (*f).into()).collect(),
+            deviation: module.deviations.iter().map(|d| (*d).into()).collect(),
+        }
+    }
+
+    fn import_only(&self, module: &'static Module) -> library::ImportOnlyModule {
+        let submodule = |s: &Submodule| library::ImportOnlyModuleSubmodule {
+            name: s.name.into(),
+            revision: some(s.revision),
+            location: self.location(s.name, s.revision),
+        };
+        library::ImportOnlyModule {
+            name: module.name.into(),
+            revision: Value::string(module.revision),
+            namespace: module.namespace.into(),
+            location: self.location(module.name, module.revision),
+            submodule: module.submodules.iter().map(submodule).collect(),
+        }
+    }
+
+    /// Where the text of a module or submodule can be fetched.
+    fn location(&self, name: &str, revision: &str) -> Vec<String> {
+        match (self.schemas.as_str(), revision) {
+            ("", _) => Vec::new(),
+            (base, "") => vec![format!("{base}{name}.yang")],
+            (base, revision) => vec![format!("{base}{name}@{revision}.yang")],
+        }
     }
 }
 

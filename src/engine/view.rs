@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::draft;
 use super::driver::Options;
-use super::library::YANG_LIBRARY;
 use super::operations;
 use super::request::{Content, Found};
 use super::state::State;
@@ -35,7 +34,7 @@ pub(super) fn read(
     let Some((first, rest)) = path.steps.split_first() else {
         let mut root = Container::default().at_revision(state.position);
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
-            if let Some(child) = tree.top(node, content) {
+            if let Some(child) = tree.top(node, content).and_then(|child| keep(&child, node, content)) {
                 root.set(node, child);
             }
         }
@@ -87,7 +86,11 @@ fn select(child: &Child, step: &Step, revision: &mut u64) -> Option<Child> {
 /// whatever is left of their entry (RFC 8040 section 4.8.1).
 fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
     match (content, node.config, child) {
-        (Content::All, ..) | (Content::NonConfig, false, _) => Some(child.clone()),
+        (Content::All, ..) | (Content::NonConfig, false, _) => {
+            // A list without entries is not there.
+            let absent = matches!(child, Child::List(list) if list.is_empty());
+            (!absent).then(|| child.clone())
+        }
         (Content::Config, false, _) => None,
         (Content::Config, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => Some(child.clone()),
         (Content::NonConfig, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => None,
@@ -129,33 +132,33 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// All instances of a top-level node that the principal may see.
+    /// All instances of a top-level node that the principal may see, maybe with some that
+    /// `content` leaves out: nothing here may cost as much as the entries of a list, of which
+    /// one alone may be wanted.
     fn top(&self, node: &'static Node, content: Content) -> Option<Child> {
         if !access::may_read(self.principal, node) || (content == Content::Config && !node.config) {
             return None;
         }
         let container = |container: Container| Some(Child::Container(Arc::new(container)));
-        let child = if node == &irtf_agent::nodes::AGENT {
+        if node == &irtf_agent::nodes::AGENT {
             container(self.options.profile.to_data())
         } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
             draft::tasks(self.state).map(Child::Container)
         } else if node == &irtf_agent::nodes::DATA_PARAMS && content != Content::Config {
-            filled(draft::data_params(self.state, self.principal))
+            Some(Child::List(draft::data_params(self.state, self.principal)))
         } else if node == &irtf_agent::nodes::CONTEXT && content != Content::Config {
-            filled(draft::contexts(self.state, self.principal))
+            Some(Child::List(draft::contexts(self.state, self.principal)))
         } else if node == &magent_registry::nodes::REGISTRY {
             container(self.registry())
         } else if node == &magent_task::nodes::INTERACTION {
             container(self.interaction())
         } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
-            container(YANG_LIBRARY.clone())
+            Some(Child::Container(self.options.capabilities.yang_library()))
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
         } else {
             self.state.config.get(node).cloned()
-        };
-        child
-            .and_then(|child| if content == Content::All { Some(child) } else { keep(&child, node, content) })
+        }
     }
 
     /// The revision of a top-level node: that of what its instances are made of.
@@ -227,11 +230,6 @@ impl View<'_> {
         );
         interaction
     }
-}
-
-/// A list without entries is absent.
-fn filled(list: List) -> Option<Child> {
-    (!list.is_empty()).then_some(Child::List(list))
 }
 
 fn nest(node: &'static Node, child: Child, revision: u64) -> Container {

@@ -77,18 +77,9 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
         replay_log_creation_time: replay_from.map(|time| time.to_string()),
         access: vec![access(Encoding::Json), access(Encoding::Xml)],
     };
-    Capabilities {
-        restconf: [
-            "defaults:1.0?basic-mode=explicit",
-            "depth:1.0",
-            "fields:1.0",
-            "replay:1.0",
-            "with-defaults:1.0",
-        ]
-        .map(capability)
-        .into(),
-        streams: vec![stream],
-    }
+    let capabilities =
+        ["defaults:1.0?basic-mode=explicit", "depth:1.0", "fields:1.0", "replay:1.0", "with-defaults:1.0"];
+    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))
 }
 
 /// What goes around every request: the length of its target before, the form of the answer after.

@@ -203,7 +203,11 @@ impl List {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match self {
+            // Its length can cost as much as building it.
+            List::State(state) => state.is_empty(),
+            list => list.len() == 0,
+        }
     }
 
     /// All entries in order.
@@ -438,5 +442,37 @@ impl UserList {
             self.entries.insert(key, (rank, entry));
         }
         self.insert(key, entry, place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One entry, and a length that nobody may ask for.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl StateList for Endless {
+        fn get(&self, _: &Key) -> Option<Arc<Container>> {
+            Some(Arc::default())
+        }
+
+        fn after(&self, _: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            vec![(Key::string("a"), Arc::default()); count]
+        }
+
+        fn len(&self) -> usize {
+            panic!("counting the entries costs as much as making them all")
+        }
+
+        fn is_empty(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn whether_a_state_list_has_entries_is_known_without_counting_them() {
+        assert!(!List::State(Arc::new(Endless)).is_empty());
     }
 }
