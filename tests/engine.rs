@@ -373,3 +373,25 @@ async fn the_drafts_lists_show_what_the_siblings_hold() {
     let root = bench.read("oss", InstancePath::default()).expect("it is there");
     assert_eq!(ids(&root["irtf-agent:data-params"]), ["d-2"], "what was written is gone with its entry");
 }
+
+#[tokio::test]
+async fn a_list_without_entries_is_absent_whatever_is_asked_for() {
+    use magent_task::nodes::{INTERACTION, INTERACTION_TASKS, INTERACTION_TASKS_TASK};
+    let bench = Bench::new();
+    let list =
+        |nodes: &[&'static Node]| InstancePath { steps: nodes.iter().map(|n| Step::plain(n)).collect() };
+    let data = list(&[&irtf_agent::nodes::DATA_PARAMS]);
+    let tasks = list(&[&INTERACTION, &INTERACTION_TASKS, &INTERACTION_TASKS_TASK]);
+    let read = |path: &InstancePath, content| bench.engine.read(&principal("admin"), path, content);
+    for content in [Content::All, Content::Config, Content::NonConfig] {
+        for path in [&data, &tasks] {
+            assert_eq!(read(path, content).expect_err("it is empty").tag, Tag::DataMissing, "{content:?}");
+        }
+        let root = read(&InstancePath::default(), content).expect("it is there");
+        let Child::Container(root) = root.child else { panic!("the datastore is a container") };
+        assert!(root.get(&irtf_agent::nodes::DATA_PARAMS).is_none(), "{content:?}");
+    }
+    bench.put_data("oss", "d-1", Vec::new()).await.expect("it is written");
+    assert!(read(&data, Content::All).is_ok() && read(&data, Content::Config).is_ok());
+    assert_eq!(read(&data, Content::NonConfig).expect_err("it is configuration").tag, Tag::DataMissing);
+}

@@ -1,0 +1,111 @@
+//! Measures RESTCONF over HTTPS on loopback: reading and writing one entry of a list of growing size, beside a bare
+//! hyper server that answers with the same bytes.
+//!
+//! Every server is a process of its own and all run side by side; the rounds visit them in turn, so that what else the
+//! machine does hits all alike. It never asserts anything about time.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+mod bare;
+mod client;
+mod entry;
+mod report;
+mod servers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use client::{Client, Run};
+use report::Report;
+use servers::{Agentconf, Bare};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Command line.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the data directories are made: on the disk that matters
+    #[arg(long, default_value = "target")]
+    dir: PathBuf,
+    /// How many entries the servers hold
+    #[arg(long, value_delimiter = ',', default_value = "1000,100000,1000000")]
+    entries: Vec<u64>,
+    /// How many connections ask at a time
+    #[arg(long, value_delimiter = ',', default_value = "1,32")]
+    connections: Vec<usize>,
+    /// How often each measurement is made
+    #[arg(long, default_value_t = 10)]
+    rounds: u64,
+    /// Most requests of one measurement of GET
+    #[arg(long, default_value_t = 8000)]
+    gets: u64,
+    /// Most requests of one measurement of PUT; each adds an entry, which is taken out again afterwards
+    #[arg(long, default_value_t = 800)]
+    puts: u64,
+    /// Longest time of one measurement
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// What `cargo bench` says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the bare server: with the certificate of this data directory, and the answer on standard input
+    #[arg(long, hide = true)]
+    bare: Option<PathBuf>,
+}
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match &arguments.bare {
+        Some(data) => runtime.block_on(bare::serve(data)),
+        None => runtime.block_on(measure(&arguments)),
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Outcome<()> {
+    let root = tempfile::Builder::new().prefix("bench-restconf-").tempdir_in(&arguments.dir)?;
+    let mut report = Report::default();
+    let mut servers = Vec::new();
+    for &entries in &arguments.entries {
+        eprintln!("making a log of {entries} entries");
+        let data = root.path().join(entries.to_string());
+        let filling = servers::fill(&data, entries).await?;
+        let server = Agentconf::start(&data)?;
+        report.started(entries, filling, &server)?;
+        servers.push(server);
+    }
+    let clients = servers.iter().map(Agentconf::client).collect::<Outcome<Vec<Client>>>()?;
+    let (Some(server), Some(client)) = (servers.first(), clients.first()) else {
+        return Err("there has to be at least one size".into());
+    };
+    let answer = client.answer_to(&entry::get(0)).await?;
+    let bare = Bare::start(server.data(), &answer)?;
+    let bare_client = client.at(bare.address());
+
+    let targets: Vec<(Option<u64>, &Client)> = std::iter::once((None, &bare_client))
+        .chain(arguments.entries.iter().copied().map(Some).zip(&clients))
+        .collect();
+    let limit = Duration::from_secs_f64(arguments.seconds);
+    for round in 0..arguments.rounds {
+        eprintln!("round {} of {}", round + 1, arguments.rounds);
+        for &connections in &arguments.connections {
+            for turn in 0..targets.len() {
+                let (entries, client) = targets[(turn + round as usize) % targets.len()];
+                let among = entries.unwrap_or(1);
+                let get = Run { connections, first: 0, requests: arguments.gets, limit };
+                let timed = client.run(get, move |n| entry::get(entry::somewhere(n, among))).await?;
+                report.add("GET", connections, entries, timed);
+
+                let put = Run { first: round * arguments.puts, requests: arguments.puts, ..get };
+                let timed = client.run(put, move |n| entry::put(entry::somewhere(n, among), n)).await?;
+                let delete = Run { requests: timed.latencies.len() as u64, limit: Duration::MAX, ..put };
+                report.add("PUT", connections, entries, timed);
+                client.run(delete, move |n| entry::delete(entry::somewhere(n, among), n)).await?;
+            }
+        }
+    }
+    print!("{report}");
+    Ok(())
+}
