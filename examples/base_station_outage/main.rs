@@ -77,8 +77,13 @@ async fn stage() -> Result<(), Failure> {
     let events = audience.events(Some("0")).await?;
     let (ends, ended) = mpsc::channel(CAST.len());
     let mut troupe = Troupe(Vec::new());
-    for (part, token) in CAST.iter().zip(&tokens) {
-        troupe.0.push(play(part, &url, token, &ca, ends.clone())?);
+    for (index, (part, token)) in CAST.iter().zip(&tokens).enumerate() {
+        let ends = ends.clone();
+        let tell_end = move || {
+            // Nobody listens if the story has failed already.
+            let _ = ends.blocking_send(index);
+        };
+        troupe.0.push(play(part, &url, token, &ca, tell_end)?);
     }
     drop(ends);
 
@@ -116,6 +121,16 @@ fn prepare(data: &Path) -> Result<(Config, Vec<String>), Failure> {
 /// The processes of the agents, which end with this one.
 struct Troupe(Vec<Child>);
 
+impl Troupe {
+    /// An agent has no more to say. One that gives up has said why on standard error.
+    fn see_off(&mut self, index: usize) -> Result<(), Failure> {
+        match self.0[index].wait()?.success() {
+            true => Ok(()),
+            false => Err(format!("the agent of {} gave up", CAST[index]).into()),
+        }
+    }
+}
+
 impl Drop for Troupe {
     fn drop(&mut self) {
         for child in &mut self.0 {
@@ -126,8 +141,14 @@ impl Drop for Troupe {
     }
 }
 
-/// Starts the agent of a part; its lines become lines of ours, and its end is told to `ends`.
-fn play(part: &str, url: &str, token: &str, ca: &Path, ends: mpsc::Sender<()>) -> Result<Child, Failure> {
+/// Starts the agent of a part; its lines become lines of ours; `ends` is called when it ends.
+fn play(
+    part: &str,
+    url: &str,
+    token: &str,
+    ca: &Path,
+    ends: impl FnOnce() + Send + 'static,
+) -> Result<Child, Failure> {
     let mut child = Command::new(env::current_exe()?)
         .arg(part)
         .env("AGENTCONF_URL", url)
@@ -139,8 +160,7 @@ fn play(part: &str, url: &str, token: &str, ca: &Path, ends: mpsc::Sender<()>) -
     let lines = BufReader::new(child.stdout.take().ok_or("an agent has no output")?).lines();
     std::thread::spawn(move || {
         lines.map_while(Result::ok).for_each(|line| println!("{line}"));
-        // Nobody listens if the story has failed already.
-        let _ = ends.blocking_send(());
+        ends();
     });
     Ok(child)
 }
@@ -148,7 +168,7 @@ fn play(part: &str, url: &str, token: &str, ca: &Path, ends: mpsc::Sender<()>) -
 /// Takes in the events until everything has happened and every agent has ended.
 async fn watch(
     mut events: Events,
-    mut ended: mpsc::Receiver<()>,
+    mut ended: mpsc::Receiver<usize>,
     troupe: &mut Troupe,
 ) -> Result<Vec<Event>, Failure> {
     let mut heard = Vec::new();
@@ -161,28 +181,18 @@ async fn watch(
                     missing.retain(|(_, happens)| !happens(&event));
                     heard.push(event);
                 }
-                Some(()) = ended.recv() => {
-                    // One that leaves early has said why on standard error.
-                    for child in &mut troupe.0 {
-                        if child.try_wait()?.is_some_and(|status| !status.success()) {
-                            return Err("an agent gave up".into());
-                        }
-                    }
-                }
+                Some(index) = ended.recv() => troupe.see_off(index)?,
             }
         }
-        while ended.recv().await.is_some() {}
+        while let Some(index) = ended.recv().await {
+            troupe.see_off(index)?;
+        }
         Ok::<(), Failure>(())
     };
     let result = tokio::time::timeout(LIMIT, story).await.unwrap_or_else(|_| Err("the time is over".into()));
     if let Err(failure) = result {
         let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
         return Err(format!("{failure}; what did not happen: {}", names.join("; ")).into());
-    }
-    for child in &mut troupe.0 {
-        if !child.wait()?.success() {
-            return Err("an agent ended with an error".into());
-        }
     }
     Ok(heard)
 }

@@ -117,8 +117,8 @@ impl Oss {
             if self.watches.iter().any(|(agent, _)| *agent == name) {
                 continue;
             }
-            self.agent.says(format_args!("to {name}: report the incidents of its domain"));
             let content = "Report the incidents of your domain until each is explained.";
+            self.agent.says(format_args!("to {name}: {content}"));
             let order = json!({"to": name, "type": WATCH, "context": CONTEXT, "content": content});
             let task = self.agent.assign(order).await?;
             self.watches.push((name, task));
