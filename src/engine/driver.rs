@@ -35,7 +35,7 @@ use crate::yang::tree::Container;
 const GROUP_MAX: usize = 256;
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
-/// How long a failed commit of due events is not tried again.
+/// How long due events that could not be recorded or committed are not tried again.
 const RETRY_DUE: Duration = Duration::from_secs(1);
 
 /// What the engine needs besides the log.
@@ -268,7 +268,7 @@ impl Shared {
     pub(super) fn fresh(&self) -> Fresh {
         let random = uuid::Uuid::new_v4().into_bytes();
         let mut entropy = [0; 10];
-        // The last ten bytes: they hold 78 random bits.
+        // The last ten bytes: they hold 74 random bits, and the others stand where a new UUID has the same.
         entropy.copy_from_slice(&random[6..]);
         Fresh::new(self.options.clock.now(), entropy)
     }
@@ -324,7 +324,7 @@ impl Writer {
             let overdue = command.is_none();
             let mut stop = None;
             let mut next = command;
-            group.expire(&self.shared);
+            let expired = group.expire(&self.shared);
             for _ in 0..GROUP_MAX {
                 match next.take().or_else(|| self.queue.try_recv().ok()) {
                     Some(Command::Stop(answer)) => {
@@ -341,7 +341,7 @@ impl Writer {
                 let _ = answer.send(self.log.close());
                 return;
             }
-            if overdue && !committed {
+            if overdue && !(committed && expired) {
                 tokio::time::sleep(RETRY_DUE).await;
             }
         }
@@ -387,15 +387,17 @@ impl Group {
         Group { state: state.clone(), transactions: Vec::new(), announced: Vec::new(), answers: Vec::new() }
     }
 
-    /// What the clock has brought about.
-    fn expire(&mut self, shared: &Shared) {
+    /// What the clock has brought about. False if something of it could not be recorded.
+    fn expire(&mut self, shared: &Shared) -> bool {
         let fresh = shared.fresh();
-        let events = core::due(&self.state, fresh.now, DUE_MAX);
-        for event in events {
+        let mut complete = true;
+        for event in core::due(&self.state, fresh.now, DUE_MAX) {
             if let Err(e) = self.record(fresh.now, "", vec![event]) {
                 tracing::error!(error = %e, "an event that was due was not recorded");
+                complete = false;
             }
         }
+        complete
     }
 
     fn decide(&mut self, shared: &Shared, command: Command) {
@@ -425,16 +427,22 @@ impl Group {
         }
     }
 
-    /// Applies the events of one request and keeps them for the log: all or none.
+    /// Applies the events of one request and keeps them for the log: all or none. What is applied
+    /// is what a start will read, so that it comes to the same state, and what it could not read
+    /// is never written.
     fn record(&mut self, at: Timestamp, actor: &str, events: Vec<Event>) -> Result<(), Error> {
+        let unwritable =
+            |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
         let mut state = self.state.clone();
         let mut transaction = Vec::with_capacity(events.len());
         let mut announced = Vec::with_capacity(events.len());
         for event in &events {
-            let unwritable = |e: EventError| Error::application(Tag::OperationFailed, e.to_string());
-            transaction.push(event.to_record(at, actor).map_err(unwritable)?);
-            state.apply(at, event)?;
-            announced.push(Announced::new(state.position, at, actor, event));
+            let record = event.to_record(at, actor).map_err(unwritable)?;
+            record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
+            let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
+            state.apply(at, &event)?;
+            announced.push(Announced::new(state.position, at, actor, &event));
+            transaction.push(record);
         }
         self.state = state;
         if !transaction.is_empty() {

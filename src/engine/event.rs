@@ -92,23 +92,33 @@ impl Event {
     /// # Errors
     /// [`EventError::Unknown`] or [`EventError::Payload`].
     pub fn from_record(record: &Record) -> Result<Self, EventError> {
-        let payload = |reason: String| EventError::Payload { position: record.position, reason };
+        Self::read(record.position, record.kind, record.version, &record.payload)
+    }
+
+    /// The event that a start will find in a record that is to be written at this position.
+    ///
+    /// # Errors
+    /// [`EventError::Payload`]: it must not be written.
+    pub fn from_new_record(position: u64, record: &NewRecord) -> Result<Self, EventError> {
+        Self::read(position, record.kind, record.version, &record.payload)
+    }
+
+    fn read(position: u64, kind: u16, version: u8, bytes: &[u8]) -> Result<Self, EventError> {
+        let payload = |reason: String| EventError::Payload { position, reason };
         let json = |e: serde_json::Error| payload(e.to_string());
-        match (record.kind, record.version) {
+        match (kind, version) {
             (kind::EDITED, VERSION) => {
-                let stored: Vec<StoredEdit> = serde_json::from_slice(&record.payload).map_err(json)?;
+                let stored: Vec<StoredEdit> = serde_json::from_slice(bytes).map_err(json)?;
                 let edits: Result<Vec<Edit>, String> =
                     stored.into_iter().map(StoredEdit::into_edit).collect();
                 Ok(Event::Edited(edits.map_err(payload)?))
             }
-            (kind::AGENTS, VERSION) => {
-                serde_json::from_slice(&record.payload).map(Event::Agents).map_err(json)
-            }
-            (kind::TASKS, VERSION) => serde_json::from_slice(&record.payload).map(Event::Tasks).map_err(json),
+            (kind::AGENTS, VERSION) => serde_json::from_slice(bytes).map(Event::Agents).map_err(json),
+            (kind::TASKS, VERSION) => serde_json::from_slice(bytes).map(Event::Tasks).map_err(json),
             (kind::NEGOTIATION, VERSION) => {
-                serde_json::from_slice(&record.payload).map(Event::Negotiation).map_err(json)
+                serde_json::from_slice(bytes).map(Event::Negotiation).map_err(json)
             }
-            (kind, version) => Err(EventError::Unknown { position: record.position, kind, version }),
+            (kind, version) => Err(EventError::Unknown { position, kind, version }),
         }
     }
 }

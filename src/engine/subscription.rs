@@ -137,7 +137,9 @@ impl Subscription {
         let newest = *committed.borrow();
         let (position, skip) = match from {
             From::Now => (newest, 0),
-            From::After { position, part } if position > 0 && position <= newest => (position - 1, part + 1),
+            From::After { position, part } if position > 0 && position <= newest => {
+                (position - 1, part.saturating_add(1))
+            }
             From::After { position: 0, .. } => (0, 0),
             From::After { position, .. } => {
                 let message = format!("position {position} is not reached yet; the newest is {newest}");

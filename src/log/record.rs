@@ -113,6 +113,18 @@ pub enum RecordError {
     },
 }
 
+impl NewRecord {
+    /// Whether it can become a record.
+    ///
+    /// # Errors
+    /// [`RecordError::TooLong`] if actor or payload exceed their limits.
+    pub fn check(&self) -> Result<(), RecordError> {
+        limited("actor", self.actor.len(), ACTOR_BYTES_MAX)?;
+        limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
+        Ok(())
+    }
+}
+
 impl Record {
     /// Gives an event its place in the chain, after the record whose hash is `previous`.
     ///

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::schema::{Base, Kind, Node, Type};
 use super::tree::{AnyData, Child, Container, List};
 use super::value::{Bits, Decimal64, Value};
-use super::{generated, types};
+use super::{anydata, generated, types};
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Identity;
 
@@ -111,12 +111,16 @@ pub fn list<T: Modelled>(data: &Container, node: &'static Node) -> Result<Vec<T>
     }
 }
 
-/// An anydata or anyxml that can be absent.
+/// An anydata or anyxml that can be absent. A struct holds it as JSON whatever it came as, because
+/// a log record does: so it is the same before and after it was read from there.
 pub fn any(data: &Container, node: &'static Node) -> Result<Option<AnyData>, ModelError> {
-    match data.get(node) {
-        Some(Child::Any(any)) => Ok(Some(any.clone())),
-        _ => Ok(None),
-    }
+    Ok(match data.get(node) {
+        Some(Child::Any(AnyData::Json(json))) => Some(AnyData::Json(json.clone())),
+        Some(Child::Any(any)) => {
+            Some(AnyData::Json(Arc::new(anydata::as_json(any, node, &generated::SCHEMA).into_owned())))
+        }
+        _ => None,
+    })
 }
 
 /// An anydata or anyxml that has to be there.

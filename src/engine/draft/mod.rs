@@ -21,8 +21,11 @@ use super::state::State;
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff_child;
 use crate::tasks;
+use crate::yang::encode::EncodeOptions;
+use crate::yang::error::Error;
 use crate::yang::generated::irtf_agent::{self, nodes};
-use crate::yang::generated::magent_irtf_bridge;
+use crate::yang::generated::{SCHEMA, magent_irtf_bridge};
+use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::path::{Selector, Step};
 use crate::yang::tree::{Child, Container, Key};
@@ -80,6 +83,14 @@ pub(super) fn dispatched(state: &mut State, event: &tasks::Event) {
         state.dispatch.task = Some(task.to_owned());
         state.dispatch.awaited = false;
     }
+}
+
+/// Refuses what a text of the draft can say and the type that it has with us cannot, such as a
+/// `task-id` of two lines.
+fn fits<T: Modelled>(input: &T) -> Result<(), Error> {
+    let mut text = Vec::new();
+    json::encode_children(&input.to_data(), Some(T::node()), &mut text, &EncodeOptions::default());
+    json::decode_children(&text, Some(T::node()), &SCHEMA, &json::STORED).map(drop)
 }
 
 /// `/irtf-agent:tasks` as configuration.

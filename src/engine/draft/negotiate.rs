@@ -76,6 +76,7 @@ pub(in super::super) fn negotiate(
                 structured_content: round.structured_content,
                 data: Vec::new(),
             };
+            super::fits(&opening).map_err(|e| Error { path: None, ..e })?;
             let (events, output) = moves::open(state, options, principal, opening, fresh)?;
             (events, Outcome { negotiation: output.id, status: output.status, number: 1 })
         }

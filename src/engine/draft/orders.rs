@@ -4,7 +4,7 @@ use super::super::driver::Options;
 use super::super::event::Event;
 use super::super::operations;
 use super::super::state::State;
-use super::{nodes, ordered};
+use super::{fits, nodes, ordered};
 use crate::access::Principal;
 use crate::ids::Fresh;
 use crate::tasks;
@@ -74,8 +74,12 @@ pub(in super::super) fn carry_out(
         Some(task) => {
             operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh)
         }
-        None => operations::assign(after, options, principal, assignment(order, principal, options), fresh)
-            .map(|(events, _)| events),
+        None => {
+            let input = assignment(order, principal, options);
+            fits(&input)
+                .and_then(|()| operations::assign(after, options, principal, input, fresh))
+                .map(|(events, _)| events)
+        }
     };
     carried_out.map_err(|error| error.at(place()))
 }

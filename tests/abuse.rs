@@ -1,0 +1,230 @@
+//! What users can do to each other and to the server at the engine's door: what is private stays
+//! so, what one asks for never harms another, and nothing is written that a start cannot read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use agentconf::access::{Method, Principal};
+use agentconf::clock::{ManualClock, Timestamp};
+use agentconf::datastore::edit::{Edit, Operation};
+use agentconf::engine::{
+    Capabilities, Content, EditReply, EditRequest, Engine, From, Invocation, Options, Precondition,
+};
+use agentconf::limits::Limits;
+use agentconf::log::Log;
+use agentconf::yang::encode::EncodeOptions;
+use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
+use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::tree::{Child, Key};
+use agentconf::yang::{json, xml};
+use serde_json::{Value as Json, json};
+
+use irtf_agent::nodes as draft;
+use magent_registry::nodes as registry;
+use magent_task::nodes as n;
+
+const START: i64 = 1_800_000_000;
+
+struct Bench {
+    engine: Engine,
+    clock: ManualClock,
+    directory: tempfile::TempDir,
+}
+
+fn open(directory: &Path, clock: &ManualClock) -> Engine {
+    let profile = irtf_agent::Agent {
+        name: "server".into(),
+        description: "the server's own agent".into(),
+        version: "1.0.0".into(),
+        provider: "agentconf".into(),
+        domain: Some("IP, Optical".into()),
+        ..irtf_agent::Agent::default()
+    };
+    let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
+    let options = Options { clock, limits, profile, capabilities };
+    Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
+}
+
+impl Bench {
+    /// With the agents of two users: oss-agent of oss, ip-agent of ip.
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
+        let bench = Bench { engine: open(directory.path(), &clock), clock, directory };
+        bench.register("oss", "oss-agent").await.expect("it registers");
+        bench.register("ip", "ip-agent").await.expect("it registers");
+        bench
+    }
+
+    async fn restart(self) -> Self {
+        self.engine.stop().await.expect("the log closes");
+        let engine = open(self.directory.path(), &self.clock);
+        Bench { engine, ..self }
+    }
+
+    async fn register(&self, user: &str, name: &str) -> Result<Json, Error> {
+        let profile = json!({"name": name, "description": "d", "version": "1.0.0", "provider": "p"});
+        self.call(user, &registry::REGISTER_AGENT, profile).await
+    }
+
+    async fn assign(&self, user: &str, order: Json) -> Result<Json, Error> {
+        self.call(user, &n::ASSIGN_TASK, order).await
+    }
+
+    async fn call(&self, user: &str, operation: &'static Node, input: Json) -> Result<Json, Error> {
+        self.act(user, operation, None, input).await
+    }
+
+    async fn act(
+        &self,
+        user: &str,
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Json,
+    ) -> Result<Json, Error> {
+        let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
+        let text = input.to_string();
+        let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
+        let result = self.engine.invoke(&principal(user), Invocation { operation, target, input }).await?;
+        Ok(encoded(&Child::Container(result.into()), output))
+    }
+
+    fn read(&self, user: &str, path: &InstancePath) -> Result<Json, Error> {
+        let found = self.engine.read(&principal(user), path, Content::All)?;
+        Ok(encoded(&found.child, found.node.expect("a node")))
+    }
+
+    fn revision(&self, user: &str, path: &InstancePath) -> u64 {
+        self.engine.read(&principal(user), path, Content::All).expect("it is there").revision
+    }
+
+    async fn put(&self, user: &str, path: InstancePath, body: Json) -> Result<EditReply, Error> {
+        let value = json::decode_one(body.to_string().as_bytes(), &path, &SCHEMA, &json::STORED)?;
+        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
+        self.edit(user, edit, Vec::new()).await
+    }
+
+    async fn edit(
+        &self,
+        user: &str,
+        edit: Edit,
+        preconditions: Vec<Precondition>,
+    ) -> Result<EditReply, Error> {
+        self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await
+    }
+
+    async fn put_data(&self, user: &str, id: &str) -> Result<EditReply, Error> {
+        let body = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]});
+        self.put(user, entry(&[], &draft::DATA_PARAMS, id), body).await
+    }
+
+    async fn order(&self, user: &str, order: Json) -> Result<EditReply, Error> {
+        self.put(user, plain(&[&draft::TASKS]), json!({"irtf-agent:tasks": order})).await
+    }
+}
+
+fn principal(user: &str) -> Principal {
+    let groups: BTreeSet<String> =
+        if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
+    Principal { name: user.into(), groups, method: Method::Local }
+}
+
+fn encoded(child: &Child, node: &'static Node) -> Json {
+    let Child::Container(container) = child else { panic!("a container was asked for") };
+    let mut text = Vec::new();
+    json::encode_children(container, Some(node), &mut text, &EncodeOptions::default());
+    serde_json::from_slice(&text).expect("the encoder writes JSON")
+}
+
+fn plain(nodes: &[&'static Node]) -> InstancePath {
+    InstancePath { steps: nodes.iter().map(|node| Step::plain(node)).collect() }
+}
+
+fn entry(above: &[&'static Node], list: &'static Node, key: &str) -> InstancePath {
+    plain(above).child(Step { node: list, selector: Selector::Key(Key::string(key)) })
+}
+
+fn task(id: &str) -> InstancePath {
+    entry(&[&n::INTERACTION, &n::INTERACTION_TASKS], &n::INTERACTION_TASKS_TASK, id)
+}
+
+fn data_object(id: &str) -> InstancePath {
+    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_DATA_OBJECTS];
+    entry(&above, &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT, id)
+}
+
+fn refusal(error: &Error) -> (Tag, Option<&str>, &str) {
+    (error.tag, error.app_tag.as_deref(), &error.message)
+}
+
+#[tokio::test]
+async fn a_text_of_the_draft_that_is_no_identifier_is_refused_and_the_log_can_be_read() {
+    let bench = Bench::new().await;
+    let long = "x".repeat(256);
+    for bad in ["", " t", "a\nb", long.as_str()] {
+        let order = json!({"task-id": bad, "task-sendTo": "ip-agent", "content": "##task description a"});
+        let refused = bench.order("oss", order).await.expect_err("it is no identifier");
+        assert_eq!(refused.tag, Tag::InvalidValue, "{bad:?}: {refused}");
+        assert_eq!(refused.path, Some(plain(&[&draft::TASKS])));
+        let call = json!({"task-id": bad, "task-sendTo": "ip-agent", "content": ["## target object a ## task description b"]});
+        let refused = bench.call("oss", &draft::TASK_NEGOTIATE, call).await.expect_err("it is no identifier");
+        assert_eq!(refused.tag, Tag::InvalidValue, "{bad:?}: {refused}");
+    }
+    let order = json!({"task-sendFrom": "", "task-sendTo": "ip-agent", "content": "##task description a"});
+    assert_eq!(bench.order("admin", order).await.expect_err("it is no name").tag, Tag::InvalidValue);
+    bench.restart().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_for_the_log_harms_nobody_else() {
+    let bench = Bench::new().await;
+    // Each quotation mark takes two octets in the log.
+    let data = "\"".repeat(9 << 20);
+    let body = json!({"irtf-agent:data-params": [{"id": "big", "dataType": "text", "data": data}]});
+    let (refused, stored) = tokio::join!(
+        bench.put("oss", entry(&[], &draft::DATA_PARAMS, "big"), body),
+        bench.put_data("ip", "small")
+    );
+    assert_eq!(refused.expect_err("it is too large").tag, Tag::TooBig);
+    stored.expect("it is small");
+}
+
+#[tokio::test]
+async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
+    let bench = Bench::new().await;
+    let order = br#"<input xmlns="urn:x-agentconf:yang:magent-task"><id>t-1</id><from>oss-agent</from><to>ip-agent</to><structured-content><link a="1">17</link></structured-content></input>"#;
+    let Kind::Rpc { input: parameters, .. } = n::ASSIGN_TASK.kind else { panic!("no operation") };
+    let path = plain(&[&n::ASSIGN_TASK, parameters]);
+    let assign = async |bench: &Bench| {
+        let input = xml::decode_one(order, &path, &SCHEMA, &json::STORED).expect("it is decoded");
+        let Child::Container(input) = input else { panic!("an input is a container") };
+        let input = input.as_ref().clone();
+        let call = Invocation { operation: &n::ASSIGN_TASK, target: None, input };
+        bench.engine.invoke(&principal("oss"), call).await
+    };
+    assign(&bench).await.expect("it is assigned");
+    assign(&bench).await.expect("it can be repeated");
+    let seen = |bench: &Bench| {
+        let found = bench.engine.read(&principal("ip"), &task("t-1"), Content::All).expect("it is there");
+        let mut text = Vec::new();
+        xml::encode_one(found.node.expect("a node"), &found.child, &mut text, &EncodeOptions::default());
+        String::from_utf8(text).expect("UTF-8")
+    };
+    let before = seen(&bench);
+    let bench = bench.restart().await;
+    assert_eq!(seen(&bench), before);
+    assign(&bench).await.expect("it can be repeated after a restart");
+}
+
+#[tokio::test]
+async fn any_place_in_the_stream_can_be_asked_for() {
+    let bench = Bench::new().await;
+    bench.put_data("oss", "d-1").await.expect("it is put");
+    let newest = bench.engine.snapshot().position;
+    let from = From::After { position: newest, part: usize::MAX };
+    let mut events = bench.engine.subscribe(&principal("oss"), from, None).expect("it subscribes");
+    bench.put_data("oss", "d-2").await.expect("it is put");
+    assert_eq!(events.next().await.expect("read").expect("more").position, newest + 1);
+}
