@@ -219,6 +219,86 @@ async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
 }
 
 #[tokio::test]
+async fn a_client_that_knows_only_the_draft_is_told_of_its_task() {
+    let bench = Bench::new().await;
+    let mut events = bench.engine.subscribe(&principal("noc"), From::Now, None).expect("it subscribes");
+    let order = json!({"task-sendTo": "ip-agent", "content": "##task description diagnose"});
+    bench.order("noc", order).await.expect("the user sends in its own name");
+    bench.put_data("ip", "last").await.expect("it is put");
+    let mut seen = Vec::new();
+    while seen.iter().filter(|name| **name == "netconf-config-change").count() < 2 {
+        seen.push(events.next().await.expect("read").expect("more").notification.node.name);
+    }
+    assert!(seen.contains(&"condition-notifications"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_its_user_has_used_is_not_registered_by_another() {
+    let bench = Bench::new().await;
+    let order = json!({"id": "t-1", "from": "noc", "to": "ip-agent", "content": "secret"});
+    bench.assign("noc", order).await.expect("the user sends in its own name");
+    let refused = bench.register("eve", "noc").await.expect_err("tasks go with the name");
+    assert_eq!(refused.app_tag.as_deref(), Some("not-authorized"));
+    assert!(bench.read("eve", &task("t-1")).is_err());
+    bench.register("noc", "noc").await.expect("it is the user's");
+    assert!(bench.read("noc", &task("t-1")).is_ok());
+
+    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "nms", "to": "ip-agent", "content": "?"});
+    bench.call("nms", &n::OPEN_NEGOTIATION, opening).await.expect("the user sends in its own name");
+    assert!(bench.register("eve", "nms").await.is_err());
+    bench
+        .call("ems", &n::PUT_DATA, json!({"id": "d-1", "from": "ems", "text": "secret"}))
+        .await
+        .expect("as well");
+    assert!(bench.register("eve", "ems").await.is_err());
+    bench.register("eve", "new").await.expect("nobody has used it");
+}
+
+#[tokio::test]
+async fn a_stranger_learns_nothing_of_a_negotiation_by_making_a_round_of_it() {
+    let bench = Bench::new().await;
+    let round = |from: &str| {
+        json!({"task-sendFrom": from, "task-sendTo": "ip-agent", "task-id": "t-9",
+            "content": ["## target object a ## task description b"]})
+    };
+    let before = bench.call("eve", &draft::TASK_NEGOTIATE, round("oss-agent")).await.expect_err("not hers");
+    bench.call("oss", &draft::TASK_NEGOTIATE, round("oss-agent")).await.expect("it is opened");
+    let after = bench.call("eve", &draft::TASK_NEGOTIATE, round("oss-agent")).await.expect_err("not hers");
+    assert_eq!(refusal(&after), refusal(&before));
+}
+
+#[tokio::test]
+async fn what_is_private_is_refused_as_if_it_were_not_there() {
+    let bench = Bench::new().await;
+    let data = json!([{"id": "there", "text": "secret"}]);
+    let order =
+        json!({"id": "there", "from": "oss-agent", "to": "ip-agent", "content": "secret", "data": data});
+    bench.assign("oss", order).await.expect("it is assigned");
+    let same = |there: Error, absent: Error| {
+        let absent = (absent.tag, absent.app_tag, absent.message.replace("absent", "there"));
+        assert_eq!((there.tag, there.app_tag, there.message), absent);
+    };
+
+    let read = async |id: &str| {
+        let operation = &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ;
+        bench.act("eve", operation, Some(data_object(id)), json!({})).await.expect_err("she may not")
+    };
+    same(read("there").await, read("absent").await);
+
+    let child = async |id: &str| {
+        let order = json!({"from": "eve", "to": "ip-agent", "content": "x", "parent": id});
+        bench.assign("eve", order).await.expect_err("it is no task of hers")
+    };
+    same(child("there").await, child("absent").await);
+
+    let fulfill = async |id: &str| {
+        let opening = json!({"type": "magent-task:fulfillment", "from": "eve", "to": "ip-agent", "content": "x", "task": id});
+        bench.call("eve", &n::OPEN_NEGOTIATION, opening).await.expect_err("it is no task of hers")
+    };
+    same(fulfill("there").await, fulfill("absent").await);
+}
+
+#[tokio::test]
 async fn any_place_in_the_stream_can_be_asked_for() {
     let bench = Bench::new().await;
     bench.put_data("oss", "d-1").await.expect("it is put");

@@ -3,7 +3,7 @@
 
 use super::driver::Options;
 use super::event::Event;
-use super::operations::{acts_for, exists, sees};
+use super::operations::{acts_for, exists, sees, task_of};
 use super::state::State;
 use crate::access::Principal;
 use crate::clock::Timestamp;
@@ -35,7 +35,8 @@ pub(super) fn open(
     }
     let given = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
-    let task = input.task.as_deref().and_then(|id| state.tasks.get(id)).map(|task| TaskFacts {
+    let task = input.task.as_deref().and_then(|id| task_of(state, principal, id).ok());
+    let task = task.map(|task| TaskFacts {
         from: &task.from,
         to: &task.to,
         is_under_way: task.status != TaskStatus::Created && !has_ended(task.status),

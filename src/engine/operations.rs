@@ -62,7 +62,9 @@ pub(super) fn query(
     }
     let id = target(invocation)?;
     if !reads_data(state, principal, id) {
-        return Err(Refusal::UnknownReference.error(format!("There is no data object \"{id}\".")));
+        // In the same words as of an object that is not there.
+        let message = format!("There is no data object with the identifier \"{id}\".");
+        return Err(Refusal::UnknownReference.error(message));
     }
     Ok(state.tasks.read(id, &input(invocation)?, limits)?.to_data())
 }
@@ -78,8 +80,10 @@ pub(super) fn invoke(
     admit(state, principal, invocation)?;
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
+        let input: RegisterAgentInput = input(invocation)?;
+        may_take(state, principal, &input.name)?;
         let by = Registrant { user: &principal.name, may_take_over: principal.is_admin(), for_ever: false };
-        return done(state.registry.register(fresh, by, input(invocation)?, limits), Event::Agents);
+        return done(state.registry.register(fresh, by, input, limits), Event::Agents);
     }
     if operation == &registry::REGISTRY_AGENTS_AGENT_RENEW
         || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER
@@ -151,6 +155,10 @@ pub(super) fn assign(
 ) -> Result<(Vec<Event>, AssignTaskOutput), Error> {
     acts_for(state, options, principal, &input.from)?;
     exists(state, options, &input.to, fresh.now)?;
+    // One that is not there can be that of an order that is repeated.
+    if let Some(parent) = input.parent.as_deref().filter(|id| state.tasks.get(id).is_some()) {
+        task_of(state, principal, parent)?;
+    }
     if let Some(id) = &input.negotiation {
         let negotiation = state.negotiations.get(id).filter(|n| {
             let parties = [n.initiator.as_str(), n.responder.as_str()];
@@ -200,6 +208,18 @@ pub(super) fn acts_for(
         return Ok(());
     }
     let message = format!("the user {} may not act for the agent \"{agent}\"", principal.name);
+    Err(Error::application(Tag::AccessDenied, message).app_tag("not-authorized"))
+}
+
+/// Refuses a name that nobody has registered but its user has used: what goes with a name is seen
+/// by its owner.
+fn may_take(state: &State, principal: &Principal, name: &str) -> Result<(), Error> {
+    let own = principal.is_admin() || name == principal.name || state.registry.owner(name).is_some();
+    let used = || state.tasks.is_known(name) || state.negotiations.of_agent(name).next().is_some();
+    if own || !used() {
+        return Ok(());
+    }
+    let message = format!("the agent name \"{name}\" is in use by the user of that name");
     Err(Error::application(Tag::AccessDenied, message).app_tag("not-authorized"))
 }
 
@@ -260,7 +280,10 @@ fn target(invocation: &Invocation) -> Result<&str, Error> {
 }
 
 /// A task that the principal may see.
-fn task_of<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Task, Error> {
+///
+/// # Errors
+/// `unknown-reference`, also of a task of others.
+pub(super) fn task_of<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Task, Error> {
     let visible = |task: &&Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
     let unknown =
         || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::core;
 use super::driver::Options;
 use super::event::Event;
+use super::operations;
 use super::state::State;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
@@ -210,8 +211,7 @@ impl Subscription {
             }
             let skip = std::mem::take(&mut self.skip);
             for (part, notification) in event.notifications.iter().enumerate().skip(skip) {
-                let owner = |agent: &str| state.registry.owner(agent);
-                if access::may_see(&self.principal, &notification.parties, owner)
+                if operations::sees(&state, &self.principal, &notification.parties)
                     && access::may_read(&self.principal, notification.node)
                 {
                     self.pending.push_back(Delivered {

@@ -295,6 +295,11 @@ impl DataObjects {
         std::iter::once(owner).chain(others).map(str::to_owned).collect()
     }
 
+    /// Whether an object is the agent's.
+    pub fn has_owner(&self, agent: &str) -> bool {
+        self.owned.contains_key(agent)
+    }
+
     /// Whether the agent may refer to the object, by which the other agent can read it: if it can read it itself.
     fn may_refer(&self, held: &Held, agent: &str) -> bool {
         let object = &held.object;

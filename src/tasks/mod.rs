@@ -130,6 +130,11 @@ impl Tasks {
         self.data.readers(id)
     }
 
+    /// Whether the agent has assigned a task that is kept, or owns a data object.
+    pub fn is_known(&self, agent: &str) -> bool {
+        self.by_from.from(agent, 0).next().is_some() || self.data.has_owner(agent)
+    }
+
     /// The notifications that announce a fact. They depend on the fact alone.
     pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
         event.announce().into_iter().collect()

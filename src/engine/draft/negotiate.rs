@@ -46,6 +46,8 @@ pub(in super::super) fn negotiate(
             let from = input.task_send_from.as_deref().unwrap_or(&principal.name);
             let to = input.task_send_to.as_deref().unwrap_or(&options.profile.name);
             let task = input.task_id.as_deref();
+            // Who may not speak for the sender does not learn either whether there is one.
+            acts_for(state, options, principal, from)?;
             let open = |a, b| state.negotiations.find_open(a, b, kind, task, fresh.now);
             open(from, to).or_else(|| open(to, from))
         }
