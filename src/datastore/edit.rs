@@ -323,7 +323,7 @@ impl Editing<'_> {
             }
             Child::List(List::User(list)) => list.for_each_mut(|entry| *entry = self.stamped(entry)),
             Child::List(List::Sequence(entries)) => {
-                *entries = entries.iter().map(|entry| self.stamped(entry)).collect();
+                **entries = entries.iter().map(|entry| self.stamped(entry)).collect();
             }
             Child::List(List::State(_)) | Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => {}
         }

@@ -41,7 +41,7 @@ fn each(child: &Child, change: &dyn Fn(&Container) -> Container) -> Child {
         Child::Container(container) => Child::Container(Arc::new(change(container))),
         Child::List(list) => {
             let entries: Vector<_> = list.iter().map(|entry| Arc::new(change(&entry))).collect();
-            Child::List(List::Sequence(entries))
+            Child::List(List::Sequence(Box::new(entries)))
         }
         Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
     }

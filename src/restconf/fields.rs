@@ -45,7 +45,7 @@ impl Selection {
             Child::List(list) => {
                 let entries: Vector<_> =
                     list.iter().map(|entry| Arc::new(self.prune_container(&entry))).collect();
-                Child::List(List::Sequence(entries))
+                Child::List(List::Sequence(Box::new(entries)))
             }
             Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
         }

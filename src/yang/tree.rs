@@ -38,15 +38,15 @@ pub enum Child {
     Any(AnyData),
 }
 
-/// The entries of a list.
+/// The entries of a list. What is rare and large is boxed: every leaf of the tree has room for it.
 #[derive(Debug, Clone)]
 pub enum List {
     /// Ordered by the system: by key.
     Sorted(OrdMap<Key, Arc<Container>>),
     /// Ordered by the user (RFC 7950 section 7.7.7.2).
-    User(UserList),
+    User(Box<UserList>),
     /// In the order given: keyless lists, and lists in operations and notifications.
-    Sequence(Vector<Arc<Container>>),
+    Sequence(Box<Vector<Arc<Container>>>),
     /// State that is built when it is read.
     State(Arc<dyn StateList>),
 }
@@ -175,8 +175,8 @@ impl List {
     /// An empty list that suits the schema node.
     pub fn empty(node: &Node) -> Self {
         match node.kind {
-            Kind::List { keys, .. } if keys.is_empty() || !node.config => List::Sequence(Vector::new()),
-            Kind::List { entries, .. } if entries.user_ordered => List::User(UserList::default()),
+            Kind::List { keys, .. } if keys.is_empty() || !node.config => List::Sequence(Box::default()),
+            Kind::List { entries, .. } if entries.user_ordered => List::User(Box::default()),
             _ => List::Sorted(OrdMap::new()),
         }
     }
@@ -474,5 +474,10 @@ mod tests {
     #[test]
     fn whether_a_state_list_has_entries_is_known_without_counting_them() {
         assert!(!List::State(Arc::new(Endless)).is_empty());
+    }
+
+    #[test]
+    fn a_leaf_takes_no_room_for_what_a_list_needs() {
+        assert!(size_of::<Child>() <= 32, "a million leaves are held in as many of these");
     }
 }

@@ -278,7 +278,7 @@ fn sub(entries: &[(u32, &str, &str)]) -> Child {
         let entry = [(&SUB_P, Child::Leaf(p.clone())), (&SUB_Q, string(q)), (&SUB_V, string(v))];
         list.insert(Key::new(vec![p, Value::string(q)]), Arc::new(container(entry)), &Insert::Last);
     }
-    Child::List(List::User(list))
+    Child::List(List::User(Box::new(list)))
 }
 
 /// Items a, b and c; b has two subs in the order (2, "z"), (1, "y"), a has (1, "w").
@@ -656,7 +656,7 @@ fn positions_identify_entries_without_keys() {
     let item = root.entry(
         &ITEM,
         Slot::Index(1),
-        Arc::new(container([(&SUB, Child::List(List::Sequence(entries)))])),
+        Arc::new(container([(&SUB, Child::List(List::Sequence(Box::new(entries))))])),
     );
     check(
         &item,

@@ -36,13 +36,13 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "1,32")]
     connections: Vec<usize>,
     /// How often each measurement is made
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 25)]
     rounds: u64,
     /// Most requests of one measurement of GET
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = 3200)]
     gets: u64,
     /// Most requests of one measurement of PUT; each adds an entry, which is taken out again afterwards
-    #[arg(long, default_value_t = 800)]
+    #[arg(long, default_value_t = 320)]
     puts: u64,
     /// Longest time of one measurement
     #[arg(long, default_value_t = 2.0)]
