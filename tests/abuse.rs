@@ -299,6 +299,68 @@ async fn what_is_private_is_refused_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
+async fn the_drafts_tasks_show_the_state_of_a_task_to_its_parties_alone() {
+    let bench = Bench::new().await;
+    let path = plain(&[&draft::TASKS]);
+    let order = json!({"task-id": "t-1", "task-sendFrom": "oss-agent", "task-sendTo": "ip-agent", "content": "##task description a"});
+    bench.order("oss", order).await.expect("it is accepted");
+    let report = json!({"status": "rejected", "reason": "secret"});
+    bench
+        .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report)
+        .await
+        .expect("it is reported");
+    for party in ["oss", "ip", "admin"] {
+        let seen = bench.read(party, &path).expect("it is there");
+        assert_eq!(seen["task-status"], "rejected");
+        assert_eq!(seen["magent-irtf-bridge:dispatch"]["reason"], "secret");
+    }
+    let seen = bench.read("eve", &path).expect("what was written is configuration");
+    assert_eq!((seen.get("task-status"), seen.get("magent-irtf-bridge:dispatch")), (None, None));
+}
+
+#[tokio::test]
+async fn the_revision_of_the_drafts_lists_and_tasks_is_that_of_what_they_show() {
+    let bench = Bench::new().await;
+    let order = json!({"task-id": "t-1", "task-sendTo": "ip-agent", "content": "##task description a"});
+    bench.order("noc", order).await.expect("it is accepted");
+    bench.put_data("oss", "d-1").await.expect("it is put");
+    let (tasks, list) = (plain(&[&draft::TASKS]), plain(&[&draft::DATA_PARAMS]));
+    let before = (bench.revision("noc", &tasks), bench.revision("oss", &list));
+    let other =
+        json!({"from": "oss-agent", "to": "ip-agent", "content": "x", "data": [{"id": "d-2", "text": "y"}]});
+    bench.assign("oss", other).await.expect("it is assigned");
+    assert_eq!(bench.revision("noc", &tasks), before.0, "another task has nothing to do with it");
+    assert!(bench.revision("oss", &list) > before.1, "it has another entry");
+    let report = json!({"status": "processing"});
+    bench
+        .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), report)
+        .await
+        .expect("it is reported");
+    assert!(bench.revision("noc", &tasks) > before.0, "its task has another status");
+}
+
+#[tokio::test]
+async fn data_that_was_given_to_nobody_goes_with_its_entry() {
+    let bench = Bench::new().await;
+    for id in ["d-1", "d-2"] {
+        bench.put_data("oss", id).await.expect("it is put");
+    }
+    let order = json!({"from": "oss-agent", "to": "ip-agent", "content": "x", "data": [{"id": "d-2"}]});
+    bench.assign("oss", order).await.expect("it refers to what was written");
+    for id in ["d-1", "d-2"] {
+        let path = entry(&[], &draft::DATA_PARAMS, id);
+        let edit = Edit { operation: Operation::Delete, path, value: None, insert: None };
+        bench.edit("oss", edit, Vec::new()).await.expect("it is deleted");
+    }
+    let gone = |bench: &Bench| {
+        assert!(bench.read("oss", &data_object("d-1")).is_err(), "nobody refers to it");
+        assert!(bench.read("oss", &data_object("d-2")).is_ok(), "a task refers to it");
+    };
+    gone(&bench);
+    gone(&bench.restart().await);
+}
+
+#[tokio::test]
 async fn any_place_in_the_stream_can_be_asked_for() {
     let bench = Bench::new().await;
     bench.put_data("oss", "d-1").await.expect("it is put");

@@ -42,7 +42,7 @@ pub(super) fn read(
         return Ok(found(None, Child::Container(Arc::new(root)), revision));
     };
     let mut child = tree.top(first.node, content).ok_or_else(missing)?;
-    let mut revision = tree.revision(first.node);
+    let mut revision = tree.revision(first.node, content);
     let mut step = first;
     for next in rest {
         child = select(&child, step, &mut revision).ok_or_else(missing)?;
@@ -143,7 +143,7 @@ impl View<'_> {
         if node == &irtf_agent::nodes::AGENT {
             container(self.options.profile.to_data())
         } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
-            draft::tasks(self.state).map(Child::Container)
+            draft::tasks(self.state, self.principal).map(Child::Container)
         } else if node == &irtf_agent::nodes::DATA_PARAMS && content != Content::Config {
             Some(Child::List(draft::data_params(self.state, self.principal)))
         } else if node == &irtf_agent::nodes::CONTEXT && content != Content::Config {
@@ -161,20 +161,17 @@ impl View<'_> {
         }
     }
 
-    /// The revision of a top-level node: that of what its instances are made of.
-    fn revision(&self, node: &'static Node) -> u64 {
+    /// The revision of what has none of its own, such as a list as a whole: that of what its
+    /// instances are made of.
+    fn revision(&self, node: &'static Node, content: Content) -> u64 {
         let state = self.state;
-        match node {
-            n if n == &magent_registry::nodes::REGISTRY => state.registry.revision(),
-            n if n == &magent_task::nodes::INTERACTION => {
-                state.tasks.revision().max(state.negotiations.revision())
+        let is_shown = node == &irtf_agent::nodes::DATA_PARAMS || node == &irtf_agent::nodes::CONTEXT;
+        match node.config {
+            true if is_shown && content != Content::Config => {
+                state.config_revision.max(state.tasks.revision())
             }
-            n if n == &irtf_agent::nodes::TASKS => state.tasks.revision().max(state.config_revision),
-            n if n.config => match state.config.get(n) {
-                Some(Child::Container(container)) => container.revision,
-                _ => state.config_revision,
-            },
-            _ => 0,
+            true => state.config_revision,
+            false => 0,
         }
     }
 
@@ -273,6 +270,9 @@ fn key_text(key: &Key) -> Option<&str> {
     key.values().first().and_then(Value::as_str)
 }
 
+/// Most entries that are built to see whether they are private.
+const PAGE: usize = 64;
+
 /// A state list without the entries that are private to others.
 struct Private {
     entries: Arc<dyn StateList>,
@@ -302,7 +302,7 @@ impl StateList for Private {
         let mut kept = Vec::new();
         let mut last = key.cloned();
         while kept.len() < count {
-            let page = self.entries.after(last.as_ref(), count);
+            let page = self.entries.after(last.as_ref(), PAGE.min(count - kept.len()));
             let Some((key, _)) = page.last() else { break };
             last = Some(key.clone());
             kept.extend(page.into_iter().filter(|(key, entry)| self.visible(key, entry)));
@@ -311,6 +311,68 @@ impl StateList for Private {
     }
 
     fn len(&self) -> usize {
-        if self.principal.is_admin() { self.entries.len() } else { self.after(None, usize::MAX).len() }
+        if self.principal.is_admin() {
+            return self.entries.len();
+        }
+        let mut count = 0;
+        let mut last = None;
+        loop {
+            let page = self.after(last.as_ref(), PAGE);
+            let Some((key, _)) = page.last() else { return count };
+            last = Some(key.clone());
+            count += page.len();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.after(None, 1).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Method;
+
+    /// Numbered entries, of which no more than a page may be asked for.
+    #[derive(Debug)]
+    struct Many(u32);
+
+    impl StateList for Many {
+        fn get(&self, _: &Key) -> Option<Arc<Container>> {
+            None
+        }
+
+        fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            assert!(count <= PAGE, "{count} entries at once");
+            let first = match key.map(Key::values) {
+                Some([Value::Uint32(number)]) => number + 1,
+                _ => 0,
+            };
+            let keys = (first..self.0).take(count).map(|number| Key::new(vec![Value::Uint32(number)]));
+            keys.map(|key| (key, Arc::default())).collect()
+        }
+
+        fn len(&self) -> usize {
+            panic!("it counts entries that are private to others")
+        }
+    }
+
+    #[test]
+    fn a_list_of_many_private_entries_is_never_built_at_once() {
+        let private = |visible: Visible| Private {
+            entries: Arc::new(Many(1000)),
+            visible,
+            state: Arc::default(),
+            principal: Principal { name: "eve".into(), groups: Default::default(), method: Method::Local },
+        };
+        let none = private(|_, _, _, _| false);
+        assert!(none.is_empty());
+        assert_eq!(none.len(), 0);
+        let some = private(|_, _, key, _| matches!(key.values(), [Value::Uint32(n)] if n % 10 == 0));
+        assert!(!some.is_empty());
+        assert_eq!(some.len(), 100);
+        assert_eq!(some.after(None, 7).len(), 7);
+        assert_eq!(some.after(None, usize::MAX).len(), 100);
     }
 }

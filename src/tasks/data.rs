@@ -346,6 +346,18 @@ impl DataObjects {
         self.hold(Held { object, form: source.form(), chunks, revision });
     }
 
+    /// Forgets data that is nobody's, unless a task or negotiation refers to it.
+    pub fn take_back(&mut self, id: &str) {
+        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
+        let is_shared = self.shared.range(first..).next().is_some_and(|(shared, _)| shared.as_ref() == id);
+        let Some(held) = self.objects.get(id).filter(|held| held.object.owner.is_none() && !is_shared) else {
+            return;
+        };
+        let gone = held.size();
+        self.count(None, 0, gone);
+        self.objects.remove(id);
+    }
+
     fn count(&mut self, owner: Option<&str>, more: u64, less: u64) {
         let owner = owner.unwrap_or_default();
         let owned = self.owned.get(owner).copied().unwrap_or(0);

@@ -119,6 +119,11 @@ impl Tasks {
         self.revision
     }
 
+    /// The revision that last touched a task; 0 if there is no such task.
+    pub fn revision_of(&self, task: &str) -> u64 {
+        self.tasks.get(task).map_or(0, |record| record.revision)
+    }
+
     /// The agents that have sent or received a message of this context: those that may read it and speak in it.
     pub fn context_parties(&self, id: &str) -> Vec<String> {
         self.contexts.parties(id).map(str::to_owned).collect()
@@ -226,6 +231,13 @@ impl Tasks {
     /// applied; [`Self::record`] does it by itself.
     pub fn share(&mut self, data: &[String], agents: &[&str]) {
         self.data.share(data, agents);
+    }
+
+    /// Forgets data that came another way than from an agent ([`Event::external`]) and is no longer there, unless an agent
+    /// was given it. Called when an event is applied.
+    pub fn take_back(&mut self, revision: u64, id: &str) {
+        self.revision = revision;
+        self.data.take_back(id);
     }
 
     fn record_of(&self, id: &str) -> Result<&Record, Error> {

@@ -17,7 +17,9 @@ pub(super) use shown::{contexts, data_params};
 
 use std::sync::Arc;
 
+use super::operations;
 use super::state::State;
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff_child;
 use crate::tasks;
@@ -68,9 +70,18 @@ pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
         }
     }
     let list = new.list(&nodes::DATA_PARAMS);
-    for entry in entries.iter().filter_map(|key| list?.get(&nodes::DATA_PARAMS, key)) {
-        if let Ok(data) = irtf_agent::DataParams::from_data(&entry) {
-            state.tasks.apply(state.position, at, &orders::given(data));
+    for key in entries {
+        match list.and_then(|list| list.get(&nodes::DATA_PARAMS, &key)) {
+            Some(entry) => {
+                if let Ok(data) = irtf_agent::DataParams::from_data(&entry) {
+                    state.tasks.apply(state.position, at, &orders::given(data));
+                }
+            }
+            None => {
+                if let Some(id) = key.values().first().and_then(Value::as_str) {
+                    state.tasks.take_back(state.position, id);
+                }
+            }
         }
     }
 }
@@ -98,25 +109,25 @@ fn ordered(config: &Container) -> Option<irtf_agent::Tasks> {
     config.container(&nodes::TASKS).and_then(|tasks| irtf_agent::Tasks::from_data(tasks).ok())
 }
 
-/// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it.
-pub(super) fn tasks(state: &State) -> Option<Arc<Container>> {
+/// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it if the
+/// principal may see the task.
+pub(super) fn tasks(state: &State, principal: &Principal) -> Option<Arc<Container>> {
     let written = state.config.container(&nodes::TASKS)?;
     let dispatch = &state.dispatch;
-    let task = dispatch.task.as_deref().and_then(|id| state.tasks.get(id));
-    let status = task.map(|task| task.status);
+    let task = dispatch.task.as_deref().and_then(|id| operations::task_of(state, principal, id).ok());
     let shown = magent_irtf_bridge::Dispatch {
-        task: dispatch.task.clone(),
-        status,
+        task: task.map(|task| task.id.clone()),
+        status: task.map(|task| task.status),
         reason: dispatch.reason.clone().or_else(|| task.and_then(|task| task.reason.clone())),
     };
     let mut tasks = written.as_ref().clone();
-    if let Some(status) = status {
-        tasks.set(&nodes::TASKS_TASK_STATUS, Child::Leaf(Value::string(status.as_str())));
+    if let Some(task) = task {
+        tasks.set(&nodes::TASKS_TASK_STATUS, Child::Leaf(Value::string(task.status.as_str())));
+        tasks.revision = tasks.revision.max(state.tasks.revision_of(&task.id));
     }
     let shown = shown.to_data();
     if !shown.is_empty() {
         tasks.set(&magent_irtf_bridge::nodes::TASKS_DISPATCH, Child::Container(Arc::new(shown)));
     }
-    tasks.revision = tasks.revision.max(state.tasks.revision());
     Some(Arc::new(tasks))
 }
