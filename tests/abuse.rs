@@ -370,3 +370,10 @@ async fn any_place_in_the_stream_can_be_asked_for() {
     bench.put_data("oss", "d-2").await.expect("it is put");
     assert_eq!(events.next().await.expect("read").expect("more").position, newest + 1);
 }
+
+#[tokio::test]
+async fn the_servers_own_agent_is_found_by_each_of_its_domains() {
+    let bench = Bench::new().await;
+    let found = bench.call("oss", &registry::DISCOVER_AGENTS, json!({"domain": ["Optical"]})).await;
+    assert_eq!(found.expect("it is answered")["agent"][0]["name"], "server");
+}

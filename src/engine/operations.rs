@@ -306,9 +306,10 @@ pub(super) fn own_agent(state: &State, options: &Options, fresh: &Fresh) -> Resu
     let profile: RegisterAgentInput = recast(&options.profile).map_err(|e| {
         Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name)
     })?;
-    let domain = options.profile.domain.iter().cloned().collect();
-    let management_object = options.profile.management_object.iter().cloned().collect();
-    let profile = RegisterAgentInput { domain, management_object, ..profile };
+    let own = &options.profile;
+    let (domain, management_object) = (listed(&own.domain), listed(&own.management_object));
+    let mut profile = RegisterAgentInput { domain, management_object, ..profile };
+    profile.capability.negotiate = listed(&own.capability.negotiate);
     let nobody = Registrant { user: NOBODY, may_take_over: true, for_ever: true };
     let former = state.registry.owned_by(NOBODY).filter(|name| *name != options.profile.name);
     let former = former.filter(|name| state.registry.contains(name, fresh.now));
@@ -322,4 +323,10 @@ pub(super) fn own_agent(state: &State, options: &Options, fresh: &Fresh) -> Resu
     let ours = state.registry.owner(&options.profile.name) == Some(NOBODY);
     events.extend(registered.into_iter().filter(|e| !(ours && matches!(e, agents::Event::Renewed { .. }))));
     Ok(events.into_iter().map(Event::Agents).collect())
+}
+
+/// The values of what the draft's profile has as one text, with commas.
+fn listed(text: &Option<String>) -> Vec<String> {
+    let values = text.iter().flat_map(|text| text.split(',')).map(str::trim);
+    values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
 }
