@@ -45,8 +45,6 @@ pub struct Limits {
 
     /// Most subscribers of event streams at a time.
     pub subscribers_max: usize,
-    /// How many events may wait for one subscriber before it is told that it fell behind.
-    pub subscriber_queue_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
     pub request_queue_max: usize,
     /// How long the answer to a synchronous `assign-task` waits for the result at most.
@@ -140,7 +138,6 @@ impl Default for Limits {
             linger_s: 10,
             drain_s: 10,
             subscribers_max: 512,
-            subscriber_queue_max: 1024,
             request_queue_max: 1024,
             synchronous_wait_s: 60,
             password_checks_max: 2,
@@ -194,7 +191,6 @@ impl Limits {
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
             ("streams_max", self.streams_max as u64),
-            ("subscriber_queue_max", self.subscriber_queue_max as u64),
             ("request_queue_max", self.request_queue_max as u64),
             ("password_checks_max", self.password_checks_max as u64),
             ("password_queue_max", self.password_queue_max as u64),

@@ -372,6 +372,27 @@ async fn any_place_in_the_stream_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn what_is_repeated_is_answered_as_before_when_the_other_agent_is_gone() {
+    let bench = Bench::new().await;
+    let order = json!({"id": "t-1", "from": "oss-agent", "to": "ip-agent", "content": "diagnose"});
+    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent", "content": "?"});
+    let repeat = async || {
+        let assigned = bench.assign("oss", order.clone()).await.expect("it is assigned");
+        (assigned, bench.call("oss", &n::OPEN_NEGOTIATION, opening.clone()).await.expect("it is opened"))
+    };
+    let before = repeat().await;
+    let above: [&'static Node; 2] = [&registry::REGISTRY, &registry::REGISTRY_AGENTS];
+    let agent = |name| entry(&above, &registry::REGISTRY_AGENTS_AGENT, name);
+    let leave = &registry::REGISTRY_AGENTS_AGENT_DEREGISTER;
+    let foreign = bench.act("eve", leave, Some(agent("ip-agent")), json!({})).await.expect_err("not hers");
+    assert_eq!(foreign.app_tag.as_deref(), Some("not-authorized"));
+    bench.act("ip", leave, Some(agent("ip-agent")), json!({})).await.expect("it leaves");
+    assert_eq!(repeat().await, before);
+    let gone = bench.act("eve", leave, Some(agent("ip-agent")), json!({})).await.expect_err("it has left");
+    assert_eq!(gone.app_tag.as_deref(), Some("agent-unknown"));
+}
+
+#[tokio::test]
 async fn the_servers_own_agent_is_found_by_each_of_its_domains() {
     let bench = Bench::new().await;
     let found = bench.call("oss", &registry::DISCOVER_AGENTS, json!({"domain": ["Optical"]})).await;

@@ -29,9 +29,12 @@ pub(super) fn open(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, OpenNegotiationOutput), Error> {
     acts_for(state, options, principal, &input.from)?;
-    exists(state, options, &input.to, fresh.now)?;
-    if let Some(context) = &input.context {
-        state.tasks.admits(context, &input.from, &options.limits)?;
+    // An opening that is repeated stays valid when what it refers to is gone.
+    if input.id.as_deref().is_none_or(|id| state.negotiations.get(id).is_none()) {
+        exists(state, options, &input.to, fresh.now)?;
+        if let Some(context) = &input.context {
+            state.tasks.admits(context, &input.from, &options.limits)?;
+        }
     }
     let given = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();

@@ -89,6 +89,7 @@ pub(super) fn invoke(
         || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER
     {
         let name = target(invocation)?;
+        exists(state, options, name, now)?;
         acts_for(state, options, principal, name)?;
         return match operation == &registry::REGISTRY_AGENTS_AGENT_RENEW {
             true => done(state.registry.renew(fresh, name, input(invocation)?, limits), Event::Agents),
@@ -154,9 +155,25 @@ pub(super) fn assign(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, AssignTaskOutput), Error> {
     acts_for(state, options, principal, &input.from)?;
-    exists(state, options, &input.to, fresh.now)?;
-    // One that is not there can be that of an order that is repeated.
-    if let Some(parent) = input.parent.as_deref().filter(|id| state.tasks.get(id).is_some()) {
+    // An order that is repeated stays valid when what it refers to is gone.
+    let is_new = input.id.as_deref().is_none_or(|id| state.tasks.get(id).is_none());
+    if is_new {
+        refers(state, options, principal, &input, fresh.now)?;
+    }
+    let (events, output) = state.tasks.assign(fresh, input, &options.limits)?;
+    Ok((events.into_iter().map(Event::Tasks).collect(), output))
+}
+
+/// Refuses an order that refers to what does not exist for the principal.
+fn refers(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: &AssignTaskInput,
+    now: Timestamp,
+) -> Result<(), Error> {
+    exists(state, options, &input.to, now)?;
+    if let Some(parent) = &input.parent {
         task_of(state, principal, parent)?;
     }
     if let Some(id) = &input.negotiation {
@@ -174,8 +191,7 @@ pub(super) fn assign(
             return Err(Refusal::BadTransition.error(message));
         }
     }
-    let (events, output) = state.tasks.assign(fresh, input, &options.limits)?;
-    Ok((events.into_iter().map(Event::Tasks).collect(), output))
+    Ok(())
 }
 
 /// Cancels a task in the name of the agent that assigned it.

@@ -189,6 +189,8 @@ impl Subscription {
             let clock = self.shared.options.clock.clone();
             let until = self.until.unwrap_or(Timestamp::MAX);
             tokio::select! {
+                // What was committed by the time of the end is still told.
+                biased;
                 changed = self.committed.changed() => if changed.is_err() { return Ok(None) },
                 () = clock.sleep_until(until) => return Ok(None),
                 // It fails if the server is gone; then the stream ends too.
