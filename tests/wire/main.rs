@@ -1,0 +1,12 @@
+//! The built server, asked over HTTPS as strangers ask it: the verdict for each sample, what hostile requests get, and what
+//! is left after `kill -9`. These tests know the server from outside alone and never call into the engine.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod crash;
+mod hostile;
+mod http;
+mod process;
+mod samples;
+mod transport;
+mod victim;

@@ -1,0 +1,131 @@
+//! The server as a process: started on a free port, killed or gone at the end of its test. It never waits without a limit.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::http::Client;
+
+/// Longest time for anything that a test waits for.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+const BINARY: &str = env!("CARGO_BIN_EXE_agentconf");
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    process: Child,
+    data: PathBuf,
+    /// Where it listens.
+    pub address: SocketAddr,
+    tls: Arc<ClientConfig>,
+    admin: String,
+}
+
+impl Server {
+    /// Starts a server on a directory and waits until it listens. `settings` is a configuration file's text.
+    pub fn start(data: &Path, settings: &str) -> Server {
+        let (mut process, listening) = spawn(data, settings);
+        let line = listening.recv_timeout(LIMIT).unwrap_or_default();
+        let Some(address) = line.trim().strip_prefix("listening https ") else {
+            let _ = process.kill();
+            panic!("the server does not start: {line:?}\n{}", logged(data));
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(data.join("pki/ca.pem")).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let token = fs::read_to_string(data.join("admin.jwt")).unwrap();
+        Server {
+            process,
+            data: data.to_owned(),
+            address: address.parse().unwrap(),
+            tls: Arc::new(tls),
+            admin: format!("Bearer {}", token.trim()),
+        }
+    }
+
+    /// A client of the administrator, with a connection of its own.
+    pub fn client(&self) -> Client {
+        self.client_of(Some(&self.admin))
+    }
+
+    /// A client with this `Authorization`.
+    pub fn client_of(&self, authorization: Option<&str>) -> Client {
+        Client::new(self.address, Arc::clone(&self.tls), authorization.map(str::to_owned))
+    }
+
+    /// Its directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The `Authorization` of the administrator.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let log = logged(&self.data);
+        assert!(!log.contains("panicked"), "a thread of the server panicked:\n{log}");
+    }
+
+    /// What the server wrote to standard error since it began.
+    pub fn log(&self) -> String {
+        logged(&self.data)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be dead already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts a server. Its first line comes when it listens.
+pub fn spawn(data: &Path, settings: &str) -> (Child, Receiver<String>) {
+    let configuration = beside(data, "toml");
+    fs::write(&configuration, settings).unwrap();
+    let errors = fs::File::create(beside(data, "stderr")).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--https", "127.0.0.1:0", "--data"]).arg(data).arg("--config").arg(configuration);
+    let mut process = command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap());
+    let (told, listening) = sync_channel(1);
+    thread::spawn(move || {
+        let mut line = String::new();
+        // Nobody waits for it any more if the server was killed first.
+        let _ = lines.read_line(&mut line).map(|_| told.send(line));
+    });
+    (process, listening)
+}
+
+/// Another verb of the binary, with `--data`.
+pub fn run(verb: &[&str], data: &Path) -> Output {
+    Command::new(BINARY).args(verb).arg("--data").arg(data).stdin(Stdio::null()).output().unwrap()
+}
+
+fn logged(data: &Path) -> String {
+    fs::read_to_string(beside(data, "stderr")).unwrap_or_default()
+}
+
+/// A file beside a directory, which does not belong to the server.
+fn beside(data: &Path, extension: &str) -> PathBuf {
+    data.with_extension(extension)
+}
