@@ -22,14 +22,15 @@ mod uri;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
+use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use errors::Refusal;
 use media::Encoding;
@@ -82,18 +83,21 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
     Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))
 }
 
-/// What goes around every request: the length of its target before, the form of the answer after.
+/// What goes around every request: `Host` and the length of the target before, the form of the answer after.
 async fn around(State(engine): State<Engine>, request: Request, next: Next) -> Response {
     let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
     let head = request.method() == Method::HEAD;
     let octets = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let octets_max = engine.limits().url_bytes_max;
-    let mut response = match octets > octets_max {
-        true => {
-            let message = format!("a request target has at most {octets_max} octets");
-            Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
-        }
-        false => next.run(request).await,
+    let mut response = if octets > octets_max {
+        let message = format!("a request target has at most {octets_max} octets");
+        Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
+    } else if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        // RFC 9112 section 3.2.
+        let error = Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one \"Host\"");
+        Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
+    } else {
+        next.run(request).await
     };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         response = refusal.answer(encoding);

@@ -13,6 +13,7 @@ use super::request::{Asked, decode_options};
 use super::uri::{identifier, percent_decoded};
 use super::{PREFIX_OPERATIONS, answer, options};
 use crate::engine::{Content, Engine, Invocation};
+use crate::yang::error::Error;
 use crate::yang::error::Tag;
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Step};
@@ -91,19 +92,36 @@ async fn invoke(
         return Err(Refusal::not_found("there is no such operation"));
     };
     let encoding = asked.encoding()?;
+    let in_message = |error| in_message(error, operation, input);
     let around = target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(input));
     // RFC 8040 section 3.6.1: without input there is no body; the engine says so if some was mandatory.
     let input = match asked.body(engine).await? {
         None => Container::default(),
-        Some((encoding, body)) => match answer::decode(encoding, &body, &around, &decode_options(engine))? {
-            Child::Container(input) => input.as_ref().clone(),
-            _ => Container::default(),
-        },
+        Some((encoding, body)) => {
+            match answer::decode(encoding, &body, &around, &decode_options(engine)).map_err(in_message)? {
+                Child::Container(input) => input.as_ref().clone(),
+                _ => Container::default(),
+            }
+        }
     };
-    let result = engine.invoke(&asked.principal, Invocation { operation, target, input }).await?;
+    let result =
+        engine.invoke(&asked.principal, Invocation { operation, target, input }).await.map_err(in_message)?;
     if result.is_empty() {
         return Ok(answer::empty(StatusCode::NO_CONTENT));
     }
     let body = answer::encode(encoding, Some(output), &Child::Container(result.into()), None);
     Ok(answer::ok(encoding.media_type(), body))
+}
+
+/// RFC 8040 section 3.6.3: the path of an error in the input begins with `input`, as the input itself does.
+fn in_message(error: Error, operation: &'static Node, input: &'static Node) -> Error {
+    let found = error.path.as_ref().and_then(|path| {
+        let at = path.steps.iter().position(|step| step.node == operation)?;
+        let below = path.steps.get(at + 1..)?.iter().skip_while(|step| step.node == input);
+        Some(std::iter::once(Step::plain(input)).chain(below.cloned()).collect())
+    });
+    match found {
+        Some(steps) => error.at(InstancePath { steps }),
+        None => error,
+    }
 }
