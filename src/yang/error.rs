@@ -127,9 +127,9 @@ impl Error {
         Error { layer: Layer::Protocol, ..Error::application(tag, message) }
     }
 
-    /// With the place it concerns.
+    /// With the place it concerns. The root is none: an instance-identifier has at least one step (RFC 7950 section 9.13).
     pub fn at(mut self, path: InstancePath) -> Self {
-        self.path = Some(path);
+        self.path = (!path.steps.is_empty()).then_some(path);
         self
     }
 
