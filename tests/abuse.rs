@@ -1,5 +1,6 @@
 //! What users can do to each other and to the server at the engine's door: what is private stays
 //! so, what one asks for never harms another, and nothing is written that a start cannot read.
+#![allow(clippy::expect_used, clippy::panic)] // tests
 
 use std::collections::BTreeSet;
 use std::path::Path;

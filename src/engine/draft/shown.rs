@@ -63,10 +63,13 @@ impl Made {
             .map(|made| Arc::new(made.at_revision(entry.revision)))
     }
 
-    /// The next entry that can be shown.
-    fn next(&self, mut after: Option<Key>) -> Option<(Key, Arc<Container>)> {
+    /// The next entry that can be shown, if it comes before a key: no others are looked at.
+    fn next(&self, mut after: Option<Key>, before: Option<&Key>) -> Option<(Key, Arc<Container>)> {
         loop {
             let (key, entry) = self.list.after(after.as_ref(), 1).pop()?;
+            if before.is_some_and(|before| key >= *before) {
+                return None;
+            }
             if let Some(made) = (self.make)(&self.state, &self.principal, &key, &entry) {
                 return Some((key, Arc::new(made.at_revision(entry.revision))));
             }
@@ -89,29 +92,29 @@ impl StateList for Both {
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        let mut entries = Vec::new();
-        let mut last = key.cloned();
+        let mut entries: Vec<(Key, Arc<Container>)> = Vec::new();
         while entries.len() < count {
-            let written = self.written.next(last.as_ref());
-            let made = self.made.next(last.clone());
-            let next = match (written, made) {
-                (Some(written), Some(made)) if made.0 < written.0 => made,
-                (Some(written), _) => written,
-                (None, Some(made)) => made,
-                (None, None) => break,
-            };
-            last = Some(next.0.clone());
+            let last = entries.last().map(|(key, _)| key).or(key);
+            let Some(next) = self.next(last) else { break };
             entries.push(next);
         }
         entries
     }
 
     fn len(&self) -> usize {
-        self.after(None, usize::MAX).len()
+        std::iter::successors(self.next(None), |(last, _)| self.next(Some(last))).count()
     }
 
     fn is_empty(&self) -> bool {
-        self.written.is_empty() && self.made.next(None).is_none()
+        self.written.is_empty() && self.made.next(None, None).is_none()
+    }
+}
+
+impl Both {
+    fn next(&self, after: Option<&Key>) -> Option<(Key, Arc<Container>)> {
+        let written = self.written.next(after);
+        let made = self.made.next(after.cloned(), written.as_ref().map(|(key, _)| key));
+        made.or(written)
     }
 }
 
@@ -166,4 +169,74 @@ fn context_entry(state: &State, principal: &Principal, key: &Key, entry: &Contai
         })
     };
     messages.iter().rev().find_map(answered).map(|context| context.to_data())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use imbl::OrdMap;
+
+    use super::*;
+    use crate::access::Method;
+
+    /// Numbered entries; it counts how many were built.
+    #[derive(Debug)]
+    struct Counted(u32, AtomicUsize);
+
+    fn key(number: u32) -> Key {
+        Key::new(vec![Value::Uint32(number)])
+    }
+
+    impl StateList for Counted {
+        fn get(&self, _: &Key) -> Option<Arc<Container>> {
+            None
+        }
+
+        fn after(&self, after: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            let first = match after.map(Key::values) {
+                Some([Value::Uint32(number)]) => number + 1,
+                _ => 0,
+            };
+            let entries: Vec<_> = (first..self.0).take(count).map(|n| (key(n), Arc::default())).collect();
+            self.1.fetch_add(entries.len(), Ordering::Relaxed);
+            entries
+        }
+
+        fn len(&self) -> usize {
+            self.0 as usize
+        }
+    }
+
+    /// The even numbers are written, and of the smaller ones each third is shown.
+    fn both(list: &Arc<Counted>) -> Both {
+        let even = (0..list.0).filter(|n| n % 2 == 0).map(|n| (key(n), Arc::default()));
+        let make: Make = |_, _, key, entry| {
+            let shown = matches!(key.values(), [Value::Uint32(n)] if n % 3 == 0 && *n < 1000);
+            shown.then(|| entry.clone())
+        };
+        let principal = Principal { name: "oss".into(), groups: Default::default(), method: Method::Local };
+        let made = Made { list: list.clone(), make, state: Arc::default(), principal };
+        Both { node: &nodes::DATA_PARAMS, written: List::Sorted(even.collect::<OrdMap<_, _>>()), made }
+    }
+
+    #[test]
+    fn two_lists_are_one_in_order_and_each_entry_is_looked_at_but_a_few_times() {
+        let list = Arc::new(Counted(3000, AtomicUsize::new(0)));
+        let both = both(&list);
+        let expected: Vec<Key> =
+            (0..3000).filter(|n| n % 2 == 0 || (n % 3 == 0 && *n < 1000)).map(key).collect();
+        let mut seen = Vec::new();
+        loop {
+            let page = both.after(seen.last(), 64);
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page.into_iter().map(|(key, _)| key));
+        }
+        assert_eq!(seen, expected);
+        assert!(list.1.load(Ordering::Relaxed) <= 3 * 3000);
+        assert_eq!(both.len(), expected.len());
+        assert!(!both.is_empty());
+    }
 }
