@@ -54,25 +54,6 @@ pub struct Diagnostic {
     pub rule: String,
 }
 
-impl Diagnostic {
-    /// With a line, if none is known and the file has a statement named like the path's end.
-    ///
-    /// libyang knows no line once a text is parsed.
-    pub(crate) fn located(mut self) -> Self {
-        let name = self.path.rsplit(['/', ':']).next().unwrap_or_default();
-        if let (0, Some(file), false) = (self.line, &self.file, name.is_empty()) {
-            let is_named = |line: &str| {
-                let argument = line.split_whitespace().nth(1).unwrap_or_default();
-                argument.trim_matches(['"', '\'', '{', ';', '}']) == name
-            };
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            let position = text.lines().position(is_named);
-            self.line = position.map_or(0, |at| u64::try_from(at + 1).unwrap_or(0));
-        }
-        self
-    }
-}
-
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {

@@ -1,7 +1,7 @@
 //! The intermediate form: what emitters see. It knows nothing of libyang and nothing of Rust
 //! names; everything that YANG lets be written in several ways is settled here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::xpath::ast::Expr;
 
@@ -51,7 +51,7 @@ pub struct Module {
     /// The submodules it includes.
     pub submodules: Vec<Submodule>,
     /// Where its text is.
-    pub source: PathBuf,
+    pub source: Text,
     /// Top-level data nodes and choices.
     pub children: Vec<NodeId>,
     /// Top-level data nodes with choices dissolved.
@@ -72,7 +72,26 @@ pub struct Submodule {
     /// Its newest revision, or empty.
     pub revision: String,
     /// Where its text is.
-    pub source: PathBuf,
+    pub source: Text,
+}
+
+/// The text of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// In a file.
+    File(PathBuf),
+    /// There is no file: libyang has it in itself.
+    BuiltIn(String),
+}
+
+impl Text {
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Text::File(path) => Some(path),
+            Text::BuiltIn(_) => None,
+        }
+    }
 }
 
 /// An identity.

@@ -11,14 +11,21 @@
 //! The output depends on the input alone: the same modules give the same text. Nothing here
 //! writes a file; the binary does. A `build.rs` uses [`Compiler`] in the same way.
 
+mod complain;
+mod context;
 mod emit;
 mod error;
-mod ir;
+#[doc(hidden)]
+pub mod ir;
 mod link;
-mod load;
+#[doc(hidden)]
+pub mod load;
 mod names;
+mod policy;
 mod reads;
 mod resolve;
+mod source;
+mod statement;
 
 #[path = "../../src/yang/pattern.rs"]
 mod pattern;
@@ -84,9 +91,7 @@ impl Compiler {
     pub fn compile(&self) -> Result<Vec<(String, String)>> {
         let yang_dir = absolute(&self.yang_dir)?;
         let out_dir = absolute(&self.out_dir)?;
-        let loaded = load::Loaded::new(&yang_dir)?;
-        let (mut schema, raw_types) = resolve::resolve(&loaded)?;
-        link::link(&mut schema, raw_types)?;
+        let (schema, _) = self.resolve()?;
         let names = names::Names::new(&schema);
         let root = yang_dir.parent().unwrap_or(&yang_dir);
         let emitter = emit::Emitter {
@@ -97,6 +102,19 @@ impl Compiler {
             root,
         };
         Ok(emitter.files())
+    }
+
+    /// The intermediate form, and libyang with the same modules: for tests of the runtime on
+    /// modules that are not compiled in.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    #[doc(hidden)]
+    pub fn resolve(&self) -> Result<(ir::Schema, load::Loaded)> {
+        let loaded = load::Loaded::new(&absolute(&self.yang_dir)?)?;
+        let (mut schema, raw_types) = resolve::resolve(&loaded)?;
+        link::link(&mut schema, raw_types)?;
+        Ok((schema, loaded))
     }
 }
 

@@ -2,7 +2,9 @@
 //! targets, and what each condition reads. It never reads YANG.
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use crate::complain::located;
 use crate::error::{Diagnostic, Error, Result};
 use crate::ir::{Base, Kind, LeafRef, Module, ModuleId, NodeId, Origin, Range, Schema, Type, TypeId};
 use crate::reads::{Place, reads, targets};
@@ -237,8 +239,8 @@ impl Linker<'_> {
     }
 
     fn refuse(&self, id: NodeId, rule: String) -> Error {
-        let file = Some(self.schema.module(self.schema.node(id).module).source.clone());
-        Error::Yang(vec![Diagnostic { file, line: 0, path: self.schema.path(id), rule }.located()])
+        let file = self.schema.module(self.schema.node(id).module).source.file().map(Path::to_owned);
+        Error::Yang(vec![located(Diagnostic { file, line: 0, path: self.schema.path(id), rule })])
     }
 }
 

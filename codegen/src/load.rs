@@ -2,74 +2,51 @@
 //! which features, and never looks into a schema tree: `resolve` does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
-use std::ptr;
+use std::rc::Rc;
 
 use yang5::ffi;
 
-use crate::error::{Diagnostic, Error, Result};
+use crate::complain::diagnostics;
+use crate::context::{Context, Module};
+use crate::error::{Error, Result};
+use crate::ir::Text;
+use crate::policy::Policy;
+use crate::source::{Source, Sources};
 
-/// The folder whose modules are only loaded when needed.
-const STANDARD: &str = "standard";
-/// The file that says what of it is implemented, and which features are supported.
+/// The file that says what is implemented, and which features are supported.
 const POLICY: &str = "modules.toml";
-
-/// What `modules.toml` says.
-#[derive(Debug, Default)]
-pub struct Policy {
-    /// Modules of `standard/` to implement: name, and revision if given.
-    implement: Vec<(String, Option<String>)>,
-    /// Supported features by module; a module that is not here supports all of its features.
-    features: BTreeMap<String, Vec<String>>,
-}
-
-/// One `.yang` file.
-#[derive(Debug)]
-struct Source {
-    name: String,
-    revision: Option<String>,
-    path: PathBuf,
-    standard: bool,
-    submodule: bool,
-}
-
-/// A libyang context; its schemas live as long as it does.
-#[derive(Debug)]
-pub struct Context(*mut ffi::ly_ctx);
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        // SAFETY: the pointer came from `ly_ctx_new` and is destroyed once, here; what borrows
-        // from the context cannot outlive `self`.
-        unsafe { ffi::ly_ctx_destroy(self.0) }
-    }
-}
 
 /// All modules of a YANG folder, compiled by libyang.
 #[derive(Debug)]
 pub struct Loaded {
     context: Context,
-    sources: Vec<Source>,
+    sources: Rc<Sources>,
     policy: Policy,
+    policy_path: PathBuf,
+    /// Name and revision of the modules that libyang has in itself.
+    built_in: Vec<(String, String)>,
 }
 
 impl Loaded {
     /// Reads the folder, loads what is to be implemented and what it imports, and compiles it.
     ///
     /// # Errors
-    /// A file cannot be read, `modules.toml` is wrong, or libyang refuses a module.
+    /// A file cannot be read, `modules.toml` is wrong, or the modules are.
     pub fn new(yang_dir: &Path) -> Result<Self> {
-        let sources = sources(yang_dir)?;
-        let policy = Policy::read(&yang_dir.join(POLICY))?;
-        let loaded = Loaded { context: context(yang_dir)?, sources, policy };
-        loaded.load(yang_dir)?;
+        let sources = Rc::new(Sources::read(yang_dir)?);
+        let policy_path = yang_dir.join(POLICY);
+        let policy = Policy::read(&policy_path)?;
+        let context = Context::new(Rc::clone(&sources))?;
+        let built_in = context.modules().map(|m| (m.name, m.revision)).collect();
+        let loaded = Loaded { context, sources, policy, policy_path, built_in };
+        loaded.load()?;
         Ok(loaded)
     }
 
     /// The context, for reading.
     pub fn raw(&self) -> *const ffi::ly_ctx {
-        self.context.0
+        self.context.raw()
     }
 
     /// Whether `modules.toml` names the module.
@@ -82,273 +59,149 @@ impl Loaded {
         self.sources.iter().any(|s| s.name == name && !s.standard)
     }
 
-    /// The file of a module or submodule.
+    /// Whether libyang has the module in itself; it implements some of these unasked.
+    pub fn is_built_in(&self, name: &str, revision: &str) -> bool {
+        self.built_in.iter().any(|(n, r)| n == name && r == revision)
+    }
+
+    /// The text of a module or submodule; if no file has it, that which libyang has in itself.
     ///
     /// # Errors
-    /// There is none: libyang used a text that it has built in.
-    pub fn source(&self, name: &str, revision: &str) -> Result<PathBuf> {
-        let of_name = || self.sources.iter().filter(|s| s.name == name);
-        let exact = of_name().find(|s| s.revision.as_deref() == Some(revision));
-        let found = exact.or_else(|| of_name().find(|s| s.revision.is_none()));
-        found.map(|s| s.path.clone()).ok_or_else(|| {
-            Error::Yang(vec![Diagnostic {
-                file: of_name().next().map(|s| s.path.clone()),
-                line: 0,
-                path: String::new(),
-                rule: format!(
-                    "\"{name}@{revision}\" is needed, but there is no \"{name}@{revision}.yang\"; \
-                     libyang has this revision built in and uses no other"
-                ),
-            }])
-        })
+    /// libyang cannot print the module.
+    pub fn source(&self, name: &str, revision: &str, submodule: bool) -> Result<Text> {
+        if let Some(source) = self.sources.find(name, Some(revision), submodule) {
+            return Ok(Text::File(source.path.clone()));
+        }
+        let module = self.context.modules().find(|m| m.name == name && m.revision == revision);
+        let printed = module.and_then(|module| self.context.print(&module)).map(Text::BuiltIn);
+        printed.ok_or_else(|| Error::Libyang(format!("cannot print \"{name}@{revision}\"")))
     }
 
-    fn load(&self, yang_dir: &Path) -> Result<()> {
-        for (name, revision) in self.roots(yang_dir)? {
-            self.load_module(&name, revision.as_deref())?;
+    fn load(&self) -> Result<()> {
+        let roots = self.roots()?;
+        let is_built_in = |name: &str, revision: Option<&str>| {
+            self.built_in.iter().any(|(n, r)| n == name && revision.is_none_or(|revision| r == revision))
+        };
+        let problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        if !problems.is_empty() {
+            return Err(Error::Yang(problems));
         }
-        self.compile()?;
-        // An augment, deviation or leafref makes its target implemented, but with no features.
-        let implicit = self.implicitly_implemented();
-        for (name, revision) in &implicit {
-            self.load_module(name, Some(revision).filter(|r| !r.is_empty()).map(String::as_str))?;
+        let mut implemented: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut found: Vec<(String, String)> =
+            roots.values().map(|s| (s.name.clone(), s.revision.clone().unwrap_or_default())).collect();
+        // What is compiled can make more modules implemented, such as the target of a leafref,
+        // and these have no features until they are asked for.
+        while !found.is_empty() {
+            for (name, revision) in &found {
+                let features = self.policy.features.get(name).map_or(&[][..], Vec::as_slice);
+                self.accepted(self.context.implement(name, revision, features)?, name)?;
+            }
+            implemented.extend(found);
+            self.support_features(&implemented)?;
+            self.accepted(self.context.compile(), "")?;
+            let is_new = |m: &Module| {
+                let key = (m.name.clone(), m.revision.clone());
+                m.implemented && !self.is_built_in(&m.name, &m.revision) && !implemented.contains(&key)
+            };
+            found = self.context.modules().filter(is_new).map(|m| (m.name, m.revision)).collect();
         }
-        if implicit.is_empty() { Ok(()) } else { self.compile() }
+        Ok(())
     }
 
-    /// What is implemented: all outside of `standard/`, and what `modules.toml` names.
-    fn roots(&self, yang_dir: &Path) -> Result<BTreeSet<(String, Option<String>)>> {
-        let mut newest: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-        for source in self.sources.iter().filter(|s| !s.standard && !s.submodule) {
-            let newest = newest.entry(&source.name).or_default();
-            *newest = (*newest).max(source.revision.as_deref());
+    /// What is implemented, by name: all outside of `standard/`, what `modules.toml` names, and
+    /// what these augment or deviate (RFC 7950 section 5.6.5).
+    fn roots(&self) -> Result<BTreeMap<&str, &Source>> {
+        let policy = |rule: String| Error::Policy { path: self.policy_path.clone(), rule };
+        let modules = || self.sources.iter().filter(|s| !s.submodule);
+        let mut roots: BTreeMap<&str, &Source> = BTreeMap::new();
+        for source in modules().filter(|s| !s.standard) {
+            let newest = roots.entry(&source.name).or_insert(source);
+            if source.revision > newest.revision {
+                *newest = source;
+            }
         }
-        let own = newest.into_iter().map(|(n, r)| (n.to_owned(), r.map(str::to_owned)));
-        let mut roots: BTreeSet<_> = own.collect();
+        let mut listed: BTreeSet<&str> = BTreeSet::new();
         for (name, revision) in &self.policy.implement {
-            let fits = |s: &&Source| &s.name == name && (revision.is_none() || s.revision == *revision);
-            if !self.sources.iter().any(|s| fits(&s)) {
-                let rule = format!("\"implement\" names \"{name}\", but no such file is there");
-                return Err(Error::Policy { path: yang_dir.join(POLICY), rule });
+            let Some(found) = self.sources.find(name, revision.as_deref(), false) else {
+                let rule = self.sources.not_there(name, revision.as_deref(), false);
+                return Err(policy(format!("\"implement\": {rule}")));
+            };
+            let other = roots.insert(&found.name, found).filter(|other| other.revision != found.revision);
+            if let (false, Some(other)) = (listed.insert(name), other) {
+                let (found, other) = (found.path.display(), other.path.display());
+                return Err(policy(format!(
+                    "only one revision of \"{name}\" can be implemented, but {other} and {found} both \
+                     are to be; take one away"
+                )));
             }
-            let newest = self.sources.iter().filter(fits).filter_map(|s| s.revision.clone()).max();
-            roots.insert((name.clone(), newest));
         }
-        for name in self.policy.features.keys() {
-            if !self.sources.iter().any(|s| &s.name == name) {
-                let rule = format!("\"features\" names \"{name}\", but no such file is there");
-                return Err(Error::Policy { path: yang_dir.join(POLICY), rule });
+        let mut pending: Vec<&Source> = roots.values().copied().collect();
+        while let Some(source) = pending.pop() {
+            for target in self.sources.targets(source) {
+                if !roots.contains_key(target.name.as_str()) {
+                    roots.insert(&target.name, target);
+                    pending.push(target);
+                }
             }
         }
+        self.check_features().map_err(policy)?;
         Ok(roots)
     }
 
-    fn load_module(&self, name: &str, revision: Option<&str>) -> Result<()> {
-        let all = vec!["*".to_owned()];
-        let features = self.policy.features.get(name).unwrap_or(&all);
-        let features = features.iter().map(|f| c_string(f)).collect::<Result<Vec<_>>>()?;
-        let mut features: Vec<*const c_char> = features.iter().map(|f| f.as_ptr()).collect();
-        features.push(ptr::null());
-        let (c_name, c_revision) = (c_string(name)?, revision.map(c_string).transpose()?);
-        let c_revision = c_revision.as_ref().map_or(ptr::null(), |r| r.as_ptr());
-        // SAFETY: all pointers are to NUL-terminated strings that outlive the call, and the
-        // array of features ends with a null pointer.
-        let module = unsafe {
-            ffi::ly_ctx_load_module(self.context.0, c_name.as_ptr(), c_revision, features.as_mut_ptr())
-        };
-        if module.is_null() { Err(self.refused(Some(name))) } else { Ok(()) }
-    }
-
-    fn compile(&self) -> Result<()> {
-        // SAFETY: the context is alive.
-        match unsafe { ffi::ly_ctx_compile(self.context.0) } {
-            ffi::LY_ERR::LY_SUCCESS => Ok(()),
-            _ => Err(self.refused(None)),
+    /// Refuses features of no module, and names that no feature of a module has.
+    fn check_features(&self) -> std::result::Result<(), String> {
+        for (name, features) in &self.policy.features {
+            let mut of_name = self.sources.iter().filter(|s| &s.name == name && !s.submodule).peekable();
+            if of_name.peek().is_none() {
+                return Err(format!("\"features\": {}", self.sources.not_there(name, None, false)));
+            }
+            let known: BTreeSet<&str> = of_name.flat_map(|s| self.sources.features(s)).collect();
+            if let Some(unknown) = features.iter().find(|f| *f != "*" && !known.contains(f.as_str())) {
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(format!(
+                    "\"features\": \"{name}\" has no feature \"{unknown}\"; it has: {known}"
+                ));
+            }
         }
+        Ok(())
     }
 
-    fn implicitly_implemented(&self) -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        let mut index = 0;
+    /// Supports all features, of modules that `modules.toml` does not say another thing of, whose
+    /// conditions hold: first those without any, for a condition can be that another is not there.
+    fn support_features(&self, implemented: &BTreeSet<(String, String)>) -> Result<()> {
+        let is_free = |m: &Module| {
+            implemented.contains(&(m.name.clone(), m.revision.clone()))
+                && !self.policy.features.contains_key(&m.name)
+        };
+        let modules: Vec<Module> = self.context.modules().filter(is_free).collect();
+        let mut conditional = false;
         loop {
-            // SAFETY: the context is alive; the module it returns lives as long as it does.
-            let Some(module) = (unsafe { ffi::ly_ctx_get_module_iter(self.raw(), &raw mut index).as_ref() })
-            else {
-                return found;
-            };
-            // SAFETY: name and revision of a module are NUL-terminated; revision may be null.
-            let (name, revision) = unsafe { (text(module.name), text(module.revision)) };
-            let loaded = self.is_own(&name) || self.is_listed(&name);
-            if module.implemented != 0 && !module.filepath.is_null() && !loaded {
-                found.push((name, revision));
-            }
-        }
-    }
-
-    /// What libyang complains of. Lines belong to the module that it then says failed.
-    fn refused(&self, loading: Option<&str>) -> Error {
-        let mut found: Vec<Diagnostic> = Vec::new();
-        // SAFETY: the context is alive; the list of errors stays until the next call into it.
-        let mut item = unsafe { ffi::ly_err_first(self.raw()).as_ref() };
-        while let Some(error) = item {
-            // SAFETY: messages and paths are NUL-terminated or null.
-            let (rule, path) = unsafe { (text(error.msg), text(error.schema_path)) };
-            if error.level == ffi::LY_LOG_LEVEL::LY_LLERR {
-                let failed = rule.split_once("arsing ").and_then(|(_, rest)| rest.split('"').nth(1));
-                let of_path = path.trim_start_matches('/').split(':').next().unwrap_or_default();
-                let file = self.file_of(failed.unwrap_or(of_path));
-                match failed.filter(|_| found.iter().any(|d| d.file.is_none())) {
-                    Some(_) => {
-                        found.iter_mut().filter(|d| d.file.is_none()).for_each(|d| d.file = file.clone())
-                    }
-                    None => found.push(Diagnostic { file, line: error.line, path, rule }),
-                }
-            }
-            // SAFETY: as above.
-            item = unsafe { error.next.as_ref() };
-        }
-        let loading = loading.and_then(|name| self.file_of(name));
-        found.iter_mut().filter(|d| d.file.is_none()).for_each(|d| d.file.clone_from(&loading));
-        found.dedup();
-        let found: Vec<_> = found.into_iter().map(Diagnostic::located).collect();
-        if found.is_empty() {
-            return Error::Libyang(format!(
-                "refused {} and gave no reason",
-                loading.unwrap_or_default().display()
-            ));
-        }
-        Error::Yang(found)
-    }
-
-    fn file_of(&self, name: &str) -> Option<PathBuf> {
-        let of_name = self.sources.iter().filter(|s| s.name == name);
-        of_name.max_by(|a, b| a.revision.cmp(&b.revision)).map(|s| s.path.clone())
-    }
-}
-
-impl Policy {
-    /// Reads the file; a missing one implements no standard module.
-    fn read(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Ok(Policy::default());
-        }
-        let wrong = |rule: String| Error::Policy { path: path.to_owned(), rule };
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
-        let mut policy = Policy::default();
-        for (key, value) in &table {
-            match (key.as_str(), value) {
-                ("implement", value) => {
-                    let split = |name: String| match name.split_once('@') {
-                        Some((name, revision)) => (name.to_owned(), Some(revision.to_owned())),
-                        None => (name, None),
-                    };
-                    let names =
-                        strings(value).ok_or_else(|| wrong("\"implement\" is a list of names".into()))?;
-                    policy.implement = names.into_iter().map(split).collect();
-                }
-                ("features", toml::Value::Table(features)) => {
-                    for (module, value) in features {
-                        let rule = || wrong(format!("\"features.{module}\" is a list of names"));
-                        policy.features.insert(module.clone(), strings(value).ok_or_else(rule)?);
-                    }
-                }
-                _ => return Err(wrong(format!("\"{key}\" is neither \"implement\" nor \"[features]\""))),
-            }
-        }
-        Ok(policy)
-    }
-}
-
-fn strings(value: &toml::Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
-}
-
-/// The text of a C string that libyang owns; empty for null.
-///
-/// # Safety
-/// `pointer` is null or points to a NUL-terminated string.
-pub unsafe fn text(pointer: *const c_char) -> String {
-    if pointer.is_null() {
-        return String::new();
-    }
-    // SAFETY: the caller promises it.
-    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
-}
-
-fn c_string(text: &str) -> Result<CString> {
-    CString::new(text).map_err(|_| Error::Libyang(format!("a NUL character in {text:?}")))
-}
-
-fn context(yang_dir: &Path) -> Result<Context> {
-    let dir = c_string(&yang_dir.to_string_lossy())?;
-    let options = ffi::LY_CTX_DISABLE_SEARCHDIR_CWD
-        | ffi::LY_CTX_NO_YANGLIBRARY
-        | ffi::LY_CTX_EXPLICIT_COMPILE
-        | ffi::LY_CTX_BUILTIN_PLUGINS_ONLY;
-    let mut raw = ptr::null_mut();
-    // SAFETY: the folder's name is NUL-terminated and outlives the call; `raw` is written only
-    // on success. Storing messages instead of printing them is a process-wide choice that
-    // nobody else in this process makes differently.
-    let outcome = unsafe {
-        ffi::ly_log_options(ffi::LY_LOSTORE);
-        ffi::ly_ctx_new(dir.as_ptr(), options, &raw mut raw)
-    };
-    match outcome {
-        ffi::LY_ERR::LY_SUCCESS => Ok(Context(raw)),
-        code => Err(Error::Libyang(format!("no context for {} (error {code})", yang_dir.display()))),
-    }
-}
-
-/// All `.yang` files below the folder, ascending by path.
-fn sources(yang_dir: &Path) -> Result<Vec<Source>> {
-    let mut found = Vec::new();
-    let mut folders = vec![yang_dir.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-            let path = entry.map_err(Error::io(&folder))?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "yang") {
-                let standard = path.strip_prefix(yang_dir).is_ok_and(|p| p.starts_with(STANDARD));
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let (name, revision) = match stem.split_once('@') {
-                    Some((name, revision)) => (name.to_owned(), Some(revision.to_owned())),
-                    None => (stem, None),
+            let mut changed = false;
+            for module in &modules {
+                let features = self.context.features(module);
+                let wanted = |f: &&crate::context::Feature| {
+                    f.enabled || (f.possible && (conditional || !f.conditional))
                 };
-                let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-                let submodule = first_word(&text) == "submodule";
-                found.push(Source { name, revision, path, standard, submodule });
+                let wanted: Vec<String> = features.iter().filter(wanted).map(|f| f.name.clone()).collect();
+                if wanted.len() > features.iter().filter(|f| f.enabled).count() {
+                    let done = self.context.implement(&module.name, &module.revision, &wanted)?;
+                    self.accepted(done, &module.name)?;
+                    changed = true;
+                }
+            }
+            match (changed, conditional) {
+                (false, true) => return Ok(()),
+                (false, false) => conditional = true,
+                (true, _) => {}
             }
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
-}
 
-/// The first keyword of a YANG text, comments skipped.
-fn first_word(text: &str) -> &str {
-    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
-    loop {
-        let skipped = if let Some(comment) = rest.strip_prefix("//") {
-            comment.split_once('\n').map(|(_, after)| after)
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            comment.split_once("*/").map(|(_, after)| after)
-        } else {
-            return rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        };
-        rest = skipped.unwrap_or_default().trim_start();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::first_word;
-
-    #[test]
-    fn first_word_skips_comments_and_a_byte_order_mark() {
-        assert_eq!(first_word("\u{feff}/* module */ // x\n submodule a {}"), "submodule");
-        assert_eq!(first_word("module a {}"), "module");
-        assert_eq!(first_word("/* open"), "");
+    /// What libyang complains of, unless it accepted; `loading` is the module it was to load.
+    fn accepted(&self, accepted: bool, loading: &str) -> Result<()> {
+        match accepted {
+            true => Ok(()),
+            false => Err(diagnostics(self.context.complaints(), &self.sources, loading)),
+        }
     }
 }

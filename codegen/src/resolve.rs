@@ -8,13 +8,14 @@ use std::path::Path;
 
 use yang5::ffi;
 
+use crate::context::{sized, text};
 use crate::error::{Diagnostic, Error, Result};
 use crate::ir::{
     Entries, Identity, IdentityId, Kind, Module, ModuleId, Must, Nacm, Node, NodeId, Schema, Status,
     Submodule, TypeId, When,
 };
 use crate::link::RawType;
-use crate::load::{Loaded, text};
+use crate::load::Loaded;
 use crate::xpath::ast::Expr;
 use crate::xpath::parse::parse;
 
@@ -65,18 +66,6 @@ struct Resolver<'a> {
     problems: Vec<Diagnostic>,
 }
 
-/// A sized array of libyang as a slice. Its length stands in front of it.
-///
-/// # Safety
-/// `array` is null or a sized array that lives for `'a`.
-unsafe fn sized<'a, T>(array: *const T) -> &'a [T] {
-    if array.is_null() {
-        return &[];
-    }
-    // SAFETY: libyang puts the number of items as a u64 right before the first item.
-    unsafe { std::slice::from_raw_parts(array, array.cast::<u64>().sub(1).read_unaligned() as usize) }
-}
-
 /// `None` for null, else the text.
 ///
 /// # Safety
@@ -95,10 +84,10 @@ fn modules(loaded: &Loaded) -> Vec<LyModule> {
         let module = unsafe { ffi::ly_ctx_get_module_iter(loaded.raw(), &raw mut index) };
         // SAFETY: the module is null or lives as long as the context.
         let Some(read) = (unsafe { module.as_ref() }) else { break };
-        // SAFETY: the name of a module is NUL-terminated.
-        let name = unsafe { text(read.name) };
-        let from_file = !read.filepath.is_null();
-        if loaded.is_listed(&name) || loaded.is_own(&name) || (from_file && read.implemented != 0) {
+        // SAFETY: name and revision are NUL-terminated; revision may be null.
+        let (name, revision) = unsafe { (text(read.name), text(read.revision)) };
+        let unasked = loaded.is_built_in(&name, &revision);
+        if loaded.is_listed(&name) || loaded.is_own(&name) || (!unasked && read.implemented != 0) {
             pending.push(module);
         }
     }
@@ -161,13 +150,13 @@ impl Resolver<'_> {
             let listed = self.loaded.is_listed(&name);
             let implemented = module.implemented != 0
                 && (listed || has_substance(ly))
-                && (listed || !module.filepath.is_null());
+                && (listed || !self.loaded.is_built_in(&name, &revision));
             let mut submodules = Vec::new();
             // SAFETY: `submodules` is a sized array.
             for submodule in unsafe { sized(module.submodules) } {
                 // SAFETY: the texts are NUL-terminated; revision may be null.
                 let (name, revision) = unsafe { (text(submodule.name), text(submodule.revision)) };
-                let source = self.loaded.source(&name, &revision)?;
+                let source = self.loaded.source(&name, &revision, true)?;
                 submodules.push(Submodule { name, revision, source });
             }
             let mut features = Vec::new();
@@ -185,7 +174,7 @@ impl Resolver<'_> {
                 .map(|m| unsafe { text((**m).name) })
                 .collect();
             deviations.sort();
-            let source = self.loaded.source(&name, &revision)?;
+            let source = self.loaded.source(&name, &revision, false)?;
             self.schema.modules.push(Module {
                 name,
                 revision,
@@ -509,10 +498,10 @@ impl Resolver<'_> {
         let module = self.schema.node(id).module;
         let others = self.schema.module_ids().filter(|m| *m != module);
         let places = std::iter::once(module).chain(others);
-        let mut sources = places.map(|m| &self.schema.module(m).source);
-        let found = sources.find_map(|source| Some((source.clone(), line_of(source, needle)?)));
-        let (file, line) = found.unwrap_or_else(|| (self.schema.module(module).source.clone(), 0));
-        let problem = Diagnostic { file: Some(file), line, path: self.schema.path(id), rule };
+        let mut files = places.filter_map(|m| self.schema.module(m).source.file());
+        let found = files.find_map(|file| Some((Some(file), line_of(file, needle)?)));
+        let (file, line) = found.unwrap_or_else(|| (self.schema.module(module).source.file(), 0));
+        let problem = Diagnostic { file: file.map(Path::to_owned), line, path: self.schema.path(id), rule };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::text::doc;
 use super::{Emitter, exprs};
 use crate::ir::{
-    Base, Entries, IdentityId, Kind, LeafRef, ModuleId, Nacm, NodeId, Pattern, Range, Status, TypeId,
+    Base, Entries, IdentityId, Kind, LeafRef, ModuleId, Nacm, NodeId, Pattern, Range, Status, Text, TypeId,
 };
 
 /// The Rust modules of tables are one level below the file.
@@ -54,7 +54,10 @@ impl Emitter<'_> {
 
     fn module(&self, text: &mut String, id: ModuleId) {
         let module = self.schema.module(id);
-        let include = |path| Layout::text(format!("include_str!({:?})", self.include(path)));
+        let include = |source: &Text| match source {
+            Text::File(path) => Layout::text(format!("include_str!({:?})", self.include(path))),
+            Text::BuiltIn(text) => Layout::literal(text),
+        };
         let strings = |list: &[String]| Layout::slice(list.iter().map(|s| Layout::literal(s)));
         let nodes =
             |list: &[NodeId]| Layout::slice(list.iter().map(|n| reference(self.node_item(id, 0, *n))));

@@ -3,11 +3,12 @@
 
 use yang5::ffi::{self, LY_DATA_TYPE as T};
 
-use super::{LyNode, Resolver, parsed_parts, sized, some_text};
+use super::{LyNode, Resolver, parsed_parts, some_text};
+use crate::context::{sized, text};
 use crate::ir::{Base, EnumValue, ModuleId, NodeId, Pattern, Range};
 use crate::link::{RawBase, RawLeafRef, RawType};
-use crate::load::text;
 use crate::pattern::translate;
+use crate::source::pattern_as_written;
 
 /// A typedef and the compiled type that libyang made of it.
 pub struct Typedef {
@@ -195,7 +196,7 @@ impl Resolver<'_> {
         // SAFETY: a sized array of pointers to patterns that live as long as the context.
         for pattern in unsafe { sized(patterns) } {
             // SAFETY: as above; the texts are NUL-terminated or null.
-            let (pattern, xsd) = unsafe { (&**pattern, text((**pattern).expr)) };
+            let (pattern, xsd) = unsafe { (&**pattern, pattern_as_written(&text((**pattern).expr))) };
             let regex = translate(&xsd)
                 .map_err(|e| e.to_string())
                 .and_then(|regex| regex::Regex::new(&regex).map(|_| regex).map_err(|e| e.to_string()));

@@ -1,0 +1,54 @@
+//! `modules.toml`: which modules are implemented, and with which features. It reads the file and
+//! knows nothing of modules.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// What `modules.toml` says.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// Modules to implement beside those outside of `standard/`: name, and revision if given.
+    pub implement: Vec<(String, Option<String>)>,
+    /// Supported features by module; a module that is not here supports all of its features.
+    pub features: BTreeMap<String, Vec<String>>,
+}
+
+impl Policy {
+    /// Reads the file; a missing one implements no standard module.
+    pub fn read(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Ok(Policy::default());
+        }
+        let wrong = |rule: String| Error::Policy { path: path.to_owned(), rule };
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        let mut policy = Policy::default();
+        for (key, value) in &table {
+            match (key.as_str(), value) {
+                ("implement", value) => {
+                    let split = |name: String| match name.split_once('@') {
+                        Some((name, revision)) => (name.to_owned(), Some(revision.to_owned())),
+                        None => (name, None),
+                    };
+                    let names =
+                        strings(value).ok_or_else(|| wrong("\"implement\" is a list of names".into()))?;
+                    policy.implement = names.into_iter().map(split).collect();
+                }
+                ("features", toml::Value::Table(features)) => {
+                    for (module, value) in features {
+                        let rule = || wrong(format!("\"features.{module}\" is a list of names"));
+                        policy.features.insert(module.clone(), strings(value).ok_or_else(rule)?);
+                    }
+                }
+                _ => return Err(wrong(format!("\"{key}\" is neither \"implement\" nor \"[features]\""))),
+            }
+        }
+        Ok(policy)
+    }
+}
+
+fn strings(value: &toml::Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+}
