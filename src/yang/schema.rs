@@ -499,6 +499,14 @@ impl Node {
         }
     }
 
+    /// The `when` statements that decide whether the node can exist: its own and those of the
+    /// choices and cases it stands in.
+    pub fn conditions(&self) -> impl Iterator<Item = &'static When> {
+        let dissolved = |node: &&Node| matches!(node.kind, Kind::Choice { .. } | Kind::Case);
+        let within = std::iter::successors(Some(self), move |node| node.parent.filter(|p| dissolved(p)));
+        within.flat_map(|node| node.whens)
+    }
+
     /// Whether the node is a key of its list.
     pub fn is_key(&self) -> bool {
         self.parent.is_some_and(|list| list.keys().contains(&self))

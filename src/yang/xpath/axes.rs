@@ -93,7 +93,7 @@ impl Evaluator<'_> {
     }
 
     /// The instances of a schema node below a parent, or what is there by default.
-    fn instances(&self, of: &Cursor, node: &'static Node, visit: Visit<'_>) -> Flow {
+    pub(super) fn instances(&self, of: &Cursor, node: &'static Node, visit: Visit<'_>) -> Flow {
         let mut found = false;
         for instance in of.instances(node) {
             found = true;
@@ -102,9 +102,11 @@ impl Evaluator<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        if found {
-            return GO_ON;
-        }
+        if found { GO_ON } else { self.by_default(of, node, visit) }
+    }
+
+    /// What is there of a schema node without an instance.
+    pub(super) fn by_default(&self, of: &Cursor, node: &'static Node, visit: Visit<'_>) -> Flow {
         match node.kind {
             Kind::Container { presence: false } if self.in_use(of, node)? => {
                 visit(of.container(node, Arc::default()))
@@ -131,7 +133,7 @@ impl Evaluator<'_> {
         if !case_chosen(parent, node) {
             return Ok(false);
         }
-        for when in node.whens {
+        for when in node.conditions() {
             let dummy = parent.dummy(node);
             let mut context = Some(&dummy);
             for _ in 0..when.context {

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use super::ast::{Axis, Expr, Function, List, NodeTest, Operator, Path, Start, Step};
 use super::cursor::Cursor;
 use super::keys;
+use crate::yang::schema::Node;
 use crate::yang::value::Value;
 
 /// Steps that one evaluation can take: nodes visited, expressions evaluated, [`KEPT`] for each
@@ -89,6 +90,21 @@ pub fn holds(condition: &Expr, context: &Cursor) -> Result<bool, EvalError> {
 pub fn targets(leaf: &Cursor) -> Result<Vec<Cursor>, EvalError> {
     let budget = Cell::new(STEPS_MAX);
     Evaluator::new(leaf, &budget, 0)?.deref(leaf)
+}
+
+/// What exists of a schema node below `parent` although it has no instance: a container without
+/// presence, or leafs with the default in use (RFC 7950 section 6.4.1).
+///
+/// # Errors
+/// See [`EvalError`].
+pub fn implied(parent: &Cursor, node: &'static Node) -> Result<Vec<Cursor>, EvalError> {
+    let budget = Cell::new(STEPS_MAX);
+    let mut found = Vec::new();
+    let _never_ended = Evaluator::new(parent, &budget, 0)?.by_default(parent, node, &mut |cursor| {
+        found.push(cursor);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
 }
 
 /// One evaluation: what `current()` is and what it may still cost.

@@ -4,17 +4,19 @@
 //! what `deref` follows.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 
 use regex::{Regex, RegexBuilder};
 
 use super::ast::{Expr, Function, Path};
 use super::cursor::{Cursor, Slot};
-use super::eval::{Context, EvalError, Evaluator, XValue, position_free, to_number};
+use super::eval::{Context, EvalError, Evaluator, KEPT, XValue, position_free, to_number};
 use super::keys;
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::pattern;
-use crate::yang::schema::{Base, Identity, LeafRef, Type};
+use crate::yang::schema::{Base, Identity, LeafRef, Node, Type};
 use crate::yang::tree::{Child, List};
+use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 
 impl Evaluator<'_> {
@@ -172,8 +174,13 @@ impl Evaluator<'_> {
         match &ty.base {
             Base::LeafRef(leafref) => self.leafref(leafref, value),
             Base::Union(members) => {
+                // The value can have been read as one of another member.
+                let (text, names) = (value.canonical(), ModuleNames(self.root.schema()));
                 for member in *members {
-                    let found = self.referred(member, value)?;
+                    let Base::LeafRef(leafref) = &member.base else { continue };
+                    let Some(module) = self.current.node().map(|leaf| leaf.module) else { continue };
+                    let Ok(value) = types::parse(leafref.real, &text, &names, module) else { continue };
+                    let found = self.leafref(leafref, &value)?;
                     if !found.is_empty() {
                         return Ok(found);
                     }
@@ -231,6 +238,17 @@ impl Evaluator<'_> {
         Ok(kept)
     }
 
+    /// The instances of a schema node, or what is there by default.
+    fn existing(&self, parent: &Cursor, node: &'static Node) -> Vec<Cursor> {
+        let mut found = Vec::new();
+        let _never_ended = self.instances(parent, node, &mut |cursor| {
+            self.spend(KEPT)?;
+            found.push(cursor);
+            Ok(ControlFlow::Continue(()))
+        });
+        found
+    }
+
     /// The node an instance path leads to.
     fn instance(&self, path: &InstancePath) -> Option<Cursor> {
         let mut at = self.root.clone();
@@ -248,12 +266,12 @@ impl Evaluator<'_> {
                 }),
                 (Selector::Key(_), None) => None,
                 (Selector::Value(value), _) => {
-                    at.instances(step.node).find(|entry| entry.value() == Some(value))
+                    self.existing(&at, step.node).into_iter().find(|entry| entry.value() == Some(value))
                 }
                 (Selector::Position(position), _) => {
                     at.instances(step.node).nth((*position as usize).checked_sub(1)?)
                 }
-                (Selector::None, _) => at.instances(step.node).next(),
+                (Selector::None, _) => self.existing(&at, step.node).into_iter().next(),
             };
             at = next?;
         }

@@ -1,0 +1,337 @@
+//! The constraints of RFC 7950 sections 7 and 8, checked for one instance at a time, with the
+//! errors of section 15.
+//!
+//! What exists by default is checked like what was given (section 6.4.1). Nothing here decides
+//! which instances are checked.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::readers::Readers;
+use crate::datastore::edit::excludes;
+use crate::yang::error::{Error, Tag};
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::{Base, Kind, Must, Node, Type, Unique};
+use crate::yang::tree::{Child, Container, List};
+use crate::yang::types::{self, ModuleNames};
+use crate::yang::value::Value;
+use crate::yang::xpath::{self, Cursor};
+
+/// Most violations that are reported at once.
+const ERRORS_MAX: usize = 32;
+
+/// The violations found so far.
+pub struct Check<'r> {
+    readers: &'r Readers,
+    errors: Vec<Error>,
+    /// Inside an operation a missing node is an element of the message, and all is state.
+    operation: bool,
+}
+
+impl<'r> Check<'r> {
+    /// Of a datastore.
+    pub fn datastore(readers: &'r Readers) -> Self {
+        Check { readers, errors: Vec::new(), operation: false }
+    }
+
+    /// Of the parameters of an operation.
+    pub fn operation(readers: &'r Readers) -> Self {
+        Check { readers, errors: Vec::new(), operation: true }
+    }
+
+    /// What was found.
+    pub fn errors(self) -> Vec<Error> {
+        self.errors
+    }
+
+    /// Whether no more violations are reported.
+    pub fn full(&self) -> bool {
+        self.errors.len() >= ERRORS_MAX
+    }
+
+    fn fail(&mut self, error: Error) {
+        if !self.full() && !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
+    }
+
+    /// A node with everything below it.
+    pub fn subtree(&mut self, cursor: &Cursor) {
+        self.own(cursor);
+        let (Some(node), Some(_)) = (cursor.node(), cursor.content()) else { return };
+        self.below(cursor, node.data);
+    }
+
+    /// Everything below a parent.
+    pub fn below(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
+        self.children(parent, nodes);
+        for node in nodes {
+            for instance in parent.instances(node) {
+                if self.full() {
+                    return;
+                }
+                self.subtree(&instance);
+            }
+        }
+    }
+
+    /// What a parent requires of these children: that they are there, not too few or too many,
+    /// unique; and what there is of them by default.
+    pub fn children(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
+        let Some(content) = parent.content().cloned() else { return };
+        let mut choices = BTreeSet::new();
+        let with_state = self.operation;
+        for node in nodes.iter().filter(|node| node.config || with_state) {
+            self.choices(parent, &content, node, &mut choices);
+            let child = content.get(node);
+            match (&node.kind, child) {
+                (Kind::List { entries, uniques, .. }, child) => {
+                    let list = if let Some(Child::List(list)) = child { Some(list) } else { None };
+                    self.count(parent, &content, node, list.map_or(0, List::len), (entries.min, entries.max));
+                    if let Some(list) = list {
+                        uniques.iter().for_each(|unique| self.unique(parent, node, list, unique));
+                    }
+                    continue;
+                }
+                (Kind::LeafList { entries, .. }, child) => {
+                    let count = if let Some(Child::LeafList(values)) = child { values.len() } else { 0 };
+                    self.count(parent, &content, node, count, (entries.min, entries.max));
+                }
+                (_, None) if node.mandatory && self.wanted(parent, &content, node) => {
+                    self.missing(parent, node);
+                }
+                _ => {}
+            }
+            if child.is_none() && (self.operation || self.readers.demands(node)) {
+                for implied in self.implied(parent, node) {
+                    self.subtree(&implied);
+                }
+            }
+        }
+    }
+
+    /// What exists of a node without an instance.
+    pub fn implied(&mut self, parent: &Cursor, node: &'static Node) -> Vec<Cursor> {
+        let found = xpath::implied(parent, node);
+        found.unwrap_or_else(|error| {
+            self.fail(unevaluated(&error, parent));
+            Vec::new()
+        })
+    }
+
+    /// The constraints that an instance itself has.
+    pub fn own(&mut self, cursor: &Cursor) {
+        let Some(node) = cursor.node() else { return };
+        if !self.applies(cursor, node) {
+            let message = format!("\"{}\" cannot be here: its \"when\" does not hold", node.name);
+            let error = Error::application(Tag::UnknownElement, message).info("bad-element", node.name);
+            self.fail(error.at(cursor.path()));
+        }
+        self.musts(cursor, node.musts);
+        if let (Some(value), Some(ty)) = (cursor.value(), node.ty()) {
+            self.reference(cursor, value, ty);
+        }
+    }
+
+    /// Whether all `when` statements of a node hold at an instance or its stand-in.
+    fn applies(&mut self, cursor: &Cursor, node: &'static Node) -> bool {
+        node.conditions().all(|when| {
+            let mut context = cursor;
+            for _ in 0..when.context {
+                context = context.parent().unwrap_or(context);
+            }
+            self.condition(when.expr, context)
+        })
+    }
+
+    /// The `must` statements of a place.
+    pub fn musts(&mut self, cursor: &Cursor, musts: &'static [Must]) {
+        for must in musts {
+            if !self.condition(must.expr, cursor) {
+                let message = must
+                    .error_message
+                    .map_or_else(|| format!("this must hold: {}", must.text), str::to_owned);
+                let error = Error::application(Tag::OperationFailed, message)
+                    .app_tag(must.error_app_tag.unwrap_or("must-violation"));
+                self.fail(error.at(cursor.path()));
+            }
+        }
+    }
+
+    /// A condition that cannot be evaluated is an error of its own and counts as holding.
+    fn condition(&mut self, expr: &'static xpath::Expr, context: &Cursor) -> bool {
+        xpath::holds(expr, context).unwrap_or_else(|error| {
+            self.fail(unevaluated(&error, context));
+            true
+        })
+    }
+
+    /// A leafref or instance-identifier has to refer to something (RFC 7950 section 15.5); in a
+    /// union it is enough that the value is one of another member (section 9.12).
+    fn reference(&mut self, cursor: &Cursor, value: &Value, ty: &'static Type) {
+        if !requires_instance(ty, value, cursor) {
+            return;
+        }
+        let message = match xpath::targets(cursor) {
+            Ok(targets) if !targets.is_empty() => return,
+            Ok(_) => format!("there is nothing with the value \"{value}\" that this could refer to"),
+            Err(e) => format!("the reference cannot be followed: {e}"),
+        };
+        let error = Error::application(Tag::DataMissing, message).app_tag("instance-required");
+        self.fail(error.at(cursor.path()));
+    }
+
+    /// Whether a node that is not there is one that could be: its case is chosen (or it is in
+    /// none) and its `when` holds.
+    fn wanted(&mut self, parent: &Cursor, content: &Container, node: &'static Node) -> bool {
+        let in_chosen_case = match node.parent.map(|p| &p.kind) {
+            Some(Kind::Case) => content.iter().any(|(other, _)| {
+                node.parent.is_some_and(|case| case.data.contains(&other)) && !excludes(node, other)
+            }),
+            Some(Kind::Choice { .. }) => false,
+            _ => true,
+        };
+        in_chosen_case && self.applies(&parent.dummy(node), node)
+    }
+
+    fn missing(&mut self, parent: &Cursor, node: &'static Node) {
+        let message = format!("\"{}\" is mandatory and missing", node.name);
+        let tag = if self.operation { Tag::MissingElement } else { Tag::DataMissing };
+        let error = Error::application(tag, message).info("bad-element", node.name);
+        let path = parent.path().child(Step::plain(node));
+        self.fail(error.at(path));
+    }
+
+    /// A mandatory choice needs one of its cases (RFC 7950 section 15.6); one within a case only
+    /// if that case is chosen (section 7.9.4).
+    fn choices(
+        &mut self,
+        parent: &Cursor,
+        content: &Container,
+        node: &'static Node,
+        seen: &mut BTreeSet<*const Node>,
+    ) {
+        let present = |nodes: &[&'static Node]| nodes.iter().any(|n| content.get(n).is_some());
+        let mut above = node.parent;
+        while let Some(choice) = above {
+            match choice.kind {
+                Kind::Choice { .. } if choice.mandatory && seen.insert(std::ptr::from_ref(choice)) => {
+                    let enforced = match choice.parent {
+                        Some(outer) if matches!(outer.kind, Kind::Case) => present(outer.data),
+                        Some(outer) => !matches!(outer.kind, Kind::Choice { .. }),
+                        None => true,
+                    };
+                    if enforced && !present(choice.data) && self.applies(&parent.dummy(choice), choice) {
+                        let names: Vec<&str> = choice.data.iter().map(|n| n.name).collect();
+                        let message = format!("one of {} is needed", names.join(", "));
+                        let error = Error::application(Tag::DataMissing, message)
+                            .app_tag("missing-choice")
+                            .info("missing-choice", choice.name);
+                        self.fail(error.at(parent.path()));
+                    }
+                }
+                Kind::Choice { .. } | Kind::Case => {}
+                _ => return,
+            }
+            above = choice.parent;
+        }
+    }
+
+    /// RFC 7950 sections 15.2 and 15.3.
+    fn count(
+        &mut self,
+        parent: &Cursor,
+        content: &Container,
+        node: &'static Node,
+        count: usize,
+        (min, max): (u32, u32),
+    ) {
+        let (message, app_tag) = if count > max as usize {
+            (format!("there are {count} \"{}\", at most {max} may be", node.name), "too-many-elements")
+        } else if count < min as usize && (count > 0 || self.wanted(parent, content, node)) {
+            (format!("there are {count} \"{}\", at least {min} have to be", node.name), "too-few-elements")
+        } else {
+            return;
+        };
+        let path = parent.path().child(Step::plain(node));
+        self.fail(Error::application(Tag::OperationFailed, message).app_tag(app_tag).at(path));
+    }
+
+    /// No two entries have the same values in all leafs of each `unique`.
+    pub fn uniques(&mut self, parent: &Cursor, node: &'static Node) {
+        let list = parent.content().cloned();
+        if let (Some(list), Kind::List { uniques, .. }) =
+            (list.as_ref().and_then(|c| c.list(node)), &node.kind)
+        {
+            uniques.iter().for_each(|unique| self.unique(parent, node, list, unique));
+        }
+    }
+
+    /// No two entries have the same values in all leafs of a `unique` (RFC 7950 section 15.1).
+    fn unique(&mut self, parent: &Cursor, node: &'static Node, list: &List, unique: &Unique) {
+        let mut seen: HashMap<Vec<String>, Arc<Container>> = HashMap::new();
+        for entry in list.iter() {
+            let cursor = parent.entry(node, xpath::Slot::Only, entry.clone());
+            let values: Option<Vec<String>> =
+                unique.leafs.iter().map(|chain| self.leaf_at(&cursor, chain)).collect();
+            let Some(values) = values else { continue };
+            let message = format!("two \"{}\" have the same {}", node.name, values.join(", "));
+            if let Some(other) = seen.insert(values, entry.clone()) {
+                let mut error = Error::application(Tag::OperationFailed, message).app_tag("data-not-unique");
+                for entry in [&other, &entry] {
+                    let selector = entry.key(node).map_or(Selector::None, Selector::Key);
+                    let path = parent.path().child(Step { node, selector });
+                    for chain in unique.leafs {
+                        let steps = path.steps.iter().cloned().chain(chain.iter().map(|n| Step::plain(n)));
+                        error = error.info("non-unique", InstancePath { steps: steps.collect() }.to_string());
+                    }
+                }
+                self.fail(error.at(parent.path().child(Step::plain(node))));
+            }
+        }
+    }
+
+    /// The value of a leaf below an entry; the default counts (RFC 7950 section 7.8.3).
+    fn leaf_at(&mut self, entry: &Cursor, chain: &[&'static Node]) -> Option<String> {
+        let mut at = entry.clone();
+        for node in chain {
+            let below = at.instances(node).next();
+            at = match below {
+                Some(below) => below,
+                None if matches!(
+                    node.kind,
+                    Kind::Container { presence: false } | Kind::Leaf { default: Some(_), .. }
+                ) =>
+                {
+                    self.implied(&at, node).into_iter().next()?
+                }
+                None => return None,
+            };
+        }
+        at.value().map(Value::canonical)
+    }
+}
+
+fn unevaluated(error: &xpath::EvalError, context: &Cursor) -> Error {
+    let message = format!("a condition cannot be evaluated: {error}");
+    Error::application(Tag::OperationFailed, message).at(context.path())
+}
+
+/// Whether a value has to refer to something: that of a union does not if it is one of a member
+/// that refers to nothing.
+fn requires_instance(ty: &'static Type, value: &Value, leaf: &Cursor) -> bool {
+    match &ty.base {
+        Base::LeafRef(leafref) => leafref.require_instance,
+        Base::InstanceIdentifier { require_instance } => *require_instance,
+        Base::Union(members) => {
+            let Some(node) = leaf.node() else { return false };
+            let names = ModuleNames(leaf.schema());
+            let text = value.canonical();
+            members.iter().all(|member| {
+                let parsed = || types::parse(member, &text, &names, node.module);
+                requires_instance(member, value, leaf) || parsed().as_ref() != Ok(value)
+            })
+        }
+        _ => false,
+    }
+}
