@@ -72,6 +72,15 @@ impl InstancePath {
         self.steps.last().map(|step| step.node)
     }
 
+    /// Whether every step means one instance, so that the path can be an instance-identifier
+    /// (RFC 7950 section 9.13).
+    pub fn is_of_one_node(&self) -> bool {
+        self.steps.iter().all(|step| match step.node.kind {
+            Kind::List { .. } | Kind::LeafList { .. } => step.selector != Selector::None,
+            _ => true,
+        })
+    }
+
     /// Parses an instance-identifier (RFC 7950 section 9.13, RFC 7951 section 6.11).
     ///
     /// # Errors
@@ -176,7 +185,17 @@ impl Parser<'_> {
             let values = values.ok_or_else(|| format!("a key of \"{}\" is missing", node.name))?;
             step.selector = Selector::Key(Key::new(values));
         }
-        Ok(step)
+        let fits = match (&step.selector, &node.kind) {
+            (Selector::None, _) => true,
+            (Selector::Key(_), kind) => matches!(kind, Kind::List { .. }),
+            (Selector::Value(_), kind) => matches!(kind, Kind::LeafList { .. }),
+            (Selector::Position(_), Kind::List { keys, .. }) => keys.is_empty(),
+            (Selector::Position(_), kind) => matches!(kind, Kind::LeafList { .. }) && !node.config,
+        };
+        match fits {
+            true => Ok(step),
+            false => Err(format!("\"{}\" has no instances to choose from in this way", node.name)),
+        }
     }
 
     fn value(

@@ -111,19 +111,12 @@ pub fn parse(
         Base::LeafRef(leafref) => parse(leafref.real, text, names, leaf_module),
         Base::InstanceIdentifier { .. } => {
             let path = InstancePath::parse(text, names.schema(), names).map_err(error)?;
+            if !path.is_of_one_node() {
+                return fail(format!("{} does not say which entry is meant", shown(text)));
+            }
             Ok(Value::Instance(Arc::new(path)))
         }
-        Base::Union(members) => {
-            let mut reasons = Vec::new();
-            for member in *members {
-                match parse(member, text, names, leaf_module) {
-                    Ok(value) => return Ok(value),
-                    Err(e) => reasons.push(e.message),
-                }
-            }
-            reasons.dedup();
-            fail(format!("no member type of {} fits: {}", ty.name, reasons.join("; ")))
-        }
+        Base::Union(members) => in_union(ty, members, |member| parse(member, text, names, leaf_module)),
     }
 }
 
@@ -139,15 +132,7 @@ pub fn parse_json(
 ) -> Result<Value, TypeError> {
     use serde_json::Value as Json;
     if let Base::Union(members) = &ty.base {
-        let mut reasons = Vec::new();
-        for member in *members {
-            match parse_json(member, json, names, leaf_module) {
-                Ok(value) => return Ok(value),
-                Err(e) => reasons.push(e.message),
-            }
-        }
-        reasons.dedup();
-        return fail(format!("no member type of {} fits: {}", ty.name, reasons.join("; ")));
+        return in_union(ty, members, |member| parse_json(member, json, names, leaf_module));
     }
     if let Base::LeafRef(leafref) = &ty.base {
         return parse_json(leafref.real, json, names, leaf_module);
@@ -160,6 +145,33 @@ pub fn parse_json(
         ("[null]", Json::Array(items)) if items.len() == 1 && items[0].is_null() => Ok(Value::Empty),
         _ => fail(format!("{} is a JSON {wanted} here, not {}", kind(ty), json_kind(json))),
     }
+}
+
+/// The value in the first member type that takes it (RFC 7950 section 9.12). A leafref takes it
+/// only if it refers to something, which is not known here, so that the others come first; names
+/// of identities and instances stay what they are.
+fn in_union(
+    ty: &Type,
+    members: &'static [&'static Type],
+    parse: impl Fn(&'static Type) -> Result<Value, TypeError>,
+) -> Result<Value, TypeError> {
+    let mut reasons = Vec::new();
+    let mut referring = None;
+    for member in members {
+        match (parse(member), &member.base) {
+            (Ok(value @ (Value::Identity(_) | Value::Instance(_))), _) => return Ok(value),
+            (Ok(value), Base::LeafRef(leafref)) if leafref.require_instance => {
+                referring.get_or_insert(value);
+            }
+            (Ok(value), _) => return Ok(value),
+            (Err(e), _) => reasons.push(e.message),
+        }
+    }
+    if let Some(value) = referring {
+        return Ok(value);
+    }
+    reasons.dedup();
+    fail(format!("no member type of {} fits: {}", ty.name, reasons.join("; ")))
 }
 
 /// The JSON form of a built-in type (RFC 7951 section 6).
