@@ -133,20 +133,8 @@ impl Writer<'_> {
 /// The modules that it names, for the declarations of the prefixes, are added to `modules`.
 pub fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> String {
     let mut text = String::new();
-    let mut named = |module: &'static Module| {
-        if !modules.contains(&module) {
-            modules.push(module);
-        }
-    };
-    let mut literal = |value: &Value| {
-        if let Value::Identity(identity) = value {
-            named(identity.module);
-        }
-        quoted(&value.canonical())
-    };
-    let mut used = Vec::new();
     for step in &path.steps {
-        used.push(step.node.module);
+        note(step.node.module, modules);
         // Writing into a string cannot fail.
         let _ = write!(text, "/{}", step.node.qualified_name());
         match &step.selector {
@@ -155,18 +143,35 @@ pub fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> Stri
                 let _ = write!(text, "[{position}]");
             }
             Selector::Value(value) => {
-                let _ = write!(text, "[.={}]", literal(value));
+                let _ = write!(text, "[.={}]", literal(value, modules));
             }
             Selector::Key(key) => {
                 for (leaf, value) in step.node.keys().iter().zip(key.values()) {
-                    used.push(leaf.module);
-                    let _ = write!(text, "[{}={}]", leaf.qualified_name(), literal(value));
+                    note(leaf.module, modules);
+                    let _ = write!(text, "[{}={}]", leaf.qualified_name(), literal(value, modules));
                 }
             }
         }
     }
-    used.into_iter().for_each(named);
     text
+}
+
+/// A value in a predicate; the names in it have prefixes too.
+fn literal(value: &Value, modules: &mut Vec<&'static Module>) -> String {
+    match value {
+        Value::Identity(identity) => {
+            note(identity.module, modules);
+            quoted(&value.canonical())
+        }
+        Value::Instance(path) => quoted(&instance(path, modules)),
+        value => quoted(&value.canonical()),
+    }
+}
+
+fn note(module: &'static Module, modules: &mut Vec<&'static Module>) {
+    if !modules.contains(&module) {
+        modules.push(module);
+    }
 }
 
 /// A text for use between tags or in a double-quoted attribute. Characters that XML cannot express, which
