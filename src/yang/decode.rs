@@ -369,6 +369,15 @@ impl Content {
         for (node, building) in self.lists {
             self.done.set(node, Child::List(building.list));
         }
+        // RFC 7950 section 7.5.1: without presence and content, a container says nothing.
+        let empty = |(node, child): (&'static Node, &Child)| match (&node.kind, child) {
+            (Kind::Container { presence: false }, Child::Container(inner)) if inner.is_empty() => Some(node),
+            _ => None,
+        };
+        let empty: Vec<&Node> = self.done.iter().filter_map(empty).collect();
+        empty.into_iter().for_each(|node| {
+            self.done.remove(node);
+        });
         Ok(self.done)
     }
 }
