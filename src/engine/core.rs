@@ -46,7 +46,7 @@ pub(super) fn edit(
     }
     let config = Arc::new(config);
     let changes = diff(&state.config, &config);
-    let reply = EditReply { revision: state.config_revision, created, changed_at: state.changed_at };
+    let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
@@ -204,9 +204,11 @@ fn check(
             let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
             (holds, Some(path), "it exists already")
         }
-        Precondition::UnmodifiedSince(time) => {
-            (state.changed_at.as_seconds() <= time.as_seconds(), None, "the datastore was changed since")
-        }
+        Precondition::UnmodifiedSince(time) => (
+            state.config_changed_at.as_seconds() <= time.as_seconds(),
+            None,
+            "the datastore was changed since",
+        ),
     };
     if holds {
         return Ok(());

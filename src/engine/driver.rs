@@ -409,7 +409,7 @@ impl Group {
                 let reply = decided.and_then(|(events, mut reply)| {
                     self.record(now, &principal.name, events)?;
                     reply.revision = self.state.config_revision;
-                    reply.changed_at = self.state.changed_at;
+                    reply.changed_at = self.state.config_changed_at;
                     Ok(reply)
                 });
                 self.answer(answer, reply);

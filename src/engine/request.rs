@@ -25,9 +25,12 @@ pub struct Found {
     pub node: Option<&'static Node>,
     /// The instance. A list entry is [`Child::Container`], a leaf-list entry [`Child::Leaf`].
     pub child: Child,
-    /// The log position that last touched it or anything below it.
+    /// The log position that last touched it or anything below it. That of configuration does
+    /// not change with state below it (RFC 8040 sections 3.4.1.2 and 3.5.2).
     pub revision: u64,
-    /// When the datastore was last changed.
+    /// Whether there can be state in it that the revision does not tell of.
+    pub has_other_state: bool,
+    /// When the configuration was last changed.
     pub changed_at: Timestamp,
 }
 
@@ -48,7 +51,7 @@ pub enum Precondition {
     /// `If-None-Match`: it does not exist, or has none of these revisions; an empty list
     /// stands for any.
     MatchesNone(InstancePath, Vec<u64>),
-    /// `If-Unmodified-Since`: the datastore was not changed after this.
+    /// `If-Unmodified-Since`: the configuration was not changed after this.
     UnmodifiedSince(Timestamp),
 }
 
@@ -59,7 +62,7 @@ pub struct EditReply {
     pub revision: u64,
     /// For each edit, whether its node did not exist before.
     pub created: Vec<bool>,
-    /// When the datastore was last changed.
+    /// When the configuration was last changed.
     pub changed_at: Timestamp,
 }
 

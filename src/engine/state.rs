@@ -22,8 +22,8 @@ pub struct State {
     pub config: Arc<Container>,
     /// The log position of the newest edit of the configuration.
     pub config_revision: u64,
-    /// When the newest event happened.
-    pub changed_at: Timestamp,
+    /// When the configuration was last edited.
+    pub config_changed_at: Timestamp,
     /// The agents.
     pub registry: Registry,
     /// Tasks, contexts and data objects.
@@ -40,7 +40,7 @@ impl Default for State {
             position: 0,
             config: Arc::default(),
             config_revision: 0,
-            changed_at: Timestamp::EPOCH,
+            config_changed_at: Timestamp::EPOCH,
             registry: Registry::default(),
             tasks: Tasks::default(),
             negotiations: Negotiations::default(),
@@ -57,7 +57,6 @@ impl State {
     /// An edit that cannot be applied to the configuration.
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Error> {
         self.position += 1;
-        self.changed_at = at;
         let revision = self.position;
         match event {
             Event::Edited(edits) => {
@@ -67,6 +66,7 @@ impl State {
                 }
                 let old = std::mem::replace(&mut self.config, Arc::new(config));
                 self.config_revision = revision;
+                self.config_changed_at = at;
                 draft::edited(self, &old, at);
             }
             Event::Agents(event) => self.registry.apply(revision, at, event),

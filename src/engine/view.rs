@@ -29,20 +29,21 @@ pub(super) fn read(
     content: Content,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
-    let found = |node, child, revision| Found { node, child, revision, changed_at: state.changed_at };
+    let has_other_state = content != Content::Config && has_other_state(path);
+    let changed_at = state.config_changed_at;
+    let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
     let tree = View { state, options, principal };
     let Some((first, rest)) = path.steps.split_first() else {
-        let mut root = Container::default().at_revision(state.position);
+        let mut root = Container::default().at_revision(state.config_revision);
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
             if let Some(child) = tree.top(node, content).and_then(|child| keep(&child, node, content)) {
                 root.set(node, child);
             }
         }
-        let revision = if content == Content::Config { state.config_revision } else { state.position };
-        return Ok(found(None, Child::Container(Arc::new(root)), revision));
+        return Ok(found(None, Child::Container(Arc::new(root)), state.config_revision));
     };
     let mut child = tree.top(first.node, content).ok_or_else(missing)?;
-    let mut revision = tree.revision(first.node, content);
+    let mut revision = if first.node.config { state.config_revision } else { 0 };
     let mut step = first;
     for next in rest {
         child = select(&child, step, &mut revision).ok_or_else(missing)?;
@@ -57,6 +58,17 @@ pub(super) fn read(
     match keep(&child, step.node, content) {
         Some(child) => Ok(found(Some(step.node), child, revision)),
         None => Err(missing()),
+    }
+}
+
+/// Whether state is shown in this configuration: in the draft's `tasks`, and in its lists as a whole.
+fn has_other_state(path: &InstancePath) -> bool {
+    use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
+    match path.steps.as_slice() {
+        [] => true,
+        [first, ..] if first.node == &TASKS => true,
+        [list] => list.selector == Selector::None && (list.node == &DATA_PARAMS || list.node == &CONTEXT),
+        _ => false,
     }
 }
 
@@ -158,20 +170,6 @@ impl View<'_> {
             container(self.options.capabilities.restconf_state())
         } else {
             self.state.config.get(node).cloned()
-        }
-    }
-
-    /// The revision of what has none of its own, such as a list as a whole: that of what its
-    /// instances are made of.
-    fn revision(&self, node: &'static Node, content: Content) -> u64 {
-        let state = self.state;
-        let is_shown = node == &irtf_agent::nodes::DATA_PARAMS || node == &irtf_agent::nodes::CONTEXT;
-        match node.config {
-            true if is_shown && content != Content::Config => {
-                state.config_revision.max(state.tasks.revision())
-            }
-            true => state.config_revision,
-            false => 0,
         }
     }
 

@@ -42,18 +42,25 @@ pub enum Outcome {
 
 /// Judges a read of a resource that exists, in the order of RFC 9110 section 13.2.2.
 ///
+/// `modified` is the resource's `Last-Modified`; dates say nothing of a resource without one. With
+/// `has_other_state` the representation can change while its validators stay, so it is always sent.
+///
 /// # Errors
 /// 412 if the client wants no answer; 400 if an entity tag is malformed.
-pub fn judge_read(headers: &HeaderMap, tag: Option<&str>, changed_at: Timestamp) -> Result<Outcome, Refusal> {
+pub fn judge_read(
+    headers: &HeaderMap,
+    tag: Option<&str>,
+    modified: Option<Timestamp>,
+    has_other_state: bool,
+) -> Result<Outcome, Refusal> {
+    let later_than = |date: Timestamp| modified.is_some_and(|at| at.as_seconds() > date.as_seconds());
     let is = |listed: &EntityTag| Some(listed.text.as_str()) == tag;
     match Tags::of(headers, &IF_MATCH)? {
         Some(Tags::Any) => {}
         Some(Tags::List(tags)) if tags.iter().any(|listed| !listed.weak && is(listed)) => {}
         Some(Tags::List(_)) => return Err(failed("the resource has another entity tag")),
         None => {
-            if date(headers, &IF_UNMODIFIED_SINCE)
-                .is_some_and(|date| changed_at.as_seconds() > date.as_seconds())
-            {
+            if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(later_than) {
                 return Err(failed("the datastore was changed since"));
             }
         }
@@ -61,11 +68,9 @@ pub fn judge_read(headers: &HeaderMap, tag: Option<&str>, changed_at: Timestamp)
     let known = match Tags::of(headers, &IF_NONE_MATCH)? {
         Some(Tags::Any) => true,
         Some(Tags::List(tags)) => tags.iter().any(is),
-        None => {
-            date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| changed_at.as_seconds() <= date.as_seconds())
-        }
+        None => modified.is_some() && date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| !later_than(date)),
     };
-    Ok(if known { Outcome::NotModified } else { Outcome::Send })
+    Ok(if known && !has_other_state { Outcome::NotModified } else { Outcome::Send })
 }
 
 /// The conditions of an edit of the resource `target`. Which encoding an entity tag was given for does not
@@ -197,7 +202,8 @@ mod tests {
     }
 
     fn read(fields: &[(HeaderName, &'static str)]) -> Result<Outcome, StatusCode> {
-        judge_read(&headers(fields), Some("\"42-json\""), changed_at()).map_err(|refusal| refusal.status())
+        judge_read(&headers(fields), Some("\"42-json\""), Some(changed_at()), false)
+            .map_err(|refusal| refusal.status())
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
 
     let tag = conditions::entity_tag(found.revision, encoding);
     let modified = path.steps.is_empty().then_some(found.changed_at);
-    let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), found.changed_at)?;
+    let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), modified, found.has_other_state)?;
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
         Outcome::Send => {

@@ -119,11 +119,6 @@ impl Tasks {
         self.revision
     }
 
-    /// The revision that last touched a task; 0 if there is no such task.
-    pub fn revision_of(&self, task: &str) -> u64 {
-        self.tasks.get(task).map_or(0, |record| record.revision)
-    }
-
     /// The agents that have sent or received a message of this context: those that may read it and speak in it.
     pub fn context_parties(&self, id: &str) -> Vec<String> {
         self.contexts.parties(id).map(str::to_owned).collect()

@@ -123,7 +123,6 @@ pub(super) fn tasks(state: &State, principal: &Principal) -> Option<Arc<Containe
     let mut tasks = written.as_ref().clone();
     if let Some(task) = task {
         tasks.set(&nodes::TASKS_TASK_STATUS, Child::Leaf(Value::string(task.status.as_str())));
-        tasks.revision = tasks.revision.max(state.tasks.revision_of(&task.id));
     }
     let shown = shown.to_data();
     if !shown.is_empty() {
