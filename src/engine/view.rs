@@ -29,7 +29,7 @@ pub(super) fn read(
     content: Content,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
-    let has_other_state = content != Content::Config && has_other_state(path);
+    let has_other_state = content != Content::Config && has_other_state(state, path);
     let changed_at = state.config_changed_at;
     let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
     let tree = View { state, options, principal };
@@ -62,10 +62,11 @@ pub(super) fn read(
 }
 
 /// Whether state is shown in this configuration: in the draft's `tasks`, and in its lists as a whole.
-fn has_other_state(path: &InstancePath) -> bool {
+fn has_other_state(state: &State, path: &InstancePath) -> bool {
     use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
     match path.steps.as_slice() {
-        [] => true,
+        // The revision is that of the newest edit: there is more to tell if anything happened after it.
+        [] => state.position > state.config_revision,
         [first, ..] if first.node == &TASKS => true,
         [list] => list.selector == Selector::None && (list.node == &DATA_PARAMS || list.node == &CONTEXT),
         _ => false,
