@@ -4,6 +4,7 @@
 //! of the whole group durable in one commit, publishes the copy as the new snapshot and only
 //! then answers. If the commit fails, the copy is dropped and nothing has happened.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -33,6 +34,8 @@ use crate::yang::tree::Container;
 
 /// Most requests that one commit makes durable.
 const GROUP_MAX: usize = 256;
+/// A group with more octets of records than this takes no further request.
+const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
 /// How long due events that could not be recorded or committed are not tried again.
@@ -121,7 +124,15 @@ impl Engine {
         let mut writer = Writer { shared: shared.clone(), log, state, queue };
         writer.register_own_agent()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        thread::Builder::new().name("writer".into()).spawn(move || runtime.block_on(writer.run()))?;
+        thread::Builder::new().name("writer".into()).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run())));
+            if ended.is_err() {
+                // Without its writer a server would refuse everything for ever. What was acknowledged is durable, and a new
+                // start replays it.
+                tracing::error!("the writer failed; the process ends, to be started anew");
+                std::process::abort();
+            }
+        })?;
         Ok(Engine { shared, commands, subscribers })
     }
 
@@ -291,6 +302,8 @@ struct Group {
     state: State,
     transactions: Vec<Vec<NewRecord>>,
     announced: Vec<Announced>,
+    /// Octets of the records.
+    size: usize,
     answers: Vec<Held>,
 }
 
@@ -326,6 +339,9 @@ impl Writer {
             let mut next = command;
             let expired = group.expire(&self.shared);
             for _ in 0..GROUP_MAX {
+                if group.size > GROUP_BYTES_MAX && next.is_none() {
+                    break;
+                }
                 match next.take().or_else(|| self.queue.try_recv().ok()) {
                     Some(Command::Stop(answer)) => {
                         stop = Some(answer);
@@ -384,7 +400,13 @@ async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
 
 impl Group {
     fn new(state: &State) -> Self {
-        Group { state: state.clone(), transactions: Vec::new(), announced: Vec::new(), answers: Vec::new() }
+        Group {
+            state: state.clone(),
+            transactions: Vec::new(),
+            announced: Vec::new(),
+            size: 0,
+            answers: Vec::new(),
+        }
     }
 
     /// What the clock has brought about. False if something of it could not be recorded.
@@ -436,15 +458,18 @@ impl Group {
         let mut state = self.state.clone();
         let mut transaction = Vec::with_capacity(events.len());
         let mut announced = Vec::with_capacity(events.len());
+        let mut size = self.size;
         for event in &events {
             let record = event.to_record(at, actor).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
             let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
             state.apply(at, &event)?;
-            announced.push(Announced::new(state.position, at, actor, &event));
+            announced.push(Announced::new(state.position, at, actor, &event, record.payload.len()));
+            size += record.payload.len();
             transaction.push(record);
         }
         self.state = state;
+        self.size = size;
         if !transaction.is_empty() {
             self.transactions.push(transaction);
         }

@@ -23,6 +23,8 @@ use crate::yang::notification::Notification;
 
 /// Most events that are kept in memory for subscribers that are up to date.
 const TAIL_MAX: usize = 1024;
+/// Most octets of their records.
+const TAIL_BYTES_MAX: usize = 32 << 20;
 /// Events read from the log at a time.
 const BATCH: usize = 256;
 
@@ -45,32 +47,47 @@ pub(super) struct Announced {
     position: u64,
     at: Timestamp,
     notifications: Arc<[Notification]>,
+    /// Octets of the record, as a measure of what the notifications hold.
+    size: usize,
 }
 
 impl Announced {
-    pub(super) fn new(position: u64, at: Timestamp, actor: &str, event: &Event) -> Self {
-        Announced { position, at, notifications: core::announce(event, at, actor).into() }
+    pub(super) fn new(position: u64, at: Timestamp, actor: &str, event: &Event, size: usize) -> Self {
+        Announced { position, at, notifications: core::announce(event, at, actor).into(), size }
     }
 }
 
 /// The newest events.
 #[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<VecDeque<Announced>>);
+pub(super) struct Tail(Mutex<Newest>);
+
+#[derive(Debug, Default)]
+struct Newest {
+    events: VecDeque<Announced>,
+    size: usize,
+}
 
 impl Tail {
     pub(super) fn push(&self, events: Vec<Announced>) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.extend(events);
-        let excess = tail.len().saturating_sub(TAIL_MAX);
-        tail.drain(..excess);
+        for event in events {
+            tail.size += event.size;
+            tail.events.push_back(event);
+        }
+        while tail.events.len() > TAIL_MAX || tail.size > TAIL_BYTES_MAX {
+            match tail.events.pop_front() {
+                Some(event) => tail.size -= event.size,
+                None => break,
+            }
+        }
     }
 
     /// The events after a position; `None` if they are no longer all here.
     fn after(&self, position: u64, count: usize) -> Option<Vec<Announced>> {
         let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = tail.front()?.position;
+        let first = tail.events.front()?.position;
         let skip = usize::try_from((position + 1).checked_sub(first)?).ok()?;
-        Some(tail.iter().skip(skip).take(count).cloned().collect())
+        Some(tail.events.iter().skip(skip).take(count).cloned().collect())
     }
 }
 
@@ -236,7 +253,7 @@ impl Subscription {
             let announce = |record: &crate::log::Record| {
                 let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
                 let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-                Ok(Announced::new(record.position, at, &record.actor, &event))
+                Ok(Announced::new(record.position, at, &record.actor, &event, record.payload.len()))
             };
             records.iter().map(announce).collect()
         });
