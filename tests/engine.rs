@@ -181,7 +181,7 @@ async fn a_negotiation_ends_in_an_agreement_that_a_task_carries_out() {
     let bench = Bench::new();
     register(&bench, "oss", "oss-agent").await;
     register(&bench, "ip", "ip-agent").await;
-    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
+    let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent", "context": "c-1",
         "term": [{"name": "repair-time", "number": "60.0", "unit": "minutes"}]});
     bench.call("oss", &n::OPEN_NEGOTIATION, opening).await.expect("it opens");
     let early = json!({"from": "oss-agent", "to": "ip-agent", "negotiation": "n-1", "content": "repair"});
@@ -198,6 +198,12 @@ async fn a_negotiation_ends_in_an_agreement_that_a_task_carries_out() {
     assert_eq!(answer["status"], "agreed");
     let order = json!({"from": "oss-agent", "to": "ip-agent", "negotiation": "n-1", "content": "repair"});
     bench.call("oss", &n::ASSIGN_TASK, order).await.expect("what is agreed is assigned");
+
+    let root = bench.read("ip", InstancePath::default()).expect("it is there");
+    let messages =
+        root["magent-task:interaction"]["contexts"]["context"][0]["message"].as_array().expect("a list");
+    let moves: Vec<Option<&str>> = messages.iter().map(|message| message["move"].as_str()).collect();
+    assert_eq!(moves, [Some("propose"), Some("counter"), Some("accept")]);
 
     let before = bench.read("oss", negotiation("n-1")).expect("oss sees it");
     assert_eq!(before["agreed-round"], 2);

@@ -21,7 +21,7 @@ use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, nodes as task,
+    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, identities, nodes as task,
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
 use crate::yang::model::Modelled;
@@ -179,11 +179,15 @@ fn refers(
     if let Some(id) = &input.negotiation {
         let negotiation = state.negotiations.get(id).filter(|n| {
             let parties = [n.initiator.as_str(), n.responder.as_str()];
-            parties.contains(&input.from.as_str()) && parties.contains(&input.to.as_str())
+            n.type_.is_or_derives_from(&identities::FEASIBILITY)
+                && parties.contains(&input.from.as_str())
+                && parties.contains(&input.to.as_str())
         });
         let Some(negotiation) = negotiation else {
-            let message =
-                format!("There is no negotiation \"{id}\" between {} and {}.", input.from, input.to);
+            let message = format!(
+                "There is no feasibility negotiation \"{id}\" between {} and {}.",
+                input.from, input.to
+            );
             return Err(Refusal::UnknownReference.error(message));
         };
         if negotiation.status != NegotiationStatus::Agreed {

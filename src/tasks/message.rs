@@ -99,6 +99,7 @@ fn blank(kind: &'static Identity, task: &str, from: &str, to: &str) -> Message {
         to: to.to_owned(),
         task: Some(task.to_owned()),
         negotiation: None,
+        move_: None,
         in_reply_to: None,
         term: Vec::new(),
         content: None,

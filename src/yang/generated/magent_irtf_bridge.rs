@@ -152,7 +152,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
-        description: "The negotiation that the round belongs to.  Without this\nleaf a negotiation is opened.",
+        description: "The negotiation that the round belongs to.  Without this\nleaf it is the open one of these agents of this type about\nthis task; if there is none, one is opened.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/in-reply-to`
     pub static TASK_NEGOTIATE_INPUT_ROUND_IN_REPLY_TO: Node = Node {
@@ -1270,7 +1270,8 @@ impl model::Modelled for Dispatch {
 /// The round. Without this container the request is a proposal without terms.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskNegotiateInputRound {
-    /// The negotiation that the round belongs to. Without this leaf a negotiation is opened.
+    /// The negotiation that the round belongs to. Without this leaf it is the open one of these agents
+    /// of this type about this task; if there is none, one is opened.
     pub negotiation: Option<String>,
     /// Number of the latest round. It is required if 'negotiation' is given.
     pub in_reply_to: Option<u32>,

@@ -4763,7 +4763,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
-        description: "What agents have said to each other about one matter.  It\ncomes into being when an operation first names it.  The\nserver records every message of the tasks and negotiations\nthat belong to it.",
+        description: "What agents have said to each other about one matter.  It\ncomes into being when an operation first names it.  The\nserver records every message of the tasks and negotiations\nthat belong to it.\n\nAn agent that has sent or received a message of it reads all\nof it and can begin further tasks and negotiations in it.\nAnother agent gets in by being given one of them.",
     };
     /// `/magent-task:interaction/contexts/context/id`
     pub static INTERACTION_CONTEXTS_CONTEXT_ID: Node = Node {
@@ -4851,6 +4851,7 @@ pub mod nodes {
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION,
+            &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT,
@@ -4865,6 +4866,7 @@ pub mod nodes {
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION,
+            &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM,
             &INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT,
@@ -4997,12 +4999,35 @@ pub mod nodes {
         nacm: NacmDefault::None,
         description: "The negotiation that the message is a move of.",
     };
+    /// `/magent-task:interaction/contexts/context/message/move`
+    pub static INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE: Node = Node {
+        name: "move",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
+        index: 6,
+        kind: Kind::Leaf {
+            ty: &super::super::magent_types::types::NEGOTIATION_MOVE,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "What the agent did, if the message is a move.",
+    };
     /// `/magent-task:interaction/contexts/context/message/in-reply-to`
     pub static INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO: Node = Node {
         name: "in-reply-to",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 6,
+        index: 7,
         kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -5021,7 +5046,7 @@ pub mod nodes {
         name: "term",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 7,
+        index: 8,
         kind: Kind::List {
             keys: &[&INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_NAME],
             uniques: &[],
@@ -5293,7 +5318,7 @@ pub mod nodes {
         name: "content",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -5312,7 +5337,7 @@ pub mod nodes {
         name: "structured-content",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 9,
+        index: 10,
         kind: Kind::AnyData,
         config: false,
         mandatory: false,
@@ -5331,7 +5356,7 @@ pub mod nodes {
         name: "data",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 10,
+        index: 11,
         kind: Kind::LeafList {
             ty: &super::types::DATA_REF,
             defaults: &[],
@@ -5355,7 +5380,7 @@ pub mod nodes {
         name: "at",
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -12892,6 +12917,9 @@ pub struct Contexts {
     /// What agents have said to each other about one matter. It comes into being when an operation
     /// first names it. The server records every message of the tasks and negotiations that belong to
     /// it.
+    ///
+    /// An agent that has sent or received a message of it reads all of it and can begin further tasks
+    /// and negotiations in it. Another agent gets in by being given one of them.
     pub context: Vec<Context>,
 }
 
@@ -12916,6 +12944,9 @@ impl model::Modelled for Contexts {
 /// What agents have said to each other about one matter. It comes into being when an operation
 /// first names it. The server records every message of the tasks and negotiations that belong to
 /// it.
+///
+/// An agent that has sent or received a message of it reads all of it and can begin further tasks
+/// and negotiations in it. Another agent gets in by being given one of them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Context {
     /// Identifier of the context.
@@ -12967,6 +12998,8 @@ pub struct Message {
     pub task: Option<String>,
     /// The negotiation that the message is a move of.
     pub negotiation: Option<String>,
+    /// What the agent did, if the message is a move.
+    pub move_: Option<super::magent_types::NegotiationMove>,
     /// Number of the message that this one answers.
     pub in_reply_to: Option<u32>,
     /// A term.
@@ -12995,6 +13028,7 @@ impl model::Modelled for Message {
             to: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO)?,
             task: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK)?,
             negotiation: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION)?,
+            move_: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE)?,
             in_reply_to: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO)?,
             term: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM)?,
             content: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT)?,
@@ -13012,6 +13046,7 @@ impl model::Modelled for Message {
         model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO, &self.to);
         model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK, &self.task);
         model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION, &self.negotiation);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE, &self.move_);
         model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO, &self.in_reply_to);
         model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, &self.term);
         model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT, &self.content);
