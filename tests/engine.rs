@@ -1,6 +1,8 @@
 //! The engine through its own door, without sockets: what is decided, made durable, announced
 //! and there again after a restart.
 
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

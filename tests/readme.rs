@@ -4,6 +4,8 @@
 //! and identifiers that differ from run to run are compared by their form. To write what was
 //! printed into README.md: `README_BLESS=1 cargo test --test readme`.
 
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
