@@ -30,6 +30,8 @@ mod cases {
     pub mod names;
     #[path = "../codegen/tests/cases/notification.rs"]
     pub mod notification;
+    #[path = "../codegen/tests/cases/patterns.rs"]
+    pub mod patterns;
     #[path = "../codegen/tests/cases/revisions.rs"]
     pub mod revisions;
     #[path = "../codegen/tests/cases/types.rs"]

@@ -22,6 +22,7 @@ mod link;
 pub mod load;
 mod names;
 mod policy;
+mod posix;
 mod reads;
 mod resolve;
 mod source;

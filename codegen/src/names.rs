@@ -24,8 +24,10 @@ pub struct Names {
     fields: HashMap<NodeId, String>,
 }
 
-/// Names that generated structs cannot have: what generated code takes from the prelude.
-const RESERVED: [&str; 5] = ["Option", "Result", "Self", "String", "Vec"];
+/// Names that generated structs cannot have: what generated code takes from the prelude and the
+/// runtime.
+const RESERVED: [&str; 8] =
+    ["Conformance", "Module", "Option", "Result", "Self", "String", "Submodule", "Vec"];
 
 impl Names {
     /// Chooses all names. The same schema gives the same names.

@@ -8,6 +8,7 @@ use crate::context::{sized, text};
 use crate::ir::{Base, EnumValue, ModuleId, NodeId, Pattern, Range};
 use crate::link::{RawBase, RawLeafRef, RawType};
 use crate::pattern::translate;
+use crate::posix;
 use crate::source::pattern_as_written;
 
 /// A typedef and the compiled type that libyang made of it.
@@ -197,8 +198,9 @@ impl Resolver<'_> {
         for pattern in unsafe { sized(patterns) } {
             // SAFETY: as above; the texts are NUL-terminated or null.
             let (pattern, xsd) = unsafe { (&**pattern, pattern_as_written(&text((**pattern).expr))) };
-            let regex = translate(&xsd)
-                .map_err(|e| e.to_string())
+            let posix = (pattern.format() != 0).then(|| posix::translate(&xsd)).flatten();
+            let regex = posix
+                .map_or_else(|| translate(&xsd).map_err(|e| e.to_string()), Ok)
                 .and_then(|regex| regex::Regex::new(&regex).map(|_| regex).map_err(|e| e.to_string()));
             match regex {
                 Ok(regex) => found.push(Pattern {

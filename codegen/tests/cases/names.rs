@@ -17,8 +17,8 @@ pub static MODULE: Module = Module {
     deviations: &[],
     submodules: &[],
     source: include_str!("names/names.yang"),
-    children: &[&nodes::OPTION, &nodes::A, &nodes::C, &nodes::A_ITEM_2, &nodes::COLOUR],
-    data: &[&nodes::OPTION, &nodes::A, &nodes::C, &nodes::A_ITEM_2, &nodes::COLOUR],
+    children: &[&nodes::OPTION, &nodes::MODULE, &nodes::A, &nodes::C, &nodes::A_ITEM_2, &nodes::COLOUR],
+    data: &[&nodes::OPTION, &nodes::MODULE, &nodes::A, &nodes::C, &nodes::A_ITEM_2, &nodes::COLOUR],
     rpcs: &[&nodes::DO],
     notifications: &[],
     identities: &[],
@@ -142,12 +142,54 @@ pub mod nodes {
         nacm: NacmDefault::None,
         description: "",
     };
+    /// `/names:module`
+    pub static MODULE: Node = Node {
+        name: "module",
+        module: &super::MODULE,
+        parent: None,
+        index: 1,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&MODULE_SUBMODULE],
+        data: &[&MODULE_SUBMODULE],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
+    /// `/names:module/submodule`
+    pub static MODULE_SUBMODULE: Node = Node {
+        name: "submodule",
+        module: &super::MODULE,
+        parent: Some(&MODULE),
+        index: 0,
+        kind: Kind::List {
+            keys: &[],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
     /// `/names:a`
     pub static A: Node = Node {
         name: "a",
         module: &super::MODULE,
         parent: None,
-        index: 1,
+        index: 2,
         kind: Kind::Container { presence: false },
         config: true,
         mandatory: false,
@@ -223,7 +265,7 @@ pub mod nodes {
         name: "c",
         module: &super::MODULE,
         parent: None,
-        index: 2,
+        index: 3,
         kind: Kind::Container { presence: false },
         config: true,
         mandatory: false,
@@ -284,7 +326,7 @@ pub mod nodes {
         name: "a-item",
         module: &super::MODULE,
         parent: None,
-        index: 3,
+        index: 4,
         kind: Kind::Container { presence: false },
         config: true,
         mandatory: false,
@@ -303,7 +345,7 @@ pub mod nodes {
         name: "colour",
         module: &super::MODULE,
         parent: None,
-        index: 4,
+        index: 5,
         kind: Kind::Container { presence: false },
         config: true,
         mandatory: false,
@@ -491,6 +533,49 @@ impl model::Modelled for NamesOption {
         model::put_optional(&mut data, &nodes::OPTION_SEND_FROM_2, &self.names_send_from_2);
         model::put_optional(&mut data, &nodes::OPTION_1ST, &self.n1st);
         data
+    }
+}
+
+/// `/names:module`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamesModule {
+    /// `submodule`.
+    pub submodule: Vec<ModuleSubmodule>,
+}
+
+impl model::Modelled for NamesModule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            submodule: model::list(data, &nodes::MODULE_SUBMODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::MODULE_SUBMODULE, &self.submodule);
+        data
+    }
+}
+
+/// `/names:module/submodule`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModuleSubmodule {}
+
+impl model::Modelled for ModuleSubmodule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULE_SUBMODULE
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
     }
 }
 
