@@ -1,164 +1,21 @@
 //! What users can do to each other and to the server at the engine's door: what is private stays
 //! so, what one asks for never harms another, and nothing is written that a start cannot read.
-#![allow(clippy::expect_used, clippy::panic)] // tests
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use agentconf::access::{Method, Principal};
-use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{
-    Capabilities, Content, EditReply, EditRequest, Engine, From, Invocation, Options, Precondition,
-};
-use agentconf::limits::Limits;
-use agentconf::log::Log;
+use agentconf::engine::{Content, From, Invocation};
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
-use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::path::InstancePath;
 use agentconf::yang::schema::{Kind, Node};
-use agentconf::yang::tree::{Child, Key};
+use agentconf::yang::tree::Child;
 use agentconf::yang::{json, xml};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use super::bench::*;
 use irtf_agent::nodes as draft;
 use magent_registry::nodes as registry;
 use magent_task::nodes as n;
-
-const START: i64 = 1_800_000_000;
-
-struct Bench {
-    engine: Engine,
-    clock: ManualClock,
-    directory: tempfile::TempDir,
-}
-
-fn open(directory: &Path, clock: &ManualClock) -> Engine {
-    let profile = irtf_agent::Agent {
-        name: "server".into(),
-        description: "the server's own agent".into(),
-        version: "1.0.0".into(),
-        provider: "agentconf".into(),
-        domain: Some("IP, Optical".into()),
-        ..irtf_agent::Agent::default()
-    };
-    let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
-    let options = Options { clock, limits, profile, capabilities };
-    Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
-}
-
-impl Bench {
-    /// With the agents of two users: oss-agent of oss, ip-agent of ip.
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
-        let bench = Bench { engine: open(directory.path(), &clock), clock, directory };
-        bench.register("oss", "oss-agent").await.expect("it registers");
-        bench.register("ip", "ip-agent").await.expect("it registers");
-        bench
-    }
-
-    async fn restart(self) -> Self {
-        self.engine.stop().await.expect("the log closes");
-        let engine = open(self.directory.path(), &self.clock);
-        Bench { engine, ..self }
-    }
-
-    async fn register(&self, user: &str, name: &str) -> Result<Json, Error> {
-        let profile = json!({"name": name, "description": "d", "version": "1.0.0", "provider": "p"});
-        self.call(user, &registry::REGISTER_AGENT, profile).await
-    }
-
-    async fn assign(&self, user: &str, order: Json) -> Result<Json, Error> {
-        self.call(user, &n::ASSIGN_TASK, order).await
-    }
-
-    async fn call(&self, user: &str, operation: &'static Node, input: Json) -> Result<Json, Error> {
-        self.act(user, operation, None, input).await
-    }
-
-    async fn act(
-        &self,
-        user: &str,
-        operation: &'static Node,
-        target: Option<InstancePath>,
-        input: Json,
-    ) -> Result<Json, Error> {
-        let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
-        let text = input.to_string();
-        let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
-        let result = self.engine.invoke(&principal(user), Invocation { operation, target, input }).await?;
-        Ok(encoded(&Child::Container(result.into()), output))
-    }
-
-    fn read(&self, user: &str, path: &InstancePath) -> Result<Json, Error> {
-        let found = self.engine.read(&principal(user), path, Content::All)?;
-        Ok(encoded(&found.child, found.node.expect("a node")))
-    }
-
-    fn revision(&self, user: &str, path: &InstancePath) -> u64 {
-        self.engine.read(&principal(user), path, Content::All).expect("it is there").revision
-    }
-
-    async fn put(&self, user: &str, path: InstancePath, body: Json) -> Result<EditReply, Error> {
-        let value = json::decode_one(body.to_string().as_bytes(), &path, &SCHEMA, &json::STORED)?;
-        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
-        self.edit(user, edit, Vec::new()).await
-    }
-
-    async fn edit(
-        &self,
-        user: &str,
-        edit: Edit,
-        preconditions: Vec<Precondition>,
-    ) -> Result<EditReply, Error> {
-        self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await
-    }
-
-    async fn put_data(&self, user: &str, id: &str) -> Result<EditReply, Error> {
-        let body = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]});
-        self.put(user, entry(&[], &draft::DATA_PARAMS, id), body).await
-    }
-
-    async fn order(&self, user: &str, order: Json) -> Result<EditReply, Error> {
-        self.put(user, plain(&[&draft::TASKS]), json!({"irtf-agent:tasks": order})).await
-    }
-}
-
-fn principal(user: &str) -> Principal {
-    let groups: BTreeSet<String> =
-        if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
-    Principal { name: user.into(), groups, method: Method::Local }
-}
-
-fn encoded(child: &Child, node: &'static Node) -> Json {
-    let Child::Container(container) = child else { panic!("a container was asked for") };
-    let mut text = Vec::new();
-    json::encode_children(container, Some(node), &mut text, &EncodeOptions::default());
-    serde_json::from_slice(&text).expect("the encoder writes JSON")
-}
-
-fn plain(nodes: &[&'static Node]) -> InstancePath {
-    InstancePath { steps: nodes.iter().map(|node| Step::plain(node)).collect() }
-}
-
-fn entry(above: &[&'static Node], list: &'static Node, key: &str) -> InstancePath {
-    plain(above).child(Step { node: list, selector: Selector::Key(Key::string(key)) })
-}
-
-fn task(id: &str) -> InstancePath {
-    entry(&[&n::INTERACTION, &n::INTERACTION_TASKS], &n::INTERACTION_TASKS_TASK, id)
-}
-
-fn data_object(id: &str) -> InstancePath {
-    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_DATA_OBJECTS];
-    entry(&above, &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT, id)
-}
-
-fn refusal(error: &Error) -> (Tag, Option<&str>, &str) {
-    (error.tag, error.app_tag.as_deref(), &error.message)
-}
 
 #[tokio::test]
 async fn a_text_of_the_draft_that_is_no_identifier_is_refused_and_the_log_can_be_read() {

@@ -1,0 +1,186 @@
+//! An engine over a log in a directory of its own, with a clock that tests move, and what tests
+//! ask of it in a line.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use agentconf::access::{Method, Principal};
+use agentconf::clock::{ManualClock, Timestamp};
+use agentconf::datastore::edit::{Edit, Operation};
+use agentconf::engine::{
+    Capabilities, Content, EditReply, EditRequest, Engine, Invocation, Options, Precondition,
+};
+use agentconf::limits::Limits;
+use agentconf::log::Log;
+use agentconf::yang::encode::EncodeOptions;
+use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
+use agentconf::yang::json;
+use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::tree::{Child, Key};
+use serde_json::{Value as Json, json};
+
+use irtf_agent::nodes as draft;
+use magent_registry::nodes as registry;
+use magent_task::nodes as n;
+
+pub const START: i64 = 1_800_000_000;
+
+pub struct Bench {
+    pub engine: Engine,
+    pub clock: ManualClock,
+    pub directory: tempfile::TempDir,
+}
+
+fn open(directory: &Path, clock: &ManualClock) -> Engine {
+    let profile = irtf_agent::Agent {
+        name: "server".into(),
+        description: "the server's own agent".into(),
+        version: "1.0.0".into(),
+        provider: "agentconf".into(),
+        domain: Some("IP, Optical".into()),
+        ..irtf_agent::Agent::default()
+    };
+    let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
+    let options = Options { clock, limits, profile, capabilities };
+    Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
+}
+
+impl Bench {
+    /// Without agents but the server's own.
+    pub fn empty() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
+        Bench { engine: open(directory.path(), &clock), clock, directory }
+    }
+
+    /// With the agents of two users: oss-agent of oss, ip-agent of ip.
+    pub async fn new() -> Self {
+        let bench = Bench::empty();
+        bench.register("oss", "oss-agent").await.expect("it registers");
+        bench.register("ip", "ip-agent").await.expect("it registers");
+        bench
+    }
+
+    pub async fn restart(self) -> Self {
+        self.engine.stop().await.expect("the log closes");
+        let engine = open(self.directory.path(), &self.clock);
+        Bench { engine, ..self }
+    }
+
+    pub async fn register(&self, user: &str, name: &str) -> Result<Json, Error> {
+        let profile = json!({"name": name, "description": "d", "version": "1.0.0", "provider": "p", "lifetime": 600,
+            "skills": {"skill": [{"skill-name": "diagnose", "skill-tags": ["fault"]}]}});
+        self.call(user, &registry::REGISTER_AGENT, profile).await
+    }
+
+    pub async fn assign(&self, user: &str, order: Json) -> Result<Json, Error> {
+        self.call(user, &n::ASSIGN_TASK, order).await
+    }
+
+    pub async fn call(&self, user: &str, operation: &'static Node, input: Json) -> Result<Json, Error> {
+        self.act(user, operation, None, input).await
+    }
+
+    pub async fn act(
+        &self,
+        user: &str,
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Json,
+    ) -> Result<Json, Error> {
+        let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
+        let text = input.to_string();
+        let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
+        let result = self.engine.invoke(&principal(user), Invocation { operation, target, input }).await?;
+        Ok(encoded(&Child::Container(result.into()), Some(output)))
+    }
+
+    pub fn read(&self, user: &str, path: &InstancePath) -> Result<Json, Error> {
+        let found = self.engine.read(&principal(user), path, Content::All)?;
+        Ok(encoded(&found.child, found.node))
+    }
+
+    pub fn revision(&self, user: &str, path: &InstancePath) -> u64 {
+        self.engine.read(&principal(user), path, Content::All).expect("it is there").revision
+    }
+
+    pub async fn put(&self, user: &str, path: InstancePath, body: Json) -> Result<EditReply, Error> {
+        self.put_if(user, path, body, Vec::new()).await
+    }
+
+    pub async fn put_if(
+        &self,
+        user: &str,
+        path: InstancePath,
+        body: Json,
+        preconditions: Vec<Precondition>,
+    ) -> Result<EditReply, Error> {
+        let value = json::decode_one(body.to_string().as_bytes(), &path, &SCHEMA, &json::STORED)?;
+        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
+        self.edit(user, edit, preconditions).await
+    }
+
+    pub async fn delete(&self, user: &str, path: InstancePath) -> Result<EditReply, Error> {
+        let edit = Edit { operation: Operation::Delete, path, value: None, insert: None };
+        self.edit(user, edit, Vec::new()).await
+    }
+
+    pub async fn edit(
+        &self,
+        user: &str,
+        edit: Edit,
+        preconditions: Vec<Precondition>,
+    ) -> Result<EditReply, Error> {
+        self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await
+    }
+
+    pub async fn put_data(&self, user: &str, id: &str) -> Result<EditReply, Error> {
+        let body = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": "x"}]});
+        self.put(user, entry(&[], &draft::DATA_PARAMS, id), body).await
+    }
+
+    pub async fn order(&self, user: &str, order: Json) -> Result<EditReply, Error> {
+        self.put(user, plain(&[&draft::TASKS]), json!({"irtf-agent:tasks": order})).await
+    }
+}
+
+pub fn principal(user: &str) -> Principal {
+    let groups: BTreeSet<String> =
+        if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
+    Principal { name: user.into(), groups, method: Method::Local }
+}
+
+fn encoded(child: &Child, node: Option<&'static Node>) -> Json {
+    let Child::Container(container) = child else { panic!("a container was asked for") };
+    let mut text = Vec::new();
+    json::encode_children(container, node, &mut text, &EncodeOptions::default());
+    serde_json::from_slice(&text).expect("the encoder writes JSON")
+}
+
+pub fn plain(nodes: &[&'static Node]) -> InstancePath {
+    InstancePath { steps: nodes.iter().map(|node| Step::plain(node)).collect() }
+}
+
+pub fn entry(above: &[&'static Node], list: &'static Node, key: &str) -> InstancePath {
+    plain(above).child(Step { node: list, selector: Selector::Key(Key::string(key)) })
+}
+
+pub fn task(id: &str) -> InstancePath {
+    entry(&[&n::INTERACTION, &n::INTERACTION_TASKS], &n::INTERACTION_TASKS_TASK, id)
+}
+
+pub fn data_object(id: &str) -> InstancePath {
+    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_DATA_OBJECTS];
+    entry(&above, &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT, id)
+}
+
+pub fn refusal(error: &Error) -> (Tag, Option<&str>, &str) {
+    (error.tag, error.app_tag.as_deref(), &error.message)
+}
+
+pub fn negotiation(id: &str) -> InstancePath {
+    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_NEGOTIATIONS];
+    entry(&above, &n::INTERACTION_NEGOTIATIONS_NEGOTIATION, id)
+}

@@ -1,0 +1,8 @@
+//! The engine through its own door, without sockets: what is decided, made durable, announced and
+//! there again after a restart; and what users can do to each other and to the server.
+
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
+mod abuse;
+mod bench;
+mod flows;
