@@ -45,6 +45,13 @@ impl Validator {
         let mut lists = BTreeSet::new();
         for change in changes {
             self.lists_of(change, &mut lists);
+            // Containers without presence come and go with what is in them.
+            for depth in come_and_go(&change.path) {
+                let path = InstancePath { steps: change.path.steps[..=depth].to_vec() };
+                let Some((parent, node)) = parent_of(&root, &path) else { continue };
+                check.children(&parent, choosable(node));
+                parent.instances(node).for_each(|instance| check.applicable(&instance, node));
+            }
             let Some((parent, node)) = parent_of(&root, &change.path) else { continue };
             match choosable(node) {
                 [] => check.children(&parent, &[node]),
@@ -141,6 +148,16 @@ impl Validator {
         check.below(&cursor, parameters.data);
         check.errors()
     }
+}
+
+/// The depths of the steps right above the last one that are containers without presence and
+/// depend on a choice or a condition.
+fn come_and_go(path: &InstancePath) -> impl Iterator<Item = usize> {
+    let above = path.steps.iter().enumerate().rev().skip(1);
+    above
+        .take_while(|(_, step)| matches!(step.node.kind, Kind::Container { presence: false }))
+        .filter(|(_, step)| !choosable(step.node).is_empty() || step.node.conditions().next().is_some())
+        .map(|(depth, _)| depth)
 }
 
 /// The cursor of the parent of the node that a path ends at; `None` if it no longer exists.

@@ -139,7 +139,7 @@ pub fn parse_json(
     }
     let wanted = json_form(&ty.base);
     match (wanted, json) {
-        ("number", Json::Number(number)) => parse(ty, &number.to_string(), names, leaf_module),
+        ("number", Json::Number(number)) => parse(ty, &number_text(number), names, leaf_module),
         ("string", Json::String(text)) => parse(ty, text, names, leaf_module),
         ("boolean", Json::Bool(value)) => Ok(Value::Bool(*value)),
         ("[null]", Json::Array(items)) if items.len() == 1 && items[0].is_null() => Ok(Value::Empty),
@@ -155,7 +155,7 @@ fn in_union(
     members: &'static [&'static Type],
     parse: impl Fn(&'static Type) -> Result<Value, TypeError>,
 ) -> Result<Value, TypeError> {
-    let mut reasons = Vec::new();
+    let (mut reasons, mut app_tags) = (Vec::new(), Vec::new());
     let mut referring = None;
     for member in members {
         match (parse(member), &member.base) {
@@ -164,14 +164,21 @@ fn in_union(
                 referring.get_or_insert(value);
             }
             (Ok(value), _) => return Ok(value),
-            (Err(e), _) => reasons.push(e.message),
+            (Err(e), _) => {
+                reasons.push(e.message);
+                app_tags.extend(e.app_tag);
+            }
         }
     }
     if let Some(value) = referring {
         return Ok(value);
     }
     reasons.dedup();
-    fail(format!("no member type of {} fits: {}", ty.name, reasons.join("; ")))
+    app_tags.dedup();
+    let message = format!("no member type of {} fits: {}", ty.name, reasons.join("; "));
+    // One tag says what was meant, several do not.
+    let app_tag = if let [only] = app_tags[..] { Some(only) } else { None };
+    Err(TypeError { message, app_tag })
 }
 
 /// The JSON form of a built-in type (RFC 7951 section 6).
@@ -182,6 +189,14 @@ fn json_form(base: &Base) -> &'static str {
         Base::Boolean => "boolean",
         Base::Empty => "[null]",
         _ => "string",
+    }
+}
+
+/// The text of a JSON number. The parser makes `-0` a number that is no integer.
+fn number_text(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(zero) if zero == 0.0 && zero.is_sign_negative() => "0".to_owned(),
+        _ => number.to_string(),
     }
 }
 

@@ -122,14 +122,19 @@ impl<'r> Check<'r> {
     /// The constraints that an instance itself has.
     pub fn own(&mut self, cursor: &Cursor) {
         let Some(node) = cursor.node() else { return };
+        self.applicable(cursor, node);
+        self.musts(cursor, node.musts);
+        if let (Some(value), Some(ty)) = (cursor.value(), node.ty()) {
+            self.reference(cursor, value, ty);
+        }
+    }
+
+    /// That an instance can be there (RFC 7950 section 8.3.2).
+    pub fn applicable(&mut self, cursor: &Cursor, node: &'static Node) {
         if !self.applies(cursor, node) {
             let message = format!("\"{}\" cannot be here: its \"when\" does not hold", node.name);
             let error = Error::application(Tag::UnknownElement, message).info("bad-element", node.name);
             self.fail(error.at(cursor.path()));
-        }
-        self.musts(cursor, node.musts);
-        if let (Some(value), Some(ty)) = (cursor.value(), node.ty()) {
-            self.reference(cursor, value, ty);
         }
     }
 

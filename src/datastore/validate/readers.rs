@@ -116,7 +116,8 @@ impl Readers {
             if let Some(node) = change.node() {
                 change.old.iter().for_each(|child| touched.below(node, child, true));
                 change.new.iter().for_each(|child| touched.below(node, child, false));
-                touched.alternatives(node);
+                // Containers without presence come and go with what is in them.
+                change.path.steps.iter().for_each(|step| touched.alternatives(step.node));
             }
         }
         // Where a condition changes, so can everything below it that is there by default.
