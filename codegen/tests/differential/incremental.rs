@@ -1,0 +1,146 @@
+//! An edit of a valid datastore is validated by what it changed: the verdict is the one that the
+//! whole result gets.
+
+use std::sync::Arc;
+
+use agentconf::datastore::diff::diff;
+use agentconf::datastore::edit::{self, Edit, Operation};
+use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::tree::{Child, Container, Insert};
+
+use super::support::libyang::Format;
+use super::support::random::Random;
+use super::{Generator, Set, sets, setting, shown};
+
+#[test]
+fn validation_of_a_difference_finds_what_validation_of_the_whole_finds() {
+    let cases = setting("DIFFERENTIAL_CASES", 300);
+    let seed = setting("DIFFERENTIAL_SEED", 1);
+    let only = std::env::var("DIFFERENTIAL_SET").ok();
+    let mut differences = 0;
+    for (name, dir) in sets() {
+        if only.as_ref().is_some_and(|only| *only != name) {
+            continue;
+        }
+        let set = Set::new(&dir);
+        let mut generator = Generator::new(set.schema, Random::new(seed, &format!("edits of {name}")));
+        let (mut now, mut refused) = (Arc::new(Container::default()), 0);
+        let mut others: Vec<Arc<Container>> = vec![now.clone()];
+        for case in 0..cases {
+            if case.is_multiple_of(20)
+                && let Some(valid) = valid(&set, &mut generator)
+            {
+                others.push(valid.clone());
+                now = valid;
+            }
+            if !set.validator.datastore(&now).is_empty() {
+                // The empty datastore need not be valid.
+                continue;
+            }
+            let other = generator.random.pick(&others).unwrap().clone();
+            let mut new = (*now).clone();
+            for _ in 0..1 + generator.random.below(2) {
+                let Some(edit) = random_edit(&mut generator, &new, &other) else { continue };
+                if let Ok(edited) = edit::apply(&new, &edit, case) {
+                    new = edited;
+                }
+            }
+            let new = Arc::new(new);
+            let changes = diff(&now, &new);
+            let (part, whole) = (set.validator.changes(&new, &changes), set.validator.datastore(&new));
+            let (of_part, of_whole) = (outermost(&part), outermost(&whole));
+            let same =
+                of_part.iter().all(|e| of_whole.contains(e)) && of_whole.iter().all(|e| of_part.contains(e));
+            if !same {
+                differences += 1;
+                if differences < 6 {
+                    println!(
+                        "--- {name}: {}\nby its changes: {}\nas a whole: {}\n",
+                        set.print(&now).json,
+                        shown(&part),
+                        shown(&whole)
+                    );
+                    changes.iter().for_each(|change| println!("{}", change.path));
+                    println!("{}", set.print(&new).json);
+                }
+            }
+            if whole.is_empty() { now = new } else { refused += 1 }
+        }
+        println!("{name}: {cases} edits, {refused} refused, {differences} differences so far");
+    }
+    assert_eq!(differences, 0);
+}
+
+/// The errors but for those within something that cannot be there at all.
+fn outermost(errors: &[Error]) -> Vec<&Error> {
+    let paths: Vec<_> =
+        errors.iter().filter(|e| e.tag == Tag::UnknownElement).filter_map(|e| e.path.as_ref()).collect();
+    let within = |e: &&Error| {
+        let Some(path) = &e.path else { return false };
+        paths.iter().any(|above| above.steps.len() < path.steps.len() && path.steps.starts_with(&above.steps))
+    };
+    errors.iter().filter(|e| !within(e)).collect()
+}
+
+/// A valid datastore, if one is found soon.
+fn valid(set: &Set, generator: &mut Generator) -> Option<Arc<Container>> {
+    let mut document = generator.document();
+    for _ in 0..30 {
+        match set.ours(&document.json(), Format::Json) {
+            Ok(content) => return Some(content),
+            Err(errors) => generator.repair(&mut document, &errors),
+        }
+    }
+    None
+}
+
+/// An edit of a node that is in `now`, or of one that `other` has.
+fn random_edit(generator: &mut Generator, now: &Container, other: &Container) -> Option<Edit> {
+    let from_other = generator.random.percent(60);
+    let mut places = Vec::new();
+    walk(if from_other { other } else { now }, &InstancePath::default(), &mut places);
+    let (path, child) = generator.random.pick(&places).cloned()?;
+    let operation = match (from_other, generator.random.below(4)) {
+        (true, 0) => Operation::Create,
+        (true, 1 | 2) => Operation::Merge,
+        (true, _) => Operation::Replace,
+        (false, 0) => Operation::Replace,
+        (false, _) => Operation::Remove,
+    };
+    let node = path.node()?;
+    let value = (operation != Operation::Remove).then_some(child);
+    let insert = (node.user_ordered() && generator.random.percent(50)).then_some(Insert::First);
+    Some(Edit { operation, path, value, insert })
+}
+
+/// All instances, entries of lists and leaf-lists one by one.
+fn walk(container: &Container, path: &InstancePath, found: &mut Vec<(InstancePath, Child)>) {
+    for (node, child) in container.iter() {
+        let mut note = |selector: Selector, child: Child| {
+            let path = path.child(Step { node, selector });
+            if let Child::Container(inner) = &child {
+                walk(inner, &path, found);
+            }
+            if !is_key(node) {
+                found.push((path, child));
+            }
+        };
+        match child {
+            Child::List(list) => list.iter().for_each(|entry| {
+                if let Some(key) = entry.key(node) {
+                    note(Selector::Key(key), Child::Container(entry));
+                }
+            }),
+            Child::LeafList(values) => {
+                values.iter().for_each(|v| note(Selector::Value(v.clone()), Child::Leaf(v.clone())));
+            }
+            child => note(Selector::None, child.clone()),
+        }
+    }
+}
+
+fn is_key(node: &Node) -> bool {
+    matches!(node.kind, Kind::Leaf { .. }) && node.is_key()
+}
