@@ -8,9 +8,27 @@
 //! emit     intermediate form -> text
 //! ```
 //!
-//! The output depends on the input alone: the same modules give the same text. Nothing here
-//! writes a file; the binary does. A `build.rs` uses [`Compiler`] in the same way.
+//! The output depends on the input alone: the same modules give the same text. Only
+//! [`Compiler::build`] writes files; for the server the binary does.
+//!
+//! # In a project of one's own
+//!
+//! `examples/own_modules` is one. Its modules are in `yang/`, in any folder there; what they
+//! import can be in `yang/standard/`, where nothing is implemented unless `yang/modules.toml`
+//! names it. `build.rs`:
+//!
+//! ```no_run
+//! agentconf_codegen::Compiler::new().yang_dir("yang").crate_path("agentconf::yang").build("modules");
+//! ```
+//!
+//! and in the crate, which has a struct for each container, list and message, with
+//! `Modelled::from_data` and `to_data`, and all tables in `modules::SCHEMA`:
+//!
+//! ```ignore
+//! include!(concat!(env!("OUT_DIR"), "/modules.rs"));
+//! ```
 
+mod build;
 mod complain;
 mod context;
 mod emit;
