@@ -5,6 +5,9 @@
 //! `tests/run` installs the packages and says where in `AGENTCONF_TEST_MODELS`. Without that
 //! variable, what is not there is named and left out.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

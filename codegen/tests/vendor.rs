@@ -4,6 +4,8 @@
 //! The modules come from the packages that `tests/run` installs, see `corpus.rs`. It builds
 //! `examples/own_modules` with them, which takes a minute.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
