@@ -34,6 +34,8 @@ mod cases {
     pub mod patterns;
     #[path = "../codegen/tests/cases/revisions.rs"]
     pub mod revisions;
+    #[path = "../codegen/tests/cases/structures.rs"]
+    pub mod structures;
     #[path = "../codegen/tests/cases/types.rs"]
     pub mod types;
     #[path = "../codegen/tests/cases/union.rs"]
@@ -44,11 +46,20 @@ use agentconf::yang::tree::AnyData;
 use cases::action::action::{self, CopyInput, CopyInputPart, CopyOutput, Job};
 use cases::choice::choice::{Options, Transport};
 use cases::notification::notification::{Down, DownCause, Link, Port};
+use cases::structures::structures::{self, Body, Letter, Stamp};
 use cases::types::types::{All, Colour};
 
 /// Converts to data and back.
 fn there_and_back<T: Modelled + PartialEq + std::fmt::Debug>(value: &T) {
     assert_eq!(T::from_data(&value.to_data()).as_ref(), Ok(value));
+}
+
+#[test]
+fn a_structure_is_no_part_of_the_datastore_and_has_a_struct() {
+    let [letter] = structures::STRUCTURES else { panic!("{:?}", structures::STRUCTURES) };
+    assert!(letter.name == "letter" && !structures::MODULE.data.contains(letter));
+    let body = Body { text: Some("Hello".into()), author: Some("me".into()) };
+    there_and_back(&Letter { sender: "me".into(), body, stamp: Some(Stamp::Small) });
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub struct Module {
     pub rpcs: Vec<NodeId>,
     /// Top-level notifications.
     pub notifications: Vec<NodeId>,
+    /// Its structures and templates of data beside the datastores (RFC 8791, RFC 8040 section 8):
+    /// containers and choices of containers.
+    pub structures: Vec<NodeId>,
     /// Its identities.
     pub identities: Vec<IdentityId>,
 }

@@ -21,19 +21,24 @@ type Places = BTreeSet<Place>;
 ///
 /// `context` is the context node; `owner` the node that has the expression.
 pub fn reads(schema: &Schema, context: Place, owner: NodeId, expr: &Expr) -> Vec<NodeId> {
-    let mut reader =
-        Reader { schema, current: context, scope: schema.operation(owner), reads: BTreeSet::new() };
+    let mut reader = Reader {
+        schema,
+        current: context,
+        scope: schema.operation(owner),
+        structure: schema.structure(owner),
+        reads: BTreeSet::new(),
+    };
     reader.existence(expr, context);
     reader.reads.into_iter().collect()
 }
 
 /// The schema nodes that a path leads to, in schema order.
 pub fn targets(schema: &Schema, context: Place, path: &Expr) -> Vec<NodeId> {
-    let scope = match context {
-        Place::Node(id) => schema.operation(id),
-        Place::Root => None,
+    let (scope, structure) = match context {
+        Place::Node(id) => (schema.operation(id), schema.structure(id)),
+        Place::Root => (None, None),
     };
-    let mut reader = Reader { schema, current: context, scope, reads: BTreeSet::new() };
+    let mut reader = Reader { schema, current: context, scope, structure, reads: BTreeSet::new() };
     let places = reader.places(path, context);
     places.into_iter().filter_map(|p| if let Place::Node(id) = p { Some(id) } else { None }).collect()
 }
@@ -44,6 +49,8 @@ struct Reader<'a> {
     current: Place,
     /// The operation or notification that the expression is in.
     scope: Option<NodeId>,
+    /// The structure that the expression is in, which then is the accessible tree.
+    structure: Option<NodeId>,
     reads: BTreeSet<NodeId>,
 }
 
@@ -197,6 +204,7 @@ impl Reader<'_> {
 
     fn children(&self, place: Place) -> Places {
         let mut children: Places = match place {
+            Place::Root if self.structure.is_some() => self.structure.map(Place::Node).into_iter().collect(),
             Place::Root => {
                 self.schema.modules.iter().flat_map(|m| &m.data).map(|n| Place::Node(*n)).collect()
             }
@@ -257,6 +265,15 @@ impl Reader<'_> {
 }
 
 impl Schema {
+    /// The container of the structure or template that the node is in or is.
+    pub fn structure(&self, id: NodeId) -> Option<NodeId> {
+        let lineage = self.lineage(id);
+        let top = lineage.first()?;
+        let is_structure = self.modules.iter().any(|module| module.structures.contains(top));
+        let is_data = |n: &&NodeId| !matches!(self.node(**n).kind, Kind::Choice { .. } | Kind::Case);
+        lineage.iter().find(is_data).copied().filter(|_| is_structure)
+    }
+
     /// The parent of a data node, input, output or notification in the tree that XPath sees.
     pub fn data_parent_place(&self, id: NodeId) -> Place {
         let is_rpc = |n: &NodeId| matches!(self.node(*n).kind, Kind::Rpc { .. });

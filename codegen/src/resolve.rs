@@ -191,6 +191,7 @@ impl Resolver<'_> {
                 data: Vec::new(),
                 rpcs: Vec::new(),
                 notifications: Vec::new(),
+                structures: Vec::new(),
                 identities: Vec::new(),
             });
         }
@@ -242,8 +243,11 @@ impl Resolver<'_> {
             let children = self.siblings(compiled.data, None);
             let rpcs = self.siblings(compiled.rpcs.cast(), None);
             let notifications = self.siblings(compiled.notifs.cast(), None);
+            let structures: Vec<LyNode> = structures(compiled).collect();
+            let structures = structures.into_iter().map(|top| self.read_node(top, None)).collect();
             let module = &mut self.schema.modules[index];
             (module.children, module.rpcs, module.notifications) = (children, rpcs, notifications);
+            module.structures = structures;
         }
         let by_id: Vec<_> = self.nodes.iter().map(|(pointer, id)| (*pointer, *id)).collect();
         for (pointer, id) in by_id {
@@ -506,6 +510,26 @@ impl Resolver<'_> {
             self.problems.push(problem);
         }
     }
+}
+
+/// The node at the top of each structure and each template of a module.
+fn structures(module: &ffi::lysc_module) -> impl Iterator<Item = LyNode> {
+    // SAFETY: `exts` is a sized array that lives as long as the context.
+    let instances = unsafe { sized(module.exts) }.iter().filter(|e| !e.compiled.is_null());
+    instances.filter_map(|instance| {
+        // SAFETY: definitions and modules live as long as the context; names are NUL-terminated.
+        let (module, name) = unsafe {
+            let definition = &*instance.def;
+            (text((*definition.module).name), text(definition.name))
+        };
+        match (module.as_str(), name.as_str()) {
+            // SAFETY: libyang keeps the container of a structure behind a pointer.
+            ("ietf-yang-structure-ext", "structure") => Some(unsafe { *instance.compiled.cast::<LyNode>() }),
+            // The only node of a template is a container or a choice of such.
+            ("ietf-restconf", "yang-data") => Some(instance.compiled.cast_const().cast()),
+            _ => None,
+        }
+    })
 }
 
 /// The line of the first occurrence of the text's beginning, as far as it is on one line.

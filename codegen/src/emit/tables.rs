@@ -92,6 +92,16 @@ impl Emitter<'_> {
         let fallback = format!("The module `{}`.", module.name);
         *text += &doc("", &fallback, 0);
         declare(text, 0, "MODULE", "Module", Layout::record("Module", fields));
+        if !module.structures.is_empty() {
+            let containers = module.structures.iter().flat_map(|top| match self.schema.node(*top).kind {
+                Kind::Choice { .. } => self.schema.node(*top).data.clone(),
+                _ => vec![*top],
+            });
+            let containers = containers.map(|n| reference(self.node_item(id, 0, n)));
+            *text += "\n/// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).\n";
+            let ty = format!("&[&{}::schema::Node]", self.crate_path);
+            declare(text, 0, "STRUCTURES", &ty, Layout::slice(containers));
+        }
     }
 
     fn node(&self, tables: &mut Tables, id: NodeId) {

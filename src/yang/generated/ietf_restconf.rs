@@ -21,3 +21,591 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
+pub static STRUCTURES: &[&crate::yang::schema::Node] = &[&nodes::ERRORS, &nodes::RESTCONF];
+
+/// Schema nodes.
+pub mod nodes {
+    use crate::yang::schema::*;
+
+    /// `/ietf-restconf:errors`
+    pub static ERRORS: Node = Node {
+        name: "errors",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&ERRORS_ERROR],
+        data: &[&ERRORS_ERROR],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "Represents an error report returned by the server if\na request results in an error.",
+    };
+    /// `/ietf-restconf:errors/error`
+    pub static ERRORS_ERROR: Node = Node {
+        name: "error",
+        module: &super::MODULE,
+        parent: Some(&ERRORS),
+        index: 0,
+        kind: Kind::List {
+            keys: &[],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ERRORS_ERROR_ERROR_TYPE,
+            &ERRORS_ERROR_ERROR_TAG,
+            &ERRORS_ERROR_ERROR_APP_TAG,
+            &ERRORS_ERROR_ERROR_PATH,
+            &ERRORS_ERROR_ERROR_MESSAGE,
+            &ERRORS_ERROR_ERROR_INFO,
+        ],
+        data: &[
+            &ERRORS_ERROR_ERROR_TYPE,
+            &ERRORS_ERROR_ERROR_TAG,
+            &ERRORS_ERROR_ERROR_APP_TAG,
+            &ERRORS_ERROR_ERROR_PATH,
+            &ERRORS_ERROR_ERROR_MESSAGE,
+            &ERRORS_ERROR_ERROR_INFO,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "An entry containing information about one\nspecific error that occurred while processing\na RESTCONF request.",
+    };
+    /// `/ietf-restconf:errors/error/error-type`
+    pub static ERRORS_ERROR_ERROR_TYPE: Node = Node {
+        name: "error-type",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::ERRORS_ERROR_ERROR_TYPE, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "The protocol layer where the error occurred.",
+    };
+    /// `/ietf-restconf:errors/error/error-tag`
+    pub static ERRORS_ERROR_ERROR_TAG: Node = Node {
+        name: "error-tag",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "The enumerated error-tag.",
+    };
+    /// `/ietf-restconf:errors/error/error-app-tag`
+    pub static ERRORS_ERROR_ERROR_APP_TAG: Node = Node {
+        name: "error-app-tag",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "The application-specific error-tag.",
+    };
+    /// `/ietf-restconf:errors/error/error-path`
+    pub static ERRORS_ERROR_ERROR_PATH: Node = Node {
+        name: "error-path",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::INSTANCE_IDENTIFIER, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "The YANG instance identifier associated\nwith the error node.",
+    };
+    /// `/ietf-restconf:errors/error/error-message`
+    pub static ERRORS_ERROR_ERROR_MESSAGE: Node = Node {
+        name: "error-message",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "A message describing the error.",
+    };
+    /// `/ietf-restconf:errors/error/error-info`
+    pub static ERRORS_ERROR_ERROR_INFO: Node = Node {
+        name: "error-info",
+        module: &super::MODULE,
+        parent: Some(&ERRORS_ERROR),
+        index: 5,
+        kind: Kind::AnyData,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "This anydata value MUST represent a container with\nzero or more data nodes representing additional\nerror information.",
+    };
+    /// `/ietf-restconf:restconf`
+    pub static RESTCONF: Node = Node {
+        name: "restconf",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&RESTCONF_DATA, &RESTCONF_OPERATIONS, &RESTCONF_YANG_LIBRARY_VERSION],
+        data: &[&RESTCONF_DATA, &RESTCONF_OPERATIONS, &RESTCONF_YANG_LIBRARY_VERSION],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "Conceptual container representing the RESTCONF\nroot resource.",
+    };
+    /// `/ietf-restconf:restconf/data`
+    pub static RESTCONF_DATA: Node = Node {
+        name: "data",
+        module: &super::MODULE,
+        parent: Some(&RESTCONF),
+        index: 0,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "Container representing the datastore resource.\nRepresents the conceptual root of all state data\nand configuration data supported by the server.\nThe child nodes of this container can be any data\nresources that are defined as top-level data nodes\nfrom the YANG modules advertised by the server in\nthe 'ietf-yang-library' module.",
+    };
+    /// `/ietf-restconf:restconf/operations`
+    pub static RESTCONF_OPERATIONS: Node = Node {
+        name: "operations",
+        module: &super::MODULE,
+        parent: Some(&RESTCONF),
+        index: 1,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "Container for all operation resources.\n\nEach resource is represented as an empty leaf with the\nname of the RPC operation from the YANG 'rpc' statement.\n\nFor example, the 'system-restart' RPC operation defined\nin the 'ietf-system' module would be represented as\nan empty leaf in the 'ietf-system' namespace.  This is\na conceptual leaf and will not actually be found in\nthe module:\n\n   module ietf-system {\n     leaf system-reset {\n       type empty;\n     }\n   }\n\nTo invoke the 'system-restart' RPC operation:\n\n   POST /restconf/operations/ietf-system:system-restart\n\nTo discover the RPC operations supported by the server:\n\n   GET /restconf/operations\n\nIn XML, the YANG module namespace identifies the module:\n\n  <system-restart\n     xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>\n\nIn JSON, the YANG module name identifies the module:\n\n  { 'ietf-system:system-restart' : [null] }\n",
+    };
+    /// `/ietf-restconf:restconf/yang-library-version`
+    pub static RESTCONF_YANG_LIBRARY_VERSION: Node = Node {
+        name: "yang-library-version",
+        module: &super::MODULE,
+        parent: Some(&RESTCONF),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::RESTCONF_YANG_LIBRARY_VERSION, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "Identifies the revision date of the 'ietf-yang-library'\nmodule that is implemented by this RESTCONF server.\nIndicates the year, month, and day in YYYY-MM-DD\nnumeric format.",
+    };
+}
+
+/// Types.
+pub mod types {
+    use crate::yang::schema::*;
+
+    /// `enumeration`
+    pub static ERRORS_ERROR_ERROR_TYPE: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "transport", value: 0 },
+            EnumValue { name: "rpc", value: 1 },
+            EnumValue { name: "protocol", value: 2 },
+            EnumValue { name: "application", value: 3 },
+        ]),
+    };
+    /// `string`
+    pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
+    /// `instance-identifier`
+    pub static INSTANCE_IDENTIFIER: Type = Type {
+        name: "instance-identifier",
+        base: Base::InstanceIdentifier { require_instance: true },
+    };
+    /// `string`
+    pub static RESTCONF_YANG_LIBRARY_VERSION: Type = Type {
+        name: "string",
+        base: Base::String(Range::ANY, &[&super::patterns::RESTCONF_YANG_LIBRARY_VERSION_1]),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static RESTCONF_YANG_LIBRARY_VERSION_1: Pattern = Pattern {
+        xsd: "\\d{4}-\\d{2}-\\d{2}",
+        regex: "\\A(?:\\p{Nd}{4}\\-\\p{Nd}{2}\\-\\p{Nd}{2})\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+}
+
+use crate::yang::{model, path, schema, tree, value};
+
+/// Represents an error report returned by the server if a request results in an error.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Errors {
+    /// An entry containing information about one specific error that occurred while processing a
+    /// RESTCONF request.
+    pub error: Vec<Error>,
+}
+
+impl model::Modelled for Errors {
+    fn node() -> &'static schema::Node {
+        &nodes::ERRORS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            error: model::list(data, &nodes::ERRORS_ERROR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::ERRORS_ERROR, &self.error);
+        data
+    }
+}
+
+/// An entry containing information about one specific error that occurred while processing a
+/// RESTCONF request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    /// The protocol layer where the error occurred.
+    pub error_type: ErrorType,
+    /// The enumerated error-tag.
+    pub error_tag: String,
+    /// The application-specific error-tag.
+    pub error_app_tag: Option<String>,
+    /// The YANG instance identifier associated with the error node.
+    pub error_path: Option<path::InstancePath>,
+    /// A message describing the error.
+    pub error_message: Option<String>,
+    /// This anydata value MUST represent a container with zero or more data nodes representing
+    /// additional error information.
+    pub error_info: Option<tree::AnyData>,
+}
+
+impl model::Modelled for Error {
+    fn node() -> &'static schema::Node {
+        &nodes::ERRORS_ERROR
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            error_type: model::required(data, &nodes::ERRORS_ERROR_ERROR_TYPE)?,
+            error_tag: model::required(data, &nodes::ERRORS_ERROR_ERROR_TAG)?,
+            error_app_tag: model::optional(data, &nodes::ERRORS_ERROR_ERROR_APP_TAG)?,
+            error_path: model::optional(data, &nodes::ERRORS_ERROR_ERROR_PATH)?,
+            error_message: model::optional(data, &nodes::ERRORS_ERROR_ERROR_MESSAGE)?,
+            error_info: model::any(data, &nodes::ERRORS_ERROR_ERROR_INFO)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TYPE, &self.error_type);
+        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TAG, &self.error_tag);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_APP_TAG, &self.error_app_tag);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_PATH, &self.error_path);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_MESSAGE, &self.error_message);
+        model::put_any(&mut data, &nodes::ERRORS_ERROR_ERROR_INFO, &self.error_info);
+        data
+    }
+}
+
+/// Conceptual container representing the RESTCONF root resource.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Restconf {
+    /// Container representing the datastore resource. Represents the conceptual root of all state data
+    /// and configuration data supported by the server. The child nodes of this container can be any
+    /// data resources that are defined as top-level data nodes from the YANG modules advertised by the
+    /// server in the 'ietf-yang-library' module.
+    pub data: Data,
+    /// Container for all operation resources.
+    ///
+    /// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
+    /// 'rpc' statement.
+    ///
+    /// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
+    /// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
+    /// not actually be found in the module:
+    ///
+    /// ```text
+    ///    module ietf-system {
+    ///      leaf system-reset {
+    ///        type empty;
+    ///      }
+    ///    }
+    /// ```
+    ///
+    /// To invoke the 'system-restart' RPC operation:
+    ///
+    /// ```text
+    ///    POST /restconf/operations/ietf-system:system-restart
+    /// ```
+    ///
+    /// To discover the RPC operations supported by the server:
+    ///
+    /// ```text
+    ///    GET /restconf/operations
+    /// ```
+    ///
+    /// In XML, the YANG module namespace identifies the module:
+    ///
+    /// ```text
+    ///   <system-restart
+    ///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
+    /// ```
+    ///
+    /// In JSON, the YANG module name identifies the module:
+    ///
+    /// ```text
+    ///   { 'ietf-system:system-restart' : [null] }
+    /// ```
+    pub operations: Operations,
+    /// Identifies the revision date of the 'ietf-yang-library' module that is implemented by this
+    /// RESTCONF server. Indicates the year, month, and day in YYYY-MM-DD numeric format.
+    pub yang_library_version: String,
+}
+
+impl model::Modelled for Restconf {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data: model::container(data, &nodes::RESTCONF_DATA)?,
+            operations: model::container(data, &nodes::RESTCONF_OPERATIONS)?,
+            yang_library_version: model::required(data, &nodes::RESTCONF_YANG_LIBRARY_VERSION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::RESTCONF_DATA, &self.data);
+        model::put_container(&mut data, &nodes::RESTCONF_OPERATIONS, &self.operations);
+        model::put(&mut data, &nodes::RESTCONF_YANG_LIBRARY_VERSION, &self.yang_library_version);
+        data
+    }
+}
+
+/// Container representing the datastore resource. Represents the conceptual root of all state data
+/// and configuration data supported by the server. The child nodes of this container can be any
+/// data resources that are defined as top-level data nodes from the YANG modules advertised by the
+/// server in the 'ietf-yang-library' module.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Data {}
+
+impl model::Modelled for Data {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_DATA
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// Container for all operation resources.
+///
+/// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
+/// 'rpc' statement.
+///
+/// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
+/// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
+/// not actually be found in the module:
+///
+/// ```text
+///    module ietf-system {
+///      leaf system-reset {
+///        type empty;
+///      }
+///    }
+/// ```
+///
+/// To invoke the 'system-restart' RPC operation:
+///
+/// ```text
+///    POST /restconf/operations/ietf-system:system-restart
+/// ```
+///
+/// To discover the RPC operations supported by the server:
+///
+/// ```text
+///    GET /restconf/operations
+/// ```
+///
+/// In XML, the YANG module namespace identifies the module:
+///
+/// ```text
+///   <system-restart
+///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
+/// ```
+///
+/// In JSON, the YANG module name identifies the module:
+///
+/// ```text
+///   { 'ietf-system:system-restart' : [null] }
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Operations {}
+
+impl model::Modelled for Operations {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_OPERATIONS
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// The enumeration `enumeration`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorType {
+    /// The transport layer.
+    Transport,
+    /// The rpc or notification layer.
+    Rpc,
+    /// The protocol operation layer.
+    Protocol,
+    /// The server application layer.
+    Application,
+}
+
+impl ErrorType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Transport,
+        Self::Rpc,
+        Self::Protocol,
+        Self::Application,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Rpc => "rpc",
+            Self::Protocol => "protocol",
+            Self::Application => "application",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "transport" => Some(Self::Transport),
+            "rpc" => Some(Self::Rpc),
+            "protocol" => Some(Self::Protocol),
+            "application" => Some(Self::Application),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ErrorType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
