@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::draft;
-use super::driver::Options;
 use super::event::Event;
+use super::options::Options;
 use super::request::{Content, EditReply, EditRequest, Precondition};
 use super::state::State;
 use super::view;

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::core;
 use super::event::{Event, EventError};
-use super::library::Capabilities;
+use super::options::Options;
 use super::request::{Content, EditReply, EditRequest, Found, Invocation};
 use super::state::State;
 use super::subscription::{Announced, Shared, Subscription, Tail};
@@ -25,7 +25,6 @@ use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::log::{Log, LogError, NewRecord};
 use crate::yang::error::{Error, Layer, Tag};
-use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
@@ -40,19 +39,6 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const DUE_MAX: usize = 256;
 /// How long due events that could not be recorded or committed are not tried again.
 const RETRY_DUE: Duration = Duration::from_secs(1);
-
-/// What the engine needs besides the log.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The time.
-    pub clock: Clock,
-    /// Limits on what can grow.
-    pub limits: Limits,
-    /// The profile of the server's own agent, at `/irtf-agent:agent`.
-    pub profile: irtf_agent::Agent,
-    /// What the server says of itself.
-    pub capabilities: Capabilities,
-}
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -13,14 +13,16 @@ mod event;
 mod library;
 mod moves;
 mod operations;
+mod options;
 mod request;
 mod state;
 mod subscription;
 mod view;
 
-pub use driver::{Engine, OpenError, Options};
+pub use driver::{Engine, OpenError};
 pub use event::Event;
 pub use library::Capabilities;
+pub use options::Options;
 pub use request::{Content, EditReply, EditRequest, Found, Invocation, Precondition};
 pub use state::State;
 pub use subscription::{Delivered, From, Lost, Subscription};

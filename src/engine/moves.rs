@@ -1,9 +1,9 @@
 //! Negotiations as the engine sees them: who may move, the data that goes with a move, and the
 //! message that a move is in its context. The rules of the moves are `negotiation`'s.
 
-use super::driver::Options;
 use super::event::Event;
 use super::operations::{acts_for, exists, sees, task_of};
+use super::options::Options;
 use super::state::State;
 use crate::access::Principal;
 use crate::clock::Timestamp;

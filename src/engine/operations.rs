@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::driver::Options;
 use super::event::Event;
+use super::options::Options;
 use super::request::Invocation;
 use super::state::State;
 use super::{draft, moves};

@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::core;
-use super::driver::Options;
 use super::event::Event;
 use super::operations;
+use super::options::Options;
 use super::state::State;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;

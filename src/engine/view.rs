@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::draft;
-use super::driver::Options;
 use super::operations;
+use super::options::Options;
 use super::request::{Content, Found};
 use super::state::State;
 use crate::access::{self, Principal};

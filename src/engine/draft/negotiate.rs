@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::driver::Options;
 use super::super::event::Event;
 use super::super::moves;
 use super::super::operations::acts_for;
+use super::super::options::Options;
 use super::super::state::State;
 use crate::access::Principal;
 use crate::ids::Fresh;

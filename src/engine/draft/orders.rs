@@ -1,8 +1,8 @@
 //! A write of the draft's `tasks` as the operation that its `commuType` names.
 
-use super::super::driver::Options;
 use super::super::event::Event;
 use super::super::operations;
+use super::super::options::Options;
 use super::super::state::State;
 use super::{fits, nodes, ordered};
 use crate::access::Principal;

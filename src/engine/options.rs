@@ -1,0 +1,19 @@
+//! What the engine is told at its start and never changes.
+
+use super::library::Capabilities;
+use crate::clock::Clock;
+use crate::limits::Limits;
+use crate::yang::generated::irtf_agent;
+
+/// What the engine needs besides the log.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// Limits on what can grow.
+    pub limits: Limits,
+    /// The profile of the server's own agent, at `/irtf-agent:agent`.
+    pub profile: irtf_agent::Agent,
+    /// What the server says of itself.
+    pub capabilities: Capabilities,
+}
