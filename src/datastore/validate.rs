@@ -37,6 +37,16 @@ impl Validator {
         Validator { schema, readers: Readers::new(schema) }
     }
 
+    /// The schema.
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// The nodes whose `when` the changes can have made true or false.
+    pub fn conditional(&self, changes: &[Change]) -> Vec<&'static Node> {
+        self.readers.affected(changes).conditional
+    }
+
     /// What `new` violates that the changes could have brought about; empty if it is valid.
     /// Whatever the changes do not touch has to be valid already.
     pub fn changes(&self, new: &Arc<Container>, changes: &[Change]) -> Vec<Error> {
@@ -49,8 +59,11 @@ impl Validator {
             for depth in come_and_go(&change.path) {
                 let path = InstancePath { steps: change.path.steps[..=depth].to_vec() };
                 let Some((parent, node)) = parent_of(&root, &path) else { continue };
-                check.children(&parent, choosable(node));
-                parent.instances(node).for_each(|instance| check.applicable(&instance, node));
+                check.required(&parent, choosable(node));
+                parent.instances(node).for_each(|instance| {
+                    check.applicable(&instance, node);
+                    check.required(&instance, node.data);
+                });
             }
             let Some((parent, node)) = parent_of(&root, &change.path) else { continue };
             match choosable(node) {
@@ -150,14 +163,21 @@ impl Validator {
     }
 }
 
-/// The depths of the steps right above the last one that are containers without presence and
-/// depend on a choice or a condition.
-fn come_and_go(path: &InstancePath) -> impl Iterator<Item = usize> {
+/// The depths of the steps right above the last one that are containers without presence and,
+/// themselves or above each other, depend on a choice or a condition; the lowest first.
+fn come_and_go(path: &InstancePath) -> Vec<usize> {
     let above = path.steps.iter().enumerate().rev().skip(1);
-    above
+    let mut depths: Vec<usize> = above
         .take_while(|(_, step)| matches!(step.node.kind, Kind::Container { presence: false }))
-        .filter(|(_, step)| !choosable(step.node).is_empty() || step.node.conditions().next().is_some())
         .map(|(depth, _)| depth)
+        .collect();
+    let depends = |depth: &usize| {
+        let node = path.steps[*depth].node;
+        !choosable(node).is_empty() || node.conditions().next().is_some()
+    };
+    let outermost = depths.iter().rposition(depends);
+    depths.truncate(outermost.map_or(0, |position| position + 1));
+    depths
 }
 
 /// The cursor of the parent of the node that a path ends at; `None` if it no longer exists.

@@ -12,9 +12,9 @@ use super::state::State;
 use super::view;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
-use crate::datastore::diff::diff;
 use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate::VALIDATOR;
+use crate::datastore::when;
 use crate::ids::Fresh;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf::EditOperationType;
@@ -44,8 +44,8 @@ pub(super) fn edit(
         created.push(!exists(&config, &edit.path));
         config = edit::apply(&config, edit, revision)?;
     }
-    let config = Arc::new(config);
-    let changes = diff(&state.config, &config);
+    let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), &request.edits, revision)?;
+    let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
@@ -53,7 +53,7 @@ pub(super) fn edit(
     if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
         return Err(error);
     }
-    let edited = Event::Edited(request.edits.clone());
+    let edited = Event::Edited(request.edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();
     after.apply(fresh.now, &edited)?;
     let mut events = vec![edited];

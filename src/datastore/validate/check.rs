@@ -78,6 +78,12 @@ impl<'r> Check<'r> {
     /// What a parent requires of these children: that they are there, not too few or too many,
     /// unique; and what there is of them by default.
     pub fn children(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
+        self.required(parent, nodes);
+        nodes.iter().for_each(|node| self.uniques(parent, node));
+    }
+
+    /// What a parent requires of these children, but for their being unique.
+    pub fn required(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
         let Some(content) = parent.content().cloned() else { return };
         let mut choices = BTreeSet::new();
         let with_state = self.operation;
@@ -85,12 +91,9 @@ impl<'r> Check<'r> {
             self.choices(parent, &content, node, &mut choices);
             let child = content.get(node);
             match (&node.kind, child) {
-                (Kind::List { entries, uniques, .. }, child) => {
-                    let list = if let Some(Child::List(list)) = child { Some(list) } else { None };
-                    self.count(parent, &content, node, list.map_or(0, List::len), (entries.min, entries.max));
-                    if let Some(list) = list {
-                        uniques.iter().for_each(|unique| self.unique(parent, node, list, unique));
-                    }
+                (Kind::List { entries, .. }, child) => {
+                    let count = if let Some(Child::List(list)) = child { list.len() } else { 0 };
+                    self.count(parent, &content, node, count, (entries.min, entries.max));
                     continue;
                 }
                 (Kind::LeafList { entries, .. }, child) => {
@@ -140,12 +143,9 @@ impl<'r> Check<'r> {
 
     /// Whether all `when` statements of a node hold at an instance or its stand-in.
     fn applies(&mut self, cursor: &Cursor, node: &'static Node) -> bool {
-        node.conditions().all(|when| {
-            let mut context = cursor;
-            for _ in 0..when.context {
-                context = context.parent().unwrap_or(context);
-            }
-            self.condition(when.expr, context)
+        xpath::applies(cursor, node).unwrap_or_else(|error| {
+            self.fail(unevaluated(&error, cursor));
+            true
         })
     }
 
@@ -264,10 +264,9 @@ impl<'r> Check<'r> {
 
     /// No two entries have the same values in all leafs of each `unique`.
     pub fn uniques(&mut self, parent: &Cursor, node: &'static Node) {
-        let list = parent.content().cloned();
-        if let (Some(list), Kind::List { uniques, .. }) =
-            (list.as_ref().and_then(|c| c.list(node)), &node.kind)
-        {
+        let Kind::List { uniques: uniques @ [_, ..], .. } = node.kind else { return };
+        let content = parent.content().cloned();
+        if let Some(list) = content.as_ref().and_then(|content| content.list(node)) {
             uniques.iter().for_each(|unique| self.unique(parent, node, list, unique));
         }
     }

@@ -92,6 +92,24 @@ pub fn targets(leaf: &Cursor) -> Result<Vec<Cursor>, EvalError> {
     Evaluator::new(leaf, &budget, 0)?.deref(leaf)
 }
 
+/// Whether all `when` statements in effect hold for an instance of a node, or its stand-in (RFC
+/// 7950 section 7.21.5).
+///
+/// # Errors
+/// See [`EvalError`].
+pub fn applies(instance: &Cursor, node: &Node) -> Result<bool, EvalError> {
+    for when in node.conditions() {
+        let mut context = instance;
+        for _ in 0..when.context {
+            context = context.parent().unwrap_or(context);
+        }
+        if !holds(when.expr, context)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What exists of a schema node below `parent` although it has no instance: a container without
 /// presence, or leafs with the default in use (RFC 7950 section 6.4.1).
 ///

@@ -15,7 +15,7 @@ pub mod parse;
 
 pub use ast::Expr;
 pub use cursor::{Cursor, Slot};
-pub use eval::{EvalError, XValue, evaluate, holds, implied, targets};
+pub use eval::{EvalError, XValue, applies, evaluate, holds, implied, targets};
 pub use lex::ParseError;
 pub use parse::parse;
 
