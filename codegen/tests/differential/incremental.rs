@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agentconf::datastore::diff::diff;
 use agentconf::datastore::edit::{self, Edit, Operation};
+use agentconf::datastore::when;
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::path::{InstancePath, Selector, Step};
 use agentconf::yang::schema::{Kind, Node};
@@ -41,14 +42,22 @@ fn validation_of_a_difference_finds_what_validation_of_the_whole_finds() {
             }
             let other = generator.random.pick(&others).unwrap().clone();
             let mut new = (*now).clone();
+            let mut edits = Vec::new();
             for _ in 0..1 + generator.random.below(2) {
                 let Some(edit) = random_edit(&mut generator, &new, &other) else { continue };
                 if let Ok(edited) = edit::apply(&new, &edit, case) {
                     new = edited;
+                    edits.push(edit);
                 }
             }
-            let new = Arc::new(new);
-            let changes = diff(&now, &new);
+            let settled = when::settle(&set.validator, &now, Arc::new(new), &edits, case).unwrap();
+            let (new, changes) = (settled.content, settled.changes);
+            assert_eq!(changes, diff(&now, &new));
+            if edits.iter().all(|edit| edit.operation == Operation::Remove) {
+                // What is deleted takes with it what depends on it.
+                let whole = set.validator.datastore(&new);
+                assert!(whole.iter().all(|e| e.tag != Tag::UnknownElement), "{name}: {}", shown(&whole));
+            }
             let (part, whole) = (set.validator.changes(&new, &changes), set.validator.datastore(&new));
             let (of_part, of_whole) = (outermost(&part), outermost(&whole));
             let same =
@@ -143,4 +152,37 @@ fn walk(container: &Container, path: &InstancePath, found: &mut Vec<(InstancePat
 
 fn is_key(node: &Node) -> bool {
     matches!(node.kind, Kind::Leaf { .. }) && node.is_key()
+}
+
+#[test]
+fn what_an_edit_makes_impossible_is_deleted_with_it() {
+    let (_, dir) = sets().into_iter().find(|(name, _)| name == "conditions").unwrap();
+    let set = Set::new(&dir);
+    let read = |text: &str| set.ours(text, Format::Json).unwrap();
+    let old = read(
+        r#"{"conditions:zoo":{"open":true,"shop":{"price":9,"reduced":2,"deep":"x"},"sun":"hot","hot":true}}"#,
+    );
+    let settled = |text: &str| {
+        let value = Child::Container(Arc::new(set.read(text, Format::Json).unwrap()));
+        let path = InstancePath::default();
+        let merge = Edit { operation: Operation::Merge, path, value: Some(value), insert: None };
+        let new = Arc::new(edit::apply(&old, &merge, 1).unwrap());
+        let settled = when::settle(&set.validator, &old, new, &[merge], 1).unwrap();
+        (set.print(&settled.content).json, set.validator.changes(&settled.content, &settled.changes))
+    };
+
+    // One deletion brings about the next: without a reduced price there is no deeper one.
+    let (left, errors) = settled(r#"{"conditions:zoo":{"shop":{"price":3}}}"#);
+    assert_eq!(left, r#"{"conditions:zoo":{"open":true,"shop":{"price":3},"sun":"hot","hot":true}}"#);
+    assert!(errors.is_empty(), "{}", shown(&errors));
+
+    // A case goes with its condition, and what needed its default is refused.
+    let (left, errors) = settled(r#"{"conditions:zoo":{"open":false}}"#);
+    assert_eq!(left, r#"{"conditions:zoo":{"open":false,"hot":true}}"#);
+    assert_eq!(errors.len(), 1, "{}", shown(&errors));
+    assert_eq!(errors[0].app_tag.as_deref(), Some("must-violation"));
+
+    // What is written itself is not deleted but refused.
+    let (_, errors) = settled(r#"{"conditions:zoo":{"open":false,"hot":false,"sun":"cold"}}"#);
+    assert_eq!(errors.iter().map(|e| e.tag).collect::<Vec<_>>(), [Tag::UnknownElement]);
 }

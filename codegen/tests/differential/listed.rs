@@ -112,6 +112,13 @@ const DIFFERENCES: &[Difference] = &[
         because: "We: the identity has to be derived from all bases (RFC 7950 section 9.10.2).",
     },
     Difference {
+        set: "golden-types",
+        format: Format::Json,
+        document: r#"{"types:all":{"many":["0x1F"]}}"#,
+        ours: Refuses,
+        because: "We: hexadecimal and octal numbers are for default statements (RFC 7950 section 9.2.1).",
+    },
+    Difference {
         set: "golden-conditions",
         format: Format::Json,
         document: r#"{"conditions:limits":{"low":2,"high":3,"mode":{"a":"c"},"name":"é"}}"#,

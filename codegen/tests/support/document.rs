@@ -124,8 +124,13 @@ impl Document {
     }
 
     /// Drops the containers without presence and content of which libyang has another opinion:
-    /// those that stand twice, and those that a `when` is about.
+    /// those that stand twice, and those that a `when` is about. A key that stands twice makes it
+    /// use memory that it has given back.
     pub fn prune(&mut self) {
+        fn is_vacuous(item: &Item) -> bool {
+            matches!(item.node.kind, Kind::Container { presence: false })
+                && matches!(&item.body, Body::Inner(children) if children.iter().all(is_vacuous))
+        }
         fn below(items: &mut Vec<Item>) {
             items.iter_mut().for_each(|item| {
                 if let Body::Inner(children) = &mut item.body {
@@ -133,11 +138,17 @@ impl Document {
                 }
             });
             let nodes: Vec<&Node> = items.iter().map(|item| item.node).collect();
+            let twice = |node: &Node| nodes.iter().filter(|other| same_name(other, node)).count() > 1;
             items.retain(|item| {
-                let twice = nodes.iter().filter(|node| **node == item.node).count() > 1;
-                let empty = matches!(&item.body, Body::Inner(children) if children.is_empty());
-                let np = matches!(item.node.kind, Kind::Container { presence: false });
-                !(empty && np && (twice || item.node.conditions().next().is_some()))
+                !(is_vacuous(item) && (twice(item.node) || item.node.conditions().next().is_some()))
+            });
+            let mut keys: Vec<&Node> = Vec::new();
+            items.retain(|item| {
+                let again = keys.iter().any(|key| same_name(key, item.node));
+                if item.node.is_key() {
+                    keys.push(item.node);
+                }
+                !again
             });
         }
         below(&mut self.0);
@@ -185,7 +196,7 @@ fn json_object(items: &[Item], parent: Option<&Node>, text: &mut String) {
     let mut first = true;
     for item in items {
         let many = matches!(item.node.kind, Kind::List { .. } | Kind::LeafList { .. });
-        if many && written.contains(&item.node) {
+        if many && written.iter().any(|node| same_name(node, item.node)) {
             continue;
         }
         written.push(item.node);
@@ -202,7 +213,7 @@ fn json_object(items: &[Item], parent: Option<&Node>, text: &mut String) {
             continue;
         }
         text.push('[');
-        for (index, entry) in items.iter().filter(|other| other.node == item.node).enumerate() {
+        for (index, entry) in items.iter().filter(|other| same_name(other.node, item.node)).enumerate() {
             if index > 0 {
                 text.push(',');
             }
@@ -211,6 +222,10 @@ fn json_object(items: &[Item], parent: Option<&Node>, text: &mut String) {
         text.push(']');
     }
     text.push('}');
+}
+
+fn same_name(a: &Node, b: &Node) -> bool {
+    a.name == b.name && a.module == b.module
 }
 
 fn json_body(item: &Item, text: &mut String) {
@@ -225,7 +240,7 @@ fn xml_items(items: &[Item], parent: Option<&Node>, prefixes: &str, text: &mut S
     // libyang wants the keys first (RFC 7950 section 7.8.5).
     let keys = parent.map_or(&[][..], Node::keys);
     let mut items: Vec<&Item> = items.iter().collect();
-    items.sort_by_key(|item| keys.iter().position(|key| *key == item.node).unwrap_or(keys.len()));
+    items.sort_by_key(|item| keys.iter().position(|key| same_name(key, item.node)).unwrap_or(keys.len()));
     for item in items {
         *text += &format!("<{}", item.node.name);
         if parent.is_none_or(|p| p.module != item.node.module) {

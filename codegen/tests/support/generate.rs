@@ -13,7 +13,7 @@ use super::random::Random;
 /// Texts for strings, few so that they meet.
 const WORDS: [&str; 12] = ["a", "b", "c", "ab", "x", "abc", "", "x y", "7", "a-b", "éé", "\u{1F600}z"];
 /// Texts that are easily taken for something else.
-const NASTY: [&str; 41] = [
+const NASTY: [&str; 38] = [
     "",
     " ",
     "0",
@@ -21,9 +21,6 @@ const NASTY: [&str; 41] = [
     "2",
     "+1",
     "-1",
-    "0x1F",
-    "0X1f",
-    "-0x1",
     "1.0",
     "1.50",
     "1e3",
@@ -50,7 +47,7 @@ const NASTY: [&str; 41] = [
     "nope:thing",
     "a\tb",
     "a\nb",
-    "AQI=",
+    "AQID",
     "AQI",
     "read write",
     "write  write",
@@ -430,7 +427,7 @@ impl Generator {
                     while let Some(Node { kind: Kind::Container { .. }, .. }) = above {
                         above = above.and_then(Node::data_parent);
                     }
-                    above.is_none() && matches!(node.kind, Kind::Leaf { .. }) && node.config
+                    above.is_none() && matches!(node.kind, Kind::Leaf { default: None, .. }) && node.config
                 };
                 let leafs: Vec<&'static Node> = self.nodes.iter().filter(within).copied().collect();
                 self.random.pick(&leafs).map_or(Lexical::string("/"), |leaf| schema_path(leaf))
@@ -470,7 +467,9 @@ impl Generator {
             Base::String(length, _) => {
                 let parts = length.parts.iter().map(|(a, b)| (i128::from(*a), i128::from(*b))).collect();
                 let edge = *self.random.pick(&edges(parts, (0, 9)))? + step;
-                Some(Lexical::string("é".repeat(usize::try_from(edge.clamp(0, 40)).unwrap_or_default())))
+                let count = usize::try_from(edge.clamp(0, 40)).unwrap_or_default();
+                // libyang counts one of these as two in `string-length()`: that is listed.
+                Some(Lexical::string(if count == 1 { "e".to_owned() } else { "é".repeat(count) }))
             }
             Base::Binary(_) => {
                 let octets = vec![7; self.random.below(7)];
@@ -497,7 +496,7 @@ impl Generator {
             (0, _) => low,
             (1, _) => high,
             (2..=4, Some(number)) if low <= number + 1 && number < high => {
-                number + 1 - i128::from(self.random.next() % 2 == 0)
+                number + 1 - i128::from(self.random.percent(50))
             }
             _ => {
                 let start = if low <= 0 && high >= 0 { 0 } else { low };
