@@ -100,7 +100,9 @@ impl Source for Element<'_> {
         if let Some(child) = self.children.first() {
             return refuse(format!("a value is text, not the element <{}>", child.name));
         }
-        let text = if keeps_space(ty) { &self.text } else { self.text.trim_matches(SPACE) };
+        // RFC 7950 section 9.11: of the type empty there is no value, not even a blank one.
+        let whole = keeps_space(ty) || matches!(ty.base, Base::Empty);
+        let text = if whole { &self.text } else { self.text.trim_matches(SPACE) };
         types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
     }
 
