@@ -119,6 +119,14 @@ const DIFFERENCES: &[Difference] = &[
         because: "We: hexadecimal and octal numbers are for default statements (RFC 7950 section 9.2.1).",
     },
     Difference {
+        set: "values",
+        format: Format::Json,
+        document: r#"{"values:texts":{"octets":"A Q=="}}"#,
+        ours: Accepts,
+        because: "libyang: base64 has no blanks (RFC 7950 section 9.8.2, RFC 4648 section 3.3). We read over \
+                  them, because base64 is often broken into lines.",
+    },
+    Difference {
         set: "golden-conditions",
         format: Format::Json,
         document: r#"{"conditions:limits":{"low":2,"high":3,"mode":{"a":"c"},"name":"é"}}"#,

@@ -13,7 +13,7 @@ use super::random::Random;
 /// Texts for strings, few so that they meet.
 const WORDS: [&str; 12] = ["a", "b", "c", "ab", "x", "abc", "", "x y", "7", "a-b", "éé", "\u{1F600}z"];
 /// Texts that are easily taken for something else.
-const NASTY: [&str; 38] = [
+const NASTY: [&str; 37] = [
     "",
     " ",
     "0",
