@@ -15,7 +15,6 @@ const WORDS: [&str; 12] = ["a", "b", "c", "ab", "x", "abc", "", "x y", "7", "a-b
 /// Texts that are easily taken for something else.
 const NASTY: [&str; 37] = [
     "",
-    " ",
     "0",
     "1",
     "2",
