@@ -175,6 +175,13 @@ impl Config {
             }
             _ => {}
         }
+        let levels = ["error", "warn", "info", "debug", "trace", "off"];
+        let is_level = |directive: &str| {
+            directive.contains('=') || levels.iter().any(|level| directive.eq_ignore_ascii_case(level))
+        };
+        if let Some(wrong) = self.log.level.split(',').find(|directive| !is_level(directive.trim())) {
+            return nonsense("log.level", &format!("has {wrong:?}, which is none of {}", levels.join(", ")));
+        }
         let agent = [
             ("agent.name", &self.agent.name),
             ("agent.description", &self.agent.description),
@@ -363,6 +370,7 @@ mod tests {
             ("listen.http = ['0.0.0.0:80']", "listen.http"),
             ("tls.certificate = 'c.pem'", "tls.key"),
             ("agent.name = ' '", "agent.name"),
+            ("log.level = 'verbose'", "log.level"),
             ("limits.connections_max = 0", "limits.connections_max"),
             ("limits.header_bytes_max = 1", "limits.header_bytes_max"),
         ] {

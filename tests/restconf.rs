@@ -558,6 +558,30 @@ async fn section_6_events_are_replayed_and_followed_without_gap_or_repetition() 
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_user_who_is_removed_is_told_nothing_more() {
+    let server = start_server().await;
+    let token = server.add_user("eve");
+    server.post("/restconf/data", &entry("a", "x")).await;
+    let removed = tokio::sync::Notify::new();
+    let stream = "/restconf/streams/NETCONF/json?start-time=2020-01-01T00:00:00Z";
+    let remove = |text: &str| {
+        if has_id(text, "a") {
+            server.remove_user("eve");
+            removed.notify_one();
+        }
+        // Until the server closes.
+        false
+    };
+    let another = async {
+        removed.notified().await;
+        server.post("/restconf/data", &entry("b", "x")).await
+    };
+    let (seen, _) = tokio::join!(server.follow_as(&token, stream, &[], remove), another);
+    assert!(has_id(&seen, "a") && !has_id(&seen, "b"), "{seen}");
+    server.stop().await;
+}
+
 fn has_id(text: &str, id: &str) -> bool {
     text.contains(&format!("[id='{id}']"))
 }

@@ -3,6 +3,8 @@
 //! It never checks a credential: `server` does, and puts a [`Caller`] into the request's extensions.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
@@ -85,6 +87,29 @@ impl AuthError {
             AuthError::Throttled { retry_after_s } => Some(*retry_after_s),
             _ => None,
         }
+    }
+}
+
+/// Whether what proved an identity still does: the user is there, the token is valid. What lasts longer than a request,
+/// such as an event stream, asks before it gives anything.
+#[derive(Clone)]
+pub struct Standing(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Standing {
+    /// From the question to be asked.
+    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Standing {
+        Standing(Arc::new(holds))
+    }
+
+    /// Whether it still holds.
+    pub fn holds(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Standing")
     }
 }
 

@@ -60,6 +60,19 @@ impl Place {
         }
         Ok(config)
     }
+
+    /// As [`Self::load`], for what needs a directory that is there already.
+    fn load_existing(&self) -> Result<Config, Box<dyn Error>> {
+        let config = self.load()?;
+        match config.data.is_dir() {
+            true => Ok(config),
+            false => Err(format!(
+                "there is no directory {}; start a server first, or name its directory with --data",
+                config.data.display()
+            )
+            .into()),
+        }
+    }
 }
 
 /// Runs the command line of this process. `build` makes what `serve` serves.

@@ -23,7 +23,7 @@ pub struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let config = self.place.load()?;
+        let config = self.place.load_existing()?;
         let user = users::list(&config.data)?
             .remove(&self.name)
             .ok_or_else(|| UserError::Unknown(self.name.clone()))?;

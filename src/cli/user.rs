@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -58,19 +58,20 @@ impl User {
             User::Add(change) => change.run(true),
             User::Set(change) => change.run(false),
             User::Remove(Remove { name, place }) => {
-                let data = place.load()?.data;
+                let data = place.load_existing()?.data;
                 Ok(users::edit(&data, |users| {
                     users.remove(&name).map(drop).ok_or(UserError::Unknown(name.clone()))
                 })?)
             }
-            User::List(place) => list(&place.load()?.data),
+            User::List(place) => list(&place.load_existing()?.data),
         }
     }
 }
 
 impl Change {
     fn run(self, is_new: bool) -> Result<(), Box<dyn Error>> {
-        let data = self.place.load()?.data;
+        let data = if is_new { self.place.load()?.data } else { self.place.load_existing()?.data };
+        let is_new_directory = !data.exists();
         users::check_name(&self.name)?;
         self.groups.iter().try_for_each(|group| users::check_name(group))?;
         let groups: Option<BTreeSet<String>> =
@@ -101,6 +102,10 @@ impl Change {
             users.insert(name, user);
             Ok(())
         })?;
+        if is_new_directory {
+            // Likely the wrong place, unless the server is yet to be started for the first time.
+            let _ = writeln!(std::io::stderr(), "agentconf: made the directory {}", data.display());
+        }
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ pub enum EventError {
         version: u8,
     },
     /// The payload does not fit its kind.
-    #[error("record {position} cannot be read: {reason}")]
+    #[error("record {position} cannot be read by a server with these YANG modules: {reason}")]
     Payload {
         /// Log position.
         position: u64,

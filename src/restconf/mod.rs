@@ -87,6 +87,7 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
 async fn around(State(engine): State<Engine>, request: Request, next: Next) -> Response {
     let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
     let head = request.method() == Method::HEAD;
+    let what = format!("{} {}", request.method(), request.uri().path());
     let octets = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let octets_max = engine.limits().url_bytes_max;
     let mut response = if octets > octets_max {
@@ -105,6 +106,7 @@ async fn around(State(engine): State<Engine>, request: Request, next: Next) -> R
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    tracing::debug!(what, status = response.status().as_u16(), "answered");
     if head { without_body(response) } else { response }
 }
 

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::errors::Refusal;
 use super::media::Encoding;
 use super::params::{self, Params, Place};
-use crate::access::{AuthError, Caller, Principal};
+use crate::access::{AuthError, Caller, Principal, Standing};
 use crate::engine::Engine;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
@@ -29,6 +29,8 @@ pub struct Asked {
     pub method: Method,
     /// The header fields.
     pub headers: HeaderMap,
+    /// Whether the principal's credentials still hold, for what outlasts the request.
+    pub standing: Option<Standing>,
     path: String,
     query: Option<String>,
     body: Body,
@@ -45,6 +47,7 @@ impl FromRequest<Engine> for Asked {
         let principal = caller.cloned()?;
         Ok(Asked {
             principal,
+            standing: parts.extensions.get::<Standing>().cloned(),
             method: parts.method,
             headers: parts.headers,
             path: parts.uri.path().to_owned(),

@@ -16,6 +16,7 @@ use super::media::{self, Encoding};
 use super::params::Place;
 use super::request::Asked;
 use super::{answer, options};
+use crate::access::Standing;
 use crate::engine::{Delivered, Engine, From, Subscription};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -58,7 +59,9 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
         return Ok(answer::ok(MEDIA_TYPE, ""));
     }
     let subscription = engine.subscribe(&asked.principal, from, params.stop_time)?;
-    let events = stream::unfold(subscription, move |subscription| next(subscription, encoding));
+    let standing = asked.standing.clone();
+    let events =
+        stream::unfold(subscription, move |subscription| next(subscription, encoding, standing.clone()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather what they pass on would keep events back.
     response
@@ -71,8 +74,11 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
 async fn next(
     mut subscription: Subscription,
     encoding: Encoding,
+    standing: Option<Standing>,
 ) -> Option<(Result<Event, Infallible>, Subscription)> {
     match subscription.next().await {
+        // Who was removed, or whose token has ended, is told nothing more.
+        Ok(Some(_)) if standing.is_some_and(|standing| !standing.holds()) => None,
         Ok(Some(delivered)) => {
             let event = Event::default().id(event_id(&delivered)).data(notification(&delivered, encoding));
             Some((Ok(event), subscription))

@@ -2,6 +2,7 @@
 //!
 //! It never decides what a principal may do; `access` does.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,6 +15,31 @@ use super::passwords::Passwords;
 use super::tokens::Tokens;
 use super::users::{User, Users};
 use crate::access::{AuthError, Method, Principal};
+use crate::clock::Timestamp;
+
+/// What an identity was proved with, to be asked again later.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    created: Timestamp,
+    by: By,
+}
+
+#[derive(Clone)]
+enum By {
+    /// The hash that the password fitted.
+    Password(Option<String>),
+    /// When the token ends, in seconds since the epoch.
+    Token(i64),
+}
+
+impl fmt::Debug for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            By::Password(_) => "Password",
+            By::Token(_) => "Token",
+        })
+    }
+}
 
 /// Checks the credentials of requests. One for all listeners.
 #[derive(Debug)]
@@ -35,7 +61,7 @@ impl Authenticator {
         &self,
         headers: &HeaderMap,
         source: SocketAddr,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<(Principal, Proof), AuthError> {
         let mut fields = headers.get_all(AUTHORIZATION).iter();
         let field = fields.next().ok_or(AuthError::Missing)?;
         if fields.next().is_some() {
@@ -54,16 +80,30 @@ impl Authenticator {
         }
     }
 
-    fn by_token(&self, token: &str) -> Result<Principal, AuthError> {
+    /// Whether a proof still holds.
+    pub fn stands(&self, principal: &Principal, proof: &Proof) -> bool {
+        let user = self.users.get(&principal.name).filter(|user| user.created == proof.created);
+        user.is_some_and(|user| match &proof.by {
+            By::Password(hash) => user.password == *hash,
+            By::Token(exp) => self.tokens.is_before(*exp),
+        })
+    }
+
+    fn by_token(&self, token: &str) -> Result<(Principal, Proof), AuthError> {
         let claims = self.tokens.verify(token).ok_or(AuthError::WrongToken)?;
         let user = self.users.get(&claims.sub).ok_or(AuthError::WrongToken)?;
         if claims.is_older_than(user.created) {
             return Err(AuthError::WrongToken);
         }
-        Ok(principal(&claims.sub, &user, Method::Token))
+        let proof = Proof { created: user.created, by: By::Token(claims.exp) };
+        Ok((principal(&claims.sub, &user, Method::Token), proof))
     }
 
-    async fn by_password(&self, credentials: &str, source: SocketAddr) -> Result<Principal, AuthError> {
+    async fn by_password(
+        &self,
+        credentials: &str,
+        source: SocketAddr,
+    ) -> Result<(Principal, Proof), AuthError> {
         let bytes = STANDARD
             .decode(credentials)
             .map_err(|_| AuthError::Malformed("Basic is not followed by base64"))?;
@@ -72,7 +112,8 @@ impl Authenticator {
         let (name, password) =
             text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
         let user = self.passwords.check(source.ip(), name, password).await?;
-        Ok(principal(name, &user, Method::Password))
+        let proof = Proof { created: user.created, by: By::Password(user.password.clone()) };
+        Ok((principal(name, &user, Method::Password), proof))
     }
 }
 
@@ -84,7 +125,7 @@ fn principal(name: &str, user: &User, method: Method) -> Principal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::ManualClock;
     use crate::limits::Limits;
     use crate::server::remembered::Digester;
     use crate::server::test_directory::TestDirectory;
@@ -121,7 +162,8 @@ mod tests {
             for field in fields {
                 headers.append(AUTHORIZATION, HeaderValue::from_bytes(field.as_bytes()).unwrap());
             }
-            self.authenticator.authenticate(&headers, "192.0.2.1:1".parse().unwrap()).await
+            let source = "192.0.2.1:1".parse().unwrap();
+            self.authenticator.authenticate(&headers, source).await.map(|(principal, _)| principal)
         }
 
         fn token(&self, name: &str) -> String {
@@ -172,7 +214,8 @@ mod tests {
         f.ask(&[&token]).await.unwrap();
         users::edit(f.data.path(), |map| Ok(map.remove("ann"))).unwrap();
         assert_eq!(f.ask(&[&token]).await, Err(AuthError::WrongToken));
-        f.clock.advance_seconds(10);
+        // Within the same second.
+        f.clock.set(Timestamp::from_micros(1).unwrap());
         add_ann(&f.data, f.clock.clock().now());
         assert_eq!(f.ask(&[&token]).await, Err(AuthError::WrongToken), "another user of the same name");
         assert_eq!(f.ask(&[&format!("Bearer {}", f.token("bob"))]).await, Err(AuthError::WrongToken));

@@ -28,7 +28,7 @@ use super::shutdown::Shutdown;
 use super::stream::Stream;
 use super::tls::HTTP2;
 use super::upload::Upload;
-use crate::access::Caller;
+use crate::access::{AuthError, Caller, Standing};
 use crate::config::ListenAddress;
 use crate::limits::Limits;
 
@@ -182,7 +182,16 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             // So that no log of requests can hold a secret.
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(Caller(caller));
+            match &caller {
+                Ok((principal, proof)) => {
+                    let (shared, principal, proof) = (Arc::clone(&shared), principal.clone(), proof.clone());
+                    let holds = move || shared.authenticator.stands(&principal, &proof);
+                    request.extensions_mut().insert(Standing::new(holds));
+                }
+                Err(AuthError::Missing) => {}
+                Err(error) => tracing::warn!(%peer, %error, "credentials were refused"),
+            }
+            request.extensions_mut().insert(Caller(caller.map(|(principal, _)| principal)));
             let mut router = shared.router.clone();
             if version == Version::HTTP_2 {
                 let linger = Duration::from_secs(shared.limits.linger_s);

@@ -135,6 +135,16 @@ impl Server {
             _ => pki::prepare(&config.data, &certificate_names(&config), now)?,
         };
         let tls = tls::server_config(&certificate)?;
+        let all =
+            |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+        if config.tls.certificate.is_none()
+            && config.tls.names.is_empty()
+            && config.listen.https.iter().any(all)
+        {
+            tracing::warn!(
+                "the certificate names this machine as localhost alone: other clients need tls.names or tls.certificate"
+            );
+        }
 
         let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
         admin::prepare(&config.data, &tokens, now, random)?;

@@ -42,6 +42,8 @@ pub struct Claims {
     pub exp: i64,
     /// Identifier of the token.
     pub jti: String,
+    /// When it was made, in microseconds: `iat` does not tell two users of one second apart.
+    pub made_at: i64,
 }
 
 /// Why tokens cannot be made or checked.
@@ -120,6 +122,7 @@ impl Tokens {
             nbf: now.as_seconds(),
             exp: end.as_seconds(),
             jti: uuid::Uuid::new_v4().to_string(),
+            made_at: now.as_micros(),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(TokenError::Sign)
     }
@@ -148,15 +151,20 @@ impl Tokens {
         (claims.nbf..claims.exp).contains(&now.as_seconds()).then_some(claims)
     }
 
+    /// Whether a token that ends at `exp` (seconds since the epoch) has not ended.
+    pub fn is_before(&self, exp: i64) -> bool {
+        self.clock.now().as_seconds() < exp
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Remembered<Arc<Claims>>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Claims {
-    /// Whether the token was made before `time`, to the second.
+    /// Whether the token was made before `time`.
     pub fn is_older_than(&self, time: Timestamp) -> bool {
-        self.iat < time.as_seconds()
+        self.made_at < time.as_micros()
     }
 }
 
@@ -258,7 +266,7 @@ mod tests {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
         let good = serde_json::json!({"sub": "ann", "groups": [], "iss": "agentconf", "aud": "agentconf",
-            "iat": 0, "nbf": 0, "exp": 60, "jti": "x"});
+            "iat": 0, "nbf": 0, "exp": 60, "jti": "x", "made_at": 0});
         let sign = |claims: &serde_json::Value| {
             jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.signing).unwrap()
         };
@@ -273,7 +281,7 @@ mod tests {
             claims[claim] = value;
             assert!(tokens.verify(&sign(&claims)).is_none(), "{claim}");
         }
-        for claim in ["sub", "exp", "nbf", "aud", "iss"] {
+        for claim in ["sub", "exp", "nbf", "aud", "iss", "made_at"] {
             let mut claims = good.clone();
             claims.as_object_mut().unwrap().remove(claim);
             assert!(tokens.verify(&sign(&claims)).is_none(), "without {claim}");

@@ -80,6 +80,11 @@ impl TestServer {
         tokens.issue(name, Vec::new(), 600).expect("a token")
     }
 
+    /// Removes a user.
+    pub fn remove_user(&self, name: &str) {
+        users::edit(self.directory.path(), |users| Ok(users.remove(name))).expect("the user is removed");
+    }
+
     /// Asks as the administrator. `fields` are lines such as `If-Match: *`.
     pub async fn ask(&self, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
         self.ask_as(&self.admin, method, target, fields, body).await
@@ -103,7 +108,18 @@ impl TestServer {
 
     /// Reads a stream until its text satisfies `enough`.
     pub async fn follow(&self, target: &str, fields: &[&str], enough: impl Fn(&str) -> bool) -> String {
-        let mut stream = self.send(&self.admin, "GET", target, fields, "").await;
+        self.follow_as(&self.admin, target, fields, enough).await
+    }
+
+    /// As [`Self::follow`], with a token.
+    pub async fn follow_as(
+        &self,
+        token: &str,
+        target: &str,
+        fields: &[&str],
+        enough: impl Fn(&str) -> bool,
+    ) -> String {
+        let mut stream = self.send(token, "GET", target, fields, "").await;
         let mut text = String::new();
         let mut part = [0; 4096];
         while !enough(&text) {
