@@ -15,7 +15,7 @@ field() { sed -nE 's/.*"'"$1"'":"(([^"\\]|\\.)*)".*/\1/p'; } # the text of a mem
 work() { printf '{"content":"Done: %s"}' "$(field content)"; } # the place for what the agent can do
 
 ask operations/magent-registry:register-agent '{"magent-registry:input":{"name":"'$NAME'",
-  "description":"Does what it is told","version":"1.0.0","provider":"me","lifetime":86400}}' >/dev/null
+  "description":"Does what it is told","version":"1.0.0","provider":"me","lifetime":86400}}' >&2
 # From the first event on, so that nothing is missed; a task that was taken before is no longer "created".
 ask streams/NETCONF/json '' -N -H 'Last-Event-ID: 0' | while read -r line; do
   case $line in *magent-task:task-event*'"event":"created"'*'"to":"'$NAME'"'*) ;; *) continue ;; esac
@@ -23,6 +23,6 @@ ask streams/NETCONF/json '' -N -H 'Last-Event-ID: 0' | while read -r line; do
   case $task in '' | *[!A-Za-z0-9._-]*) continue ;; esac # the server's own choice is a UUID
   order=$(ask "$TASKS/task=$task?fields=status;content") || continue
   case $order in *'"status":"created"'*) ;; *) continue ;; esac
-  ask "$TASKS/task=$task/report" '{"magent-task:input":{"status":"processing"}}' >/dev/null
-  ask "$TASKS/task=$task/report" '{"magent-task:input":{"status":"finished","result":'"$(printf '%s\n' "$order" | work)"'}}' >/dev/null
+  ask "$TASKS/task=$task/report" '{"magent-task:input":{"status":"processing"}}' >&2
+  ask "$TASKS/task=$task/report" '{"magent-task:input":{"status":"finished","result":'"$(printf '%s\n' "$order" | work)"'}}' >&2
 done
