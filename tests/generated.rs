@@ -16,6 +16,8 @@ mod cases {
     pub mod augment;
     #[path = "../codegen/tests/cases/choice.rs"]
     pub mod choice;
+    #[path = "../codegen/tests/cases/clashes.rs"]
+    pub mod clashes;
     #[path = "../codegen/tests/cases/conditions.rs"]
     pub mod conditions;
     #[path = "../codegen/tests/cases/deviation.rs"]
@@ -191,8 +193,9 @@ fn sound(ty: &'static Type) {
 
 #[test]
 fn cases_of_other_modules_are_tables_too() {
-    let modules: [&Module; 9] = [
+    let modules: [&Module; 10] = [
         &cases::augment::more::MODULE,
+        &cases::clashes::clashes::MODULE,
         &cases::conditions::conditions::MODULE,
         &cases::deviation::device::MODULE,
         &cases::identity::identity::MODULE,

@@ -109,13 +109,6 @@ impl Negotiations {
         self.all.get(id).map(|held| &held.entry)
     }
 
-    /// The round whose proposal was accepted, if the negotiation has led to an agreement.
-    pub fn agreed(&self, id: &str) -> Option<&Round> {
-        let negotiation = self.get(id)?;
-        let number = negotiation.agreed_round?;
-        negotiation.round.iter().find(|round| round.number == number)
-    }
-
     /// The negotiation of this kind and about this task that `initiator` has opened with `responder`
     /// and that is open at the time `now`; the latest if there are several.
     pub fn find_open(
@@ -294,7 +287,7 @@ fn state(negotiation: &Negotiation, now: Timestamp) -> State {
 }
 
 /// The round whose proposal stands: the latest one with a proposal.
-fn standing(negotiation: &Negotiation) -> Option<&Round> {
+pub fn standing(negotiation: &Negotiation) -> Option<&Round> {
     let is_proposal =
         |round: &&Round| matches!(round.move_, NegotiationMove::Propose | NegotiationMove::Counter);
     negotiation.round.iter().rev().find(is_proposal)

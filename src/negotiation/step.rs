@@ -63,13 +63,6 @@ impl Party {
     }
 }
 
-impl State {
-    /// After the first round, the proposal of the initiator.
-    pub fn opened(max_rounds: u32) -> State {
-        State::Open { turn: Party::Responder, stands: Party::Initiator, left: max_rounds.saturating_sub(1) }
-    }
-}
-
 /// The state after `by` makes the move.
 ///
 /// # Errors
@@ -163,8 +156,8 @@ mod tests {
             assert_eq!(step(open(Responder, stands, 1), made, Responder), Err(Refusal::LastRound));
             assert!(step(open(Responder, stands, 2), made, Responder).is_ok());
         }
-        assert_eq!(step(State::opened(2), Accept, Responder), Ok(State::Agreed));
-        assert_eq!(step(State::opened(2), Counter, Responder), Err(Refusal::LastRound));
+        assert_eq!(step(open(Responder, Initiator, 1), Accept, Responder), Ok(State::Agreed));
+        assert_eq!(step(open(Responder, Initiator, 1), Counter, Responder), Err(Refusal::LastRound));
     }
 
     #[test]

@@ -96,6 +96,12 @@ impl World {
         self.commit(due)
     }
 
+    /// The round whose proposal was accepted.
+    fn agreed(&self) -> Option<&Round> {
+        let number = self.n().agreed_round?;
+        self.n().round.iter().find(|round| round.number == number)
+    }
+
     fn n(&self) -> &Negotiation {
         self.negotiations.get("n").unwrap()
     }
@@ -128,10 +134,10 @@ fn a_counter_proposal_is_accepted() {
     assert_eq!((countered.number, countered.status), (2, NegotiationStatus::Open));
     world.says("ann", 2, "clarify").unwrap();
     world.says("bob", 3, "clarify").unwrap();
-    assert!(world.negotiations.agreed("n").is_none());
+    assert!(world.agreed().is_none());
     let accepted = world.respond(answer("ann", 4, "accept", json!({}))).unwrap();
     assert_eq!((accepted.number, accepted.status), (5, NegotiationStatus::Agreed));
-    let agreed = world.negotiations.agreed("n").unwrap();
+    let agreed = world.agreed().unwrap();
     assert_eq!((agreed.number, agreed.from.as_str()), (2, "bob"));
     assert_eq!(agreed.term[0].number.unwrap().to_string(), "20.0");
     assert_eq!((&world.n().turn, &world.n().expires_at), (&None, &None));
@@ -408,7 +414,7 @@ fn check(
         }
         Err(_) => assert_eq!(after.round, before.round, "a refused move changes nothing"),
     }
-    if let Some(agreed) = world.negotiations.agreed("n") {
+    if let Some(agreed) = world.agreed() {
         assert!(matches!(agreed.move_, NegotiationMove::Propose | NegotiationMove::Counter));
         assert_ne!(agreed.from, after.round.last().unwrap().from, "the other party's proposal");
         let later = &after.round[agreed.number as usize..];

@@ -12,6 +12,7 @@ use super::super::options::Options;
 use super::super::state::State;
 use crate::access::Principal;
 use crate::ids::Fresh;
+use crate::negotiation::standing;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
 use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
@@ -148,9 +149,7 @@ fn respond(
 
 /// `counter` if the other agent's proposal stands, else `propose`.
 fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
-    let is_proposal = |made| matches!(made, NegotiationMove::Propose | NegotiationMove::Counter);
-    let standing = negotiation.round.iter().rev().find(|round| is_proposal(round.move_));
-    match standing {
+    match standing(negotiation) {
         Some(round) if round.from != from => NegotiationMove::Counter,
         _ => NegotiationMove::Propose,
     }
