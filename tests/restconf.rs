@@ -346,6 +346,9 @@ async fn section_3_4_1_edits_that_collide_are_refused() {
 #[tokio::test]
 async fn section_3_4_1_a_read_of_what_is_known_is_not_modified() {
     let server = start_server().await;
+    let fresh = server.get("/restconf/data").await;
+    assert_eq!(fresh.header("etag"), "\"0-json\"");
+    assert!(!fresh.header("last-modified").contains("1970"), "the datastore is as old as the server's log");
     let target = format!("{DATA}=d");
     server.put(&target, BRIEF).await;
     let found = server.get(&target).await;

@@ -58,6 +58,10 @@ impl State {
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Error> {
         self.position += 1;
         let revision = self.position;
+        if revision == 1 {
+            // The configuration is as old as the log.
+            self.config_changed_at = at;
+        }
         match event {
             Event::Edited(edits) => {
                 let mut config = self.config.as_ref().clone();

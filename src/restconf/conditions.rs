@@ -17,11 +17,11 @@ use crate::engine::Precondition;
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::InstancePath;
 
-/// The entity tag of a representation: `"42-json"`. None if the revision is not known (0).
+/// The entity tag of a representation: `"42-json"`.
 ///
 /// It is a strong one, so the encodings of one revision have different tags (RFC 9110 section 8.8.1).
-pub fn entity_tag(revision: u64, encoding: Encoding) -> Option<String> {
-    (revision > 0).then(|| format!("\"{revision}-{}\"", encoding.name()))
+pub fn entity_tag(revision: u64, encoding: Encoding) -> String {
+    format!("\"{revision}-{}\"", encoding.name())
 }
 
 /// A time as in `Last-Modified`, in whole seconds.

@@ -97,8 +97,10 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
     let found = found.map_err(|e| Refusal::from(e).into_not_found())?;
     whole_list(&found, path, encoding)?;
 
-    let tag = conditions::entity_tag(found.revision, encoding);
-    let modified = path.steps.is_empty().then_some(found.changed_at);
+    let is_datastore = path.steps.is_empty();
+    // The datastore has one before its first edit too (RFC 8040 section 3.4.1.2).
+    let tag = (found.revision > 0 || is_datastore).then(|| conditions::entity_tag(found.revision, encoding));
+    let modified = is_datastore.then_some(found.changed_at);
     let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), modified, found.has_other_state)?;
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),

@@ -181,7 +181,7 @@ fn answered(
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
     let found = engine.read(&asked.principal, path, Content::All).ok();
     let found = found.filter(|found| found.revision <= reply.revision);
-    let tag = found.and_then(|found| conditions::entity_tag(found.revision, encoding));
+    let tag = found.map(|found| conditions::entity_tag(found.revision, encoding));
     data::validators(&mut response, tag, path.steps.is_empty().then_some(reply.changed_at));
     response
 }
