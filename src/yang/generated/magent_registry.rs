@@ -31,7 +31,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 9,
+        index: 11,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -50,7 +50,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: None,
-        index: 10,
+        index: 12,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

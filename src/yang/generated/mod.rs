@@ -11,6 +11,8 @@ pub mod ietf_inet_types;
 #[rustfmt::skip]
 pub mod ietf_netconf;
 #[rustfmt::skip]
+pub mod ietf_netconf_acm;
+#[rustfmt::skip]
 pub mod ietf_netconf_notifications;
 #[rustfmt::skip]
 pub mod ietf_origin;
@@ -23,9 +25,13 @@ pub mod ietf_yang_library;
 #[rustfmt::skip]
 pub mod ietf_yang_metadata;
 #[rustfmt::skip]
+pub mod ietf_yang_patch;
+#[rustfmt::skip]
 pub mod ietf_yang_types;
 #[rustfmt::skip]
 pub mod irtf_agent;
+#[rustfmt::skip]
+pub mod magent_datastores;
 #[rustfmt::skip]
 pub mod magent_irtf_bridge;
 #[rustfmt::skip]
@@ -47,14 +53,17 @@ pub static SCHEMA: Schema = Schema {
         &ietf_datastores::MODULE,
         &ietf_inet_types::MODULE,
         &ietf_netconf::MODULE,
+        &ietf_netconf_acm::MODULE,
         &ietf_netconf_notifications::MODULE,
         &ietf_origin::MODULE,
         &ietf_restconf::MODULE,
         &ietf_restconf_monitoring::MODULE,
         &ietf_yang_library::MODULE,
         &ietf_yang_metadata::MODULE,
+        &ietf_yang_patch::MODULE,
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
+        &magent_datastores::MODULE,
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,
         &magent_registry::MODULE,
