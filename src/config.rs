@@ -21,6 +21,8 @@ pub struct Config {
     pub listen: Listen,
     /// The certificate, if it is not to be made by the server itself.
     pub tls: Tls,
+    /// Which datastores there are.
+    pub datastores: Datastores,
     /// The profile of the server's own agent.
     pub agent: Agent,
     /// What is logged to standard error.
@@ -50,6 +52,15 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Further DNS names and IP addresses for a certificate that the server makes.
     pub names: Vec<String>,
+}
+
+/// The section `[datastores]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Datastores {
+    /// Whether there is a startup datastore: each start makes it the running one, so that an edit outlasts a restart only
+    /// if it was copied there (RFC 6241 section 8.7). Otherwise every edit does.
+    pub startup: bool,
 }
 
 /// The section `[agent]`: what the server says about its own agent. The names are those of the draft's container `agent`.
@@ -258,6 +269,7 @@ impl Default for Config {
             data: PathBuf::from("./agentconf-data"),
             listen: Listen::default(),
             tls: Tls::default(),
+            datastores: Datastores::default(),
             agent: Agent::default(),
             log: Log::default(),
             limits: Limits::default(),
@@ -326,6 +338,8 @@ mod tests {
             [tls]
             certificate = "c.pem"
             key = "/k.pem"
+            [datastores]
+            startup = true
             [agent]
             name = "hub"
             type = "broker"
@@ -347,6 +361,7 @@ mod tests {
         );
         assert!(config.tls.certificate.unwrap().is_absolute());
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
+        assert!(config.datastores.startup);
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
     }
 

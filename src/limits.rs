@@ -8,6 +8,12 @@ use serde::Deserialize;
 /// start.
 pub const TASK_HISTORY_MAX: usize = 100;
 
+/// How many revisions of the running configuration are kept in memory, the newest. Older ones are read from the log.
+pub const REVISIONS_MAX: usize = 100;
+
+/// How many nodes these revisions may have that the newest has not; older revisions are dropped before.
+pub const REVISIONS_NODES_MAX: usize = 1_000_000;
+
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -45,6 +51,8 @@ pub struct Limits {
 
     /// Most subscribers of event streams at a time.
     pub subscribers_max: usize,
+    /// Most candidate configurations at a time, the shared one included.
+    pub candidates_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
     pub request_queue_max: usize,
     /// How long the answer to a synchronous `assign-task` waits for the result at most.
@@ -138,6 +146,7 @@ impl Default for Limits {
             linger_s: 10,
             drain_s: 10,
             subscribers_max: 512,
+            candidates_max: 256,
             request_queue_max: 1024,
             synchronous_wait_s: 60,
             password_checks_max: 2,
@@ -191,6 +200,7 @@ impl Limits {
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
             ("streams_max", self.streams_max as u64),
+            ("candidates_max", self.candidates_max as u64),
             ("request_queue_max", self.request_queue_max as u64),
             ("password_checks_max", self.password_checks_max as u64),
             ("password_queue_max", self.password_queue_max as u64),

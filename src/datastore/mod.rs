@@ -5,5 +5,7 @@
 
 pub mod diff;
 pub mod edit;
+pub mod merge;
+pub mod transform;
 pub mod validate;
 pub mod when;

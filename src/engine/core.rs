@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use super::candidate::Candidates;
 use super::draft;
-use super::event::Event;
+use super::event::{Event, Startup};
 use super::options::Options;
-use super::request::{Content, EditReply, EditRequest, Precondition};
+use super::request::{Content, Datastore, EditReply, EditRequest, Found, Precondition};
 use super::state::State;
 use super::view;
 use crate::access::{self, Principal};
@@ -18,33 +19,77 @@ use crate::datastore::when;
 use crate::ids::Fresh;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf::EditOperationType;
-use crate::yang::generated::ietf_netconf_notifications as base;
+use crate::yang::generated::ietf_netconf_notifications::{
+    self as base, NetconfConfigChangeDatastore as ConfigDatastore,
+};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::tree::{Child, Container};
 use crate::{agents, negotiation, tasks};
 
-/// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
+/// Decides edits of the running configuration or of a candidate, which is changed at once.
 pub(super) fn edit(
     state: &State,
+    candidates: &mut Candidates,
     options: &Options,
     principal: &Principal,
     request: &EditRequest,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Error> {
     for precondition in &request.preconditions {
-        check(state, options, principal, precondition)?;
+        let read = |path: &InstancePath| {
+            let state = Arc::new(state.clone());
+            view::read(&state, candidates, options, principal, request.datastore, path, Content::All)
+        };
+        check(precondition, state.config_changed_at, read)?;
     }
-    let revision = state.position + 1;
-    let mut config = state.config.as_ref().clone();
-    let mut created = Vec::with_capacity(request.edits.len());
-    for edit in &request.edits {
+    let which = match request.datastore {
+        Datastore::Unified | Datastore::Running => {
+            return edit_running(state, options, principal, &request.edits, fresh);
+        }
+        Datastore::Candidate(which) => which,
+        Datastore::Startup | Datastore::Intended | Datastore::Operational => {
+            let message = "only the running datastore and candidates can be edited";
+            return Err(Error::protocol(Tag::OperationNotSupported, message));
+        }
+    };
+    let now = fresh.now;
+    let before = candidates.get(which).map_or(&state.config, |working| &working.content);
+    let (content, created) = made(before, principal, &request.edits, candidates.next_revision(now))?;
+    candidates.put(which, state, Arc::new(content), now, options.limits.candidates_max)?;
+    let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
+    Ok((Vec::new(), EditReply { revision, created, changed_at: now }))
+}
+
+/// What edits that the principal may make, make of a tree; and for each whether its node was new.
+fn made(
+    before: &Container,
+    principal: &Principal,
+    edits: &[Edit],
+    revision: u64,
+) -> Result<(Container, Vec<bool>), Error> {
+    let mut content = before.clone();
+    let mut created = Vec::with_capacity(edits.len());
+    for edit in edits {
         writable(principal, edit)?;
-        created.push(!exists(&config, &edit.path));
-        config = edit::apply(&config, edit, revision)?;
+        created.push(!exists(&content, &edit.path));
+        content = edit::apply(&content, edit, revision)?;
     }
-    let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), &request.edits, revision)?;
+    Ok((content, created))
+}
+
+/// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
+pub(super) fn edit_running(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    edits: &[Edit],
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, EditReply), Error> {
+    let revision = state.position + 1;
+    let (config, created) = made(&state.config, principal, edits, revision)?;
+    let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
@@ -53,7 +98,7 @@ pub(super) fn edit(
     if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
         return Err(error);
     }
-    let edited = Event::Edited(request.edits.iter().cloned().chain(settled.deletions).collect());
+    let edited = Event::Edited(edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();
     after.apply(fresh.now, &edited)?;
     let mut events = vec![edited];
@@ -73,7 +118,20 @@ pub(super) fn due(state: &State, now: Timestamp, at_most: usize) -> Vec<Event> {
 /// says what was said at first.
 pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notification> {
     match event {
-        Event::Edited(edits) => vec![config_change(edits, actor)],
+        Event::Edited(edits) => vec![config_change(ConfigDatastore::Running, edits, actor)],
+        // A copy is a change of the whole datastore (RFC 6470 section 2.2).
+        Event::Startup(Startup::Saved) => {
+            let edit = Edit {
+                operation: Operation::Replace,
+                path: InstancePath::default(),
+                value: None,
+                insert: None,
+            };
+            vec![config_change(ConfigDatastore::Startup, &[edit], actor)]
+        }
+        Event::Startup(Startup::Edited(edits)) => {
+            vec![config_change(ConfigDatastore::Startup, edits, actor)]
+        }
         Event::Agents(event) => agents::Registry::announce(event, at),
         Event::Tasks(event) => {
             let mut notifications = tasks::Tasks::announce(event, at);
@@ -87,7 +145,7 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notific
 }
 
 /// `netconf-config-change` (RFC 6470 section 2.2).
-fn config_change(edits: &[Edit], actor: &str) -> Notification {
+fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: &str) -> Notification {
     let operation = |operation| match operation {
         Operation::Create => EditOperationType::Create,
         Operation::Merge => EditOperationType::Merge,
@@ -106,16 +164,12 @@ fn config_change(edits: &[Edit], actor: &str) -> Notification {
         session_id: Some(0),
         ..base::NetconfConfigChangeChangedBy::default()
     };
-    let change = base::NetconfConfigChange {
-        changed_by,
-        datastore: base::NetconfConfigChangeDatastore::Running,
-        edit: edit.collect(),
-    };
+    let change = base::NetconfConfigChange { changed_by, datastore, edit: edit.collect() };
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
 }
 
 /// Every node that the edit sets or removes has to be configuration that the principal may write.
-fn writable(principal: &Principal, edit: &Edit) -> Result<(), Error> {
+pub(super) fn writable(principal: &Principal, edit: &Edit) -> Result<(), Error> {
     let refused = |node: &crate::yang::schema::Node, path: &InstancePath| {
         let message = format!("{} may not write \"{}\"", principal.name, node.qualified_name());
         Err(Error::application(Tag::AccessDenied, message).at(path.clone()))
@@ -184,17 +238,13 @@ fn exists(config: &Container, path: &InstancePath) -> bool {
     }
 }
 
-/// Whether a precondition holds, judged by what the principal can see.
+/// Whether a precondition holds, judged by what the principal can `read`.
 fn check(
-    state: &State,
-    options: &Options,
-    principal: &Principal,
     precondition: &Precondition,
+    changed_at: Timestamp,
+    read: impl Fn(&InstancePath) -> Result<Found, Error>,
 ) -> Result<(), Error> {
-    let revision = |path: &InstancePath| {
-        let state = Arc::new(state.clone());
-        view::read(&state, options, principal, path, Content::All).ok().map(|found| found.revision)
-    };
+    let revision = |path: &InstancePath| read(path).ok().map(|found| found.revision);
     let (holds, path, what) = match precondition {
         Precondition::Matches(path, wanted) => {
             let holds = revision(path).is_some_and(|r| wanted.is_empty() || wanted.contains(&r));
@@ -204,11 +254,9 @@ fn check(
             let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
             (holds, Some(path), "it exists already")
         }
-        Precondition::UnmodifiedSince(time) => (
-            state.config_changed_at.as_seconds() <= time.as_seconds(),
-            None,
-            "the datastore was changed since",
-        ),
+        Precondition::UnmodifiedSince(time) => {
+            (changed_at.as_seconds() <= time.as_seconds(), None, "the datastore was changed since")
+        }
     };
     if holds {
         return Ok(());

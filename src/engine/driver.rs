@@ -12,13 +12,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::candidate::Candidates;
 use super::core;
 use super::event::{Event, EventError};
 use super::options::Options;
-use super::request::{Content, EditReply, EditRequest, Found, Invocation};
-use super::state::State;
+use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management};
+use super::state::{State, applied};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{From, operations, view};
+use super::{From, datastores, operations, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -57,6 +58,9 @@ pub enum OpenError {
         /// Why.
         source: Error,
     },
+    /// The startup datastore cannot be made the running one.
+    #[error("the startup datastore cannot be loaded: {0}")]
+    Startup(#[source] Error),
     /// The server's own agent cannot be registered.
     #[error("the server's own agent cannot be registered: {0}")]
     Agent(#[source] Error),
@@ -77,6 +81,7 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 enum Command {
     Edit(Principal, EditRequest, Answer<EditReply>),
+    Manage(Principal, Management, Answer<EditReply>),
     Invoke(Principal, Invocation, Answer<Container>),
     Stop(oneshot::Sender<Result<(), LogError>>),
 }
@@ -101,14 +106,17 @@ impl Engine {
         let subscribers = Arc::new(Semaphore::new(options.limits.subscribers_max));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
+            candidates: ArcSwap::default(),
+            rebuilding: Semaphore::new(1),
             committed,
             ending: watch::Sender::new(false),
             tail: Tail::default(),
             reader: log.reader(),
             options,
         });
-        let mut writer = Writer { shared: shared.clone(), log, state, queue };
-        writer.register_own_agent()?;
+        let candidates = Candidates::default();
+        let mut writer = Writer { shared: shared.clone(), log, state, candidates, queue };
+        writer.begin()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name("writer".into()).spawn(move || {
             let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run())));
@@ -141,11 +149,87 @@ impl Engine {
     ///
     /// # Errors
     /// `data-missing` if there is no such instance for this principal.
-    pub fn read(&self, principal: &Principal, path: &InstancePath, content: Content) -> Result<Found, Error> {
-        view::read(&self.snapshot(), &self.shared.options, principal, path, content)
+    pub fn read(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        path: &InstancePath,
+        content: Content,
+    ) -> Result<Found, Error> {
+        let candidates = self.shared.candidates.load();
+        view::read(&self.snapshot(), &candidates, &self.shared.options, principal, datastore, path, content)
     }
 
-    /// Edits the running configuration; the answer comes when the edit is durable.
+    /// Whether the server has the datastore.
+    pub fn has(&self, datastore: Datastore) -> bool {
+        datastore != Datastore::Startup || self.shared.options.startup
+    }
+
+    /// The whole configuration in a datastore, whoever may see it.
+    ///
+    /// # Errors
+    /// `operation-not-supported` if the server does not have the datastore.
+    pub(super) fn configuration(&self, datastore: Datastore) -> Result<Arc<Container>, Error> {
+        let candidates = self.shared.candidates.load();
+        datastores::content(&self.snapshot(), &candidates, &self.shared.options, datastore)
+    }
+
+    /// Checks that the configuration in a datastore can be made the running one.
+    ///
+    /// # Errors
+    /// The first constraint that it violates.
+    pub fn validate(&self, datastore: Datastore) -> Result<(), Error> {
+        datastores::valid(&self.snapshot(), &self.configuration(datastore)?)
+    }
+
+    /// The running configuration as it was at a log position. One that is not among the newest is
+    /// rebuilt from the log.
+    ///
+    /// # Errors
+    /// `invalid-value` for a position that is not reached yet, `operation-failed` if the log cannot
+    /// be read.
+    pub async fn revision(&self, position: u64) -> Result<Arc<Container>, Error> {
+        let state = self.snapshot();
+        if position > state.position {
+            let message = format!("position {position} is not reached yet; the newest is {}", state.position);
+            return Err(Error::application(Tag::InvalidValue, message));
+        }
+        if let Some((_, revision)) = state.revisions.get_prev(&position) {
+            return Ok(revision.content.clone());
+        }
+        let unreadable = |reason: String| {
+            tracing::error!(reason, position, "an old revision could not be rebuilt");
+            Error::application(Tag::OperationFailed, "the event log cannot be read")
+        };
+        let _one = self.shared.rebuilding.acquire().await.map_err(|_| stopping())?;
+        let reader = self.shared.reader.clone();
+        let rebuilt = tokio::task::spawn_blocking(move || {
+            let mut content = Arc::default();
+            for record in reader.scan(0) {
+                let record = record.map_err(|e| e.to_string())?;
+                if record.position > position {
+                    break;
+                }
+                let event = Event::from_record(&record).map_err(|e| e.to_string())?;
+                if let Event::Edited(edits) = event {
+                    content = applied(&content, &edits, record.position).map_err(|e| e.to_string())?;
+                }
+            }
+            Ok(content)
+        });
+        rebuilt.await.map_err(|e| e.to_string()).and_then(|result| result).map_err(unreadable)
+    }
+
+    /// Does something to whole datastores; the answer comes when what it changed is durable.
+    ///
+    /// # Errors
+    /// What the new configuration violates, or why the datastore cannot be written; nothing has
+    /// changed then.
+    pub async fn manage(&self, principal: &Principal, management: Management) -> Result<EditReply, Error> {
+        self.command(|answer| Command::Manage(principal.clone(), management, answer)).await
+    }
+
+    /// Edits the running configuration or a candidate; the answer comes when the edit is durable.
     ///
     /// # Errors
     /// What the edit violates; nothing has changed then.
@@ -158,6 +242,9 @@ impl Engine {
     /// # Errors
     /// Why the operation was refused; nothing has changed then.
     pub async fn invoke(&self, principal: &Principal, invocation: Invocation) -> Result<Container, Error> {
+        if datastores::is_about_datastores(invocation.operation) {
+            return datastores::invoke(self, principal, &invocation).await;
+        }
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();
             return operations::query(
@@ -204,7 +291,7 @@ impl Engine {
     /// Whether the principal may invoke this operation at all; front ends that list operations
     /// leave the others out.
     pub fn may_execute(&self, principal: &Principal, operation: &'static Node) -> bool {
-        access::may_execute(principal, operation)
+        access::may_execute(principal, operation) && !datastores::needs_session(operation)
     }
 
     /// Follows the events that the principal may see.
@@ -276,6 +363,7 @@ struct Writer {
     shared: Arc<Shared>,
     log: Log,
     state: State,
+    candidates: Candidates,
     queue: mpsc::Receiver<Command>,
 }
 
@@ -286,6 +374,7 @@ type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// once it is durable.
 struct Group {
     state: State,
+    candidates: Candidates,
     transactions: Vec<Vec<NewRecord>>,
     announced: Vec<Announced>,
     /// Octets of the records.
@@ -294,13 +383,15 @@ struct Group {
 }
 
 impl Writer {
-    /// Puts the server's own agent into the registry, if it is not there as configured.
-    fn register_own_agent(&mut self) -> Result<(), OpenError> {
+    /// Loads the startup datastore, if there is one, and puts the server's own agent into the
+    /// registry, if it is not there as configured.
+    fn begin(&mut self) -> Result<(), OpenError> {
         let fresh = self.shared.fresh();
-        let events =
-            operations::own_agent(&self.state, &self.shared.options, &fresh).map_err(OpenError::Agent)?;
-        let mut group = Group::new(&self.state);
-        group.record(fresh.now, "", events).map_err(OpenError::Agent)?;
+        let options = &self.shared.options;
+        let mut group = Group::new(&self.state, &self.candidates);
+        group.record(fresh.now, "", datastores::begin(&self.state, options)).map_err(OpenError::Startup)?;
+        let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
+        group.record(fresh.now, "", agent).map_err(OpenError::Agent)?;
         match self.commit(group) {
             true => Ok(()),
             false => Err(OpenError::Agent(stopping())),
@@ -319,7 +410,7 @@ impl Writer {
                 },
                 () = sleep_until(&clock, due) => None,
             };
-            let mut group = Group::new(&self.state);
+            let mut group = Group::new(&self.state, &self.candidates);
             let overdue = command.is_none();
             let mut stop = None;
             let mut next = command;
@@ -362,6 +453,10 @@ impl Writer {
                 Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })
             }
         };
+        if failure.is_none() {
+            self.candidates = group.candidates;
+            self.shared.candidates.store(Arc::new(self.candidates.clone()));
+        }
         if failure.is_none() && !group.announced.is_empty() {
             self.state = group.state;
             self.shared.snapshot.store(Arc::new(self.state.clone()));
@@ -385,9 +480,10 @@ async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
 }
 
 impl Group {
-    fn new(state: &State) -> Self {
+    fn new(state: &State, candidates: &Candidates) -> Self {
         Group {
             state: state.clone(),
+            candidates: candidates.clone(),
             transactions: Vec::new(),
             announced: Vec::new(),
             size: 0,
@@ -413,13 +509,18 @@ impl Group {
         let now = fresh.now;
         match command {
             Command::Edit(principal, request, answer) => {
-                let decided = core::edit(&self.state, &shared.options, &principal, &request, &mut fresh);
-                let reply = decided.and_then(|(events, mut reply)| {
-                    self.record(now, &principal.name, events)?;
-                    reply.revision = self.state.config_revision;
-                    reply.changed_at = self.state.config_changed_at;
-                    Ok(reply)
-                });
+                let mut candidates = self.candidates.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let decided = core::edit(state, &mut candidates, options, &principal, &request, &mut fresh);
+                let reply = self.edited(now, &principal, decided, candidates);
+                self.answer(answer, reply);
+            }
+            Command::Manage(principal, management, answer) => {
+                let mut candidates = self.candidates.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let decided =
+                    datastores::manage(state, &mut candidates, options, &principal, &management, &mut fresh);
+                let reply = self.edited(now, &principal, decided, candidates);
                 self.answer(answer, reply);
             }
             Command::Invoke(principal, invocation, answer) => {
@@ -433,6 +534,25 @@ impl Group {
             }
             Command::Stop(_) => {}
         }
+    }
+
+    /// Takes over what was decided about datastores.
+    fn edited(
+        &mut self,
+        now: Timestamp,
+        principal: &Principal,
+        decided: Result<(Vec<Event>, EditReply), Error>,
+        candidates: Candidates,
+    ) -> Result<EditReply, Error> {
+        let (events, mut reply) = decided?;
+        let position = self.state.position;
+        self.record(now, &principal.name, events)?;
+        self.candidates = candidates;
+        if self.state.position > position {
+            reply.revision = self.state.config_revision;
+            reply.changed_at = self.state.config_changed_at;
+        }
+        Ok(reply)
     }
 
     /// Applies the events of one request and keeps them for the log: all or none. What is applied

@@ -24,6 +24,8 @@ use crate::{agents, negotiation, tasks};
 pub enum Event {
     /// The configuration was edited.
     Edited(Vec<Edit>),
+    /// The configuration to start with was written.
+    Startup(Startup),
     /// Something happened in the registry.
     Agents(agents::Event),
     /// Something happened to a task or a data object.
@@ -32,12 +34,22 @@ pub enum Event {
     Negotiation(negotiation::Event),
 }
 
+/// What was written to the startup datastore.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Startup {
+    /// The running configuration, as it was then.
+    Saved,
+    /// Something else.
+    Edited(Vec<Edit>),
+}
+
 /// Numbers of the kinds in the log. A number is never used again for anything else.
 mod kind {
     pub const EDITED: u16 = 1;
     pub const AGENTS: u16 = 2;
     pub const TASKS: u16 = 3;
     pub const NEGOTIATION: u16 = 4;
+    pub const STARTUP: u16 = 5;
 }
 
 /// Version of the payloads.
@@ -76,9 +88,10 @@ impl Event {
     /// [`EventError::Write`].
     pub fn to_record(&self, at: Timestamp, actor: &str) -> Result<NewRecord, EventError> {
         let (kind, payload) = match self {
-            Event::Edited(edits) => {
-                let edits: Result<Vec<StoredEdit>, _> = edits.iter().map(StoredEdit::from_edit).collect();
-                (kind::EDITED, serde_json::to_vec(&edits?)?)
+            Event::Edited(edits) => (kind::EDITED, serde_json::to_vec(&stored(edits)?)?),
+            Event::Startup(Startup::Saved) => (kind::STARTUP, serde_json::to_vec(&None::<Vec<StoredEdit>>)?),
+            Event::Startup(Startup::Edited(edits)) => {
+                (kind::STARTUP, serde_json::to_vec(&Some(stored(edits)?))?)
             }
             Event::Agents(event) => (kind::AGENTS, serde_json::to_vec(event)?),
             Event::Tasks(event) => (kind::TASKS, serde_json::to_vec(event)?),
@@ -109,9 +122,13 @@ impl Event {
         match (kind, version) {
             (kind::EDITED, VERSION) => {
                 let stored: Vec<StoredEdit> = serde_json::from_slice(bytes).map_err(json)?;
-                let edits: Result<Vec<Edit>, String> =
-                    stored.into_iter().map(StoredEdit::into_edit).collect();
-                Ok(Event::Edited(edits.map_err(payload)?))
+                Ok(Event::Edited(edits(stored).map_err(payload)?))
+            }
+            (kind::STARTUP, VERSION) => {
+                // Without edits it is a copy of the running configuration.
+                let stored: Option<Vec<StoredEdit>> = serde_json::from_slice(bytes).map_err(json)?;
+                let edited = stored.map(edits).transpose().map_err(payload)?;
+                Ok(Event::Startup(edited.map_or(Startup::Saved, Startup::Edited)))
             }
             (kind::AGENTS, VERSION) => serde_json::from_slice(bytes).map(Event::Agents).map_err(json),
             (kind::TASKS, VERSION) => serde_json::from_slice(bytes).map(Event::Tasks).map_err(json),
@@ -121,6 +138,14 @@ impl Event {
             (kind, version) => Err(EventError::Unknown { position, kind, version }),
         }
     }
+}
+
+fn stored(edits: &[Edit]) -> Result<Vec<StoredEdit>, serde_json::Error> {
+    edits.iter().map(StoredEdit::from_edit).collect()
+}
+
+fn edits(stored: Vec<StoredEdit>) -> Result<Vec<Edit>, String> {
+    stored.into_iter().map(StoredEdit::into_edit).collect()
 }
 
 /// An [`Edit`] in the log.

@@ -7,11 +7,13 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use sha2::{Digest, Sha256};
 
 use crate::yang::generated::SCHEMA;
-use crate::yang::generated::ietf_datastores::identities::{OPERATIONAL, RUNNING};
+use crate::yang::generated::ietf_datastores::identities::{
+    CANDIDATE, INTENDED, OPERATIONAL, RUNNING, STARTUP,
+};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use crate::yang::generated::ietf_yang_library as library;
 use crate::yang::model::Modelled;
-use crate::yang::schema::{Conformance, Module, Submodule};
+use crate::yang::schema::{Conformance, Identity, Module, Submodule};
 use crate::yang::tree::Container;
 use crate::yang::value::Value;
 
@@ -58,29 +60,33 @@ pub static CONTENT_ID: LazyLock<String> = LazyLock::new(|| {
 
 impl Capabilities {
     /// `/ietf-yang-library:yang-library`.
-    pub(super) fn yang_library(&self) -> Arc<Container> {
-        self.library.get_or_init(|| Arc::new(self.make_library())).clone()
+    pub(super) fn yang_library(&self, startup: bool) -> Arc<Container> {
+        self.library.get_or_init(|| Arc::new(self.make_library(startup))).clone()
     }
 
-    fn make_library(&self) -> Container {
+    fn make_library(&self, startup: bool) -> Container {
         let (implemented, imported): (Vec<&'static Module>, Vec<&'static Module>) =
             SCHEMA.modules.iter().copied().partition(|m| m.conformance == Conformance::Implement);
         let set = library::ModuleSet {
             name: "all".into(),
-            module: implemented.into_iter().map(|m| self.module(m)).collect(),
+            module: implemented.into_iter().map(|m| self.module(m, startup)).collect(),
             import_only_module: imported.into_iter().map(|m| self.import_only(m)).collect(),
         };
-        let datastore = |name| library::Datastore { name, schema: "all".into() };
+        let datastore = |name: &&'static Identity| library::Datastore { name, schema: "all".into() };
+        let datastores = [&RUNNING, &CANDIDATE, &STARTUP, &INTENDED, &OPERATIONAL];
+        let offered = datastores.iter().filter(|name| startup || **name != &STARTUP);
         library::YangLibrary {
             module_set: vec![set],
             schema: vec![library::Schema { name: "all".into(), module_set: vec!["all".into()] }],
-            datastore: vec![datastore(&RUNNING), datastore(&OPERATIONAL)],
+            datastore: offered.map(datastore).collect(),
             content_id: CONTENT_ID.clone(),
         }
         .to_data()
     }
 
-    fn module(&self, module: &'static Module) -> library::ModuleSetModule {
+    fn module(&self, module: &'static Module, startup: bool) -> library::ModuleSetModule {
+        // The one feature that is chosen when the server is configured.
+        let offered = |feature: &&&str| startup || module.name != "ietf-netconf" || **feature != "startup";
         let submodule = |s: &Submodule| library::ModuleSetModuleSubmodule {
             name: s.name.into(),
             revision: some(s.revision),
@@ -92,7 +98,7 @@ impl Capabilities {
             namespace: module.namespace.into(),
             location: self.location(module.name, module.revision),
             submodule: module.submodules.iter().map(submodule).collect(),
-            feature: module.features.iter().map(|f| (*f).into()).collect(),
+            feature: module.features.iter().filter(offered).map(|f| (*f).into()).collect(),
             deviation: module.deviations.iter().map(|d| (*d).into()).collect(),
         }
     }

@@ -6,7 +6,9 @@
 //! draft's own tree and the siblings, which never see each other. No protocol's status code
 //! and no socket is known here.
 
+mod candidate;
 mod core;
+mod datastores;
 mod draft;
 mod driver;
 mod event;
@@ -23,6 +25,8 @@ pub use driver::{Engine, OpenError};
 pub use event::Event;
 pub use library::Capabilities;
 pub use options::Options;
-pub use request::{Content, EditReply, EditRequest, Found, Invocation, Precondition};
-pub use state::State;
+pub use request::{
+    Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Precondition,
+};
+pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription};

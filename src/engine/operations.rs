@@ -268,7 +268,7 @@ pub(super) fn reads_data(state: &State, principal: &Principal, id: &str) -> bool
 }
 
 /// The checks that every operation has in common.
-fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Result<(), Error> {
+pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Result<(), Error> {
     let operation = invocation.operation;
     if !access::may_execute(principal, operation) {
         let message = format!("{} may not invoke \"{}\"", principal.name, operation.name);
@@ -280,7 +280,7 @@ fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Resul
 }
 
 /// The input as its struct; validation has found everything mandatory in it.
-fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
+pub(super) fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
     T::from_data(&invocation.input)
         .map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))
 }

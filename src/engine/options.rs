@@ -12,6 +12,8 @@ pub struct Options {
     pub clock: Clock,
     /// Limits on what can grow.
     pub limits: Limits,
+    /// Whether there is a startup datastore, which is made the running one at each start.
+    pub startup: bool,
     /// The profile of the server's own agent, at `/irtf-agent:agent`.
     pub profile: irtf_agent::Agent,
     /// What the server says of itself.

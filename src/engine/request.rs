@@ -1,5 +1,7 @@
 //! What a front end can ask of the engine, and what it is told.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::datastore::edit::Edit;
 use crate::yang::path::InstancePath;
@@ -16,6 +18,55 @@ pub enum Content {
     Config,
     /// State alone.
     NonConfig,
+}
+
+/// A datastore (RFC 8342 section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datastore {
+    /// What RESTCONF's `data` resource shows: the running configuration and, in one tree with it, the
+    /// state (RFC 8040 section 1.4).
+    Unified,
+    /// The running configuration.
+    Running,
+    /// A candidate configuration.
+    Candidate(Candidate),
+    /// The configuration that the server starts with.
+    Startup,
+    /// The configuration to be applied. Nothing is left out or filled in here, so it is what the
+    /// running datastore has.
+    Intended,
+    /// What is in use, configuration and state.
+    Operational,
+}
+
+/// Which candidate configuration is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Candidate {
+    /// The one that all share (RFC 6241 section 8.3).
+    Shared,
+    /// That of one NETCONF session.
+    Session(u32),
+}
+
+/// What is done to whole datastores. All of it is checked, and recorded, as the edits that it
+/// comes to.
+#[derive(Debug, Clone)]
+pub enum Management {
+    /// Makes a candidate the running configuration (RFC 6241 section 8.3.4.1).
+    Commit(Candidate),
+    /// Makes a candidate what the running configuration is (RFC 6241 section 8.3.4.2).
+    Discard(Candidate),
+    /// Makes one datastore what another is (RFC 6241 section 7.3).
+    Copy {
+        /// The source.
+        from: Datastore,
+        /// The target.
+        to: Datastore,
+    },
+    /// Empties the startup datastore (RFC 6241 section 7.4).
+    DeleteStartup,
+    /// Makes the running configuration what it was.
+    Restore(Arc<Container>),
 }
 
 /// A node that a reader found.
@@ -37,6 +88,8 @@ pub struct Found {
 /// Edits that all happen or none does.
 #[derive(Debug, Clone)]
 pub struct EditRequest {
+    /// What is edited. It is the running configuration unless a candidate is named.
+    pub datastore: Datastore,
     /// The edits, in order.
     pub edits: Vec<Edit>,
     /// What has to hold before.

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use super::draft;
-use super::event::Event;
+use super::event::{Event, Startup};
 use super::moves;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
-use crate::datastore::edit;
+use crate::datastore::diff::diff;
+use crate::datastore::edit::{self, Edit};
+use crate::limits::{REVISIONS_MAX, REVISIONS_NODES_MAX};
 use crate::negotiation::Negotiations;
 use crate::tasks::Tasks;
 use crate::yang::error::Error;
@@ -24,6 +28,10 @@ pub struct State {
     pub config_revision: u64,
     /// When the configuration was last edited.
     pub config_changed_at: Timestamp,
+    /// The newest revisions of the running configuration by log position, the present one included.
+    pub revisions: OrdMap<u64, Revision>,
+    /// The configuration to start with, if it was ever written.
+    pub startup: Option<Arc<Container>>,
     /// The agents.
     pub registry: Registry,
     /// Tasks, contexts and data objects.
@@ -34,6 +42,17 @@ pub struct State {
     pub dispatch: draft::Dispatch,
 }
 
+/// The running configuration after one edit.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    /// When the edit was made.
+    pub at: Timestamp,
+    /// The configuration.
+    pub content: Arc<Container>,
+    /// How many nodes it has that the revision after it has not.
+    dropped: usize,
+}
+
 impl Default for State {
     fn default() -> Self {
         State {
@@ -41,6 +60,8 @@ impl Default for State {
             config: Arc::default(),
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
+            revisions: OrdMap::new(),
+            startup: None,
             registry: Registry::default(),
             tasks: Tasks::default(),
             negotiations: Negotiations::default(),
@@ -64,14 +85,17 @@ impl State {
         }
         match event {
             Event::Edited(edits) => {
-                let mut config = self.config.as_ref().clone();
-                for edit in edits {
-                    config = edit::apply(&config, edit, revision)?;
-                }
-                let old = std::mem::replace(&mut self.config, Arc::new(config));
+                let config = applied(&self.config, edits, revision)?;
+                let old = std::mem::replace(&mut self.config, config);
+                self.remember(&old, revision, at);
                 self.config_revision = revision;
                 self.config_changed_at = at;
                 draft::edited(self, &old, at);
+            }
+            Event::Startup(Startup::Saved) => self.startup = Some(self.config.clone()),
+            Event::Startup(Startup::Edited(edits)) => {
+                let old = self.startup.clone().unwrap_or_default();
+                self.startup = Some(applied(&old, edits, revision)?);
             }
             Event::Agents(event) => self.registry.apply(revision, at, event),
             Event::Tasks(event) => {
@@ -86,10 +110,39 @@ impl State {
         Ok(())
     }
 
+    /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.
+    fn remember(&mut self, old: &Container, revision: u64, at: Timestamp) {
+        if let Some((number, before)) = self.revisions.get_max().cloned() {
+            let gone = diff(old, &self.config).into_iter().filter_map(|change| change.old);
+            let dropped = gone.map(|child| child.size()).sum();
+            self.revisions.insert(number, Revision { dropped, ..before });
+        }
+        let content = self.config.clone();
+        self.revisions.insert(revision, Revision { at, content, dropped: 0 });
+        let mut nodes: usize = self.revisions.values().map(|revision| revision.dropped).sum();
+        while self.revisions.len() > REVISIONS_MAX
+            || (nodes > REVISIONS_NODES_MAX && self.revisions.len() > 1)
+        {
+            match self.revisions.without_min() {
+                (Some(oldest), rest) => {
+                    nodes -= oldest.dropped;
+                    self.revisions = rest;
+                }
+                (None, _) => break,
+            }
+        }
+    }
+
     /// When something is due that no request brings about.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let deadlines =
             [self.registry.next_deadline(), self.tasks.next_deadline(), self.negotiations.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
+}
+
+/// A configuration with edits applied, all of which are stamped with the revision.
+pub(super) fn applied(content: &Container, edits: &[Edit], revision: u64) -> Result<Arc<Container>, Error> {
+    let applied = edits.iter().try_fold(content.clone(), |tree, one| edit::apply(&tree, one, revision));
+    applied.map(Arc::new)
 }

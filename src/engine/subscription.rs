@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::candidate::Candidates;
 use super::core;
 use super::event::Event;
 use super::operations;
@@ -32,6 +33,10 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<State>,
+    /// The candidates beside it.
+    pub(super) candidates: ArcSwap<Candidates>,
+    /// Taken by who rebuilds an old revision from the log, which is long work.
+    pub(super) rebuilding: Semaphore,
     /// The newest durable position.
     pub(super) committed: watch::Sender<u64>,
     /// Whether subscriptions are to end.

@@ -4,15 +4,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::candidate::Candidates;
 use super::draft;
 use super::operations;
 use super::options::Options;
-use super::request::{Content, Found};
-use super::state::State;
+use super::request::{Content, Datastore, Found};
+use super::state::{Revision, State};
 use crate::access::{self, Principal};
+use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
-    SCHEMA, ietf_restconf_monitoring, ietf_yang_library, irtf_agent, magent_registry, magent_task,
+    SCHEMA, ietf_restconf_monitoring, ietf_yang_library, irtf_agent, magent_datastores, magent_registry,
+    magent_task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -20,30 +23,38 @@ use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
 use crate::yang::value::Value;
 
-/// Reads one node.
+/// Reads one node of a datastore. Candidates are those of the state, and of no use to others.
 pub(super) fn read(
     state: &Arc<State>,
+    candidates: &Candidates,
     options: &Options,
     principal: &Principal,
+    datastore: Datastore,
     path: &InstancePath,
     content: Content,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
+    let tree = View::of(datastore, state, candidates, options, principal);
+    // The conventional datastores have no state (RFC 8342 section 5.1).
+    let content = match content {
+        Content::All if !tree.has_state => Content::Config,
+        Content::NonConfig if !tree.has_state => return Err(missing()),
+        content => content,
+    };
     let has_other_state = content != Content::Config && has_other_state(state, path);
-    let changed_at = state.config_changed_at;
+    let changed_at = tree.changed_at;
     let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
-    let tree = View { state, options, principal };
     let Some((first, rest)) = path.steps.split_first() else {
-        let mut root = Container::default().at_revision(state.config_revision);
+        let mut root = Container::default().at_revision(tree.revision);
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
             if let Some(child) = tree.top(node, content).and_then(|child| keep(&child, node, content)) {
                 root.set(node, child);
             }
         }
-        return Ok(found(None, Child::Container(Arc::new(root)), state.config_revision));
+        return Ok(found(None, Child::Container(Arc::new(root)), tree.revision));
     };
     let mut child = tree.top(first.node, content).ok_or_else(missing)?;
-    let mut revision = if first.node.config { state.config_revision } else { 0 };
+    let mut revision = if first.node.config { tree.revision } else { 0 };
     let mut step = first;
     for next in rest {
         child = select(&child, step, &mut revision).ok_or_else(missing)?;
@@ -142,15 +153,53 @@ struct View<'a> {
     state: &'a Arc<State>,
     options: &'a Options,
     principal: &'a Principal,
+    /// The configuration in the datastore.
+    config: Arc<Container>,
+    revision: u64,
+    changed_at: Timestamp,
+    /// Whether it has more than configuration.
+    has_state: bool,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    fn of(
+        datastore: Datastore,
+        state: &'a Arc<State>,
+        candidates: &Candidates,
+        options: &'a Options,
+        principal: &'a Principal,
+    ) -> Self {
+        let (config, revision, changed_at) =
+            (state.config.clone(), state.config_revision, state.config_changed_at);
+        let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
+        let running = View { state, options, principal, config, revision, changed_at, has_state };
+        match datastore {
+            Datastore::Candidate(which) => match candidates.get(which) {
+                Some(working) => View {
+                    config: working.content.clone(),
+                    revision: working.revision,
+                    changed_at: working.changed_at,
+                    ..running
+                },
+                None => running,
+            },
+            Datastore::Startup => {
+                let config = state.startup.clone().unwrap_or_default();
+                View { revision: config.revision, config, ..running }
+            }
+            Datastore::Unified | Datastore::Running | Datastore::Intended | Datastore::Operational => running,
+        }
+    }
+
     /// All instances of a top-level node that the principal may see, maybe with some that
     /// `content` leaves out: nothing here may cost as much as the entries of a list, of which
     /// one alone may be wanted.
     fn top(&self, node: &'static Node, content: Content) -> Option<Child> {
         if !access::may_read(self.principal, node) || (content == Content::Config && !node.config) {
             return None;
+        }
+        if !self.has_state {
+            return self.config.get(node).cloned();
         }
         let container = |container: Container| Some(Child::Container(Arc::new(container)));
         if node == &irtf_agent::nodes::AGENT {
@@ -166,12 +215,23 @@ impl View<'_> {
         } else if node == &magent_task::nodes::INTERACTION {
             container(self.interaction())
         } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
-            Some(Child::Container(self.options.capabilities.yang_library()))
+            Some(Child::Container(self.options.capabilities.yang_library(self.options.startup)))
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
+        } else if node == &magent_datastores::nodes::REVISIONS {
+            container(self.revisions())
         } else {
-            self.state.config.get(node).cloned()
+            self.config.get(node).cloned()
         }
+    }
+
+    fn revisions(&self) -> Container {
+        let revision = |(number, kept): (&u64, &Revision)| magent_datastores::Revision {
+            number: *number,
+            time: kept.at.to_string(),
+        };
+        magent_datastores::Revisions { revision: self.state.revisions.iter().map(revision).collect() }
+            .to_data()
     }
 
     fn registry(&self) -> Container {

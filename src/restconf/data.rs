@@ -12,29 +12,36 @@ use super::answer;
 use super::conditions::{self, Outcome};
 use super::errors::Refusal;
 use super::fields::Selection;
+use super::home::Home;
 use super::media::{ACCEPT_PATCH, Encoding};
 use super::params::{Params, Place};
 use super::request::Asked;
-use super::uri::{self, ResourcePath};
-use super::{PREFIX_DATA, defaults, edit, operations};
+use super::{defaults, edit, operations};
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Found};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector};
+use crate::yang::resource::{self, ResourcePath};
 use crate::yang::schema::Kind;
 use crate::yang::tree::{Child, List};
 
-/// Serves everything at and below `{+restconf}/data`.
+/// Serves everything at and below `{+restconf}/data` and `{+restconf}/ds/NAME`.
 pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    let path = asked.path_below(PREFIX_DATA);
-    let path = match uri::parse(path, &SCHEMA, engine.limits().depth_max)? {
+    let home = Home::of(&engine, &asked)?;
+    let path = asked.path_below(&home.prefix);
+    let path = match resource::parse(path, &SCHEMA, engine.limits().depth_max)? {
         ResourcePath::Data(path) => path,
-        ResourcePath::Action(target, action) => {
+        ResourcePath::Action(target, action) if home.has_actions() => {
             return operations::action(&engine, asked, target, action).await;
         }
+        ResourcePath::Action(_, action) => {
+            let message =
+                format!("the action \"{}\" is found in the operational datastore alone", action.name);
+            return Err(Refusal::not_found(message));
+        }
     };
-    let allow = methods(&path);
+    let allow = if home.is_writable() { methods(&path) } else { READ_ONLY };
     if edits_without_key(&asked.method, &path) {
         let message = "a list entry needs its keys and a leaf-list entry its value in the path";
         return Err(Error::protocol(Tag::InvalidValue, message).at(path).into());
@@ -42,11 +49,11 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
     asked.allow(allow)?;
     match asked.method {
         Method::OPTIONS => options(&asked, allow),
-        Method::POST => edit::create(&engine, asked, path).await,
-        Method::PUT => edit::replace(&engine, asked, path).await,
-        Method::PATCH => edit::merge(&engine, asked, path).await,
-        Method::DELETE => edit::delete(&engine, asked, path).await,
-        _ => read(&engine, &asked, &path),
+        Method::POST => edit::create(&engine, asked, &home, path).await,
+        Method::PUT => edit::replace(&engine, asked, &home, path).await,
+        Method::PATCH => edit::merge(&engine, asked, &home, path).await,
+        Method::DELETE => edit::delete(&engine, asked, &home, path).await,
+        _ => read(&engine, &asked, &home, &path),
     }
 }
 
@@ -85,7 +92,7 @@ fn options(asked: &Asked, allow: &'static str) -> Result<Response, Refusal> {
 }
 
 /// GET and HEAD (RFC 8040 sections 4.2 and 4.3).
-fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response, Refusal> {
+fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Result<Response, Refusal> {
     let params = asked.params(Place::Read)?;
     let encoding = asked.encoding()?;
     let depth_max = engine.limits().depth_max;
@@ -93,7 +100,7 @@ fn read(engine: &Engine, asked: &Asked, path: &InstancePath) -> Result<Response,
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
         None => None,
     };
-    let found = engine.read(&asked.principal, path, params.content);
+    let found = engine.read(&asked.principal, home.datastore, path, params.content);
     let found = found.map_err(|e| Refusal::from(e).into_not_found())?;
     whole_list(&found, path, encoding)?;
 

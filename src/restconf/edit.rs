@@ -8,21 +8,27 @@ use axum::http::header::{HeaderValue, LOCATION};
 use axum::response::Response;
 
 use super::errors::Refusal;
+use super::home::Home;
 use super::media::Encoding;
 use super::params::{InsertAt, Place};
 use super::request::{Asked, decode_options};
-use super::uri::{self, ResourcePath};
-use super::{PREFIX_DATA, answer, conditions, data};
+use super::{answer, conditions, data};
 use crate::datastore::edit::{Edit, Operation};
 use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::resource::{self, ResourcePath};
 use crate::yang::schema::Kind;
 use crate::yang::tree::{Child, Container, Insert, Key};
 
 /// POST: a new child of the resource `parent`.
-pub async fn create(engine: &Engine, mut asked: Asked, parent: InstancePath) -> Result<Response, Refusal> {
+pub async fn create(
+    engine: &Engine,
+    mut asked: Asked,
+    home: &Home,
+    parent: InstancePath,
+) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
     let preconditions = conditions::of_edit(&asked.headers, &parent)?;
     let (encoding, body) = body(engine, &mut asked).await?;
@@ -31,31 +37,41 @@ pub async fn create(engine: &Engine, mut asked: Asked, parent: InstancePath) -> 
     let path = parent.child(step);
     let insert = place(insert, &path, engine)?;
     let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
     let reply = reply.map_err(|e| target_missing(e, &parent))?;
-    let mut response = answered(engine, &asked, &path, &reply, StatusCode::CREATED);
-    if let Ok(location) = HeaderValue::try_from(format!("{PREFIX_DATA}{}", uri::format(&path))) {
+    let mut response = answered(engine, &asked, home, &path, &reply, StatusCode::CREATED);
+    if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
 
 /// PUT: the resource, whether it exists or not.
-pub async fn replace(engine: &Engine, mut asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+pub async fn replace(
+    engine: &Engine,
+    mut asked: Asked,
+    home: &Home,
+    path: InstancePath,
+) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let insert = place(insert, &path, engine)?;
     let (encoding, body) = body(engine, &mut asked).await?;
     let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
     let edit = Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await?;
+    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await?;
     let created = reply.created.first() == Some(&true);
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    Ok(answered(engine, &asked, &path, &reply, status))
+    Ok(answered(engine, &asked, home, &path, &reply, status))
 }
 
 /// PATCH, the plain one: merged into the resource, which has to exist.
-pub async fn merge(engine: &Engine, mut asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+pub async fn merge(
+    engine: &Engine,
+    mut asked: Asked,
+    home: &Home,
+    path: InstancePath,
+) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
     let own = conditions::of_edit(&asked.headers, &path)?;
     let (encoding, body) = body(engine, &mut asked).await?;
@@ -64,24 +80,33 @@ pub async fn merge(engine: &Engine, mut asked: Asked, path: InstancePath) -> Res
     let mut preconditions = own.clone();
     preconditions.extend(exists(&path));
     let edit = Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None };
-    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
     let reply = reply.map_err(|e| match e.app_tag.as_deref() {
         Some("precondition-failed") if own.is_empty() => {
             Refusal::not_found("there is no such instance, and PATCH does not create it")
         }
         _ => target_missing(e, &path),
     })?;
-    Ok(answered(engine, &asked, &path, &reply, StatusCode::NO_CONTENT))
+    Ok(answered(engine, &asked, home, &path, &reply, StatusCode::NO_CONTENT))
 }
 
 /// DELETE.
-pub async fn delete(engine: &Engine, asked: Asked, path: InstancePath) -> Result<Response, Refusal> {
+pub async fn delete(
+    engine: &Engine,
+    asked: Asked,
+    home: &Home,
+    path: InstancePath,
+) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let edit = Edit { operation: Operation::Delete, path: path.clone(), value: None, insert: None };
-    let reply = engine.edit(&asked.principal, EditRequest { edits: vec![edit], preconditions }).await;
+    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
     reply.map_err(|e| target_missing(e, &path))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+fn request(home: &Home, edit: Edit, preconditions: Vec<Precondition>) -> EditRequest {
+    EditRequest { datastore: home.datastore, edits: vec![edit], preconditions }
 }
 
 async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::body::Bytes), Refusal> {
@@ -123,7 +148,7 @@ fn place(insert: Option<InsertAt>, path: &InstancePath, engine: &Engine) -> Resu
     };
     let neighbour = |point: &str| {
         let text = point.strip_prefix('/').unwrap_or(point);
-        let parsed = uri::parse(text, &SCHEMA, engine.limits().depth_max)
+        let parsed = resource::parse(text, &SCHEMA, engine.limits().depth_max)
             .map_err(|e| wrong(format!("\"point\" at offset {}: {}", e.offset, e.message)))?;
         match parsed {
             ResourcePath::Data(point) => match point.steps.split_last() {
@@ -172,6 +197,7 @@ fn target_missing(error: Error, target: &InstancePath) -> Refusal {
 fn answered(
     engine: &Engine,
     asked: &Asked,
+    home: &Home,
     path: &InstancePath,
     reply: &EditReply,
     status: StatusCode,
@@ -179,7 +205,7 @@ fn answered(
     let mut response = answer::empty(status);
     let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
-    let found = engine.read(&asked.principal, path, Content::All).ok();
+    let found = engine.read(&asked.principal, home.datastore, path, Content::All).ok();
     let found = found.filter(|found| found.revision <= reply.revision);
     let tag = found.map(|found| conditions::entity_tag(found.revision, encoding));
     data::validators(&mut response, tag, path.steps.is_empty().then_some(reply.changed_at));
@@ -192,7 +218,7 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> InstancePath {
-        match uri::parse(text, &SCHEMA, 16) {
+        match resource::parse(text, &SCHEMA, 16) {
             Ok(ResourcePath::Data(path)) => path,
             other => panic!("{other:?}"),
         }

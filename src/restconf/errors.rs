@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::media::{ACCEPT_PATCH, Encoding};
-use super::uri::UriError;
 use crate::access::AuthError;
 use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::resource::UriError;
 use crate::yang::xml;
 
 /// A refused request: a status and the error that explains it.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use super::uri::identifier;
 use crate::yang::error::{Error, Tag};
+use crate::yang::resource::identifier;
 use crate::yang::schema::{Node, Schema};
 use crate::yang::tree::{Child, Container, List};
 

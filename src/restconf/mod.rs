@@ -1,6 +1,6 @@
 //! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
 //!
-//! `uri`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`,
+//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`,
 //! `operations`, `streams` and `discovery` are the resources; `answer`, `defaults` and `errors` write what
 //! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
 
@@ -12,12 +12,12 @@ mod discovery;
 mod edit;
 mod errors;
 mod fields;
+mod home;
 mod media;
 mod operations;
 mod params;
 mod request;
 mod streams;
-mod uri;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -39,6 +39,7 @@ use request::Asked;
 /// Root of the API: what `{+restconf}` stands for in RFC 8040.
 const PREFIX: &str = "/restconf";
 const PREFIX_DATA: &str = "/restconf/data";
+const PREFIX_DATASTORES: &str = "/restconf/ds";
 const PREFIX_OPERATIONS: &str = "/restconf/operations";
 /// Where the sources of YANG modules are (RFC 8040 section 3.7).
 const PREFIX_MODULES: &str = "/yang";
@@ -52,6 +53,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf", any(discovery::api))
         .route("/restconf/data", any(data::serve))
         .route("/restconf/data/{*path}", any(data::serve))
+        .route("/restconf/ds/{*path}", any(data::serve))
         .route("/restconf/operations", any(operations::list))
         .route("/restconf/operations/{rpc}", any(operations::rpc))
         .route("/restconf/yang-library-version", any(discovery::library_version))

@@ -10,13 +10,13 @@ use super::errors::Refusal;
 use super::media::Encoding;
 use super::params::Place;
 use super::request::{Asked, decode_options};
-use super::uri::{identifier, percent_decoded};
 use super::{PREFIX_OPERATIONS, answer, options};
-use crate::engine::{Content, Engine, Invocation};
+use crate::engine::{Content, Datastore, Engine, Invocation};
 use crate::yang::error::Error;
 use crate::yang::error::Tag;
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Step};
+use crate::yang::resource::{identifier, percent_decoded};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, Container};
 
@@ -71,7 +71,7 @@ pub async fn action(
     let principal = asked.principal.clone();
     let answer = invoke(engine, asked, action, Some(target.clone())).await;
     // What the engine says of an instance that is not there, for this principal, is said of the resource.
-    answer.map_err(|refusal| match engine.read(&principal, &target, Content::All) {
+    answer.map_err(|refusal| match engine.read(&principal, Datastore::Unified, &target, Content::All) {
         Err(e) if e.tag == Tag::DataMissing => refusal.into_not_found(),
         _ => refusal,
     })

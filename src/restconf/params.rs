@@ -2,10 +2,10 @@
 //!
 //! Whatever is unknown, repeated, malformed or out of place is refused; nothing is ignored.
 
-use super::uri::percent_decoded;
 use crate::clock::Timestamp;
 use crate::engine::Content;
 use crate::yang::error::{Error, Tag};
+use crate::yang::resource::percent_decoded;
 
 /// Where a request may have which parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -64,6 +64,11 @@ impl Asked {
         rest.strip_prefix('/').unwrap_or(rest)
     }
 
+    /// The same if the path is below `prefix` at all.
+    pub fn path_under(&self, prefix: &str) -> Option<&str> {
+        self.path.strip_prefix(prefix)?.strip_prefix('/')
+    }
+
     /// The query parameters of a request to this kind of place.
     ///
     /// # Errors

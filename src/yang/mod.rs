@@ -15,8 +15,9 @@ pub mod notification;
 pub mod path;
 pub mod pattern;
 pub mod recast;
+pub mod resource;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod schema;
 pub mod stored;
 pub mod tree;

@@ -171,6 +171,21 @@ impl Container {
     }
 }
 
+impl Child {
+    /// How many nodes there are in it: leafs, values of leaf-lists, containers and entries. What
+    /// is built as it is read counts as one.
+    pub fn size(&self) -> usize {
+        let container =
+            |container: &Container| 1 + container.iter().map(|(_, child)| child.size()).sum::<usize>();
+        match self {
+            Child::Leaf(_) | Child::Any(_) | Child::List(List::State(_)) => 1,
+            Child::LeafList(values) => values.len(),
+            Child::Container(inner) => container(inner),
+            Child::List(list) => list.iter().map(|entry| container(&entry)).sum(),
+        }
+    }
+}
+
 impl List {
     /// An empty list that suits the schema node.
     pub fn empty(node: &Node) -> Self {

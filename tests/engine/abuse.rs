@@ -2,7 +2,7 @@
 //! so, what one asks for never harms another, and nothing is written that a start cannot read.
 
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Content, From, Invocation};
+use agentconf::engine::{Content, Datastore, From, Invocation};
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
@@ -65,7 +65,10 @@ async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
     assign(&bench).await.expect("it is assigned");
     assign(&bench).await.expect("it can be repeated");
     let seen = |bench: &Bench| {
-        let found = bench.engine.read(&principal("ip"), &task("t-1"), Content::All).expect("it is there");
+        let found = bench
+            .engine
+            .read(&principal("ip"), Datastore::Unified, &task("t-1"), Content::All)
+            .expect("it is there");
         let mut text = Vec::new();
         xml::encode_one(found.node.expect("a node"), &found.child, &mut text, &EncodeOptions::default());
         String::from_utf8(text).expect("UTF-8")
@@ -196,9 +199,15 @@ async fn the_revision_of_configuration_does_not_follow_the_state_in_it() {
         .expect("it is reported");
     assert_eq!(paths.each_ref().map(|path| bench.revision("noc", path)), before);
     for path in &paths {
-        let found = bench.engine.read(&principal("noc"), path, Content::All).expect("it is there");
+        let found = bench
+            .engine
+            .read(&principal("noc"), Datastore::Unified, path, Content::All)
+            .expect("it is there");
         assert!(found.has_other_state);
-        let found = bench.engine.read(&principal("noc"), path, Content::Config).expect("it is there");
+        let found = bench
+            .engine
+            .read(&principal("noc"), Datastore::Unified, path, Content::Config)
+            .expect("it is there");
         assert!(!found.has_other_state);
     }
     bench.put_data("oss", "d-3").await.expect("it is put");

@@ -8,7 +8,7 @@ use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, EditReply, EditRequest, Engine, Invocation, Options, Precondition,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
@@ -31,9 +31,10 @@ pub struct Bench {
     pub engine: Engine,
     pub clock: ManualClock,
     pub directory: tempfile::TempDir,
+    startup: bool,
 }
 
-fn open(directory: &Path, clock: &ManualClock) -> Engine {
+fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
     let profile = irtf_agent::Agent {
         name: "server".into(),
         description: "the server's own agent".into(),
@@ -43,16 +44,25 @@ fn open(directory: &Path, clock: &ManualClock) -> Engine {
         ..irtf_agent::Agent::default()
     };
     let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
-    let options = Options { clock, limits, profile, capabilities };
+    let options = Options { clock, limits, startup, profile, capabilities };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }
 
 impl Bench {
     /// Without agents but the server's own.
     pub fn empty() -> Self {
+        Bench::start(false)
+    }
+
+    /// With a startup datastore and without agents.
+    pub fn with_startup() -> Self {
+        Bench::start(true)
+    }
+
+    fn start(startup: bool) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
-        Bench { engine: open(directory.path(), &clock), clock, directory }
+        Bench { engine: open(directory.path(), &clock, startup), clock, directory, startup }
     }
 
     /// With the agents of two users: oss-agent of oss, ip-agent of ip.
@@ -65,7 +75,7 @@ impl Bench {
 
     pub async fn restart(self) -> Self {
         self.engine.stop().await.expect("the log closes");
-        let engine = open(self.directory.path(), &self.clock);
+        let engine = open(self.directory.path(), &self.clock, self.startup);
         Bench { engine, ..self }
     }
 
@@ -98,12 +108,19 @@ impl Bench {
     }
 
     pub fn read(&self, user: &str, path: &InstancePath) -> Result<Json, Error> {
-        let found = self.engine.read(&principal(user), path, Content::All)?;
+        self.read_in(Datastore::Unified, user, path)
+    }
+
+    pub fn read_in(&self, datastore: Datastore, user: &str, path: &InstancePath) -> Result<Json, Error> {
+        let found = self.engine.read(&principal(user), datastore, path, Content::All)?;
         Ok(encoded(&found.child, found.node))
     }
 
     pub fn revision(&self, user: &str, path: &InstancePath) -> u64 {
-        self.engine.read(&principal(user), path, Content::All).expect("it is there").revision
+        self.engine
+            .read(&principal(user), Datastore::Unified, path, Content::All)
+            .expect("it is there")
+            .revision
     }
 
     pub async fn put(&self, user: &str, path: InstancePath, body: Json) -> Result<EditReply, Error> {
@@ -133,7 +150,18 @@ impl Bench {
         edit: Edit,
         preconditions: Vec<Precondition>,
     ) -> Result<EditReply, Error> {
-        self.engine.edit(&principal(user), EditRequest { edits: vec![edit], preconditions }).await
+        self.edit_in(Datastore::Running, user, edit, preconditions).await
+    }
+
+    pub async fn edit_in(
+        &self,
+        datastore: Datastore,
+        user: &str,
+        edit: Edit,
+        preconditions: Vec<Precondition>,
+    ) -> Result<EditReply, Error> {
+        let request = EditRequest { datastore, edits: vec![edit], preconditions };
+        self.engine.edit(&principal(user), request).await
     }
 
     pub async fn put_data(&self, user: &str, id: &str) -> Result<EditReply, Error> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use agentconf::clock::Timestamp;
-use agentconf::engine::{Content, From, Precondition};
+use agentconf::engine::{Content, Datastore, From, Precondition};
 use agentconf::yang::error::Tag;
 use agentconf::yang::generated::irtf_agent::nodes as draft;
 use agentconf::yang::generated::{magent_registry, magent_task};
@@ -144,7 +144,7 @@ async fn a_precondition_is_checked_in_the_same_step_as_the_edit() {
     assert!(put(absent()).await.expect("it is created"));
     let again = put(absent()).await.expect_err("it exists");
     assert_eq!((again.tag, again.app_tag.as_deref()), (Tag::OperationFailed, Some("precondition-failed")));
-    let revision = bench.engine.read(&principal("oss"), &path, Content::All).expect("it is there").revision;
+    let revision = bench.revision("oss", &path);
     let stale = vec![Precondition::Matches(path.clone(), vec![revision + 1])];
     assert!(put(stale).await.is_err());
     let fresh = vec![Precondition::Matches(path.clone(), vec![revision])];
@@ -235,7 +235,9 @@ async fn a_list_without_entries_is_absent_whatever_is_asked_for() {
     let bench = Bench::new().await;
     let data = plain(&[&draft::DATA_PARAMS]);
     let tasks = plain(&[&INTERACTION, &INTERACTION_TASKS, &INTERACTION_TASKS_TASK]);
-    let read = |path: &InstancePath, content| bench.engine.read(&principal("admin"), path, content);
+    let read = |path: &InstancePath, content| {
+        bench.engine.read(&principal("admin"), Datastore::Unified, path, content)
+    };
     for content in [Content::All, Content::Config, Content::NonConfig] {
         for path in [&data, &tasks] {
             assert_eq!(read(path, content).expect_err("it is empty").tag, Tag::DataMissing, "{content:?}");

@@ -5,4 +5,5 @@
 
 mod abuse;
 mod bench;
+mod datastores;
 mod flows;

@@ -1,5 +1,5 @@
-//! Data resource identifiers: from the path of a request to the instance that it means, and back
-//! (RFC 8040 section 3.5.3).
+//! Data resource identifiers: from the path of a RESTCONF request or the target of a YANG Patch to the
+//! instance that it means, and back (RFC 8040 section 3.5.3, RFC 8072 section 2.4).
 //!
 //! It needs the schema alone and never asks whether the instance exists.
 
@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::yang::path::{InstancePath, Selector, Step, is_name_char};
-use crate::yang::schema::{Kind, Node, Schema};
-use crate::yang::tree::Key;
-use crate::yang::types::{self, ModuleNames};
-use crate::yang::value::Value;
+use super::path::{InstancePath, Selector, Step, is_name_char};
+use super::schema::{Kind, Node, Schema};
+use super::tree::Key;
+use super::types::{self, ModuleNames};
+use super::value::Value;
 
 /// What a path below `{+restconf}/data` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,95 @@
+//! Candidate configurations (RFC 6241 section 8.3): one that all share, and one for each session
+//! that wants its own.
+//!
+//! They are working copies: an edit costs what an edit of the running datastore costs without its
+//! record in the log, and a restart forgets them. Nothing here validates.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::request::Candidate;
+use super::state::State;
+use crate::clock::Timestamp;
+use crate::datastore::merge::merge;
+use crate::yang::error::{Error, Tag};
+use crate::yang::tree::Container;
+
+/// All candidates that differ, or may differ, from the running datastore.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Candidates {
+    open: OrdMap<Candidate, Working>,
+    /// The revision of the newest edit of any of them.
+    newest: u64,
+}
+
+/// A candidate that was edited.
+#[derive(Debug, Clone)]
+pub(super) struct Working {
+    /// The running datastore when it was begun.
+    base: Arc<Container>,
+    pub(super) content: Arc<Container>,
+    /// Like a log position it grows with every edit, but it is no position.
+    pub(super) revision: u64,
+    pub(super) changed_at: Timestamp,
+}
+
+impl Candidates {
+    /// A candidate that was edited. Any other is what the running datastore is.
+    pub(super) fn get(&self, which: Candidate) -> Option<&Working> {
+        self.open.get(&which)
+    }
+
+    /// What revision the next edit has. It is made of the time, so that a restart, which forgets
+    /// the candidates, does not give the same revision to something else.
+    pub(super) fn next_revision(&self, now: Timestamp) -> u64 {
+        self.newest.saturating_add(1).max(u64::try_from(now.as_micros()).unwrap_or_default())
+    }
+
+    /// Puts new content into a candidate.
+    ///
+    /// # Errors
+    /// `resource-denied` if there are `candidates_max` already.
+    pub(super) fn put(
+        &mut self,
+        which: Candidate,
+        state: &State,
+        content: Arc<Container>,
+        now: Timestamp,
+        candidates_max: usize,
+    ) -> Result<(), Error> {
+        let base = match self.open.get(&which) {
+            Some(working) => working.base.clone(),
+            None if self.open.len() < candidates_max => state.config.clone(),
+            None => {
+                let message = format!("the server keeps at most {candidates_max} candidates");
+                return Err(Error::application(Tag::ResourceDenied, message));
+            }
+        };
+        let revision = self.next_revision(now);
+        self.newest = revision;
+        self.open.insert(which, Working { base, content, revision, changed_at: now });
+        Ok(())
+    }
+
+    /// Makes a candidate what the running datastore is.
+    pub(super) fn discard(&mut self, which: Candidate) {
+        self.open.remove(&which);
+    }
+
+    /// What the running datastore is after a commit of the candidate. The shared candidate takes its
+    /// place; a session's own is merged with what others did since it was begun.
+    ///
+    /// # Errors
+    /// `operation-failed` with the app-tag `conflict` if both changed the same.
+    pub(super) fn committed(&self, which: Candidate, state: &State) -> Result<Arc<Container>, Error> {
+        let Some(working) = self.open.get(&which) else { return Ok(state.config.clone()) };
+        match which {
+            Candidate::Session(_) if !Arc::ptr_eq(&working.base, &state.config) => {
+                let revision = state.position + 1;
+                merge(&working.base, &working.content, &state.config, revision).map(Arc::new)
+            }
+            Candidate::Session(_) | Candidate::Shared => Ok(working.content.clone()),
+        }
+    }
+}

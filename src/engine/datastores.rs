@@ -1,0 +1,360 @@
+//! What is done to whole datastores: commit, discard, copy, delete, validate, compare, roll back.
+//!
+//! All of it comes to edits of the datastore that changes, judged and recorded like any edits.
+//! Nothing here knows how a protocol names a datastore.
+
+use std::sync::Arc;
+
+use super::candidate::Candidates;
+use super::core;
+use super::driver::Engine;
+use super::event::{Event, Startup};
+use super::operations::{admit, input};
+use super::options::Options;
+use super::request::{Candidate, Datastore, EditReply, Invocation, Management};
+use super::state::State;
+use crate::access::{self, Principal};
+use crate::datastore::diff::diff;
+use crate::datastore::edit::{Edit, Operation};
+use crate::datastore::transform;
+use crate::datastore::validate::VALIDATOR;
+use crate::datastore::when;
+use crate::ids::Fresh;
+use crate::yang::encode::EncodeOptions;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_datastores::identities as names;
+use crate::yang::generated::ietf_netconf::{
+    CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
+};
+use crate::yang::generated::magent_datastores::{
+    CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputEdit, CompareOutputOperation,
+    CompareOutputWhere, CompareOutputYangPatch, RollbackInput, RollbackOutput, nodes as revisions,
+};
+use crate::yang::json;
+use crate::yang::model::Modelled;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::resource;
+use crate::yang::schema::{Identity, Node};
+use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
+
+/// Decides what is done to whole datastores. Candidates are changed at once.
+pub(super) fn manage(
+    state: &State,
+    candidates: &mut Candidates,
+    options: &Options,
+    principal: &Principal,
+    management: &Management,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, EditReply), Error> {
+    let mut running = |content: &Container| {
+        let edits = transform::edits(&diff(&state.config, content));
+        core::edit_running(state, options, principal, &edits, fresh)
+    };
+    match management {
+        Management::Commit(which) => {
+            let decided = running(candidates.committed(*which, state)?.as_ref())?;
+            candidates.discard(*which);
+            Ok(decided)
+        }
+        Management::Discard(which) => {
+            candidates.discard(*which);
+            Ok((Vec::new(), unchanged(state)))
+        }
+        Management::Restore(content) => running(content),
+        Management::DeleteStartup => {
+            let edit = Edit {
+                operation: Operation::Remove,
+                path: InstancePath::default(),
+                value: None,
+                insert: None,
+            };
+            startup(options)?;
+            Ok((vec![Event::Startup(Startup::Edited(vec![edit]))], unchanged(state)))
+        }
+        Management::Copy { from, to } if from == to => {
+            let message = "the source and the target are the same datastore";
+            Err(Error::protocol(Tag::InvalidValue, message))
+        }
+        Management::Copy { from, to } => {
+            let content = content(state, candidates, options, *from)?;
+            match to {
+                Datastore::Running | Datastore::Unified => running(&content),
+                Datastore::Candidate(which) => {
+                    let old = candidates.get(*which).map_or(&state.config, |working| &working.content);
+                    let edits = transform::edits(&diff(old, &content));
+                    edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
+                    candidates.put(*which, state, content, fresh.now, options.limits.candidates_max)?;
+                    Ok((Vec::new(), unchanged(state)))
+                }
+                Datastore::Startup => {
+                    startup(options)?;
+                    save(state, principal, *from, &content).map(|event| (vec![event], unchanged(state)))
+                }
+                Datastore::Intended | Datastore::Operational => {
+                    Err(Error::protocol(Tag::OperationNotSupported, "this datastore cannot be written"))
+                }
+            }
+        }
+    }
+}
+
+/// Whoever may copy may save the running configuration (RFC 8341 section 3.2.2); anything else has
+/// to be what it may write, and valid.
+fn save(
+    state: &State,
+    principal: &Principal,
+    from: Datastore,
+    content: &Arc<Container>,
+) -> Result<Event, Error> {
+    if matches!(from, Datastore::Running | Datastore::Unified | Datastore::Intended) {
+        return Ok(Event::Startup(Startup::Saved));
+    }
+    let old = state.startup.clone().unwrap_or_default();
+    let edits = transform::edits(&diff(&old, content));
+    edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
+    valid(state, content)?;
+    Ok(Event::Startup(Startup::Edited(edits)))
+}
+
+fn unchanged(state: &State) -> EditReply {
+    EditReply { revision: state.config_revision, created: Vec::new(), changed_at: state.config_changed_at }
+}
+
+fn startup(options: &Options) -> Result<(), Error> {
+    match options.startup {
+        true => Ok(()),
+        false => Err(Error::protocol(
+            Tag::OperationNotSupported,
+            "this server has no startup datastore: it keeps the running one",
+        )),
+    }
+}
+
+/// The configuration in a datastore.
+pub(super) fn content(
+    state: &State,
+    candidates: &Candidates,
+    options: &Options,
+    datastore: Datastore,
+) -> Result<Arc<Container>, Error> {
+    match datastore {
+        Datastore::Candidate(which) => {
+            Ok(candidates.get(which).map_or(&state.config, |working| &working.content).clone())
+        }
+        Datastore::Startup => startup(options).map(|()| state.startup.clone().unwrap_or_default()),
+        _ => Ok(state.config.clone()),
+    }
+}
+
+/// Checks a configuration that differs from the running one as a commit would.
+///
+/// # Errors
+/// The first constraint that it violates.
+pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error> {
+    let edits = transform::edits(&diff(&state.config, content));
+    let settled = when::settle(&VALIDATOR, &state.config, content.clone(), &edits, state.position + 1)?;
+    let errors = VALIDATOR.changes(&settled.content, &settled.changes);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What has to happen at a start so that the running configuration is that of the startup datastore.
+/// One that was never written is begun with what is there.
+pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
+    if !options.startup {
+        return Vec::new();
+    }
+    let Some(startup) = &state.startup else { return vec![Event::Startup(Startup::Saved)] };
+    let edits = transform::edits(&diff(&state.config, startup));
+    if edits.is_empty() {
+        return Vec::new();
+    }
+    match valid(state, startup) {
+        Ok(()) => vec![Event::Edited(edits)],
+        Err(error) => {
+            tracing::error!(%error, "the startup datastore is not valid any more; the server goes on with the running one");
+            Vec::new()
+        }
+    }
+}
+
+/// The operations of `ietf-netconf` that need a NETCONF session, and cannot be invoked without one.
+pub(super) fn needs_session(operation: &Node) -> bool {
+    const OF_SESSIONS: [&Node; 7] = [
+        &netconf::GET,
+        &netconf::GET_CONFIG,
+        &netconf::EDIT_CONFIG,
+        &netconf::LOCK,
+        &netconf::UNLOCK,
+        &netconf::CLOSE_SESSION,
+        &netconf::KILL_SESSION,
+    ];
+    OF_SESSIONS.contains(&operation)
+}
+
+/// Whether an operation is about datastores as a whole.
+pub(super) fn is_about_datastores(operation: &Node) -> bool {
+    operation.module.name == "ietf-netconf"
+        || operation == &revisions::COMPARE
+        || operation == &revisions::ROLLBACK
+}
+
+/// Carries out an operation about datastores as a whole.
+pub(super) async fn invoke(
+    engine: &Engine,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<Container, Error> {
+    admit(&engine.snapshot(), principal, invocation)?;
+    let operation = invocation.operation;
+    let shared = Candidate::Shared;
+    let management = if operation == &netconf::COMMIT {
+        Management::Commit(shared)
+    } else if operation == &netconf::DISCARD_CHANGES {
+        Management::Discard(shared)
+    } else if operation == &netconf::COPY_CONFIG {
+        let CopyConfigInput { target, source } = input(invocation)?;
+        let to = named([target.candidate, target.running, target.startup])?;
+        let from = named([source.candidate, source.running, source.startup])?;
+        Management::Copy { from, to }
+    } else if operation == &netconf::DELETE_CONFIG {
+        // The startup datastore is the only one that it can name.
+        let _: DeleteConfigInput = input(invocation)?;
+        Management::DeleteStartup
+    } else if operation == &netconf::VALIDATE {
+        let ValidateInput { source } = input(invocation)?;
+        engine.validate(named([source.candidate, source.running, source.startup])?)?;
+        return Ok(Container::default());
+    } else if operation == &revisions::COMPARE {
+        let CompareInput { source, target } = input(invocation)?;
+        let source = version(engine, source.datastore, source.revision).await?;
+        let target = version(engine, target.datastore, target.revision).await?;
+        return Ok(compared(principal, &source, &target).to_data());
+    } else if operation == &revisions::ROLLBACK {
+        let RollbackInput { revision } = input(invocation)?;
+        let content = engine.revision(revision).await?;
+        let reply = engine.manage(principal, Management::Restore(content)).await?;
+        return Ok(RollbackOutput { revision: reply.revision }.to_data());
+    } else {
+        let message = format!("\"{}\" needs a NETCONF session", operation.name);
+        return Err(Error::protocol(Tag::OperationNotSupported, message));
+    };
+    engine.manage(principal, management).await.map(|_| Container::default())
+}
+
+/// The datastore that a choice of `ietf-netconf` names: candidate, running or startup.
+fn named(chosen: [Option<()>; 3]) -> Result<Datastore, Error> {
+    match chosen {
+        [Some(()), ..] => Ok(Datastore::Candidate(Candidate::Shared)),
+        [_, Some(()), _] => Ok(Datastore::Running),
+        [.., Some(())] => Ok(Datastore::Startup),
+        _ => Err(Error::protocol(
+            Tag::OperationNotSupported,
+            "inline configuration is taken in a NETCONF session only",
+        )),
+    }
+}
+
+/// The configuration that an input of `compare` means.
+async fn version(
+    engine: &Engine,
+    datastore: Option<&'static Identity>,
+    revision: Option<u64>,
+) -> Result<Arc<Container>, Error> {
+    match (datastore, revision) {
+        (_, Some(revision)) => engine.revision(revision).await,
+        (Some(name), None) => {
+            let datastore = Datastore::from_identity(name).ok_or_else(|| {
+                let message = format!("there is no datastore \"{}\"", name.name);
+                Error::application(Tag::InvalidValue, message)
+            })?;
+            engine.configuration(datastore)
+        }
+        // The choice is mandatory, so validation has refused it.
+        (None, None) => Err(Error::application(Tag::MissingElement, "no version is named")),
+    }
+}
+
+impl Datastore {
+    /// The datastore of this name; `None` if there is none.
+    pub fn from_identity(name: &Identity) -> Option<Self> {
+        let all = [
+            (&names::RUNNING, Datastore::Running),
+            (&names::CANDIDATE, Datastore::Candidate(Candidate::Shared)),
+            (&names::STARTUP, Datastore::Startup),
+            (&names::INTENDED, Datastore::Intended),
+            (&names::OPERATIONAL, Datastore::Operational),
+        ];
+        all.into_iter().find(|(identity, _)| *identity == name).map(|(_, datastore)| datastore)
+    }
+}
+
+/// The edits that make `target` of `source`, as far as the principal may read them.
+fn compared(principal: &Principal, source: &Container, target: &Container) -> CompareOutput {
+    let changes = diff(source, target);
+    let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
+    let edits = transform::edits(&changes).into_iter().filter(readable);
+    let edit = edits.enumerate().map(|(number, edit)| shown(source, edit, number + 1)).collect();
+    let yang_patch = CompareOutputYangPatch { patch_id: "differences".into(), edit, ..Default::default() };
+    CompareOutput { differences: CompareOutputDifferences { yang_patch } }
+}
+
+/// An edit as RFC 8072 writes it.
+fn shown(source: &Container, edit: Edit, number: usize) -> CompareOutputEdit {
+    let list = |key: &Key| {
+        let mut path = edit.path.clone();
+        path.steps.pop();
+        let node = edit.path.node()?;
+        Some(resource::format(&path.child(Step { node, selector: Selector::Key(key.clone()) })))
+    };
+    let (where_, point) = match &edit.insert {
+        None => (None, None),
+        Some(Insert::First) => (Some(CompareOutputWhere::First), None),
+        Some(Insert::Last) => (Some(CompareOutputWhere::Last), None),
+        Some(Insert::Before(key)) => (Some(CompareOutputWhere::Before), list(key)),
+        Some(Insert::After(key)) => (Some(CompareOutputWhere::After), list(key)),
+    };
+    let old = instance(source, &edit.path);
+    let operation = match (&edit.value, &old, where_) {
+        (None, ..) => CompareOutputOperation::Remove,
+        (Some(_), None, None) => CompareOutputOperation::Create,
+        (Some(_), None, Some(_)) => CompareOutputOperation::Insert,
+        (Some(new), Some(old), Some(_)) if new == old => CompareOutputOperation::Move,
+        (Some(_), Some(_), _) => CompareOutputOperation::Replace,
+    };
+    let value = |child: &Child| -> Option<AnyData> {
+        let mut text = Vec::new();
+        json::encode_one(edit.path.node()?, child, &mut text, &EncodeOptions::default());
+        serde_json::from_slice(&text).ok().map(|json| AnyData::Json(Arc::new(json)))
+    };
+    let source_value = match operation {
+        CompareOutputOperation::Replace | CompareOutputOperation::Remove => old.as_ref().and_then(&value),
+        _ => None,
+    };
+    CompareOutputEdit {
+        edit_id: number.to_string(),
+        operation,
+        target: resource::format(&edit.path),
+        point,
+        where_,
+        value: edit.value.as_ref().filter(|_| operation != CompareOutputOperation::Move).and_then(value),
+        source_value,
+    }
+}
+
+/// The instance at a path of configuration.
+fn instance(root: &Container, path: &InstancePath) -> Option<Child> {
+    let mut at = Child::Container(Arc::new(root.clone()));
+    for step in &path.steps {
+        let Child::Container(container) = &at else { return None };
+        let child = container.get(step.node)?;
+        at = match (child, &step.selector) {
+            (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
+            (Child::LeafList(values), Selector::Value(value)) => {
+                Child::Leaf(values.iter().find(|v| *v == value)?.clone())
+            }
+            (child, Selector::None) => child.clone(),
+            _ => return None,
+        };
+    }
+    Some(at)
+}

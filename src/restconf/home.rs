@@ -1,0 +1,53 @@
+//! Which datastore a request is about: that of `data`, or one of `ds` by its name
+//! (RFC 8527 section 3.1).
+//!
+//! It never looks into a datastore.
+
+use super::errors::Refusal;
+use super::request::Asked;
+use super::{PREFIX_DATA, PREFIX_DATASTORES};
+use crate::engine::{Datastore, Engine};
+use crate::yang::generated::SCHEMA;
+use crate::yang::resource::{identifier, percent_decoded};
+
+/// A datastore as a place of resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The datastore.
+    pub datastore: Datastore,
+    /// The path of the resource that stands for it, as it was asked for.
+    pub prefix: String,
+}
+
+impl Home {
+    /// The datastore of a request at or below `data` or `ds`.
+    ///
+    /// # Errors
+    /// 404 if the server has no such datastore.
+    pub fn of(engine: &Engine, asked: &Asked) -> Result<Home, Refusal> {
+        let Some(name) = asked.path_under(PREFIX_DATASTORES).and_then(|below| below.split('/').next()) else {
+            return Ok(Home { datastore: Datastore::Unified, prefix: PREFIX_DATA.to_owned() });
+        };
+        let named = percent_decoded(name).and_then(|name| {
+            let (Some(module), name) = identifier(&name)? else { return None };
+            let identities = SCHEMA.module(module)?.identities;
+            Datastore::from_identity(identities.iter().find(|identity| identity.name == name)?)
+        });
+        match named.filter(|datastore| engine.has(*datastore)) {
+            Some(datastore) => Ok(Home { datastore, prefix: format!("{PREFIX_DATASTORES}/{name}") }),
+            None => Err(Refusal::not_found(format!(
+                "there is no datastore \"{name}\"; /ietf-yang-library:yang-library lists those there are"
+            ))),
+        }
+    }
+
+    /// Whether clients may edit it.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.datastore, Datastore::Unified | Datastore::Running | Datastore::Candidate(_))
+    }
+
+    /// Whether actions are found in it: they belong to what is in use.
+    pub fn has_actions(&self) -> bool {
+        matches!(self.datastore, Datastore::Unified | Datastore::Operational)
+    }
+}
