@@ -100,6 +100,13 @@ mod tests {
                 let made = apply_all(&old, &edits);
                 assert!(diff(&made, &new).is_empty(), "{old:?}\n{new:?}\n{made:?}\n{edits:?}");
                 assert_eq!(edits.is_empty(), diff(&old, &new).is_empty());
+                for edit in &edits {
+                    let Some((node, value)) = edit.path.node().zip(edit.value.as_ref()) else { continue };
+                    let mut text = Vec::new();
+                    json::encode_one(node, value, &mut text, &Default::default());
+                    let read = json::decode_one(&text, &edit.path, &SCHEMA, &json::STORED);
+                    assert_eq!(read.as_ref(), Ok(value), "a record of the log can hold it");
+                }
             }
         }
     }
