@@ -14,7 +14,8 @@ use serde_json::{Map, Value as Json};
 
 use super::media::{ACCEPT_PATCH, Encoding};
 use crate::access::AuthError;
-use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::error::{Error, InfoValue, Layer, Tag};
+use crate::yang::path::InstancePath;
 use crate::yang::resource::UriError;
 use crate::yang::xml;
 
@@ -173,13 +174,28 @@ fn status(error: &Error) -> StatusCode {
     }
 }
 
+/// The module and namespace of a member of `error-info`. Those of RFC 7950 section 15 are in the
+/// YANG namespace, which no module has: it is called after its usual prefix.
+fn home(info: &str) -> (&'static str, &'static str) {
+    match info {
+        "missing-choice" | "non-unique" => ("yang", "urn:ietf:params:xml:ns:yang:1"),
+        _ => ("ietf-netconf", "urn:ietf:params:xml:ns:netconf:base:1.0"),
+    }
+}
+
 /// `ietf-restconf:errors` as in RFC 7951.
 fn json_body(error: &Error) -> Vec<u8> {
-    let info: Map<String, Json> = error
-        .info
-        .iter()
-        .map(|info| (format!("ietf-netconf:{}", info.name), Json::from(info.value.as_str())))
-        .collect();
+    let mut info: Map<String, Json> = Map::new();
+    for member in &error.info {
+        let name = format!("{}:{}", home(member.name).0, member.name);
+        let value = Json::from(member.value.to_string());
+        match (member.name, info.get_mut(&name)) {
+            // There is one for each leaf of each entry.
+            ("non-unique", Some(Json::Array(values))) => values.push(value),
+            ("non-unique", _) => drop(info.insert(name, Json::Array(vec![value]))),
+            _ => drop(info.insert(name, value)),
+        }
+    }
     let error = JsonError {
         error_type: error.layer.as_str(),
         error_tag: error.tag.as_str(),
@@ -221,21 +237,23 @@ fn xml_body(error: &Error) -> Vec<u8> {
         element(&mut text, "error-app-tag", app_tag);
     }
     if let Some(path) = &error.path {
-        let mut modules = Vec::new();
-        let path = xml::instance(path, &mut modules);
         text.push_str("<error-path");
-        for module in modules {
-            let _ = write!(text, " xmlns:{}=\"{}\"", module.name, xml::escape(module.namespace));
-        }
-        let _ = write!(text, ">{}</error-path>", xml::escape(&path));
+        instance(&mut text, path);
+        text.push_str("</error-path>");
     }
     element(&mut text, "error-message", &error.message);
     if !error.info.is_empty() {
         text.push_str("<error-info>");
         for info in &error.info {
-            let (name, value) = (info.name, xml::escape(&info.value));
-            let _ =
-                write!(text, "<{name} xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{value}</{name}>");
+            let (name, namespace) = (info.name, home(info.name).1);
+            let _ = write!(text, "<{name} xmlns=\"{namespace}\"");
+            match &info.value {
+                InfoValue::Text(value) => {
+                    let _ = write!(text, ">{}", xml::escape(value));
+                }
+                InfoValue::Instance(path) => instance(&mut text, path),
+            }
+            let _ = write!(text, "</{name}>");
         }
         text.push_str("</error-info>");
     }
@@ -243,12 +261,22 @@ fn xml_body(error: &Error) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The end of a start tag, with the namespaces of a path, and the path.
+fn instance(text: &mut String, path: &InstancePath) {
+    let mut modules = Vec::new();
+    let path = xml::instance(path, &mut modules);
+    for module in modules {
+        // Writing into a string cannot fail.
+        let _ = write!(text, " xmlns:{}=\"{}\"", module.name, xml::escape(module.namespace));
+    }
+    let _ = write!(text, ">{}", xml::escape(&path));
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::yang::generated::SCHEMA;
-    use crate::yang::path::InstancePath;
     use crate::yang::types::ModuleNames;
     use serde_json::json;
 
@@ -288,6 +316,35 @@ mod tests {
              </error></errors>"
         );
         assert_eq!(String::from_utf8(xml_body(&error())).unwrap(), expected);
+    }
+
+    #[test]
+    fn rfc_7950_section_15_names_are_in_the_yang_namespace() {
+        let path = error().path.unwrap();
+        let error = Error::application(Tag::OperationFailed, "")
+            .info("non-unique", path.clone())
+            .info("non-unique", path)
+            .info("missing-choice", "way");
+        let json: Json = serde_json::from_slice(&json_body(&error)).unwrap();
+        let path = "/magent-registry:registry/agents/agent[name='a<b']";
+        assert_eq!(
+            json["ietf-restconf:errors"]["error"][0]["error-info"],
+            json!({ "yang:non-unique": [path, path], "yang:missing-choice": "way" })
+        );
+        let namespace = SCHEMA.module("magent-registry").unwrap().namespace;
+        let leaf = format!(
+            "<non-unique xmlns=\"urn:ietf:params:xml:ns:yang:1\" xmlns:magent-registry=\"{namespace}\">\
+             /magent-registry:registry/magent-registry:agents/magent-registry:agent\
+             [magent-registry:name='a&lt;b']</non-unique>"
+        );
+        let xml = String::from_utf8(xml_body(&error)).unwrap();
+        assert!(
+            xml.contains(&format!(
+                "<error-info>{leaf}{leaf}\
+                 <missing-choice xmlns=\"urn:ietf:params:xml:ns:yang:1\">way</missing-choice></error-info>"
+            )),
+            "{xml}"
+        );
     }
 
     #[test]

@@ -61,13 +61,43 @@ pub enum Tag {
     MalformedMessage,
 }
 
-/// One member of `error-info`: its name in ietf-netconf and its text.
+/// One member of `error-info`: an element of ietf-netconf, or of the YANG namespace (RFC 7950 section 15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// The element, such as `bad-element`.
     pub name: &'static str,
     /// Its value.
-    pub value: String,
+    pub value: InfoValue,
+}
+
+/// The value of a member of `error-info`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InfoValue {
+    /// A text, or a name without a prefix.
+    Text(String),
+    /// An instance, which each encoding writes in its own form.
+    Instance(InstancePath),
+}
+
+impl From<&str> for InfoValue {
+    fn from(text: &str) -> Self {
+        InfoValue::Text(text.to_owned())
+    }
+}
+
+impl From<InstancePath> for InfoValue {
+    fn from(path: InstancePath) -> Self {
+        InfoValue::Instance(path)
+    }
+}
+
+impl fmt::Display for InfoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InfoValue::Text(text) => f.write_str(text),
+            InfoValue::Instance(path) => path.fmt(f),
+        }
+    }
 }
 
 impl Tag {
@@ -140,7 +170,7 @@ impl Error {
     }
 
     /// With a member of error-info.
-    pub fn info(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn info(mut self, name: &'static str, value: impl Into<InfoValue>) -> Self {
         self.info.push(Info { name, value: value.into() });
         self
     }

@@ -287,7 +287,7 @@ impl<'r> Check<'r> {
                     let path = parent.path().child(Step { node, selector });
                     for chain in unique.leafs {
                         let steps = path.steps.iter().cloned().chain(chain.iter().map(|n| Step::plain(n)));
-                        error = error.info("non-unique", InstancePath { steps: steps.collect() }.to_string());
+                        error = error.info("non-unique", InstancePath { steps: steps.collect() });
                     }
                 }
                 self.fail(error.at(parent.path().child(Step::plain(node))));

@@ -76,7 +76,7 @@ fn an_unknown_member_is_named_with_what_it_may_have_been() {
     let error = top(r#""nam":"e""#).unwrap_err();
     assert_eq!(error.tag, Tag::UnknownElement);
     assert!(error.message.ends_with("did you mean \"name\"?"), "{error}");
-    assert_eq!((error.info[0].name, error.info[0].value.as_str()), ("bad-element", "nam"));
+    assert_eq!((error.info[0].name, error.info[0].value.to_string().as_str()), ("bad-element", "nam"));
     assert!(top(r#""extra":"e""#).unwrap_err().message.contains("did you mean \"beta:extra\""));
     assert!(read(r#"{"top":{}}"#).unwrap_err().message.contains("did you mean \"alpha:top\""));
 }

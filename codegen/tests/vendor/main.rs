@@ -1,10 +1,13 @@
 //! The way of a vendor: files dropped into `yang/vendor/`, with no line written for any of them,
-//! compile beside the project's own modules, and become Rust that compiles and validates.
+//! compile beside the project's own modules, become Rust that compiles and validates, and are
+//! served.
 //!
 //! The modules come from the packages that `tests/run` installs, see `corpus.rs`. It builds
-//! `examples/own_modules` with them, which takes a minute.
+//! `examples/own_modules` and the server with them, which takes a minute each.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod served;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -55,10 +58,10 @@ fn drop_into(to: &Path, names: &[&str], from: &[&PathBuf]) {
     assert!(names.iter().all(|name| done.contains(*name)), "{names:?}");
 }
 
-/// Drops all modules below `yang/vendor/`.
-fn drop_all(yang: &Path, [ietf, iana, openconfig]: &[PathBuf; 3]) {
+/// Drops all modules, and more of OpenConfig, below `yang/vendor/`.
+fn drop_all(yang: &Path, [ietf, iana, openconfig]: &[PathBuf; 3], more: &[&str]) {
     drop_into(&yang.join("vendor/ietf"), &IETF, &[ietf, iana]);
-    drop_into(&yang.join("vendor/openconfig"), &OPENCONFIG, &[openconfig]);
+    drop_into(&yang.join("vendor/openconfig"), &[&OPENCONFIG, more].concat(), &[openconfig]);
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -80,7 +83,7 @@ fn dropped_files_are_implemented_beside_the_servers_modules() {
     let temp = tempfile::tempdir().unwrap();
     let yang = temp.path().join("yang");
     copy(&project().join("yang"), &yang);
-    drop_all(&yang, &packages);
+    drop_all(&yang, &packages, &[]);
     let files = Compiler::new().yang_dir(&yang).out_dir(temp.path().join("out")).compile();
     let files = files.unwrap_or_else(|e| panic!("{e}"));
     for name in IETF.iter().chain(&OPENCONFIG) {
@@ -99,7 +102,7 @@ fn built(packages: &[PathBuf; 3]) -> PathBuf {
     }
     copy(&root.join("examples/own_modules"), &package);
     copy(&root.join("yang/standard"), &package.join("yang/standard"));
-    drop_all(&package.join("yang"), packages);
+    drop_all(&package.join("yang"), packages, &[]);
     let manifest = package.join("Cargo.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("\"../..", &format!("\"{}", root.display()))).unwrap();
