@@ -20,7 +20,7 @@ pub struct Edit {
     /// The node it is done to; empty for the whole datastore.
     pub path: InstancePath,
     /// The new content. A list entry is [`Child::Container`], a leaf-list entry [`Child::Leaf`].
-    /// Absent for `Delete` and `Remove`.
+    /// Absent for `Delete`, `Remove` and `Move`.
     pub value: Option<Child>,
     /// Where a new or moved entry of a user-ordered list goes. Not used by other edits.
     pub insert: Option<Insert>,
@@ -39,6 +39,9 @@ pub enum Operation {
     Delete,
     /// Deletes the node if it exists.
     Remove,
+    /// Gives the entry another place in a list that is ordered by the user (RFC 8072 section 2.5); it
+    /// must exist.
+    Move,
 }
 
 /// Applies an edit; every container that is touched or new gets `revision`.
@@ -137,13 +140,22 @@ impl Editing<'_> {
             (Operation::Create, _) if exists => {
                 return Err(self.error(depth, Tag::DataExists, "this instance exists already"));
             }
-            (Operation::Delete, _) if !exists => {
+            (Operation::Delete | Operation::Move, _) if !exists => {
                 return Err(self.error(depth, Tag::DataMissing, "this instance does not exist"));
             }
             (Operation::Delete | Operation::Remove, _) => {
                 remove(parent, step);
                 return Ok(());
             }
+            (Operation::Move, _) => match (&step.selector, parent.get(node)) {
+                (Selector::Key(key), Some(Child::List(list))) => {
+                    // It exists.
+                    let Some(entry) = list.get(node, key) else { return Ok(()) };
+                    return self.put_entry_at(parent, node, key, entry);
+                }
+                (Selector::Value(value), _) => return self.put_value(parent, node, value),
+                _ => return Err(self.error(depth, Tag::InvalidValue, "only entries have a place")),
+            },
             (_, Some(content)) => content.clone(),
             (_, None) => return Err(self.error(depth, Tag::InvalidValue, "the edit has no content")),
         };

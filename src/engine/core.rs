@@ -8,7 +8,9 @@ use super::candidate::Candidates;
 use super::draft;
 use super::event::{Event, Startup};
 use super::options::Options;
-use super::request::{Content, Datastore, EditReply, EditRequest, Found, Precondition};
+use super::request::{
+    Content, Datastore, EditReply, EditRequest, Found, PRECONDITION_FAILED, Precondition, Refused,
+};
 use super::state::State;
 use super::view;
 use crate::access::{self, Principal};
@@ -36,7 +38,7 @@ pub(super) fn edit(
     principal: &Principal,
     request: &EditRequest,
     fresh: &mut Fresh,
-) -> Result<(Vec<Event>, EditReply), Error> {
+) -> Result<(Vec<Event>, EditReply), Refused> {
     for precondition in &request.preconditions {
         let read = |path: &InstancePath| {
             let state = Arc::new(state.clone());
@@ -51,7 +53,7 @@ pub(super) fn edit(
         Datastore::Candidate(which) => which,
         Datastore::Startup | Datastore::Intended | Datastore::Operational => {
             let message = "only the running datastore and candidates can be edited";
-            return Err(Error::protocol(Tag::OperationNotSupported, message));
+            return Err(Error::protocol(Tag::OperationNotSupported, message).into());
         }
     };
     let now = fresh.now;
@@ -68,13 +70,14 @@ fn made(
     principal: &Principal,
     edits: &[Edit],
     revision: u64,
-) -> Result<(Container, Vec<bool>), Error> {
+) -> Result<(Container, Vec<bool>), Refused> {
     let mut content = before.clone();
     let mut created = Vec::with_capacity(edits.len());
-    for edit in edits {
-        writable(principal, edit)?;
+    for (number, edit) in edits.iter().enumerate() {
+        let at_fault = |error| Refused { edit: Some(number), error };
+        writable(principal, edit).map_err(at_fault)?;
         created.push(!exists(&content, &edit.path));
-        content = edit::apply(&content, edit, revision)?;
+        content = edit::apply(&content, edit, revision).map_err(at_fault)?;
     }
     Ok((content, created))
 }
@@ -86,7 +89,7 @@ pub(super) fn edit_running(
     principal: &Principal,
     edits: &[Edit],
     fresh: &mut Fresh,
-) -> Result<(Vec<Event>, EditReply), Error> {
+) -> Result<(Vec<Event>, EditReply), Refused> {
     let revision = state.position + 1;
     let (config, created) = made(&state.config, principal, edits, revision)?;
     let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), edits, revision)?;
@@ -96,7 +99,7 @@ pub(super) fn edit_running(
         return Ok((Vec::new(), reply));
     }
     if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
-        return Err(error);
+        return Err(error.into());
     }
     let edited = Event::Edited(edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();
@@ -148,7 +151,7 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notific
 fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: &str) -> Notification {
     let operation = |operation| match operation {
         Operation::Create => EditOperationType::Create,
-        Operation::Merge => EditOperationType::Merge,
+        Operation::Merge | Operation::Move => EditOperationType::Merge,
         Operation::Replace => EditOperationType::Replace,
         Operation::Delete => EditOperationType::Delete,
         Operation::Remove => EditOperationType::Remove,
@@ -261,7 +264,7 @@ fn check(
     if holds {
         return Ok(());
     }
-    let error = Error::protocol(Tag::OperationFailed, what).app_tag("precondition-failed");
+    let error = Error::protocol(Tag::OperationFailed, what).app_tag(PRECONDITION_FAILED);
     Err(match path {
         Some(path) => error.at(path.clone()),
         None => error,

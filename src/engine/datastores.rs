@@ -48,7 +48,7 @@ pub(super) fn manage(
 ) -> Result<(Vec<Event>, EditReply), Error> {
     let mut running = |content: &Container| {
         let edits = transform::edits(&diff(&state.config, content));
-        core::edit_running(state, options, principal, &edits, fresh)
+        core::edit_running(state, options, principal, &edits, fresh).map_err(|refused| refused.error)
     };
     match management {
         Management::Commit(which) => {

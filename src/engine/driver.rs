@@ -16,10 +16,10 @@ use super::candidate::Candidates;
 use super::core;
 use super::event::{Event, EventError};
 use super::options::Options;
-use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management};
+use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
 use super::state::{State, applied};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{From, datastores, operations, view};
+use super::{datastores, operations, subscription, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -80,7 +80,7 @@ pub struct Engine {
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 enum Command {
-    Edit(Principal, EditRequest, Answer<EditReply>),
+    Edit(Principal, EditRequest, oneshot::Sender<Result<EditReply, Refused>>),
     Manage(Principal, Management, Answer<EditReply>),
     Invoke(Principal, Invocation, Answer<Container>),
     Stop(oneshot::Sender<Result<(), LogError>>),
@@ -233,7 +233,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the edit violates; nothing has changed then.
-    pub async fn edit(&self, principal: &Principal, request: EditRequest) -> Result<EditReply, Error> {
+    pub async fn edit(&self, principal: &Principal, request: EditRequest) -> Result<EditReply, Refused> {
         self.command(|answer| Command::Edit(principal.clone(), request, answer)).await
     }
 
@@ -302,7 +302,7 @@ impl Engine {
     pub fn subscribe(
         &self,
         principal: &Principal,
-        from: From,
+        from: subscription::From,
         until: Option<Timestamp>,
     ) -> Result<Subscription, Error> {
         let permit = self.subscribers.clone().try_acquire_owned().map_err(|_| {
@@ -328,13 +328,16 @@ impl Engine {
         }
     }
 
-    async fn command<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, Error> {
+    async fn command<T, E: From<Error>>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         self.commands.try_send(command(answer)).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => busy(),
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Full(_) => E::from(busy()),
+            mpsc::error::TrySendError::Closed(_) => E::from(stopping()),
         })?;
-        answered.await.map_err(|_| stopping())?
+        answered.await.map_err(|_| E::from(stopping()))?
     }
 }
 
@@ -537,13 +540,13 @@ impl Group {
     }
 
     /// Takes over what was decided about datastores.
-    fn edited(
+    fn edited<E: From<Error>>(
         &mut self,
         now: Timestamp,
         principal: &Principal,
-        decided: Result<(Vec<Event>, EditReply), Error>,
+        decided: Result<(Vec<Event>, EditReply), E>,
         candidates: Candidates,
-    ) -> Result<EditReply, Error> {
+    ) -> Result<EditReply, E> {
         let (events, mut reply) = decided?;
         let position = self.state.position;
         self.record(now, &principal.name, events)?;
@@ -585,10 +588,14 @@ impl Group {
 
     /// Keeps the answer until the group is durable. A refusal waits too: it may rest on an
     /// event of the same group.
-    fn answer<T: Send + 'static>(&mut self, answer: Answer<T>, reply: Result<T, Error>) {
+    fn answer<T, E>(&mut self, answer: oneshot::Sender<Result<T, E>>, reply: Result<T, E>)
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         self.answers.push(Box::new(move |durable| {
             // Who asked may have gone.
-            let _ = answer.send(durable.and(reply));
+            let _ = answer.send(durable.map_err(E::from).and(reply));
         }));
     }
 }

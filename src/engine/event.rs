@@ -167,6 +167,7 @@ enum StoredOperation {
     Replace,
     Delete,
     Remove,
+    Move,
 }
 
 /// A step with the canonical texts of what selects the instance.
@@ -196,6 +197,7 @@ impl StoredEdit {
             Operation::Replace => StoredOperation::Replace,
             Operation::Delete => StoredOperation::Delete,
             Operation::Remove => StoredOperation::Remove,
+            Operation::Move => StoredOperation::Move,
         };
         let value = edit.value.as_ref().map(|child| {
             let mut text = Vec::new();
@@ -231,6 +233,7 @@ impl StoredEdit {
             StoredOperation::Replace => Operation::Replace,
             StoredOperation::Delete => Operation::Delete,
             StoredOperation::Remove => Operation::Remove,
+            StoredOperation::Move => Operation::Move,
         };
         let mut path = InstancePath::default();
         let mut parent = None;

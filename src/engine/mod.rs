@@ -27,6 +27,7 @@ pub use library::Capabilities;
 pub use options::Options;
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Precondition,
+    Refused,
 };
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::datastore::edit::Edit;
+use crate::yang::error::Error;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
@@ -118,6 +119,31 @@ pub struct EditReply {
     /// When the configuration was last changed.
     pub changed_at: Timestamp,
 }
+
+/// Why an edit request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The number of the edit that was at fault, from 0; `None` if it was none by itself.
+    pub edit: Option<usize>,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl Refused {
+    /// Whether a precondition did not hold.
+    pub fn is_failed_precondition(&self) -> bool {
+        self.edit.is_none() && self.error.app_tag.as_deref() == Some(PRECONDITION_FAILED)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused { edit: None, error }
+    }
+}
+
+/// The app-tag of a precondition that did not hold.
+pub(super) const PRECONDITION_FAILED: &str = "precondition-failed";
 
 /// A call of an rpc or action.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use super::home::Home;
 use super::media::{ACCEPT_PATCH, Encoding};
 use super::params::{Params, Place};
 use super::request::Asked;
-use super::{defaults, edit, operations};
+use super::{defaults, edit, operations, patch};
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Found};
 use crate::yang::error::{Error, Tag};
@@ -51,7 +51,10 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
         Method::OPTIONS => options(&asked, allow),
         Method::POST => edit::create(&engine, asked, &home, path).await,
         Method::PUT => edit::replace(&engine, asked, &home, path).await,
-        Method::PATCH => edit::merge(&engine, asked, &home, path).await,
+        Method::PATCH => match Encoding::of_patch(&asked.headers) {
+            Some(encoding) => patch::apply(&engine, asked, &home, path, encoding).await,
+            None => edit::merge(&engine, asked, &home, path).await,
+        },
         Method::DELETE => edit::delete(&engine, asked, &home, path).await,
         _ => read(&engine, &asked, &home, &path),
     }

@@ -38,8 +38,8 @@ pub async fn create(
     let insert = place(insert, &path, engine)?;
     let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
     let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
-    let reply = reply.map_err(|e| target_missing(e, &parent))?;
-    let mut response = answered(engine, &asked, home, &path, &reply, StatusCode::CREATED);
+    let reply = reply.map_err(|e| target_missing(e.error, &parent))?;
+    let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
     if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -59,10 +59,11 @@ pub async fn replace(
     let (encoding, body) = body(engine, &mut asked).await?;
     let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
     let edit = Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await?;
+    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
+    let reply = reply.map_err(|e| e.error)?;
     let created = reply.created.first() == Some(&true);
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    Ok(answered(engine, &asked, home, &path, &reply, status))
+    Ok(answered(engine, &asked, home, &path, &reply, answer::empty(status)))
 }
 
 /// PATCH, the plain one: merged into the resource, which has to exist.
@@ -81,13 +82,11 @@ pub async fn merge(
     preconditions.extend(exists(&path));
     let edit = Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None };
     let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
-    let reply = reply.map_err(|e| match e.app_tag.as_deref() {
-        Some("precondition-failed") if own.is_empty() => {
-            Refusal::not_found("there is no such instance, and PATCH does not create it")
-        }
-        _ => target_missing(e, &path),
+    let reply = reply.map_err(|e| match e.edit {
+        None if own.is_empty() && e.is_failed_precondition() => missing_target(),
+        _ => target_missing(e.error, &path),
     })?;
-    Ok(answered(engine, &asked, home, &path, &reply, StatusCode::NO_CONTENT))
+    Ok(answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::NO_CONTENT)))
 }
 
 /// DELETE.
@@ -101,7 +100,7 @@ pub async fn delete(
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let edit = Edit { operation: Operation::Delete, path: path.clone(), value: None, insert: None };
     let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
-    reply.map_err(|e| target_missing(e, &path))?;
+    reply.map_err(|e| target_missing(e.error, &path))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -177,11 +176,16 @@ fn place(insert: Option<InsertAt>, path: &InstancePath, engine: &Engine) -> Resu
 
 /// That the instance exists. A container without presence always does if what it is in does
 /// (RFC 7950 section 7.5.1).
-fn exists(path: &InstancePath) -> Option<Precondition> {
+pub fn exists(path: &InstancePath) -> Option<Precondition> {
     let always = |step: &&Step| matches!(step.node.kind, Kind::Container { presence: false });
     let count = path.steps.len() - path.steps.iter().rev().take_while(always).count();
     let steps = path.steps.get(..count).filter(|steps| !steps.is_empty())?;
     Some(Precondition::Matches(InstancePath { steps: steps.to_vec() }, Vec::new()))
+}
+
+/// What a PATCH does not create.
+pub fn missing_target() -> Refusal {
+    Refusal::not_found("there is no such instance, and PATCH does not create it")
 }
 
 /// 404 if what is missing is the resource that was asked for, or something it is in.
@@ -194,15 +198,14 @@ fn target_missing(error: Error, target: &InstancePath) -> Refusal {
 }
 
 /// The answer to an edit that was made, with the entity tag that the resource has got by it.
-fn answered(
+pub fn answered(
     engine: &Engine,
     asked: &Asked,
     home: &Home,
     path: &InstancePath,
     reply: &EditReply,
-    status: StatusCode,
+    mut response: Response,
 ) -> Response {
-    let mut response = answer::empty(status);
     let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
     let found = engine.read(&asked.principal, home.datastore, path, Content::All).ok();

@@ -4,19 +4,23 @@
 //! The only place that knows both error-tags and status codes. Nothing here decides that something is wrong.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::media::{ACCEPT_PATCH, Encoding};
+use super::answer;
+use super::media::{ACCEPT_PATCH, Encoding, MEDIA_TYPES};
 use crate::access::AuthError;
-use crate::yang::error::{Error, InfoValue, Layer, Tag};
+use crate::yang::error::{Error, Info, InfoValue, Layer, Tag};
+use crate::yang::generated::ietf_restconf as restconf;
+use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
 use crate::yang::resource::UriError;
+use crate::yang::tree::{AnyData, Child};
 use crate::yang::xml;
 
 /// A refused request: a status and the error that explains it.
@@ -68,9 +72,9 @@ impl Refusal {
 
     /// The body is of a media type that is not understood, or of none.
     pub fn unsupported_media_type() -> Self {
-        let message = format!("\"Content-Type\" has to be one of {ACCEPT_PATCH}, without a content coding");
+        let message = format!("\"Content-Type\" has to be one of {MEDIA_TYPES}, without a content coding");
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Error::protocol(Tag::InvalidValue, message))
-            .header(ACCEPT, ACCEPT_PATCH)
+            .header(ACCEPT, MEDIA_TYPES)
             .header(HeaderName::from_static("accept-patch"), ACCEPT_PATCH)
     }
 
@@ -94,11 +98,7 @@ impl Refusal {
 
     /// The whole answer.
     pub fn answer(&self, encoding: Encoding) -> Response {
-        let body = match encoding {
-            Encoding::Json => json_body(&self.0.error),
-            Encoding::Xml => xml_body(&self.0.error),
-        };
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(body(&self.0.error, encoding)));
         *response.status_mut() = self.0.status;
         *response.headers_mut() = self.0.headers.clone();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
@@ -183,10 +183,37 @@ fn home(info: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// `ietf-restconf:errors` as in RFC 7951.
-fn json_body(error: &Error) -> Vec<u8> {
+/// `ietf-restconf:errors` with this error.
+fn body(error: &Error, encoding: Encoding) -> Vec<u8> {
+    let errors = restconf::Errors { error: vec![entry(error, encoding)] };
+    answer::encode(encoding, Some(restconf::Errors::node()), &Child::Container(errors.to_data().into()), None)
+}
+
+/// The error as an entry of `ietf-restconf:errors`. Only its `error-info`, for which there is no schema,
+/// depends on the encoding.
+pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
+    let error_type = match error.layer {
+        Layer::Transport => restconf::ErrorType::Transport,
+        Layer::Rpc => restconf::ErrorType::Rpc,
+        Layer::Protocol => restconf::ErrorType::Protocol,
+        Layer::Application => restconf::ErrorType::Application,
+    };
+    restconf::Error {
+        error_type,
+        error_tag: error.tag.as_str().to_owned(),
+        error_app_tag: error.app_tag.clone(),
+        error_path: error.path.clone(),
+        error_message: Some(error.message.clone()),
+        error_info: (!error.info.is_empty()).then(|| match encoding {
+            Encoding::Json => AnyData::Json(Arc::new(Json::Object(json_info(&error.info)))),
+            Encoding::Xml => AnyData::Xml(xml_info(&error.info).into()),
+        }),
+    }
+}
+
+fn json_info(members: &[Info]) -> Map<String, Json> {
     let mut info: Map<String, Json> = Map::new();
-    for member in &error.info {
+    for member in members {
         let name = format!("{}:{}", home(member.name).0, member.name);
         let value = Json::from(member.value.to_string());
         match (member.name, info.get_mut(&name)) {
@@ -196,69 +223,24 @@ fn json_body(error: &Error) -> Vec<u8> {
             _ => drop(info.insert(name, value)),
         }
     }
-    let error = JsonError {
-        error_type: error.layer.as_str(),
-        error_tag: error.tag.as_str(),
-        error_app_tag: error.app_tag.as_deref(),
-        error_path: error.path.as_ref().map(ToString::to_string),
-        error_message: &error.message,
-        error_info: Some(info).filter(|info| !info.is_empty()),
-    };
-    // Texts and maps of texts can always be written.
-    let error = serde_json::to_string(&error).unwrap_or_default();
-    format!("{{\"ietf-restconf:errors\":{{\"error\":[{error}]}}}}").into_bytes()
+    info
 }
 
-/// One entry of the list `error`, in the order of the module.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct JsonError<'e> {
-    error_type: &'static str,
-    error_tag: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_app_tag: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_path: Option<String>,
-    error_message: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_info: Option<Map<String, Json>>,
-}
-
-/// The same as XML. The names in `error-path` have the module's name as their prefix.
-fn xml_body(error: &Error) -> Vec<u8> {
-    let mut text = String::from(r#"<errors xmlns="urn:ietf:params:xml:ns:yang:ietf-restconf"><error>"#);
-    let element = |text: &mut String, name: &str, value: &str| {
+fn xml_info(members: &[Info]) -> String {
+    let mut text = String::new();
+    for info in members {
+        let (name, namespace) = (info.name, home(info.name).1);
         // Writing into a string cannot fail.
-        let _ = write!(text, "<{name}>{}</{name}>", xml::escape(value));
-    };
-    element(&mut text, "error-type", error.layer.as_str());
-    element(&mut text, "error-tag", error.tag.as_str());
-    if let Some(app_tag) = &error.app_tag {
-        element(&mut text, "error-app-tag", app_tag);
-    }
-    if let Some(path) = &error.path {
-        text.push_str("<error-path");
-        instance(&mut text, path);
-        text.push_str("</error-path>");
-    }
-    element(&mut text, "error-message", &error.message);
-    if !error.info.is_empty() {
-        text.push_str("<error-info>");
-        for info in &error.info {
-            let (name, namespace) = (info.name, home(info.name).1);
-            let _ = write!(text, "<{name} xmlns=\"{namespace}\"");
-            match &info.value {
-                InfoValue::Text(value) => {
-                    let _ = write!(text, ">{}", xml::escape(value));
-                }
-                InfoValue::Instance(path) => instance(&mut text, path),
+        let _ = write!(text, "<{name} xmlns=\"{namespace}\"");
+        match &info.value {
+            InfoValue::Text(value) => {
+                let _ = write!(text, ">{}", xml::escape(value));
             }
-            let _ = write!(text, "</{name}>");
+            InfoValue::Instance(path) => instance(&mut text, path),
         }
-        text.push_str("</error-info>");
+        let _ = write!(text, "</{name}>");
     }
-    text.push_str("</error></errors>");
-    text.into_bytes()
+    text
 }
 
 /// The end of a start tag, with the namespaces of a path, and the path.
@@ -288,7 +270,7 @@ mod tests {
 
     #[test]
     fn section_7_1_json() {
-        let json: Json = serde_json::from_slice(&json_body(&error())).unwrap();
+        let json: Json = serde_json::from_slice(&body(&error(), Encoding::Json)).unwrap();
         assert_eq!(
             json["ietf-restconf:errors"]["error"][0],
             json!({
@@ -315,7 +297,7 @@ mod tests {
              <bad-element xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">x</bad-element></error-info>\
              </error></errors>"
         );
-        assert_eq!(String::from_utf8(xml_body(&error())).unwrap(), expected);
+        assert_eq!(String::from_utf8(body(&error())).unwrap(), expected);
     }
 
     #[test]
@@ -325,7 +307,7 @@ mod tests {
             .info("non-unique", path.clone())
             .info("non-unique", path)
             .info("missing-choice", "way");
-        let json: Json = serde_json::from_slice(&json_body(&error)).unwrap();
+        let json: Json = serde_json::from_slice(&body(&error)).unwrap();
         let path = "/magent-registry:registry/agents/agent[name='a<b']";
         assert_eq!(
             json["ietf-restconf:errors"]["error"][0]["error-info"],
@@ -337,7 +319,7 @@ mod tests {
              /magent-registry:registry/magent-registry:agents/magent-registry:agent\
              [magent-registry:name='a&lt;b']</non-unique>"
         );
-        let xml = String::from_utf8(xml_body(&error)).unwrap();
+        let xml = String::from_utf8(body(&error)).unwrap();
         assert!(
             xml.contains(&format!(
                 "<error-info>{leaf}{leaf}\

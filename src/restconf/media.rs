@@ -15,8 +15,12 @@ pub enum Encoding {
     Xml,
 }
 
+/// What a resource or the input of an operation can be written in.
+pub const MEDIA_TYPES: &str = "application/yang-data+json, application/yang-data+xml";
+
 /// `Accept-Patch` of everything that can be patched (RFC 5789 section 3.1).
-pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-data+xml";
+pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-data+xml, \
+     application/yang-patch+json, application/yang-patch+xml";
 
 impl Encoding {
     const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
@@ -41,7 +45,7 @@ impl Encoding {
     ///
     /// If it likes both equally, it gets the one that it uses itself, else JSON.
     pub fn accepted(headers: &HeaderMap) -> Option<Encoding> {
-        let own = Encoding::of_body(headers).unwrap_or(Encoding::Json);
+        let own = Encoding::of_body(headers).or(Encoding::of_patch(headers)).unwrap_or(Encoding::Json);
         let other = if own == Encoding::Json { Encoding::Xml } else { Encoding::Json };
         let offers = [own, other];
         accepted(headers, &offers.map(Encoding::media_type)).and_then(|i| offers.get(i).copied())
@@ -49,6 +53,18 @@ impl Encoding {
 
     /// The encoding of the body; `None` if it is none that the server knows, or is not told.
     pub fn of_body(headers: &HeaderMap) -> Option<Encoding> {
+        Encoding::of(headers, Encoding::media_type)
+    }
+
+    /// The encoding of a body that is a YANG Patch (RFC 8072 section 2.1); `None` if it is something else.
+    pub fn of_patch(headers: &HeaderMap) -> Option<Encoding> {
+        Encoding::of(headers, |encoding| match encoding {
+            Encoding::Json => "application/yang-patch+json",
+            Encoding::Xml => "application/yang-patch+xml",
+        })
+    }
+
+    fn of(headers: &HeaderMap, media_type: fn(Encoding) -> &'static str) -> Option<Encoding> {
         let identity = |value: &str| value.trim().eq_ignore_ascii_case("identity");
         if !texts(headers, &CONTENT_ENCODING).all(|value| value.is_some_and(identity)) {
             return None;
@@ -63,7 +79,7 @@ impl Encoding {
             }
             _ => true,
         };
-        let known = Encoding::ALL.into_iter().find(|known| known.media_type().eq_ignore_ascii_case(essence));
+        let known = Encoding::ALL.into_iter().find(|known| media_type(*known).eq_ignore_ascii_case(essence));
         known.filter(|_| parts.all(utf8))
     }
 }

@@ -1,7 +1,7 @@
 //! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
 //!
-//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`,
-//! `operations`, `streams` and `discovery` are the resources; `answer`, `defaults` and `errors` write what
+//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`
+//! and `patch`, `operations`, `streams` and `discovery` are the resources; `answer`, `defaults` and `errors` write what
 //! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
 
 mod answer;
@@ -16,6 +16,7 @@ mod home;
 mod media;
 mod operations;
 mod params;
+mod patch;
 mod request;
 mod streams;
 
@@ -80,8 +81,14 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
         replay_log_creation_time: replay_from.map(|time| time.to_string()),
         access: vec![access(Encoding::Json), access(Encoding::Xml)],
     };
-    let capabilities =
-        ["defaults:1.0?basic-mode=explicit", "depth:1.0", "fields:1.0", "replay:1.0", "with-defaults:1.0"];
+    let capabilities = [
+        "defaults:1.0?basic-mode=explicit",
+        "depth:1.0",
+        "fields:1.0",
+        "replay:1.0",
+        "with-defaults:1.0",
+        "yang-patch:1.0",
+    ];
     Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))
 }
 

@@ -108,6 +108,19 @@ impl Asked {
     /// # Errors
     /// 413 if it is too large, 408 if it takes too long, 415 if it is of no known media type.
     pub async fn body(&mut self, engine: &Engine) -> Result<Option<(Encoding, Bytes)>, Refusal> {
+        let body = self.octets(engine).await?;
+        if body.is_empty() && !self.headers.contains_key(CONTENT_TYPE) {
+            return Ok(None);
+        }
+        let encoding = Encoding::of_body(&self.headers).ok_or_else(Refusal::unsupported_media_type)?;
+        Ok((!body.is_empty()).then_some((encoding, body)))
+    }
+
+    /// The whole body, once, whatever it is.
+    ///
+    /// # Errors
+    /// 413 if it is too large, 408 if it takes too long.
+    pub async fn octets(&mut self, engine: &Engine) -> Result<Bytes, Refusal> {
         let limits = engine.limits();
         let too_big = || {
             let message = format!("a body has at most {} octets", limits.body_bytes_max);
@@ -121,26 +134,21 @@ impl Asked {
         let seconds = i64::try_from(limits.body_timeout_s).unwrap_or(i64::MAX);
         let until = engine.clock().now().saturating_add_seconds(seconds);
         let body = Limited::new(std::mem::take(&mut self.body), limits.body_bytes_max).collect();
-        let body = match select(pin!(body), pin!(engine.clock().sleep_until(until))).await {
-            Either::Left((Ok(body), _)) => body.to_bytes(),
-            Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => return Err(too_big()),
+        match select(pin!(body), pin!(engine.clock().sleep_until(until))).await {
+            Either::Left((Ok(body), _)) => Ok(body.to_bytes()),
+            Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => Err(too_big()),
             Either::Left((Err(_), _)) => {
                 let error = Error {
                     layer: Layer::Rpc,
                     ..Error::protocol(Tag::MalformedMessage, "the body is incomplete")
                 };
-                return Err(error.into());
+                Err(error.into())
             }
             Either::Right(_) => {
                 let error = Error::protocol(Tag::OperationFailed, "the body took too long to arrive");
-                return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error))
             }
-        };
-        if body.is_empty() && !self.headers.contains_key(CONTENT_TYPE) {
-            return Ok(None);
         }
-        let encoding = Encoding::of_body(&self.headers).ok_or_else(Refusal::unsupported_media_type)?;
-        Ok((!body.is_empty()).then_some((encoding, body)))
     }
 }
 

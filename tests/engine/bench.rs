@@ -161,7 +161,7 @@ impl Bench {
         preconditions: Vec<Precondition>,
     ) -> Result<EditReply, Error> {
         let request = EditRequest { datastore, edits: vec![edit], preconditions };
-        self.engine.edit(&principal(user), request).await
+        self.engine.edit(&principal(user), request).await.map_err(|refused| refused.error)
     }
 
     pub async fn put_data(&self, user: &str, id: &str) -> Result<EditReply, Error> {

@@ -265,7 +265,8 @@ fn l3vpn(server: &Server) {
               "vpn-policies":{"vpn-policy":[{"vpn-policy-id":"p","entries":[{"id":"e","vpn":[{"vpn-id":"v1"}]}]}]}}]}}}"#,
     );
     // A change that makes the must of another leaf false.
-    let flow = "/ietf-l3vpn-svc:l3vpn-svc/sites/site=s1/service/qos/qos-classification-policy/rule=1/match-flow";
+    let flow =
+        "/ietf-l3vpn-svc:l3vpn-svc/sites/site=s1/service/qos/qos-classification-policy/rule=1/match-flow";
     server.refuses(
         "PATCH",
         flow,
@@ -382,7 +383,8 @@ fn openconfig(server: &Server) {
             "type":"openconfig-network-instance-types:L3VRF"},
             "interfaces":{"interface":[{"id":"1","config":{"id":"1","interface":"e0","subinterface":0}}]}}]}"#,
     );
-    let entry = "/openconfig-network-instance:network-instances/network-instance[name='n']/interfaces/interface";
+    let entry =
+        "/openconfig-network-instance:network-instances/network-instance[name='n']/interfaces/interface";
     let leafs: Vec<String> = ["1", "2"]
         .iter()
         .flat_map(|id| ["interface", "subinterface"].map(|leaf| format!("{entry}[id='{id}']/config/{leaf}")))

@@ -1,11 +1,7 @@
-//! RESTCONF as a client sees it: a whole server over TLS, one test for each thing that RFC 8040 says.
+//! RFC 8040: RESTCONF, and what goes with it.
 
-#![allow(clippy::expect_used, clippy::panic)] // tests
-
-mod common;
-
+use crate::common::{JSON, TestServer, XML, start_server, start_server_with};
 use agentconf::limits::Limits;
-use common::{JSON, TestServer, XML, start_server, start_server_with};
 use serde_json::json;
 
 const DATA: &str = "/restconf/data/irtf-agent:data-params";
@@ -637,61 +633,6 @@ async fn what_others_may_not_see_is_absent_and_what_they_may_not_do_is_forbidden
         refused(403, "access-denied")
     );
     server.stop().await;
-}
-
-#[tokio::test]
-async fn rfc_8527_section_3_1_each_datastore_is_a_resource() {
-    let server = start_server().await;
-    let ds = |name: &str| format!("/restconf/ds/ietf-datastores:{name}");
-    let d = |name: &str| format!("{}/irtf-agent:data-params=d", ds(name));
-    let put = server.put(&d("candidate"), BRIEF).await;
-    assert_eq!(put.status, 201, "{put:?}");
-    let tag = put.header("etag").to_owned();
-    for (name, status) in [("candidate", 200), ("running", 404), ("intended", 404), ("operational", 404)] {
-        assert_eq!(server.get(&d(name)).await.status, status, "{name}");
-    }
-    assert_eq!(server.get(&d("candidate")).await.header("etag"), tag);
-    let stale = server.ask("DELETE", &d("candidate"), &["If-Match: \"1-json\""], "").await;
-    assert_eq!(stale.status, 412, "{stale:?}");
-
-    assert_eq!(
-        server
-            .post(
-                "/restconf/operations/ietf-netconf:validate",
-                r#"{"ietf-netconf:input":{"source":{"candidate":[null]}}}"#
-            )
-            .await
-            .status,
-        204
-    );
-    let committed = server.ask("POST", "/restconf/operations/ietf-netconf:commit", &[], "").await;
-    assert_eq!(committed.status, 204, "{committed:?}");
-    for name in ["candidate", "running", "intended", "operational"] {
-        assert_eq!(server.get(&d(name)).await.status, 200, "{name}");
-    }
-    for name in ["running", "candidate", "intended"] {
-        let state = server.get(&format!("{}/magent-registry:registry", ds(name))).await;
-        assert_eq!(state.status, 404, "{name} has no state");
-    }
-    assert_eq!(server.get(&format!("{}/magent-registry:registry", ds("operational"))).await.status, 200);
-    for (name, allow) in [
-        ("running", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"),
-        ("intended", "GET, HEAD, OPTIONS"),
-        ("operational", "GET, HEAD, OPTIONS"),
-    ] {
-        assert_eq!(server.ask("OPTIONS", &d(name), &[], "").await.header("allow"), allow, "{name}");
-    }
-    assert_eq!(server.put(&d("operational"), BRIEF).await.status, 405);
-    for unknown in [ds("startup"), ds("nosuch"), "/restconf/ds/running".into(), "/restconf/ds/".into()] {
-        assert_eq!(server.get(&unknown).await.status, 404, "{unknown}");
-    }
-    let renew = "magent-registry:registry/agents/agent=agentconf/renew";
-    assert_eq!(server.ask("POST", &format!("{}/{renew}", ds("running")), &[], "").await.status, 404);
-    let library = server.get("/restconf/data/ietf-yang-library:yang-library/datastore").await;
-    for name in ["running", "candidate", "intended", "operational"] {
-        assert!(library.body.contains(&format!("\"ietf-datastores:{name}\"")), "{library:?}");
-    }
-    assert!(!library.body.contains("startup"), "{library:?}");
 }
 
 #[tokio::test]

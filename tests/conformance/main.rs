@@ -1,0 +1,9 @@
+//! What the documents ask of a server, clause by clause: a file for each document, a test for each clause, through
+//! a whole server over TLS.
+
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+mod rfc8040;
+mod rfc8072;
+mod rfc8527;
