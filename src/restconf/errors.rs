@@ -297,7 +297,7 @@ mod tests {
              <bad-element xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">x</bad-element></error-info>\
              </error></errors>"
         );
-        assert_eq!(String::from_utf8(body(&error())).unwrap(), expected);
+        assert_eq!(String::from_utf8(body(&error(), Encoding::Xml)).unwrap(), expected);
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
             .info("non-unique", path.clone())
             .info("non-unique", path)
             .info("missing-choice", "way");
-        let json: Json = serde_json::from_slice(&body(&error)).unwrap();
+        let json: Json = serde_json::from_slice(&body(&error, Encoding::Json)).unwrap();
         let path = "/magent-registry:registry/agents/agent[name='a<b']";
         assert_eq!(
             json["ietf-restconf:errors"]["error"][0]["error-info"],
@@ -319,7 +319,7 @@ mod tests {
              /magent-registry:registry/magent-registry:agents/magent-registry:agent\
              [magent-registry:name='a&lt;b']</non-unique>"
         );
-        let xml = String::from_utf8(body(&error)).unwrap();
+        let xml = String::from_utf8(body(&error, Encoding::Xml)).unwrap();
         assert!(
             xml.contains(&format!(
                 "<error-info>{leaf}{leaf}\
