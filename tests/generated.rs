@@ -1,10 +1,18 @@
 //! What codegen writes: the golden cases compile and convert, and the tables that are built in
 //! agree with themselves.
 
+use std::sync::Arc;
+
+use agentconf::datastore::validate::{VALIDATOR, Validator};
+use agentconf::yang::decode::DecodeOptions;
+use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::SCHEMA;
-use agentconf::yang::model::Modelled;
-use agentconf::yang::schema::{Base, Conformance, Kind, Module, Node, Type};
-use agentconf::yang::tree::Container;
+use agentconf::yang::json::decode_one;
+use agentconf::yang::model::{IdentityEnum, LeafValue, Modelled};
+use agentconf::yang::path::InstancePath;
+use agentconf::yang::schema::{Base, Conformance, Identity, Kind, Module, Node, Schema, Type};
+use agentconf::yang::tree::{Child, Container, List};
+use imbl::vector;
 
 #[expect(dead_code, reason = "a case shows all that is written, whether or not a test uses it")]
 #[expect(clippy::module_inception, reason = "a case is named after its module")]
@@ -47,7 +55,9 @@ mod cases {
 use agentconf::yang::tree::AnyData;
 use cases::action::action::{self, CopyInput, CopyInputPart, CopyOutput, Job};
 use cases::choice::choice::{Options, Transport};
-use cases::notification::notification::{Down, DownCause, Link, Port};
+use cases::identity::identity;
+use cases::identity::kinds::identities::Vehicle;
+use cases::notification::notification::{self, Down, DownCause, Link, Port};
 use cases::structures::structures::{self, Body, Letter, Stamp};
 use cases::types::types::{All, Colour};
 
@@ -61,7 +71,117 @@ fn a_structure_is_no_part_of_the_datastore_and_has_a_struct() {
     let [letter] = structures::STRUCTURES else { panic!("{:?}", structures::STRUCTURES) };
     assert!(letter.name == "letter" && !structures::MODULE.data.contains(letter));
     let body = Body { text: Some("Hello".into()), author: Some("me".into()) };
-    there_and_back(&Letter { sender: "me".into(), body, stamp: Some(Stamp::Small) });
+    there_and_back(&Letter { body, stamp: Some(Stamp::Small), ..Letter::new("me") });
+}
+
+static STRUCTURES: Schema = Schema { modules: &[&structures::MODULE] };
+
+/// What is wrong with a letter as a document.
+fn faults_of_letter(json: &str) -> Vec<Error> {
+    let options = DecodeOptions { allow_state: true, ..DecodeOptions::default() };
+    let path = InstancePath::of(Letter::node(), []).unwrap();
+    let Ok(Child::Container(letter)) = decode_one(json.as_bytes(), &path, &STRUCTURES, &options) else {
+        panic!("{json}")
+    };
+    Validator::new(&STRUCTURES).structure(Letter::node(), letter)
+}
+
+#[test]
+fn rfc8791_section_4_a_structure_has_the_constraints_of_a_datastore() {
+    let letter = |members: &str| format!(r#"{{"structures:letter":{{{members}}}}}"#);
+    let valid = r#""sender":"me","body":{"author":"me"},"stamp":"large","page":[{"number":1},{"number":2}]"#;
+    assert_eq!(faults_of_letter(&letter(valid)), []);
+    assert_eq!(faults_of_letter(&letter(r#""sender":"me""#)), []);
+
+    let fault = |members: &str| {
+        let faults = faults_of_letter(&letter(members));
+        let [fault] = &faults[..] else { panic!("{members}: {faults:?}") };
+        let path = fault.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        (fault.app_tag.clone().unwrap_or_default().to_string(), path)
+    };
+    // Without a sender the condition of the body, which is there by default, does not hold either.
+    let faults = faults_of_letter(&letter(r#""stamp":"small""#));
+    let tags: Vec<Tag> = faults.iter().map(|fault| fault.tag).collect();
+    assert_eq!(tags, [Tag::OperationFailed, Tag::DataMissing]);
+    let must = fault(r#""sender":"nobody""#);
+    assert_eq!((must.0.as_str(), must.1.as_str()), ("must-violation", "/structures:letter/body"));
+    let absolute = fault(r#""sender":"me","stamp":"large""#);
+    assert_eq!((absolute.0.as_str(), absolute.1.as_str()), ("postage", "/structures:letter"));
+    let reference = fault(r#""sender":"me","body":{"author":"you"}"#);
+    assert_eq!(reference.0, "instance-required");
+    let unique = fault(r#""sender":"me","page":[{"number":1},{"number":1}]"#);
+    assert_eq!(unique.0, "data-not-unique");
+    let many = fault(r#""sender":"me","page":[{},{},{},{}]"#);
+    assert_eq!(many.0, "too-many-elements");
+}
+
+#[test]
+fn the_errors_of_a_restconf_server_are_an_instance_of_their_template() {
+    use agentconf::yang::generated::ietf_restconf::{self, Error, Errors};
+    let [errors, _] = ietf_restconf::STRUCTURES else { panic!() };
+    let content = |tag: &str| {
+        let error = Error::new(ietf_restconf::ErrorType::Protocol, tag);
+        Arc::new(Errors { error: vec![error] }.to_data())
+    };
+    assert_eq!(VALIDATOR.structure(errors, content("in-use")), []);
+    let mut wrong = Container::default();
+    wrong.set(
+        &ietf_restconf::nodes::ERRORS_ERROR,
+        Child::List(List::Sequence(Box::new(vector![Arc::default()]))),
+    );
+    let tags: Vec<Tag> = VALIDATOR.structure(errors, Arc::new(wrong)).iter().map(|e| e.tag).collect();
+    assert_eq!(tags, [Tag::DataMissing, Tag::DataMissing]);
+}
+
+#[test]
+fn what_is_derived_from_an_identity_is_an_enum() {
+    for (vehicle, identity) in Vehicle::KNOWN {
+        assert_eq!(vehicle.identity(), *identity);
+        assert_eq!(Vehicle::from_identity(identity), Some(*vehicle));
+    }
+    assert_eq!(Vehicle::Seaplane.to_string(), "identity:seaplane");
+    assert!(Vehicle::Seaplane.is_or_derives_from(Vehicle::Boat));
+    assert!(!Vehicle::Plane.is_or_derives_from(Vehicle::Boat));
+    assert_eq!(Vehicle::from_identity(Vehicle::BASE), None);
+
+    static JET: Identity =
+        Identity { name: "jet", module: &structures::MODULE, bases: &[&identity::identities::PLANE] };
+    let jet = Vehicle::from_identity(&JET).unwrap();
+    assert_eq!((jet, jet.identity()), (Vehicle::Unlisted(&JET), &JET));
+    assert!(jet.is_or_derives_from(Vehicle::Plane));
+    let ty = identity::nodes::VEHICLE.ty().unwrap();
+    assert_eq!(Vehicle::from_value(&jet.to_value(ty)), Some(jet));
+}
+
+#[test]
+fn a_key_is_one_of_its_list() {
+    let port = Port::new("a", 3);
+    assert_eq!(port.key(), Port::key_of("a", 3));
+    let key = Port::key_of("a", 3).unwrap();
+    assert_eq!(port.to_data().key(Port::node()), Some(key.clone()));
+    assert_eq!(Port::key_of("a\u{1}", 3).unwrap_err().node, &notification::nodes::LINK_PORT_NAME);
+
+    let path = InstancePath::of(Port::node(), [key.clone()]).unwrap();
+    assert_eq!(path.to_string(), "/notification:link/port[name='a'][number='3']");
+    let whole = InstancePath::of(Port::node(), []).unwrap();
+    assert_eq!(whole.to_string(), "/notification:link/port");
+    let number = InstancePath::of(&notification::nodes::LINK_PORT_ADDRESS, [key.clone()]).unwrap();
+    assert_eq!(number.steps.len(), 3);
+    assert!(InstancePath::of(&notification::nodes::LINK_PORT_ADDRESS, []).is_err());
+    assert!(InstancePath::of(Port::node(), [key.clone(), key]).is_err());
+    assert!(InstancePath::of(Port::node(), [Job::key_of(1).unwrap()]).is_err());
+    assert!(InstancePath::of(CopyInput::node(), []).is_err());
+}
+
+#[test]
+fn values_are_checked_where_that_is_asked_for() {
+    let all = |percent, word: &str| All { percent: Some(percent), word: Some(word.into()), ..All::default() };
+    assert!(all(100, "abc").to_checked_data().is_ok());
+    let error = all(101, "abc").to_checked_data().unwrap_err();
+    assert_eq!(error.node.name, "percent");
+    assert_eq!(error.error.app_tag, Some("percent"));
+    assert_eq!(all(1, "xml").to_checked_data().unwrap_err().node.name, "word");
+    assert_eq!(all(1, "abcd").to_checked_data().unwrap_err().node.name, "word");
 }
 
 #[test]

@@ -161,6 +161,15 @@ impl Validator {
         check.below(&cursor, parameters.data);
         check.errors()
     }
+
+    /// What an instance of a structure violates (RFC 8791 section 4) or of a `yang-data` template
+    /// (RFC 8040 section 8). `structure` is one of its module's `STRUCTURES`, and to expressions
+    /// the only node below the root.
+    pub fn structure(&self, structure: &'static Node, content: Arc<Container>) -> Vec<Error> {
+        let mut check = Check::structure(&self.readers);
+        check.below(&Cursor::structure(self.schema, structure, content), &[structure]);
+        check.errors()
+    }
 }
 
 /// The depths of the steps right above the last one that are containers without presence and,

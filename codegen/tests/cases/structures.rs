@@ -190,11 +190,19 @@ pub mod nodes {
         config: true,
         mandatory: false,
         status: Status::Current,
-        children: &[&LETTER_BODY, &LETTER_SENDER, &LETTER_STAMP],
-        data: &[&LETTER_BODY, &LETTER_SENDER, &LETTER_STAMP],
+        children: &[&LETTER_BODY, &LETTER_SENDER, &LETTER_PAGE, &LETTER_STAMP],
+        data: &[&LETTER_BODY, &LETTER_SENDER, &LETTER_PAGE, &LETTER_STAMP],
         actions: &[],
         notifications: &[],
-        musts: &[],
+        musts: &[
+            Must {
+                expr: &super::exprs::LETTER_MUST_1,
+                text: "not(/s:letter/s:stamp = 'large') or count(page) > 1",
+                error_message: None,
+                error_app_tag: Some("postage"),
+                reads: &[&LETTER, &LETTER_PAGE, &LETTER_STAMP],
+            },
+        ],
         whens: &[],
         nacm: NacmDefault::None,
         description: "",
@@ -283,12 +291,54 @@ pub mod nodes {
         nacm: NacmDefault::None,
         description: "",
     };
+    /// `/structures:letter/page`
+    pub static LETTER_PAGE: Node = Node {
+        name: "page",
+        module: &super::MODULE,
+        parent: Some(&LETTER),
+        index: 2,
+        kind: Kind::List {
+            keys: &[],
+            uniques: &[Unique { leafs: &[&[&LETTER_PAGE_NUMBER]] }],
+            entries: Entries { min: 0, max: 3, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&LETTER_PAGE_NUMBER],
+        data: &[&LETTER_PAGE_NUMBER],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
+    /// `/structures:letter/page/number`
+    pub static LETTER_PAGE_NUMBER: Node = Node {
+        name: "number",
+        module: &super::MODULE,
+        parent: Some(&LETTER_PAGE),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT8, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
     /// `/structures:letter/stamp`
     pub static LETTER_STAMP: Node = Node {
         name: "stamp",
         module: &super::MODULE,
         parent: Some(&LETTER),
-        index: 2,
+        index: 3,
         kind: Kind::Leaf { ty: &super::types::LETTER_STAMP, default: None, units: "" },
         config: true,
         mandatory: false,
@@ -321,6 +371,8 @@ pub mod types {
             real: &STRING,
         }),
     };
+    /// `uint8`
+    pub static UINT8: Type = Type { name: "uint8", base: Base::Uint(8, Range::ANY) };
     /// `enumeration`
     pub static LETTER_STAMP: Type = Type {
         name: "enumeration",
@@ -337,6 +389,68 @@ pub mod exprs {
 
     use agentconf::yang::xpath::ast::*;
 
+    /// `not(/s:letter/s:stamp = 'large') or count(page) > 1`
+    pub static LETTER_MUST_1: Expr = Expr::Binary(
+        Operator::Or,
+        Borrowed(&[
+            Expr::Call(
+                Function::Not,
+                Borrowed(&[
+                    Expr::Binary(
+                        Operator::Equal,
+                        Borrowed(&[
+                            Expr::Path(Path {
+                                start: Start::Root,
+                                steps: Borrowed(&[
+                                    Step {
+                                        axis: Axis::Child,
+                                        test: NodeTest::Name {
+                                            module: Borrowed("structures"),
+                                            name: Borrowed("letter"),
+                                        },
+                                        predicates: Borrowed(&[]),
+                                    },
+                                    Step {
+                                        axis: Axis::Child,
+                                        test: NodeTest::Name {
+                                            module: Borrowed("structures"),
+                                            name: Borrowed("stamp"),
+                                        },
+                                        predicates: Borrowed(&[]),
+                                    },
+                                ]),
+                            }),
+                            Expr::Literal(Borrowed("large")),
+                        ]),
+                    ),
+                ]),
+            ),
+            Expr::Binary(
+                Operator::Greater,
+                Borrowed(&[
+                    Expr::Call(
+                        Function::Count,
+                        Borrowed(&[
+                            Expr::Path(Path {
+                                start: Start::Context,
+                                steps: Borrowed(&[
+                                    Step {
+                                        axis: Axis::Child,
+                                        test: NodeTest::Name {
+                                            module: Borrowed("structures"),
+                                            name: Borrowed("page"),
+                                        },
+                                        predicates: Borrowed(&[]),
+                                    },
+                                ]),
+                            }),
+                        ]),
+                    ),
+                    Expr::Number(1.0),
+                ]),
+            ),
+        ]),
+    );
     /// `../sender != 'nobody'`
     pub static LETTER_BODY_MUST_1: Expr = Expr::Binary(
         Operator::NotEqual,
@@ -391,12 +505,14 @@ impl model::Modelled for Letters {
 }
 
 /// `/structures:letter`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Letter {
     /// `body`.
     pub body: Body,
     /// `sender`.
     pub sender: String,
+    /// `page`.
+    pub page: Vec<Page>,
     /// `stamp`.
     pub stamp: Option<Stamp>,
 }
@@ -410,6 +526,7 @@ impl model::Modelled for Letter {
         Ok(Self {
             body: model::container(data, &nodes::LETTER_BODY)?,
             sender: model::required(data, &nodes::LETTER_SENDER)?,
+            page: model::list(data, &nodes::LETTER_PAGE)?,
             stamp: model::optional(data, &nodes::LETTER_STAMP)?,
         })
     }
@@ -418,8 +535,21 @@ impl model::Modelled for Letter {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::LETTER_BODY, &self.body);
         model::put(&mut data, &nodes::LETTER_SENDER, &self.sender);
+        model::put_list(&mut data, &nodes::LETTER_PAGE, &self.page);
         model::put_optional(&mut data, &nodes::LETTER_STAMP, &self.stamp);
         data
+    }
+}
+
+impl Letter {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(sender: impl Into<String>) -> Self {
+        Self {
+            body: Default::default(),
+            sender: sender.into(),
+            page: Vec::new(),
+            stamp: None,
+        }
     }
 }
 
@@ -448,6 +578,31 @@ impl model::Modelled for Body {
         let mut data = tree::Container::default();
         model::put_optional(&mut data, &nodes::LETTER_BODY_TEXT, &self.text);
         model::put_optional(&mut data, &nodes::LETTER_BODY_AUTHOR, &self.author);
+        data
+    }
+}
+
+/// `/structures:letter/page`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    /// `number`.
+    pub number: Option<u8>,
+}
+
+impl model::Modelled for Page {
+    fn node() -> &'static schema::Node {
+        &nodes::LETTER_PAGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::optional(data, &nodes::LETTER_PAGE_NUMBER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LETTER_PAGE_NUMBER, &self.number);
         data
     }
 }

@@ -24,19 +24,26 @@ const ERRORS_MAX: usize = 32;
 pub struct Check<'r> {
     readers: &'r Readers,
     errors: Vec<Error>,
-    /// Inside an operation a missing node is an element of the message, and all is state.
-    operation: bool,
+    /// Whether `config` counts for nothing: in operations and structures.
+    with_state: bool,
+    /// A missing node is one of a datastore, or an element of a message.
+    missing: Tag,
 }
 
 impl<'r> Check<'r> {
     /// Of a datastore.
     pub fn datastore(readers: &'r Readers) -> Self {
-        Check { readers, errors: Vec::new(), operation: false }
+        Check { readers, errors: Vec::new(), with_state: false, missing: Tag::DataMissing }
     }
 
     /// Of the parameters of an operation.
     pub fn operation(readers: &'r Readers) -> Self {
-        Check { readers, errors: Vec::new(), operation: true }
+        Check { readers, errors: Vec::new(), with_state: true, missing: Tag::MissingElement }
+    }
+
+    /// Of a structure, which is like a datastore of its own (RFC 8791 section 4).
+    pub fn structure(readers: &'r Readers) -> Self {
+        Check { with_state: true, ..Check::datastore(readers) }
     }
 
     /// What was found.
@@ -86,7 +93,7 @@ impl<'r> Check<'r> {
     pub fn required(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
         let Some(content) = parent.content().cloned() else { return };
         let mut choices = BTreeSet::new();
-        let with_state = self.operation;
+        let with_state = self.with_state;
         for node in nodes.iter().filter(|node| node.config || with_state) {
             self.choices(parent, &content, node, &mut choices);
             let child = content.get(node);
@@ -105,7 +112,7 @@ impl<'r> Check<'r> {
                 }
                 _ => {}
             }
-            if child.is_none() && (self.operation || self.readers.demands(node)) {
+            if child.is_none() && (self.with_state || self.readers.demands(node)) {
                 for implied in self.implied(parent, node) {
                     self.subtree(&implied);
                 }
@@ -201,8 +208,7 @@ impl<'r> Check<'r> {
 
     fn missing(&mut self, parent: &Cursor, node: &'static Node) {
         let message = format!("\"{}\" is mandatory and missing", node.name);
-        let tag = if self.operation { Tag::MissingElement } else { Tag::DataMissing };
-        let error = Error::application(tag, message).info("bad-element", node.name);
+        let error = Error::application(self.missing, message).info("bad-element", node.name);
         let path = parent.path().child(Step::plain(node));
         self.fail(error.at(path));
     }

@@ -29,6 +29,8 @@ struct Place {
 enum Item {
     Root {
         schema: &'static Schema,
+        /// The only node of the tree, if it is that of a structure.
+        structure: Option<&'static Node>,
         content: Arc<Container>,
     },
     /// A container, list entry, operation or notification; `parameters` has the children.
@@ -64,7 +66,18 @@ pub enum Slot {
 impl Cursor {
     /// The root of a tree.
     pub fn root(schema: &'static Schema, content: Arc<Container>) -> Self {
-        Cursor(Rc::new(Place { parent: None, depth: 0, item: Item::Root { schema, content } }))
+        Self::top(Item::Root { schema, structure: None, content })
+    }
+
+    /// The root of a tree of its own that has an instance of a structure (RFC 8791 section 4).
+    pub fn structure(schema: &'static Schema, structure: &'static Node, instance: Arc<Container>) -> Self {
+        let mut content = Container::default();
+        content.set(structure, Child::Container(instance));
+        Self::top(Item::Root { schema, structure: Some(structure), content: Arc::new(content) })
+    }
+
+    fn top(item: Item) -> Self {
+        Cursor(Rc::new(Place { parent: None, depth: 0, item }))
     }
 
     /// A container below this place.
@@ -210,6 +223,9 @@ impl Cursor {
     /// The schema nodes of the children that are wanted, in document order.
     pub(super) fn child_nodes(&self, wanted: impl Fn(&Node) -> bool) -> Vec<&'static Node> {
         match &self.0.item {
+            Item::Root { structure: Some(node), .. } => {
+                Some(*node).filter(|node| wanted(node)).into_iter().collect()
+            }
             Item::Root { schema, .. } => {
                 let nodes = schema.implemented().flat_map(|module| module.data).copied();
                 let mut nodes: Vec<&'static Node> = nodes.filter(|node| wanted(node)).collect();
