@@ -42,12 +42,8 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
 fn profile(agent: &Agent) -> irtf_agent::Agent {
     let joined = |values: &[String]| (!values.is_empty()).then(|| values.join(", "));
     irtf_agent::Agent {
-        name: agent.name.clone(),
         alias: agent.alias.clone(),
-        description: agent.description.clone(),
         type_: agent.kind.clone(),
-        version: agent.version.clone(),
-        provider: agent.provider.clone(),
         domain: joined(&agent.domain),
         management_object: joined(&agent.management_object),
         capability: irtf_agent::Capability {
@@ -57,6 +53,6 @@ fn profile(agent: &Agent) -> irtf_agent::Agent {
                 "acp-task-feasibility-negotiation-v1.0, acp-task-fulfillment-negotiation-v1.0".into(),
             ),
         },
-        ..irtf_agent::Agent::default()
+        ..irtf_agent::Agent::new(&agent.name, &agent.description, &agent.version, &agent.provider)
     }
 }

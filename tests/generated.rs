@@ -1,6 +1,8 @@
 //! What codegen writes: the golden cases compile and convert, and the tables that are built in
 //! agree with themselves.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // tests
+
 use std::sync::Arc;
 
 use agentconf::datastore::validate::{VALIDATOR, Validator};
@@ -143,6 +145,8 @@ fn what_is_derived_from_an_identity_is_an_enum() {
     assert!(Vehicle::Seaplane.is_or_derives_from(Vehicle::Boat));
     assert!(!Vehicle::Plane.is_or_derives_from(Vehicle::Boat));
     assert_eq!(Vehicle::from_identity(Vehicle::BASE), None);
+    assert_eq!(Vehicle::from_name("kinds:boat"), Some(Vehicle::Boat));
+    assert_eq!(Vehicle::from_name("identity:boat"), None);
 
     static JET: Identity =
         Identity { name: "jet", module: &structures::MODULE, bases: &[&identity::identities::PLANE] };

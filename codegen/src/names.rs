@@ -1,9 +1,19 @@
 //! All Rust names, settled once: files, statics, structs, enums, fields and variants. It
 //! writes no code and looks at nothing but the intermediate form.
+//!
+//! A name follows from the node alone wherever it can, so that what a later revision adds does not
+//! rename what was there: statics have the whole path, fields and variants the words of the
+//! identifier, structs and enums what `names/structs.rs` says. Where two would be the same, the
+//! one that comes first in the module keeps the name and the other gets a number, from 2; two
+//! fields of one struct, which can only be of different modules or differ in punctuation, both get
+//! the name of their module in front.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+pub mod identities;
+mod structs;
 
-use crate::ir::{Base, IdentityId, Kind, ModuleId, NodeId, Origin, Schema, TypeId};
+use std::collections::{HashMap, HashSet};
+
+use crate::ir::{EnumValue, IdentityId, Kind, ModuleId, NodeId, Origin, Schema, TypeId};
 
 /// The names of everything that is emitted. Vectors are indexed by id.
 #[derive(Debug)]
@@ -20,19 +30,16 @@ pub struct Names {
     structs: HashMap<NodeId, String>,
     /// Enums of enumerations.
     enums: HashMap<TypeId, String>,
+    /// Enums of identities that identityrefs have as their base, in the module of identities.
+    identity_enums: HashMap<IdentityId, identities::IdentityEnum>,
     /// Fields of nodes in the struct of their data parent.
     fields: HashMap<NodeId, String>,
 }
 
-/// Names that generated structs cannot have: what generated code takes from the prelude and the
-/// runtime.
-const RESERVED: [&str; 8] =
-    ["Conformance", "Module", "Option", "Result", "Self", "String", "Submodule", "Vec"];
-
 impl Names {
     /// Chooses all names. The same schema gives the same names.
     pub fn new(schema: &Schema) -> Self {
-        let (structs, enums) = camel_names(schema);
+        let (structs, enums) = structs::names(schema);
         Names {
             files: files(schema),
             nodes: node_names(schema),
@@ -48,6 +55,7 @@ impl Names {
             })),
             structs,
             enums,
+            identity_enums: identities::enums(schema),
             fields: field_names(schema),
         }
     }
@@ -82,26 +90,34 @@ impl Names {
         self.enums.get(&id).map(String::as_str)
     }
 
+    /// The enum of what is derived from an identity.
+    pub fn identity_enum(&self, id: IdentityId) -> Option<&str> {
+        self.identity_enums.get(&id).map(|e| e.name.as_str())
+    }
+
+    /// The variants of the enum of an identity: what is derived from it, in order.
+    pub fn identity_variants(&self, id: IdentityId) -> &[(IdentityId, String)] {
+        self.identity_enums.get(&id).map_or(&[], |e| &e.variants)
+    }
+
     /// The field of a data node.
     pub fn field(&self, id: NodeId) -> &str {
         self.fields.get(&id).map_or("", String::as_str)
     }
 
-    /// The variants of an enumeration, in the order of its names.
-    pub fn variants(names: &[&str]) -> Vec<String> {
+    /// The variants of an enumeration, in the order of its names. A name without letter or digit
+    /// gives one by its value.
+    pub fn variants(values: &[EnumValue]) -> Vec<String> {
         let mut taken = HashSet::new();
-        names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let name = match camel(name) {
-                    _ if words(name).is_empty() => format!("Value{index}"),
-                    keyword if keyword == "Self" => "Self_".to_owned(),
-                    name => name,
-                };
-                unique(&mut taken, name, "")
-            })
-            .collect()
+        let variant = |value: &EnumValue| {
+            let name = match camel(&value.name) {
+                _ if words(&value.name).is_empty() => format!("Value{}", value.value).replace('-', "Minus"),
+                keyword if keyword == "Self" => "Self_".to_owned(),
+                name => name,
+            };
+            unique(&mut taken, name, "")
+        };
+        values.iter().map(variant).collect()
     }
 }
 
@@ -204,131 +220,10 @@ fn field_names(schema: &Schema) -> HashMap<NodeId, String> {
     fields
 }
 
-/// A struct or enum that is named after a node.
-struct Camel {
-    module: ModuleId,
-    /// What every candidate begins with, and the words of the node itself.
-    head: String,
-    tail: String,
-    /// Names that go between head and tail, and then in front, nearest first.
-    between: Vec<String>,
-    before: Vec<String>,
-    /// How many of them are used.
-    used: usize,
-}
-
-impl Camel {
-    fn name(&self) -> String {
-        let within = self.used.min(self.between.len());
-        let outside = self.used - within;
-        let reversed = |parts: &[String]| parts.iter().rev().cloned().collect::<String>();
-        let front = reversed(&self.before[..outside]);
-        format!("{front}{}{}{}", self.head, reversed(&self.between[..within]), self.tail)
-    }
-
-    fn can_grow(&self) -> bool {
-        self.used < self.between.len() + self.before.len()
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Owner {
-    Struct(NodeId),
-    Enum(TypeId),
-}
-
-/// Names structs and enums: as short as they can be and still differ within their file.
-fn camel_names(schema: &Schema) -> (HashMap<NodeId, String>, HashMap<TypeId, String>) {
-    let (mut structs, mut enums) = (HashMap::new(), HashMap::new());
-    let mut fixed: HashMap<ModuleId, HashSet<String>> = HashMap::new();
-    for module in schema.module_ids() {
-        fixed.insert(module, RESERVED.iter().map(|r| (*r).to_owned()).collect());
-    }
-    let mut growing: Vec<(Owner, Camel)> = Vec::new();
-    for (index, ty) in schema.types.iter().enumerate() {
-        let (id, taken) = (TypeId(index), fixed.entry(ty.module).or_default());
-        if matches!((&ty.base, &ty.origin), (Base::Enumeration(_), Origin::Typedef)) {
-            let name = camel(&ty.name);
-            let name = if taken.contains(&name) { name + "Enum" } else { name };
-            enums.insert(id, unique(taken, name, ""));
-        }
-    }
-    for id in schema.node_ids() {
-        let node = schema.node(id);
-        match &node.kind {
-            Kind::Container { .. } | Kind::List { .. } | Kind::Input | Kind::Output | Kind::Notification => {
-                growing.push((Owner::Struct(id), candidate(schema, id)));
-            }
-            Kind::Leaf { ty, .. } | Kind::LeafList { ty, .. } => {
-                if matches!(
-                    (&schema.ty(*ty).base, &schema.ty(*ty).origin),
-                    (Base::Enumeration(_), Origin::Inline(_))
-                ) {
-                    growing.push((Owner::Enum(*ty), candidate(schema, id)));
-                }
-            }
-            _ => {}
-        }
-    }
-    loop {
-        let mut groups: BTreeMap<(ModuleId, String), Vec<usize>> = BTreeMap::new();
-        for (index, (_, camel)) in growing.iter().enumerate() {
-            groups.entry((camel.module, camel.name())).or_default().push(index);
-        }
-        let mut grown = false;
-        for ((module, name), members) in groups {
-            if members.len() > 1 || fixed.get(&module).is_some_and(|f| f.contains(&name)) {
-                for member in members {
-                    let camel = &mut growing[member].1;
-                    grown |= camel.can_grow();
-                    camel.used += usize::from(camel.can_grow());
-                }
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
-    for (owner, growing) in growing {
-        let taken = fixed.entry(growing.module).or_default();
-        let name = growing.name();
-        let prefix = camel(&schema.module(growing.module).name);
-        let name = if taken.contains(&name) { prefix + &name } else { name };
-        let name = unique(taken, name, "");
-        match owner {
-            Owner::Struct(id) => structs.insert(id, name).map(drop),
-            Owner::Enum(id) => enums.insert(id, name).map(drop),
-        };
-    }
-    (structs, enums)
-}
-
-/// The ways to name a struct or enum after a node.
-fn candidate(schema: &Schema, id: NodeId) -> Camel {
-    let is_named = |n: &NodeId| !matches!(schema.node(*n).kind, Kind::Choice { .. } | Kind::Case);
-    let path: Vec<NodeId> = schema.lineage(id).into_iter().filter(is_named).collect();
-    let names: Vec<String> = path.iter().map(|n| camel(&schema.node(*n).name)).collect();
-    let last = names.len() - 1;
-    // The operation with its input or output, or the notification, stays in front.
-    let (start, end) = match schema.operation(id).and_then(|op| path.iter().position(|n| *n == op)) {
-        Some(at) if matches!(schema.node(path[at]).kind, Kind::Notification) => (at, at + 1),
-        Some(at) => (at.saturating_sub(1), at + 1),
-        None => (last, last),
-    };
-    let reversed = |names: &[String]| names.iter().rev().cloned().collect();
-    Camel {
-        module: schema.node(id).module,
-        head: names[start..end].concat(),
-        tail: names[end..].last().cloned().unwrap_or_default(),
-        between: reversed(&names[end.min(last)..last]),
-        before: reversed(&names[..start]),
-        used: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Names, camel, snake, upper_snake};
+    use crate::ir::EnumValue;
 
     #[test]
     fn names_follow_the_words_of_the_identifier() {
@@ -343,9 +238,15 @@ mod tests {
 
     #[test]
     fn variants_are_identifiers_and_differ() {
+        let names = [("a-b", 0), ("a.b", 1), ("1.0", 2), ("*", 7), ("+", -1), ("self", 8)];
+        let value = |(name, value): (&str, i32)| EnumValue {
+            name: name.to_owned(),
+            value,
+            description: String::new(),
+        };
         assert_eq!(
-            Names::variants(&["a-b", "a.b", "1.0", "*", "self"]),
-            ["AB", "AB2", "N10", "Value3", "Self_"]
+            Names::variants(&names.map(value)),
+            ["AB", "AB2", "N10", "Value7", "ValueMinus1", "Self_"]
         );
     }
 }

@@ -34,7 +34,7 @@ use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::resource;
-use crate::yang::schema::{Identity, Node};
+use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
 
 /// Decides what is done to whole datastores. Candidates are changed at once.
@@ -257,14 +257,14 @@ fn named(chosen: [Option<()>; 3]) -> Result<Datastore, Error> {
 /// The configuration that an input of `compare` means.
 async fn version(
     engine: &Engine,
-    datastore: Option<&'static Identity>,
+    datastore: Option<names::Datastore>,
     revision: Option<u64>,
 ) -> Result<Arc<Container>, Error> {
     match (datastore, revision) {
         (_, Some(revision)) => engine.revision(revision).await,
         (Some(name), None) => {
-            let datastore = Datastore::from_identity(name).ok_or_else(|| {
-                let message = format!("there is no datastore \"{}\"", name.name);
+            let datastore = Datastore::named(name).ok_or_else(|| {
+                let message = format!("there is no datastore \"{name}\"");
                 Error::application(Tag::InvalidValue, message)
             })?;
             engine.configuration(datastore)
@@ -276,15 +276,17 @@ async fn version(
 
 impl Datastore {
     /// The datastore of this name; `None` if there is none.
-    pub fn from_identity(name: &Identity) -> Option<Self> {
-        let all = [
-            (&names::RUNNING, Datastore::Running),
-            (&names::CANDIDATE, Datastore::Candidate(Candidate::Shared)),
-            (&names::STARTUP, Datastore::Startup),
-            (&names::INTENDED, Datastore::Intended),
-            (&names::OPERATIONAL, Datastore::Operational),
-        ];
-        all.into_iter().find(|(identity, _)| *identity == name).map(|(_, datastore)| datastore)
+    pub fn named(name: names::Datastore) -> Option<Self> {
+        match name {
+            names::Datastore::Running => Some(Datastore::Running),
+            names::Datastore::Candidate => Some(Datastore::Candidate(Candidate::Shared)),
+            names::Datastore::Startup => Some(Datastore::Startup),
+            names::Datastore::Intended => Some(Datastore::Intended),
+            names::Datastore::Operational => Some(Datastore::Operational),
+            names::Datastore::Conventional | names::Datastore::Dynamic | names::Datastore::Unlisted(_) => {
+                None
+            }
+        }
     }
 }
 
@@ -294,7 +296,7 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
     let edits = transform::edits(&changes).into_iter().filter(readable);
     let edit = edits.enumerate().map(|(number, edit)| shown(source, edit, number + 1)).collect();
-    let yang_patch = CompareOutputYangPatch { patch_id: "differences".into(), edit, ..Default::default() };
+    let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }
 }
 

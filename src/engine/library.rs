@@ -7,13 +7,11 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use sha2::{Digest, Sha256};
 
 use crate::yang::generated::SCHEMA;
-use crate::yang::generated::ietf_datastores::identities::{
-    CANDIDATE, INTENDED, OPERATIONAL, RUNNING, STARTUP,
-};
+use crate::yang::generated::ietf_datastores::identities::Datastore;
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use crate::yang::generated::ietf_yang_library as library;
 use crate::yang::model::Modelled;
-use crate::yang::schema::{Conformance, Identity, Module, Submodule};
+use crate::yang::schema::{Conformance, Module, Submodule};
 use crate::yang::tree::Container;
 use crate::yang::value::Value;
 
@@ -72,13 +70,13 @@ impl Capabilities {
             module: implemented.into_iter().map(|m| self.module(m, startup)).collect(),
             import_only_module: imported.into_iter().map(|m| self.import_only(m)).collect(),
         };
-        let datastore = |name: &&'static Identity| library::Datastore { name, schema: "all".into() };
-        let datastores = [&RUNNING, &CANDIDATE, &STARTUP, &INTENDED, &OPERATIONAL];
-        let offered = datastores.iter().filter(|name| startup || **name != &STARTUP);
+        use Datastore::{Candidate, Intended, Operational, Running, Startup};
+        let offered = |name: &Datastore| startup || *name != Startup;
+        let datastores = [Running, Candidate, Startup, Intended, Operational].into_iter().filter(offered);
         library::YangLibrary {
             module_set: vec![set],
             schema: vec![library::Schema { name: "all".into(), module_set: vec!["all".into()] }],
-            datastore: offered.map(datastore).collect(),
+            datastore: datastores.map(|name| library::Datastore { name, schema: "all".into() }).collect(),
             content_id: CONTENT_ID.clone(),
         }
         .to_data()

@@ -12,12 +12,12 @@ use crate::negotiation::{self, TaskFacts};
 use crate::tasks::life_cycle::has_ended;
 use crate::tasks::{Attachment, Refusal};
 use crate::yang::error::Error;
+use crate::yang::generated::magent_task::identities::{MessageType, NegotiationType};
 use crate::yang::generated::magent_task::{
     Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput,
-    identities,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, TaskStatus};
-use crate::yang::model::{self, Modelled};
+use crate::yang::model::{self, IdentityEnum, Modelled};
 use crate::yang::recast::recast_data;
 
 /// Opens a negotiation in the name of its `from`.
@@ -112,9 +112,9 @@ pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &
     };
     let to =
         if round.from == negotiation.initiator { &negotiation.responder } else { &negotiation.initiator };
-    let kind = match negotiation.type_.is_or_derives_from(&identities::FULFILLMENT) {
-        true => &identities::FULFILLMENT_NEGOTIATE,
-        false => &identities::FEASIBILITY_NEGOTIATE,
+    let kind = match negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment) {
+        true => MessageType::FulfillmentNegotiate,
+        false => MessageType::FeasibilityNegotiate,
     };
     use crate::yang::generated::magent_task::nodes as n;
     let mut data = recast_data(&round.to_data(), Message::node());

@@ -21,10 +21,11 @@ use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, identities, nodes as task,
+    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, identities::NegotiationType,
+    nodes as task,
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
-use crate::yang::model::Modelled;
+use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
@@ -179,7 +180,7 @@ fn refers(
     if let Some(id) = &input.negotiation {
         let negotiation = state.negotiations.get(id).filter(|n| {
             let parties = [n.initiator.as_str(), n.responder.as_str()];
-            n.type_.is_or_derives_from(&identities::FEASIBILITY)
+            n.type_.is_or_derives_from(NegotiationType::Feasibility)
                 && parties.contains(&input.from.as_str())
                 && parties.contains(&input.to.as_str())
         });

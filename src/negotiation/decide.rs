@@ -10,12 +10,12 @@ use crate::limits::Limits;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
-    Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, RoundTerm,
-    identities,
+    Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, Term,
+    identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::json;
-use crate::yang::model::{ModelError, Modelled};
+use crate::yang::model::{IdentityEnum, ModelError, Modelled};
 use crate::yang::recast::recast;
 use crate::yang::tree::AnyData;
 
@@ -107,7 +107,7 @@ impl Negotiations {
                 Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
             );
         }
-        if negotiation.type_.is_or_derives_from(&identities::FULFILLMENT) {
+        if negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment) {
             fulfills(&negotiation, task)?;
         }
         let mut events = self.room(&negotiation.initiator, limits)?;
@@ -232,9 +232,9 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
 fn same_opening(there: &Negotiation, new: &Negotiation) -> bool {
     let said = |negotiation: &Negotiation| {
         let first = negotiation.round.first()?;
-        let mut terms: Vec<&RoundTerm> = first.term.iter().collect();
+        let mut terms: Vec<&Term> = first.term.iter().collect();
         terms.sort_by(|a, b| a.name.cmp(&b.name));
-        let terms: Vec<RoundTerm> = terms.into_iter().cloned().collect();
+        let terms: Vec<Term> = terms.into_iter().cloned().collect();
         Some((terms, first.content.clone(), first.structured_content.clone(), first.data.clone()))
     };
     there.type_ == new.type_
@@ -331,7 +331,7 @@ fn expiry(negotiation: &Negotiation, now: Timestamp) -> Result<Timestamp, Error>
 
 /// What an agent says in a move.
 struct Said {
-    terms: Vec<RoundTerm>,
+    terms: Vec<Term>,
     content: Option<String>,
     structured_content: Option<AnyData>,
     /// Identifiers of the data objects.

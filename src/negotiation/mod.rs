@@ -33,13 +33,13 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::yang::generated::magent_task::identities::NegotiationType;
 use crate::yang::generated::magent_task::{Negotiation, NegotiationEvent, NegotiationEventRound, Round};
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::held::{Entries, Held, HeldMap};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::recast::recast_data;
-use crate::yang::schema::Identity;
 use crate::yang::tree::{Child, StateList};
 
 pub use decide::TaskFacts;
@@ -115,7 +115,7 @@ impl Negotiations {
         &self,
         initiator: &str,
         responder: &str,
-        kind: &'static Identity,
+        kind: NegotiationType,
         task: Option<&str>,
         now: Timestamp,
     ) -> Option<&Negotiation> {

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::magent_task::{
-    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, identities,
+    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, identities::NegotiationType,
 };
 use crate::yang::json as codec;
 
@@ -234,7 +234,7 @@ fn a_negotiation_expires_when_no_move_comes_or_its_deadline_passes() {
     // Too late, even if nobody has said so yet.
     assert_eq!(app_tag(world.says("ann", 2, "accept")), "bad-transition");
     assert!(
-        world.negotiations.find_open("ann", "bob", &identities::FEASIBILITY, None, world.now()).is_none()
+        world.negotiations.find_open("ann", "bob", NegotiationType::Feasibility, None, world.now()).is_none()
     );
     assert_eq!(world.expire(), 1);
     assert_eq!((world.n().status, world.n().round.len()), (NegotiationStatus::Expired, 2));
@@ -292,13 +292,13 @@ fn fulfillment_is_negotiated_by_the_executing_agent_of_a_task_under_way() {
     assert_eq!(app_tag(world.open_about(without, None)), "missing-element");
     world.open_about(input(json!({"id": "f"})), facts("bob", "ann", true)).unwrap();
     let found =
-        |task| world.negotiations.find_open("ann", "bob", &identities::FULFILLMENT, task, world.now());
+        |task| world.negotiations.find_open("ann", "bob", NegotiationType::Fulfillment, task, world.now());
     assert_eq!(found(Some("t")).map(|n| n.id.as_str()), Some("f"));
     assert!(found(None).is_none() && found(Some("u")).is_none());
     assert!(
         world
             .negotiations
-            .find_open("bob", "ann", &identities::FULFILLMENT, Some("t"), world.now())
+            .find_open("bob", "ann", NegotiationType::Fulfillment, Some("t"), world.now())
             .is_none()
     );
 }
@@ -310,7 +310,8 @@ fn the_latest_open_negotiation_is_found() {
         world.seconds += 1;
         world.open(json!({"id": id, "task": "t"})).unwrap();
     }
-    let found = world.negotiations.find_open("ann", "bob", &identities::FEASIBILITY, Some("t"), world.now());
+    let found =
+        world.negotiations.find_open("ann", "bob", NegotiationType::Feasibility, Some("t"), world.now());
     assert_eq!(found.map(|n| n.id.as_str()), Some("m"));
     assert_eq!(
         world.negotiations.of_agent("bob").map(|n| n.id.as_str()).collect::<Vec<_>>(),

@@ -7,8 +7,9 @@ use super::errors::Refusal;
 use super::request::Asked;
 use super::{PREFIX_DATA, PREFIX_DATASTORES};
 use crate::engine::{Datastore, Engine};
-use crate::yang::generated::SCHEMA;
-use crate::yang::resource::{identifier, percent_decoded};
+use crate::yang::generated::ietf_datastores::identities;
+use crate::yang::model::IdentityEnum;
+use crate::yang::resource::percent_decoded;
 
 /// A datastore as a place of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +29,8 @@ impl Home {
         let Some(name) = asked.path_under(PREFIX_DATASTORES).and_then(|below| below.split('/').next()) else {
             return Ok(Home { datastore: Datastore::Unified, prefix: PREFIX_DATA.to_owned() });
         };
-        let named = percent_decoded(name).and_then(|name| {
-            let (Some(module), name) = identifier(&name)? else { return None };
-            let identities = SCHEMA.module(module)?.identities;
-            Datastore::from_identity(identities.iter().find(|identity| identity.name == name)?)
-        });
+        let known = percent_decoded(name).and_then(|name| identities::Datastore::from_name(&name));
+        let named = known.and_then(Datastore::named);
         match named.filter(|datastore| engine.has(*datastore)) {
             Some(datastore) => Ok(Home { datastore, prefix: format!("{PREFIX_DATASTORES}/{name}") }),
             None => Err(Refusal::not_found(format!(

@@ -22,8 +22,8 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_restconf as restconf;
 use crate::yang::generated::ietf_yang_patch::{
-    EditErrors, EditStatus, EditStatusEdit, Operation as PatchOperation, Where, YangPatch, YangPatchEdit,
-    YangPatchStatus, YangPatchStatusErrors, nodes,
+    Edit as PatchEdit, EditStatus, EditStatusEdit, EditStatusEditErrors, Errors, Operation as PatchOperation,
+    Where, YangPatch, YangPatchStatus, nodes,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -112,7 +112,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn edit(&self, edit: &YangPatchEdit, value: Option<&AnyData>) -> Result<Edit, Error> {
+    fn edit(&self, edit: &PatchEdit, value: Option<&AnyData>) -> Result<Edit, Error> {
         let path = self.resource(&edit.target, "target")?;
         if path.steps.is_empty() {
             // RFC 8072 section 2.4: the target is a data resource and not the datastore.
@@ -189,7 +189,7 @@ impl Reading<'_> {
     }
 
     /// RFC 8072 section 2.4: last, unless "where" says otherwise.
-    fn place(&self, edit: &YangPatchEdit, path: &InstancePath) -> Result<Insert, Error> {
+    fn place(&self, edit: &PatchEdit, path: &InstancePath) -> Result<Insert, Error> {
         let Some((last, above)) = path.steps.split_last().filter(|(last, _)| last.node.user_ordered()) else {
             let message = "only entries of lists that are ordered by the user have a place";
             return Err(Error::protocol(Tag::BadElement, message).info("bad-element", "operation"));
@@ -245,14 +245,16 @@ fn status(patch: &YangPatch, outcome: Outcome, encoding: Encoding) -> Response {
         }
         Outcome::Global(error) => {
             // The same grouping gives a struct for each place, so this cannot fail.
-            said.errors = recast::<_, YangPatchStatusErrors>(&errors(&error)).ok();
+            said.errors = recast::<_, Errors>(&errors(&error)).ok();
             Refusal::from(error).status()
         }
         Outcome::Edit(number, error) => {
             let reached = patch.edit.iter().take(number + 1).enumerate().map(|(at, edit)| EditStatusEdit {
                 edit_id: edit.edit_id.clone(),
                 ok: (at < number).then_some(()),
-                errors: (at == number).then(|| recast::<_, EditErrors>(&errors(&error)).ok()).flatten(),
+                errors: (at == number)
+                    .then(|| recast::<_, EditStatusEditErrors>(&errors(&error)).ok())
+                    .flatten(),
             });
             said.edit_status = EditStatus { edit: reached.collect() };
             Refusal::from(error).status()

@@ -5,13 +5,9 @@
 
 use super::event::Event;
 use super::{Record, Said};
-use crate::yang::generated::magent_task::identities::{
-    INPUT_ANSWER, INPUT_REQUEST, TASK_ASSIGN, TASK_CANCEL, TASK_RESULT_NOTIFY, TASK_RESULT_VERIFY,
-    TASK_STATUS_NOTIFY,
-};
+use crate::yang::generated::magent_task::identities::MessageType;
 use crate::yang::generated::magent_task::{Message, Task, TaskEvent, TaskEventEvent};
 use crate::yang::generated::magent_types::TaskStatus;
-use crate::yang::schema::Identity;
 
 /// The message in which a task is assigned.
 pub fn assignment(task: &Task) -> Message {
@@ -19,7 +15,7 @@ pub fn assignment(task: &Task) -> Message {
         content: task.content.clone(),
         structured_content: task.structured_content.clone(),
         data: task.data.clone(),
-        ..blank(&TASK_ASSIGN, &task.id, &task.from, &task.to)
+        ..blank(MessageType::TaskAssign, &task.id, &task.from, &task.to)
     }
 }
 
@@ -42,13 +38,13 @@ pub fn message(before: &Record, event: &Event) -> Option<Message> {
                 content: answer.content.clone(),
                 structured_content: answer.structured_content.clone(),
                 data: answer.data.clone(),
-                ..blank(&INPUT_ANSWER, &notice.task, &notice.from, &notice.to)
+                ..blank(MessageType::InputAnswer, &notice.task, &notice.from, &notice.to)
             })
         }
         Event::ResultVerified { notice, comment } => Some(Message {
             in_reply_to: some(said.result),
             content: notice.verdict.map(|verdict| worded(verdict.as_str(), comment.as_deref())),
-            ..blank(&TASK_RESULT_VERIFY, &notice.task, &notice.from, &notice.to)
+            ..blank(MessageType::TaskResultVerify, &notice.task, &notice.from, &notice.to)
         }),
     }
 }
@@ -63,7 +59,7 @@ fn changed(before: &Task, said: &Said, notice: &TaskEvent, by: &str) -> Option<M
     };
     if let Some(request) = &notice.input_request {
         let (content, structured_content) = (request.content.clone(), request.structured_content.clone());
-        return Some(Message { content, structured_content, ..from_to(&INPUT_REQUEST) });
+        return Some(Message { content, structured_content, ..from_to(MessageType::InputRequest) });
     }
     if let Some(result) = &notice.result {
         let (content, structured_content) = (result.content.clone(), result.structured_content.clone());
@@ -71,15 +67,15 @@ fn changed(before: &Task, said: &Said, notice: &TaskEvent, by: &str) -> Option<M
             content,
             structured_content,
             data: result.data.clone(),
-            ..from_to(&TASK_RESULT_NOTIFY)
+            ..from_to(MessageType::TaskResultNotify)
         });
     }
     if notice.status == TaskStatus::Cancelled {
-        return Some(Message { content: notice.reason.clone(), ..from_to(&TASK_CANCEL) });
+        return Some(Message { content: notice.reason.clone(), ..from_to(MessageType::TaskCancel) });
     }
     let silent = notice.event == TaskEventEvent::Progressed && notice.reason == before.reason;
     let content = worded(notice.status.as_str(), notice.reason.as_deref());
-    (!silent).then(|| Message { content: Some(content), ..from_to(&TASK_STATUS_NOTIFY) })
+    (!silent).then(|| Message { content: Some(content), ..from_to(MessageType::TaskStatusNotify) })
 }
 
 fn worded(what: &str, why: Option<&str>) -> String {
@@ -91,7 +87,7 @@ fn some(number: u32) -> Option<u32> {
 }
 
 /// A message that says nothing yet. Its number and time are set when it is recorded.
-fn blank(kind: &'static Identity, task: &str, from: &str, to: &str) -> Message {
+fn blank(kind: MessageType, task: &str, from: &str, to: &str) -> Message {
     Message {
         number: 0,
         type_: kind,

@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::schema::{Base, Kind, Node, Type};
-use super::tree::{AnyData, Child, Container, List};
+use super::tree::{AnyData, Child, Container, Key, List};
+use super::types::TypeError;
 use super::value::{Bits, Decimal64, Value};
 use super::{anydata, generated, types};
 use crate::yang::path::InstancePath;
@@ -24,6 +25,17 @@ pub trait Modelled: Sized {
     fn from_data(data: &Container) -> Result<Self, ModelError>;
     /// The instance data of the fields; absent fields have no instance.
     fn to_data(&self) -> Container;
+
+    /// As [`Self::to_data`], if each value is one of its leaf's type: in its range and length, and as
+    /// its patterns want it. What else the module demands is for a validator to say.
+    ///
+    /// # Errors
+    /// The first leaf with a value that its type does not have.
+    fn to_checked_data(&self) -> Result<Container, ValueError> {
+        let data = self.to_data();
+        check(&data)?;
+        Ok(data)
+    }
 }
 
 /// A node that data should have had.
@@ -40,6 +52,62 @@ impl fmt::Display for ModelError {
 }
 
 impl std::error::Error for ModelError {}
+
+/// A value that its leaf cannot have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueError {
+    /// The leaf or leaf-list.
+    pub node: &'static Node,
+    /// What is wrong with the value.
+    pub error: TypeError,
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\": {}", self.node.name, self.error.message)
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+/// An enum that codegen wrote for what is derived from an identity (RFC 7950 section 7.18).
+pub trait IdentityEnum: Copy + PartialEq + 'static {
+    /// The identity that the others are derived from.
+    const BASE: &'static Identity;
+    /// The variants that stand for one identity, with it.
+    const KNOWN: &'static [(Self, &'static Identity)];
+
+    /// The variant for an identity that no other stands for.
+    fn unlisted(identity: &'static Identity) -> Self;
+    /// The identity, if the value is that variant.
+    fn as_unlisted(self) -> Option<&'static Identity>;
+
+    /// The identity.
+    fn identity(self) -> &'static Identity {
+        let known = || Self::KNOWN.iter().find(|(value, _)| *value == self).map(|(_, identity)| *identity);
+        self.as_unlisted().or_else(known).unwrap_or(Self::BASE)
+    }
+
+    /// The value that stands for the identity; `None` if it is not derived from the base.
+    fn from_identity(identity: &'static Identity) -> Option<Self> {
+        match Self::KNOWN.iter().find(|(_, known)| *known == identity) {
+            Some((value, _)) => Some(*value),
+            None => identity.derives_from(Self::BASE).then(|| Self::unlisted(identity)),
+        }
+    }
+
+    /// The value for a name that is qualified by that of the module, of those that are known.
+    fn from_name(name: &str) -> Option<Self> {
+        let (module, name) = name.split_once(':')?;
+        let mut known = Self::KNOWN.iter();
+        known.find(|(_, known)| known.name == name && known.module.name == module).map(|(value, _)| *value)
+    }
+
+    /// Whether the identity is that of `other` or derived from it (RFC 7950 section 10.4.2).
+    fn is_or_derives_from(self, other: Self) -> bool {
+        self.identity().is_or_derives_from(other.identity())
+    }
+}
 
 /// A Rust type that a leaf's value converts to and from.
 pub trait LeafValue: Sized {
@@ -126,6 +194,38 @@ pub fn any(data: &Container, node: &'static Node) -> Result<Option<AnyData>, Mod
 /// An anydata or anyxml that has to be there.
 pub fn required_any(data: &Container, node: &'static Node) -> Result<AnyData, ModelError> {
     any(data, node)?.ok_or(ModelError { node })
+}
+
+/// The key of a list entry, of values in the order of the `key` statement.
+///
+/// # Errors
+/// A value is not one of its leaf's type.
+pub fn key(list: &'static Node, values: Vec<Value>) -> Result<Key, ValueError> {
+    list.keys().iter().zip(&values).try_for_each(|(leaf, value)| check_value(leaf, value))?;
+    Ok(Key::new(values))
+}
+
+/// The YANG value for a leaf.
+pub fn value<T: LeafValue>(value: &T, leaf: &'static Node) -> Value {
+    leaf.ty().map_or(Value::Empty, |ty| value.to_value(ty))
+}
+
+/// Checks every value against the type of its leaf.
+fn check(data: &Container) -> Result<(), ValueError> {
+    data.iter().try_for_each(|(node, child)| match child {
+        Child::Leaf(value) => check_value(node, value),
+        Child::LeafList(values) => values.iter().try_for_each(|value| check_value(node, value)),
+        Child::Container(inner) => check(inner),
+        Child::List(list) => list.iter().try_for_each(|entry| check(&entry)),
+        Child::Any(_) => Ok(()),
+    })
+}
+
+fn check_value(node: &'static Node, value: &Value) -> Result<(), ValueError> {
+    match node.ty() {
+        Some(ty) => types::check(ty, value).map_err(|error| ValueError { node, error }),
+        None => Ok(()),
+    }
 }
 
 /// Puts a leaf.
@@ -260,6 +360,18 @@ direct! {
     (), Value::Empty => (), _this => Value::Empty;
     &'static Identity, Value::Identity(identity) => identity, this => Value::Identity(this);
     InstancePath, Value::Instance(path) => path.as_ref().clone(), this => Value::Instance(Arc::new(this.clone()));
+}
+
+impl<T: IdentityEnum> LeafValue for T {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Identity(identity) => Self::from_identity(identity),
+            _ => None,
+        }
+    }
+    fn to_value(&self, _: &'static Type) -> Value {
+        Value::Identity(self.identity())
+    }
 }
 
 impl LeafValue for Value {

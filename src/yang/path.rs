@@ -59,6 +59,37 @@ impl Step {
 }
 
 impl InstancePath {
+    /// The path of a data node. Each list from the top takes the next of `keys`, which generated
+    /// structs make (`key_of`); a list at the end is meant as a whole if no key is left for it.
+    ///
+    /// # Errors
+    /// There are fewer or more keys than lists, a key is none of its list, or the node is in an
+    /// operation or notification.
+    pub fn of(node: &'static Node, keys: impl IntoIterator<Item = Key>) -> Result<Self, String> {
+        let mut chain: Vec<&'static Node> =
+            std::iter::successors(Some(node), |node| node.data_parent()).collect();
+        chain.reverse();
+        let mut keys = keys.into_iter();
+        let mut steps = Vec::with_capacity(chain.len());
+        for step in chain {
+            let selector = match (&step.kind, has_key(step).then(|| keys.next()).flatten()) {
+                (_, Some(key)) => Selector::Key(checked(step, key)?),
+                (Kind::List { .. }, None) if step != node => {
+                    return Err(format!("which entry of \"{}\" is meant?", step.name));
+                }
+                (Kind::Rpc { .. } | Kind::Input | Kind::Output | Kind::Notification, _) => {
+                    return Err(format!("\"{}\" has no place in a datastore", node.name));
+                }
+                _ => Selector::None,
+            };
+            steps.push(Step { node: step, selector });
+        }
+        match keys.next() {
+            None => Ok(InstancePath { steps }),
+            Some(_) => Err(format!("there are more keys than lists on the way to \"{}\"", node.name)),
+        }
+    }
+
     /// The path extended by one step.
     pub fn child(&self, step: Step) -> Self {
         let mut steps = Vec::with_capacity(self.steps.len() + 1);
@@ -115,6 +146,21 @@ impl fmt::Display for InstancePath {
             parent = Some(step.node);
         }
         Ok(())
+    }
+}
+
+fn has_key(node: &Node) -> bool {
+    !node.keys().is_empty()
+}
+
+/// The key, if it is one of the list.
+fn checked(list: &'static Node, key: Key) -> Result<Key, String> {
+    let leafs = list.keys().iter().zip(key.values());
+    let mut wrong = leafs.filter_map(|(leaf, value)| types::check(leaf.ty()?, value).err());
+    match wrong.next() {
+        None if key.values().len() == list.keys().len() => Ok(key),
+        None => Err(format!("\"{}\" has another number of keys", list.name)),
+        Some(error) => Err(format!("no key of \"{}\": {}", list.name, error.message)),
     }
 }
 

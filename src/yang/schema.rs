@@ -289,10 +289,17 @@ impl Identity {
     }
 }
 
+/// The name qualified by that of the module, as in JSON (RFC 7951 section 6.8).
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.module.name, self.name)
+    }
+}
+
 /// The qualified name only.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.module.name, self.name)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -356,7 +363,7 @@ pub enum Base {
 pub struct Range<T: 'static> {
     /// The intervals, ascending.
     pub parts: &'static [(T, T)],
-    /// The restriction as written in the module, for messages; or empty.
+    /// The restriction for messages, `min` and `max` for the limits of the type; or empty.
     pub text: &'static str,
     /// `error-message`.
     pub error_message: Option<&'static str>,

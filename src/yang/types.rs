@@ -61,6 +61,21 @@ pub fn parse(
     leaf_module: &'static Module,
 ) -> Result<Value, TypeError> {
     match &ty.base {
+        Base::IdentityRef(bases) => parse_identity(bases, text, names, leaf_module),
+        Base::LeafRef(leafref) => parse(leafref.real, text, names, leaf_module),
+        Base::InstanceIdentifier { .. } => {
+            let path = InstancePath::parse(text, names.schema(), names).map_err(error)?;
+            one_node(&path)?;
+            Ok(Value::Instance(Arc::new(path)))
+        }
+        Base::Union(members) => in_union(ty, members, |member| parse(member, text, names, leaf_module)),
+        _ => parse_nameless(ty, text),
+    }
+}
+
+/// Parses a value of a type whose values have no names of modules in them.
+fn parse_nameless(ty: &Type, text: &str) -> Result<Value, TypeError> {
+    match &ty.base {
         Base::Int(bits, range) => {
             let number: i64 = integer(text).ok_or_else(|| not_a(text, ty))?;
             let (low, high) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
@@ -107,16 +122,28 @@ pub fn parse(
             "" => Ok(Value::Empty),
             _ => fail("a leaf of type empty has no value".into()),
         },
-        Base::IdentityRef(bases) => parse_identity(bases, text, names, leaf_module),
-        Base::LeafRef(leafref) => parse(leafref.real, text, names, leaf_module),
-        Base::InstanceIdentifier { .. } => {
-            let path = InstancePath::parse(text, names.schema(), names).map_err(error)?;
-            if !path.is_of_one_node() {
-                return fail(format!("{} does not say which entry is meant", shown(text)));
-            }
-            Ok(Value::Instance(Arc::new(path)))
+        Base::IdentityRef(_) | Base::LeafRef(_) | Base::InstanceIdentifier { .. } | Base::Union(_) => {
+            Err(not_a(text, ty))
         }
-        Base::Union(members) => in_union(ty, members, |member| parse(member, text, names, leaf_module)),
+    }
+}
+
+/// Checks that a type has a value, however it was made.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(ty: &Type, value: &Value) -> Result<(), TypeError> {
+    match (&ty.base, value) {
+        (Base::LeafRef(leafref), _) => check(leafref.real, value),
+        (Base::Union(members), _) => {
+            in_union(ty, members, |member| check(member, value).map(|()| value.clone())).map(drop)
+        }
+        (Base::IdentityRef(bases), Value::Identity(identity)) => derived(identity, bases),
+        (Base::InstanceIdentifier { .. }, Value::Instance(path)) => one_node(path),
+        _ => match parse_nameless(ty, &value.canonical())? == *value {
+            true => Ok(()),
+            false => Err(not_a(&value.canonical(), ty)),
+        },
     }
 }
 
@@ -280,12 +307,21 @@ fn parse_identity(
     };
     let identity = names.schema().identity(module.name, name);
     let identity = identity.ok_or_else(|| error(format!("there is no identity {}:{name}", module.name)))?;
+    derived(identity, bases)?;
+    Ok(Value::Identity(identity))
+}
+
+fn derived(identity: &Identity, bases: &[&'static Identity]) -> Result<(), TypeError> {
     match bases.iter().find(|base| !identity.derives_from(base)) {
-        None => Ok(Value::Identity(identity)),
-        Some(base) => fail(format!(
-            "identity {}:{name} is not derived from {}:{}",
-            module.name, base.module.name, base.name
-        )),
+        None => Ok(()),
+        Some(base) => fail(format!("identity {identity} is not derived from {base}")),
+    }
+}
+
+fn one_node(path: &InstancePath) -> Result<(), TypeError> {
+    match path.is_of_one_node() {
+        true => Ok(()),
+        false => fail(format!("\"{path}\" does not say which entry is meant")),
     }
 }
 

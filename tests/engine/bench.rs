@@ -36,12 +36,8 @@ pub struct Bench {
 
 fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
     let profile = irtf_agent::Agent {
-        name: "server".into(),
-        description: "the server's own agent".into(),
-        version: "1.0.0".into(),
-        provider: "agentconf".into(),
         domain: Some("IP, Optical".into()),
-        ..irtf_agent::Agent::default()
+        ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
     };
     let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
     let options = Options { clock, limits, startup, profile, capabilities };

@@ -1,7 +1,10 @@
 //! From the intermediate form to Rust text, one file per module. It decides no name and no
 //! order, and knows nothing of YANG texts but their places.
 
+mod construct;
+mod enums;
 mod exprs;
+mod fields;
 mod layout;
 mod structs;
 mod tables;

@@ -33,9 +33,9 @@ impl Emitter<'_> {
         for node in self.schema.node_ids().filter(|n| self.schema.node(*n).module == id) {
             self.node(&mut tables, node);
         }
-        for identity in &self.schema.module(id).identities {
-            self.identity(&mut tables, *identity);
-        }
+        let identities = &self.schema.module(id).identities;
+        identities.iter().for_each(|identity| self.identity(&mut tables, *identity));
+        identities.iter().for_each(|identity| self.identity_enum(&mut tables.identities, *identity));
         for ty in (0..self.schema.types.len()).map(TypeId).filter(|t| self.schema.ty(*t).module == id) {
             self.ty(&mut tables, ty);
         }
@@ -45,7 +45,11 @@ impl Emitter<'_> {
         let borrowed =
             if tables.exprs.contains("Borrowed(") { "use std::borrow::Cow::Borrowed;\n\n" } else { "" };
         section(text, "Schema nodes.", "pub mod nodes", &schema, &tables.nodes);
-        section(text, "Identities.", "pub mod identities", &schema, &tables.identities);
+        let identity = match tables.identities.contains("pub enum ") {
+            true => format!("use {0}::model;\nuse {0}::schema::Identity;\n", self.crate_path),
+            false => format!("use {}::schema::Identity;\n", self.crate_path),
+        };
+        section(text, "Identities.", "pub mod identities", &identity, &tables.identities);
         section(text, "Types.", "pub mod types", &schema, &tables.types);
         let pattern = format!("use std::sync::OnceLock;\n\nuse {}::schema::Pattern;\n", self.crate_path);
         section(text, "Patterns of types.", "pub mod patterns", &pattern, &tables.patterns);
@@ -226,13 +230,7 @@ impl Emitter<'_> {
 
     fn identity(&self, tables: &mut Tables, id: IdentityId) {
         let identity = self.schema.identity(id);
-        let bases = identity.bases.iter().map(|base| {
-            // Within the module of identities, those of the same file need no path.
-            match self.schema.identity(*base).module == identity.module {
-                true => reference(self.names.identity(*base)),
-                false => reference(self.identity_item(identity.module, TABLE, *base)),
-            }
-        });
+        let bases = identity.bases.iter().map(|base| reference(self.to_identity(identity.module, *base)));
         let fields = [
             ("name", Layout::literal(&identity.name)),
             ("module", Layout::text("&super::MODULE")),
@@ -323,6 +321,14 @@ impl Emitter<'_> {
         let written = written.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "'");
         tables.exprs += &doc("", &format!("`{written}`"), 4);
         declare(&mut tables.exprs, 4, name, "Expr", expr);
+    }
+
+    /// An identity, as seen from the identities of `own`.
+    pub(super) fn to_identity(&self, own: ModuleId, id: IdentityId) -> String {
+        match self.schema.identity(id).module == own {
+            true => self.names.identity(id).to_owned(),
+            false => self.identity_item(own, TABLE, id),
+        }
     }
 
     /// A node, as seen from the nodes of `own`.

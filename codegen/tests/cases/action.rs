@@ -541,7 +541,7 @@ pub mod exprs {
 use agentconf::yang::{model, schema, tree};
 
 /// `/action:job`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// `id`.
     pub id: u32,
@@ -566,6 +566,26 @@ impl model::Modelled for Job {
         model::put(&mut data, &nodes::JOB_ID, &self.id);
         model::put_container(&mut data, &nodes::JOB_DATA, &self.data);
         data
+    }
+}
+
+impl Job {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            data: Default::default(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::JOB, vec![model::value(&id, &nodes::JOB_ID)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.id)
     }
 }
 
@@ -703,7 +723,7 @@ impl model::Modelled for PingOutput {
 }
 
 /// `/action:copy/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CopyInput {
     /// `from`.
     pub from: String,
@@ -724,7 +744,7 @@ impl model::Modelled for CopyInput {
         Ok(Self {
             from: model::required(data, &nodes::COPY_INPUT_FROM)?,
             to: model::required(data, &nodes::COPY_INPUT_TO)?,
-            force: model::defaulted(data, &nodes::COPY_INPUT_FORCE)?,
+            force: model::optional(data, &nodes::COPY_INPUT_FORCE)?.unwrap_or(false),
             part: model::list(data, &nodes::COPY_INPUT_PART)?,
         })
     }
@@ -736,6 +756,18 @@ impl model::Modelled for CopyInput {
         model::put(&mut data, &nodes::COPY_INPUT_FORCE, &self.force);
         model::put_list(&mut data, &nodes::COPY_INPUT_PART, &self.part);
         data
+    }
+}
+
+impl CopyInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            from: from.into(),
+            to: to.into(),
+            force: false,
+            part: Vec::new(),
+        }
     }
 }
 

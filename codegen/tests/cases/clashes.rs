@@ -298,7 +298,7 @@ use agentconf::yang::{model, schema, tree, value};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct A {
     /// `item`.
-    pub item: AItem,
+    pub item: Item,
 }
 
 impl model::Modelled for A {
@@ -321,12 +321,12 @@ impl model::Modelled for A {
 
 /// `/clashes:a/item`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct AItem {
+pub struct Item {
     /// `b`.
     pub b: B,
 }
 
-impl model::Modelled for AItem {
+impl model::Modelled for Item {
     fn node() -> &'static schema::Node {
         &nodes::A_ITEM
     }
@@ -439,9 +439,9 @@ impl model::Modelled for CItem {
 
 /// `/clashes:a-item`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ClashesAItem {}
+pub struct AItem {}
 
-impl model::Modelled for ClashesAItem {
+impl model::Modelled for AItem {
     fn node() -> &'static schema::Node {
         &nodes::A_ITEM_2
     }

@@ -747,7 +747,7 @@ impl model::Modelled for Mode {
 }
 
 /// `/conditions:limits/point`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// `x`.
     pub x: i32,
@@ -776,6 +776,27 @@ impl model::Modelled for Point {
         model::put_optional(&mut data, &nodes::LIMITS_POINT_OF, &self.of);
         model::put_optional(&mut data, &nodes::LIMITS_POINT_Y, &self.y);
         data
+    }
+}
+
+impl Point {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(x: i32) -> Self {
+        Self {
+            x,
+            of: None,
+            y: None,
+        }
+    }
+
+    /// The key of the entry with this `x`, if its leafs can have it.
+    pub fn key_of(x: i32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::LIMITS_POINT, vec![model::value(&x, &nodes::LIMITS_POINT_X)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.x)
     }
 }
 }

@@ -169,7 +169,7 @@ pub mod exprs {
 use agentconf::yang::{model, schema, tree};
 
 /// `/device:device`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Device {
     /// `name`.
     pub name: String,
@@ -194,6 +194,16 @@ impl model::Modelled for Device {
         model::put(&mut data, &nodes::DEVICE_NAME, &self.name);
         model::put_leaf_list(&mut data, &nodes::DEVICE_TAG, &self.tag);
         data
+    }
+}
+
+impl Device {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            tag: Vec::new(),
+        }
     }
 }
 }

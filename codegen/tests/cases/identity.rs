@@ -51,7 +51,7 @@ pub mod nodes {
 
 /// Identities.
 pub mod identities {
-    use agentconf::yang::schema::*;
+    use agentconf::yang::schema::Identity;
 
     /// Flies.
     pub static PLANE: Identity = Identity {
@@ -106,11 +106,49 @@ pub static MODULE: Module = Module {
 
 /// Identities.
 pub mod identities {
-    use agentconf::yang::schema::*;
+    use agentconf::yang::model;
+    use agentconf::yang::schema::Identity;
 
     /// `vehicle`.
     pub static VEHICLE: Identity = Identity { name: "vehicle", module: &super::MODULE, bases: &[] };
     /// `boat`.
     pub static BOAT: Identity = Identity { name: "boat", module: &super::MODULE, bases: &[&VEHICLE] };
+
+    /// What is derived from the identity `vehicle`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Vehicle {
+        /// `kinds:boat`.
+        Boat,
+        /// Flies.
+        Plane,
+        /// `identity:seaplane`.
+        Seaplane,
+        /// One of a module that was not compiled together with this one.
+        Unlisted(&'static Identity),
+    }
+
+    impl model::IdentityEnum for Vehicle {
+        const BASE: &'static Identity = &VEHICLE;
+        const KNOWN: &'static [(Self, &'static Identity)] = &[
+            (Self::Boat, &BOAT),
+            (Self::Plane, &super::super::identity::identities::PLANE),
+            (Self::Seaplane, &super::super::identity::identities::SEAPLANE),
+        ];
+
+        fn unlisted(identity: &'static Identity) -> Self {
+            Self::Unlisted(identity)
+        }
+
+        fn as_unlisted(self) -> Option<&'static Identity> {
+            if let Self::Unlisted(identity) = self { Some(identity) } else { None }
+        }
+    }
+
+    impl std::fmt::Display for Vehicle {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            model::IdentityEnum::identity(*self).fmt(f)
+        }
+    }
 }
 }

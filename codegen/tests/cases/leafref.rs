@@ -465,7 +465,7 @@ pub mod exprs {
     });
 }
 
-use agentconf::yang::{model, schema, tree};
+use agentconf::yang::{model, schema, tree, value};
 
 /// `/leafref:servers`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -493,7 +493,7 @@ impl model::Modelled for Servers {
 }
 
 /// `/leafref:servers/server`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Server {
     /// `name`.
     pub name: String,
@@ -522,6 +522,27 @@ impl model::Modelled for Server {
         model::put_optional(&mut data, &nodes::SERVERS_SERVER_PORT, &self.port);
         model::put_optional(&mut data, &nodes::SERVERS_SERVER_ALIAS, &self.alias);
         data
+    }
+}
+
+impl Server {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            port: None,
+            alias: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::SERVERS_SERVER, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
     }
 }
 

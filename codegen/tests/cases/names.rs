@@ -284,7 +284,7 @@ impl model::Modelled for NamesOption {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamesModule {
     /// `submodule`.
-    pub submodule: Vec<ModuleSubmodule>,
+    pub submodule: Vec<NamesModuleSubmodule>,
 }
 
 impl model::Modelled for NamesModule {
@@ -307,9 +307,9 @@ impl model::Modelled for NamesModule {
 
 /// `/names:module/submodule`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ModuleSubmodule {}
+pub struct NamesModuleSubmodule {}
 
-impl model::Modelled for ModuleSubmodule {
+impl model::Modelled for NamesModuleSubmodule {
     fn node() -> &'static schema::Node {
         &nodes::MODULE_SUBMODULE
     }

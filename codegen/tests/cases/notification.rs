@@ -364,7 +364,7 @@ impl model::Modelled for Link {
 }
 
 /// `/notification:link/port`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Port {
     /// `name`.
     pub name: String,
@@ -397,6 +397,28 @@ impl model::Modelled for Port {
         model::put_optional(&mut data, &nodes::LINK_PORT_ADDRESS, &self.address);
         model::put_container(&mut data, &nodes::LINK_PORT_INFO, &self.info);
         data
+    }
+}
+
+impl Port {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, number: u8) -> Self {
+        Self {
+            name: name.into(),
+            number,
+            address: None,
+            info: Default::default(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `number`, if its leafs can have it.
+    pub fn key_of(name: &str, number: u8) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::LINK_PORT, vec![value::Value::string(name), model::value(&number, &nodes::LINK_PORT_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, self.number)
     }
 }
 
@@ -451,7 +473,7 @@ impl model::Modelled for Down {
 }
 
 /// The system has started.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Started {
     /// `at`.
     pub at: String,
@@ -476,6 +498,16 @@ impl model::Modelled for Started {
         model::put(&mut data, &nodes::STARTED_AT, &self.at);
         model::put_list(&mut data, &nodes::STARTED_SERVICE, &self.service);
         data
+    }
+}
+
+impl Started {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            at: at.into(),
+            service: Vec::new(),
+        }
     }
 }
 

@@ -621,7 +621,7 @@ pub mod patterns {
 use agentconf::yang::{model, path, schema, tree, value};
 
 /// `/types:all`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct All {
     /// `int8`.
     pub int8: Option<i8>,
@@ -685,7 +685,7 @@ impl model::Modelled for All {
             many: model::leaf_list(data, &nodes::ALL_MANY)?,
             given: model::leaf_list(data, &nodes::ALL_GIVEN)?,
             state: model::leaf_list(data, &nodes::ALL_STATE)?,
-            old: model::defaulted(data, &nodes::ALL_OLD)?,
+            old: model::optional(data, &nodes::ALL_OLD)?.unwrap_or_else(|| "x".to_owned()),
         })
     }
 
@@ -713,6 +713,31 @@ impl model::Modelled for All {
     }
 }
 
+impl Default for All {
+    fn default() -> Self {
+        Self {
+            int8: None,
+            int64: None,
+            percent: None,
+            restricted: None,
+            decimal: None,
+            word: None,
+            same_word: None,
+            flag: None,
+            colour: None,
+            few: None,
+            bits: None,
+            octets: None,
+            nothing: None,
+            path: None,
+            many: Vec::new(),
+            given: Vec::new(),
+            state: Vec::new(),
+            old: "x".to_owned(),
+        }
+    }
+}
+
 /// The enumeration `colour`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Colour {
@@ -721,7 +746,7 @@ pub enum Colour {
     /// `2nd`.
     N2nd,
     /// `*`.
-    Value2,
+    Value11,
     /// `self`.
     Self_,
 }
@@ -731,7 +756,7 @@ impl Colour {
     pub const ALL: &'static [Self] = &[
         Self::LightRed,
         Self::N2nd,
-        Self::Value2,
+        Self::Value11,
         Self::Self_,
     ];
 
@@ -740,7 +765,7 @@ impl Colour {
         match self {
             Self::LightRed => "light-red",
             Self::N2nd => "2nd",
-            Self::Value2 => "*",
+            Self::Value11 => "*",
             Self::Self_ => "self",
         }
     }
@@ -750,7 +775,7 @@ impl Colour {
         match name {
             "light-red" => Some(Self::LightRed),
             "2nd" => Some(Self::N2nd),
-            "*" => Some(Self::Value2),
+            "*" => Some(Self::Value11),
             "self" => Some(Self::Self_),
             _ => None,
         }

@@ -17,12 +17,12 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
 use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
 use crate::yang::generated::magent_task::{
-    Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm, identities,
+    Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
+    identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::model::ModelError;
 use crate::yang::recast::recast;
-use crate::yang::schema::Identity;
 use crate::yang::tree::AnyData;
 
 /// Decides a call of `task-negotiate`.
@@ -167,12 +167,12 @@ fn speaker(state: &State, options: &Options, principal: &Principal, negotiation:
 }
 
 /// By `type`, else by `commuType`, else feasibility.
-fn kind(input: &TaskNegotiateInput) -> &'static Identity {
+fn kind(input: &TaskNegotiateInput) -> NegotiationType {
     match (input.type_, input.commu_type.as_deref()) {
         (Some(TaskNegotiateInputType::Fulfillment), _) | (None, Some("FulfillmentNegotiate")) => {
-            &identities::FULFILLMENT
+            NegotiationType::Fulfillment
         }
-        _ => &identities::FEASIBILITY,
+        _ => NegotiationType::Feasibility,
     }
 }
 

@@ -92,19 +92,19 @@ fn place() -> InstancePath {
 /// Without a sender it is the user; without a receiver it is the server's own agent.
 fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignTaskInput {
     let explains = order.term_explains.into_iter();
+    let from = order.task_send_from.unwrap_or_else(|| principal.name.clone());
+    let to = order.task_send_to.unwrap_or_else(|| options.profile.name.clone());
     AssignTaskInput {
         id: order.task_id,
-        from: order.task_send_from.unwrap_or_else(|| principal.name.clone()),
-        to: order.task_send_to.unwrap_or_else(|| options.profile.name.clone()),
         content: order.content,
         expected_response: order.expected_response,
         term_explains: explains
             .map(|t| AssignTaskInputTermExplains { term: t.term, explanation: t.explaination })
             .collect(),
         context: order.context,
-        data: order.msg_data.into_iter().map(|id| AssignTaskInputData { id, ..Default::default() }).collect(),
+        data: order.msg_data.into_iter().map(AssignTaskInputData::new).collect(),
         asynchronous: order.task_async.unwrap_or(true),
-        ..Default::default()
+        ..AssignTaskInput::new(from, to)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::yang::generated::magent_types::DataType;
 
 fn part(id: &str, text: &str, offset: u64, more: bool) -> PutDataInput {
     let text = Some(text.to_owned());
-    PutDataInput { id: Some(id.into()), from: "oss".into(), text, offset, more, ..PutDataInput::default() }
+    PutDataInput { id: Some(id.into()), text, offset, more, ..PutDataInput::new("oss") }
 }
 
 fn octets(id: &str, binary: Vec<u8>, offset: u64, more: bool) -> PutDataInput {
@@ -32,7 +32,7 @@ impl World {
 }
 
 fn attached(id: &str) -> AssignTaskInputData {
-    AssignTaskInputData { id: id.into(), ..AssignTaskInputData::default() }
+    AssignTaskInputData::new(id)
 }
 
 #[test]

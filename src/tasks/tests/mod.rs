@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::yang::error::Error;
+use crate::yang::generated::magent_task::identities::MessageType;
 use crate::yang::generated::magent_task::*;
 use crate::yang::generated::magent_types::{ResultVerdict, TaskStatus};
 use crate::yang::model::Modelled;
@@ -91,7 +92,7 @@ impl World {
     }
 
     fn answer(&mut self, request: u32) -> AnswerOutput {
-        let input = AnswerInput { request, content: Some("the first".into()), ..AnswerInput::default() };
+        let input = AnswerInput { content: Some("the first".into()), ..AnswerInput::new(request) };
         let decided = self.tasks.answer(self.now, "t-1", input, &self.limits);
         self.done(decided)
     }
@@ -127,11 +128,9 @@ impl World {
 fn order(id: &str) -> AssignTaskInput {
     AssignTaskInput {
         id: Some(id.into()),
-        from: "oss".into(),
-        to: "ip".into(),
         content: Some("diagnose link 17".into()),
         asynchronous: true,
-        ..AssignTaskInput::default()
+        ..AssignTaskInput::new("oss", "ip")
     }
 }
 
@@ -238,7 +237,7 @@ fn an_assignment_is_refused_for_what_it_refers_to_or_lacks() {
     );
     let late = AssignTaskInput { deadline: Some(world.now.to_string()), ..order("t-1") };
     refused(world.try_assign(late), "deadline-passed");
-    let missing = AssignTaskInputData { id: "d-1".into(), ..AssignTaskInputData::default() };
+    let missing = AssignTaskInputData::new("d-1");
     refused(world.try_assign(AssignTaskInput { data: vec![missing], ..order("t-1") }), "unknown-reference");
     let long = AssignTaskInput { content: Some("x".repeat(2_000_000)), ..order("t-1") };
     assert_eq!(world.try_assign(long).map(drop).unwrap_err().tag, crate::yang::error::Tag::TooBig);
@@ -281,7 +280,7 @@ fn a_task_goes_on_when_its_last_request_is_answered() {
     assert_eq!((asked.id, asked.content.as_deref()), (1, Some("Which site first?")));
     assert_eq!(world.answer(1).status, TaskStatus::Blocked);
     assert_eq!(world.tasks.settled("t-1").unwrap().input_request.unwrap().id, 2);
-    let answer = |request| AnswerInput { request, content: Some("x".into()), ..AnswerInput::default() };
+    let answer = |request| AnswerInput { content: Some("x".into()), ..AnswerInput::new(request) };
     refused(world.tasks.answer(world.now, "t-1", answer(1), &world.limits), "bad-transition");
     refused(world.tasks.answer(world.now, "t-1", answer(3), &world.limits), "unknown-reference");
     refused(
@@ -290,16 +289,16 @@ fn a_task_goes_on_when_its_last_request_is_answered() {
     );
     assert_eq!(world.answer(2).status, TaskStatus::Processing);
     let messages = world.messages("c-1");
-    let replies: Vec<_> = messages.iter().map(|m| (m.type_.name, m.in_reply_to)).collect();
+    let replies: Vec<_> = messages.iter().map(|m| (m.type_, m.in_reply_to)).collect();
     assert_eq!(
         replies,
         [
-            ("task-assign", None),
-            ("task-status-notify", Some(1)),
-            ("input-request", Some(1)),
-            ("input-request", Some(1)),
-            ("input-answer", Some(3)),
-            ("input-answer", Some(4)),
+            (MessageType::TaskAssign, None),
+            (MessageType::TaskStatusNotify, Some(1)),
+            (MessageType::InputRequest, Some(1)),
+            (MessageType::InputRequest, Some(1)),
+            (MessageType::InputAnswer, Some(3)),
+            (MessageType::InputAnswer, Some(4)),
         ]
     );
     world.limits.task_requests_max = 2;
@@ -334,18 +333,15 @@ fn rework_keeps_the_result_until_there_is_another() {
     let result = world.task().result.as_ref().unwrap();
     assert_eq!((result.content.as_deref(), &result.verification), (Some("rerouted over link 18"), &None));
     world.verify(ResultVerdict::Rejected);
-    let said: Vec<_> = world
-        .messages("c-1")
-        .into_iter()
-        .map(|m| (m.type_.name, m.content.unwrap(), m.in_reply_to))
-        .collect();
+    let said: Vec<_> =
+        world.messages("c-1").into_iter().map(|m| (m.type_, m.content.unwrap(), m.in_reply_to)).collect();
     assert_eq!(
         said[2..],
         [
-            ("task-result-notify", "rerouted".to_owned(), Some(1)),
-            ("task-result-verify", "rework: measured".to_owned(), Some(3)),
-            ("task-result-notify", "rerouted over link 18".to_owned(), Some(1)),
-            ("task-result-verify", "rejected: measured".to_owned(), Some(5)),
+            (MessageType::TaskResultNotify, "rerouted".to_owned(), Some(1)),
+            (MessageType::TaskResultVerify, "rework: measured".to_owned(), Some(3)),
+            (MessageType::TaskResultNotify, "rerouted over link 18".to_owned(), Some(1)),
+            (MessageType::TaskResultVerify, "rejected: measured".to_owned(), Some(5)),
         ]
     );
 }

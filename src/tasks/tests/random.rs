@@ -40,7 +40,7 @@ fn act(world: &mut World, dice: &mut Dice) {
             let deadline =
                 (dice.roll(2) == 0).then(|| now.saturating_add_seconds(dice.roll(30) as i64).to_string());
             let data =
-                AssignTaskInputData { id: dice.name("d", 4), text: dice.maybe("é"), ..Default::default() };
+                AssignTaskInputData { text: dice.maybe("é"), ..AssignTaskInputData::new(dice.name("d", 4)) };
             let input = AssignTaskInput {
                 id: Some(id),
                 from: dice.name("agent", 3),
@@ -61,7 +61,7 @@ fn act(world: &mut World, dice: &mut Dice) {
             let input_request = (status == TaskStatus::Blocked && dice.roll(2) == 0)
                 .then(|| ReportInputInputRequest { content: dice.maybe("which?"), structured_content: None });
             let data =
-                ReportInputData { id: dice.name("d", 4), binary: Some(vec![1, 2]), ..Default::default() };
+                ReportInputData { binary: Some(vec![1, 2]), ..ReportInputData::new(dice.name("d", 4)) };
             let result = (status == TaskStatus::Finished).then(|| ReportInputResult {
                 content: dice.maybe("done"),
                 data: if dice.roll(3) == 0 { vec![data] } else { Vec::new() },
@@ -79,7 +79,7 @@ fn act(world: &mut World, dice: &mut Dice) {
         }
         5 => {
             let request = u32::try_from(dice.roll(4)).unwrap();
-            let input = AnswerInput { request, content: dice.maybe("this"), ..AnswerInput::default() };
+            let input = AnswerInput { content: dice.maybe("this"), ..AnswerInput::new(request) };
             tasks.answer(now, &id, input, &limits).map(|done| done.0)
         }
         6 => {
@@ -96,13 +96,13 @@ fn act(world: &mut World, dice: &mut Dice) {
             _ => tasks.resume(now, &id, &limits).map(|done| done.0),
         },
         8 => {
+            let (id, from) = (dice.name("d", 4), dice.name("agent", 3));
             let input = PutDataInput {
-                id: Some(dice.name("d", 4)),
-                from: dice.name("agent", 3),
+                id: Some(id),
                 text: Some("größer".into()),
                 offset: dice.roll(3) * 8,
                 more: dice.roll(2) == 0,
-                ..PutDataInput::default()
+                ..PutDataInput::new(from)
             };
             tasks.put_data(&mut world.fresh(), input, &limits).map(|done| done.0)
         }

@@ -33,7 +33,8 @@ pub static MODULE: Module = Module {
 
 /// Identities.
 pub mod identities {
-    use crate::yang::schema::*;
+    use crate::yang::model;
+    use crate::yang::schema::Identity;
 
     /// Abstract base identity for datastore identities.
     pub static DATASTORE: Identity = Identity { name: "datastore", module: &super::MODULE, bases: &[] };
@@ -75,6 +76,55 @@ pub mod identities {
         module: &super::MODULE,
         bases: &[&DATASTORE],
     };
+
+    /// Abstract base identity for datastore identities.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Datastore {
+        /// Abstract base identity for conventional configuration datastores.
+        Conventional,
+        /// The running configuration datastore.
+        Running,
+        /// The candidate configuration datastore.
+        Candidate,
+        /// The startup configuration datastore.
+        Startup,
+        /// The intended configuration datastore.
+        Intended,
+        /// Abstract base identity for dynamic configuration datastores.
+        Dynamic,
+        /// The operational state datastore.
+        Operational,
+        /// One of a module that was not compiled together with this one.
+        Unlisted(&'static Identity),
+    }
+
+    impl model::IdentityEnum for Datastore {
+        const BASE: &'static Identity = &DATASTORE;
+        const KNOWN: &'static [(Self, &'static Identity)] = &[
+            (Self::Conventional, &CONVENTIONAL),
+            (Self::Running, &RUNNING),
+            (Self::Candidate, &CANDIDATE),
+            (Self::Startup, &STARTUP),
+            (Self::Intended, &INTENDED),
+            (Self::Dynamic, &DYNAMIC),
+            (Self::Operational, &OPERATIONAL),
+        ];
+
+        fn unlisted(identity: &'static Identity) -> Self {
+            Self::Unlisted(identity)
+        }
+
+        fn as_unlisted(self) -> Option<&'static Identity> {
+            if let Self::Unlisted(identity) = self { Some(identity) } else { None }
+        }
+    }
+
+    impl std::fmt::Display for Datastore {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            model::IdentityEnum::identity(*self).fmt(f)
+        }
+    }
 }
 
 /// Types.

@@ -2710,9 +2710,9 @@ impl model::Modelled for EditConfigInput {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             target: model::container(data, &nodes::EDIT_CONFIG_INPUT_TARGET)?,
-            default_operation: model::defaulted(data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION)?,
-            test_option: model::defaulted(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?,
-            error_option: model::defaulted(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?,
+            default_operation: model::optional(data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION)?.unwrap_or(EditConfigInputDefaultOperation::Merge),
+            test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
+            error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
             config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
         })
     }
@@ -2725,6 +2725,18 @@ impl model::Modelled for EditConfigInput {
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
         model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
         data
+    }
+}
+
+impl Default for EditConfigInput {
+    fn default() -> Self {
+        Self {
+            target: Default::default(),
+            default_operation: EditConfigInputDefaultOperation::Merge,
+            test_option: EditConfigInputTestOption::TestThenSet,
+            error_option: EditConfigInputErrorOption::StopOnError,
+            config: None,
+        }
     }
 }
 
@@ -3201,7 +3213,7 @@ impl model::Modelled for CloseSessionOutput {
 }
 
 /// `/ietf-netconf:kill-session/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KillSessionInput {
     /// Particular session to kill.
     pub session_id: u32,

@@ -1213,7 +1213,7 @@ impl model::Modelled for NetconfConfigChange {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             changed_by: model::container(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY)?,
-            datastore: model::defaulted(data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE)?,
+            datastore: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE)?.unwrap_or(NetconfConfigChangeDatastore::Running),
             edit: model::list(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT)?,
         })
     }
@@ -1224,6 +1224,16 @@ impl model::Modelled for NetconfConfigChange {
         model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE, &self.datastore);
         model::put_list(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT, &self.edit);
         data
+    }
+}
+
+impl Default for NetconfConfigChange {
+    fn default() -> Self {
+        Self {
+            changed_by: Default::default(),
+            datastore: NetconfConfigChangeDatastore::Running,
+            edit: Vec::new(),
+        }
     }
 }
 
@@ -1291,7 +1301,7 @@ impl model::Modelled for NetconfConfigChangeEdit {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             target: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET)?,
-            operation: model::defaulted(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION)?,
+            operation: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION)?.unwrap_or(super::ietf_netconf::EditOperationType::Merge),
         })
     }
 
@@ -1300,6 +1310,15 @@ impl model::Modelled for NetconfConfigChangeEdit {
         model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET, &self.target);
         model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION, &self.operation);
         data
+    }
+}
+
+impl Default for NetconfConfigChangeEdit {
+    fn default() -> Self {
+        Self {
+            target: None,
+            operation: super::ietf_netconf::EditOperationType::Merge,
+        }
     }
 }
 
@@ -1390,7 +1409,7 @@ impl model::Modelled for NetconfCapabilityChangeChangedBy {
 /// Generated when a NETCONF server detects that a NETCONF session has started. A server MAY
 /// generate this event for non-NETCONF management sessions. Indicates the identity of the user that
 /// started the session.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NetconfSessionStart {
     /// Name of the user for the session.
     pub username: String,
@@ -1420,6 +1439,17 @@ impl model::Modelled for NetconfSessionStart {
         model::put(&mut data, &nodes::NETCONF_SESSION_START_SESSION_ID, &self.session_id);
         model::put_optional(&mut data, &nodes::NETCONF_SESSION_START_SOURCE_HOST, &self.source_host);
         data
+    }
+}
+
+impl NetconfSessionStart {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(username: impl Into<String>, session_id: u32) -> Self {
+        Self {
+            username: username.into(),
+            session_id,
+            source_host: None,
+        }
     }
 }
 
@@ -1469,6 +1499,23 @@ impl model::Modelled for NetconfSessionEnd {
     }
 }
 
+impl NetconfSessionEnd {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        username: impl Into<String>,
+        session_id: u32,
+        termination_reason: NetconfSessionEndTerminationReason,
+    ) -> Self {
+        Self {
+            username: username.into(),
+            session_id,
+            source_host: None,
+            killed_by: None,
+            termination_reason,
+        }
+    }
+}
+
 /// Generated when a NETCONF server detects that a confirmed-commit event has occurred. Indicates
 /// the event and the current state of the confirmed-commit procedure in progress.
 #[derive(Debug, Clone, PartialEq)]
@@ -1510,6 +1557,19 @@ impl model::Modelled for NetconfConfirmedCommit {
         model::put(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_CONFIRM_EVENT, &self.confirm_event);
         model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_TIMEOUT, &self.timeout);
         data
+    }
+}
+
+impl NetconfConfirmedCommit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(confirm_event: NetconfConfirmedCommitConfirmEvent) -> Self {
+        Self {
+            username: None,
+            session_id: None,
+            source_host: None,
+            confirm_event,
+            timeout: None,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub static MODULE: Module = Module {
 
 /// Identities.
 pub mod identities {
-    use crate::yang::schema::*;
+    use crate::yang::schema::Identity;
 
     /// Abstract base identity for the origin annotation.
     pub static ORIGIN: Identity = Identity { name: "origin", module: &super::MODULE, bases: &[] };

@@ -397,8 +397,22 @@ impl model::Modelled for Error {
     }
 }
 
+impl Error {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(error_type: ErrorType, error_tag: impl Into<String>) -> Self {
+        Self {
+            error_type,
+            error_tag: error_tag.into(),
+            error_app_tag: None,
+            error_path: None,
+            error_message: None,
+            error_info: None,
+        }
+    }
+}
+
 /// Conceptual container representing the RESTCONF root resource.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Restconf {
     /// Container representing the datastore resource. Represents the conceptual root of all state data
     /// and configuration data supported by the server. The child nodes of this container can be any
@@ -471,6 +485,17 @@ impl model::Modelled for Restconf {
         model::put_container(&mut data, &nodes::RESTCONF_OPERATIONS, &self.operations);
         model::put(&mut data, &nodes::RESTCONF_YANG_LIBRARY_VERSION, &self.yang_library_version);
         data
+    }
+}
+
+impl Restconf {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(yang_library_version: impl Into<String>) -> Self {
+        Self {
+            data: Default::default(),
+            operations: Default::default(),
+            yang_library_version: yang_library_version.into(),
+        }
     }
 }
 

@@ -331,7 +331,7 @@ pub mod exprs {
     });
 }
 
-use crate::yang::{model, schema, tree};
+use crate::yang::{model, schema, tree, value};
 
 /// Contains RESTCONF protocol monitoring information.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -413,7 +413,7 @@ impl model::Modelled for Streams {
 }
 
 /// Each entry describes an event stream supported by the server.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
     /// The stream name.
     pub name: String,
@@ -439,7 +439,7 @@ impl model::Modelled for Stream {
         Ok(Self {
             name: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_NAME)?,
             description: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_DESCRIPTION)?,
-            replay_support: model::defaulted(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT)?,
+            replay_support: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT)?.unwrap_or(false),
             replay_log_creation_time: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_LOG_CREATION_TIME)?,
             access: model::list(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS)?,
         })
@@ -456,10 +456,33 @@ impl model::Modelled for Stream {
     }
 }
 
+impl Stream {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            replay_support: false,
+            replay_log_creation_time: None,
+            access: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// The server will create an entry in this list for each encoding format that is supported for this
 /// stream. The media type 'text/event-stream' is expected for all event streams. This list
 /// identifies the subtypes supported for this stream.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Access {
     /// This is the secondary encoding format within the 'text/event-stream' encoding used by all
     /// streams. The type 'xml' is supported for XML encoding. The type 'json' is supported for JSON
@@ -487,5 +510,17 @@ impl model::Modelled for Access {
         model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_ENCODING, &self.encoding);
         model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_LOCATION, &self.location);
         data
+    }
+}
+
+impl Access {
+    /// The key of the entry with this `encoding`, if its leafs can have it.
+    pub fn key_of(encoding: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS, vec![value::Value::string(encoding)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.encoding)
     }
 }

@@ -1413,7 +1413,7 @@ pub mod exprs {
 use crate::yang::{model, schema, tree, value};
 
 /// Container holding the entire YANG library of this server.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct YangLibrary {
     /// A set of modules that may be used by one or more schemas.
     ///
@@ -1463,11 +1463,23 @@ impl model::Modelled for YangLibrary {
     }
 }
 
+impl YangLibrary {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(content_id: impl Into<String>) -> Self {
+        Self {
+            module_set: Vec::new(),
+            schema: Vec::new(),
+            datastore: Vec::new(),
+            content_id: content_id.into(),
+        }
+    }
+}
+
 /// A set of modules that may be used by one or more schemas.
 ///
 /// A module set does not have to be referentially complete, i.e., it may define modules that
 /// contain import statements for other modules not included in the module set.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModuleSet {
     /// An arbitrary name of the module set.
     pub name: String,
@@ -1505,9 +1517,30 @@ impl model::Modelled for ModuleSet {
     }
 }
 
+impl ModuleSet {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            module: Vec::new(),
+            import_only_module: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
 /// RFC 7950, with a particular set of supported features and deviations.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModuleSetModule {
     /// The YANG module or submodule name.
     pub name: String,
@@ -1567,8 +1600,33 @@ impl model::Modelled for ModuleSetModule {
     }
 }
 
+impl ModuleSetModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            namespace: namespace.into(),
+            location: Vec::new(),
+            submodule: Vec::new(),
+            feature: Vec::new(),
+            deviation: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// Each entry represents one submodule within the parent module.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModuleSetModuleSubmodule {
     /// The YANG module or submodule name.
     pub name: String,
@@ -1601,6 +1659,27 @@ impl model::Modelled for ModuleSetModuleSubmodule {
         model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_REVISION, &self.revision);
         model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_LOCATION, &self.location);
         data
+    }
+}
+
+impl ModuleSetModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            location: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
     }
 }
 
@@ -1654,8 +1733,31 @@ impl model::Modelled for ImportOnlyModule {
     }
 }
 
+impl ImportOnlyModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, revision: value::Value, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            namespace: namespace.into(),
+            location: Vec::new(),
+            submodule: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
 /// Each entry represents one submodule within the parent module.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImportOnlyModuleSubmodule {
     /// The YANG module or submodule name.
     pub name: String,
@@ -1691,11 +1793,32 @@ impl model::Modelled for ImportOnlyModuleSubmodule {
     }
 }
 
+impl ImportOnlyModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            location: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A datastore schema that may be used by one or more datastores.
 ///
 /// The schema must be valid and referentially complete, i.e., it must contain modules to satisfy
 /// all used import statements for all modules specified in the schema.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
     /// An arbitrary name of the schema.
     pub name: String,
@@ -1725,6 +1848,26 @@ impl model::Modelled for Schema {
     }
 }
 
+impl Schema {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            module_set: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_SCHEMA, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A datastore supported by this server.
 ///
 /// Each datastore indicates which schema it supports.
@@ -1735,7 +1878,7 @@ impl model::Modelled for Schema {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Datastore {
     /// The identity of the datastore.
-    pub name: &'static schema::Identity,
+    pub name: super::ietf_datastores::identities::Datastore,
     /// A reference to the schema supported by this datastore. All non-import-only modules of the schema
     /// are implemented with their associated features and deviations.
     pub schema: String,
@@ -1761,8 +1904,20 @@ impl model::Modelled for Datastore {
     }
 }
 
+impl Datastore {
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: super::ietf_datastores::identities::Datastore) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_DATASTORE, vec![model::value(&name, &nodes::YANG_LIBRARY_DATASTORE_NAME)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.name)
+    }
+}
+
 /// Contains YANG module monitoring information.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModulesState {
     /// Contains a server-specific identifier representing the current set of modules and submodules.
     /// The server MUST change the value of this leaf if the information represented by the 'module'
@@ -1789,6 +1944,16 @@ impl model::Modelled for ModulesState {
         model::put(&mut data, &nodes::MODULES_STATE_MODULE_SET_ID, &self.module_set_id);
         model::put_list(&mut data, &nodes::MODULES_STATE_MODULE, &self.module);
         data
+    }
+}
+
+impl ModulesState {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(module_set_id: impl Into<String>) -> Self {
+        Self {
+            module_set_id: module_set_id.into(),
+            module: Vec::new(),
+        }
     }
 }
 
@@ -1856,6 +2021,37 @@ impl model::Modelled for ModulesStateModule {
     }
 }
 
+impl ModulesStateModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        revision: value::Value,
+        namespace: impl Into<String>,
+        conformance_type: ConformanceType,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            schema: None,
+            namespace: namespace.into(),
+            feature: Vec::new(),
+            deviation: Vec::new(),
+            conformance_type,
+            submodule: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
 /// List of YANG deviation module names and revisions used by this server to modify the conformance
 /// of the module associated with this entry. Note that the same module can be used for deviations
 /// for multiple modules, so the same entry MAY appear within multiple 'module' entries.
@@ -1888,6 +2084,18 @@ impl model::Modelled for Deviation {
         model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_NAME, &self.name);
         model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION, &self.revision);
         data
+    }
+}
+
+impl Deviation {
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE_DEVIATION, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
     }
 }
 
@@ -1928,8 +2136,29 @@ impl model::Modelled for ModulesStateModuleSubmodule {
     }
 }
 
+impl ModulesStateModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, revision: value::Value) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            schema: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE_SUBMODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
 /// Generated when any YANG library information on the server has changed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct YangLibraryUpdate {
     /// Contains the YANG library content identifier for the updated YANG library at the time the
     /// notification is generated.
@@ -1955,7 +2184,7 @@ impl model::Modelled for YangLibraryUpdate {
 }
 
 /// Generated when the set of modules and submodules supported by the server has changed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct YangLibraryChange {
     /// Contains the module-set-id value representing the set of modules and submodules supported at the
     /// server at the time the notification is generated.

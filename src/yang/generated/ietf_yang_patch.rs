@@ -1231,7 +1231,7 @@ use crate::yang::{model, path, schema, tree, value};
 /// It is possible for a datastore constraint violation to occur due to any node in the datastore,
 /// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
 /// reply message.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct YangPatch {
     /// An arbitrary string provided by the client to identify the entire patch. Error messages returned
     /// by the server that pertain to this patch will be identified by this 'patch-id' value. A client
@@ -1255,7 +1255,7 @@ pub struct YangPatch {
     ///   - If successful, the server will attempt to apply
     ///     the result to the target datastore.
     /// ```
-    pub edit: Vec<YangPatchEdit>,
+    pub edit: Vec<Edit>,
 }
 
 impl model::Modelled for YangPatch {
@@ -1280,6 +1280,17 @@ impl model::Modelled for YangPatch {
     }
 }
 
+impl YangPatch {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(patch_id: impl Into<String>) -> Self {
+        Self {
+            patch_id: patch_id.into(),
+            comment: None,
+            edit: Vec::new(),
+        }
+    }
+}
+
 /// Represents one edit within the YANG Patch request message. The 'edit' list is applied in the
 /// following manner:
 ///
@@ -1295,7 +1306,7 @@ impl model::Modelled for YangPatch {
 ///     the result to the target datastore.
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct YangPatchEdit {
+pub struct Edit {
     /// Arbitrary string index for the edit. Error messages returned by the server that pertain to a
     /// specific edit will be identified by this value.
     pub edit_id: String,
@@ -1336,7 +1347,7 @@ pub struct YangPatchEdit {
     pub value: Option<tree::AnyData>,
 }
 
-impl model::Modelled for YangPatchEdit {
+impl model::Modelled for Edit {
     fn node() -> &'static schema::Node {
         &nodes::YANG_PATCH_EDIT
     }
@@ -1364,14 +1375,38 @@ impl model::Modelled for YangPatchEdit {
     }
 }
 
+impl Edit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(edit_id: impl Into<String>, operation: Operation, target: impl Into<String>) -> Self {
+        Self {
+            edit_id: edit_id.into(),
+            operation,
+            target: target.into(),
+            point: None,
+            where_: None,
+            value: None,
+        }
+    }
+
+    /// The key of the entry with this `edit-id`, if its leafs can have it.
+    pub fn key_of(edit_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_PATCH_EDIT, vec![value::Value::string(edit_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.edit_id)
+    }
+}
+
 /// A container representing the response message sent by the server after a YANG Patch edit request
 /// message has been processed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct YangPatchStatus {
     /// The 'patch-id' value used in the request.
     pub patch_id: String,
     /// Represents an error report returned by the server if a request results in an error.
-    pub errors: Option<YangPatchStatusErrors>,
+    pub errors: Option<Errors>,
     /// This leaf will be present if the request succeeded and there are no errors reported in the
     /// 'edit-status' container.
     pub ok: Option<()>,
@@ -1404,15 +1439,27 @@ impl model::Modelled for YangPatchStatus {
     }
 }
 
-/// Represents an error report returned by the server if a request results in an error.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct YangPatchStatusErrors {
-    /// An entry containing information about one specific error that occurred while processing a
-    /// RESTCONF request.
-    pub error: Vec<YangPatchStatusErrorsError>,
+impl YangPatchStatus {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(patch_id: impl Into<String>) -> Self {
+        Self {
+            patch_id: patch_id.into(),
+            errors: None,
+            ok: None,
+            edit_status: Default::default(),
+        }
+    }
 }
 
-impl model::Modelled for YangPatchStatusErrors {
+/// Represents an error report returned by the server if a request results in an error.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Errors {
+    /// An entry containing information about one specific error that occurred while processing a
+    /// RESTCONF request.
+    pub error: Vec<Error>,
+}
+
+impl model::Modelled for Errors {
     fn node() -> &'static schema::Node {
         &nodes::YANG_PATCH_STATUS_GLOBAL_STATUS_GLOBAL_ERRORS_ERRORS
     }
@@ -1433,9 +1480,9 @@ impl model::Modelled for YangPatchStatusErrors {
 /// An entry containing information about one specific error that occurred while processing a
 /// RESTCONF request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct YangPatchStatusErrorsError {
+pub struct Error {
     /// The protocol layer where the error occurred.
-    pub error_type: YangPatchStatusErrorsErrorErrorType,
+    pub error_type: ErrorType,
     /// The enumerated error-tag.
     pub error_tag: String,
     /// The application-specific error-tag.
@@ -1449,7 +1496,7 @@ pub struct YangPatchStatusErrorsError {
     pub error_info: Option<tree::AnyData>,
 }
 
-impl model::Modelled for YangPatchStatusErrorsError {
+impl model::Modelled for Error {
     fn node() -> &'static schema::Node {
         &nodes::YANG_PATCH_STATUS_GLOBAL_STATUS_GLOBAL_ERRORS_ERRORS_ERROR
     }
@@ -1474,6 +1521,20 @@ impl model::Modelled for YangPatchStatusErrorsError {
         model::put_optional(&mut data, &nodes::YANG_PATCH_STATUS_GLOBAL_STATUS_GLOBAL_ERRORS_ERRORS_ERROR_ERROR_MESSAGE, &self.error_message);
         model::put_any(&mut data, &nodes::YANG_PATCH_STATUS_GLOBAL_STATUS_GLOBAL_ERRORS_ERRORS_ERROR_ERROR_INFO, &self.error_info);
         data
+    }
+}
+
+impl Error {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(error_type: ErrorType, error_tag: impl Into<String>) -> Self {
+        Self {
+            error_type,
+            error_tag: error_tag.into(),
+            error_app_tag: None,
+            error_path: None,
+            error_message: None,
+            error_info: None,
+        }
     }
 }
 
@@ -1508,7 +1569,7 @@ impl model::Modelled for EditStatus {
 /// Represents a list of status responses, corresponding to edits in the YANG Patch request message.
 /// If an 'edit' entry was skipped or not reached by the server, then this list will not contain a
 /// corresponding entry for that edit.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EditStatusEdit {
     /// Response status is for the 'edit' list entry with this 'edit-id' value.
     pub edit_id: String,
@@ -1516,7 +1577,7 @@ pub struct EditStatusEdit {
     /// edit.
     pub ok: Option<()>,
     /// Represents an error report returned by the server if a request results in an error.
-    pub errors: Option<EditErrors>,
+    pub errors: Option<EditStatusEditErrors>,
 }
 
 impl model::Modelled for EditStatusEdit {
@@ -1541,15 +1602,36 @@ impl model::Modelled for EditStatusEdit {
     }
 }
 
-/// Represents an error report returned by the server if a request results in an error.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EditErrors {
-    /// An entry containing information about one specific error that occurred while processing a
-    /// RESTCONF request.
-    pub error: Vec<EditErrorsError>,
+impl EditStatusEdit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(edit_id: impl Into<String>) -> Self {
+        Self {
+            edit_id: edit_id.into(),
+            ok: None,
+            errors: None,
+        }
+    }
+
+    /// The key of the entry with this `edit-id`, if its leafs can have it.
+    pub fn key_of(edit_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_PATCH_STATUS_EDIT_STATUS_EDIT, vec![value::Value::string(edit_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.edit_id)
+    }
 }
 
-impl model::Modelled for EditErrors {
+/// Represents an error report returned by the server if a request results in an error.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EditStatusEditErrors {
+    /// An entry containing information about one specific error that occurred while processing a
+    /// RESTCONF request.
+    pub error: Vec<EditStatusEditError>,
+}
+
+impl model::Modelled for EditStatusEditErrors {
     fn node() -> &'static schema::Node {
         &nodes::YANG_PATCH_STATUS_EDIT_STATUS_EDIT_EDIT_STATUS_CHOICE_ERRORS_ERRORS
     }
@@ -1570,9 +1652,9 @@ impl model::Modelled for EditErrors {
 /// An entry containing information about one specific error that occurred while processing a
 /// RESTCONF request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EditErrorsError {
+pub struct EditStatusEditError {
     /// The protocol layer where the error occurred.
-    pub error_type: EditErrorsErrorErrorType,
+    pub error_type: EditStatusEditErrorType,
     /// The enumerated error-tag.
     pub error_tag: String,
     /// The application-specific error-tag.
@@ -1586,7 +1668,7 @@ pub struct EditErrorsError {
     pub error_info: Option<tree::AnyData>,
 }
 
-impl model::Modelled for EditErrorsError {
+impl model::Modelled for EditStatusEditError {
     fn node() -> &'static schema::Node {
         &nodes::YANG_PATCH_STATUS_EDIT_STATUS_EDIT_EDIT_STATUS_CHOICE_ERRORS_ERRORS_ERROR
     }
@@ -1611,6 +1693,20 @@ impl model::Modelled for EditErrorsError {
         model::put_optional(&mut data, &nodes::YANG_PATCH_STATUS_EDIT_STATUS_EDIT_EDIT_STATUS_CHOICE_ERRORS_ERRORS_ERROR_ERROR_MESSAGE, &self.error_message);
         model::put_any(&mut data, &nodes::YANG_PATCH_STATUS_EDIT_STATUS_EDIT_EDIT_STATUS_CHOICE_ERRORS_ERRORS_ERROR_ERROR_INFO, &self.error_info);
         data
+    }
+}
+
+impl EditStatusEditError {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(error_type: EditStatusEditErrorType, error_tag: impl Into<String>) -> Self {
+        Self {
+            error_type,
+            error_tag: error_tag.into(),
+            error_app_tag: None,
+            error_path: None,
+            error_message: None,
+            error_info: None,
+        }
     }
 }
 
@@ -1750,7 +1846,7 @@ impl model::LeafValue for Where {
 
 /// The enumeration `enumeration`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum YangPatchStatusErrorsErrorErrorType {
+pub enum ErrorType {
     /// The transport layer.
     Transport,
     /// The rpc or notification layer.
@@ -1761,7 +1857,7 @@ pub enum YangPatchStatusErrorsErrorErrorType {
     Application,
 }
 
-impl YangPatchStatusErrorsErrorErrorType {
+impl ErrorType {
     /// All values, in the order of the module.
     pub const ALL: &'static [Self] = &[
         Self::Transport,
@@ -1792,7 +1888,7 @@ impl YangPatchStatusErrorsErrorErrorType {
     }
 }
 
-impl model::LeafValue for YangPatchStatusErrorsErrorErrorType {
+impl model::LeafValue for ErrorType {
     fn from_value(value: &value::Value) -> Option<Self> {
         match value {
             value::Value::Enum(e) => Self::from_name(e.name),
@@ -1807,7 +1903,7 @@ impl model::LeafValue for YangPatchStatusErrorsErrorErrorType {
 
 /// The enumeration `enumeration`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EditErrorsErrorErrorType {
+pub enum EditStatusEditErrorType {
     /// The transport layer.
     Transport,
     /// The rpc or notification layer.
@@ -1818,7 +1914,7 @@ pub enum EditErrorsErrorErrorType {
     Application,
 }
 
-impl EditErrorsErrorErrorType {
+impl EditStatusEditErrorType {
     /// All values, in the order of the module.
     pub const ALL: &'static [Self] = &[
         Self::Transport,
@@ -1849,7 +1945,7 @@ impl EditErrorsErrorErrorType {
     }
 }
 
-impl model::LeafValue for EditErrorsErrorErrorType {
+impl model::LeafValue for EditStatusEditErrorType {
     fn from_value(value: &value::Value) -> Option<Self> {
         match value {
             value::Value::Enum(e) => Self::from_name(e.name),

@@ -2335,7 +2335,7 @@ pub mod exprs {
 use crate::yang::{model, schema, tree, value};
 
 /// Agent configuration
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     /// Agent name
     pub name: String,
@@ -2399,6 +2399,30 @@ impl model::Modelled for Agent {
     }
 }
 
+impl Agent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            skills: Default::default(),
+            version: version.into(),
+            provider: provider.into(),
+            domain: None,
+            capability: Default::default(),
+            management_object: None,
+            authentication: Default::default(),
+        }
+    }
+}
+
 /// abilities
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Skills {
@@ -2425,7 +2449,7 @@ impl model::Modelled for Skills {
 }
 
 /// `/irtf-agent:agent/skills/skill`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Skill {
     /// agent skill name
     pub skill_name: String,
@@ -2462,6 +2486,29 @@ impl model::Modelled for Skill {
         model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
         model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
         data
+    }
+}
+
+impl Skill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
     }
 }
 
@@ -2525,7 +2572,7 @@ impl model::Modelled for Authentication {
 }
 
 /// `/irtf-agent:agent/authentication/authentication-methods`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AuthenticationMethods {
     /// unique accessinfo id
     pub accessinfo_id: String,
@@ -2561,8 +2608,30 @@ impl model::Modelled for AuthenticationMethods {
     }
 }
 
+impl AuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
 /// context configuration
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     /// `id`.
     pub id: String,
@@ -2602,8 +2671,20 @@ impl model::Modelled for Context {
     }
 }
 
+impl Context {
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::CONTEXT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// request-info configuration
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RequestInfo {
     /// request message
     pub content: String,
@@ -2635,8 +2716,19 @@ impl model::Modelled for RequestInfo {
     }
 }
 
+impl RequestInfo {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(content: impl Into<String>, time: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            data_param: None,
+            time: time.into(),
+        }
+    }
+}
+
 /// response-info configuration
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ResponseInfo {
     /// data information
     pub data_param: String,
@@ -2683,7 +2775,7 @@ pub struct MsgBase {
     /// `expected-response`.
     pub expected_response: Option<String>,
     /// `term-explains`.
-    pub term_explains: Vec<MsgBaseTermExplains>,
+    pub term_explains: Vec<TermExplains>,
     /// msg convey data.
     pub msg_data: Option<String>,
     /// history information
@@ -2725,15 +2817,15 @@ impl model::Modelled for MsgBase {
 }
 
 /// `/irtf-agent:msg-base/term-explains`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MsgBaseTermExplains {
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermExplains {
     /// `term`.
     pub term: String,
     /// `explaination`.
     pub explaination: Option<String>,
 }
 
-impl model::Modelled for MsgBaseTermExplains {
+impl model::Modelled for TermExplains {
     fn node() -> &'static schema::Node {
         &nodes::MSG_BASE_TERM_EXPLAINS
     }
@@ -2750,6 +2842,26 @@ impl model::Modelled for MsgBaseTermExplains {
         model::put(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_TERM, &self.term);
         model::put_optional(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
         data
+    }
+}
+
+impl TermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explaination: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MSG_BASE_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
     }
 }
 
@@ -2809,6 +2921,33 @@ impl model::Modelled for DataParams {
         model::put_optional(&mut data, &nodes::DATA_PARAMS_CHUNKED, &self.chunked);
         model::put_optional(&mut data, &nodes::DATA_PARAMS_FINISHED, &self.finished);
         data
+    }
+}
+
+impl DataParams {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, data_type: DatatypeEnum) -> Self {
+        Self {
+            id: id.into(),
+            data_type,
+            description: None,
+            data_size: None,
+            format: None,
+            url: None,
+            data: None,
+            chunked: None,
+            finished: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DATA_PARAMS, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
     }
 }
 
@@ -2924,7 +3063,7 @@ impl model::Modelled for TaskSubscription {
 }
 
 /// Explanations of terms.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TasksTermExplains {
     /// The term.
     pub term: String,
@@ -2949,6 +3088,26 @@ impl model::Modelled for TasksTermExplains {
         model::put(&mut data, &nodes::TASKS_TERM_EXPLAINS_TERM, &self.term);
         model::put_optional(&mut data, &nodes::TASKS_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
         data
+    }
+}
+
+impl TasksTermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explaination: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASKS_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
     }
 }
 
@@ -3087,7 +3246,7 @@ impl model::Modelled for ConditionNotifications {
 }
 
 /// `/irtf-agent:condition-notifications/input-required`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConditionNotificationsInputRequired {
     /// `required`.
     pub required: String,
@@ -3120,6 +3279,28 @@ impl model::Modelled for ConditionNotificationsInputRequired {
         model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_STATUS, &self.status);
         model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_START_TIME, &self.start_time);
         data
+    }
+}
+
+impl ConditionNotificationsInputRequired {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(required: impl Into<String>, start_time: impl Into<String>) -> Self {
+        Self {
+            required: required.into(),
+            task_async: None,
+            status: None,
+            start_time: start_time.into(),
+        }
+    }
+
+    /// The key of the entry with this `required`, if its leafs can have it.
+    pub fn key_of(required: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED, vec![value::Value::string(required)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.required)
     }
 }
 

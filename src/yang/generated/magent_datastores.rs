@@ -1196,7 +1196,7 @@ impl model::Modelled for Revisions {
 }
 
 /// One edit of the running datastore.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Revision {
     /// The revision.
     pub number: u64,
@@ -1221,6 +1221,18 @@ impl model::Modelled for Revision {
         model::put(&mut data, &nodes::REVISIONS_REVISION_NUMBER, &self.number);
         model::put(&mut data, &nodes::REVISIONS_REVISION_TIME, &self.time);
         data
+    }
+}
+
+impl Revision {
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u64) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REVISIONS_REVISION, vec![model::value(&number, &nodes::REVISIONS_REVISION_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
     }
 }
 
@@ -1257,7 +1269,7 @@ impl model::Modelled for CompareInput {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompareInputSource {
     /// The configuration in this datastore.
-    pub datastore: Option<&'static schema::Identity>,
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
     /// The running datastore at this revision.
     pub revision: Option<u64>,
 }
@@ -1286,7 +1298,7 @@ impl model::Modelled for CompareInputSource {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompareInputTarget {
     /// The configuration in this datastore.
-    pub datastore: Option<&'static schema::Identity>,
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
     /// The running datastore at this revision.
     pub revision: Option<u64>,
 }
@@ -1312,7 +1324,7 @@ impl model::Modelled for CompareInputTarget {
 }
 
 /// `/magent-datastores:compare/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CompareOutput {
     /// The edits; none if the versions are the same.
     pub differences: CompareOutputDifferences,
@@ -1337,7 +1349,7 @@ impl model::Modelled for CompareOutput {
 }
 
 /// The edits; none if the versions are the same.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CompareOutputDifferences {
     /// Represents a conceptual sequence of datastore edits, called a patch. Each patch is given a
     /// client-assigned patch identifier. Each edit MUST be applied in ascending order, and all edits
@@ -1376,7 +1388,7 @@ impl model::Modelled for CompareOutputDifferences {
 /// It is possible for a datastore constraint violation to occur due to any node in the datastore,
 /// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
 /// reply message.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CompareOutputYangPatch {
     /// An arbitrary string provided by the client to identify the entire patch. Error messages returned
     /// by the server that pertain to this patch will be identified by this 'patch-id' value. A client
@@ -1422,6 +1434,17 @@ impl model::Modelled for CompareOutputYangPatch {
         model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_COMMENT, &self.comment);
         model::put_list(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, &self.edit);
         data
+    }
+}
+
+impl CompareOutputYangPatch {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(patch_id: impl Into<String>) -> Self {
+        Self {
+            patch_id: patch_id.into(),
+            comment: None,
+            edit: Vec::new(),
+        }
     }
 }
 
@@ -1513,8 +1536,37 @@ impl model::Modelled for CompareOutputEdit {
     }
 }
 
+impl CompareOutputEdit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        edit_id: impl Into<String>,
+        operation: CompareOutputOperation,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            edit_id: edit_id.into(),
+            operation,
+            target: target.into(),
+            point: None,
+            where_: None,
+            value: None,
+            source_value: None,
+        }
+    }
+
+    /// The key of the entry with this `edit-id`, if its leafs can have it.
+    pub fn key_of(edit_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, vec![value::Value::string(edit_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.edit_id)
+    }
+}
+
 /// `/magent-datastores:rollback/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RollbackInput {
     /// The revision to go back to.
     pub revision: u64,
@@ -1539,7 +1591,7 @@ impl model::Modelled for RollbackInput {
 }
 
 /// `/magent-datastores:rollback/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RollbackOutput {
     /// The revision that the datastore has now.
     pub revision: u64,

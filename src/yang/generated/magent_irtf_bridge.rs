@@ -1315,7 +1315,7 @@ impl model::Modelled for TaskNegotiateInputRound {
 }
 
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskNegotiateInputTerm {
     /// Name of the term.
     pub name: String,
@@ -1356,9 +1356,32 @@ impl model::Modelled for TaskNegotiateInputTerm {
     }
 }
 
+impl TaskNegotiateInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskNegotiateInputWindow {
     /// When the window begins.
     pub start: String,
@@ -1436,8 +1459,27 @@ impl model::Modelled for TaskNegotiateOutputRound {
     }
 }
 
+impl TaskNegotiateOutputRound {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        negotiation: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+        number: u32,
+    ) -> Self {
+        Self {
+            negotiation: negotiation.into(),
+            status,
+            number,
+            move_: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskNegotiateOutputTerm {
     /// Name of the term.
     pub name: String,
@@ -1478,9 +1520,32 @@ impl model::Modelled for TaskNegotiateOutputTerm {
     }
 }
 
+impl TaskNegotiateOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskNegotiateOutputWindow {
     /// When the window begins.
     pub start: String,
@@ -1554,7 +1619,7 @@ impl model::Modelled for ConditionNotificationsEvent {
 }
 
 /// The result.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConditionNotificationsResult {
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
@@ -1588,5 +1653,17 @@ impl model::Modelled for ConditionNotificationsResult {
         model::put_leaf_list(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_DATA, &self.data);
         model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_AT, &self.at);
         data
+    }
+}
+
+impl ConditionNotificationsResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
     }
 }

@@ -3235,7 +3235,7 @@ impl model::Modelled for Agents {
 }
 
 /// An agent that is registered.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     /// Name of the agent.
     pub name: String,
@@ -3307,6 +3307,43 @@ impl model::Modelled for Agent {
     }
 }
 
+impl Agent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+        registration: Registration,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            registration,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// Skills of the agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Skills {
@@ -3333,7 +3370,7 @@ impl model::Modelled for Skills {
 }
 
 /// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Skill {
     /// Name of the skill.
     pub skill_name: String,
@@ -3374,6 +3411,30 @@ impl model::Modelled for Skill {
         model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
         model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
         data
+    }
+}
+
+impl Skill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
     }
 }
 
@@ -3436,7 +3497,7 @@ impl model::Modelled for Authentication {
 }
 
 /// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
@@ -3472,6 +3533,28 @@ impl model::Modelled for AuthenticationMethods {
     }
 }
 
+impl AuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
 /// Where the agent can be reached.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoints {
@@ -3498,7 +3581,7 @@ impl model::Modelled for Endpoints {
 }
 
 /// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// URL of the endpoint.
     pub url: String,
@@ -3526,8 +3609,28 @@ impl model::Modelled for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
+    }
+}
+
 /// The registration.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
     /// Name of the user who registered the agent, as NETCONF and RESTCONF use it for access control.
     pub owner: Option<String>,
@@ -3560,6 +3663,18 @@ impl model::Modelled for Registration {
         model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_UPDATED_AT, &self.updated_at);
         model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_EXPIRES_AT, &self.expires_at);
         data
+    }
+}
+
+impl Registration {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            owner: None,
+            registered_at: registered_at.into(),
+            updated_at: updated_at.into(),
+            expires_at: None,
+        }
     }
 }
 
@@ -3658,7 +3773,7 @@ impl model::Modelled for DeregisterOutput {
 }
 
 /// `/magent-registry:register-agent/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentInput {
     /// Name of the agent.
     pub name: String,
@@ -3731,6 +3846,32 @@ impl model::Modelled for RegisterAgentInput {
     }
 }
 
+impl RegisterAgentInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            lifetime: None,
+        }
+    }
+}
+
 /// Skills of the agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegisterAgentInputSkills {
@@ -3757,7 +3898,7 @@ impl model::Modelled for RegisterAgentInputSkills {
 }
 
 /// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentInputSkill {
     /// Name of the skill.
     pub skill_name: String,
@@ -3798,6 +3939,30 @@ impl model::Modelled for RegisterAgentInputSkill {
         model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
         model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_EXAMPLES, &self.examples);
         data
+    }
+}
+
+impl RegisterAgentInputSkill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
     }
 }
 
@@ -3860,7 +4025,7 @@ impl model::Modelled for RegisterAgentInputAuthentication {
 }
 
 /// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentInputAuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
@@ -3896,6 +4061,28 @@ impl model::Modelled for RegisterAgentInputAuthenticationMethods {
     }
 }
 
+impl RegisterAgentInputAuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
 /// Where the agent can be reached.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegisterAgentInputEndpoints {
@@ -3922,7 +4109,7 @@ impl model::Modelled for RegisterAgentInputEndpoints {
 }
 
 /// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentInputEndpoint {
     /// URL of the endpoint.
     pub url: String,
@@ -3950,8 +4137,28 @@ impl model::Modelled for RegisterAgentInputEndpoint {
     }
 }
 
+impl RegisterAgentInputEndpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
+    }
+}
+
 /// `/magent-registry:register-agent/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentOutput {
     /// When the agent was registered.
     pub registered_at: String,
@@ -3980,6 +4187,17 @@ impl model::Modelled for RegisterAgentOutput {
         model::put(&mut data, &nodes::REGISTER_AGENT_OUTPUT_UPDATED_AT, &self.updated_at);
         model::put_optional(&mut data, &nodes::REGISTER_AGENT_OUTPUT_EXPIRES_AT, &self.expires_at);
         data
+    }
+}
+
+impl RegisterAgentOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            registered_at: registered_at.into(),
+            updated_at: updated_at.into(),
+            expires_at: None,
+        }
     }
 }
 
@@ -4086,7 +4304,7 @@ impl model::Modelled for DiscoverAgentsOutput {
 }
 
 /// An agent that was found. If 'text' was given, the server SHOULD put the best match first.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiscoverAgentsOutputAgent {
     /// Name of the agent.
     pub name: String,
@@ -4158,6 +4376,42 @@ impl model::Modelled for DiscoverAgentsOutputAgent {
     }
 }
 
+impl DiscoverAgentsOutputAgent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            expires_at: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// Skills of the agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DiscoverAgentsOutputSkills {
@@ -4184,7 +4438,7 @@ impl model::Modelled for DiscoverAgentsOutputSkills {
 }
 
 /// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiscoverAgentsOutputSkill {
     /// Name of the skill.
     pub skill_name: String,
@@ -4225,6 +4479,30 @@ impl model::Modelled for DiscoverAgentsOutputSkill {
         model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
         model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
         data
+    }
+}
+
+impl DiscoverAgentsOutputSkill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
     }
 }
 
@@ -4287,7 +4565,7 @@ impl model::Modelled for DiscoverAgentsOutputAuthentication {
 }
 
 /// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiscoverAgentsOutputAuthenticationMethods {
     /// Identifier of the method.
     pub accessinfo_id: String,
@@ -4323,6 +4601,28 @@ impl model::Modelled for DiscoverAgentsOutputAuthenticationMethods {
     }
 }
 
+impl DiscoverAgentsOutputAuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
 /// Where the agent can be reached.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DiscoverAgentsOutputEndpoints {
@@ -4349,7 +4649,7 @@ impl model::Modelled for DiscoverAgentsOutputEndpoints {
 }
 
 /// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiscoverAgentsOutputEndpoint {
     /// URL of the endpoint.
     pub url: String,
@@ -4374,6 +4674,26 @@ impl model::Modelled for DiscoverAgentsOutputEndpoint {
         model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_URL, &self.url);
         model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
         data
+    }
+}
+
+impl DiscoverAgentsOutputEndpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
     }
 }
 

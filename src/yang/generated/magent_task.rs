@@ -10430,7 +10430,8 @@ pub mod nodes {
 
 /// Identities.
 pub mod identities {
-    use crate::yang::schema::*;
+    use crate::yang::model;
+    use crate::yang::schema::Identity;
 
     /// Base of the types of a message between two agents. It is what the leaf 'commuType' of the draft
     /// says with a string. A derived identity names the string, if the draft has one.
@@ -10542,6 +10543,116 @@ pub mod identities {
         module: &super::MODULE,
         bases: &[&NEGOTIATION_TYPE],
     };
+
+    /// Base of the types of a message between two agents. It is what the leaf 'commuType' of the draft
+    /// says with a string. A derived identity names the string, if the draft has one.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum MessageType {
+        /// A request for the capabilities of an agent; the draft's 'CapabilityRequest'.
+        CapabilityRequest,
+        /// A task is assigned; the draft's 'taskAssgin' (sic).
+        TaskAssign,
+        /// A task is cancelled; the draft's 'taskCancel'.
+        TaskCancel,
+        /// A task is negotiated.
+        TaskNegotiate,
+        /// It is negotiated whether and how a task can be done before it is assigned; the draft's
+        /// 'FeasibilityNegotiate'.
+        FeasibilityNegotiate,
+        /// It is negotiated whether the outcome of a task meets its requirements; the draft's
+        /// 'FulfillmentNegotiate'.
+        FulfillmentNegotiate,
+        /// The status of a task is queried. Section 5\.2 of the draft names this operation; its module has
+        /// no string for it.
+        TaskStatusQuery,
+        /// The status of a task is reported. The draft has no string for it.
+        TaskStatusNotify,
+        /// The result of a task is queried; the draft's 'taskResultQuery'.
+        TaskResultQuery,
+        /// The result of a task is subscribed to; the draft's 'taskResultSubscribe'.
+        TaskResultSubscribe,
+        /// The result of a task is reported; the draft's 'taskResultNotify'.
+        TaskResultNotify,
+        /// The result of a task is accepted or not by the agent that assigned it (Section 4\.5 of the
+        /// draft).
+        TaskResultVerify,
+        /// The executing agent asks for input.
+        InputRequest,
+        /// An answer to a request for input.
+        InputAnswer,
+        /// One of a module that was not compiled together with this one.
+        Unlisted(&'static Identity),
+    }
+
+    impl model::IdentityEnum for MessageType {
+        const BASE: &'static Identity = &MESSAGE_TYPE;
+        const KNOWN: &'static [(Self, &'static Identity)] = &[
+            (Self::CapabilityRequest, &CAPABILITY_REQUEST),
+            (Self::TaskAssign, &TASK_ASSIGN),
+            (Self::TaskCancel, &TASK_CANCEL),
+            (Self::TaskNegotiate, &TASK_NEGOTIATE),
+            (Self::FeasibilityNegotiate, &FEASIBILITY_NEGOTIATE),
+            (Self::FulfillmentNegotiate, &FULFILLMENT_NEGOTIATE),
+            (Self::TaskStatusQuery, &TASK_STATUS_QUERY),
+            (Self::TaskStatusNotify, &TASK_STATUS_NOTIFY),
+            (Self::TaskResultQuery, &TASK_RESULT_QUERY),
+            (Self::TaskResultSubscribe, &TASK_RESULT_SUBSCRIBE),
+            (Self::TaskResultNotify, &TASK_RESULT_NOTIFY),
+            (Self::TaskResultVerify, &TASK_RESULT_VERIFY),
+            (Self::InputRequest, &INPUT_REQUEST),
+            (Self::InputAnswer, &INPUT_ANSWER),
+        ];
+
+        fn unlisted(identity: &'static Identity) -> Self {
+            Self::Unlisted(identity)
+        }
+
+        fn as_unlisted(self) -> Option<&'static Identity> {
+            if let Self::Unlisted(identity) = self { Some(identity) } else { None }
+        }
+    }
+
+    impl std::fmt::Display for MessageType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            model::IdentityEnum::identity(*self).fmt(f)
+        }
+    }
+
+    /// Base of the kinds of negotiation.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum NegotiationType {
+        /// Whether and how a task can be done. It comes before the assignment; the draft's 'FEASIBILITY'.
+        Feasibility,
+        /// Whether an outcome meets the requirements of a task. It comes during the execution; the draft's
+        /// 'FULFILLMENT'.
+        Fulfillment,
+        /// One of a module that was not compiled together with this one.
+        Unlisted(&'static Identity),
+    }
+
+    impl model::IdentityEnum for NegotiationType {
+        const BASE: &'static Identity = &NEGOTIATION_TYPE;
+        const KNOWN: &'static [(Self, &'static Identity)] = &[
+            (Self::Feasibility, &FEASIBILITY),
+            (Self::Fulfillment, &FULFILLMENT),
+        ];
+
+        fn unlisted(identity: &'static Identity) -> Self {
+            Self::Unlisted(identity)
+        }
+
+        fn as_unlisted(self) -> Option<&'static Identity> {
+            if let Self::Unlisted(identity) = self { Some(identity) } else { None }
+        }
+    }
+
+    impl std::fmt::Display for NegotiationType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            model::IdentityEnum::identity(*self).fmt(f)
+        }
+    }
 }
 
 /// Types.
@@ -11577,8 +11688,20 @@ impl model::Modelled for Task {
     }
 }
 
+impl Task {
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// Explanations of terms.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TermExplains {
     /// The term.
     pub term: String,
@@ -11603,6 +11726,26 @@ impl model::Modelled for TermExplains {
         model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM, &self.term);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_EXPLANATION, &self.explanation);
         data
+    }
+}
+
+impl TermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explanation: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
     }
 }
 
@@ -11672,6 +11815,29 @@ impl model::Modelled for Change {
     }
 }
 
+impl Change {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(number: u32, status: super::magent_types::TaskStatus, at: impl Into<String>) -> Self {
+        Self {
+            number,
+            status,
+            reason: None,
+            by: None,
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE, vec![model::value(&number, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
 /// What the executing agent has asked for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InputRequests {
@@ -11698,7 +11864,7 @@ impl model::Modelled for InputRequests {
 }
 
 /// A request for input.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InputRequest {
     /// Number of the request; it counts from 1 within the task.
     pub id: u32,
@@ -11739,8 +11905,31 @@ impl model::Modelled for InputRequest {
     }
 }
 
+impl InputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+            answer: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST, vec![model::value(&id, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.id)
+    }
+}
+
 /// The answer.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
@@ -11777,8 +11966,20 @@ impl model::Modelled for Answer {
     }
 }
 
+impl Answer {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
 /// Result of the task.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskResult {
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
@@ -11819,6 +12020,19 @@ impl model::Modelled for TaskResult {
     }
 }
 
+impl TaskResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+            verification: None,
+        }
+    }
+}
+
 /// What the assigning agent says of the result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verification {
@@ -11849,6 +12063,17 @@ impl model::Modelled for Verification {
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT, &self.comment);
         model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT, &self.at);
         data
+    }
+}
+
+impl Verification {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(verdict: super::magent_types::ResultVerdict, at: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            comment: None,
+            at: at.into(),
+        }
     }
 }
 
@@ -12103,7 +12328,7 @@ impl model::Modelled for ReportInputResult {
 
 /// A data object. If 'source' is present, a new data object is stored; else the data object must
 /// exist and be complete.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReportInputData {
     /// Identifier of the data object.
     pub id: String,
@@ -12151,6 +12376,31 @@ impl model::Modelled for ReportInputData {
     }
 }
 
+impl ReportInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// `/magent-task:interaction/tasks/task/report/output`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportOutput {
@@ -12180,8 +12430,18 @@ impl model::Modelled for ReportOutput {
     }
 }
 
+impl ReportOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(status: super::magent_types::TaskStatus) -> Self {
+        Self {
+            status,
+            request: None,
+        }
+    }
+}
+
 /// `/magent-task:interaction/tasks/task/answer/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AnswerInput {
     /// Number of the request.
     pub request: u32,
@@ -12219,9 +12479,21 @@ impl model::Modelled for AnswerInput {
     }
 }
 
+impl AnswerInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(request: u32) -> Self {
+        Self {
+            request,
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
 /// A data object. If 'source' is present, a new data object is stored; else the data object must
 /// exist and be complete.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AnswerInputData {
     /// Identifier of the data object.
     pub id: String,
@@ -12266,6 +12538,31 @@ impl model::Modelled for AnswerInputData {
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_URL_URL, &self.url);
         data
+    }
+}
+
+impl AnswerInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
     }
 }
 
@@ -12320,6 +12617,16 @@ impl model::Modelled for VerifyInput {
         model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_VERDICT, &self.verdict);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_COMMENT, &self.comment);
         data
+    }
+}
+
+impl VerifyInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(verdict: super::magent_types::ResultVerdict) -> Self {
+        Self {
+            verdict,
+            comment: None,
+        }
     }
 }
 
@@ -12379,7 +12686,7 @@ pub struct Negotiation {
     /// Identifier of the negotiation.
     pub id: String,
     /// Kind of the negotiation.
-    pub type_: &'static schema::Identity,
+    pub type_: identities::NegotiationType,
     /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
     pub task: Option<String>,
     /// The context that the negotiation belongs to.
@@ -12452,6 +12759,46 @@ impl model::Modelled for Negotiation {
     }
 }
 
+impl Negotiation {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: impl Into<String>,
+        type_: identities::NegotiationType,
+        initiator: impl Into<String>,
+        responder: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+        lifetime: u32,
+        max_rounds: u32,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            type_,
+            task: None,
+            context: None,
+            initiator: initiator.into(),
+            responder: responder.into(),
+            status,
+            turn: None,
+            lifetime,
+            deadline: None,
+            max_rounds,
+            expires_at: None,
+            agreed_round: None,
+            round: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// A round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Round {
@@ -12462,7 +12809,7 @@ pub struct Round {
     /// What the agent did.
     pub move_: super::magent_types::NegotiationMove,
     /// A term.
-    pub term: Vec<RoundTerm>,
+    pub term: Vec<Term>,
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
     pub content: Option<String>,
@@ -12506,9 +12853,40 @@ impl model::Modelled for Round {
     }
 }
 
+impl Round {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND, vec![model::value(&number, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RoundTerm {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
     /// Name of the term.
     pub name: String,
     /// A number.
@@ -12517,12 +12895,12 @@ pub struct RoundTerm {
     pub text: Option<String>,
     /// A time window. For something that is to happen by a certain time, it begins when it can happen
     /// at the earliest.
-    pub window: Option<RoundTermWindow>,
+    pub window: Option<Window>,
     /// Unit of the number, such as minutes or Mbit/s.
     pub unit: Option<String>,
 }
 
-impl model::Modelled for RoundTerm {
+impl model::Modelled for Term {
     fn node() -> &'static schema::Node {
         &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM
     }
@@ -12548,17 +12926,40 @@ impl model::Modelled for RoundTerm {
     }
 }
 
+impl Term {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RoundTermWindow {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
     /// When the window begins.
     pub start: String,
     /// When the window ends. It is later than 'start'.
     pub end: String,
 }
 
-impl model::Modelled for RoundTermWindow {
+impl model::Modelled for Window {
     fn node() -> &'static schema::Node {
         &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW
     }
@@ -12630,8 +13031,27 @@ impl model::Modelled for RespondInput {
     }
 }
 
+impl RespondInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        from: impl Into<String>,
+        in_reply_to: u32,
+        move_: super::magent_types::NegotiationMove,
+    ) -> Self {
+        Self {
+            from: from.into(),
+            in_reply_to,
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RespondInputTerm {
     /// Name of the term.
     pub name: String,
@@ -12672,9 +13092,32 @@ impl model::Modelled for RespondInputTerm {
     }
 }
 
+impl RespondInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RespondInputWindow {
     /// When the window begins.
     pub start: String,
@@ -12704,7 +13147,7 @@ impl model::Modelled for RespondInputWindow {
 
 /// A data object. If 'source' is present, a new data object is stored; else the data object must
 /// exist and be complete.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RespondInputData {
     /// Identifier of the data object.
     pub id: String,
@@ -12752,6 +13195,31 @@ impl model::Modelled for RespondInputData {
     }
 }
 
+impl RespondInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// `/magent-task:interaction/negotiations/negotiation/respond/output`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RespondOutput {
@@ -12782,6 +13250,17 @@ impl model::Modelled for RespondOutput {
         model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_NUMBER, &self.number);
         model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY, &self.reply);
         data
+    }
+}
+
+impl RespondOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(status: super::magent_types::NegotiationStatus, number: u32) -> Self {
+        Self {
+            status,
+            number,
+            reply: None,
+        }
     }
 }
 
@@ -12839,8 +13318,29 @@ impl model::Modelled for RespondOutputReply {
     }
 }
 
+impl RespondOutputReply {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RespondOutputTerm {
     /// Name of the term.
     pub name: String,
@@ -12881,9 +13381,32 @@ impl model::Modelled for RespondOutputTerm {
     }
 }
 
+impl RespondOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RespondOutputWindow {
     /// When the window begins.
     pub start: String,
@@ -12947,7 +13470,7 @@ impl model::Modelled for Contexts {
 ///
 /// An agent that has sent or received a message of it reads all of it and can begin further tasks
 /// and negotiations in it. Another agent gets in by being given one of them.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     /// Identifier of the context.
     pub id: String,
@@ -12983,13 +13506,35 @@ impl model::Modelled for Context {
     }
 }
 
+impl Context {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, created_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            created_at: created_at.into(),
+            updated_at: updated_at.into(),
+            message: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// Number of the message; it counts from 1\.
     pub number: u32,
     /// Type of the message.
-    pub type_: &'static schema::Identity,
+    pub type_: identities::MessageType,
     /// The agent that sent the message.
     pub from: String,
     /// The agent that the message was sent to.
@@ -13057,8 +13602,45 @@ impl model::Modelled for Message {
     }
 }
 
+impl Message {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        type_: identities::MessageType,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            type_,
+            from: from.into(),
+            to: to.into(),
+            task: None,
+            negotiation: None,
+            move_: None,
+            in_reply_to: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE, vec![model::value(&number, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MessageTerm {
     /// Name of the term.
     pub name: String,
@@ -13099,9 +13681,32 @@ impl model::Modelled for MessageTerm {
     }
 }
 
+impl MessageTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MessageTermWindow {
     /// When the window begins.
     pub start: String,
@@ -13155,7 +13760,7 @@ impl model::Modelled for DataObjects {
 }
 
 /// Data that agents exchange.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DataObject {
     /// Identifier of the data object.
     pub id: String,
@@ -13211,6 +13816,33 @@ impl model::Modelled for DataObject {
     }
 }
 
+impl DataObject {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, complete: bool, created_at: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            url: None,
+            size: None,
+            complete,
+            owner: None,
+            created_at: created_at.into(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// `/magent-task:interaction/data-objects/data-object/read/input`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReadInput {
@@ -13227,7 +13859,7 @@ impl model::Modelled for ReadInput {
 
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
-            offset: model::defaulted(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET)?,
+            offset: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET)?.unwrap_or(0),
             length: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_LENGTH)?,
         })
     }
@@ -13274,7 +13906,7 @@ impl model::Modelled for ReadOutput {
 }
 
 /// `/magent-task:assign-task/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AssignTaskInput {
     /// Identifier of the task. The server chooses one if it is not given.
     pub id: Option<String>,
@@ -13333,7 +13965,7 @@ impl model::Modelled for AssignTaskInput {
             term_explains: model::list(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS)?,
             deadline: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DEADLINE)?,
             data: model::list(data, &nodes::ASSIGN_TASK_INPUT_DATA)?,
-            asynchronous: model::defaulted(data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS)?,
+            asynchronous: model::optional(data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS)?.unwrap_or(true),
             timeout: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT)?,
         })
     }
@@ -13359,8 +13991,31 @@ impl model::Modelled for AssignTaskInput {
     }
 }
 
+impl AssignTaskInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            from: from.into(),
+            to: to.into(),
+            type_: None,
+            parent: None,
+            negotiation: None,
+            context: None,
+            content: None,
+            structured_content: None,
+            expected_response: None,
+            term_explains: Vec::new(),
+            deadline: None,
+            data: Vec::new(),
+            asynchronous: true,
+            timeout: None,
+        }
+    }
+}
+
 /// Explanations of terms.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AssignTaskInputTermExplains {
     /// The term.
     pub term: String,
@@ -13388,9 +14043,29 @@ impl model::Modelled for AssignTaskInputTermExplains {
     }
 }
 
+impl AssignTaskInputTermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explanation: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
+    }
+}
+
 /// A data object. If 'source' is present, a new data object is stored; else the data object must
 /// exist and be complete.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AssignTaskInputData {
     /// Identifier of the data object.
     pub id: String,
@@ -13435,6 +14110,31 @@ impl model::Modelled for AssignTaskInputData {
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL, &self.url);
         data
+    }
+}
+
+impl AssignTaskInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ASSIGN_TASK_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
     }
 }
 
@@ -13488,8 +14188,23 @@ impl model::Modelled for AssignTaskOutput {
     }
 }
 
+impl AssignTaskOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, status: super::magent_types::TaskStatus) -> Self {
+        Self {
+            id: id.into(),
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            input_request: None,
+            result: None,
+        }
+    }
+}
+
 /// The oldest request for input without an answer.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AssignTaskOutputInputRequest {
     /// Number of the request; it counts from 1 within the task.
     pub id: u32,
@@ -13526,8 +14241,20 @@ impl model::Modelled for AssignTaskOutputInputRequest {
     }
 }
 
+impl AssignTaskOutputInputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+        }
+    }
+}
+
 /// The result.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AssignTaskOutputResult {
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
@@ -13561,6 +14288,18 @@ impl model::Modelled for AssignTaskOutputResult {
         model::put_leaf_list(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_DATA, &self.data);
         model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_AT, &self.at);
         data
+    }
+}
+
+impl AssignTaskOutputResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
     }
 }
 
@@ -13716,13 +14455,50 @@ impl model::Modelled for QueryTasksOutputTask {
     }
 }
 
+impl QueryTasksOutputTask {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: impl Into<String>,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        status: super::magent_types::TaskStatus,
+        event_sequence: u64,
+        created_at: impl Into<String>,
+        updated_at: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            from: from.into(),
+            to: to.into(),
+            type_: None,
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            event_sequence,
+            created_at: created_at.into(),
+            updated_at: updated_at.into(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::QUERY_TASKS_OUTPUT_TASK, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// `/magent-task:open-negotiation/input`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationInput {
     /// Identifier of the negotiation. The server chooses one if it is not given.
     pub id: Option<String>,
     /// Kind of the negotiation.
-    pub type_: &'static schema::Identity,
+    pub type_: identities::NegotiationType,
     /// The agent that opens the negotiation.
     pub from: String,
     /// The other agent.
@@ -13794,8 +14570,29 @@ impl model::Modelled for OpenNegotiationInput {
     }
 }
 
+impl OpenNegotiationInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(type_: identities::NegotiationType, from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            type_,
+            from: from.into(),
+            to: to.into(),
+            task: None,
+            context: None,
+            lifetime: None,
+            deadline: None,
+            max_rounds: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationInputTerm {
     /// Name of the term.
     pub name: String,
@@ -13836,9 +14633,32 @@ impl model::Modelled for OpenNegotiationInputTerm {
     }
 }
 
+impl OpenNegotiationInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_INPUT_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationInputWindow {
     /// When the window begins.
     pub start: String,
@@ -13868,7 +14688,7 @@ impl model::Modelled for OpenNegotiationInputWindow {
 
 /// A data object. If 'source' is present, a new data object is stored; else the data object must
 /// exist and be complete.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationInputData {
     /// Identifier of the data object.
     pub id: String,
@@ -13916,6 +14736,31 @@ impl model::Modelled for OpenNegotiationInputData {
     }
 }
 
+impl OpenNegotiationInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
 /// `/magent-task:open-negotiation/output`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationOutput {
@@ -13946,6 +14791,17 @@ impl model::Modelled for OpenNegotiationOutput {
         model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_STATUS, &self.status);
         model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY, &self.reply);
         data
+    }
+}
+
+impl OpenNegotiationOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, status: super::magent_types::NegotiationStatus) -> Self {
+        Self {
+            id: id.into(),
+            status,
+            reply: None,
+        }
     }
 }
 
@@ -14003,8 +14859,29 @@ impl model::Modelled for OpenNegotiationOutputReply {
     }
 }
 
+impl OpenNegotiationOutputReply {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationOutputTerm {
     /// Name of the term.
     pub name: String,
@@ -14045,9 +14922,32 @@ impl model::Modelled for OpenNegotiationOutputTerm {
     }
 }
 
+impl OpenNegotiationOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenNegotiationOutputWindow {
     /// When the window begins.
     pub start: String,
@@ -14076,7 +14976,7 @@ impl model::Modelled for OpenNegotiationOutputWindow {
 }
 
 /// `/magent-task:put-data/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PutDataInput {
     /// Identifier of the data object. The server chooses one if it is not given.
     pub id: Option<String>,
@@ -14116,8 +15016,8 @@ impl model::Modelled for PutDataInput {
             text: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_TEXT_TEXT)?,
             binary: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_BINARY_BINARY)?,
             url: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_URL_URL)?,
-            offset: model::defaulted(data, &nodes::PUT_DATA_INPUT_OFFSET)?,
-            more: model::defaulted(data, &nodes::PUT_DATA_INPUT_MORE)?,
+            offset: model::optional(data, &nodes::PUT_DATA_INPUT_OFFSET)?.unwrap_or(0),
+            more: model::optional(data, &nodes::PUT_DATA_INPUT_MORE)?.unwrap_or(false),
         })
     }
 
@@ -14137,8 +15037,26 @@ impl model::Modelled for PutDataInput {
     }
 }
 
+impl PutDataInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            from: from.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+            offset: 0,
+            more: false,
+        }
+    }
+}
+
 /// `/magent-task:put-data/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PutDataOutput {
     /// Identifier of the data object.
     pub id: String,
@@ -14167,6 +15085,17 @@ impl model::Modelled for PutDataOutput {
         model::put_optional(&mut data, &nodes::PUT_DATA_OUTPUT_SIZE, &self.size);
         model::put(&mut data, &nodes::PUT_DATA_OUTPUT_COMPLETE, &self.complete);
         data
+    }
+}
+
+impl PutDataOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, complete: bool) -> Self {
+        Self {
+            id: id.into(),
+            size: None,
+            complete,
+        }
     }
 }
 
@@ -14252,8 +15181,38 @@ impl model::Modelled for TaskEvent {
     }
 }
 
+impl TaskEvent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        task: impl Into<String>,
+        sequence: u64,
+        event: TaskEventEvent,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        status: super::magent_types::TaskStatus,
+    ) -> Self {
+        Self {
+            task: task.into(),
+            sequence,
+            event,
+            from: from.into(),
+            to: to.into(),
+            context: None,
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            previous_status: None,
+            input_request: None,
+            answered_request: None,
+            result: None,
+            verdict: None,
+        }
+    }
+}
+
 /// The request, if 'event' is 'input-requested'.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskEventInputRequest {
     /// Number of the request; it counts from 1 within the task.
     pub id: u32,
@@ -14290,8 +15249,20 @@ impl model::Modelled for TaskEventInputRequest {
     }
 }
 
+impl TaskEventInputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+        }
+    }
+}
+
 /// The result, if 'event' is 'result-reported'.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskEventResult {
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
@@ -14328,6 +15299,18 @@ impl model::Modelled for TaskEventResult {
     }
 }
 
+impl TaskEventResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
 /// A move was made in a negotiation, or it has expired. 'negotiation' identifies the list entry
 /// /interaction/negotiations/negotiation.
 #[derive(Debug, Clone, PartialEq)]
@@ -14335,7 +15318,7 @@ pub struct NegotiationEvent {
     /// Identifier of the negotiation.
     pub negotiation: String,
     /// Kind of the negotiation.
-    pub type_: &'static schema::Identity,
+    pub type_: identities::NegotiationType,
     /// The task that is negotiated.
     pub task: Option<String>,
     /// The agent that opened the negotiation.
@@ -14387,6 +15370,30 @@ impl model::Modelled for NegotiationEvent {
         model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_AGREED_ROUND, &self.agreed_round);
         model::put_presence(&mut data, &nodes::NEGOTIATION_EVENT_ROUND, &self.round);
         data
+    }
+}
+
+impl NegotiationEvent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        negotiation: impl Into<String>,
+        type_: identities::NegotiationType,
+        initiator: impl Into<String>,
+        responder: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+    ) -> Self {
+        Self {
+            negotiation: negotiation.into(),
+            type_,
+            task: None,
+            initiator: initiator.into(),
+            responder: responder.into(),
+            status,
+            turn: None,
+            expires_at: None,
+            agreed_round: None,
+            round: None,
+        }
     }
 }
 
@@ -14444,8 +15451,29 @@ impl model::Modelled for NegotiationEventRound {
     }
 }
 
+impl NegotiationEventRound {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
 /// A term.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NegotiationEventTerm {
     /// Name of the term.
     pub name: String,
@@ -14486,9 +15514,32 @@ impl model::Modelled for NegotiationEventTerm {
     }
 }
 
+impl NegotiationEventTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::NEGOTIATION_EVENT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A time window. For something that is to happen by a certain time, it begins when it can happen
 /// at the earliest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NegotiationEventWindow {
     /// When the window begins.
     pub start: String,

@@ -31,7 +31,7 @@ const FILL_AT_ONCE: u64 = 512;
 /// long that took.
 pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let start = Instant::now();
-    let profile = irtf_agent::Agent { name: "bench".into(), ..irtf_agent::Agent::default() };
+    let profile = irtf_agent::Agent::new("bench", "", "", "");
     let (clock, limits, capabilities) = (Clock::system(), Limits::default(), Capabilities::default());
     let engine =
         Engine::open(Log::open(data)?, Options { clock, limits, startup: false, profile, capabilities })?;
