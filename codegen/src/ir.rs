@@ -280,6 +280,8 @@ pub struct Type {
     pub origin: Origin,
     /// The module whose file it is written to.
     pub module: ModuleId,
+    /// The description of the typedef, or empty.
+    pub description: String,
     /// Built-in type and restrictions.
     pub base: Base,
 }

@@ -15,8 +15,8 @@ use crate::xpath::ast::Expr;
 pub struct RawType {
     /// Name of the nearest typedef, or of the built-in type.
     pub name: String,
-    /// The module of the typedef, if it is used unchanged.
-    pub typedef: Option<ModuleId>,
+    /// The module of the typedef, if it is used unchanged, and its description.
+    pub typedef: Option<(ModuleId, String)>,
     /// Built-in type and restrictions.
     pub base: RawBase,
 }
@@ -180,9 +180,9 @@ impl Linker<'_> {
         words: Vec<String>,
         apart: bool,
     ) -> Result<TypeId> {
-        let (module, words) = match raw.typedef {
-            Some(module) => (module, vec![raw.name.clone()]),
-            None => (module, words),
+        let (module, words, description) = match &raw.typedef {
+            Some((module, description)) => (*module, vec![raw.name.clone()], description.clone()),
+            None => (module, words, String::new()),
         };
         let base = match &raw.base {
             RawBase::Plain(base) => base.clone(),
@@ -201,7 +201,7 @@ impl Linker<'_> {
                 Base::Union(types)
             }
         };
-        let origin = match raw.typedef {
+        let origin = match &raw.typedef {
             Some(_) => Origin::Typedef,
             None if is_builtin(&base) => Origin::Builtin,
             None => Origin::Inline(words),
@@ -215,7 +215,7 @@ impl Linker<'_> {
         if let Some(position) = self.schema.types.iter().position(same).filter(|_| !apart) {
             return Ok(TypeId(position));
         }
-        self.schema.types.push(Type { name, origin, module, base });
+        self.schema.types.push(Type { name, origin, module, description, base });
         Ok(TypeId(self.schema.types.len() - 1))
     }
 

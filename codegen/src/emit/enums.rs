@@ -3,7 +3,7 @@
 
 use super::Emitter;
 use super::text::doc;
-use crate::ir::{EnumValue, IdentityId, TypeId};
+use crate::ir::{EnumValue, IdentityId, Origin, TypeId};
 use crate::names::Names;
 use crate::names::identities::UNLISTED;
 
@@ -20,7 +20,11 @@ impl Emitter<'_> {
             append(&mut to, format!("            Self::{variant} => {:?},\n", value.name));
             append(&mut from, format!("            {:?} => Some(Self::{variant}),\n", value.name));
         }
-        let about = format!("The enumeration `{}`.", self.schema.ty(id).name);
+        let ty = self.schema.ty(id);
+        let about = match &ty.origin {
+            Origin::Inline(words) => format!("A value of `/{}`.", words.join("/")),
+            Origin::Typedef | Origin::Builtin => format!("The type `{}`.", ty.name),
+        };
         *text += &format!(
             "\n{}\
              #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]\n\
@@ -38,7 +42,7 @@ impl Emitter<'_> {
                      value::Value::Enum(e) => Self::from_name(e.name),\n            _ => None,\n        }}\n    }}\n\n    \
                  fn to_value(&self, ty: &'static schema::Type) -> value::Value {{\n        \
                      model::enum_value(ty, self.as_str())\n    }}\n}}\n",
-            doc("", &about, 0),
+            doc(&ty.description, &about, 0),
         );
     }
 

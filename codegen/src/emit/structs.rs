@@ -7,35 +7,22 @@ use super::text::doc;
 use crate::ir::{Base, ModuleId, NodeId, TypeId};
 
 impl Emitter<'_> {
-    /// Writes the structs and enums of one module.
-    pub(super) fn structs(&self, text: &mut String, id: ModuleId) {
-        let mut body = String::new();
+    /// The structs and enums of one module.
+    pub(super) fn structs(&self, id: ModuleId) -> String {
+        let mut text = String::new();
         for node in self.schema.node_ids().filter(|n| self.schema.node(*n).module == id) {
             if let Some(name) = self.names.struct_(node) {
-                self.struct_(&mut body, node, name);
-                self.construction(&mut body, node, name);
+                self.struct_(&mut text, node, name);
+                self.construction(&mut text, node, name);
             }
         }
         for ty in (0..self.schema.types.len()).map(TypeId).filter(|t| self.schema.ty(*t).module == id) {
             if let (Some(name), Base::Enumeration(values)) = (self.names.enum_(ty), &self.schema.ty(ty).base)
             {
-                self.enum_(&mut body, ty, name, values);
+                self.enum_(&mut text, ty, name, values);
             }
         }
-        let used = ["model", "path", "schema", "tree", "value"];
-        let is_used = |m: &&str| {
-            let path = format!("{m}::");
-            body.match_indices(&path).any(|(at, _)| {
-                !body[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-            })
-        };
-        let used: Vec<_> = used.into_iter().filter(|m| is_used(m)).collect();
-        match used.as_slice() {
-            [] => {}
-            [one] => *text += &format!("\nuse {}::{one};\n", self.crate_path),
-            several => *text += &format!("\nuse {}::{{{}}};\n", self.crate_path, several.join(", ")),
-        }
-        *text += &body;
+        text
     }
 
     fn struct_(&self, text: &mut String, id: NodeId, name: &str) {
@@ -74,7 +61,11 @@ impl Emitter<'_> {
         }
         let default = if self.derives_default(id) { ", Default" } else { "" };
         *text += "\n";
-        *text += &doc(&node.description, &format!("`{}`.", self.schema.path(id)), 0);
+        let path = format!("`{}`.", self.schema.path(id));
+        *text += &doc(&node.description, &path, 0);
+        if !node.description.trim().is_empty() {
+            *text += &format!("///\n/// {path}\n");
+        }
         *text += &format!("#[derive(Debug, Clone, PartialEq{default})]\n");
         let (argument, to) = match node.data.is_empty() {
             true => ("_data", "        tree::Container::default()\n".to_owned()),

@@ -27,7 +27,7 @@ struct Tables {
 }
 
 impl Emitter<'_> {
-    /// Writes the tables of one module.
+    /// Writes the tables of what is in a module.
     pub(super) fn tables(&self, text: &mut String, id: ModuleId) {
         let mut tables = Tables::default();
         for node in self.schema.node_ids().filter(|n| self.schema.node(*n).module == id) {
@@ -39,7 +39,6 @@ impl Emitter<'_> {
         for ty in (0..self.schema.types.len()).map(TypeId).filter(|t| self.schema.ty(*t).module == id) {
             self.ty(&mut tables, ty);
         }
-        self.module(text, id);
         let schema = format!("use {}::schema::*;\n", self.crate_path);
         let ast = format!("use {}::xpath::ast::*;\n", self.crate_path);
         let borrowed =
@@ -56,7 +55,8 @@ impl Emitter<'_> {
         section(text, "Parsed expressions.", "pub mod exprs", &format!("{borrowed}{ast}"), &tables.exprs);
     }
 
-    fn module(&self, text: &mut String, id: ModuleId) {
+    /// Writes the table of the module itself and the list of its structures.
+    pub(super) fn module(&self, text: &mut String, id: ModuleId) {
         let module = self.schema.module(id);
         let include = |source: &Text| match source {
             Text::File(path) => Layout::text(format!("include_str!({:?})", self.include(path))),
@@ -91,8 +91,6 @@ impl Emitter<'_> {
             ("notifications", nodes(&module.notifications)),
             ("identities", Layout::slice(identities)),
         ];
-        let submodule = if module.submodules.is_empty() { "" } else { ", Submodule" };
-        *text += &format!("use {}::schema::{{Conformance, Module{submodule}}};\n\n", self.crate_path);
         let fallback = format!("The module `{}`.", module.name);
         *text += &doc("", &fallback, 0);
         declare(text, 0, "MODULE", "Module", Layout::record("Module", fields));

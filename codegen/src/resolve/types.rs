@@ -15,6 +15,7 @@ use crate::source::pattern_as_written;
 pub struct Typedef {
     name: String,
     module: ModuleId,
+    description: String,
     compiled: *const ffi::lysc_type,
 }
 
@@ -62,9 +63,9 @@ impl Resolver<'_> {
         for typedef in unsafe { sized(typedefs) } {
             let compiled = typedef.type_.compiled.cast_const();
             if !compiled.is_null() {
-                // SAFETY: the name is NUL-terminated.
-                let name = unsafe { text(typedef.name) };
-                self.typedefs.push(Typedef { name, module, compiled });
+                // SAFETY: the texts are NUL-terminated; the description may be null.
+                let (name, description) = unsafe { (text(typedef.name), text(typedef.dsc)) };
+                self.typedefs.push(Typedef { name, module, description, compiled });
             }
         }
     }
@@ -79,17 +80,17 @@ impl Resolver<'_> {
         RawType { name, typedef, base }
     }
 
-    /// The module of the typedef that the type is, if it is used unchanged.
-    fn typedef_of(&self, ty: *const ffi::lysc_type, name: &str, id: NodeId) -> Option<ModuleId> {
+    /// The module of the typedef that the type is, if it is used unchanged, and its description.
+    fn typedef_of(&self, ty: *const ffi::lysc_type, name: &str, id: NodeId) -> Option<(ModuleId, String)> {
         let named = || self.typedefs.iter().filter(|t| t.name == name);
+        let of = |t: &Typedef| (t.module, t.description.clone());
         if let Some(same) = named().find(|t| t.compiled == ty) {
-            return Some(same.module);
+            return Some(of(same));
         }
         let own = self.schema.node(id).module;
         // libyang compiles leafrefs, and unions of them, anew for each leaf.
-        let mut alike: Vec<_> = named().filter(|t| is_copy(ty, t.compiled)).map(|t| t.module).collect();
-        alike.sort_by_key(|module| (*module != own, *module));
-        alike.first().copied()
+        let alike = named().filter(|t| is_copy(ty, t.compiled));
+        alike.min_by_key(|t| (t.module != own, t.module)).map(of)
     }
 
     fn read_base(&mut self, ty: *const ffi::lysc_type, node: LyNode, id: NodeId) -> RawBase {

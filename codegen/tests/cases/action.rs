@@ -5,6 +5,7 @@ pub mod action {
 //! The YANG module `action`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `action`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,287 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/action:job`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// `id`.
+    pub id: u32,
+    /// `data`.
+    pub data: Data,
+}
+
+impl model::Modelled for Job {
+    fn node() -> &'static schema::Node {
+        &nodes::JOB
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::JOB_ID)?,
+            data: model::container(data, &nodes::JOB_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::JOB_ID, &self.id);
+        model::put_container(&mut data, &nodes::JOB_DATA, &self.data);
+        data
+    }
+}
+
+impl Job {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            data: Default::default(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::JOB, vec![model::value(&id, &nodes::JOB_ID)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.id)
+    }
+}
+
+/// `/action:job/data`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Data {
+    /// `text`.
+    pub text: Option<String>,
+}
+
+impl model::Modelled for Data {
+    fn node() -> &'static schema::Node {
+        &nodes::JOB_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            text: model::optional(data, &nodes::JOB_DATA_TEXT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::JOB_DATA_TEXT, &self.text);
+        data
+    }
+}
+
+/// `/action:job/stop/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StopInput {
+    /// `reason`.
+    pub reason: Option<String>,
+    /// `data`.
+    pub data: StopInputData,
+}
+
+impl model::Modelled for StopInput {
+    fn node() -> &'static schema::Node {
+        &nodes::JOB_STOP_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            reason: model::optional(data, &nodes::JOB_STOP_INPUT_REASON)?,
+            data: model::container(data, &nodes::JOB_STOP_INPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::JOB_STOP_INPUT_REASON, &self.reason);
+        model::put_container(&mut data, &nodes::JOB_STOP_INPUT_DATA, &self.data);
+        data
+    }
+}
+
+/// `/action:job/stop/input/data`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StopInputData {
+    /// `text`.
+    pub text: Option<String>,
+}
+
+impl model::Modelled for StopInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::JOB_STOP_INPUT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            text: model::optional(data, &nodes::JOB_STOP_INPUT_DATA_TEXT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::JOB_STOP_INPUT_DATA_TEXT, &self.text);
+        data
+    }
+}
+
+/// `/action:job/stop/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StopOutput {}
+
+impl model::Modelled for StopOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::JOB_STOP_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/action:ping/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PingInput {}
+
+impl model::Modelled for PingInput {
+    fn node() -> &'static schema::Node {
+        &nodes::PING_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/action:ping/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PingOutput {}
+
+impl model::Modelled for PingOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::PING_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/action:copy/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyInput {
+    /// `from`.
+    pub from: String,
+    /// `to`.
+    pub to: String,
+    /// `force`.
+    pub force: bool,
+    /// `part`.
+    pub part: Vec<CopyInputPart>,
+}
+
+impl model::Modelled for CopyInput {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            from: model::required(data, &nodes::COPY_INPUT_FROM)?,
+            to: model::required(data, &nodes::COPY_INPUT_TO)?,
+            force: model::optional(data, &nodes::COPY_INPUT_FORCE)?.unwrap_or(false),
+            part: model::list(data, &nodes::COPY_INPUT_PART)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::COPY_INPUT_FROM, &self.from);
+        model::put(&mut data, &nodes::COPY_INPUT_TO, &self.to);
+        model::put(&mut data, &nodes::COPY_INPUT_FORCE, &self.force);
+        model::put_list(&mut data, &nodes::COPY_INPUT_PART, &self.part);
+        data
+    }
+}
+
+impl CopyInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            from: from.into(),
+            to: to.into(),
+            force: false,
+            part: Vec::new(),
+        }
+    }
+}
+
+/// `/action:copy/input/part`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopyInputPart {
+    /// `number`.
+    pub number: Option<u8>,
+}
+
+impl model::Modelled for CopyInputPart {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_INPUT_PART
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::optional(data, &nodes::COPY_INPUT_PART_NUMBER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COPY_INPUT_PART_NUMBER, &self.number);
+        data
+    }
+}
+
+/// `/action:copy/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyOutput {
+    /// `result`.
+    pub result: tree::AnyData,
+}
+
+impl model::Modelled for CopyOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            result: model::required_any(data, &nodes::COPY_OUTPUT_RESULT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_any(&mut data, &nodes::COPY_OUTPUT_RESULT, &Some(self.result.clone()));
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -536,288 +818,5 @@ pub mod exprs {
             }),
         ]),
     );
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/action:job`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// `id`.
-    pub id: u32,
-    /// `data`.
-    pub data: Data,
-}
-
-impl model::Modelled for Job {
-    fn node() -> &'static schema::Node {
-        &nodes::JOB
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::JOB_ID)?,
-            data: model::container(data, &nodes::JOB_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::JOB_ID, &self.id);
-        model::put_container(&mut data, &nodes::JOB_DATA, &self.data);
-        data
-    }
-}
-
-impl Job {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: u32) -> Self {
-        Self {
-            id,
-            data: Default::default(),
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::JOB, vec![model::value(&id, &nodes::JOB_ID)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.id)
-    }
-}
-
-/// `/action:job/data`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Data {
-    /// `text`.
-    pub text: Option<String>,
-}
-
-impl model::Modelled for Data {
-    fn node() -> &'static schema::Node {
-        &nodes::JOB_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            text: model::optional(data, &nodes::JOB_DATA_TEXT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::JOB_DATA_TEXT, &self.text);
-        data
-    }
-}
-
-/// `/action:job/stop/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StopInput {
-    /// `reason`.
-    pub reason: Option<String>,
-    /// `data`.
-    pub data: StopInputData,
-}
-
-impl model::Modelled for StopInput {
-    fn node() -> &'static schema::Node {
-        &nodes::JOB_STOP_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            reason: model::optional(data, &nodes::JOB_STOP_INPUT_REASON)?,
-            data: model::container(data, &nodes::JOB_STOP_INPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::JOB_STOP_INPUT_REASON, &self.reason);
-        model::put_container(&mut data, &nodes::JOB_STOP_INPUT_DATA, &self.data);
-        data
-    }
-}
-
-/// `/action:job/stop/input/data`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StopInputData {
-    /// `text`.
-    pub text: Option<String>,
-}
-
-impl model::Modelled for StopInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::JOB_STOP_INPUT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            text: model::optional(data, &nodes::JOB_STOP_INPUT_DATA_TEXT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::JOB_STOP_INPUT_DATA_TEXT, &self.text);
-        data
-    }
-}
-
-/// `/action:job/stop/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StopOutput {}
-
-impl model::Modelled for StopOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::JOB_STOP_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/action:ping/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PingInput {}
-
-impl model::Modelled for PingInput {
-    fn node() -> &'static schema::Node {
-        &nodes::PING_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/action:ping/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PingOutput {}
-
-impl model::Modelled for PingOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::PING_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/action:copy/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CopyInput {
-    /// `from`.
-    pub from: String,
-    /// `to`.
-    pub to: String,
-    /// `force`.
-    pub force: bool,
-    /// `part`.
-    pub part: Vec<CopyInputPart>,
-}
-
-impl model::Modelled for CopyInput {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            from: model::required(data, &nodes::COPY_INPUT_FROM)?,
-            to: model::required(data, &nodes::COPY_INPUT_TO)?,
-            force: model::optional(data, &nodes::COPY_INPUT_FORCE)?.unwrap_or(false),
-            part: model::list(data, &nodes::COPY_INPUT_PART)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::COPY_INPUT_FROM, &self.from);
-        model::put(&mut data, &nodes::COPY_INPUT_TO, &self.to);
-        model::put(&mut data, &nodes::COPY_INPUT_FORCE, &self.force);
-        model::put_list(&mut data, &nodes::COPY_INPUT_PART, &self.part);
-        data
-    }
-}
-
-impl CopyInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            from: from.into(),
-            to: to.into(),
-            force: false,
-            part: Vec::new(),
-        }
-    }
-}
-
-/// `/action:copy/input/part`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CopyInputPart {
-    /// `number`.
-    pub number: Option<u8>,
-}
-
-impl model::Modelled for CopyInputPart {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_INPUT_PART
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::optional(data, &nodes::COPY_INPUT_PART_NUMBER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COPY_INPUT_PART_NUMBER, &self.number);
-        data
-    }
-}
-
-/// `/action:copy/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CopyOutput {
-    /// `result`.
-    pub result: tree::AnyData,
-}
-
-impl model::Modelled for CopyOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            result: model::required_any(data, &nodes::COPY_OUTPUT_RESULT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_any(&mut data, &nodes::COPY_OUTPUT_RESULT, &Some(self.result.clone()));
-        data
-    }
 }
 }

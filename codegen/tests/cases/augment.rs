@@ -5,6 +5,7 @@ pub mod base {
 //! The YANG module `base`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `base`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,76 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/base:box`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Box {
+    /// `kind`.
+    pub base_kind: Option<String>,
+    /// `speed`.
+    pub speed: Option<u32>,
+    /// `own`.
+    pub own: Option<String>,
+    /// `ours`.
+    pub ours: Option<()>,
+    /// A second node of this name, in another namespace.
+    pub more_kind: Option<String>,
+    /// `inside`.
+    pub inside: Option<super::more::Inside>,
+}
+
+impl model::Modelled for Box {
+    fn node() -> &'static schema::Node {
+        &nodes::BOX
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            base_kind: model::optional(data, &nodes::BOX_KIND)?,
+            speed: model::optional(data, &nodes::BOX_SPEED)?,
+            own: model::optional(data, &nodes::BOX_WAY_OWN_OWN)?,
+            ours: model::optional(data, &super::more::nodes::BOX_WAY_OURS_OURS)?,
+            more_kind: model::optional(data, &super::more::nodes::BOX_KIND)?,
+            inside: model::presence(data, &super::more::nodes::BOX_INSIDE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::BOX_KIND, &self.base_kind);
+        model::put_optional(&mut data, &nodes::BOX_SPEED, &self.speed);
+        model::put_optional(&mut data, &nodes::BOX_WAY_OWN_OWN, &self.own);
+        model::put_optional(&mut data, &super::more::nodes::BOX_WAY_OURS_OURS, &self.ours);
+        model::put_optional(&mut data, &super::more::nodes::BOX_KIND, &self.more_kind);
+        model::put_presence(&mut data, &super::more::nodes::BOX_INSIDE, &self.inside);
+        data
+    }
+}
+
+/// `/base:plain`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plain {
+    /// Refined.
+    pub speed: Option<u32>,
+}
+
+impl model::Modelled for Plain {
+    fn node() -> &'static schema::Node {
+        &nodes::PLAIN
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            speed: model::optional(data, &nodes::PLAIN_SPEED)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::PLAIN_SPEED, &self.speed);
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -236,78 +307,6 @@ pub mod exprs {
         ]),
     );
 }
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/base:box`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Box {
-    /// `kind`.
-    pub base_kind: Option<String>,
-    /// `speed`.
-    pub speed: Option<u32>,
-    /// `own`.
-    pub own: Option<String>,
-    /// `ours`.
-    pub ours: Option<()>,
-    /// A second node of this name, in another namespace.
-    pub more_kind: Option<String>,
-    /// `inside`.
-    pub inside: Option<super::more::Inside>,
-}
-
-impl model::Modelled for Box {
-    fn node() -> &'static schema::Node {
-        &nodes::BOX
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            base_kind: model::optional(data, &nodes::BOX_KIND)?,
-            speed: model::optional(data, &nodes::BOX_SPEED)?,
-            own: model::optional(data, &nodes::BOX_WAY_OWN_OWN)?,
-            ours: model::optional(data, &super::more::nodes::BOX_WAY_OURS_OURS)?,
-            more_kind: model::optional(data, &super::more::nodes::BOX_KIND)?,
-            inside: model::presence(data, &super::more::nodes::BOX_INSIDE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::BOX_KIND, &self.base_kind);
-        model::put_optional(&mut data, &nodes::BOX_SPEED, &self.speed);
-        model::put_optional(&mut data, &nodes::BOX_WAY_OWN_OWN, &self.own);
-        model::put_optional(&mut data, &super::more::nodes::BOX_WAY_OURS_OURS, &self.ours);
-        model::put_optional(&mut data, &super::more::nodes::BOX_KIND, &self.more_kind);
-        model::put_presence(&mut data, &super::more::nodes::BOX_INSIDE, &self.inside);
-        data
-    }
-}
-
-/// `/base:plain`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Plain {
-    /// Refined.
-    pub speed: Option<u32>,
-}
-
-impl model::Modelled for Plain {
-    fn node() -> &'static schema::Node {
-        &nodes::PLAIN
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            speed: model::optional(data, &nodes::PLAIN_SPEED)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::PLAIN_SPEED, &self.speed);
-        data
-    }
-}
 }
 #[rustfmt::skip]
 pub mod more {
@@ -316,6 +315,7 @@ pub mod more {
 //! The YANG module `more`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `more`.
 pub static MODULE: Module = Module {
@@ -334,6 +334,31 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/base:box/more:inside`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inside {
+    /// `depth`.
+    pub depth: Option<u8>,
+}
+
+impl model::Modelled for Inside {
+    fn node() -> &'static schema::Node {
+        &nodes::BOX_INSIDE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            depth: model::optional(data, &nodes::BOX_INSIDE_DEPTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::BOX_INSIDE_DEPTH, &self.depth);
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -528,32 +553,5 @@ pub mod exprs {
             Expr::Literal(Borrowed("big")),
         ]),
     );
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/base:box/more:inside`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Inside {
-    /// `depth`.
-    pub depth: Option<u8>,
-}
-
-impl model::Modelled for Inside {
-    fn node() -> &'static schema::Node {
-        &nodes::BOX_INSIDE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            depth: model::optional(data, &nodes::BOX_INSIDE_DEPTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::BOX_INSIDE_DEPTH, &self.depth);
-        data
-    }
 }
 }

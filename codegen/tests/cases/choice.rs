@@ -5,6 +5,7 @@ pub mod choice {
 //! The YANG module `choice`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `choice`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,76 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/choice:transport`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transport {
+    /// `port`.
+    pub port: Option<u16>,
+    /// `options`.
+    pub options: Option<Options>,
+    /// `file`.
+    pub file: Option<String>,
+    /// `pipe`.
+    pub pipe: Option<String>,
+    /// `other`.
+    pub other: Option<tree::AnyData>,
+    /// `after`.
+    pub after: Option<String>,
+}
+
+impl model::Modelled for Transport {
+    fn node() -> &'static schema::Node {
+        &nodes::TRANSPORT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            port: model::optional(data, &nodes::TRANSPORT_PROTOCOL_TCP_PORT)?,
+            options: model::presence(data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS)?,
+            file: model::optional(data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_FILE_FILE)?,
+            pipe: model::optional(data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_PIPE_PIPE)?,
+            other: model::any(data, &nodes::TRANSPORT_PROTOCOL_OTHER_OTHER)?,
+            after: model::optional(data, &nodes::TRANSPORT_AFTER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_PORT, &self.port);
+        model::put_presence(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS, &self.options);
+        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_FILE_FILE, &self.file);
+        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_PIPE_PIPE, &self.pipe);
+        model::put_any(&mut data, &nodes::TRANSPORT_PROTOCOL_OTHER_OTHER, &self.other);
+        model::put_optional(&mut data, &nodes::TRANSPORT_AFTER, &self.after);
+        data
+    }
+}
+
+/// `/choice:transport/protocol/tcp/options`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Options {
+    /// `keep`.
+    pub keep: Option<bool>,
+}
+
+impl model::Modelled for Options {
+    fn node() -> &'static schema::Node {
+        &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            keep: model::optional(data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS_KEEP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS_KEEP, &self.keep);
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -338,77 +409,5 @@ pub mod types {
     pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/choice:transport`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Transport {
-    /// `port`.
-    pub port: Option<u16>,
-    /// `options`.
-    pub options: Option<Options>,
-    /// `file`.
-    pub file: Option<String>,
-    /// `pipe`.
-    pub pipe: Option<String>,
-    /// `other`.
-    pub other: Option<tree::AnyData>,
-    /// `after`.
-    pub after: Option<String>,
-}
-
-impl model::Modelled for Transport {
-    fn node() -> &'static schema::Node {
-        &nodes::TRANSPORT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            port: model::optional(data, &nodes::TRANSPORT_PROTOCOL_TCP_PORT)?,
-            options: model::presence(data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS)?,
-            file: model::optional(data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_FILE_FILE)?,
-            pipe: model::optional(data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_PIPE_PIPE)?,
-            other: model::any(data, &nodes::TRANSPORT_PROTOCOL_OTHER_OTHER)?,
-            after: model::optional(data, &nodes::TRANSPORT_AFTER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_PORT, &self.port);
-        model::put_presence(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS, &self.options);
-        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_FILE_FILE, &self.file);
-        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_LOCAL_HOW_PIPE_PIPE, &self.pipe);
-        model::put_any(&mut data, &nodes::TRANSPORT_PROTOCOL_OTHER_OTHER, &self.other);
-        model::put_optional(&mut data, &nodes::TRANSPORT_AFTER, &self.after);
-        data
-    }
-}
-
-/// `/choice:transport/protocol/tcp/options`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Options {
-    /// `keep`.
-    pub keep: Option<bool>,
-}
-
-impl model::Modelled for Options {
-    fn node() -> &'static schema::Node {
-        &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            keep: model::optional(data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS_KEEP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TRANSPORT_PROTOCOL_TCP_OPTIONS_KEEP, &self.keep);
-        data
-    }
 }
 }

@@ -5,6 +5,7 @@ pub mod clashes {
 //! The YANG module `clashes`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `clashes`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,295 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/clashes:a`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct A {
+    /// `item`.
+    pub item: Item,
+}
+
+impl model::Modelled for A {
+    fn node() -> &'static schema::Node {
+        &nodes::A
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            item: model::container(data, &nodes::A_ITEM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::A_ITEM, &self.item);
+        data
+    }
+}
+
+/// `/clashes:a/item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Item {
+    /// `b`.
+    pub b: B,
+}
+
+impl model::Modelled for Item {
+    fn node() -> &'static schema::Node {
+        &nodes::A_ITEM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            b: model::container(data, &nodes::A_ITEM_B)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::A_ITEM_B, &self.b);
+        data
+    }
+}
+
+/// `/clashes:a/item/b`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct B {
+    /// `item`.
+    pub item: BItem,
+}
+
+impl model::Modelled for B {
+    fn node() -> &'static schema::Node {
+        &nodes::A_ITEM_B
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            item: model::container(data, &nodes::A_ITEM_B_ITEM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::A_ITEM_B_ITEM, &self.item);
+        data
+    }
+}
+
+/// `/clashes:a/item/b/item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BItem {}
+
+impl model::Modelled for BItem {
+    fn node() -> &'static schema::Node {
+        &nodes::A_ITEM_B_ITEM
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/clashes:c`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct C {
+    /// `item`.
+    pub item: Vec<CItem>,
+}
+
+impl model::Modelled for C {
+    fn node() -> &'static schema::Node {
+        &nodes::C
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            item: model::list(data, &nodes::C_ITEM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::C_ITEM, &self.item);
+        data
+    }
+}
+
+/// `/clashes:c/item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CItem {
+    /// `mode`.
+    pub mode: Option<Mode>,
+}
+
+impl model::Modelled for CItem {
+    fn node() -> &'static schema::Node {
+        &nodes::C_ITEM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            mode: model::optional(data, &nodes::C_ITEM_MODE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::C_ITEM_MODE, &self.mode);
+        data
+    }
+}
+
+/// `/clashes:a-item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AItem {}
+
+impl model::Modelled for AItem {
+    fn node() -> &'static schema::Node {
+        &nodes::A_ITEM_2
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/clashes:do/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DoInput {
+    /// `item`.
+    pub item: DoInputItem,
+}
+
+impl model::Modelled for DoInput {
+    fn node() -> &'static schema::Node {
+        &nodes::DO_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            item: model::container(data, &nodes::DO_INPUT_ITEM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::DO_INPUT_ITEM, &self.item);
+        data
+    }
+}
+
+/// `/clashes:do/input/item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DoInputItem {
+    /// `item`.
+    pub item: DoInputItemItem,
+}
+
+impl model::Modelled for DoInputItem {
+    fn node() -> &'static schema::Node {
+        &nodes::DO_INPUT_ITEM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            item: model::container(data, &nodes::DO_INPUT_ITEM_ITEM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::DO_INPUT_ITEM_ITEM, &self.item);
+        data
+    }
+}
+
+/// `/clashes:do/input/item/item`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DoInputItemItem {}
+
+impl model::Modelled for DoInputItemItem {
+    fn node() -> &'static schema::Node {
+        &nodes::DO_INPUT_ITEM_ITEM
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/clashes:do/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DoOutput {}
+
+impl model::Modelled for DoOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::DO_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// A value of `/c/item/mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// `on`.
+    On,
+}
+
+impl Mode {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::On,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "on" => Some(Self::On),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Mode {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -290,296 +580,5 @@ pub mod types {
         name: "enumeration",
         base: Base::Enumeration(&[EnumValue { name: "on", value: 0 }]),
     };
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/clashes:a`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct A {
-    /// `item`.
-    pub item: Item,
-}
-
-impl model::Modelled for A {
-    fn node() -> &'static schema::Node {
-        &nodes::A
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            item: model::container(data, &nodes::A_ITEM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::A_ITEM, &self.item);
-        data
-    }
-}
-
-/// `/clashes:a/item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Item {
-    /// `b`.
-    pub b: B,
-}
-
-impl model::Modelled for Item {
-    fn node() -> &'static schema::Node {
-        &nodes::A_ITEM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            b: model::container(data, &nodes::A_ITEM_B)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::A_ITEM_B, &self.b);
-        data
-    }
-}
-
-/// `/clashes:a/item/b`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct B {
-    /// `item`.
-    pub item: BItem,
-}
-
-impl model::Modelled for B {
-    fn node() -> &'static schema::Node {
-        &nodes::A_ITEM_B
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            item: model::container(data, &nodes::A_ITEM_B_ITEM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::A_ITEM_B_ITEM, &self.item);
-        data
-    }
-}
-
-/// `/clashes:a/item/b/item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct BItem {}
-
-impl model::Modelled for BItem {
-    fn node() -> &'static schema::Node {
-        &nodes::A_ITEM_B_ITEM
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/clashes:c`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct C {
-    /// `item`.
-    pub item: Vec<CItem>,
-}
-
-impl model::Modelled for C {
-    fn node() -> &'static schema::Node {
-        &nodes::C
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            item: model::list(data, &nodes::C_ITEM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::C_ITEM, &self.item);
-        data
-    }
-}
-
-/// `/clashes:c/item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CItem {
-    /// `mode`.
-    pub mode: Option<Mode>,
-}
-
-impl model::Modelled for CItem {
-    fn node() -> &'static schema::Node {
-        &nodes::C_ITEM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            mode: model::optional(data, &nodes::C_ITEM_MODE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::C_ITEM_MODE, &self.mode);
-        data
-    }
-}
-
-/// `/clashes:a-item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct AItem {}
-
-impl model::Modelled for AItem {
-    fn node() -> &'static schema::Node {
-        &nodes::A_ITEM_2
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/clashes:do/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DoInput {
-    /// `item`.
-    pub item: DoInputItem,
-}
-
-impl model::Modelled for DoInput {
-    fn node() -> &'static schema::Node {
-        &nodes::DO_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            item: model::container(data, &nodes::DO_INPUT_ITEM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::DO_INPUT_ITEM, &self.item);
-        data
-    }
-}
-
-/// `/clashes:do/input/item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DoInputItem {
-    /// `item`.
-    pub item: DoInputItemItem,
-}
-
-impl model::Modelled for DoInputItem {
-    fn node() -> &'static schema::Node {
-        &nodes::DO_INPUT_ITEM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            item: model::container(data, &nodes::DO_INPUT_ITEM_ITEM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::DO_INPUT_ITEM_ITEM, &self.item);
-        data
-    }
-}
-
-/// `/clashes:do/input/item/item`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DoInputItemItem {}
-
-impl model::Modelled for DoInputItemItem {
-    fn node() -> &'static schema::Node {
-        &nodes::DO_INPUT_ITEM_ITEM
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/clashes:do/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DoOutput {}
-
-impl model::Modelled for DoOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::DO_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// `on`.
-    On,
-}
-
-impl Mode {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::On,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::On => "on",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "on" => Some(Self::On),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Mode {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
 }

@@ -5,6 +5,7 @@ pub mod conditions {
 //! The YANG module `conditions`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `conditions`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,130 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/conditions:limits`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Limits {
+    /// `low`.
+    pub low: Option<i32>,
+    /// `high`.
+    pub high: Option<i32>,
+    /// `same`.
+    pub same: Option<bool>,
+    /// `mode`.
+    pub mode: Mode,
+    /// `point`.
+    pub point: Vec<Point>,
+    /// `name`.
+    pub name: Option<String>,
+}
+
+impl model::Modelled for Limits {
+    fn node() -> &'static schema::Node {
+        &nodes::LIMITS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            low: model::optional(data, &nodes::LIMITS_LOW)?,
+            high: model::optional(data, &nodes::LIMITS_HIGH)?,
+            same: model::optional(data, &nodes::LIMITS_SAME)?,
+            mode: model::container(data, &nodes::LIMITS_MODE)?,
+            point: model::list(data, &nodes::LIMITS_POINT)?,
+            name: model::optional(data, &nodes::LIMITS_NAME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LIMITS_LOW, &self.low);
+        model::put_optional(&mut data, &nodes::LIMITS_HIGH, &self.high);
+        model::put_optional(&mut data, &nodes::LIMITS_SAME, &self.same);
+        model::put_container(&mut data, &nodes::LIMITS_MODE, &self.mode);
+        model::put_list(&mut data, &nodes::LIMITS_POINT, &self.point);
+        model::put_optional(&mut data, &nodes::LIMITS_NAME, &self.name);
+        data
+    }
+}
+
+/// `/conditions:limits/mode`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mode {
+    /// `a`.
+    pub a: Option<String>,
+}
+
+impl model::Modelled for Mode {
+    fn node() -> &'static schema::Node {
+        &nodes::LIMITS_MODE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            a: model::optional(data, &nodes::LIMITS_MODE_A)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LIMITS_MODE_A, &self.a);
+        data
+    }
+}
+
+/// `/conditions:limits/point`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// `x`.
+    pub x: i32,
+    /// `of`.
+    pub of: Option<i32>,
+    /// `y`.
+    pub y: Option<value::Decimal64>,
+}
+
+impl model::Modelled for Point {
+    fn node() -> &'static schema::Node {
+        &nodes::LIMITS_POINT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            x: model::required(data, &nodes::LIMITS_POINT_X)?,
+            of: model::optional(data, &nodes::LIMITS_POINT_OF)?,
+            y: model::optional(data, &nodes::LIMITS_POINT_Y)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::LIMITS_POINT_X, &self.x);
+        model::put_optional(&mut data, &nodes::LIMITS_POINT_OF, &self.of);
+        model::put_optional(&mut data, &nodes::LIMITS_POINT_Y, &self.y);
+        data
+    }
+}
+
+impl Point {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(x: i32) -> Self {
+        Self {
+            x,
+            of: None,
+            y: None,
+        }
+    }
+
+    /// The key of the entry with this `x`, if its leafs can have it.
+    pub fn key_of(x: i32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::LIMITS_POINT, vec![model::value(&x, &nodes::LIMITS_POINT_X)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.x)
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -672,131 +797,5 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/conditions:limits`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Limits {
-    /// `low`.
-    pub low: Option<i32>,
-    /// `high`.
-    pub high: Option<i32>,
-    /// `same`.
-    pub same: Option<bool>,
-    /// `mode`.
-    pub mode: Mode,
-    /// `point`.
-    pub point: Vec<Point>,
-    /// `name`.
-    pub name: Option<String>,
-}
-
-impl model::Modelled for Limits {
-    fn node() -> &'static schema::Node {
-        &nodes::LIMITS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            low: model::optional(data, &nodes::LIMITS_LOW)?,
-            high: model::optional(data, &nodes::LIMITS_HIGH)?,
-            same: model::optional(data, &nodes::LIMITS_SAME)?,
-            mode: model::container(data, &nodes::LIMITS_MODE)?,
-            point: model::list(data, &nodes::LIMITS_POINT)?,
-            name: model::optional(data, &nodes::LIMITS_NAME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LIMITS_LOW, &self.low);
-        model::put_optional(&mut data, &nodes::LIMITS_HIGH, &self.high);
-        model::put_optional(&mut data, &nodes::LIMITS_SAME, &self.same);
-        model::put_container(&mut data, &nodes::LIMITS_MODE, &self.mode);
-        model::put_list(&mut data, &nodes::LIMITS_POINT, &self.point);
-        model::put_optional(&mut data, &nodes::LIMITS_NAME, &self.name);
-        data
-    }
-}
-
-/// `/conditions:limits/mode`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Mode {
-    /// `a`.
-    pub a: Option<String>,
-}
-
-impl model::Modelled for Mode {
-    fn node() -> &'static schema::Node {
-        &nodes::LIMITS_MODE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            a: model::optional(data, &nodes::LIMITS_MODE_A)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LIMITS_MODE_A, &self.a);
-        data
-    }
-}
-
-/// `/conditions:limits/point`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// `x`.
-    pub x: i32,
-    /// `of`.
-    pub of: Option<i32>,
-    /// `y`.
-    pub y: Option<value::Decimal64>,
-}
-
-impl model::Modelled for Point {
-    fn node() -> &'static schema::Node {
-        &nodes::LIMITS_POINT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            x: model::required(data, &nodes::LIMITS_POINT_X)?,
-            of: model::optional(data, &nodes::LIMITS_POINT_OF)?,
-            y: model::optional(data, &nodes::LIMITS_POINT_Y)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::LIMITS_POINT_X, &self.x);
-        model::put_optional(&mut data, &nodes::LIMITS_POINT_OF, &self.of);
-        model::put_optional(&mut data, &nodes::LIMITS_POINT_Y, &self.y);
-        data
-    }
-}
-
-impl Point {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(x: i32) -> Self {
-        Self {
-            x,
-            of: None,
-            y: None,
-        }
-    }
-
-    /// The key of the entry with this `x`, if its leafs can have it.
-    pub fn key_of(x: i32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::LIMITS_POINT, vec![model::value(&x, &nodes::LIMITS_POINT_X)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.x)
-    }
 }
 }

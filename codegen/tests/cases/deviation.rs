@@ -5,6 +5,7 @@ pub mod device {
 //! The YANG module `device`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `device`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,45 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/device:device`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// `name`.
+    pub name: String,
+    /// `tag`.
+    pub tag: Vec<String>,
+}
+
+impl model::Modelled for Device {
+    fn node() -> &'static schema::Node {
+        &nodes::DEVICE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::DEVICE_NAME)?,
+            tag: model::leaf_list(data, &nodes::DEVICE_TAG)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DEVICE_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::DEVICE_TAG, &self.tag);
+        data
+    }
+}
+
+impl Device {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            tag: Vec::new(),
+        }
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -164,47 +204,6 @@ pub mod exprs {
             }),
         ]),
     );
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/device:device`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Device {
-    /// `name`.
-    pub name: String,
-    /// `tag`.
-    pub tag: Vec<String>,
-}
-
-impl model::Modelled for Device {
-    fn node() -> &'static schema::Node {
-        &nodes::DEVICE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::DEVICE_NAME)?,
-            tag: model::leaf_list(data, &nodes::DEVICE_TAG)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DEVICE_NAME, &self.name);
-        model::put_leaf_list(&mut data, &nodes::DEVICE_TAG, &self.tag);
-        data
-    }
-}
-
-impl Device {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            tag: Vec::new(),
-        }
-    }
 }
 }
 #[rustfmt::skip]

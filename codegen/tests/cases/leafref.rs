@@ -5,6 +5,7 @@ pub mod leafref {
 //! The YANG module `leafref`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `leafref`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,122 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/leafref:servers`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Servers {
+    /// `server`.
+    pub server: Vec<Server>,
+}
+
+impl model::Modelled for Servers {
+    fn node() -> &'static schema::Node {
+        &nodes::SERVERS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            server: model::list(data, &nodes::SERVERS_SERVER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::SERVERS_SERVER, &self.server);
+        data
+    }
+}
+
+/// `/leafref:servers/server`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// `name`.
+    pub name: String,
+    /// `port`.
+    pub port: Option<u16>,
+    /// `alias`.
+    pub alias: Option<String>,
+}
+
+impl model::Modelled for Server {
+    fn node() -> &'static schema::Node {
+        &nodes::SERVERS_SERVER
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::SERVERS_SERVER_NAME)?,
+            port: model::optional(data, &nodes::SERVERS_SERVER_PORT)?,
+            alias: model::optional(data, &nodes::SERVERS_SERVER_ALIAS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::SERVERS_SERVER_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::SERVERS_SERVER_PORT, &self.port);
+        model::put_optional(&mut data, &nodes::SERVERS_SERVER_ALIAS, &self.alias);
+        data
+    }
+}
+
+impl Server {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            port: None,
+            alias: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::SERVERS_SERVER, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// `/leafref:use`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Use {
+    /// `server`.
+    pub server: Option<String>,
+    /// `port`.
+    pub port: Option<u16>,
+    /// `name`.
+    pub name: Option<i8>,
+    /// `nearest`.
+    pub nearest: Vec<i8>,
+}
+
+impl model::Modelled for Use {
+    fn node() -> &'static schema::Node {
+        &nodes::USE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            server: model::optional(data, &nodes::USE_SERVER)?,
+            port: model::optional(data, &nodes::USE_PORT)?,
+            name: model::optional(data, &nodes::USE_NAME)?,
+            nearest: model::leaf_list(data, &nodes::USE_NEAREST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::USE_SERVER, &self.server);
+        model::put_optional(&mut data, &nodes::USE_PORT, &self.port);
+        model::put_optional(&mut data, &nodes::USE_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::USE_NEAREST, &self.nearest);
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -463,123 +580,5 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/leafref:servers`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Servers {
-    /// `server`.
-    pub server: Vec<Server>,
-}
-
-impl model::Modelled for Servers {
-    fn node() -> &'static schema::Node {
-        &nodes::SERVERS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            server: model::list(data, &nodes::SERVERS_SERVER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::SERVERS_SERVER, &self.server);
-        data
-    }
-}
-
-/// `/leafref:servers/server`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Server {
-    /// `name`.
-    pub name: String,
-    /// `port`.
-    pub port: Option<u16>,
-    /// `alias`.
-    pub alias: Option<String>,
-}
-
-impl model::Modelled for Server {
-    fn node() -> &'static schema::Node {
-        &nodes::SERVERS_SERVER
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::SERVERS_SERVER_NAME)?,
-            port: model::optional(data, &nodes::SERVERS_SERVER_PORT)?,
-            alias: model::optional(data, &nodes::SERVERS_SERVER_ALIAS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::SERVERS_SERVER_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::SERVERS_SERVER_PORT, &self.port);
-        model::put_optional(&mut data, &nodes::SERVERS_SERVER_ALIAS, &self.alias);
-        data
-    }
-}
-
-impl Server {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            port: None,
-            alias: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::SERVERS_SERVER, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// `/leafref:use`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Use {
-    /// `server`.
-    pub server: Option<String>,
-    /// `port`.
-    pub port: Option<u16>,
-    /// `name`.
-    pub name: Option<i8>,
-    /// `nearest`.
-    pub nearest: Vec<i8>,
-}
-
-impl model::Modelled for Use {
-    fn node() -> &'static schema::Node {
-        &nodes::USE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            server: model::optional(data, &nodes::USE_SERVER)?,
-            port: model::optional(data, &nodes::USE_PORT)?,
-            name: model::optional(data, &nodes::USE_NAME)?,
-            nearest: model::leaf_list(data, &nodes::USE_NEAREST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::USE_SERVER, &self.server);
-        model::put_optional(&mut data, &nodes::USE_PORT, &self.port);
-        model::put_optional(&mut data, &nodes::USE_NAME, &self.name);
-        model::put_leaf_list(&mut data, &nodes::USE_NEAREST, &self.nearest);
-        data
-    }
 }
 }

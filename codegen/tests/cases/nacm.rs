@@ -31,6 +31,7 @@ pub mod nacm {
 //! The YANG module `nacm`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `nacm`.
 pub static MODULE: Module = Module {
@@ -49,6 +50,103 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/nacm:secrets`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Secrets {}
+
+impl model::Modelled for Secrets {
+    fn node() -> &'static schema::Node {
+        &nodes::SECRETS
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/nacm:settings`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// `below`.
+    pub below: Option<String>,
+}
+
+impl model::Modelled for Settings {
+    fn node() -> &'static schema::Node {
+        &nodes::SETTINGS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            below: model::optional(data, &nodes::SETTINGS_BELOW)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::SETTINGS_BELOW, &self.below);
+        data
+    }
+}
+
+/// `/nacm:open`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Open {}
+
+impl model::Modelled for Open {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/nacm:wipe/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WipeInput {}
+
+impl model::Modelled for WipeInput {
+    fn node() -> &'static schema::Node {
+        &nodes::WIPE_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/nacm:wipe/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WipeOutput {}
+
+impl model::Modelled for WipeOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::WIPE_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -195,104 +293,5 @@ pub mod types {
 
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/nacm:secrets`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Secrets {}
-
-impl model::Modelled for Secrets {
-    fn node() -> &'static schema::Node {
-        &nodes::SECRETS
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/nacm:settings`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Settings {
-    /// `below`.
-    pub below: Option<String>,
-}
-
-impl model::Modelled for Settings {
-    fn node() -> &'static schema::Node {
-        &nodes::SETTINGS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            below: model::optional(data, &nodes::SETTINGS_BELOW)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::SETTINGS_BELOW, &self.below);
-        data
-    }
-}
-
-/// `/nacm:open`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Open {}
-
-impl model::Modelled for Open {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/nacm:wipe/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct WipeInput {}
-
-impl model::Modelled for WipeInput {
-    fn node() -> &'static schema::Node {
-        &nodes::WIPE_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/nacm:wipe/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct WipeOutput {}
-
-impl model::Modelled for WipeOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::WIPE_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
 }
 }

@@ -5,6 +5,7 @@ pub mod names {
 //! The YANG module `names`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `names`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,164 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/names:option`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamesOption {
+    /// `type`.
+    pub type_: Option<String>,
+    /// `self`.
+    pub self_: Option<String>,
+    /// `sendFrom`.
+    pub names_send_from: Option<String>,
+    /// `send-from`.
+    pub names_send_from_2: Option<String>,
+    /// `_1st`.
+    pub n1st: Option<String>,
+}
+
+impl model::Modelled for NamesOption {
+    fn node() -> &'static schema::Node {
+        &nodes::OPTION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            type_: model::optional(data, &nodes::OPTION_TYPE)?,
+            self_: model::optional(data, &nodes::OPTION_SELF)?,
+            names_send_from: model::optional(data, &nodes::OPTION_SEND_FROM)?,
+            names_send_from_2: model::optional(data, &nodes::OPTION_SEND_FROM_2)?,
+            n1st: model::optional(data, &nodes::OPTION_1ST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::OPTION_TYPE, &self.type_);
+        model::put_optional(&mut data, &nodes::OPTION_SELF, &self.self_);
+        model::put_optional(&mut data, &nodes::OPTION_SEND_FROM, &self.names_send_from);
+        model::put_optional(&mut data, &nodes::OPTION_SEND_FROM_2, &self.names_send_from_2);
+        model::put_optional(&mut data, &nodes::OPTION_1ST, &self.n1st);
+        data
+    }
+}
+
+/// `/names:module`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamesModule {
+    /// `submodule`.
+    pub submodule: Vec<NamesModuleSubmodule>,
+}
+
+impl model::Modelled for NamesModule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            submodule: model::list(data, &nodes::MODULE_SUBMODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::MODULE_SUBMODULE, &self.submodule);
+        data
+    }
+}
+
+/// `/names:module/submodule`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamesModuleSubmodule {}
+
+impl model::Modelled for NamesModuleSubmodule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULE_SUBMODULE
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/names:colour`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamesColour {
+    /// See <https://example.com/a_b>, \[brackets\] and \`ticks\`:
+    ///
+    /// ```text
+    ///   red    1
+    ///   green  2
+    /// ```
+    ///
+    /// 1\. Last \*words\*.
+    pub is: Option<Colour>,
+}
+
+impl model::Modelled for NamesColour {
+    fn node() -> &'static schema::Node {
+        &nodes::COLOUR
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            is: model::optional(data, &nodes::COLOUR_IS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COLOUR_IS, &self.is);
+        data
+    }
+}
+
+/// The type `colour`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Colour {
+    /// `red`.
+    Red,
+}
+
+impl Colour {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Red,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "red" => Some(Self::Red),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Colour {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -235,165 +394,5 @@ pub mod types {
         name: "colour",
         base: Base::Enumeration(&[EnumValue { name: "red", value: 0 }]),
     };
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/names:option`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NamesOption {
-    /// `type`.
-    pub type_: Option<String>,
-    /// `self`.
-    pub self_: Option<String>,
-    /// `sendFrom`.
-    pub names_send_from: Option<String>,
-    /// `send-from`.
-    pub names_send_from_2: Option<String>,
-    /// `_1st`.
-    pub n1st: Option<String>,
-}
-
-impl model::Modelled for NamesOption {
-    fn node() -> &'static schema::Node {
-        &nodes::OPTION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            type_: model::optional(data, &nodes::OPTION_TYPE)?,
-            self_: model::optional(data, &nodes::OPTION_SELF)?,
-            names_send_from: model::optional(data, &nodes::OPTION_SEND_FROM)?,
-            names_send_from_2: model::optional(data, &nodes::OPTION_SEND_FROM_2)?,
-            n1st: model::optional(data, &nodes::OPTION_1ST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::OPTION_TYPE, &self.type_);
-        model::put_optional(&mut data, &nodes::OPTION_SELF, &self.self_);
-        model::put_optional(&mut data, &nodes::OPTION_SEND_FROM, &self.names_send_from);
-        model::put_optional(&mut data, &nodes::OPTION_SEND_FROM_2, &self.names_send_from_2);
-        model::put_optional(&mut data, &nodes::OPTION_1ST, &self.n1st);
-        data
-    }
-}
-
-/// `/names:module`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NamesModule {
-    /// `submodule`.
-    pub submodule: Vec<NamesModuleSubmodule>,
-}
-
-impl model::Modelled for NamesModule {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            submodule: model::list(data, &nodes::MODULE_SUBMODULE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::MODULE_SUBMODULE, &self.submodule);
-        data
-    }
-}
-
-/// `/names:module/submodule`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NamesModuleSubmodule {}
-
-impl model::Modelled for NamesModuleSubmodule {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULE_SUBMODULE
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/names:colour`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NamesColour {
-    /// See <https://example.com/a_b>, \[brackets\] and \`ticks\`:
-    ///
-    /// ```text
-    ///   red    1
-    ///   green  2
-    /// ```
-    ///
-    /// 1\. Last \*words\*.
-    pub is: Option<Colour>,
-}
-
-impl model::Modelled for NamesColour {
-    fn node() -> &'static schema::Node {
-        &nodes::COLOUR
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            is: model::optional(data, &nodes::COLOUR_IS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COLOUR_IS, &self.is);
-        data
-    }
-}
-
-/// The enumeration `colour`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Colour {
-    /// `red`.
-    Red,
-}
-
-impl Colour {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Red,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Red => "red",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "red" => Some(Self::Red),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Colour {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
 }

@@ -5,6 +5,7 @@ pub mod notification {
 //! The YANG module `notification`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `notification`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,253 @@ pub static MODULE: Module = Module {
     notifications: &[&nodes::STARTED],
     identities: &[],
 };
+
+/// `/notification:link`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Link {
+    /// `port`.
+    pub port: Vec<Port>,
+}
+
+impl model::Modelled for Link {
+    fn node() -> &'static schema::Node {
+        &nodes::LINK
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            port: model::list(data, &nodes::LINK_PORT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::LINK_PORT, &self.port);
+        data
+    }
+}
+
+/// `/notification:link/port`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// `name`.
+    pub name: String,
+    /// `number`.
+    pub number: u8,
+    /// `address`.
+    pub address: Option<String>,
+    /// `info`.
+    pub info: Info,
+}
+
+impl model::Modelled for Port {
+    fn node() -> &'static schema::Node {
+        &nodes::LINK_PORT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::LINK_PORT_NAME)?,
+            number: model::required(data, &nodes::LINK_PORT_NUMBER)?,
+            address: model::optional(data, &nodes::LINK_PORT_ADDRESS)?,
+            info: model::container(data, &nodes::LINK_PORT_INFO)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::LINK_PORT_NAME, &self.name);
+        model::put(&mut data, &nodes::LINK_PORT_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::LINK_PORT_ADDRESS, &self.address);
+        model::put_container(&mut data, &nodes::LINK_PORT_INFO, &self.info);
+        data
+    }
+}
+
+impl Port {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, number: u8) -> Self {
+        Self {
+            name: name.into(),
+            number,
+            address: None,
+            info: Default::default(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `number`, if its leafs can have it.
+    pub fn key_of(name: &str, number: u8) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::LINK_PORT, vec![value::Value::string(name), model::value(&number, &nodes::LINK_PORT_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, self.number)
+    }
+}
+
+/// `/notification:link/port/info`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Info {
+    /// `serial`.
+    pub serial: Option<String>,
+}
+
+impl model::Modelled for Info {
+    fn node() -> &'static schema::Node {
+        &nodes::LINK_PORT_INFO
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            serial: model::optional(data, &nodes::LINK_PORT_INFO_SERIAL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LINK_PORT_INFO_SERIAL, &self.serial);
+        data
+    }
+}
+
+/// `/notification:link/port/down`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Down {
+    /// `cause`.
+    pub cause: Option<DownCause>,
+}
+
+impl model::Modelled for Down {
+    fn node() -> &'static schema::Node {
+        &nodes::LINK_PORT_DOWN
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            cause: model::optional(data, &nodes::LINK_PORT_DOWN_CAUSE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LINK_PORT_DOWN_CAUSE, &self.cause);
+        data
+    }
+}
+
+/// The system has started.
+///
+/// `/notification:started`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// `at`.
+    pub at: String,
+    /// `service`.
+    pub service: Vec<StartedService>,
+}
+
+impl model::Modelled for Started {
+    fn node() -> &'static schema::Node {
+        &nodes::STARTED
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            at: model::required(data, &nodes::STARTED_AT)?,
+            service: model::list(data, &nodes::STARTED_SERVICE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::STARTED_AT, &self.at);
+        model::put_list(&mut data, &nodes::STARTED_SERVICE, &self.service);
+        data
+    }
+}
+
+impl Started {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            at: at.into(),
+            service: Vec::new(),
+        }
+    }
+}
+
+/// `/notification:started/service`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StartedService {
+    /// `name`.
+    pub name: Option<String>,
+}
+
+impl model::Modelled for StartedService {
+    fn node() -> &'static schema::Node {
+        &nodes::STARTED_SERVICE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::optional(data, &nodes::STARTED_SERVICE_NAME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::STARTED_SERVICE_NAME, &self.name);
+        data
+    }
+}
+
+/// A value of `/link/port/down/cause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DownCause {
+    /// `cut`.
+    Cut,
+    /// `off`.
+    Off,
+}
+
+impl DownCause {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Cut,
+        Self::Off,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Off => "off",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "cut" => Some(Self::Cut),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for DownCause {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -334,252 +582,5 @@ pub mod exprs {
             Expr::Literal(Borrowed("")),
         ]),
     );
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/notification:link`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Link {
-    /// `port`.
-    pub port: Vec<Port>,
-}
-
-impl model::Modelled for Link {
-    fn node() -> &'static schema::Node {
-        &nodes::LINK
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            port: model::list(data, &nodes::LINK_PORT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::LINK_PORT, &self.port);
-        data
-    }
-}
-
-/// `/notification:link/port`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Port {
-    /// `name`.
-    pub name: String,
-    /// `number`.
-    pub number: u8,
-    /// `address`.
-    pub address: Option<String>,
-    /// `info`.
-    pub info: Info,
-}
-
-impl model::Modelled for Port {
-    fn node() -> &'static schema::Node {
-        &nodes::LINK_PORT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::LINK_PORT_NAME)?,
-            number: model::required(data, &nodes::LINK_PORT_NUMBER)?,
-            address: model::optional(data, &nodes::LINK_PORT_ADDRESS)?,
-            info: model::container(data, &nodes::LINK_PORT_INFO)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::LINK_PORT_NAME, &self.name);
-        model::put(&mut data, &nodes::LINK_PORT_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::LINK_PORT_ADDRESS, &self.address);
-        model::put_container(&mut data, &nodes::LINK_PORT_INFO, &self.info);
-        data
-    }
-}
-
-impl Port {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>, number: u8) -> Self {
-        Self {
-            name: name.into(),
-            number,
-            address: None,
-            info: Default::default(),
-        }
-    }
-
-    /// The key of the entry with this `name`, `number`, if its leafs can have it.
-    pub fn key_of(name: &str, number: u8) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::LINK_PORT, vec![value::Value::string(name), model::value(&number, &nodes::LINK_PORT_NUMBER)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name, self.number)
-    }
-}
-
-/// `/notification:link/port/info`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Info {
-    /// `serial`.
-    pub serial: Option<String>,
-}
-
-impl model::Modelled for Info {
-    fn node() -> &'static schema::Node {
-        &nodes::LINK_PORT_INFO
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            serial: model::optional(data, &nodes::LINK_PORT_INFO_SERIAL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LINK_PORT_INFO_SERIAL, &self.serial);
-        data
-    }
-}
-
-/// `/notification:link/port/down`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Down {
-    /// `cause`.
-    pub cause: Option<DownCause>,
-}
-
-impl model::Modelled for Down {
-    fn node() -> &'static schema::Node {
-        &nodes::LINK_PORT_DOWN
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            cause: model::optional(data, &nodes::LINK_PORT_DOWN_CAUSE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LINK_PORT_DOWN_CAUSE, &self.cause);
-        data
-    }
-}
-
-/// The system has started.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Started {
-    /// `at`.
-    pub at: String,
-    /// `service`.
-    pub service: Vec<StartedService>,
-}
-
-impl model::Modelled for Started {
-    fn node() -> &'static schema::Node {
-        &nodes::STARTED
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            at: model::required(data, &nodes::STARTED_AT)?,
-            service: model::list(data, &nodes::STARTED_SERVICE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::STARTED_AT, &self.at);
-        model::put_list(&mut data, &nodes::STARTED_SERVICE, &self.service);
-        data
-    }
-}
-
-impl Started {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            at: at.into(),
-            service: Vec::new(),
-        }
-    }
-}
-
-/// `/notification:started/service`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StartedService {
-    /// `name`.
-    pub name: Option<String>,
-}
-
-impl model::Modelled for StartedService {
-    fn node() -> &'static schema::Node {
-        &nodes::STARTED_SERVICE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::optional(data, &nodes::STARTED_SERVICE_NAME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::STARTED_SERVICE_NAME, &self.name);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DownCause {
-    /// `cut`.
-    Cut,
-    /// `off`.
-    Off,
-}
-
-impl DownCause {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Cut,
-        Self::Off,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cut => "cut",
-            Self::Off => "off",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "cut" => Some(Self::Cut),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for DownCause {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
 }

@@ -31,6 +31,7 @@ pub mod patterns {
 //! The YANG module `patterns`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree};
 
 /// The module `patterns`.
 pub static MODULE: Module = Module {
@@ -49,6 +50,35 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/patterns:box`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Box {
+    /// `name`.
+    pub name: Option<String>,
+    /// `consonants`.
+    pub consonants: Option<String>,
+}
+
+impl model::Modelled for Box {
+    fn node() -> &'static schema::Node {
+        &nodes::BOX
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::optional(data, &nodes::BOX_NAME)?,
+            consonants: model::optional(data, &nodes::BOX_CONSONANTS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::BOX_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::BOX_CONSONANTS, &self.consonants);
+        data
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -162,37 +192,6 @@ pub mod patterns {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-}
-
-use agentconf::yang::{model, schema, tree};
-
-/// `/patterns:box`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Box {
-    /// `name`.
-    pub name: Option<String>,
-    /// `consonants`.
-    pub consonants: Option<String>,
-}
-
-impl model::Modelled for Box {
-    fn node() -> &'static schema::Node {
-        &nodes::BOX
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::optional(data, &nodes::BOX_NAME)?,
-            consonants: model::optional(data, &nodes::BOX_CONSONANTS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::BOX_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::BOX_CONSONANTS, &self.consonants);
-        data
-    }
 }
 }
 #[rustfmt::skip]

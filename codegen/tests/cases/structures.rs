@@ -135,6 +135,7 @@ pub mod structures {
 //! The YANG module `structures`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, schema, tree, value};
 
 /// The module `structures`.
 pub static MODULE: Module = Module {
@@ -156,6 +157,174 @@ pub static MODULE: Module = Module {
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
 pub static STRUCTURES: &[&agentconf::yang::schema::Node] = &[&nodes::LETTER];
+
+/// `/structures:letters`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Letters {}
+
+impl model::Modelled for Letters {
+    fn node() -> &'static schema::Node {
+        &nodes::LETTERS
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/structures:letter`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    /// `body`.
+    pub body: Body,
+    /// `sender`.
+    pub sender: String,
+    /// `page`.
+    pub page: Vec<Page>,
+    /// `stamp`.
+    pub stamp: Option<Stamp>,
+}
+
+impl model::Modelled for Letter {
+    fn node() -> &'static schema::Node {
+        &nodes::LETTER
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            body: model::container(data, &nodes::LETTER_BODY)?,
+            sender: model::required(data, &nodes::LETTER_SENDER)?,
+            page: model::list(data, &nodes::LETTER_PAGE)?,
+            stamp: model::optional(data, &nodes::LETTER_STAMP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::LETTER_BODY, &self.body);
+        model::put(&mut data, &nodes::LETTER_SENDER, &self.sender);
+        model::put_list(&mut data, &nodes::LETTER_PAGE, &self.page);
+        model::put_optional(&mut data, &nodes::LETTER_STAMP, &self.stamp);
+        data
+    }
+}
+
+impl Letter {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(sender: impl Into<String>) -> Self {
+        Self {
+            body: Default::default(),
+            sender: sender.into(),
+            page: Vec::new(),
+            stamp: None,
+        }
+    }
+}
+
+/// `/structures:letter/body`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Body {
+    /// `text`.
+    pub text: Option<String>,
+    /// `author`.
+    pub author: Option<String>,
+}
+
+impl model::Modelled for Body {
+    fn node() -> &'static schema::Node {
+        &nodes::LETTER_BODY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            text: model::optional(data, &nodes::LETTER_BODY_TEXT)?,
+            author: model::optional(data, &nodes::LETTER_BODY_AUTHOR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LETTER_BODY_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::LETTER_BODY_AUTHOR, &self.author);
+        data
+    }
+}
+
+/// `/structures:letter/page`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    /// `number`.
+    pub number: Option<u8>,
+}
+
+impl model::Modelled for Page {
+    fn node() -> &'static schema::Node {
+        &nodes::LETTER_PAGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::optional(data, &nodes::LETTER_PAGE_NUMBER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LETTER_PAGE_NUMBER, &self.number);
+        data
+    }
+}
+
+/// A value of `/letter/stamp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stamp {
+    /// `small`.
+    Small,
+    /// `large`.
+    Large,
+}
+
+impl Stamp {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Small,
+        Self::Large,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "small" => Some(Self::Small),
+            "large" => Some(Self::Large),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Stamp {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -482,175 +651,5 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use agentconf::yang::{model, schema, tree, value};
-
-/// `/structures:letters`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Letters {}
-
-impl model::Modelled for Letters {
-    fn node() -> &'static schema::Node {
-        &nodes::LETTERS
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/structures:letter`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Letter {
-    /// `body`.
-    pub body: Body,
-    /// `sender`.
-    pub sender: String,
-    /// `page`.
-    pub page: Vec<Page>,
-    /// `stamp`.
-    pub stamp: Option<Stamp>,
-}
-
-impl model::Modelled for Letter {
-    fn node() -> &'static schema::Node {
-        &nodes::LETTER
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            body: model::container(data, &nodes::LETTER_BODY)?,
-            sender: model::required(data, &nodes::LETTER_SENDER)?,
-            page: model::list(data, &nodes::LETTER_PAGE)?,
-            stamp: model::optional(data, &nodes::LETTER_STAMP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::LETTER_BODY, &self.body);
-        model::put(&mut data, &nodes::LETTER_SENDER, &self.sender);
-        model::put_list(&mut data, &nodes::LETTER_PAGE, &self.page);
-        model::put_optional(&mut data, &nodes::LETTER_STAMP, &self.stamp);
-        data
-    }
-}
-
-impl Letter {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(sender: impl Into<String>) -> Self {
-        Self {
-            body: Default::default(),
-            sender: sender.into(),
-            page: Vec::new(),
-            stamp: None,
-        }
-    }
-}
-
-/// `/structures:letter/body`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Body {
-    /// `text`.
-    pub text: Option<String>,
-    /// `author`.
-    pub author: Option<String>,
-}
-
-impl model::Modelled for Body {
-    fn node() -> &'static schema::Node {
-        &nodes::LETTER_BODY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            text: model::optional(data, &nodes::LETTER_BODY_TEXT)?,
-            author: model::optional(data, &nodes::LETTER_BODY_AUTHOR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LETTER_BODY_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::LETTER_BODY_AUTHOR, &self.author);
-        data
-    }
-}
-
-/// `/structures:letter/page`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
-    /// `number`.
-    pub number: Option<u8>,
-}
-
-impl model::Modelled for Page {
-    fn node() -> &'static schema::Node {
-        &nodes::LETTER_PAGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::optional(data, &nodes::LETTER_PAGE_NUMBER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LETTER_PAGE_NUMBER, &self.number);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stamp {
-    /// `small`.
-    Small,
-    /// `large`.
-    Large,
-}
-
-impl Stamp {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Small,
-        Self::Large,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Small => "small",
-            Self::Large => "large",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "small" => Some(Self::Small),
-            "large" => Some(Self::Large),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Stamp {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
 }

@@ -5,6 +5,7 @@ pub mod types {
 //! The YANG module `types`.
 
 use agentconf::yang::schema::{Conformance, Module};
+use agentconf::yang::{model, path, schema, tree, value};
 
 /// The module `types`.
 pub static MODULE: Module = Module {
@@ -23,6 +24,223 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/types:all`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct All {
+    /// `int8`.
+    pub int8: Option<i8>,
+    /// `int64`.
+    pub int64: Option<i64>,
+    /// `percent`.
+    pub percent: Option<u8>,
+    /// `restricted`.
+    pub restricted: Option<u8>,
+    /// `decimal`.
+    pub decimal: Option<value::Decimal64>,
+    /// `word`.
+    pub word: Option<String>,
+    /// `same-word`.
+    pub same_word: Option<String>,
+    /// `flag`.
+    pub flag: Option<bool>,
+    /// `colour`.
+    pub colour: Option<Colour>,
+    /// `few`.
+    pub few: Option<Few>,
+    /// `bits`.
+    pub bits: Option<value::Bits>,
+    /// `octets`.
+    pub octets: Option<Vec<u8>>,
+    /// `nothing`.
+    pub nothing: Option<()>,
+    /// `path`.
+    pub path: Option<path::InstancePath>,
+    /// `many`.
+    pub many: Vec<u64>,
+    /// `given`.
+    pub given: Vec<u8>,
+    /// `state`.
+    pub state: Vec<u8>,
+    /// `old`.
+    pub old: String,
+}
+
+impl model::Modelled for All {
+    fn node() -> &'static schema::Node {
+        &nodes::ALL
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            int8: model::optional(data, &nodes::ALL_INT8)?,
+            int64: model::optional(data, &nodes::ALL_INT64)?,
+            percent: model::optional(data, &nodes::ALL_PERCENT)?,
+            restricted: model::optional(data, &nodes::ALL_RESTRICTED)?,
+            decimal: model::optional(data, &nodes::ALL_DECIMAL)?,
+            word: model::optional(data, &nodes::ALL_WORD)?,
+            same_word: model::optional(data, &nodes::ALL_SAME_WORD)?,
+            flag: model::optional(data, &nodes::ALL_FLAG)?,
+            colour: model::optional(data, &nodes::ALL_COLOUR)?,
+            few: model::optional(data, &nodes::ALL_FEW)?,
+            bits: model::optional(data, &nodes::ALL_BITS)?,
+            octets: model::optional(data, &nodes::ALL_OCTETS)?,
+            nothing: model::optional(data, &nodes::ALL_NOTHING)?,
+            path: model::optional(data, &nodes::ALL_PATH)?,
+            many: model::leaf_list(data, &nodes::ALL_MANY)?,
+            given: model::leaf_list(data, &nodes::ALL_GIVEN)?,
+            state: model::leaf_list(data, &nodes::ALL_STATE)?,
+            old: model::optional(data, &nodes::ALL_OLD)?.unwrap_or_else(|| "x".to_owned()),
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::ALL_INT8, &self.int8);
+        model::put_optional(&mut data, &nodes::ALL_INT64, &self.int64);
+        model::put_optional(&mut data, &nodes::ALL_PERCENT, &self.percent);
+        model::put_optional(&mut data, &nodes::ALL_RESTRICTED, &self.restricted);
+        model::put_optional(&mut data, &nodes::ALL_DECIMAL, &self.decimal);
+        model::put_optional(&mut data, &nodes::ALL_WORD, &self.word);
+        model::put_optional(&mut data, &nodes::ALL_SAME_WORD, &self.same_word);
+        model::put_optional(&mut data, &nodes::ALL_FLAG, &self.flag);
+        model::put_optional(&mut data, &nodes::ALL_COLOUR, &self.colour);
+        model::put_optional(&mut data, &nodes::ALL_FEW, &self.few);
+        model::put_optional(&mut data, &nodes::ALL_BITS, &self.bits);
+        model::put_optional(&mut data, &nodes::ALL_OCTETS, &self.octets);
+        model::put_optional(&mut data, &nodes::ALL_NOTHING, &self.nothing);
+        model::put_optional(&mut data, &nodes::ALL_PATH, &self.path);
+        model::put_leaf_list(&mut data, &nodes::ALL_MANY, &self.many);
+        model::put_leaf_list(&mut data, &nodes::ALL_GIVEN, &self.given);
+        model::put_leaf_list(&mut data, &nodes::ALL_STATE, &self.state);
+        model::put(&mut data, &nodes::ALL_OLD, &self.old);
+        data
+    }
+}
+
+impl Default for All {
+    fn default() -> Self {
+        Self {
+            int8: None,
+            int64: None,
+            percent: None,
+            restricted: None,
+            decimal: None,
+            word: None,
+            same_word: None,
+            flag: None,
+            colour: None,
+            few: None,
+            bits: None,
+            octets: None,
+            nothing: None,
+            path: None,
+            many: Vec::new(),
+            given: Vec::new(),
+            state: Vec::new(),
+            old: "x".to_owned(),
+        }
+    }
+}
+
+/// The type `colour`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Colour {
+    /// Pink.
+    LightRed,
+    /// `2nd`.
+    N2nd,
+    /// `*`.
+    Value11,
+    /// `self`.
+    Self_,
+}
+
+impl Colour {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::LightRed,
+        Self::N2nd,
+        Self::Value11,
+        Self::Self_,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LightRed => "light-red",
+            Self::N2nd => "2nd",
+            Self::Value11 => "*",
+            Self::Self_ => "self",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "light-red" => Some(Self::LightRed),
+            "2nd" => Some(Self::N2nd),
+            "*" => Some(Self::Value11),
+            "self" => Some(Self::Self_),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Colour {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/all/few`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Few {
+    /// `self`.
+    Self_,
+}
+
+impl Few {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Self_,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Self_ => "self",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "self" => Some(Self::Self_),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Few {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -616,224 +834,5 @@ pub mod patterns {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-}
-
-use agentconf::yang::{model, path, schema, tree, value};
-
-/// `/types:all`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct All {
-    /// `int8`.
-    pub int8: Option<i8>,
-    /// `int64`.
-    pub int64: Option<i64>,
-    /// `percent`.
-    pub percent: Option<u8>,
-    /// `restricted`.
-    pub restricted: Option<u8>,
-    /// `decimal`.
-    pub decimal: Option<value::Decimal64>,
-    /// `word`.
-    pub word: Option<String>,
-    /// `same-word`.
-    pub same_word: Option<String>,
-    /// `flag`.
-    pub flag: Option<bool>,
-    /// `colour`.
-    pub colour: Option<Colour>,
-    /// `few`.
-    pub few: Option<Few>,
-    /// `bits`.
-    pub bits: Option<value::Bits>,
-    /// `octets`.
-    pub octets: Option<Vec<u8>>,
-    /// `nothing`.
-    pub nothing: Option<()>,
-    /// `path`.
-    pub path: Option<path::InstancePath>,
-    /// `many`.
-    pub many: Vec<u64>,
-    /// `given`.
-    pub given: Vec<u8>,
-    /// `state`.
-    pub state: Vec<u8>,
-    /// `old`.
-    pub old: String,
-}
-
-impl model::Modelled for All {
-    fn node() -> &'static schema::Node {
-        &nodes::ALL
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            int8: model::optional(data, &nodes::ALL_INT8)?,
-            int64: model::optional(data, &nodes::ALL_INT64)?,
-            percent: model::optional(data, &nodes::ALL_PERCENT)?,
-            restricted: model::optional(data, &nodes::ALL_RESTRICTED)?,
-            decimal: model::optional(data, &nodes::ALL_DECIMAL)?,
-            word: model::optional(data, &nodes::ALL_WORD)?,
-            same_word: model::optional(data, &nodes::ALL_SAME_WORD)?,
-            flag: model::optional(data, &nodes::ALL_FLAG)?,
-            colour: model::optional(data, &nodes::ALL_COLOUR)?,
-            few: model::optional(data, &nodes::ALL_FEW)?,
-            bits: model::optional(data, &nodes::ALL_BITS)?,
-            octets: model::optional(data, &nodes::ALL_OCTETS)?,
-            nothing: model::optional(data, &nodes::ALL_NOTHING)?,
-            path: model::optional(data, &nodes::ALL_PATH)?,
-            many: model::leaf_list(data, &nodes::ALL_MANY)?,
-            given: model::leaf_list(data, &nodes::ALL_GIVEN)?,
-            state: model::leaf_list(data, &nodes::ALL_STATE)?,
-            old: model::optional(data, &nodes::ALL_OLD)?.unwrap_or_else(|| "x".to_owned()),
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::ALL_INT8, &self.int8);
-        model::put_optional(&mut data, &nodes::ALL_INT64, &self.int64);
-        model::put_optional(&mut data, &nodes::ALL_PERCENT, &self.percent);
-        model::put_optional(&mut data, &nodes::ALL_RESTRICTED, &self.restricted);
-        model::put_optional(&mut data, &nodes::ALL_DECIMAL, &self.decimal);
-        model::put_optional(&mut data, &nodes::ALL_WORD, &self.word);
-        model::put_optional(&mut data, &nodes::ALL_SAME_WORD, &self.same_word);
-        model::put_optional(&mut data, &nodes::ALL_FLAG, &self.flag);
-        model::put_optional(&mut data, &nodes::ALL_COLOUR, &self.colour);
-        model::put_optional(&mut data, &nodes::ALL_FEW, &self.few);
-        model::put_optional(&mut data, &nodes::ALL_BITS, &self.bits);
-        model::put_optional(&mut data, &nodes::ALL_OCTETS, &self.octets);
-        model::put_optional(&mut data, &nodes::ALL_NOTHING, &self.nothing);
-        model::put_optional(&mut data, &nodes::ALL_PATH, &self.path);
-        model::put_leaf_list(&mut data, &nodes::ALL_MANY, &self.many);
-        model::put_leaf_list(&mut data, &nodes::ALL_GIVEN, &self.given);
-        model::put_leaf_list(&mut data, &nodes::ALL_STATE, &self.state);
-        model::put(&mut data, &nodes::ALL_OLD, &self.old);
-        data
-    }
-}
-
-impl Default for All {
-    fn default() -> Self {
-        Self {
-            int8: None,
-            int64: None,
-            percent: None,
-            restricted: None,
-            decimal: None,
-            word: None,
-            same_word: None,
-            flag: None,
-            colour: None,
-            few: None,
-            bits: None,
-            octets: None,
-            nothing: None,
-            path: None,
-            many: Vec::new(),
-            given: Vec::new(),
-            state: Vec::new(),
-            old: "x".to_owned(),
-        }
-    }
-}
-
-/// The enumeration `colour`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Colour {
-    /// Pink.
-    LightRed,
-    /// `2nd`.
-    N2nd,
-    /// `*`.
-    Value11,
-    /// `self`.
-    Self_,
-}
-
-impl Colour {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::LightRed,
-        Self::N2nd,
-        Self::Value11,
-        Self::Self_,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LightRed => "light-red",
-            Self::N2nd => "2nd",
-            Self::Value11 => "*",
-            Self::Self_ => "self",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "light-red" => Some(Self::LightRed),
-            "2nd" => Some(Self::N2nd),
-            "*" => Some(Self::Value11),
-            "self" => Some(Self::Self_),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Colour {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `colour`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Few {
-    /// `self`.
-    Self_,
-}
-
-impl Few {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Self_,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Self_ => "self",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "self" => Some(Self::Self_),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Few {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
 }

@@ -3,6 +3,7 @@
 //! The YANG module `ietf-netconf`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `ietf-netconf`.
 pub static MODULE: Module = Module {
@@ -34,6 +35,1347 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// `/ietf-netconf:rpc-error`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RpcError {
+    /// `error-type`.
+    pub error_type: Option<ErrorType>,
+    /// `error-tag`.
+    pub error_tag: Option<ErrorTag>,
+    /// `error-severity`.
+    pub error_severity: Option<ErrorSeverity>,
+    /// `error-app-tag`.
+    pub error_app_tag: Option<String>,
+    /// `error-path`.
+    pub error_path: Option<String>,
+}
+
+impl model::Modelled for RpcError {
+    fn node() -> &'static schema::Node {
+        &nodes::RPC_ERROR
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            error_type: model::optional(data, &nodes::RPC_ERROR_ERROR_TYPE)?,
+            error_tag: model::optional(data, &nodes::RPC_ERROR_ERROR_TAG)?,
+            error_severity: model::optional(data, &nodes::RPC_ERROR_ERROR_SEVERITY)?,
+            error_app_tag: model::optional(data, &nodes::RPC_ERROR_ERROR_APP_TAG)?,
+            error_path: model::optional(data, &nodes::RPC_ERROR_ERROR_PATH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_TYPE, &self.error_type);
+        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_TAG, &self.error_tag);
+        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_SEVERITY, &self.error_severity);
+        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_APP_TAG, &self.error_app_tag);
+        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_PATH, &self.error_path);
+        data
+    }
+}
+
+/// `/ietf-netconf:get-config/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetConfigInput {
+    /// Particular configuration to retrieve.
+    pub source: GetConfigInputSource,
+    /// Subtree or XPath filter to use.
+    pub filter: Option<tree::AnyData>,
+}
+
+impl model::Modelled for GetConfigInput {
+    fn node() -> &'static schema::Node {
+        &nodes::GET_CONFIG_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            source: model::container(data, &nodes::GET_CONFIG_INPUT_SOURCE)?,
+            filter: model::any(data, &nodes::GET_CONFIG_INPUT_FILTER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE, &self.source);
+        model::put_any(&mut data, &nodes::GET_CONFIG_INPUT_FILTER, &self.filter);
+        data
+    }
+}
+
+/// Particular configuration to retrieve.
+///
+/// `/ietf-netconf:get-config/input/source`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetConfigInputSource {
+    /// The candidate configuration is the config source.
+    pub candidate: Option<()>,
+    /// The running configuration is the config source.
+    pub running: Option<()>,
+    /// The startup configuration is the config source. This is optional-to-implement on the server
+    /// because not all servers will support filtering for this datastore.
+    pub startup: Option<()>,
+}
+
+impl model::Modelled for GetConfigInputSource {
+    fn node() -> &'static schema::Node {
+        &nodes::GET_CONFIG_INPUT_SOURCE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
+        data
+    }
+}
+
+/// `/ietf-netconf:get-config/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetConfigOutput {
+    /// Copy of the source datastore subset that matched the filter criteria (if any). An empty data
+    /// container indicates that the request did not produce any results.
+    pub data: Option<tree::AnyData>,
+}
+
+impl model::Modelled for GetConfigOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::GET_CONFIG_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data: model::any(data, &nodes::GET_CONFIG_OUTPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_any(&mut data, &nodes::GET_CONFIG_OUTPUT_DATA, &self.data);
+        data
+    }
+}
+
+/// `/ietf-netconf:edit-config/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditConfigInput {
+    /// Particular configuration to edit.
+    pub target: EditConfigInputTarget,
+    /// The default operation to use.
+    pub default_operation: EditConfigInputDefaultOperation,
+    /// The test option to use.
+    pub test_option: EditConfigInputTestOption,
+    /// The error option to use.
+    pub error_option: EditConfigInputErrorOption,
+    /// Inline Config content.
+    pub config: Option<tree::AnyData>,
+}
+
+impl model::Modelled for EditConfigInput {
+    fn node() -> &'static schema::Node {
+        &nodes::EDIT_CONFIG_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::container(data, &nodes::EDIT_CONFIG_INPUT_TARGET)?,
+            default_operation: model::optional(data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION)?.unwrap_or(EditConfigInputDefaultOperation::Merge),
+            test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
+            error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
+            config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET, &self.target);
+        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION, &self.default_operation);
+        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION, &self.test_option);
+        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
+        model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        data
+    }
+}
+
+impl Default for EditConfigInput {
+    fn default() -> Self {
+        Self {
+            target: Default::default(),
+            default_operation: EditConfigInputDefaultOperation::Merge,
+            test_option: EditConfigInputTestOption::TestThenSet,
+            error_option: EditConfigInputErrorOption::StopOnError,
+            config: None,
+        }
+    }
+}
+
+/// Particular configuration to edit.
+///
+/// `/ietf-netconf:edit-config/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EditConfigInputTarget {
+    /// The candidate configuration is the config target.
+    pub candidate: Option<()>,
+    /// The running configuration is the config source.
+    pub running: Option<()>,
+}
+
+impl model::Modelled for EditConfigInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::EDIT_CONFIG_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
+        data
+    }
+}
+
+/// `/ietf-netconf:edit-config/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EditConfigOutput {}
+
+impl model::Modelled for EditConfigOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::EDIT_CONFIG_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:copy-config/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopyConfigInput {
+    /// Particular configuration to copy to.
+    pub target: CopyConfigInputTarget,
+    /// Particular configuration to copy from.
+    pub source: CopyConfigInputSource,
+}
+
+impl model::Modelled for CopyConfigInput {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_CONFIG_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::container(data, &nodes::COPY_CONFIG_INPUT_TARGET)?,
+            source: model::container(data, &nodes::COPY_CONFIG_INPUT_SOURCE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET, &self.target);
+        model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE, &self.source);
+        data
+    }
+}
+
+/// Particular configuration to copy to.
+///
+/// `/ietf-netconf:copy-config/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopyConfigInputTarget {
+    /// The candidate configuration is the config target.
+    pub candidate: Option<()>,
+    /// The running configuration is the config target. This is optional-to-implement on the server.
+    pub running: Option<()>,
+    /// The startup configuration is the config target.
+    pub startup: Option<()>,
+}
+
+impl model::Modelled for CopyConfigInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_CONFIG_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        data
+    }
+}
+
+/// Particular configuration to copy from.
+///
+/// `/ietf-netconf:copy-config/input/source`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopyConfigInputSource {
+    /// The candidate configuration is the config source.
+    pub candidate: Option<()>,
+    /// The running configuration is the config source.
+    pub running: Option<()>,
+    /// The startup configuration is the config source.
+    pub startup: Option<()>,
+    /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
+    /// subset of the running datastore.
+    pub config: Option<tree::AnyData>,
+}
+
+impl model::Modelled for CopyConfigInputSource {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_CONFIG_INPUT_SOURCE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
+            config: model::any(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
+        model::put_any(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
+        data
+    }
+}
+
+/// `/ietf-netconf:copy-config/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopyConfigOutput {}
+
+impl model::Modelled for CopyConfigOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::COPY_CONFIG_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:delete-config/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeleteConfigInput {
+    /// Particular configuration to delete.
+    pub target: DeleteConfigInputTarget,
+}
+
+impl model::Modelled for DeleteConfigInput {
+    fn node() -> &'static schema::Node {
+        &nodes::DELETE_CONFIG_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::container(data, &nodes::DELETE_CONFIG_INPUT_TARGET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET, &self.target);
+        data
+    }
+}
+
+/// Particular configuration to delete.
+///
+/// `/ietf-netconf:delete-config/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeleteConfigInputTarget {
+    /// The startup configuration is the config target.
+    pub startup: Option<()>,
+}
+
+impl model::Modelled for DeleteConfigInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::DELETE_CONFIG_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            startup: model::optional(data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        data
+    }
+}
+
+/// `/ietf-netconf:delete-config/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeleteConfigOutput {}
+
+impl model::Modelled for DeleteConfigOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::DELETE_CONFIG_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:lock/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LockInput {
+    /// Particular configuration to lock.
+    pub target: LockInputTarget,
+}
+
+impl model::Modelled for LockInput {
+    fn node() -> &'static schema::Node {
+        &nodes::LOCK_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::container(data, &nodes::LOCK_INPUT_TARGET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::LOCK_INPUT_TARGET, &self.target);
+        data
+    }
+}
+
+/// Particular configuration to lock.
+///
+/// `/ietf-netconf:lock/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LockInputTarget {
+    /// The candidate configuration is the config target.
+    pub candidate: Option<()>,
+    /// The running configuration is the config target.
+    pub running: Option<()>,
+    /// The startup configuration is the config target.
+    pub startup: Option<()>,
+}
+
+impl model::Modelled for LockInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::LOCK_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        data
+    }
+}
+
+/// `/ietf-netconf:lock/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LockOutput {}
+
+impl model::Modelled for LockOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::LOCK_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:unlock/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnlockInput {
+    /// Particular configuration to unlock.
+    pub target: UnlockInputTarget,
+}
+
+impl model::Modelled for UnlockInput {
+    fn node() -> &'static schema::Node {
+        &nodes::UNLOCK_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::container(data, &nodes::UNLOCK_INPUT_TARGET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::UNLOCK_INPUT_TARGET, &self.target);
+        data
+    }
+}
+
+/// Particular configuration to unlock.
+///
+/// `/ietf-netconf:unlock/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnlockInputTarget {
+    /// The candidate configuration is the config target.
+    pub candidate: Option<()>,
+    /// The running configuration is the config target.
+    pub running: Option<()>,
+    /// The startup configuration is the config target.
+    pub startup: Option<()>,
+}
+
+impl model::Modelled for UnlockInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::UNLOCK_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        data
+    }
+}
+
+/// `/ietf-netconf:unlock/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnlockOutput {}
+
+impl model::Modelled for UnlockOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::UNLOCK_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:get/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetInput {
+    /// This parameter specifies the portion of the system configuration and state data to retrieve.
+    pub filter: Option<tree::AnyData>,
+}
+
+impl model::Modelled for GetInput {
+    fn node() -> &'static schema::Node {
+        &nodes::GET_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            filter: model::any(data, &nodes::GET_INPUT_FILTER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_any(&mut data, &nodes::GET_INPUT_FILTER, &self.filter);
+        data
+    }
+}
+
+/// `/ietf-netconf:get/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetOutput {
+    /// Copy of the running datastore subset and/or state data that matched the filter criteria (if
+    /// any). An empty data container indicates that the request did not produce any results.
+    pub data: Option<tree::AnyData>,
+}
+
+impl model::Modelled for GetOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::GET_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data: model::any(data, &nodes::GET_OUTPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_any(&mut data, &nodes::GET_OUTPUT_DATA, &self.data);
+        data
+    }
+}
+
+/// `/ietf-netconf:close-session/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CloseSessionInput {}
+
+impl model::Modelled for CloseSessionInput {
+    fn node() -> &'static schema::Node {
+        &nodes::CLOSE_SESSION_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:close-session/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CloseSessionOutput {}
+
+impl model::Modelled for CloseSessionOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::CLOSE_SESSION_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:kill-session/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KillSessionInput {
+    /// Particular session to kill.
+    pub session_id: u32,
+}
+
+impl model::Modelled for KillSessionInput {
+    fn node() -> &'static schema::Node {
+        &nodes::KILL_SESSION_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            session_id: model::required(data, &nodes::KILL_SESSION_INPUT_SESSION_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::KILL_SESSION_INPUT_SESSION_ID, &self.session_id);
+        data
+    }
+}
+
+/// `/ietf-netconf:kill-session/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KillSessionOutput {}
+
+impl model::Modelled for KillSessionOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::KILL_SESSION_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:commit/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CommitInput {}
+
+impl model::Modelled for CommitInput {
+    fn node() -> &'static schema::Node {
+        &nodes::COMMIT_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:commit/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CommitOutput {}
+
+impl model::Modelled for CommitOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::COMMIT_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:discard-changes/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscardChangesInput {}
+
+impl model::Modelled for DiscardChangesInput {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCARD_CHANGES_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:discard-changes/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscardChangesOutput {}
+
+impl model::Modelled for DiscardChangesOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCARD_CHANGES_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/ietf-netconf:validate/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ValidateInput {
+    /// Particular configuration to validate.
+    pub source: ValidateInputSource,
+}
+
+impl model::Modelled for ValidateInput {
+    fn node() -> &'static schema::Node {
+        &nodes::VALIDATE_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            source: model::container(data, &nodes::VALIDATE_INPUT_SOURCE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::VALIDATE_INPUT_SOURCE, &self.source);
+        data
+    }
+}
+
+/// Particular configuration to validate.
+///
+/// `/ietf-netconf:validate/input/source`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ValidateInputSource {
+    /// The candidate configuration is the config source.
+    pub candidate: Option<()>,
+    /// The running configuration is the config source.
+    pub running: Option<()>,
+    /// The startup configuration is the config source.
+    pub startup: Option<()>,
+    /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
+    /// subset of the running datastore.
+    pub config: Option<tree::AnyData>,
+}
+
+impl model::Modelled for ValidateInputSource {
+    fn node() -> &'static schema::Node {
+        &nodes::VALIDATE_INPUT_SOURCE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            candidate: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
+            running: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
+            startup: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
+            config: model::any(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
+        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
+        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
+        model::put_any(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
+        data
+    }
+}
+
+/// `/ietf-netconf:validate/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ValidateOutput {}
+
+impl model::Modelled for ValidateOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::VALIDATE_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// A value of `/rpc-error/error-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorType {
+    /// `transport`.
+    Transport,
+    /// `rpc`.
+    Rpc,
+    /// `protocol`.
+    Protocol,
+    /// `application`.
+    Application,
+}
+
+impl ErrorType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Transport,
+        Self::Rpc,
+        Self::Protocol,
+        Self::Application,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Rpc => "rpc",
+            Self::Protocol => "protocol",
+            Self::Application => "application",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "transport" => Some(Self::Transport),
+            "rpc" => Some(Self::Rpc),
+            "protocol" => Some(Self::Protocol),
+            "application" => Some(Self::Application),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ErrorType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/rpc-error/error-tag`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorTag {
+    /// `in-use`.
+    InUse,
+    /// `invalid-value`.
+    InvalidValue,
+    /// `too-big`.
+    TooBig,
+    /// `missing-attribute`.
+    MissingAttribute,
+    /// `bad-attribute`.
+    BadAttribute,
+    /// `unknown-attribute`.
+    UnknownAttribute,
+    /// `missing-element`.
+    MissingElement,
+    /// `bad-element`.
+    BadElement,
+    /// `unknown-element`.
+    UnknownElement,
+    /// `unknown-namespace`.
+    UnknownNamespace,
+    /// `access-denied`.
+    AccessDenied,
+    /// `lock-denied`.
+    LockDenied,
+    /// `resource-denied`.
+    ResourceDenied,
+    /// `rollback-failed`.
+    RollbackFailed,
+    /// `data-exists`.
+    DataExists,
+    /// `data-missing`.
+    DataMissing,
+    /// `operation-not-supported`.
+    OperationNotSupported,
+    /// `operation-failed`.
+    OperationFailed,
+    /// `partial-operation`.
+    PartialOperation,
+    /// `malformed-message`.
+    MalformedMessage,
+}
+
+impl ErrorTag {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::InUse,
+        Self::InvalidValue,
+        Self::TooBig,
+        Self::MissingAttribute,
+        Self::BadAttribute,
+        Self::UnknownAttribute,
+        Self::MissingElement,
+        Self::BadElement,
+        Self::UnknownElement,
+        Self::UnknownNamespace,
+        Self::AccessDenied,
+        Self::LockDenied,
+        Self::ResourceDenied,
+        Self::RollbackFailed,
+        Self::DataExists,
+        Self::DataMissing,
+        Self::OperationNotSupported,
+        Self::OperationFailed,
+        Self::PartialOperation,
+        Self::MalformedMessage,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InUse => "in-use",
+            Self::InvalidValue => "invalid-value",
+            Self::TooBig => "too-big",
+            Self::MissingAttribute => "missing-attribute",
+            Self::BadAttribute => "bad-attribute",
+            Self::UnknownAttribute => "unknown-attribute",
+            Self::MissingElement => "missing-element",
+            Self::BadElement => "bad-element",
+            Self::UnknownElement => "unknown-element",
+            Self::UnknownNamespace => "unknown-namespace",
+            Self::AccessDenied => "access-denied",
+            Self::LockDenied => "lock-denied",
+            Self::ResourceDenied => "resource-denied",
+            Self::RollbackFailed => "rollback-failed",
+            Self::DataExists => "data-exists",
+            Self::DataMissing => "data-missing",
+            Self::OperationNotSupported => "operation-not-supported",
+            Self::OperationFailed => "operation-failed",
+            Self::PartialOperation => "partial-operation",
+            Self::MalformedMessage => "malformed-message",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "in-use" => Some(Self::InUse),
+            "invalid-value" => Some(Self::InvalidValue),
+            "too-big" => Some(Self::TooBig),
+            "missing-attribute" => Some(Self::MissingAttribute),
+            "bad-attribute" => Some(Self::BadAttribute),
+            "unknown-attribute" => Some(Self::UnknownAttribute),
+            "missing-element" => Some(Self::MissingElement),
+            "bad-element" => Some(Self::BadElement),
+            "unknown-element" => Some(Self::UnknownElement),
+            "unknown-namespace" => Some(Self::UnknownNamespace),
+            "access-denied" => Some(Self::AccessDenied),
+            "lock-denied" => Some(Self::LockDenied),
+            "resource-denied" => Some(Self::ResourceDenied),
+            "rollback-failed" => Some(Self::RollbackFailed),
+            "data-exists" => Some(Self::DataExists),
+            "data-missing" => Some(Self::DataMissing),
+            "operation-not-supported" => Some(Self::OperationNotSupported),
+            "operation-failed" => Some(Self::OperationFailed),
+            "partial-operation" => Some(Self::PartialOperation),
+            "malformed-message" => Some(Self::MalformedMessage),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ErrorTag {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/rpc-error/error-severity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorSeverity {
+    /// `error`.
+    Error,
+    /// `warning`.
+    Warning,
+}
+
+impl ErrorSeverity {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Error,
+        Self::Warning,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "error" => Some(Self::Error),
+            "warning" => Some(Self::Warning),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ErrorSeverity {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/edit-config/input/default-operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EditConfigInputDefaultOperation {
+    /// The default operation is merge.
+    Merge,
+    /// The default operation is replace.
+    Replace,
+    /// There is no default operation.
+    None,
+}
+
+impl EditConfigInputDefaultOperation {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Merge,
+        Self::Replace,
+        Self::None,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+            Self::None => "none",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "merge" => Some(Self::Merge),
+            "replace" => Some(Self::Replace),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for EditConfigInputDefaultOperation {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/edit-config/input/test-option`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EditConfigInputTestOption {
+    /// The server will test and then set if no errors.
+    TestThenSet,
+    /// The server will set without a test first.
+    Set,
+    /// The server will only test and not set, even if there are no errors.
+    TestOnly,
+}
+
+impl EditConfigInputTestOption {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::TestThenSet,
+        Self::Set,
+        Self::TestOnly,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TestThenSet => "test-then-set",
+            Self::Set => "set",
+            Self::TestOnly => "test-only",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "test-then-set" => Some(Self::TestThenSet),
+            "set" => Some(Self::Set),
+            "test-only" => Some(Self::TestOnly),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for EditConfigInputTestOption {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/edit-config/input/error-option`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EditConfigInputErrorOption {
+    /// The server will stop on errors.
+    StopOnError,
+    /// The server may continue on errors.
+    ContinueOnError,
+    /// The server will roll back on errors. This value can only be used if the 'rollback-on-error'
+    /// feature is supported.
+    RollbackOnError,
+}
+
+impl EditConfigInputErrorOption {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::StopOnError,
+        Self::ContinueOnError,
+        Self::RollbackOnError,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StopOnError => "stop-on-error",
+            Self::ContinueOnError => "continue-on-error",
+            Self::RollbackOnError => "rollback-on-error",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "stop-on-error" => Some(Self::StopOnError),
+            "continue-on-error" => Some(Self::ContinueOnError),
+            "rollback-on-error" => Some(Self::RollbackOnError),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for EditConfigInputErrorOption {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// NETCONF 'operation' attribute values
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EditOperationType {
+    /// The configuration data identified by the element containing this attribute is merged with the
+    /// configuration at the corresponding level in the configuration datastore identified by the target
+    /// parameter.
+    Merge,
+    /// The configuration data identified by the element containing this attribute replaces any related
+    /// configuration in the configuration datastore identified by the target parameter. If no such
+    /// configuration data exists in the configuration datastore, it is created. Unlike a
+    /// \<copy-config\> operation, which replaces the entire target configuration, only the
+    /// configuration actually present in the config parameter is affected.
+    Replace,
+    /// The configuration data identified by the element containing this attribute is added to the
+    /// configuration if and only if the configuration data does not already exist in the configuration
+    /// datastore. If the configuration data exists, an \<rpc-error\> element is returned with an
+    /// \<error-tag\> value of 'data-exists'.
+    Create,
+    /// The configuration data identified by the element containing this attribute is deleted from the
+    /// configuration if and only if the configuration data currently exists in the configuration
+    /// datastore. If the configuration data does not exist, an \<rpc-error\> element is returned with
+    /// an \<error-tag\> value of 'data-missing'.
+    Delete,
+    /// The configuration data identified by the element containing this attribute is deleted from the
+    /// configuration if the configuration data currently exists in the configuration datastore. If the
+    /// configuration data does not exist, the 'remove' operation is silently ignored by the server.
+    Remove,
+}
+
+impl EditOperationType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Merge,
+        Self::Replace,
+        Self::Create,
+        Self::Delete,
+        Self::Remove,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "merge" => Some(Self::Merge),
+            "replace" => Some(Self::Replace),
+            "create" => Some(Self::Create),
+            "delete" => Some(Self::Delete),
+            "remove" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for EditOperationType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -2553,1331 +3895,4 @@ pub mod types {
             EnumValue { name: "remove", value: 4 },
         ]),
     };
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// `/ietf-netconf:rpc-error`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RpcError {
-    /// `error-type`.
-    pub error_type: Option<ErrorType>,
-    /// `error-tag`.
-    pub error_tag: Option<ErrorTag>,
-    /// `error-severity`.
-    pub error_severity: Option<ErrorSeverity>,
-    /// `error-app-tag`.
-    pub error_app_tag: Option<String>,
-    /// `error-path`.
-    pub error_path: Option<String>,
-}
-
-impl model::Modelled for RpcError {
-    fn node() -> &'static schema::Node {
-        &nodes::RPC_ERROR
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            error_type: model::optional(data, &nodes::RPC_ERROR_ERROR_TYPE)?,
-            error_tag: model::optional(data, &nodes::RPC_ERROR_ERROR_TAG)?,
-            error_severity: model::optional(data, &nodes::RPC_ERROR_ERROR_SEVERITY)?,
-            error_app_tag: model::optional(data, &nodes::RPC_ERROR_ERROR_APP_TAG)?,
-            error_path: model::optional(data, &nodes::RPC_ERROR_ERROR_PATH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_TYPE, &self.error_type);
-        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_TAG, &self.error_tag);
-        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_SEVERITY, &self.error_severity);
-        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_APP_TAG, &self.error_app_tag);
-        model::put_optional(&mut data, &nodes::RPC_ERROR_ERROR_PATH, &self.error_path);
-        data
-    }
-}
-
-/// `/ietf-netconf:get-config/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct GetConfigInput {
-    /// Particular configuration to retrieve.
-    pub source: GetConfigInputSource,
-    /// Subtree or XPath filter to use.
-    pub filter: Option<tree::AnyData>,
-}
-
-impl model::Modelled for GetConfigInput {
-    fn node() -> &'static schema::Node {
-        &nodes::GET_CONFIG_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            source: model::container(data, &nodes::GET_CONFIG_INPUT_SOURCE)?,
-            filter: model::any(data, &nodes::GET_CONFIG_INPUT_FILTER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE, &self.source);
-        model::put_any(&mut data, &nodes::GET_CONFIG_INPUT_FILTER, &self.filter);
-        data
-    }
-}
-
-/// Particular configuration to retrieve.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct GetConfigInputSource {
-    /// The candidate configuration is the config source.
-    pub candidate: Option<()>,
-    /// The running configuration is the config source.
-    pub running: Option<()>,
-    /// The startup configuration is the config source. This is optional-to-implement on the server
-    /// because not all servers will support filtering for this datastore.
-    pub startup: Option<()>,
-}
-
-impl model::Modelled for GetConfigInputSource {
-    fn node() -> &'static schema::Node {
-        &nodes::GET_CONFIG_INPUT_SOURCE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
-        data
-    }
-}
-
-/// `/ietf-netconf:get-config/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct GetConfigOutput {
-    /// Copy of the source datastore subset that matched the filter criteria (if any). An empty data
-    /// container indicates that the request did not produce any results.
-    pub data: Option<tree::AnyData>,
-}
-
-impl model::Modelled for GetConfigOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::GET_CONFIG_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data: model::any(data, &nodes::GET_CONFIG_OUTPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_any(&mut data, &nodes::GET_CONFIG_OUTPUT_DATA, &self.data);
-        data
-    }
-}
-
-/// `/ietf-netconf:edit-config/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EditConfigInput {
-    /// Particular configuration to edit.
-    pub target: EditConfigInputTarget,
-    /// The default operation to use.
-    pub default_operation: EditConfigInputDefaultOperation,
-    /// The test option to use.
-    pub test_option: EditConfigInputTestOption,
-    /// The error option to use.
-    pub error_option: EditConfigInputErrorOption,
-    /// Inline Config content.
-    pub config: Option<tree::AnyData>,
-}
-
-impl model::Modelled for EditConfigInput {
-    fn node() -> &'static schema::Node {
-        &nodes::EDIT_CONFIG_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::container(data, &nodes::EDIT_CONFIG_INPUT_TARGET)?,
-            default_operation: model::optional(data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION)?.unwrap_or(EditConfigInputDefaultOperation::Merge),
-            test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
-            error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
-            config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET, &self.target);
-        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_DEFAULT_OPERATION, &self.default_operation);
-        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION, &self.test_option);
-        model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
-        model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
-        data
-    }
-}
-
-impl Default for EditConfigInput {
-    fn default() -> Self {
-        Self {
-            target: Default::default(),
-            default_operation: EditConfigInputDefaultOperation::Merge,
-            test_option: EditConfigInputTestOption::TestThenSet,
-            error_option: EditConfigInputErrorOption::StopOnError,
-            config: None,
-        }
-    }
-}
-
-/// Particular configuration to edit.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EditConfigInputTarget {
-    /// The candidate configuration is the config target.
-    pub candidate: Option<()>,
-    /// The running configuration is the config source.
-    pub running: Option<()>,
-}
-
-impl model::Modelled for EditConfigInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::EDIT_CONFIG_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::EDIT_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
-        data
-    }
-}
-
-/// `/ietf-netconf:edit-config/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EditConfigOutput {}
-
-impl model::Modelled for EditConfigOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::EDIT_CONFIG_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:copy-config/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CopyConfigInput {
-    /// Particular configuration to copy to.
-    pub target: CopyConfigInputTarget,
-    /// Particular configuration to copy from.
-    pub source: CopyConfigInputSource,
-}
-
-impl model::Modelled for CopyConfigInput {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_CONFIG_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::container(data, &nodes::COPY_CONFIG_INPUT_TARGET)?,
-            source: model::container(data, &nodes::COPY_CONFIG_INPUT_SOURCE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET, &self.target);
-        model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE, &self.source);
-        data
-    }
-}
-
-/// Particular configuration to copy to.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CopyConfigInputTarget {
-    /// The candidate configuration is the config target.
-    pub candidate: Option<()>,
-    /// The running configuration is the config target. This is optional-to-implement on the server.
-    pub running: Option<()>,
-    /// The startup configuration is the config target.
-    pub startup: Option<()>,
-}
-
-impl model::Modelled for CopyConfigInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_CONFIG_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
-        data
-    }
-}
-
-/// Particular configuration to copy from.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CopyConfigInputSource {
-    /// The candidate configuration is the config source.
-    pub candidate: Option<()>,
-    /// The running configuration is the config source.
-    pub running: Option<()>,
-    /// The startup configuration is the config source.
-    pub startup: Option<()>,
-    /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
-    /// subset of the running datastore.
-    pub config: Option<tree::AnyData>,
-}
-
-impl model::Modelled for CopyConfigInputSource {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_CONFIG_INPUT_SOURCE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
-            config: model::any(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
-        model::put_any(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
-        data
-    }
-}
-
-/// `/ietf-netconf:copy-config/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CopyConfigOutput {}
-
-impl model::Modelled for CopyConfigOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::COPY_CONFIG_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:delete-config/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeleteConfigInput {
-    /// Particular configuration to delete.
-    pub target: DeleteConfigInputTarget,
-}
-
-impl model::Modelled for DeleteConfigInput {
-    fn node() -> &'static schema::Node {
-        &nodes::DELETE_CONFIG_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::container(data, &nodes::DELETE_CONFIG_INPUT_TARGET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET, &self.target);
-        data
-    }
-}
-
-/// Particular configuration to delete.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeleteConfigInputTarget {
-    /// The startup configuration is the config target.
-    pub startup: Option<()>,
-}
-
-impl model::Modelled for DeleteConfigInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::DELETE_CONFIG_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            startup: model::optional(data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
-        data
-    }
-}
-
-/// `/ietf-netconf:delete-config/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeleteConfigOutput {}
-
-impl model::Modelled for DeleteConfigOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::DELETE_CONFIG_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:lock/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LockInput {
-    /// Particular configuration to lock.
-    pub target: LockInputTarget,
-}
-
-impl model::Modelled for LockInput {
-    fn node() -> &'static schema::Node {
-        &nodes::LOCK_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::container(data, &nodes::LOCK_INPUT_TARGET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::LOCK_INPUT_TARGET, &self.target);
-        data
-    }
-}
-
-/// Particular configuration to lock.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LockInputTarget {
-    /// The candidate configuration is the config target.
-    pub candidate: Option<()>,
-    /// The running configuration is the config target.
-    pub running: Option<()>,
-    /// The startup configuration is the config target.
-    pub startup: Option<()>,
-}
-
-impl model::Modelled for LockInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::LOCK_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
-        data
-    }
-}
-
-/// `/ietf-netconf:lock/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LockOutput {}
-
-impl model::Modelled for LockOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::LOCK_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:unlock/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UnlockInput {
-    /// Particular configuration to unlock.
-    pub target: UnlockInputTarget,
-}
-
-impl model::Modelled for UnlockInput {
-    fn node() -> &'static schema::Node {
-        &nodes::UNLOCK_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::container(data, &nodes::UNLOCK_INPUT_TARGET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::UNLOCK_INPUT_TARGET, &self.target);
-        data
-    }
-}
-
-/// Particular configuration to unlock.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UnlockInputTarget {
-    /// The candidate configuration is the config target.
-    pub candidate: Option<()>,
-    /// The running configuration is the config target.
-    pub running: Option<()>,
-    /// The startup configuration is the config target.
-    pub startup: Option<()>,
-}
-
-impl model::Modelled for UnlockInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::UNLOCK_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
-        data
-    }
-}
-
-/// `/ietf-netconf:unlock/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UnlockOutput {}
-
-impl model::Modelled for UnlockOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::UNLOCK_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:get/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct GetInput {
-    /// This parameter specifies the portion of the system configuration and state data to retrieve.
-    pub filter: Option<tree::AnyData>,
-}
-
-impl model::Modelled for GetInput {
-    fn node() -> &'static schema::Node {
-        &nodes::GET_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            filter: model::any(data, &nodes::GET_INPUT_FILTER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_any(&mut data, &nodes::GET_INPUT_FILTER, &self.filter);
-        data
-    }
-}
-
-/// `/ietf-netconf:get/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct GetOutput {
-    /// Copy of the running datastore subset and/or state data that matched the filter criteria (if
-    /// any). An empty data container indicates that the request did not produce any results.
-    pub data: Option<tree::AnyData>,
-}
-
-impl model::Modelled for GetOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::GET_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data: model::any(data, &nodes::GET_OUTPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_any(&mut data, &nodes::GET_OUTPUT_DATA, &self.data);
-        data
-    }
-}
-
-/// `/ietf-netconf:close-session/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CloseSessionInput {}
-
-impl model::Modelled for CloseSessionInput {
-    fn node() -> &'static schema::Node {
-        &nodes::CLOSE_SESSION_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:close-session/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CloseSessionOutput {}
-
-impl model::Modelled for CloseSessionOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::CLOSE_SESSION_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:kill-session/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KillSessionInput {
-    /// Particular session to kill.
-    pub session_id: u32,
-}
-
-impl model::Modelled for KillSessionInput {
-    fn node() -> &'static schema::Node {
-        &nodes::KILL_SESSION_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            session_id: model::required(data, &nodes::KILL_SESSION_INPUT_SESSION_ID)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::KILL_SESSION_INPUT_SESSION_ID, &self.session_id);
-        data
-    }
-}
-
-/// `/ietf-netconf:kill-session/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct KillSessionOutput {}
-
-impl model::Modelled for KillSessionOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::KILL_SESSION_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:commit/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommitInput {}
-
-impl model::Modelled for CommitInput {
-    fn node() -> &'static schema::Node {
-        &nodes::COMMIT_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:commit/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommitOutput {}
-
-impl model::Modelled for CommitOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::COMMIT_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:discard-changes/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscardChangesInput {}
-
-impl model::Modelled for DiscardChangesInput {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCARD_CHANGES_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:discard-changes/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscardChangesOutput {}
-
-impl model::Modelled for DiscardChangesOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCARD_CHANGES_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/ietf-netconf:validate/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ValidateInput {
-    /// Particular configuration to validate.
-    pub source: ValidateInputSource,
-}
-
-impl model::Modelled for ValidateInput {
-    fn node() -> &'static schema::Node {
-        &nodes::VALIDATE_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            source: model::container(data, &nodes::VALIDATE_INPUT_SOURCE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::VALIDATE_INPUT_SOURCE, &self.source);
-        data
-    }
-}
-
-/// Particular configuration to validate.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ValidateInputSource {
-    /// The candidate configuration is the config source.
-    pub candidate: Option<()>,
-    /// The running configuration is the config source.
-    pub running: Option<()>,
-    /// The startup configuration is the config source.
-    pub startup: Option<()>,
-    /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
-    /// subset of the running datastore.
-    pub config: Option<tree::AnyData>,
-}
-
-impl model::Modelled for ValidateInputSource {
-    fn node() -> &'static schema::Node {
-        &nodes::VALIDATE_INPUT_SOURCE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            candidate: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
-            running: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
-            startup: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
-            config: model::any(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
-        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
-        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
-        model::put_any(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
-        data
-    }
-}
-
-/// `/ietf-netconf:validate/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ValidateOutput {}
-
-impl model::Modelled for ValidateOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::VALIDATE_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorType {
-    /// `transport`.
-    Transport,
-    /// `rpc`.
-    Rpc,
-    /// `protocol`.
-    Protocol,
-    /// `application`.
-    Application,
-}
-
-impl ErrorType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Transport,
-        Self::Rpc,
-        Self::Protocol,
-        Self::Application,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Transport => "transport",
-            Self::Rpc => "rpc",
-            Self::Protocol => "protocol",
-            Self::Application => "application",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "transport" => Some(Self::Transport),
-            "rpc" => Some(Self::Rpc),
-            "protocol" => Some(Self::Protocol),
-            "application" => Some(Self::Application),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ErrorType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorTag {
-    /// `in-use`.
-    InUse,
-    /// `invalid-value`.
-    InvalidValue,
-    /// `too-big`.
-    TooBig,
-    /// `missing-attribute`.
-    MissingAttribute,
-    /// `bad-attribute`.
-    BadAttribute,
-    /// `unknown-attribute`.
-    UnknownAttribute,
-    /// `missing-element`.
-    MissingElement,
-    /// `bad-element`.
-    BadElement,
-    /// `unknown-element`.
-    UnknownElement,
-    /// `unknown-namespace`.
-    UnknownNamespace,
-    /// `access-denied`.
-    AccessDenied,
-    /// `lock-denied`.
-    LockDenied,
-    /// `resource-denied`.
-    ResourceDenied,
-    /// `rollback-failed`.
-    RollbackFailed,
-    /// `data-exists`.
-    DataExists,
-    /// `data-missing`.
-    DataMissing,
-    /// `operation-not-supported`.
-    OperationNotSupported,
-    /// `operation-failed`.
-    OperationFailed,
-    /// `partial-operation`.
-    PartialOperation,
-    /// `malformed-message`.
-    MalformedMessage,
-}
-
-impl ErrorTag {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::InUse,
-        Self::InvalidValue,
-        Self::TooBig,
-        Self::MissingAttribute,
-        Self::BadAttribute,
-        Self::UnknownAttribute,
-        Self::MissingElement,
-        Self::BadElement,
-        Self::UnknownElement,
-        Self::UnknownNamespace,
-        Self::AccessDenied,
-        Self::LockDenied,
-        Self::ResourceDenied,
-        Self::RollbackFailed,
-        Self::DataExists,
-        Self::DataMissing,
-        Self::OperationNotSupported,
-        Self::OperationFailed,
-        Self::PartialOperation,
-        Self::MalformedMessage,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InUse => "in-use",
-            Self::InvalidValue => "invalid-value",
-            Self::TooBig => "too-big",
-            Self::MissingAttribute => "missing-attribute",
-            Self::BadAttribute => "bad-attribute",
-            Self::UnknownAttribute => "unknown-attribute",
-            Self::MissingElement => "missing-element",
-            Self::BadElement => "bad-element",
-            Self::UnknownElement => "unknown-element",
-            Self::UnknownNamespace => "unknown-namespace",
-            Self::AccessDenied => "access-denied",
-            Self::LockDenied => "lock-denied",
-            Self::ResourceDenied => "resource-denied",
-            Self::RollbackFailed => "rollback-failed",
-            Self::DataExists => "data-exists",
-            Self::DataMissing => "data-missing",
-            Self::OperationNotSupported => "operation-not-supported",
-            Self::OperationFailed => "operation-failed",
-            Self::PartialOperation => "partial-operation",
-            Self::MalformedMessage => "malformed-message",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "in-use" => Some(Self::InUse),
-            "invalid-value" => Some(Self::InvalidValue),
-            "too-big" => Some(Self::TooBig),
-            "missing-attribute" => Some(Self::MissingAttribute),
-            "bad-attribute" => Some(Self::BadAttribute),
-            "unknown-attribute" => Some(Self::UnknownAttribute),
-            "missing-element" => Some(Self::MissingElement),
-            "bad-element" => Some(Self::BadElement),
-            "unknown-element" => Some(Self::UnknownElement),
-            "unknown-namespace" => Some(Self::UnknownNamespace),
-            "access-denied" => Some(Self::AccessDenied),
-            "lock-denied" => Some(Self::LockDenied),
-            "resource-denied" => Some(Self::ResourceDenied),
-            "rollback-failed" => Some(Self::RollbackFailed),
-            "data-exists" => Some(Self::DataExists),
-            "data-missing" => Some(Self::DataMissing),
-            "operation-not-supported" => Some(Self::OperationNotSupported),
-            "operation-failed" => Some(Self::OperationFailed),
-            "partial-operation" => Some(Self::PartialOperation),
-            "malformed-message" => Some(Self::MalformedMessage),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ErrorTag {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorSeverity {
-    /// `error`.
-    Error,
-    /// `warning`.
-    Warning,
-}
-
-impl ErrorSeverity {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Error,
-        Self::Warning,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "error" => Some(Self::Error),
-            "warning" => Some(Self::Warning),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ErrorSeverity {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EditConfigInputDefaultOperation {
-    /// The default operation is merge.
-    Merge,
-    /// The default operation is replace.
-    Replace,
-    /// There is no default operation.
-    None,
-}
-
-impl EditConfigInputDefaultOperation {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Merge,
-        Self::Replace,
-        Self::None,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Replace => "replace",
-            Self::None => "none",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "merge" => Some(Self::Merge),
-            "replace" => Some(Self::Replace),
-            "none" => Some(Self::None),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for EditConfigInputDefaultOperation {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EditConfigInputTestOption {
-    /// The server will test and then set if no errors.
-    TestThenSet,
-    /// The server will set without a test first.
-    Set,
-    /// The server will only test and not set, even if there are no errors.
-    TestOnly,
-}
-
-impl EditConfigInputTestOption {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::TestThenSet,
-        Self::Set,
-        Self::TestOnly,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TestThenSet => "test-then-set",
-            Self::Set => "set",
-            Self::TestOnly => "test-only",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "test-then-set" => Some(Self::TestThenSet),
-            "set" => Some(Self::Set),
-            "test-only" => Some(Self::TestOnly),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for EditConfigInputTestOption {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EditConfigInputErrorOption {
-    /// The server will stop on errors.
-    StopOnError,
-    /// The server may continue on errors.
-    ContinueOnError,
-    /// The server will roll back on errors. This value can only be used if the 'rollback-on-error'
-    /// feature is supported.
-    RollbackOnError,
-}
-
-impl EditConfigInputErrorOption {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::StopOnError,
-        Self::ContinueOnError,
-        Self::RollbackOnError,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::StopOnError => "stop-on-error",
-            Self::ContinueOnError => "continue-on-error",
-            Self::RollbackOnError => "rollback-on-error",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "stop-on-error" => Some(Self::StopOnError),
-            "continue-on-error" => Some(Self::ContinueOnError),
-            "rollback-on-error" => Some(Self::RollbackOnError),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for EditConfigInputErrorOption {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `edit-operation-type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EditOperationType {
-    /// The configuration data identified by the element containing this attribute is merged with the
-    /// configuration at the corresponding level in the configuration datastore identified by the target
-    /// parameter.
-    Merge,
-    /// The configuration data identified by the element containing this attribute replaces any related
-    /// configuration in the configuration datastore identified by the target parameter. If no such
-    /// configuration data exists in the configuration datastore, it is created. Unlike a
-    /// \<copy-config\> operation, which replaces the entire target configuration, only the
-    /// configuration actually present in the config parameter is affected.
-    Replace,
-    /// The configuration data identified by the element containing this attribute is added to the
-    /// configuration if and only if the configuration data does not already exist in the configuration
-    /// datastore. If the configuration data exists, an \<rpc-error\> element is returned with an
-    /// \<error-tag\> value of 'data-exists'.
-    Create,
-    /// The configuration data identified by the element containing this attribute is deleted from the
-    /// configuration if and only if the configuration data currently exists in the configuration
-    /// datastore. If the configuration data does not exist, an \<rpc-error\> element is returned with
-    /// an \<error-tag\> value of 'data-missing'.
-    Delete,
-    /// The configuration data identified by the element containing this attribute is deleted from the
-    /// configuration if the configuration data currently exists in the configuration datastore. If the
-    /// configuration data does not exist, the 'remove' operation is silently ignored by the server.
-    Remove,
-}
-
-impl EditOperationType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Merge,
-        Self::Replace,
-        Self::Create,
-        Self::Delete,
-        Self::Remove,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Replace => "replace",
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "merge" => Some(Self::Merge),
-            "replace" => Some(Self::Replace),
-            "create" => Some(Self::Create),
-            "delete" => Some(Self::Delete),
-            "remove" => Some(Self::Remove),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for EditOperationType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

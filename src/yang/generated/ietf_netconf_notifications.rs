@@ -3,6 +3,7 @@
 //! The YANG module `ietf-netconf-notifications`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, path, schema, tree, value};
 
 /// The module `ietf-netconf-notifications`.
 pub static MODULE: Module = Module {
@@ -27,6 +28,592 @@ pub static MODULE: Module = Module {
     ],
     identities: &[],
 };
+
+/// Generated when the NETCONF server detects that the \<running\> or \<startup\> configuration
+/// datastore has been changed by a management session. The notification summarizes the edits that
+/// have been detected.
+///
+/// The server MAY choose to also generate this notification while loading a datastore during the
+/// boot process for the device.
+///
+/// `/ietf-netconf-notifications:netconf-config-change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetconfConfigChange {
+    /// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
+    /// will be present. If caused by a management session, then the name, remote host address, and
+    /// session ID of the session that made the change will be reported.
+    pub changed_by: NetconfConfigChangeChangedBy,
+    /// Indicates which configuration datastore has changed.
+    pub datastore: NetconfConfigChangeDatastore,
+    /// An edit record SHOULD be present for each distinct edit operation that the server has detected
+    /// on the target datastore. This list MAY be omitted if the detailed edit operations are not known.
+    /// The server MAY report entries in this list for changes not made by a NETCONF session (e.g.,
+    /// CLI).
+    pub edit: Vec<NetconfConfigChangeEdit>,
+}
+
+impl model::Modelled for NetconfConfigChange {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CONFIG_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            changed_by: model::container(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY)?,
+            datastore: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE)?.unwrap_or(NetconfConfigChangeDatastore::Running),
+            edit: model::list(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY, &self.changed_by);
+        model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE, &self.datastore);
+        model::put_list(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT, &self.edit);
+        data
+    }
+}
+
+impl Default for NetconfConfigChange {
+    fn default() -> Self {
+        Self {
+            changed_by: Default::default(),
+            datastore: NetconfConfigChangeDatastore::Running,
+            edit: Vec::new(),
+        }
+    }
+}
+
+/// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
+/// will be present. If caused by a management session, then the name, remote host address, and
+/// session ID of the session that made the change will be reported.
+///
+/// `/ietf-netconf-notifications:netconf-config-change/changed-by`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetconfConfigChangeChangedBy {
+    /// If present, the change was caused by the server.
+    pub server: Option<()>,
+    /// Name of the user for the session.
+    pub username: Option<String>,
+    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
+    /// non-NETCONF session MAY be identified by the value zero.
+    pub session_id: Option<u32>,
+    /// Address of the remote host for the session.
+    pub source_host: Option<value::Value>,
+}
+
+impl model::Modelled for NetconfConfigChangeChangedBy {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            server: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER)?,
+            username: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME)?,
+            session_id: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID)?,
+            source_host: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER, &self.server);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME, &self.username);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID, &self.session_id);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST, &self.source_host);
+        data
+    }
+}
+
+/// An edit record SHOULD be present for each distinct edit operation that the server has detected
+/// on the target datastore. This list MAY be omitted if the detailed edit operations are not known.
+/// The server MAY report entries in this list for changes not made by a NETCONF session (e.g.,
+/// CLI).
+///
+/// `/ietf-netconf-notifications:netconf-config-change/edit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetconfConfigChangeEdit {
+    /// Topmost node associated with the configuration change. A server SHOULD set this object to the
+    /// node within the datastore that is being altered. A server MAY set this object to one of the
+    /// ancestors of the actual node that was changed, or omit this object, if the exact node is not
+    /// known.
+    pub target: Option<path::InstancePath>,
+    /// Type of edit operation performed. A server MUST set this object to the NETCONF edit operation
+    /// performed on the target datastore.
+    pub operation: super::ietf_netconf::EditOperationType,
+}
+
+impl model::Modelled for NetconfConfigChangeEdit {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CONFIG_CHANGE_EDIT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            target: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET)?,
+            operation: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION)?.unwrap_or(super::ietf_netconf::EditOperationType::Merge),
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET, &self.target);
+        model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION, &self.operation);
+        data
+    }
+}
+
+impl Default for NetconfConfigChangeEdit {
+    fn default() -> Self {
+        Self {
+            target: None,
+            operation: super::ietf_netconf::EditOperationType::Merge,
+        }
+    }
+}
+
+/// Generated when the NETCONF server detects that the server capabilities have changed. Indicates
+/// which capabilities have been added, deleted, and/or modified. The manner in which a server
+/// capability is changed is outside the scope of this document.
+///
+/// `/ietf-netconf-notifications:netconf-capability-change`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetconfCapabilityChange {
+    /// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
+    /// will be present. If caused by a management session, then the name, remote host address, and
+    /// session ID of the session that made the change will be reported.
+    pub changed_by: NetconfCapabilityChangeChangedBy,
+    /// List of capabilities that have just been added.
+    pub added_capability: Vec<String>,
+    /// List of capabilities that have just been deleted.
+    pub deleted_capability: Vec<String>,
+    /// List of capabilities that have just been modified. A capability is considered to be modified if
+    /// the base URI for the capability has not changed, but one or more of the parameters encoded at
+    /// the end of the capability URI have changed. The new modified value of the complete URI is
+    /// returned.
+    pub modified_capability: Vec<String>,
+}
+
+impl model::Modelled for NetconfCapabilityChange {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CAPABILITY_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            changed_by: model::container(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY)?,
+            added_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_ADDED_CAPABILITY)?,
+            deleted_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_DELETED_CAPABILITY)?,
+            modified_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_MODIFIED_CAPABILITY)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY, &self.changed_by);
+        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_ADDED_CAPABILITY, &self.added_capability);
+        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_DELETED_CAPABILITY, &self.deleted_capability);
+        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_MODIFIED_CAPABILITY, &self.modified_capability);
+        data
+    }
+}
+
+/// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
+/// will be present. If caused by a management session, then the name, remote host address, and
+/// session ID of the session that made the change will be reported.
+///
+/// `/ietf-netconf-notifications:netconf-capability-change/changed-by`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetconfCapabilityChangeChangedBy {
+    /// If present, the change was caused by the server.
+    pub server: Option<()>,
+    /// Name of the user for the session.
+    pub username: Option<String>,
+    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
+    /// non-NETCONF session MAY be identified by the value zero.
+    pub session_id: Option<u32>,
+    /// Address of the remote host for the session.
+    pub source_host: Option<value::Value>,
+}
+
+impl model::Modelled for NetconfCapabilityChangeChangedBy {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            server: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER)?,
+            username: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME)?,
+            session_id: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID)?,
+            source_host: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER, &self.server);
+        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME, &self.username);
+        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID, &self.session_id);
+        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST, &self.source_host);
+        data
+    }
+}
+
+/// Generated when a NETCONF server detects that a NETCONF session has started. A server MAY
+/// generate this event for non-NETCONF management sessions. Indicates the identity of the user that
+/// started the session.
+///
+/// `/ietf-netconf-notifications:netconf-session-start`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetconfSessionStart {
+    /// Name of the user for the session.
+    pub username: String,
+    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
+    /// non-NETCONF session MAY be identified by the value zero.
+    pub session_id: u32,
+    /// Address of the remote host for the session.
+    pub source_host: Option<value::Value>,
+}
+
+impl model::Modelled for NetconfSessionStart {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_SESSION_START
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            username: model::required(data, &nodes::NETCONF_SESSION_START_USERNAME)?,
+            session_id: model::required(data, &nodes::NETCONF_SESSION_START_SESSION_ID)?,
+            source_host: model::optional(data, &nodes::NETCONF_SESSION_START_SOURCE_HOST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NETCONF_SESSION_START_USERNAME, &self.username);
+        model::put(&mut data, &nodes::NETCONF_SESSION_START_SESSION_ID, &self.session_id);
+        model::put_optional(&mut data, &nodes::NETCONF_SESSION_START_SOURCE_HOST, &self.source_host);
+        data
+    }
+}
+
+impl NetconfSessionStart {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(username: impl Into<String>, session_id: u32) -> Self {
+        Self {
+            username: username.into(),
+            session_id,
+            source_host: None,
+        }
+    }
+}
+
+/// Generated when a NETCONF server detects that a NETCONF session has terminated. A server MAY
+/// optionally generate this event for non-NETCONF management sessions. Indicates the identity of
+/// the user that owned the session, and why the session was terminated.
+///
+/// `/ietf-netconf-notifications:netconf-session-end`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetconfSessionEnd {
+    /// Name of the user for the session.
+    pub username: String,
+    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
+    /// non-NETCONF session MAY be identified by the value zero.
+    pub session_id: u32,
+    /// Address of the remote host for the session.
+    pub source_host: Option<value::Value>,
+    /// The ID of the session that directly caused this session to be abnormally terminated. If this
+    /// session was abnormally terminated by a non-NETCONF session unknown to the server, then this leaf
+    /// will not be present.
+    pub killed_by: Option<u32>,
+    /// Reason the session was terminated.
+    pub termination_reason: NetconfSessionEndTerminationReason,
+}
+
+impl model::Modelled for NetconfSessionEnd {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_SESSION_END
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            username: model::required(data, &nodes::NETCONF_SESSION_END_USERNAME)?,
+            session_id: model::required(data, &nodes::NETCONF_SESSION_END_SESSION_ID)?,
+            source_host: model::optional(data, &nodes::NETCONF_SESSION_END_SOURCE_HOST)?,
+            killed_by: model::optional(data, &nodes::NETCONF_SESSION_END_KILLED_BY)?,
+            termination_reason: model::required(data, &nodes::NETCONF_SESSION_END_TERMINATION_REASON)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NETCONF_SESSION_END_USERNAME, &self.username);
+        model::put(&mut data, &nodes::NETCONF_SESSION_END_SESSION_ID, &self.session_id);
+        model::put_optional(&mut data, &nodes::NETCONF_SESSION_END_SOURCE_HOST, &self.source_host);
+        model::put_optional(&mut data, &nodes::NETCONF_SESSION_END_KILLED_BY, &self.killed_by);
+        model::put(&mut data, &nodes::NETCONF_SESSION_END_TERMINATION_REASON, &self.termination_reason);
+        data
+    }
+}
+
+impl NetconfSessionEnd {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        username: impl Into<String>,
+        session_id: u32,
+        termination_reason: NetconfSessionEndTerminationReason,
+    ) -> Self {
+        Self {
+            username: username.into(),
+            session_id,
+            source_host: None,
+            killed_by: None,
+            termination_reason,
+        }
+    }
+}
+
+/// Generated when a NETCONF server detects that a confirmed-commit event has occurred. Indicates
+/// the event and the current state of the confirmed-commit procedure in progress.
+///
+/// `/ietf-netconf-notifications:netconf-confirmed-commit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetconfConfirmedCommit {
+    /// Name of the user for the session.
+    pub username: Option<String>,
+    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
+    /// non-NETCONF session MAY be identified by the value zero.
+    pub session_id: Option<u32>,
+    /// Address of the remote host for the session.
+    pub source_host: Option<value::Value>,
+    /// Indicates the event that caused the notification.
+    pub confirm_event: NetconfConfirmedCommitConfirmEvent,
+    /// The configured timeout value if the event type is 'start' or 'extend'. This value represents the
+    /// approximate number of seconds from the event time when the 'timeout' event might occur.
+    pub timeout: Option<u32>,
+}
+
+impl model::Modelled for NetconfConfirmedCommit {
+    fn node() -> &'static schema::Node {
+        &nodes::NETCONF_CONFIRMED_COMMIT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            username: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_USERNAME)?,
+            session_id: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_SESSION_ID)?,
+            source_host: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_SOURCE_HOST)?,
+            confirm_event: model::required(data, &nodes::NETCONF_CONFIRMED_COMMIT_CONFIRM_EVENT)?,
+            timeout: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_TIMEOUT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_USERNAME, &self.username);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_SESSION_ID, &self.session_id);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_SOURCE_HOST, &self.source_host);
+        model::put(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_CONFIRM_EVENT, &self.confirm_event);
+        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_TIMEOUT, &self.timeout);
+        data
+    }
+}
+
+impl NetconfConfirmedCommit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(confirm_event: NetconfConfirmedCommitConfirmEvent) -> Self {
+        Self {
+            username: None,
+            session_id: None,
+            source_host: None,
+            confirm_event,
+            timeout: None,
+        }
+    }
+}
+
+/// A value of `/netconf-config-change/datastore`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NetconfConfigChangeDatastore {
+    /// The \<running\> datastore has changed.
+    Running,
+    /// The \<startup\> datastore has changed
+    Startup,
+}
+
+impl NetconfConfigChangeDatastore {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Running,
+        Self::Startup,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Startup => "startup",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "running" => Some(Self::Running),
+            "startup" => Some(Self::Startup),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for NetconfConfigChangeDatastore {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/netconf-session-end/termination-reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NetconfSessionEndTerminationReason {
+    /// The session was terminated by the client in normal fashion, e.g., by the NETCONF
+    /// \<close-session\> protocol operation.
+    Closed,
+    /// The session was terminated in abnormal fashion, e.g., by the NETCONF \<kill-session\> protocol
+    /// operation.
+    Killed,
+    /// The session was terminated because the transport layer connection was unexpectedly closed.
+    Dropped,
+    /// The session was terminated because of inactivity, e.g., waiting for the \<hello\> message or
+    /// \<rpc\> messages.
+    Timeout,
+    /// The client's \<hello\> message was invalid.
+    BadHello,
+    /// The session was terminated for some other reason.
+    Other,
+}
+
+impl NetconfSessionEndTerminationReason {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Closed,
+        Self::Killed,
+        Self::Dropped,
+        Self::Timeout,
+        Self::BadHello,
+        Self::Other,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Killed => "killed",
+            Self::Dropped => "dropped",
+            Self::Timeout => "timeout",
+            Self::BadHello => "bad-hello",
+            Self::Other => "other",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "closed" => Some(Self::Closed),
+            "killed" => Some(Self::Killed),
+            "dropped" => Some(Self::Dropped),
+            "timeout" => Some(Self::Timeout),
+            "bad-hello" => Some(Self::BadHello),
+            "other" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for NetconfSessionEndTerminationReason {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/netconf-confirmed-commit/confirm-event`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NetconfConfirmedCommitConfirmEvent {
+    /// The confirmed-commit procedure has started.
+    Start,
+    /// The confirmed-commit procedure has been canceled, e.g., due to the session being terminated, or
+    /// an explicit \<cancel-commit\> operation.
+    Cancel,
+    /// The confirmed-commit procedure has been canceled due to the confirm-timeout interval expiring.
+    /// The common session parameters will not be present in this sub-mode.
+    Timeout,
+    /// The confirmed-commit timeout has been extended, e.g., by a new \<confirmed-commit\> operation.
+    Extend,
+    /// The confirmed-commit procedure has been completed.
+    Complete,
+}
+
+impl NetconfConfirmedCommitConfirmEvent {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Start,
+        Self::Cancel,
+        Self::Timeout,
+        Self::Extend,
+        Self::Complete,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Cancel => "cancel",
+            Self::Timeout => "timeout",
+            Self::Extend => "extend",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "start" => Some(Self::Start),
+            "cancel" => Some(Self::Cancel),
+            "timeout" => Some(Self::Timeout),
+            "extend" => Some(Self::Extend),
+            "complete" => Some(Self::Complete),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for NetconfConfirmedCommitConfirmEvent {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -1180,576 +1767,4 @@ pub mod exprs {
             ),
         ]),
     );
-}
-
-use crate::yang::{model, path, schema, tree, value};
-
-/// Generated when the NETCONF server detects that the \<running\> or \<startup\> configuration
-/// datastore has been changed by a management session. The notification summarizes the edits that
-/// have been detected.
-///
-/// The server MAY choose to also generate this notification while loading a datastore during the
-/// boot process for the device.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetconfConfigChange {
-    /// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
-    /// will be present. If caused by a management session, then the name, remote host address, and
-    /// session ID of the session that made the change will be reported.
-    pub changed_by: NetconfConfigChangeChangedBy,
-    /// Indicates which configuration datastore has changed.
-    pub datastore: NetconfConfigChangeDatastore,
-    /// An edit record SHOULD be present for each distinct edit operation that the server has detected
-    /// on the target datastore. This list MAY be omitted if the detailed edit operations are not known.
-    /// The server MAY report entries in this list for changes not made by a NETCONF session (e.g.,
-    /// CLI).
-    pub edit: Vec<NetconfConfigChangeEdit>,
-}
-
-impl model::Modelled for NetconfConfigChange {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CONFIG_CHANGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            changed_by: model::container(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY)?,
-            datastore: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE)?.unwrap_or(NetconfConfigChangeDatastore::Running),
-            edit: model::list(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY, &self.changed_by);
-        model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_DATASTORE, &self.datastore);
-        model::put_list(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT, &self.edit);
-        data
-    }
-}
-
-impl Default for NetconfConfigChange {
-    fn default() -> Self {
-        Self {
-            changed_by: Default::default(),
-            datastore: NetconfConfigChangeDatastore::Running,
-            edit: Vec::new(),
-        }
-    }
-}
-
-/// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
-/// will be present. If caused by a management session, then the name, remote host address, and
-/// session ID of the session that made the change will be reported.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NetconfConfigChangeChangedBy {
-    /// If present, the change was caused by the server.
-    pub server: Option<()>,
-    /// Name of the user for the session.
-    pub username: Option<String>,
-    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
-    /// non-NETCONF session MAY be identified by the value zero.
-    pub session_id: Option<u32>,
-    /// Address of the remote host for the session.
-    pub source_host: Option<value::Value>,
-}
-
-impl model::Modelled for NetconfConfigChangeChangedBy {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            server: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER)?,
-            username: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME)?,
-            session_id: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID)?,
-            source_host: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER, &self.server);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME, &self.username);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID, &self.session_id);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST, &self.source_host);
-        data
-    }
-}
-
-/// An edit record SHOULD be present for each distinct edit operation that the server has detected
-/// on the target datastore. This list MAY be omitted if the detailed edit operations are not known.
-/// The server MAY report entries in this list for changes not made by a NETCONF session (e.g.,
-/// CLI).
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetconfConfigChangeEdit {
-    /// Topmost node associated with the configuration change. A server SHOULD set this object to the
-    /// node within the datastore that is being altered. A server MAY set this object to one of the
-    /// ancestors of the actual node that was changed, or omit this object, if the exact node is not
-    /// known.
-    pub target: Option<path::InstancePath>,
-    /// Type of edit operation performed. A server MUST set this object to the NETCONF edit operation
-    /// performed on the target datastore.
-    pub operation: super::ietf_netconf::EditOperationType,
-}
-
-impl model::Modelled for NetconfConfigChangeEdit {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CONFIG_CHANGE_EDIT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            target: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET)?,
-            operation: model::optional(data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION)?.unwrap_or(super::ietf_netconf::EditOperationType::Merge),
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET, &self.target);
-        model::put(&mut data, &nodes::NETCONF_CONFIG_CHANGE_EDIT_OPERATION, &self.operation);
-        data
-    }
-}
-
-impl Default for NetconfConfigChangeEdit {
-    fn default() -> Self {
-        Self {
-            target: None,
-            operation: super::ietf_netconf::EditOperationType::Merge,
-        }
-    }
-}
-
-/// Generated when the NETCONF server detects that the server capabilities have changed. Indicates
-/// which capabilities have been added, deleted, and/or modified. The manner in which a server
-/// capability is changed is outside the scope of this document.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NetconfCapabilityChange {
-    /// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
-    /// will be present. If caused by a management session, then the name, remote host address, and
-    /// session ID of the session that made the change will be reported.
-    pub changed_by: NetconfCapabilityChangeChangedBy,
-    /// List of capabilities that have just been added.
-    pub added_capability: Vec<String>,
-    /// List of capabilities that have just been deleted.
-    pub deleted_capability: Vec<String>,
-    /// List of capabilities that have just been modified. A capability is considered to be modified if
-    /// the base URI for the capability has not changed, but one or more of the parameters encoded at
-    /// the end of the capability URI have changed. The new modified value of the complete URI is
-    /// returned.
-    pub modified_capability: Vec<String>,
-}
-
-impl model::Modelled for NetconfCapabilityChange {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CAPABILITY_CHANGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            changed_by: model::container(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY)?,
-            added_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_ADDED_CAPABILITY)?,
-            deleted_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_DELETED_CAPABILITY)?,
-            modified_capability: model::leaf_list(data, &nodes::NETCONF_CAPABILITY_CHANGE_MODIFIED_CAPABILITY)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY, &self.changed_by);
-        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_ADDED_CAPABILITY, &self.added_capability);
-        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_DELETED_CAPABILITY, &self.deleted_capability);
-        model::put_leaf_list(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_MODIFIED_CAPABILITY, &self.modified_capability);
-        data
-    }
-}
-
-/// Indicates the source of the change. If caused by internal action, then the empty leaf 'server'
-/// will be present. If caused by a management session, then the name, remote host address, and
-/// session ID of the session that made the change will be reported.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NetconfCapabilityChangeChangedBy {
-    /// If present, the change was caused by the server.
-    pub server: Option<()>,
-    /// Name of the user for the session.
-    pub username: Option<String>,
-    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
-    /// non-NETCONF session MAY be identified by the value zero.
-    pub session_id: Option<u32>,
-    /// Address of the remote host for the session.
-    pub source_host: Option<value::Value>,
-}
-
-impl model::Modelled for NetconfCapabilityChangeChangedBy {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            server: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER)?,
-            username: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME)?,
-            session_id: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID)?,
-            source_host: model::optional(data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_SERVER_SERVER, &self.server);
-        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_USERNAME, &self.username);
-        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SESSION_ID, &self.session_id);
-        model::put_optional(&mut data, &nodes::NETCONF_CAPABILITY_CHANGE_CHANGED_BY_SERVER_OR_USER_BY_USER_SOURCE_HOST, &self.source_host);
-        data
-    }
-}
-
-/// Generated when a NETCONF server detects that a NETCONF session has started. A server MAY
-/// generate this event for non-NETCONF management sessions. Indicates the identity of the user that
-/// started the session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetconfSessionStart {
-    /// Name of the user for the session.
-    pub username: String,
-    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
-    /// non-NETCONF session MAY be identified by the value zero.
-    pub session_id: u32,
-    /// Address of the remote host for the session.
-    pub source_host: Option<value::Value>,
-}
-
-impl model::Modelled for NetconfSessionStart {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_SESSION_START
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            username: model::required(data, &nodes::NETCONF_SESSION_START_USERNAME)?,
-            session_id: model::required(data, &nodes::NETCONF_SESSION_START_SESSION_ID)?,
-            source_host: model::optional(data, &nodes::NETCONF_SESSION_START_SOURCE_HOST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NETCONF_SESSION_START_USERNAME, &self.username);
-        model::put(&mut data, &nodes::NETCONF_SESSION_START_SESSION_ID, &self.session_id);
-        model::put_optional(&mut data, &nodes::NETCONF_SESSION_START_SOURCE_HOST, &self.source_host);
-        data
-    }
-}
-
-impl NetconfSessionStart {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(username: impl Into<String>, session_id: u32) -> Self {
-        Self {
-            username: username.into(),
-            session_id,
-            source_host: None,
-        }
-    }
-}
-
-/// Generated when a NETCONF server detects that a NETCONF session has terminated. A server MAY
-/// optionally generate this event for non-NETCONF management sessions. Indicates the identity of
-/// the user that owned the session, and why the session was terminated.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetconfSessionEnd {
-    /// Name of the user for the session.
-    pub username: String,
-    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
-    /// non-NETCONF session MAY be identified by the value zero.
-    pub session_id: u32,
-    /// Address of the remote host for the session.
-    pub source_host: Option<value::Value>,
-    /// The ID of the session that directly caused this session to be abnormally terminated. If this
-    /// session was abnormally terminated by a non-NETCONF session unknown to the server, then this leaf
-    /// will not be present.
-    pub killed_by: Option<u32>,
-    /// Reason the session was terminated.
-    pub termination_reason: NetconfSessionEndTerminationReason,
-}
-
-impl model::Modelled for NetconfSessionEnd {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_SESSION_END
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            username: model::required(data, &nodes::NETCONF_SESSION_END_USERNAME)?,
-            session_id: model::required(data, &nodes::NETCONF_SESSION_END_SESSION_ID)?,
-            source_host: model::optional(data, &nodes::NETCONF_SESSION_END_SOURCE_HOST)?,
-            killed_by: model::optional(data, &nodes::NETCONF_SESSION_END_KILLED_BY)?,
-            termination_reason: model::required(data, &nodes::NETCONF_SESSION_END_TERMINATION_REASON)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NETCONF_SESSION_END_USERNAME, &self.username);
-        model::put(&mut data, &nodes::NETCONF_SESSION_END_SESSION_ID, &self.session_id);
-        model::put_optional(&mut data, &nodes::NETCONF_SESSION_END_SOURCE_HOST, &self.source_host);
-        model::put_optional(&mut data, &nodes::NETCONF_SESSION_END_KILLED_BY, &self.killed_by);
-        model::put(&mut data, &nodes::NETCONF_SESSION_END_TERMINATION_REASON, &self.termination_reason);
-        data
-    }
-}
-
-impl NetconfSessionEnd {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        username: impl Into<String>,
-        session_id: u32,
-        termination_reason: NetconfSessionEndTerminationReason,
-    ) -> Self {
-        Self {
-            username: username.into(),
-            session_id,
-            source_host: None,
-            killed_by: None,
-            termination_reason,
-        }
-    }
-}
-
-/// Generated when a NETCONF server detects that a confirmed-commit event has occurred. Indicates
-/// the event and the current state of the confirmed-commit procedure in progress.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetconfConfirmedCommit {
-    /// Name of the user for the session.
-    pub username: Option<String>,
-    /// Identifier of the session. A NETCONF session MUST be identified by a non-zero value. A
-    /// non-NETCONF session MAY be identified by the value zero.
-    pub session_id: Option<u32>,
-    /// Address of the remote host for the session.
-    pub source_host: Option<value::Value>,
-    /// Indicates the event that caused the notification.
-    pub confirm_event: NetconfConfirmedCommitConfirmEvent,
-    /// The configured timeout value if the event type is 'start' or 'extend'. This value represents the
-    /// approximate number of seconds from the event time when the 'timeout' event might occur.
-    pub timeout: Option<u32>,
-}
-
-impl model::Modelled for NetconfConfirmedCommit {
-    fn node() -> &'static schema::Node {
-        &nodes::NETCONF_CONFIRMED_COMMIT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            username: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_USERNAME)?,
-            session_id: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_SESSION_ID)?,
-            source_host: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_SOURCE_HOST)?,
-            confirm_event: model::required(data, &nodes::NETCONF_CONFIRMED_COMMIT_CONFIRM_EVENT)?,
-            timeout: model::optional(data, &nodes::NETCONF_CONFIRMED_COMMIT_TIMEOUT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_USERNAME, &self.username);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_SESSION_ID, &self.session_id);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_SOURCE_HOST, &self.source_host);
-        model::put(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_CONFIRM_EVENT, &self.confirm_event);
-        model::put_optional(&mut data, &nodes::NETCONF_CONFIRMED_COMMIT_TIMEOUT, &self.timeout);
-        data
-    }
-}
-
-impl NetconfConfirmedCommit {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(confirm_event: NetconfConfirmedCommitConfirmEvent) -> Self {
-        Self {
-            username: None,
-            session_id: None,
-            source_host: None,
-            confirm_event,
-            timeout: None,
-        }
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NetconfConfigChangeDatastore {
-    /// The \<running\> datastore has changed.
-    Running,
-    /// The \<startup\> datastore has changed
-    Startup,
-}
-
-impl NetconfConfigChangeDatastore {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Running,
-        Self::Startup,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Startup => "startup",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "running" => Some(Self::Running),
-            "startup" => Some(Self::Startup),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for NetconfConfigChangeDatastore {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NetconfSessionEndTerminationReason {
-    /// The session was terminated by the client in normal fashion, e.g., by the NETCONF
-    /// \<close-session\> protocol operation.
-    Closed,
-    /// The session was terminated in abnormal fashion, e.g., by the NETCONF \<kill-session\> protocol
-    /// operation.
-    Killed,
-    /// The session was terminated because the transport layer connection was unexpectedly closed.
-    Dropped,
-    /// The session was terminated because of inactivity, e.g., waiting for the \<hello\> message or
-    /// \<rpc\> messages.
-    Timeout,
-    /// The client's \<hello\> message was invalid.
-    BadHello,
-    /// The session was terminated for some other reason.
-    Other,
-}
-
-impl NetconfSessionEndTerminationReason {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Closed,
-        Self::Killed,
-        Self::Dropped,
-        Self::Timeout,
-        Self::BadHello,
-        Self::Other,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Killed => "killed",
-            Self::Dropped => "dropped",
-            Self::Timeout => "timeout",
-            Self::BadHello => "bad-hello",
-            Self::Other => "other",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "closed" => Some(Self::Closed),
-            "killed" => Some(Self::Killed),
-            "dropped" => Some(Self::Dropped),
-            "timeout" => Some(Self::Timeout),
-            "bad-hello" => Some(Self::BadHello),
-            "other" => Some(Self::Other),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for NetconfSessionEndTerminationReason {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NetconfConfirmedCommitConfirmEvent {
-    /// The confirmed-commit procedure has started.
-    Start,
-    /// The confirmed-commit procedure has been canceled, e.g., due to the session being terminated, or
-    /// an explicit \<cancel-commit\> operation.
-    Cancel,
-    /// The confirmed-commit procedure has been canceled due to the confirm-timeout interval expiring.
-    /// The common session parameters will not be present in this sub-mode.
-    Timeout,
-    /// The confirmed-commit timeout has been extended, e.g., by a new \<confirmed-commit\> operation.
-    Extend,
-    /// The confirmed-commit procedure has been completed.
-    Complete,
-}
-
-impl NetconfConfirmedCommitConfirmEvent {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Start,
-        Self::Cancel,
-        Self::Timeout,
-        Self::Extend,
-        Self::Complete,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Cancel => "cancel",
-            Self::Timeout => "timeout",
-            Self::Extend => "extend",
-            Self::Complete => "complete",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "start" => Some(Self::Start),
-            "cancel" => Some(Self::Cancel),
-            "timeout" => Some(Self::Timeout),
-            "extend" => Some(Self::Extend),
-            "complete" => Some(Self::Complete),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for NetconfConfirmedCommitConfirmEvent {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

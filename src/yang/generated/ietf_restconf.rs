@@ -3,6 +3,7 @@
 //! The YANG module `ietf-restconf`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, path, schema, tree, value};
 
 /// The module `ietf-restconf`.
 pub static MODULE: Module = Module {
@@ -24,6 +25,327 @@ pub static MODULE: Module = Module {
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
 pub static STRUCTURES: &[&crate::yang::schema::Node] = &[&nodes::ERRORS, &nodes::RESTCONF];
+
+/// Represents an error report returned by the server if a request results in an error.
+///
+/// `/ietf-restconf:errors`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Errors {
+    /// An entry containing information about one specific error that occurred while processing a
+    /// RESTCONF request.
+    pub error: Vec<Error>,
+}
+
+impl model::Modelled for Errors {
+    fn node() -> &'static schema::Node {
+        &nodes::ERRORS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            error: model::list(data, &nodes::ERRORS_ERROR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::ERRORS_ERROR, &self.error);
+        data
+    }
+}
+
+/// An entry containing information about one specific error that occurred while processing a
+/// RESTCONF request.
+///
+/// `/ietf-restconf:errors/error`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    /// The protocol layer where the error occurred.
+    pub error_type: ErrorType,
+    /// The enumerated error-tag.
+    pub error_tag: String,
+    /// The application-specific error-tag.
+    pub error_app_tag: Option<String>,
+    /// The YANG instance identifier associated with the error node.
+    pub error_path: Option<path::InstancePath>,
+    /// A message describing the error.
+    pub error_message: Option<String>,
+    /// This anydata value MUST represent a container with zero or more data nodes representing
+    /// additional error information.
+    pub error_info: Option<tree::AnyData>,
+}
+
+impl model::Modelled for Error {
+    fn node() -> &'static schema::Node {
+        &nodes::ERRORS_ERROR
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            error_type: model::required(data, &nodes::ERRORS_ERROR_ERROR_TYPE)?,
+            error_tag: model::required(data, &nodes::ERRORS_ERROR_ERROR_TAG)?,
+            error_app_tag: model::optional(data, &nodes::ERRORS_ERROR_ERROR_APP_TAG)?,
+            error_path: model::optional(data, &nodes::ERRORS_ERROR_ERROR_PATH)?,
+            error_message: model::optional(data, &nodes::ERRORS_ERROR_ERROR_MESSAGE)?,
+            error_info: model::any(data, &nodes::ERRORS_ERROR_ERROR_INFO)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TYPE, &self.error_type);
+        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TAG, &self.error_tag);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_APP_TAG, &self.error_app_tag);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_PATH, &self.error_path);
+        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_MESSAGE, &self.error_message);
+        model::put_any(&mut data, &nodes::ERRORS_ERROR_ERROR_INFO, &self.error_info);
+        data
+    }
+}
+
+impl Error {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(error_type: ErrorType, error_tag: impl Into<String>) -> Self {
+        Self {
+            error_type,
+            error_tag: error_tag.into(),
+            error_app_tag: None,
+            error_path: None,
+            error_message: None,
+            error_info: None,
+        }
+    }
+}
+
+/// Conceptual container representing the RESTCONF root resource.
+///
+/// `/ietf-restconf:restconf`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restconf {
+    /// Container representing the datastore resource. Represents the conceptual root of all state data
+    /// and configuration data supported by the server. The child nodes of this container can be any
+    /// data resources that are defined as top-level data nodes from the YANG modules advertised by the
+    /// server in the 'ietf-yang-library' module.
+    pub data: Data,
+    /// Container for all operation resources.
+    ///
+    /// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
+    /// 'rpc' statement.
+    ///
+    /// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
+    /// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
+    /// not actually be found in the module:
+    ///
+    /// ```text
+    ///    module ietf-system {
+    ///      leaf system-reset {
+    ///        type empty;
+    ///      }
+    ///    }
+    /// ```
+    ///
+    /// To invoke the 'system-restart' RPC operation:
+    ///
+    /// ```text
+    ///    POST /restconf/operations/ietf-system:system-restart
+    /// ```
+    ///
+    /// To discover the RPC operations supported by the server:
+    ///
+    /// ```text
+    ///    GET /restconf/operations
+    /// ```
+    ///
+    /// In XML, the YANG module namespace identifies the module:
+    ///
+    /// ```text
+    ///   <system-restart
+    ///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
+    /// ```
+    ///
+    /// In JSON, the YANG module name identifies the module:
+    ///
+    /// ```text
+    ///   { 'ietf-system:system-restart' : [null] }
+    /// ```
+    pub operations: Operations,
+    /// Identifies the revision date of the 'ietf-yang-library' module that is implemented by this
+    /// RESTCONF server. Indicates the year, month, and day in YYYY-MM-DD numeric format.
+    pub yang_library_version: String,
+}
+
+impl model::Modelled for Restconf {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data: model::container(data, &nodes::RESTCONF_DATA)?,
+            operations: model::container(data, &nodes::RESTCONF_OPERATIONS)?,
+            yang_library_version: model::required(data, &nodes::RESTCONF_YANG_LIBRARY_VERSION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::RESTCONF_DATA, &self.data);
+        model::put_container(&mut data, &nodes::RESTCONF_OPERATIONS, &self.operations);
+        model::put(&mut data, &nodes::RESTCONF_YANG_LIBRARY_VERSION, &self.yang_library_version);
+        data
+    }
+}
+
+impl Restconf {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(yang_library_version: impl Into<String>) -> Self {
+        Self {
+            data: Default::default(),
+            operations: Default::default(),
+            yang_library_version: yang_library_version.into(),
+        }
+    }
+}
+
+/// Container representing the datastore resource. Represents the conceptual root of all state data
+/// and configuration data supported by the server. The child nodes of this container can be any
+/// data resources that are defined as top-level data nodes from the YANG modules advertised by the
+/// server in the 'ietf-yang-library' module.
+///
+/// `/ietf-restconf:restconf/data`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Data {}
+
+impl model::Modelled for Data {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_DATA
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// Container for all operation resources.
+///
+/// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
+/// 'rpc' statement.
+///
+/// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
+/// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
+/// not actually be found in the module:
+///
+/// ```text
+///    module ietf-system {
+///      leaf system-reset {
+///        type empty;
+///      }
+///    }
+/// ```
+///
+/// To invoke the 'system-restart' RPC operation:
+///
+/// ```text
+///    POST /restconf/operations/ietf-system:system-restart
+/// ```
+///
+/// To discover the RPC operations supported by the server:
+///
+/// ```text
+///    GET /restconf/operations
+/// ```
+///
+/// In XML, the YANG module namespace identifies the module:
+///
+/// ```text
+///   <system-restart
+///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
+/// ```
+///
+/// In JSON, the YANG module name identifies the module:
+///
+/// ```text
+///   { 'ietf-system:system-restart' : [null] }
+/// ```
+///
+/// `/ietf-restconf:restconf/operations`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Operations {}
+
+impl model::Modelled for Operations {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_OPERATIONS
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// A value of `/errors/error/error-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorType {
+    /// The transport layer.
+    Transport,
+    /// The rpc or notification layer.
+    Rpc,
+    /// The protocol operation layer.
+    Protocol,
+    /// The server application layer.
+    Application,
+}
+
+impl ErrorType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Transport,
+        Self::Rpc,
+        Self::Protocol,
+        Self::Application,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Rpc => "rpc",
+            Self::Protocol => "protocol",
+            Self::Application => "application",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "transport" => Some(Self::Transport),
+            "rpc" => Some(Self::Rpc),
+            "protocol" => Some(Self::Protocol),
+            "application" => Some(Self::Application),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ErrorType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -320,317 +642,4 @@ pub mod patterns {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-}
-
-use crate::yang::{model, path, schema, tree, value};
-
-/// Represents an error report returned by the server if a request results in an error.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Errors {
-    /// An entry containing information about one specific error that occurred while processing a
-    /// RESTCONF request.
-    pub error: Vec<Error>,
-}
-
-impl model::Modelled for Errors {
-    fn node() -> &'static schema::Node {
-        &nodes::ERRORS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            error: model::list(data, &nodes::ERRORS_ERROR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::ERRORS_ERROR, &self.error);
-        data
-    }
-}
-
-/// An entry containing information about one specific error that occurred while processing a
-/// RESTCONF request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Error {
-    /// The protocol layer where the error occurred.
-    pub error_type: ErrorType,
-    /// The enumerated error-tag.
-    pub error_tag: String,
-    /// The application-specific error-tag.
-    pub error_app_tag: Option<String>,
-    /// The YANG instance identifier associated with the error node.
-    pub error_path: Option<path::InstancePath>,
-    /// A message describing the error.
-    pub error_message: Option<String>,
-    /// This anydata value MUST represent a container with zero or more data nodes representing
-    /// additional error information.
-    pub error_info: Option<tree::AnyData>,
-}
-
-impl model::Modelled for Error {
-    fn node() -> &'static schema::Node {
-        &nodes::ERRORS_ERROR
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            error_type: model::required(data, &nodes::ERRORS_ERROR_ERROR_TYPE)?,
-            error_tag: model::required(data, &nodes::ERRORS_ERROR_ERROR_TAG)?,
-            error_app_tag: model::optional(data, &nodes::ERRORS_ERROR_ERROR_APP_TAG)?,
-            error_path: model::optional(data, &nodes::ERRORS_ERROR_ERROR_PATH)?,
-            error_message: model::optional(data, &nodes::ERRORS_ERROR_ERROR_MESSAGE)?,
-            error_info: model::any(data, &nodes::ERRORS_ERROR_ERROR_INFO)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TYPE, &self.error_type);
-        model::put(&mut data, &nodes::ERRORS_ERROR_ERROR_TAG, &self.error_tag);
-        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_APP_TAG, &self.error_app_tag);
-        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_PATH, &self.error_path);
-        model::put_optional(&mut data, &nodes::ERRORS_ERROR_ERROR_MESSAGE, &self.error_message);
-        model::put_any(&mut data, &nodes::ERRORS_ERROR_ERROR_INFO, &self.error_info);
-        data
-    }
-}
-
-impl Error {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(error_type: ErrorType, error_tag: impl Into<String>) -> Self {
-        Self {
-            error_type,
-            error_tag: error_tag.into(),
-            error_app_tag: None,
-            error_path: None,
-            error_message: None,
-            error_info: None,
-        }
-    }
-}
-
-/// Conceptual container representing the RESTCONF root resource.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Restconf {
-    /// Container representing the datastore resource. Represents the conceptual root of all state data
-    /// and configuration data supported by the server. The child nodes of this container can be any
-    /// data resources that are defined as top-level data nodes from the YANG modules advertised by the
-    /// server in the 'ietf-yang-library' module.
-    pub data: Data,
-    /// Container for all operation resources.
-    ///
-    /// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
-    /// 'rpc' statement.
-    ///
-    /// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
-    /// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
-    /// not actually be found in the module:
-    ///
-    /// ```text
-    ///    module ietf-system {
-    ///      leaf system-reset {
-    ///        type empty;
-    ///      }
-    ///    }
-    /// ```
-    ///
-    /// To invoke the 'system-restart' RPC operation:
-    ///
-    /// ```text
-    ///    POST /restconf/operations/ietf-system:system-restart
-    /// ```
-    ///
-    /// To discover the RPC operations supported by the server:
-    ///
-    /// ```text
-    ///    GET /restconf/operations
-    /// ```
-    ///
-    /// In XML, the YANG module namespace identifies the module:
-    ///
-    /// ```text
-    ///   <system-restart
-    ///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
-    /// ```
-    ///
-    /// In JSON, the YANG module name identifies the module:
-    ///
-    /// ```text
-    ///   { 'ietf-system:system-restart' : [null] }
-    /// ```
-    pub operations: Operations,
-    /// Identifies the revision date of the 'ietf-yang-library' module that is implemented by this
-    /// RESTCONF server. Indicates the year, month, and day in YYYY-MM-DD numeric format.
-    pub yang_library_version: String,
-}
-
-impl model::Modelled for Restconf {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data: model::container(data, &nodes::RESTCONF_DATA)?,
-            operations: model::container(data, &nodes::RESTCONF_OPERATIONS)?,
-            yang_library_version: model::required(data, &nodes::RESTCONF_YANG_LIBRARY_VERSION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::RESTCONF_DATA, &self.data);
-        model::put_container(&mut data, &nodes::RESTCONF_OPERATIONS, &self.operations);
-        model::put(&mut data, &nodes::RESTCONF_YANG_LIBRARY_VERSION, &self.yang_library_version);
-        data
-    }
-}
-
-impl Restconf {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(yang_library_version: impl Into<String>) -> Self {
-        Self {
-            data: Default::default(),
-            operations: Default::default(),
-            yang_library_version: yang_library_version.into(),
-        }
-    }
-}
-
-/// Container representing the datastore resource. Represents the conceptual root of all state data
-/// and configuration data supported by the server. The child nodes of this container can be any
-/// data resources that are defined as top-level data nodes from the YANG modules advertised by the
-/// server in the 'ietf-yang-library' module.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Data {}
-
-impl model::Modelled for Data {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_DATA
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// Container for all operation resources.
-///
-/// Each resource is represented as an empty leaf with the name of the RPC operation from the YANG
-/// 'rpc' statement.
-///
-/// For example, the 'system-restart' RPC operation defined in the 'ietf-system' module would be
-/// represented as an empty leaf in the 'ietf-system' namespace. This is a conceptual leaf and will
-/// not actually be found in the module:
-///
-/// ```text
-///    module ietf-system {
-///      leaf system-reset {
-///        type empty;
-///      }
-///    }
-/// ```
-///
-/// To invoke the 'system-restart' RPC operation:
-///
-/// ```text
-///    POST /restconf/operations/ietf-system:system-restart
-/// ```
-///
-/// To discover the RPC operations supported by the server:
-///
-/// ```text
-///    GET /restconf/operations
-/// ```
-///
-/// In XML, the YANG module namespace identifies the module:
-///
-/// ```text
-///   <system-restart
-///      xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>
-/// ```
-///
-/// In JSON, the YANG module name identifies the module:
-///
-/// ```text
-///   { 'ietf-system:system-restart' : [null] }
-/// ```
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Operations {}
-
-impl model::Modelled for Operations {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_OPERATIONS
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorType {
-    /// The transport layer.
-    Transport,
-    /// The rpc or notification layer.
-    Rpc,
-    /// The protocol operation layer.
-    Protocol,
-    /// The server application layer.
-    Application,
-}
-
-impl ErrorType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Transport,
-        Self::Rpc,
-        Self::Protocol,
-        Self::Application,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Transport => "transport",
-            Self::Rpc => "rpc",
-            Self::Protocol => "protocol",
-            Self::Application => "application",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "transport" => Some(Self::Transport),
-            "rpc" => Some(Self::Rpc),
-            "protocol" => Some(Self::Protocol),
-            "application" => Some(Self::Application),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ErrorType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

@@ -3,6 +3,7 @@
 //! The YANG module `ietf-restconf-monitoring`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `ietf-restconf-monitoring`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,208 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// Contains RESTCONF protocol monitoring information.
+///
+/// `/ietf-restconf-monitoring:restconf-state`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RestconfState {
+    /// Contains a list of protocol capability URIs.
+    pub capabilities: Capabilities,
+    /// Container representing the notification event streams supported by the server.
+    pub streams: Streams,
+}
+
+impl model::Modelled for RestconfState {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_STATE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            capabilities: model::container(data, &nodes::RESTCONF_STATE_CAPABILITIES)?,
+            streams: model::container(data, &nodes::RESTCONF_STATE_STREAMS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::RESTCONF_STATE_CAPABILITIES, &self.capabilities);
+        model::put_container(&mut data, &nodes::RESTCONF_STATE_STREAMS, &self.streams);
+        data
+    }
+}
+
+/// Contains a list of protocol capability URIs.
+///
+/// `/ietf-restconf-monitoring:restconf-state/capabilities`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Capabilities {
+    /// A RESTCONF protocol capability URI.
+    pub capability: Vec<String>,
+}
+
+impl model::Modelled for Capabilities {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_STATE_CAPABILITIES
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            capability: model::leaf_list(data, &nodes::RESTCONF_STATE_CAPABILITIES_CAPABILITY)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_leaf_list(&mut data, &nodes::RESTCONF_STATE_CAPABILITIES_CAPABILITY, &self.capability);
+        data
+    }
+}
+
+/// Container representing the notification event streams supported by the server.
+///
+/// `/ietf-restconf-monitoring:restconf-state/streams`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Streams {
+    /// Each entry describes an event stream supported by the server.
+    pub stream: Vec<Stream>,
+}
+
+impl model::Modelled for Streams {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_STATE_STREAMS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            stream: model::list(data, &nodes::RESTCONF_STATE_STREAMS_STREAM)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM, &self.stream);
+        data
+    }
+}
+
+/// Each entry describes an event stream supported by the server.
+///
+/// `/ietf-restconf-monitoring:restconf-state/streams/stream`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stream {
+    /// The stream name.
+    pub name: String,
+    /// Description of stream content.
+    pub description: Option<String>,
+    /// Indicates if replay buffer is supported for this stream. If 'true', then the server MUST support
+    /// the 'start-time' and 'stop-time' query parameters for this stream.
+    pub replay_support: bool,
+    /// Indicates the time the replay log for this stream was created.
+    pub replay_log_creation_time: Option<String>,
+    /// The server will create an entry in this list for each encoding format that is supported for this
+    /// stream. The media type 'text/event-stream' is expected for all event streams. This list
+    /// identifies the subtypes supported for this stream.
+    pub access: Vec<Access>,
+}
+
+impl model::Modelled for Stream {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_STATE_STREAMS_STREAM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_NAME)?,
+            description: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_DESCRIPTION)?,
+            replay_support: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT)?.unwrap_or(false),
+            replay_log_creation_time: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_LOG_CREATION_TIME)?,
+            access: model::list(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_DESCRIPTION, &self.description);
+        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT, &self.replay_support);
+        model::put_optional(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_LOG_CREATION_TIME, &self.replay_log_creation_time);
+        model::put_list(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS, &self.access);
+        data
+    }
+}
+
+impl Stream {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            replay_support: false,
+            replay_log_creation_time: None,
+            access: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// The server will create an entry in this list for each encoding format that is supported for this
+/// stream. The media type 'text/event-stream' is expected for all event streams. This list
+/// identifies the subtypes supported for this stream.
+///
+/// `/ietf-restconf-monitoring:restconf-state/streams/stream/access`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Access {
+    /// This is the secondary encoding format within the 'text/event-stream' encoding used by all
+    /// streams. The type 'xml' is supported for XML encoding. The type 'json' is supported for JSON
+    /// encoding.
+    pub encoding: String,
+    /// Contains a URL that represents the entry point for establishing notification delivery via
+    /// server-sent events.
+    pub location: String,
+}
+
+impl model::Modelled for Access {
+    fn node() -> &'static schema::Node {
+        &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            encoding: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_ENCODING)?,
+            location: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_LOCATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_ENCODING, &self.encoding);
+        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_LOCATION, &self.location);
+        data
+    }
+}
+
+impl Access {
+    /// The key of the entry with this `encoding`, if its leafs can have it.
+    pub fn key_of(encoding: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS, vec![value::Value::string(encoding)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.encoding)
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -329,198 +532,4 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// Contains RESTCONF protocol monitoring information.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RestconfState {
-    /// Contains a list of protocol capability URIs.
-    pub capabilities: Capabilities,
-    /// Container representing the notification event streams supported by the server.
-    pub streams: Streams,
-}
-
-impl model::Modelled for RestconfState {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_STATE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            capabilities: model::container(data, &nodes::RESTCONF_STATE_CAPABILITIES)?,
-            streams: model::container(data, &nodes::RESTCONF_STATE_STREAMS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::RESTCONF_STATE_CAPABILITIES, &self.capabilities);
-        model::put_container(&mut data, &nodes::RESTCONF_STATE_STREAMS, &self.streams);
-        data
-    }
-}
-
-/// Contains a list of protocol capability URIs.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Capabilities {
-    /// A RESTCONF protocol capability URI.
-    pub capability: Vec<String>,
-}
-
-impl model::Modelled for Capabilities {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_STATE_CAPABILITIES
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            capability: model::leaf_list(data, &nodes::RESTCONF_STATE_CAPABILITIES_CAPABILITY)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_leaf_list(&mut data, &nodes::RESTCONF_STATE_CAPABILITIES_CAPABILITY, &self.capability);
-        data
-    }
-}
-
-/// Container representing the notification event streams supported by the server.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Streams {
-    /// Each entry describes an event stream supported by the server.
-    pub stream: Vec<Stream>,
-}
-
-impl model::Modelled for Streams {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_STATE_STREAMS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            stream: model::list(data, &nodes::RESTCONF_STATE_STREAMS_STREAM)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM, &self.stream);
-        data
-    }
-}
-
-/// Each entry describes an event stream supported by the server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stream {
-    /// The stream name.
-    pub name: String,
-    /// Description of stream content.
-    pub description: Option<String>,
-    /// Indicates if replay buffer is supported for this stream. If 'true', then the server MUST support
-    /// the 'start-time' and 'stop-time' query parameters for this stream.
-    pub replay_support: bool,
-    /// Indicates the time the replay log for this stream was created.
-    pub replay_log_creation_time: Option<String>,
-    /// The server will create an entry in this list for each encoding format that is supported for this
-    /// stream. The media type 'text/event-stream' is expected for all event streams. This list
-    /// identifies the subtypes supported for this stream.
-    pub access: Vec<Access>,
-}
-
-impl model::Modelled for Stream {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_STATE_STREAMS_STREAM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_NAME)?,
-            description: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_DESCRIPTION)?,
-            replay_support: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT)?.unwrap_or(false),
-            replay_log_creation_time: model::optional(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_LOG_CREATION_TIME)?,
-            access: model::list(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_DESCRIPTION, &self.description);
-        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_SUPPORT, &self.replay_support);
-        model::put_optional(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_REPLAY_LOG_CREATION_TIME, &self.replay_log_creation_time);
-        model::put_list(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS, &self.access);
-        data
-    }
-}
-
-impl Stream {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            description: None,
-            replay_support: false,
-            replay_log_creation_time: None,
-            access: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// The server will create an entry in this list for each encoding format that is supported for this
-/// stream. The media type 'text/event-stream' is expected for all event streams. This list
-/// identifies the subtypes supported for this stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Access {
-    /// This is the secondary encoding format within the 'text/event-stream' encoding used by all
-    /// streams. The type 'xml' is supported for XML encoding. The type 'json' is supported for JSON
-    /// encoding.
-    pub encoding: String,
-    /// Contains a URL that represents the entry point for establishing notification delivery via
-    /// server-sent events.
-    pub location: String,
-}
-
-impl model::Modelled for Access {
-    fn node() -> &'static schema::Node {
-        &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            encoding: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_ENCODING)?,
-            location: model::required(data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_LOCATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_ENCODING, &self.encoding);
-        model::put(&mut data, &nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS_LOCATION, &self.location);
-        data
-    }
-}
-
-impl Access {
-    /// The key of the entry with this `encoding`, if its leafs can have it.
-    pub fn key_of(encoding: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::RESTCONF_STATE_STREAMS_STREAM_ACCESS, vec![value::Value::string(encoding)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.encoding)
-    }
 }

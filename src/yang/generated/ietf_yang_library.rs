@@ -3,6 +3,7 @@
 //! The YANG module `ietf-yang-library`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `ietf-yang-library`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,890 @@ pub static MODULE: Module = Module {
     notifications: &[&nodes::YANG_LIBRARY_UPDATE, &nodes::YANG_LIBRARY_CHANGE],
     identities: &[],
 };
+
+/// Container holding the entire YANG library of this server.
+///
+/// `/ietf-yang-library:yang-library`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct YangLibrary {
+    /// A set of modules that may be used by one or more schemas.
+    ///
+    /// A module set does not have to be referentially complete, i.e., it may define modules that
+    /// contain import statements for other modules not included in the module set.
+    pub module_set: Vec<ModuleSet>,
+    /// A datastore schema that may be used by one or more datastores.
+    ///
+    /// The schema must be valid and referentially complete, i.e., it must contain modules to satisfy
+    /// all used import statements for all modules specified in the schema.
+    pub schema: Vec<Schema>,
+    /// A datastore supported by this server.
+    ///
+    /// Each datastore indicates which schema it supports.
+    ///
+    /// The server MUST instantiate one entry in this list per specific datastore it supports.
+    ///
+    /// Each datastore entry with the same datastore schema SHOULD reference the same schema.
+    pub datastore: Vec<Datastore>,
+    /// A server-generated identifier of the contents of the '/yang-library' tree. The server MUST
+    /// change the value of this leaf if the information represented by the '/yang-library' tree, except
+    /// '/yang-library/content-id', has changed.
+    pub content_id: String,
+}
+
+impl model::Modelled for YangLibrary {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            module_set: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET)?,
+            schema: model::list(data, &nodes::YANG_LIBRARY_SCHEMA)?,
+            datastore: model::list(data, &nodes::YANG_LIBRARY_DATASTORE)?,
+            content_id: model::required(data, &nodes::YANG_LIBRARY_CONTENT_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET, &self.module_set);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_SCHEMA, &self.schema);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_DATASTORE, &self.datastore);
+        model::put(&mut data, &nodes::YANG_LIBRARY_CONTENT_ID, &self.content_id);
+        data
+    }
+}
+
+impl YangLibrary {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(content_id: impl Into<String>) -> Self {
+        Self {
+            module_set: Vec::new(),
+            schema: Vec::new(),
+            datastore: Vec::new(),
+            content_id: content_id.into(),
+        }
+    }
+}
+
+/// A set of modules that may be used by one or more schemas.
+///
+/// A module set does not have to be referentially complete, i.e., it may define modules that
+/// contain import statements for other modules not included in the module set.
+///
+/// `/ietf-yang-library:yang-library/module-set`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModuleSet {
+    /// An arbitrary name of the module set.
+    pub name: String,
+    /// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
+    /// RFC 7950, with a particular set of supported features and deviations.
+    pub module: Vec<ModuleSetModule>,
+    /// An entry in this list indicates that the server imports reusable definitions from the specified
+    /// revision of the module but does not implement any protocol-accessible objects from this
+    /// revision.
+    ///
+    /// Multiple entries for the same module name MAY exist. This can occur if multiple modules import
+    /// the same module but specify different revision dates in the import statements.
+    pub import_only_module: Vec<ImportOnlyModule>,
+}
+
+impl model::Modelled for ModuleSet {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_MODULE_SET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_NAME)?,
+            module: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE)?,
+            import_only_module: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_NAME, &self.name);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE, &self.module);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE, &self.import_only_module);
+        data
+    }
+}
+
+impl ModuleSet {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            module: Vec::new(),
+            import_only_module: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
+/// RFC 7950, with a particular set of supported features and deviations.
+///
+/// `/ietf-yang-library:yang-library/module-set/module`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModuleSetModule {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
+    /// module or submodule, this leaf is not instantiated.
+    pub revision: Option<String>,
+    /// The XML namespace identifier for this module.
+    pub namespace: String,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub location: Vec<String>,
+    /// Each entry represents one submodule within the parent module.
+    pub submodule: Vec<ModuleSetModuleSubmodule>,
+    /// List of all YANG feature names from this module that are supported by the server, regardless
+    /// whether they are defined in the module or any included submodule.
+    pub feature: Vec<String>,
+    /// List of all YANG deviation modules used by this server to modify the conformance of the module
+    /// associated with this entry. Note that the same module can be used for deviations for multiple
+    /// modules, so the same entry MAY appear within multiple 'module' entries.
+    ///
+    /// This reference MUST NOT (directly or indirectly) refer to the module being deviated.
+    ///
+    /// Robust clients may want to make sure that they handle a situation where a module deviates itself
+    /// (directly or indirectly) gracefully.
+    pub deviation: Vec<String>,
+}
+
+impl model::Modelled for ModuleSetModule {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_MODULE_SET_MODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAME)?,
+            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_REVISION)?,
+            namespace: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAMESPACE)?,
+            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_LOCATION)?,
+            submodule: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE)?,
+            feature: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_FEATURE)?,
+            deviation: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_DEVIATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_REVISION, &self.revision);
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAMESPACE, &self.namespace);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_LOCATION, &self.location);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE, &self.submodule);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_FEATURE, &self.feature);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_DEVIATION, &self.deviation);
+        data
+    }
+}
+
+impl ModuleSetModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            namespace: namespace.into(),
+            location: Vec::new(),
+            submodule: Vec::new(),
+            feature: Vec::new(),
+            deviation: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// Each entry represents one submodule within the parent module.
+///
+/// `/ietf-yang-library:yang-library/module-set/module/submodule`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModuleSetModuleSubmodule {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
+    /// module or submodule, this leaf is not instantiated.
+    pub revision: Option<String>,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub location: Vec<String>,
+}
+
+impl model::Modelled for ModuleSetModuleSubmodule {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_NAME)?,
+            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_REVISION)?,
+            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_LOCATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_REVISION, &self.revision);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_LOCATION, &self.location);
+        data
+    }
+}
+
+impl ModuleSetModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            location: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// An entry in this list indicates that the server imports reusable definitions from the specified
+/// revision of the module but does not implement any protocol-accessible objects from this
+/// revision.
+///
+/// Multiple entries for the same module name MAY exist. This can occur if multiple modules import
+/// the same module but specify different revision dates in the import statements.
+///
+/// `/ietf-yang-library:yang-library/module-set/import-only-module`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportOnlyModule {
+    /// The YANG module name.
+    pub name: String,
+    /// The YANG module revision date. A zero-length string is used if no revision statement is present
+    /// in the YANG module.
+    pub revision: value::Value,
+    /// The XML namespace identifier for this module.
+    pub namespace: String,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub location: Vec<String>,
+    /// Each entry represents one submodule within the parent module.
+    pub submodule: Vec<ImportOnlyModuleSubmodule>,
+}
+
+impl model::Modelled for ImportOnlyModule {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAME)?,
+            revision: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION)?,
+            namespace: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAMESPACE)?,
+            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_LOCATION)?,
+            submodule: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAME, &self.name);
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION, &self.revision);
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAMESPACE, &self.namespace);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_LOCATION, &self.location);
+        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE, &self.submodule);
+        data
+    }
+}
+
+impl ImportOnlyModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, revision: value::Value, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            namespace: namespace.into(),
+            location: Vec::new(),
+            submodule: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
+/// Each entry represents one submodule within the parent module.
+///
+/// `/ietf-yang-library:yang-library/module-set/import-only-module/submodule`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportOnlyModuleSubmodule {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
+    /// module or submodule, this leaf is not instantiated.
+    pub revision: Option<String>,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub location: Vec<String>,
+}
+
+impl model::Modelled for ImportOnlyModuleSubmodule {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_NAME)?,
+            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_REVISION)?,
+            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_LOCATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_REVISION, &self.revision);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_LOCATION, &self.location);
+        data
+    }
+}
+
+impl ImportOnlyModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            revision: None,
+            location: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A datastore schema that may be used by one or more datastores.
+///
+/// The schema must be valid and referentially complete, i.e., it must contain modules to satisfy
+/// all used import statements for all modules specified in the schema.
+///
+/// `/ietf-yang-library:yang-library/schema`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// An arbitrary name of the schema.
+    pub name: String,
+    /// A set of module-sets that are included in this schema. If a non-import-only module appears in
+    /// multiple module sets, then the module revision and the associated features and deviations must
+    /// be identical.
+    pub module_set: Vec<String>,
+}
+
+impl model::Modelled for Schema {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_SCHEMA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_SCHEMA_NAME)?,
+            module_set: model::leaf_list(data, &nodes::YANG_LIBRARY_SCHEMA_MODULE_SET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_SCHEMA_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_SCHEMA_MODULE_SET, &self.module_set);
+        data
+    }
+}
+
+impl Schema {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            module_set: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_SCHEMA, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A datastore supported by this server.
+///
+/// Each datastore indicates which schema it supports.
+///
+/// The server MUST instantiate one entry in this list per specific datastore it supports.
+///
+/// Each datastore entry with the same datastore schema SHOULD reference the same schema.
+///
+/// `/ietf-yang-library:yang-library/datastore`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Datastore {
+    /// The identity of the datastore.
+    pub name: super::ietf_datastores::identities::Datastore,
+    /// A reference to the schema supported by this datastore. All non-import-only modules of the schema
+    /// are implemented with their associated features and deviations.
+    pub schema: String,
+}
+
+impl model::Modelled for Datastore {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_DATASTORE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::YANG_LIBRARY_DATASTORE_NAME)?,
+            schema: model::required(data, &nodes::YANG_LIBRARY_DATASTORE_SCHEMA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_DATASTORE_NAME, &self.name);
+        model::put(&mut data, &nodes::YANG_LIBRARY_DATASTORE_SCHEMA, &self.schema);
+        data
+    }
+}
+
+impl Datastore {
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: super::ietf_datastores::identities::Datastore) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::YANG_LIBRARY_DATASTORE, vec![model::value(&name, &nodes::YANG_LIBRARY_DATASTORE_NAME)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.name)
+    }
+}
+
+/// Contains YANG module monitoring information.
+///
+/// `/ietf-yang-library:modules-state`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModulesState {
+    /// Contains a server-specific identifier representing the current set of modules and submodules.
+    /// The server MUST change the value of this leaf if the information represented by the 'module'
+    /// list instances has changed.
+    pub module_set_id: String,
+    /// Each entry represents one revision of one module currently supported by the server.
+    pub module: Vec<ModulesStateModule>,
+}
+
+impl model::Modelled for ModulesState {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULES_STATE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            module_set_id: model::required(data, &nodes::MODULES_STATE_MODULE_SET_ID)?,
+            module: model::list(data, &nodes::MODULES_STATE_MODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SET_ID, &self.module_set_id);
+        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE, &self.module);
+        data
+    }
+}
+
+impl ModulesState {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(module_set_id: impl Into<String>) -> Self {
+        Self {
+            module_set_id: module_set_id.into(),
+            module: Vec::new(),
+        }
+    }
+}
+
+/// Each entry represents one revision of one module currently supported by the server.
+///
+/// `/ietf-yang-library:modules-state/module`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModulesStateModule {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. A zero-length string is used if no revision
+    /// statement is present in the YANG module or submodule.
+    pub revision: value::Value,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub schema: Option<String>,
+    /// The XML namespace identifier for this module.
+    pub namespace: String,
+    /// List of YANG feature names from this module that are supported by the server, regardless of
+    /// whether they are defined in the module or any included submodule.
+    pub feature: Vec<String>,
+    /// List of YANG deviation module names and revisions used by this server to modify the conformance
+    /// of the module associated with this entry. Note that the same module can be used for deviations
+    /// for multiple modules, so the same entry MAY appear within multiple 'module' entries.
+    ///
+    /// The deviation module MUST be present in the 'module' list, with the same name and revision
+    /// values. The 'conformance-type' value will be 'implement' for the deviation module.
+    pub deviation: Vec<Deviation>,
+    /// Indicates the type of conformance the server is claiming for the YANG module identified by this
+    /// entry.
+    pub conformance_type: ConformanceType,
+    /// Each entry represents one submodule within the parent module.
+    pub submodule: Vec<ModulesStateModuleSubmodule>,
+}
+
+impl model::Modelled for ModulesStateModule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULES_STATE_MODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::MODULES_STATE_MODULE_NAME)?,
+            revision: model::required(data, &nodes::MODULES_STATE_MODULE_REVISION)?,
+            schema: model::optional(data, &nodes::MODULES_STATE_MODULE_SCHEMA)?,
+            namespace: model::required(data, &nodes::MODULES_STATE_MODULE_NAMESPACE)?,
+            feature: model::leaf_list(data, &nodes::MODULES_STATE_MODULE_FEATURE)?,
+            deviation: model::list(data, &nodes::MODULES_STATE_MODULE_DEVIATION)?,
+            conformance_type: model::required(data, &nodes::MODULES_STATE_MODULE_CONFORMANCE_TYPE)?,
+            submodule: model::list(data, &nodes::MODULES_STATE_MODULE_SUBMODULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_NAME, &self.name);
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_REVISION, &self.revision);
+        model::put_optional(&mut data, &nodes::MODULES_STATE_MODULE_SCHEMA, &self.schema);
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_NAMESPACE, &self.namespace);
+        model::put_leaf_list(&mut data, &nodes::MODULES_STATE_MODULE_FEATURE, &self.feature);
+        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION, &self.deviation);
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_CONFORMANCE_TYPE, &self.conformance_type);
+        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE, &self.submodule);
+        data
+    }
+}
+
+impl ModulesStateModule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        revision: value::Value,
+        namespace: impl Into<String>,
+        conformance_type: ConformanceType,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            schema: None,
+            namespace: namespace.into(),
+            feature: Vec::new(),
+            deviation: Vec::new(),
+            conformance_type,
+            submodule: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
+/// List of YANG deviation module names and revisions used by this server to modify the conformance
+/// of the module associated with this entry. Note that the same module can be used for deviations
+/// for multiple modules, so the same entry MAY appear within multiple 'module' entries.
+///
+/// The deviation module MUST be present in the 'module' list, with the same name and revision
+/// values. The 'conformance-type' value will be 'implement' for the deviation module.
+///
+/// `/ietf-yang-library:modules-state/module/deviation`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deviation {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. A zero-length string is used if no revision
+    /// statement is present in the YANG module or submodule.
+    pub revision: value::Value,
+}
+
+impl model::Modelled for Deviation {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULES_STATE_MODULE_DEVIATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::MODULES_STATE_MODULE_DEVIATION_NAME)?,
+            revision: model::required(data, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_NAME, &self.name);
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION, &self.revision);
+        data
+    }
+}
+
+impl Deviation {
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE_DEVIATION, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
+/// Each entry represents one submodule within the parent module.
+///
+/// `/ietf-yang-library:modules-state/module/submodule`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModulesStateModuleSubmodule {
+    /// The YANG module or submodule name.
+    pub name: String,
+    /// The YANG module or submodule revision date. A zero-length string is used if no revision
+    /// statement is present in the YANG module or submodule.
+    pub revision: value::Value,
+    /// Contains a URL that represents the YANG schema resource for this module or submodule.
+    ///
+    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
+    /// entry.
+    pub schema: Option<String>,
+}
+
+impl model::Modelled for ModulesStateModuleSubmodule {
+    fn node() -> &'static schema::Node {
+        &nodes::MODULES_STATE_MODULE_SUBMODULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_NAME)?,
+            revision: model::required(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION)?,
+            schema: model::optional(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_SCHEMA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_NAME, &self.name);
+        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION, &self.revision);
+        model::put_optional(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_SCHEMA, &self.schema);
+        data
+    }
+}
+
+impl ModulesStateModuleSubmodule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, revision: value::Value) -> Self {
+        Self {
+            name: name.into(),
+            revision,
+            schema: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
+    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MODULES_STATE_MODULE_SUBMODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name, &self.revision)
+    }
+}
+
+/// Generated when any YANG library information on the server has changed.
+///
+/// `/ietf-yang-library:yang-library-update`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct YangLibraryUpdate {
+    /// Contains the YANG library content identifier for the updated YANG library at the time the
+    /// notification is generated.
+    pub content_id: String,
+}
+
+impl model::Modelled for YangLibraryUpdate {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_UPDATE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content_id: model::required(data, &nodes::YANG_LIBRARY_UPDATE_CONTENT_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_UPDATE_CONTENT_ID, &self.content_id);
+        data
+    }
+}
+
+/// Generated when the set of modules and submodules supported by the server has changed.
+///
+/// `/ietf-yang-library:yang-library-change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct YangLibraryChange {
+    /// Contains the module-set-id value representing the set of modules and submodules supported at the
+    /// server at the time the notification is generated.
+    pub module_set_id: String,
+}
+
+impl model::Modelled for YangLibraryChange {
+    fn node() -> &'static schema::Node {
+        &nodes::YANG_LIBRARY_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            module_set_id: model::required(data, &nodes::YANG_LIBRARY_CHANGE_MODULE_SET_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::YANG_LIBRARY_CHANGE_MODULE_SET_ID, &self.module_set_id);
+        data
+    }
+}
+
+/// A value of `/modules-state/module/conformance-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConformanceType {
+    /// Indicates that the server implements one or more protocol-accessible objects defined in the YANG
+    /// module identified in this entry. This includes deviation statements defined in the module.
+    ///
+    /// For YANG version 1\.1 modules, there is at most one 'module' entry with conformance type
+    /// 'implement' for a particular module name, since YANG 1\.1 requires that at most one revision of
+    /// a module is implemented.
+    ///
+    /// For YANG version 1 modules, there SHOULD NOT be more than one 'module' entry for a particular
+    /// module name.
+    Implement,
+    /// Indicates that the server imports reusable definitions from the specified revision of the module
+    /// but does not implement any protocol-accessible objects from this revision.
+    ///
+    /// Multiple 'module' entries for the same module name MAY exist. This can occur if multiple modules
+    /// import the same module but specify different revision dates in the import statements.
+    Import,
+}
+
+impl ConformanceType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Implement,
+        Self::Import,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Implement => "implement",
+            Self::Import => "import",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "implement" => Some(Self::Implement),
+            "import" => Some(Self::Import),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ConformanceType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -1408,862 +2293,4 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// Container holding the entire YANG library of this server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct YangLibrary {
-    /// A set of modules that may be used by one or more schemas.
-    ///
-    /// A module set does not have to be referentially complete, i.e., it may define modules that
-    /// contain import statements for other modules not included in the module set.
-    pub module_set: Vec<ModuleSet>,
-    /// A datastore schema that may be used by one or more datastores.
-    ///
-    /// The schema must be valid and referentially complete, i.e., it must contain modules to satisfy
-    /// all used import statements for all modules specified in the schema.
-    pub schema: Vec<Schema>,
-    /// A datastore supported by this server.
-    ///
-    /// Each datastore indicates which schema it supports.
-    ///
-    /// The server MUST instantiate one entry in this list per specific datastore it supports.
-    ///
-    /// Each datastore entry with the same datastore schema SHOULD reference the same schema.
-    pub datastore: Vec<Datastore>,
-    /// A server-generated identifier of the contents of the '/yang-library' tree. The server MUST
-    /// change the value of this leaf if the information represented by the '/yang-library' tree, except
-    /// '/yang-library/content-id', has changed.
-    pub content_id: String,
-}
-
-impl model::Modelled for YangLibrary {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            module_set: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET)?,
-            schema: model::list(data, &nodes::YANG_LIBRARY_SCHEMA)?,
-            datastore: model::list(data, &nodes::YANG_LIBRARY_DATASTORE)?,
-            content_id: model::required(data, &nodes::YANG_LIBRARY_CONTENT_ID)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET, &self.module_set);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_SCHEMA, &self.schema);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_DATASTORE, &self.datastore);
-        model::put(&mut data, &nodes::YANG_LIBRARY_CONTENT_ID, &self.content_id);
-        data
-    }
-}
-
-impl YangLibrary {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(content_id: impl Into<String>) -> Self {
-        Self {
-            module_set: Vec::new(),
-            schema: Vec::new(),
-            datastore: Vec::new(),
-            content_id: content_id.into(),
-        }
-    }
-}
-
-/// A set of modules that may be used by one or more schemas.
-///
-/// A module set does not have to be referentially complete, i.e., it may define modules that
-/// contain import statements for other modules not included in the module set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModuleSet {
-    /// An arbitrary name of the module set.
-    pub name: String,
-    /// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
-    /// RFC 7950, with a particular set of supported features and deviations.
-    pub module: Vec<ModuleSetModule>,
-    /// An entry in this list indicates that the server imports reusable definitions from the specified
-    /// revision of the module but does not implement any protocol-accessible objects from this
-    /// revision.
-    ///
-    /// Multiple entries for the same module name MAY exist. This can occur if multiple modules import
-    /// the same module but specify different revision dates in the import statements.
-    pub import_only_module: Vec<ImportOnlyModule>,
-}
-
-impl model::Modelled for ModuleSet {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_MODULE_SET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_NAME)?,
-            module: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE)?,
-            import_only_module: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_NAME, &self.name);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE, &self.module);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE, &self.import_only_module);
-        data
-    }
-}
-
-impl ModuleSet {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            module: Vec::new(),
-            import_only_module: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_MODULE_SET, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// An entry in this list represents a module implemented by the server, as per Section 5\.6.5 of
-/// RFC 7950, with a particular set of supported features and deviations.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModuleSetModule {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
-    /// module or submodule, this leaf is not instantiated.
-    pub revision: Option<String>,
-    /// The XML namespace identifier for this module.
-    pub namespace: String,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub location: Vec<String>,
-    /// Each entry represents one submodule within the parent module.
-    pub submodule: Vec<ModuleSetModuleSubmodule>,
-    /// List of all YANG feature names from this module that are supported by the server, regardless
-    /// whether they are defined in the module or any included submodule.
-    pub feature: Vec<String>,
-    /// List of all YANG deviation modules used by this server to modify the conformance of the module
-    /// associated with this entry. Note that the same module can be used for deviations for multiple
-    /// modules, so the same entry MAY appear within multiple 'module' entries.
-    ///
-    /// This reference MUST NOT (directly or indirectly) refer to the module being deviated.
-    ///
-    /// Robust clients may want to make sure that they handle a situation where a module deviates itself
-    /// (directly or indirectly) gracefully.
-    pub deviation: Vec<String>,
-}
-
-impl model::Modelled for ModuleSetModule {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_MODULE_SET_MODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAME)?,
-            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_REVISION)?,
-            namespace: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAMESPACE)?,
-            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_LOCATION)?,
-            submodule: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE)?,
-            feature: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_FEATURE)?,
-            deviation: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_DEVIATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_REVISION, &self.revision);
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_NAMESPACE, &self.namespace);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_LOCATION, &self.location);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE, &self.submodule);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_FEATURE, &self.feature);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_DEVIATION, &self.deviation);
-        data
-    }
-}
-
-impl ModuleSetModule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            revision: None,
-            namespace: namespace.into(),
-            location: Vec::new(),
-            submodule: Vec::new(),
-            feature: Vec::new(),
-            deviation: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// Each entry represents one submodule within the parent module.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModuleSetModuleSubmodule {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
-    /// module or submodule, this leaf is not instantiated.
-    pub revision: Option<String>,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub location: Vec<String>,
-}
-
-impl model::Modelled for ModuleSetModuleSubmodule {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_NAME)?,
-            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_REVISION)?,
-            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_LOCATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_REVISION, &self.revision);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE_LOCATION, &self.location);
-        data
-    }
-}
-
-impl ModuleSetModuleSubmodule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            revision: None,
-            location: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_MODULE_SET_MODULE_SUBMODULE, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// An entry in this list indicates that the server imports reusable definitions from the specified
-/// revision of the module but does not implement any protocol-accessible objects from this
-/// revision.
-///
-/// Multiple entries for the same module name MAY exist. This can occur if multiple modules import
-/// the same module but specify different revision dates in the import statements.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportOnlyModule {
-    /// The YANG module name.
-    pub name: String,
-    /// The YANG module revision date. A zero-length string is used if no revision statement is present
-    /// in the YANG module.
-    pub revision: value::Value,
-    /// The XML namespace identifier for this module.
-    pub namespace: String,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub location: Vec<String>,
-    /// Each entry represents one submodule within the parent module.
-    pub submodule: Vec<ImportOnlyModuleSubmodule>,
-}
-
-impl model::Modelled for ImportOnlyModule {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAME)?,
-            revision: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION)?,
-            namespace: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAMESPACE)?,
-            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_LOCATION)?,
-            submodule: model::list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAME, &self.name);
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION, &self.revision);
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_NAMESPACE, &self.namespace);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_LOCATION, &self.location);
-        model::put_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE, &self.submodule);
-        data
-    }
-}
-
-impl ImportOnlyModule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>, revision: value::Value, namespace: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            revision,
-            namespace: namespace.into(),
-            location: Vec::new(),
-            submodule: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
-    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_REVISION)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name, &self.revision)
-    }
-}
-
-/// Each entry represents one submodule within the parent module.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportOnlyModuleSubmodule {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. If no revision statement is present in the YANG
-    /// module or submodule, this leaf is not instantiated.
-    pub revision: Option<String>,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub location: Vec<String>,
-}
-
-impl model::Modelled for ImportOnlyModuleSubmodule {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_NAME)?,
-            revision: model::optional(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_REVISION)?,
-            location: model::leaf_list(data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_LOCATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_REVISION, &self.revision);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE_LOCATION, &self.location);
-        data
-    }
-}
-
-impl ImportOnlyModuleSubmodule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            revision: None,
-            location: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_MODULE_SET_IMPORT_ONLY_MODULE_SUBMODULE, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A datastore schema that may be used by one or more datastores.
-///
-/// The schema must be valid and referentially complete, i.e., it must contain modules to satisfy
-/// all used import statements for all modules specified in the schema.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Schema {
-    /// An arbitrary name of the schema.
-    pub name: String,
-    /// A set of module-sets that are included in this schema. If a non-import-only module appears in
-    /// multiple module sets, then the module revision and the associated features and deviations must
-    /// be identical.
-    pub module_set: Vec<String>,
-}
-
-impl model::Modelled for Schema {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_SCHEMA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_SCHEMA_NAME)?,
-            module_set: model::leaf_list(data, &nodes::YANG_LIBRARY_SCHEMA_MODULE_SET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_SCHEMA_NAME, &self.name);
-        model::put_leaf_list(&mut data, &nodes::YANG_LIBRARY_SCHEMA_MODULE_SET, &self.module_set);
-        data
-    }
-}
-
-impl Schema {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            module_set: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_SCHEMA, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A datastore supported by this server.
-///
-/// Each datastore indicates which schema it supports.
-///
-/// The server MUST instantiate one entry in this list per specific datastore it supports.
-///
-/// Each datastore entry with the same datastore schema SHOULD reference the same schema.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Datastore {
-    /// The identity of the datastore.
-    pub name: super::ietf_datastores::identities::Datastore,
-    /// A reference to the schema supported by this datastore. All non-import-only modules of the schema
-    /// are implemented with their associated features and deviations.
-    pub schema: String,
-}
-
-impl model::Modelled for Datastore {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_DATASTORE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::YANG_LIBRARY_DATASTORE_NAME)?,
-            schema: model::required(data, &nodes::YANG_LIBRARY_DATASTORE_SCHEMA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_DATASTORE_NAME, &self.name);
-        model::put(&mut data, &nodes::YANG_LIBRARY_DATASTORE_SCHEMA, &self.schema);
-        data
-    }
-}
-
-impl Datastore {
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: super::ietf_datastores::identities::Datastore) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::YANG_LIBRARY_DATASTORE, vec![model::value(&name, &nodes::YANG_LIBRARY_DATASTORE_NAME)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.name)
-    }
-}
-
-/// Contains YANG module monitoring information.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModulesState {
-    /// Contains a server-specific identifier representing the current set of modules and submodules.
-    /// The server MUST change the value of this leaf if the information represented by the 'module'
-    /// list instances has changed.
-    pub module_set_id: String,
-    /// Each entry represents one revision of one module currently supported by the server.
-    pub module: Vec<ModulesStateModule>,
-}
-
-impl model::Modelled for ModulesState {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULES_STATE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            module_set_id: model::required(data, &nodes::MODULES_STATE_MODULE_SET_ID)?,
-            module: model::list(data, &nodes::MODULES_STATE_MODULE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SET_ID, &self.module_set_id);
-        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE, &self.module);
-        data
-    }
-}
-
-impl ModulesState {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(module_set_id: impl Into<String>) -> Self {
-        Self {
-            module_set_id: module_set_id.into(),
-            module: Vec::new(),
-        }
-    }
-}
-
-/// Each entry represents one revision of one module currently supported by the server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModulesStateModule {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. A zero-length string is used if no revision
-    /// statement is present in the YANG module or submodule.
-    pub revision: value::Value,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub schema: Option<String>,
-    /// The XML namespace identifier for this module.
-    pub namespace: String,
-    /// List of YANG feature names from this module that are supported by the server, regardless of
-    /// whether they are defined in the module or any included submodule.
-    pub feature: Vec<String>,
-    /// List of YANG deviation module names and revisions used by this server to modify the conformance
-    /// of the module associated with this entry. Note that the same module can be used for deviations
-    /// for multiple modules, so the same entry MAY appear within multiple 'module' entries.
-    ///
-    /// The deviation module MUST be present in the 'module' list, with the same name and revision
-    /// values. The 'conformance-type' value will be 'implement' for the deviation module.
-    pub deviation: Vec<Deviation>,
-    /// Indicates the type of conformance the server is claiming for the YANG module identified by this
-    /// entry.
-    pub conformance_type: ConformanceType,
-    /// Each entry represents one submodule within the parent module.
-    pub submodule: Vec<ModulesStateModuleSubmodule>,
-}
-
-impl model::Modelled for ModulesStateModule {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULES_STATE_MODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::MODULES_STATE_MODULE_NAME)?,
-            revision: model::required(data, &nodes::MODULES_STATE_MODULE_REVISION)?,
-            schema: model::optional(data, &nodes::MODULES_STATE_MODULE_SCHEMA)?,
-            namespace: model::required(data, &nodes::MODULES_STATE_MODULE_NAMESPACE)?,
-            feature: model::leaf_list(data, &nodes::MODULES_STATE_MODULE_FEATURE)?,
-            deviation: model::list(data, &nodes::MODULES_STATE_MODULE_DEVIATION)?,
-            conformance_type: model::required(data, &nodes::MODULES_STATE_MODULE_CONFORMANCE_TYPE)?,
-            submodule: model::list(data, &nodes::MODULES_STATE_MODULE_SUBMODULE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_NAME, &self.name);
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_REVISION, &self.revision);
-        model::put_optional(&mut data, &nodes::MODULES_STATE_MODULE_SCHEMA, &self.schema);
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_NAMESPACE, &self.namespace);
-        model::put_leaf_list(&mut data, &nodes::MODULES_STATE_MODULE_FEATURE, &self.feature);
-        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION, &self.deviation);
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_CONFORMANCE_TYPE, &self.conformance_type);
-        model::put_list(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE, &self.submodule);
-        data
-    }
-}
-
-impl ModulesStateModule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        name: impl Into<String>,
-        revision: value::Value,
-        namespace: impl Into<String>,
-        conformance_type: ConformanceType,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            revision,
-            schema: None,
-            namespace: namespace.into(),
-            feature: Vec::new(),
-            deviation: Vec::new(),
-            conformance_type,
-            submodule: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
-    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::MODULES_STATE_MODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_REVISION)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name, &self.revision)
-    }
-}
-
-/// List of YANG deviation module names and revisions used by this server to modify the conformance
-/// of the module associated with this entry. Note that the same module can be used for deviations
-/// for multiple modules, so the same entry MAY appear within multiple 'module' entries.
-///
-/// The deviation module MUST be present in the 'module' list, with the same name and revision
-/// values. The 'conformance-type' value will be 'implement' for the deviation module.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Deviation {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. A zero-length string is used if no revision
-    /// statement is present in the YANG module or submodule.
-    pub revision: value::Value,
-}
-
-impl model::Modelled for Deviation {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULES_STATE_MODULE_DEVIATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::MODULES_STATE_MODULE_DEVIATION_NAME)?,
-            revision: model::required(data, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_NAME, &self.name);
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION, &self.revision);
-        data
-    }
-}
-
-impl Deviation {
-    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
-    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::MODULES_STATE_MODULE_DEVIATION, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_DEVIATION_REVISION)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name, &self.revision)
-    }
-}
-
-/// Each entry represents one submodule within the parent module.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModulesStateModuleSubmodule {
-    /// The YANG module or submodule name.
-    pub name: String,
-    /// The YANG module or submodule revision date. A zero-length string is used if no revision
-    /// statement is present in the YANG module or submodule.
-    pub revision: value::Value,
-    /// Contains a URL that represents the YANG schema resource for this module or submodule.
-    ///
-    /// This leaf will only be present if there is a URL available for retrieval of the schema for this
-    /// entry.
-    pub schema: Option<String>,
-}
-
-impl model::Modelled for ModulesStateModuleSubmodule {
-    fn node() -> &'static schema::Node {
-        &nodes::MODULES_STATE_MODULE_SUBMODULE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_NAME)?,
-            revision: model::required(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION)?,
-            schema: model::optional(data, &nodes::MODULES_STATE_MODULE_SUBMODULE_SCHEMA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_NAME, &self.name);
-        model::put(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION, &self.revision);
-        model::put_optional(&mut data, &nodes::MODULES_STATE_MODULE_SUBMODULE_SCHEMA, &self.schema);
-        data
-    }
-}
-
-impl ModulesStateModuleSubmodule {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>, revision: value::Value) -> Self {
-        Self {
-            name: name.into(),
-            revision,
-            schema: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, `revision`, if its leafs can have it.
-    pub fn key_of(name: &str, revision: &value::Value) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::MODULES_STATE_MODULE_SUBMODULE, vec![value::Value::string(name), model::value(revision, &nodes::MODULES_STATE_MODULE_SUBMODULE_REVISION)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name, &self.revision)
-    }
-}
-
-/// Generated when any YANG library information on the server has changed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct YangLibraryUpdate {
-    /// Contains the YANG library content identifier for the updated YANG library at the time the
-    /// notification is generated.
-    pub content_id: String,
-}
-
-impl model::Modelled for YangLibraryUpdate {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_UPDATE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content_id: model::required(data, &nodes::YANG_LIBRARY_UPDATE_CONTENT_ID)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_UPDATE_CONTENT_ID, &self.content_id);
-        data
-    }
-}
-
-/// Generated when the set of modules and submodules supported by the server has changed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct YangLibraryChange {
-    /// Contains the module-set-id value representing the set of modules and submodules supported at the
-    /// server at the time the notification is generated.
-    pub module_set_id: String,
-}
-
-impl model::Modelled for YangLibraryChange {
-    fn node() -> &'static schema::Node {
-        &nodes::YANG_LIBRARY_CHANGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            module_set_id: model::required(data, &nodes::YANG_LIBRARY_CHANGE_MODULE_SET_ID)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::YANG_LIBRARY_CHANGE_MODULE_SET_ID, &self.module_set_id);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConformanceType {
-    /// Indicates that the server implements one or more protocol-accessible objects defined in the YANG
-    /// module identified in this entry. This includes deviation statements defined in the module.
-    ///
-    /// For YANG version 1\.1 modules, there is at most one 'module' entry with conformance type
-    /// 'implement' for a particular module name, since YANG 1\.1 requires that at most one revision of
-    /// a module is implemented.
-    ///
-    /// For YANG version 1 modules, there SHOULD NOT be more than one 'module' entry for a particular
-    /// module name.
-    Implement,
-    /// Indicates that the server imports reusable definitions from the specified revision of the module
-    /// but does not implement any protocol-accessible objects from this revision.
-    ///
-    /// Multiple 'module' entries for the same module name MAY exist. This can occur if multiple modules
-    /// import the same module but specify different revision dates in the import statements.
-    Import,
-}
-
-impl ConformanceType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Implement,
-        Self::Import,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Implement => "implement",
-            Self::Import => "import",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "implement" => Some(Self::Implement),
-            "import" => Some(Self::Import),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ConformanceType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

@@ -3,6 +3,7 @@
 //! The YANG module `irtf-agent`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `irtf-agent`.
 pub static MODULE: Module = Module {
@@ -35,6 +36,1100 @@ pub static MODULE: Module = Module {
     notifications: &[&nodes::CONDITION_NOTIFICATIONS],
     identities: &[],
 };
+
+/// Agent configuration
+///
+/// `/irtf-agent:agent`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Agent name
+    pub name: String,
+    /// Agent alias
+    pub alias: Option<String>,
+    /// Agent description
+    pub description: String,
+    /// Agent type
+    pub type_: Option<String>,
+    /// abilities
+    pub skills: Skills,
+    /// Agent version, comply sematics version 2\.0
+    pub version: String,
+    /// vendor
+    pub provider: String,
+    /// supported domain, such as: Wireless, Optical, IP, Core Network
+    pub domain: Option<String>,
+    /// agent support capabilities
+    pub capability: Capability,
+    /// Agent management domain, such as:xx subnet
+    pub management_object: Option<String>,
+    /// Agent authentication information
+    pub authentication: Authentication,
+}
+
+impl model::Modelled for Agent {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::AGENT_NAME)?,
+            alias: model::optional(data, &nodes::AGENT_ALIAS)?,
+            description: model::required(data, &nodes::AGENT_DESCRIPTION)?,
+            type_: model::optional(data, &nodes::AGENT_TYPE)?,
+            skills: model::container(data, &nodes::AGENT_SKILLS)?,
+            version: model::required(data, &nodes::AGENT_VERSION)?,
+            provider: model::required(data, &nodes::AGENT_PROVIDER)?,
+            domain: model::optional(data, &nodes::AGENT_DOMAIN)?,
+            capability: model::container(data, &nodes::AGENT_CAPABILITY)?,
+            management_object: model::optional(data, &nodes::AGENT_MANAGEMENT_OBJECT)?,
+            authentication: model::container(data, &nodes::AGENT_AUTHENTICATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::AGENT_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::AGENT_ALIAS, &self.alias);
+        model::put(&mut data, &nodes::AGENT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::AGENT_TYPE, &self.type_);
+        model::put_container(&mut data, &nodes::AGENT_SKILLS, &self.skills);
+        model::put(&mut data, &nodes::AGENT_VERSION, &self.version);
+        model::put(&mut data, &nodes::AGENT_PROVIDER, &self.provider);
+        model::put_optional(&mut data, &nodes::AGENT_DOMAIN, &self.domain);
+        model::put_container(&mut data, &nodes::AGENT_CAPABILITY, &self.capability);
+        model::put_optional(&mut data, &nodes::AGENT_MANAGEMENT_OBJECT, &self.management_object);
+        model::put_container(&mut data, &nodes::AGENT_AUTHENTICATION, &self.authentication);
+        data
+    }
+}
+
+impl Agent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            skills: Default::default(),
+            version: version.into(),
+            provider: provider.into(),
+            domain: None,
+            capability: Default::default(),
+            management_object: None,
+            authentication: Default::default(),
+        }
+    }
+}
+
+/// abilities
+///
+/// `/irtf-agent:agent/skills`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Skills {
+    /// `skill`.
+    pub skill: Vec<Skill>,
+}
+
+impl model::Modelled for Skills {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT_SKILLS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill: model::list(data, &nodes::AGENT_SKILLS_SKILL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::AGENT_SKILLS_SKILL, &self.skill);
+        data
+    }
+}
+
+/// `/irtf-agent:agent/skills/skill`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skill {
+    /// agent skill name
+    pub skill_name: String,
+    /// agent skill description
+    pub skill_description: Option<String>,
+    /// agent skill tags
+    pub skill_tags: Vec<String>,
+    /// agent skill input-mode: image, text, audio, video
+    pub input_modes: Vec<String>,
+    /// agent skill output-mode: image, text, audio, video
+    pub output_modes: Vec<String>,
+}
+
+impl model::Modelled for Skill {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT_SKILLS_SKILL
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill_name: model::required(data, &nodes::AGENT_SKILLS_SKILL_SKILL_NAME)?,
+            skill_description: model::optional(data, &nodes::AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
+            skill_tags: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_SKILL_TAGS)?,
+            input_modes: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_INPUT_MODES)?,
+            output_modes: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
+        model::put_optional(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
+        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
+        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
+        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
+        data
+    }
+}
+
+impl Skill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
+    }
+}
+
+/// agent support capabilities
+///
+/// `/irtf-agent:agent/capability`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Capability {
+    /// if support streaming
+    pub streaming: Option<bool>,
+    /// if support streaming notification
+    pub push_notifications: Option<bool>,
+    /// supported negotiate type, such as: acp-task-feasibility-negotiation-v1.0,
+    /// acp-task-fulfillment-negotiation-v1.0
+    pub negotiate: Option<String>,
+}
+
+impl model::Modelled for Capability {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT_CAPABILITY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            streaming: model::optional(data, &nodes::AGENT_CAPABILITY_STREAMING)?,
+            push_notifications: model::optional(data, &nodes::AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
+            negotiate: model::optional(data, &nodes::AGENT_CAPABILITY_NEGOTIATE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_STREAMING, &self.streaming);
+        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
+        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
+        data
+    }
+}
+
+/// Agent authentication information
+///
+/// `/irtf-agent:agent/authentication`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Authentication {
+    /// `authentication-methods`.
+    pub authentication_methods: Vec<AuthenticationMethods>,
+}
+
+impl model::Modelled for Authentication {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT_AUTHENTICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            authentication_methods: model::list(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
+        data
+    }
+}
+
+/// `/irtf-agent:agent/authentication/authentication-methods`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthenticationMethods {
+    /// unique accessinfo id
+    pub accessinfo_id: String,
+    /// scheme authentification method
+    pub scheme: Option<String>,
+    /// jwt authentification method
+    pub jwt_info: Option<String>,
+    /// scheme authentification method
+    pub oauth: Option<String>,
+}
+
+impl model::Modelled for AuthenticationMethods {
+    fn node() -> &'static schema::Node {
+        &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            accessinfo_id: model::required(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
+            scheme: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
+            jwt_info: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
+            oauth: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
+        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
+        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
+        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
+        data
+    }
+}
+
+impl AuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
+/// context configuration
+///
+/// `/irtf-agent:context`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// `id`.
+    pub id: String,
+    /// Agent name of sender
+    pub send_from: String,
+    /// Agent name of receiver
+    pub send_to: String,
+    /// request-info configuration
+    pub request_info: RequestInfo,
+    /// response-info configuration
+    pub response_info: ResponseInfo,
+}
+
+impl model::Modelled for Context {
+    fn node() -> &'static schema::Node {
+        &nodes::CONTEXT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::CONTEXT_ID)?,
+            send_from: model::required(data, &nodes::CONTEXT_SEND_FROM)?,
+            send_to: model::required(data, &nodes::CONTEXT_SEND_TO)?,
+            request_info: model::container(data, &nodes::CONTEXT_REQUEST_INFO)?,
+            response_info: model::container(data, &nodes::CONTEXT_RESPONSE_INFO)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::CONTEXT_ID, &self.id);
+        model::put(&mut data, &nodes::CONTEXT_SEND_FROM, &self.send_from);
+        model::put(&mut data, &nodes::CONTEXT_SEND_TO, &self.send_to);
+        model::put_container(&mut data, &nodes::CONTEXT_REQUEST_INFO, &self.request_info);
+        model::put_container(&mut data, &nodes::CONTEXT_RESPONSE_INFO, &self.response_info);
+        data
+    }
+}
+
+impl Context {
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::CONTEXT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// request-info configuration
+///
+/// `/irtf-agent:context/request-info`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestInfo {
+    /// request message
+    pub content: String,
+    /// data information
+    pub data_param: Option<String>,
+    /// UTC time: e.g., 2025-04-21 14:19:00+0
+    pub time: String,
+}
+
+impl model::Modelled for RequestInfo {
+    fn node() -> &'static schema::Node {
+        &nodes::CONTEXT_REQUEST_INFO
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::required(data, &nodes::CONTEXT_REQUEST_INFO_CONTENT)?,
+            data_param: model::optional(data, &nodes::CONTEXT_REQUEST_INFO_DATA_PARAM)?,
+            time: model::required(data, &nodes::CONTEXT_REQUEST_INFO_TIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::CONTEXT_REQUEST_INFO_CONTENT, &self.content);
+        model::put_optional(&mut data, &nodes::CONTEXT_REQUEST_INFO_DATA_PARAM, &self.data_param);
+        model::put(&mut data, &nodes::CONTEXT_REQUEST_INFO_TIME, &self.time);
+        data
+    }
+}
+
+impl RequestInfo {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(content: impl Into<String>, time: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            data_param: None,
+            time: time.into(),
+        }
+    }
+}
+
+/// response-info configuration
+///
+/// `/irtf-agent:context/response-info`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResponseInfo {
+    /// data information
+    pub data_param: String,
+    /// UTC time: e.g., 2025-04-21 14:19:00+0
+    pub time: String,
+}
+
+impl model::Modelled for ResponseInfo {
+    fn node() -> &'static schema::Node {
+        &nodes::CONTEXT_RESPONSE_INFO
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data_param: model::required(data, &nodes::CONTEXT_RESPONSE_INFO_DATA_PARAM)?,
+            time: model::required(data, &nodes::CONTEXT_RESPONSE_INFO_TIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::CONTEXT_RESPONSE_INFO_DATA_PARAM, &self.data_param);
+        model::put(&mut data, &nodes::CONTEXT_RESPONSE_INFO_TIME, &self.time);
+        data
+    }
+}
+
+/// `/irtf-agent:msg-base`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MsgBase {
+    /// the agent which send this task
+    pub task_send_from: Option<String>,
+    /// the agent which recieve this task
+    pub task_send_to: Option<String>,
+    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
+    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
+    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
+    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
+    pub commu_type: Option<String>,
+    /// The task id.
+    pub task_id: Option<String>,
+    /// `content`.
+    pub content: Option<String>,
+    /// `expected-response`.
+    pub expected_response: Option<String>,
+    /// `term-explains`.
+    pub term_explains: Vec<TermExplains>,
+    /// msg convey data.
+    pub msg_data: Option<String>,
+    /// history information
+    pub context: Option<String>,
+}
+
+impl model::Modelled for MsgBase {
+    fn node() -> &'static schema::Node {
+        &nodes::MSG_BASE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task_send_from: model::optional(data, &nodes::MSG_BASE_TASK_SEND_FROM)?,
+            task_send_to: model::optional(data, &nodes::MSG_BASE_TASK_SEND_TO)?,
+            commu_type: model::optional(data, &nodes::MSG_BASE_COMMU_TYPE)?,
+            task_id: model::optional(data, &nodes::MSG_BASE_TASK_ID)?,
+            content: model::optional(data, &nodes::MSG_BASE_CONTENT)?,
+            expected_response: model::optional(data, &nodes::MSG_BASE_EXPECTED_RESPONSE)?,
+            term_explains: model::list(data, &nodes::MSG_BASE_TERM_EXPLAINS)?,
+            msg_data: model::optional(data, &nodes::MSG_BASE_MSG_DATA)?,
+            context: model::optional(data, &nodes::MSG_BASE_CONTEXT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_SEND_FROM, &self.task_send_from);
+        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_SEND_TO, &self.task_send_to);
+        model::put_optional(&mut data, &nodes::MSG_BASE_COMMU_TYPE, &self.commu_type);
+        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_ID, &self.task_id);
+        model::put_optional(&mut data, &nodes::MSG_BASE_CONTENT, &self.content);
+        model::put_optional(&mut data, &nodes::MSG_BASE_EXPECTED_RESPONSE, &self.expected_response);
+        model::put_list(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS, &self.term_explains);
+        model::put_optional(&mut data, &nodes::MSG_BASE_MSG_DATA, &self.msg_data);
+        model::put_optional(&mut data, &nodes::MSG_BASE_CONTEXT, &self.context);
+        data
+    }
+}
+
+/// `/irtf-agent:msg-base/term-explains`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermExplains {
+    /// `term`.
+    pub term: String,
+    /// `explaination`.
+    pub explaination: Option<String>,
+}
+
+impl model::Modelled for TermExplains {
+    fn node() -> &'static schema::Node {
+        &nodes::MSG_BASE_TERM_EXPLAINS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            term: model::required(data, &nodes::MSG_BASE_TERM_EXPLAINS_TERM)?,
+            explaination: model::optional(data, &nodes::MSG_BASE_TERM_EXPLAINS_EXPLAINATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
+        data
+    }
+}
+
+impl TermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explaination: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::MSG_BASE_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
+    }
+}
+
+/// DataParams configuration
+///
+/// `/irtf-agent:data-params`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataParams {
+    /// `id`.
+    pub id: String,
+    /// datatype??optional value: text, image, audio, video
+    pub data_type: DatatypeEnum,
+    /// data description
+    pub description: Option<String>,
+    /// data size
+    pub data_size: Option<String>,
+    /// data format dataType \= text, value:text/plain, application/json, etc. dataType \= image,
+    /// value:jpg, png, etc. dataType \= audio, value: mp3, WAV, etc. dataType \= video, value:mp4,avi,
+    /// etc.
+    pub format: Option<String>,
+    /// resource url, for large data
+    pub url: Option<String>,
+    /// data content
+    pub data: Option<String>,
+    /// if data is too large, it can be chunked to several pieces
+    pub chunked: Option<bool>,
+    /// last piece of chunked data: true
+    pub finished: Option<bool>,
+}
+
+impl model::Modelled for DataParams {
+    fn node() -> &'static schema::Node {
+        &nodes::DATA_PARAMS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::DATA_PARAMS_ID)?,
+            data_type: model::required(data, &nodes::DATA_PARAMS_DATA_TYPE)?,
+            description: model::optional(data, &nodes::DATA_PARAMS_DESCRIPTION)?,
+            data_size: model::optional(data, &nodes::DATA_PARAMS_DATA_SIZE)?,
+            format: model::optional(data, &nodes::DATA_PARAMS_FORMAT)?,
+            url: model::optional(data, &nodes::DATA_PARAMS_URL)?,
+            data: model::optional(data, &nodes::DATA_PARAMS_DATA)?,
+            chunked: model::optional(data, &nodes::DATA_PARAMS_CHUNKED)?,
+            finished: model::optional(data, &nodes::DATA_PARAMS_FINISHED)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DATA_PARAMS_ID, &self.id);
+        model::put(&mut data, &nodes::DATA_PARAMS_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_DATA_SIZE, &self.data_size);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_FORMAT, &self.format);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_URL, &self.url);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_DATA, &self.data);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_CHUNKED, &self.chunked);
+        model::put_optional(&mut data, &nodes::DATA_PARAMS_FINISHED, &self.finished);
+        data
+    }
+}
+
+impl DataParams {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, data_type: DatatypeEnum) -> Self {
+        Self {
+            id: id.into(),
+            data_type,
+            description: None,
+            data_size: None,
+            format: None,
+            url: None,
+            data: None,
+            chunked: None,
+            finished: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DATA_PARAMS, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/irtf-agent:tasks`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tasks {
+    /// the agent which send this task
+    pub task_send_from: Option<String>,
+    /// the agent which recieve this task
+    pub task_send_to: Option<String>,
+    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
+    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
+    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
+    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
+    pub commu_type: Option<String>,
+    /// The task id.
+    pub task_id: Option<String>,
+    /// You are a task executor. please execute the task based on the target object, task description,
+    /// and environmental information. For example.
+    pub content: Option<String>,
+    /// `task-subscription`.
+    pub task_subscription: TaskSubscription,
+    /// `task-async`.
+    pub task_async: Option<bool>,
+    /// `task-status`.
+    pub task_status: Option<String>,
+    /// The results that are expected of the interaction.
+    pub expected_response: Option<String>,
+    /// Explanations of terms.
+    pub term_explains: Vec<TasksTermExplains>,
+    /// msg convey data.
+    pub msg_data: Option<String>,
+    /// history information
+    pub context: Option<String>,
+    /// What became of the latest write of 'tasks'. An earlier task is found with the operations of
+    /// 'magent-task'.
+    pub dispatch: super::magent_irtf_bridge::Dispatch,
+}
+
+impl model::Modelled for Tasks {
+    fn node() -> &'static schema::Node {
+        &nodes::TASKS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task_send_from: model::optional(data, &nodes::TASKS_TASK_SEND_FROM)?,
+            task_send_to: model::optional(data, &nodes::TASKS_TASK_SEND_TO)?,
+            commu_type: model::optional(data, &nodes::TASKS_COMMU_TYPE)?,
+            task_id: model::optional(data, &nodes::TASKS_TASK_ID)?,
+            content: model::optional(data, &nodes::TASKS_CONTENT)?,
+            task_subscription: model::container(data, &nodes::TASKS_TASK_SUBSCRIPTION)?,
+            task_async: model::optional(data, &nodes::TASKS_TASK_ASYNC)?,
+            task_status: model::optional(data, &nodes::TASKS_TASK_STATUS)?,
+            expected_response: model::optional(data, &nodes::TASKS_EXPECTED_RESPONSE)?,
+            term_explains: model::list(data, &nodes::TASKS_TERM_EXPLAINS)?,
+            msg_data: model::optional(data, &nodes::TASKS_MSG_DATA)?,
+            context: model::optional(data, &nodes::TASKS_CONTEXT)?,
+            dispatch: model::container(data, &super::magent_irtf_bridge::nodes::TASKS_DISPATCH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASKS_TASK_SEND_FROM, &self.task_send_from);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_SEND_TO, &self.task_send_to);
+        model::put_optional(&mut data, &nodes::TASKS_COMMU_TYPE, &self.commu_type);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_ID, &self.task_id);
+        model::put_optional(&mut data, &nodes::TASKS_CONTENT, &self.content);
+        model::put_container(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION, &self.task_subscription);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_ASYNC, &self.task_async);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_STATUS, &self.task_status);
+        model::put_optional(&mut data, &nodes::TASKS_EXPECTED_RESPONSE, &self.expected_response);
+        model::put_list(&mut data, &nodes::TASKS_TERM_EXPLAINS, &self.term_explains);
+        model::put_optional(&mut data, &nodes::TASKS_MSG_DATA, &self.msg_data);
+        model::put_optional(&mut data, &nodes::TASKS_CONTEXT, &self.context);
+        model::put_container(&mut data, &super::magent_irtf_bridge::nodes::TASKS_DISPATCH, &self.dispatch);
+        data
+    }
+}
+
+/// `/irtf-agent:tasks/task-subscription`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TaskSubscription {
+    /// `subscript-protocol`.
+    pub subscript_protocol: Option<String>,
+    /// `subscript-method`.
+    pub subscript_method: Option<String>,
+    /// `subscript-url`.
+    pub subscript_url: Option<String>,
+}
+
+impl model::Modelled for TaskSubscription {
+    fn node() -> &'static schema::Node {
+        &nodes::TASKS_TASK_SUBSCRIPTION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            subscript_protocol: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_PROTOCOL)?,
+            subscript_method: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_METHOD)?,
+            subscript_url: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_PROTOCOL, &self.subscript_protocol);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_METHOD, &self.subscript_method);
+        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_URL, &self.subscript_url);
+        data
+    }
+}
+
+/// Explanations of terms.
+///
+/// `/irtf-agent:tasks/term-explains`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TasksTermExplains {
+    /// The term.
+    pub term: String,
+    /// What the term means.
+    pub explaination: Option<String>,
+}
+
+impl model::Modelled for TasksTermExplains {
+    fn node() -> &'static schema::Node {
+        &nodes::TASKS_TERM_EXPLAINS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            term: model::required(data, &nodes::TASKS_TERM_EXPLAINS_TERM)?,
+            explaination: model::optional(data, &nodes::TASKS_TERM_EXPLAINS_EXPLAINATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASKS_TERM_EXPLAINS_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::TASKS_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
+        data
+    }
+}
+
+impl TasksTermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explaination: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASKS_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
+    }
+}
+
+/// `/irtf-agent:task-negotiate/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TaskNegotiateInput {
+    /// the agent which send this task
+    pub task_send_from: Option<String>,
+    /// the agent which recieve this task
+    pub task_send_to: Option<String>,
+    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
+    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
+    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
+    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
+    pub commu_type: Option<String>,
+    /// The task id.
+    pub task_id: Option<String>,
+    /// You are a task executor. please execute the task based on the target object, task description,
+    /// and environmental information. For example, // \<anydata\> \<content namespace="prompt"\>
+    /// \#\#target object \<object\>xxx\</object\> \#\#task description
+    /// \<description\>xxx\</description\> \#\#environmental infomation
+    /// \<environmentInput\>xxx\</environmentInput\>
+    pub content: Vec<String>,
+    /// `type`.
+    pub type_: Option<TaskNegotiateInputType>,
+    /// The round. Without this container the request is a proposal without terms.
+    pub round: Option<super::magent_irtf_bridge::TaskNegotiateInputRound>,
+}
+
+impl model::Modelled for TaskNegotiateInput {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task_send_from: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_FROM)?,
+            task_send_to: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_TO)?,
+            commu_type: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_COMMU_TYPE)?,
+            task_id: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_ID)?,
+            content: model::leaf_list(data, &nodes::TASK_NEGOTIATE_INPUT_CONTENT)?,
+            type_: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TYPE)?,
+            round: model::presence(data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_INPUT_ROUND)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_FROM, &self.task_send_from);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_TO, &self.task_send_to);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_COMMU_TYPE, &self.commu_type);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_ID, &self.task_id);
+        model::put_leaf_list(&mut data, &nodes::TASK_NEGOTIATE_INPUT_CONTENT, &self.content);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TYPE, &self.type_);
+        model::put_presence(&mut data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_INPUT_ROUND, &self.round);
+        data
+    }
+}
+
+/// `/irtf-agent:task-negotiate/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TaskNegotiateOutput {
+    /// Copy of the source datastore subset that matched the filter criteria (if any). An empty data
+    /// container indicates that the request did not produce any results.
+    pub data: Option<tree::AnyData>,
+    /// Where the negotiation stands.
+    pub round: Option<super::magent_irtf_bridge::TaskNegotiateOutputRound>,
+}
+
+impl model::Modelled for TaskNegotiateOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data: model::any(data, &nodes::TASK_NEGOTIATE_OUTPUT_DATA)?,
+            round: model::presence(data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_OUTPUT_ROUND)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_DATA, &self.data);
+        model::put_presence(&mut data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_OUTPUT_ROUND, &self.round);
+        data
+    }
+}
+
+/// When the tesk condition is met, this notification is sent.
+///
+/// `/irtf-agent:condition-notifications`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConditionNotifications {
+    /// the agent which send this task
+    pub task_send_from: Option<String>,
+    /// the agent which recieve this task
+    pub task_send_to: Option<String>,
+    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
+    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
+    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
+    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
+    pub commu_type: Option<String>,
+    /// The task id.
+    pub task_id: Option<String>,
+    /// `input-required`.
+    pub input_required: Vec<ConditionNotificationsInputRequired>,
+    /// What has happened.
+    pub event: super::magent_irtf_bridge::ConditionNotificationsEvent,
+}
+
+impl model::Modelled for ConditionNotifications {
+    fn node() -> &'static schema::Node {
+        &nodes::CONDITION_NOTIFICATIONS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task_send_from: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_FROM)?,
+            task_send_to: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_TO)?,
+            commu_type: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_COMMU_TYPE)?,
+            task_id: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_ID)?,
+            input_required: model::list(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED)?,
+            event: model::container(data, &super::magent_irtf_bridge::nodes::CONDITION_NOTIFICATIONS_EVENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_FROM, &self.task_send_from);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_TO, &self.task_send_to);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_COMMU_TYPE, &self.commu_type);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_ID, &self.task_id);
+        model::put_list(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED, &self.input_required);
+        model::put_container(&mut data, &super::magent_irtf_bridge::nodes::CONDITION_NOTIFICATIONS_EVENT, &self.event);
+        data
+    }
+}
+
+/// `/irtf-agent:condition-notifications/input-required`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConditionNotificationsInputRequired {
+    /// `required`.
+    pub required: String,
+    /// `task-async`.
+    pub task_async: Option<bool>,
+    /// Indicate the status of the task, such as suspended, finished, etc.
+    pub status: Option<String>,
+    /// UTC time: e.g., 2025-04-21 14:19:00+0
+    pub start_time: String,
+}
+
+impl model::Modelled for ConditionNotificationsInputRequired {
+    fn node() -> &'static schema::Node {
+        &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            required: model::required(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED)?,
+            task_async: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_TASK_ASYNC)?,
+            status: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_STATUS)?,
+            start_time: model::required(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_START_TIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED, &self.required);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_TASK_ASYNC, &self.task_async);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_STATUS, &self.status);
+        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_START_TIME, &self.start_time);
+        data
+    }
+}
+
+impl ConditionNotificationsInputRequired {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(required: impl Into<String>, start_time: impl Into<String>) -> Self {
+        Self {
+            required: required.into(),
+            task_async: None,
+            status: None,
+            start_time: start_time.into(),
+        }
+    }
+
+    /// The key of the entry with this `required`, if its leafs can have it.
+    pub fn key_of(required: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED, vec![value::Value::string(required)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.required)
+    }
+}
+
+/// The type `datatype-enum`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DatatypeEnum {
+    /// The request requires a resource that already is in use.
+    Text,
+    /// The request requires a resource that already is in use.
+    Image,
+    /// The request requires a resource that already is in use.
+    Audio,
+    /// The request requires a resource that already is in use.
+    Video,
+}
+
+impl DatatypeEnum {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Image,
+        Self::Audio,
+        Self::Video,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "image" => Some(Self::Image),
+            "audio" => Some(Self::Audio),
+            "video" => Some(Self::Video),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for DatatypeEnum {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/task-negotiate/input/type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskNegotiateInputType {
+    /// check if task is feasibility.
+    Feasibility,
+    /// check if task can be fulfillment.
+    Fulfillment,
+}
+
+impl TaskNegotiateInputType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Feasibility,
+        Self::Fulfillment,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Feasibility => "FEASIBILITY",
+            Self::Fulfillment => "FULFILLMENT",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "FEASIBILITY" => Some(Self::Feasibility),
+            "FULFILLMENT" => Some(Self::Fulfillment),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for TaskNegotiateInputType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -2330,1080 +3425,4 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// Agent configuration
-#[derive(Debug, Clone, PartialEq)]
-pub struct Agent {
-    /// Agent name
-    pub name: String,
-    /// Agent alias
-    pub alias: Option<String>,
-    /// Agent description
-    pub description: String,
-    /// Agent type
-    pub type_: Option<String>,
-    /// abilities
-    pub skills: Skills,
-    /// Agent version, comply sematics version 2\.0
-    pub version: String,
-    /// vendor
-    pub provider: String,
-    /// supported domain, such as: Wireless, Optical, IP, Core Network
-    pub domain: Option<String>,
-    /// agent support capabilities
-    pub capability: Capability,
-    /// Agent management domain, such as:xx subnet
-    pub management_object: Option<String>,
-    /// Agent authentication information
-    pub authentication: Authentication,
-}
-
-impl model::Modelled for Agent {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::AGENT_NAME)?,
-            alias: model::optional(data, &nodes::AGENT_ALIAS)?,
-            description: model::required(data, &nodes::AGENT_DESCRIPTION)?,
-            type_: model::optional(data, &nodes::AGENT_TYPE)?,
-            skills: model::container(data, &nodes::AGENT_SKILLS)?,
-            version: model::required(data, &nodes::AGENT_VERSION)?,
-            provider: model::required(data, &nodes::AGENT_PROVIDER)?,
-            domain: model::optional(data, &nodes::AGENT_DOMAIN)?,
-            capability: model::container(data, &nodes::AGENT_CAPABILITY)?,
-            management_object: model::optional(data, &nodes::AGENT_MANAGEMENT_OBJECT)?,
-            authentication: model::container(data, &nodes::AGENT_AUTHENTICATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::AGENT_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::AGENT_ALIAS, &self.alias);
-        model::put(&mut data, &nodes::AGENT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::AGENT_TYPE, &self.type_);
-        model::put_container(&mut data, &nodes::AGENT_SKILLS, &self.skills);
-        model::put(&mut data, &nodes::AGENT_VERSION, &self.version);
-        model::put(&mut data, &nodes::AGENT_PROVIDER, &self.provider);
-        model::put_optional(&mut data, &nodes::AGENT_DOMAIN, &self.domain);
-        model::put_container(&mut data, &nodes::AGENT_CAPABILITY, &self.capability);
-        model::put_optional(&mut data, &nodes::AGENT_MANAGEMENT_OBJECT, &self.management_object);
-        model::put_container(&mut data, &nodes::AGENT_AUTHENTICATION, &self.authentication);
-        data
-    }
-}
-
-impl Agent {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        version: impl Into<String>,
-        provider: impl Into<String>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            alias: None,
-            description: description.into(),
-            type_: None,
-            skills: Default::default(),
-            version: version.into(),
-            provider: provider.into(),
-            domain: None,
-            capability: Default::default(),
-            management_object: None,
-            authentication: Default::default(),
-        }
-    }
-}
-
-/// abilities
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Skills {
-    /// `skill`.
-    pub skill: Vec<Skill>,
-}
-
-impl model::Modelled for Skills {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT_SKILLS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill: model::list(data, &nodes::AGENT_SKILLS_SKILL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::AGENT_SKILLS_SKILL, &self.skill);
-        data
-    }
-}
-
-/// `/irtf-agent:agent/skills/skill`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Skill {
-    /// agent skill name
-    pub skill_name: String,
-    /// agent skill description
-    pub skill_description: Option<String>,
-    /// agent skill tags
-    pub skill_tags: Vec<String>,
-    /// agent skill input-mode: image, text, audio, video
-    pub input_modes: Vec<String>,
-    /// agent skill output-mode: image, text, audio, video
-    pub output_modes: Vec<String>,
-}
-
-impl model::Modelled for Skill {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT_SKILLS_SKILL
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill_name: model::required(data, &nodes::AGENT_SKILLS_SKILL_SKILL_NAME)?,
-            skill_description: model::optional(data, &nodes::AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
-            skill_tags: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_SKILL_TAGS)?,
-            input_modes: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_INPUT_MODES)?,
-            output_modes: model::leaf_list(data, &nodes::AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
-        model::put_optional(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
-        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
-        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
-        model::put_leaf_list(&mut data, &nodes::AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
-        data
-    }
-}
-
-impl Skill {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(skill_name: impl Into<String>) -> Self {
-        Self {
-            skill_name: skill_name.into(),
-            skill_description: None,
-            skill_tags: Vec::new(),
-            input_modes: Vec::new(),
-            output_modes: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `skill-name`, if its leafs can have it.
-    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.skill_name)
-    }
-}
-
-/// agent support capabilities
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Capability {
-    /// if support streaming
-    pub streaming: Option<bool>,
-    /// if support streaming notification
-    pub push_notifications: Option<bool>,
-    /// supported negotiate type, such as: acp-task-feasibility-negotiation-v1.0,
-    /// acp-task-fulfillment-negotiation-v1.0
-    pub negotiate: Option<String>,
-}
-
-impl model::Modelled for Capability {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT_CAPABILITY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            streaming: model::optional(data, &nodes::AGENT_CAPABILITY_STREAMING)?,
-            push_notifications: model::optional(data, &nodes::AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
-            negotiate: model::optional(data, &nodes::AGENT_CAPABILITY_NEGOTIATE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_STREAMING, &self.streaming);
-        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
-        model::put_optional(&mut data, &nodes::AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
-        data
-    }
-}
-
-/// Agent authentication information
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Authentication {
-    /// `authentication-methods`.
-    pub authentication_methods: Vec<AuthenticationMethods>,
-}
-
-impl model::Modelled for Authentication {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT_AUTHENTICATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            authentication_methods: model::list(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
-        data
-    }
-}
-
-/// `/irtf-agent:agent/authentication/authentication-methods`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuthenticationMethods {
-    /// unique accessinfo id
-    pub accessinfo_id: String,
-    /// scheme authentification method
-    pub scheme: Option<String>,
-    /// jwt authentification method
-    pub jwt_info: Option<String>,
-    /// scheme authentification method
-    pub oauth: Option<String>,
-}
-
-impl model::Modelled for AuthenticationMethods {
-    fn node() -> &'static schema::Node {
-        &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            accessinfo_id: model::required(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
-            scheme: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
-            jwt_info: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
-            oauth: model::optional(data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
-        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
-        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
-        model::put_optional(&mut data, &nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
-        data
-    }
-}
-
-impl AuthenticationMethods {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(accessinfo_id: impl Into<String>) -> Self {
-        Self {
-            accessinfo_id: accessinfo_id.into(),
-            scheme: None,
-            jwt_info: None,
-            oauth: None,
-        }
-    }
-
-    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
-    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.accessinfo_id)
-    }
-}
-
-/// context configuration
-#[derive(Debug, Clone, PartialEq)]
-pub struct Context {
-    /// `id`.
-    pub id: String,
-    /// Agent name of sender
-    pub send_from: String,
-    /// Agent name of receiver
-    pub send_to: String,
-    /// request-info configuration
-    pub request_info: RequestInfo,
-    /// response-info configuration
-    pub response_info: ResponseInfo,
-}
-
-impl model::Modelled for Context {
-    fn node() -> &'static schema::Node {
-        &nodes::CONTEXT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::CONTEXT_ID)?,
-            send_from: model::required(data, &nodes::CONTEXT_SEND_FROM)?,
-            send_to: model::required(data, &nodes::CONTEXT_SEND_TO)?,
-            request_info: model::container(data, &nodes::CONTEXT_REQUEST_INFO)?,
-            response_info: model::container(data, &nodes::CONTEXT_RESPONSE_INFO)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::CONTEXT_ID, &self.id);
-        model::put(&mut data, &nodes::CONTEXT_SEND_FROM, &self.send_from);
-        model::put(&mut data, &nodes::CONTEXT_SEND_TO, &self.send_to);
-        model::put_container(&mut data, &nodes::CONTEXT_REQUEST_INFO, &self.request_info);
-        model::put_container(&mut data, &nodes::CONTEXT_RESPONSE_INFO, &self.response_info);
-        data
-    }
-}
-
-impl Context {
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::CONTEXT, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// request-info configuration
-#[derive(Debug, Clone, PartialEq)]
-pub struct RequestInfo {
-    /// request message
-    pub content: String,
-    /// data information
-    pub data_param: Option<String>,
-    /// UTC time: e.g., 2025-04-21 14:19:00+0
-    pub time: String,
-}
-
-impl model::Modelled for RequestInfo {
-    fn node() -> &'static schema::Node {
-        &nodes::CONTEXT_REQUEST_INFO
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::required(data, &nodes::CONTEXT_REQUEST_INFO_CONTENT)?,
-            data_param: model::optional(data, &nodes::CONTEXT_REQUEST_INFO_DATA_PARAM)?,
-            time: model::required(data, &nodes::CONTEXT_REQUEST_INFO_TIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::CONTEXT_REQUEST_INFO_CONTENT, &self.content);
-        model::put_optional(&mut data, &nodes::CONTEXT_REQUEST_INFO_DATA_PARAM, &self.data_param);
-        model::put(&mut data, &nodes::CONTEXT_REQUEST_INFO_TIME, &self.time);
-        data
-    }
-}
-
-impl RequestInfo {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(content: impl Into<String>, time: impl Into<String>) -> Self {
-        Self {
-            content: content.into(),
-            data_param: None,
-            time: time.into(),
-        }
-    }
-}
-
-/// response-info configuration
-#[derive(Debug, Clone, PartialEq)]
-pub struct ResponseInfo {
-    /// data information
-    pub data_param: String,
-    /// UTC time: e.g., 2025-04-21 14:19:00+0
-    pub time: String,
-}
-
-impl model::Modelled for ResponseInfo {
-    fn node() -> &'static schema::Node {
-        &nodes::CONTEXT_RESPONSE_INFO
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data_param: model::required(data, &nodes::CONTEXT_RESPONSE_INFO_DATA_PARAM)?,
-            time: model::required(data, &nodes::CONTEXT_RESPONSE_INFO_TIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::CONTEXT_RESPONSE_INFO_DATA_PARAM, &self.data_param);
-        model::put(&mut data, &nodes::CONTEXT_RESPONSE_INFO_TIME, &self.time);
-        data
-    }
-}
-
-/// `/irtf-agent:msg-base`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MsgBase {
-    /// the agent which send this task
-    pub task_send_from: Option<String>,
-    /// the agent which recieve this task
-    pub task_send_to: Option<String>,
-    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
-    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
-    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
-    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
-    pub commu_type: Option<String>,
-    /// The task id.
-    pub task_id: Option<String>,
-    /// `content`.
-    pub content: Option<String>,
-    /// `expected-response`.
-    pub expected_response: Option<String>,
-    /// `term-explains`.
-    pub term_explains: Vec<TermExplains>,
-    /// msg convey data.
-    pub msg_data: Option<String>,
-    /// history information
-    pub context: Option<String>,
-}
-
-impl model::Modelled for MsgBase {
-    fn node() -> &'static schema::Node {
-        &nodes::MSG_BASE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task_send_from: model::optional(data, &nodes::MSG_BASE_TASK_SEND_FROM)?,
-            task_send_to: model::optional(data, &nodes::MSG_BASE_TASK_SEND_TO)?,
-            commu_type: model::optional(data, &nodes::MSG_BASE_COMMU_TYPE)?,
-            task_id: model::optional(data, &nodes::MSG_BASE_TASK_ID)?,
-            content: model::optional(data, &nodes::MSG_BASE_CONTENT)?,
-            expected_response: model::optional(data, &nodes::MSG_BASE_EXPECTED_RESPONSE)?,
-            term_explains: model::list(data, &nodes::MSG_BASE_TERM_EXPLAINS)?,
-            msg_data: model::optional(data, &nodes::MSG_BASE_MSG_DATA)?,
-            context: model::optional(data, &nodes::MSG_BASE_CONTEXT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_SEND_FROM, &self.task_send_from);
-        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_SEND_TO, &self.task_send_to);
-        model::put_optional(&mut data, &nodes::MSG_BASE_COMMU_TYPE, &self.commu_type);
-        model::put_optional(&mut data, &nodes::MSG_BASE_TASK_ID, &self.task_id);
-        model::put_optional(&mut data, &nodes::MSG_BASE_CONTENT, &self.content);
-        model::put_optional(&mut data, &nodes::MSG_BASE_EXPECTED_RESPONSE, &self.expected_response);
-        model::put_list(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS, &self.term_explains);
-        model::put_optional(&mut data, &nodes::MSG_BASE_MSG_DATA, &self.msg_data);
-        model::put_optional(&mut data, &nodes::MSG_BASE_CONTEXT, &self.context);
-        data
-    }
-}
-
-/// `/irtf-agent:msg-base/term-explains`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TermExplains {
-    /// `term`.
-    pub term: String,
-    /// `explaination`.
-    pub explaination: Option<String>,
-}
-
-impl model::Modelled for TermExplains {
-    fn node() -> &'static schema::Node {
-        &nodes::MSG_BASE_TERM_EXPLAINS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            term: model::required(data, &nodes::MSG_BASE_TERM_EXPLAINS_TERM)?,
-            explaination: model::optional(data, &nodes::MSG_BASE_TERM_EXPLAINS_EXPLAINATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::MSG_BASE_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
-        data
-    }
-}
-
-impl TermExplains {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(term: impl Into<String>) -> Self {
-        Self {
-            term: term.into(),
-            explaination: None,
-        }
-    }
-
-    /// The key of the entry with this `term`, if its leafs can have it.
-    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::MSG_BASE_TERM_EXPLAINS, vec![value::Value::string(term)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.term)
-    }
-}
-
-/// DataParams configuration
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataParams {
-    /// `id`.
-    pub id: String,
-    /// datatype??optional value: text, image, audio, video
-    pub data_type: DatatypeEnum,
-    /// data description
-    pub description: Option<String>,
-    /// data size
-    pub data_size: Option<String>,
-    /// data format dataType \= text, value:text/plain, application/json, etc. dataType \= image,
-    /// value:jpg, png, etc. dataType \= audio, value: mp3, WAV, etc. dataType \= video, value:mp4,avi,
-    /// etc.
-    pub format: Option<String>,
-    /// resource url, for large data
-    pub url: Option<String>,
-    /// data content
-    pub data: Option<String>,
-    /// if data is too large, it can be chunked to several pieces
-    pub chunked: Option<bool>,
-    /// last piece of chunked data: true
-    pub finished: Option<bool>,
-}
-
-impl model::Modelled for DataParams {
-    fn node() -> &'static schema::Node {
-        &nodes::DATA_PARAMS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::DATA_PARAMS_ID)?,
-            data_type: model::required(data, &nodes::DATA_PARAMS_DATA_TYPE)?,
-            description: model::optional(data, &nodes::DATA_PARAMS_DESCRIPTION)?,
-            data_size: model::optional(data, &nodes::DATA_PARAMS_DATA_SIZE)?,
-            format: model::optional(data, &nodes::DATA_PARAMS_FORMAT)?,
-            url: model::optional(data, &nodes::DATA_PARAMS_URL)?,
-            data: model::optional(data, &nodes::DATA_PARAMS_DATA)?,
-            chunked: model::optional(data, &nodes::DATA_PARAMS_CHUNKED)?,
-            finished: model::optional(data, &nodes::DATA_PARAMS_FINISHED)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DATA_PARAMS_ID, &self.id);
-        model::put(&mut data, &nodes::DATA_PARAMS_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_DATA_SIZE, &self.data_size);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_FORMAT, &self.format);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_URL, &self.url);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_DATA, &self.data);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_CHUNKED, &self.chunked);
-        model::put_optional(&mut data, &nodes::DATA_PARAMS_FINISHED, &self.finished);
-        data
-    }
-}
-
-impl DataParams {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, data_type: DatatypeEnum) -> Self {
-        Self {
-            id: id.into(),
-            data_type,
-            description: None,
-            data_size: None,
-            format: None,
-            url: None,
-            data: None,
-            chunked: None,
-            finished: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::DATA_PARAMS, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/irtf-agent:tasks`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tasks {
-    /// the agent which send this task
-    pub task_send_from: Option<String>,
-    /// the agent which recieve this task
-    pub task_send_to: Option<String>,
-    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
-    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
-    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
-    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
-    pub commu_type: Option<String>,
-    /// The task id.
-    pub task_id: Option<String>,
-    /// You are a task executor. please execute the task based on the target object, task description,
-    /// and environmental information. For example.
-    pub content: Option<String>,
-    /// `task-subscription`.
-    pub task_subscription: TaskSubscription,
-    /// `task-async`.
-    pub task_async: Option<bool>,
-    /// `task-status`.
-    pub task_status: Option<String>,
-    /// The results that are expected of the interaction.
-    pub expected_response: Option<String>,
-    /// Explanations of terms.
-    pub term_explains: Vec<TasksTermExplains>,
-    /// msg convey data.
-    pub msg_data: Option<String>,
-    /// history information
-    pub context: Option<String>,
-    /// What became of the latest write of 'tasks'. An earlier task is found with the operations of
-    /// 'magent-task'.
-    pub dispatch: super::magent_irtf_bridge::Dispatch,
-}
-
-impl model::Modelled for Tasks {
-    fn node() -> &'static schema::Node {
-        &nodes::TASKS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task_send_from: model::optional(data, &nodes::TASKS_TASK_SEND_FROM)?,
-            task_send_to: model::optional(data, &nodes::TASKS_TASK_SEND_TO)?,
-            commu_type: model::optional(data, &nodes::TASKS_COMMU_TYPE)?,
-            task_id: model::optional(data, &nodes::TASKS_TASK_ID)?,
-            content: model::optional(data, &nodes::TASKS_CONTENT)?,
-            task_subscription: model::container(data, &nodes::TASKS_TASK_SUBSCRIPTION)?,
-            task_async: model::optional(data, &nodes::TASKS_TASK_ASYNC)?,
-            task_status: model::optional(data, &nodes::TASKS_TASK_STATUS)?,
-            expected_response: model::optional(data, &nodes::TASKS_EXPECTED_RESPONSE)?,
-            term_explains: model::list(data, &nodes::TASKS_TERM_EXPLAINS)?,
-            msg_data: model::optional(data, &nodes::TASKS_MSG_DATA)?,
-            context: model::optional(data, &nodes::TASKS_CONTEXT)?,
-            dispatch: model::container(data, &super::magent_irtf_bridge::nodes::TASKS_DISPATCH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASKS_TASK_SEND_FROM, &self.task_send_from);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_SEND_TO, &self.task_send_to);
-        model::put_optional(&mut data, &nodes::TASKS_COMMU_TYPE, &self.commu_type);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_ID, &self.task_id);
-        model::put_optional(&mut data, &nodes::TASKS_CONTENT, &self.content);
-        model::put_container(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION, &self.task_subscription);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_ASYNC, &self.task_async);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_STATUS, &self.task_status);
-        model::put_optional(&mut data, &nodes::TASKS_EXPECTED_RESPONSE, &self.expected_response);
-        model::put_list(&mut data, &nodes::TASKS_TERM_EXPLAINS, &self.term_explains);
-        model::put_optional(&mut data, &nodes::TASKS_MSG_DATA, &self.msg_data);
-        model::put_optional(&mut data, &nodes::TASKS_CONTEXT, &self.context);
-        model::put_container(&mut data, &super::magent_irtf_bridge::nodes::TASKS_DISPATCH, &self.dispatch);
-        data
-    }
-}
-
-/// `/irtf-agent:tasks/task-subscription`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskSubscription {
-    /// `subscript-protocol`.
-    pub subscript_protocol: Option<String>,
-    /// `subscript-method`.
-    pub subscript_method: Option<String>,
-    /// `subscript-url`.
-    pub subscript_url: Option<String>,
-}
-
-impl model::Modelled for TaskSubscription {
-    fn node() -> &'static schema::Node {
-        &nodes::TASKS_TASK_SUBSCRIPTION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            subscript_protocol: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_PROTOCOL)?,
-            subscript_method: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_METHOD)?,
-            subscript_url: model::optional(data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_PROTOCOL, &self.subscript_protocol);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_METHOD, &self.subscript_method);
-        model::put_optional(&mut data, &nodes::TASKS_TASK_SUBSCRIPTION_SUBSCRIPT_URL, &self.subscript_url);
-        data
-    }
-}
-
-/// Explanations of terms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TasksTermExplains {
-    /// The term.
-    pub term: String,
-    /// What the term means.
-    pub explaination: Option<String>,
-}
-
-impl model::Modelled for TasksTermExplains {
-    fn node() -> &'static schema::Node {
-        &nodes::TASKS_TERM_EXPLAINS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            term: model::required(data, &nodes::TASKS_TERM_EXPLAINS_TERM)?,
-            explaination: model::optional(data, &nodes::TASKS_TERM_EXPLAINS_EXPLAINATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASKS_TERM_EXPLAINS_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::TASKS_TERM_EXPLAINS_EXPLAINATION, &self.explaination);
-        data
-    }
-}
-
-impl TasksTermExplains {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(term: impl Into<String>) -> Self {
-        Self {
-            term: term.into(),
-            explaination: None,
-        }
-    }
-
-    /// The key of the entry with this `term`, if its leafs can have it.
-    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::TASKS_TERM_EXPLAINS, vec![value::Value::string(term)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.term)
-    }
-}
-
-/// `/irtf-agent:task-negotiate/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskNegotiateInput {
-    /// the agent which send this task
-    pub task_send_from: Option<String>,
-    /// the agent which recieve this task
-    pub task_send_to: Option<String>,
-    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
-    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
-    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
-    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
-    pub commu_type: Option<String>,
-    /// The task id.
-    pub task_id: Option<String>,
-    /// You are a task executor. please execute the task based on the target object, task description,
-    /// and environmental information. For example, // \<anydata\> \<content namespace="prompt"\>
-    /// \#\#target object \<object\>xxx\</object\> \#\#task description
-    /// \<description\>xxx\</description\> \#\#environmental infomation
-    /// \<environmentInput\>xxx\</environmentInput\>
-    pub content: Vec<String>,
-    /// `type`.
-    pub type_: Option<TaskNegotiateInputType>,
-    /// The round. Without this container the request is a proposal without terms.
-    pub round: Option<super::magent_irtf_bridge::TaskNegotiateInputRound>,
-}
-
-impl model::Modelled for TaskNegotiateInput {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task_send_from: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_FROM)?,
-            task_send_to: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_TO)?,
-            commu_type: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_COMMU_TYPE)?,
-            task_id: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TASK_ID)?,
-            content: model::leaf_list(data, &nodes::TASK_NEGOTIATE_INPUT_CONTENT)?,
-            type_: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_TYPE)?,
-            round: model::presence(data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_INPUT_ROUND)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_FROM, &self.task_send_from);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_SEND_TO, &self.task_send_to);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_COMMU_TYPE, &self.commu_type);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TASK_ID, &self.task_id);
-        model::put_leaf_list(&mut data, &nodes::TASK_NEGOTIATE_INPUT_CONTENT, &self.content);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_TYPE, &self.type_);
-        model::put_presence(&mut data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_INPUT_ROUND, &self.round);
-        data
-    }
-}
-
-/// `/irtf-agent:task-negotiate/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskNegotiateOutput {
-    /// Copy of the source datastore subset that matched the filter criteria (if any). An empty data
-    /// container indicates that the request did not produce any results.
-    pub data: Option<tree::AnyData>,
-    /// Where the negotiation stands.
-    pub round: Option<super::magent_irtf_bridge::TaskNegotiateOutputRound>,
-}
-
-impl model::Modelled for TaskNegotiateOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data: model::any(data, &nodes::TASK_NEGOTIATE_OUTPUT_DATA)?,
-            round: model::presence(data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_OUTPUT_ROUND)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_DATA, &self.data);
-        model::put_presence(&mut data, &super::magent_irtf_bridge::nodes::TASK_NEGOTIATE_OUTPUT_ROUND, &self.round);
-        data
-    }
-}
-
-/// When the tesk condition is met, this notification is sent.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ConditionNotifications {
-    /// the agent which send this task
-    pub task_send_from: Option<String>,
-    /// the agent which recieve this task
-    pub task_send_to: Option<String>,
-    /// communication type, which related to task type CapabilityRequest: request capabilities of Agent
-    /// taskAssgin: assign task by Agent consumer taskCancel: cancel task by Agent consumer
-    /// FeasibilityNegotiate/FulfillmentNegotiate: Negotiate task taskResultQuery: query task result
-    /// taskResultSubscribe: subscribe task result taskResultNotify:notify task result
-    pub commu_type: Option<String>,
-    /// The task id.
-    pub task_id: Option<String>,
-    /// `input-required`.
-    pub input_required: Vec<ConditionNotificationsInputRequired>,
-    /// What has happened.
-    pub event: super::magent_irtf_bridge::ConditionNotificationsEvent,
-}
-
-impl model::Modelled for ConditionNotifications {
-    fn node() -> &'static schema::Node {
-        &nodes::CONDITION_NOTIFICATIONS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task_send_from: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_FROM)?,
-            task_send_to: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_TO)?,
-            commu_type: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_COMMU_TYPE)?,
-            task_id: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_TASK_ID)?,
-            input_required: model::list(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED)?,
-            event: model::container(data, &super::magent_irtf_bridge::nodes::CONDITION_NOTIFICATIONS_EVENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_FROM, &self.task_send_from);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_SEND_TO, &self.task_send_to);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_COMMU_TYPE, &self.commu_type);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_TASK_ID, &self.task_id);
-        model::put_list(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED, &self.input_required);
-        model::put_container(&mut data, &super::magent_irtf_bridge::nodes::CONDITION_NOTIFICATIONS_EVENT, &self.event);
-        data
-    }
-}
-
-/// `/irtf-agent:condition-notifications/input-required`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConditionNotificationsInputRequired {
-    /// `required`.
-    pub required: String,
-    /// `task-async`.
-    pub task_async: Option<bool>,
-    /// Indicate the status of the task, such as suspended, finished, etc.
-    pub status: Option<String>,
-    /// UTC time: e.g., 2025-04-21 14:19:00+0
-    pub start_time: String,
-}
-
-impl model::Modelled for ConditionNotificationsInputRequired {
-    fn node() -> &'static schema::Node {
-        &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            required: model::required(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED)?,
-            task_async: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_TASK_ASYNC)?,
-            status: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_STATUS)?,
-            start_time: model::required(data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_START_TIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_REQUIRED, &self.required);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_TASK_ASYNC, &self.task_async);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_STATUS, &self.status);
-        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED_START_TIME, &self.start_time);
-        data
-    }
-}
-
-impl ConditionNotificationsInputRequired {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(required: impl Into<String>, start_time: impl Into<String>) -> Self {
-        Self {
-            required: required.into(),
-            task_async: None,
-            status: None,
-            start_time: start_time.into(),
-        }
-    }
-
-    /// The key of the entry with this `required`, if its leafs can have it.
-    pub fn key_of(required: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::CONDITION_NOTIFICATIONS_INPUT_REQUIRED, vec![value::Value::string(required)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.required)
-    }
-}
-
-/// The enumeration `datatype-enum`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DatatypeEnum {
-    /// The request requires a resource that already is in use.
-    Text,
-    /// The request requires a resource that already is in use.
-    Image,
-    /// The request requires a resource that already is in use.
-    Audio,
-    /// The request requires a resource that already is in use.
-    Video,
-}
-
-impl DatatypeEnum {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Text,
-        Self::Image,
-        Self::Audio,
-        Self::Video,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Audio => "audio",
-            Self::Video => "video",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "text" => Some(Self::Text),
-            "image" => Some(Self::Image),
-            "audio" => Some(Self::Audio),
-            "video" => Some(Self::Video),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for DatatypeEnum {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TaskNegotiateInputType {
-    /// check if task is feasibility.
-    Feasibility,
-    /// check if task can be fulfillment.
-    Fulfillment,
-}
-
-impl TaskNegotiateInputType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Feasibility,
-        Self::Fulfillment,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Feasibility => "FEASIBILITY",
-            Self::Fulfillment => "FULFILLMENT",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "FEASIBILITY" => Some(Self::Feasibility),
-            "FULFILLMENT" => Some(Self::Fulfillment),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for TaskNegotiateInputType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

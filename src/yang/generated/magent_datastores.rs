@@ -3,6 +3,7 @@
 //! The YANG module `magent-datastores`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `magent-datastores`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,599 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// The newest revisions of the running datastore.
+///
+/// `/magent-datastores:revisions`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Revisions {
+    /// One edit of the running datastore.
+    pub revision: Vec<Revision>,
+}
+
+impl model::Modelled for Revisions {
+    fn node() -> &'static schema::Node {
+        &nodes::REVISIONS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            revision: model::list(data, &nodes::REVISIONS_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REVISIONS_REVISION, &self.revision);
+        data
+    }
+}
+
+/// One edit of the running datastore.
+///
+/// `/magent-datastores:revisions/revision`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The revision.
+    pub number: u64,
+    /// When the edit was made.
+    pub time: String,
+}
+
+impl model::Modelled for Revision {
+    fn node() -> &'static schema::Node {
+        &nodes::REVISIONS_REVISION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::REVISIONS_REVISION_NUMBER)?,
+            time: model::required(data, &nodes::REVISIONS_REVISION_TIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REVISIONS_REVISION_NUMBER, &self.number);
+        model::put(&mut data, &nodes::REVISIONS_REVISION_TIME, &self.time);
+        data
+    }
+}
+
+impl Revision {
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u64) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REVISIONS_REVISION, vec![model::value(&number, &nodes::REVISIONS_REVISION_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
+/// `/magent-datastores:compare/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CompareInput {
+    /// The version that the edits start from.
+    pub source: CompareInputSource,
+    /// The version that the edits lead to.
+    pub target: CompareInputTarget,
+}
+
+impl model::Modelled for CompareInput {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            source: model::container(data, &nodes::COMPARE_INPUT_SOURCE)?,
+            target: model::container(data, &nodes::COMPARE_INPUT_TARGET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::COMPARE_INPUT_SOURCE, &self.source);
+        model::put_container(&mut data, &nodes::COMPARE_INPUT_TARGET, &self.target);
+        data
+    }
+}
+
+/// The version that the edits start from.
+///
+/// `/magent-datastores:compare/input/source`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CompareInputSource {
+    /// The configuration in this datastore.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
+    /// The running datastore at this revision.
+    pub revision: Option<u64>,
+}
+
+impl model::Modelled for CompareInputSource {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_INPUT_SOURCE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            datastore: model::optional(data, &nodes::COMPARE_INPUT_SOURCE_VERSION_DATASTORE_DATASTORE)?,
+            revision: model::optional(data, &nodes::COMPARE_INPUT_SOURCE_VERSION_REVISION_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COMPARE_INPUT_SOURCE_VERSION_DATASTORE_DATASTORE, &self.datastore);
+        model::put_optional(&mut data, &nodes::COMPARE_INPUT_SOURCE_VERSION_REVISION_REVISION, &self.revision);
+        data
+    }
+}
+
+/// The version that the edits lead to.
+///
+/// `/magent-datastores:compare/input/target`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CompareInputTarget {
+    /// The configuration in this datastore.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
+    /// The running datastore at this revision.
+    pub revision: Option<u64>,
+}
+
+impl model::Modelled for CompareInputTarget {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_INPUT_TARGET
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            datastore: model::optional(data, &nodes::COMPARE_INPUT_TARGET_VERSION_DATASTORE_DATASTORE)?,
+            revision: model::optional(data, &nodes::COMPARE_INPUT_TARGET_VERSION_REVISION_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COMPARE_INPUT_TARGET_VERSION_DATASTORE_DATASTORE, &self.datastore);
+        model::put_optional(&mut data, &nodes::COMPARE_INPUT_TARGET_VERSION_REVISION_REVISION, &self.revision);
+        data
+    }
+}
+
+/// `/magent-datastores:compare/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompareOutput {
+    /// The edits; none if the versions are the same.
+    pub differences: CompareOutputDifferences,
+}
+
+impl model::Modelled for CompareOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            differences: model::container(data, &nodes::COMPARE_OUTPUT_DIFFERENCES)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES, &self.differences);
+        data
+    }
+}
+
+/// The edits; none if the versions are the same.
+///
+/// `/magent-datastores:compare/output/differences`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompareOutputDifferences {
+    /// Represents a conceptual sequence of datastore edits, called a patch. Each patch is given a
+    /// client-assigned patch identifier. Each edit MUST be applied in ascending order, and all edits
+    /// MUST be applied. If any errors occur, then the target datastore MUST NOT be changed by the YANG
+    /// Patch operation.
+    ///
+    /// It is possible for a datastore constraint violation to occur due to any node in the datastore,
+    /// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
+    /// reply message.
+    pub yang_patch: CompareOutputYangPatch,
+}
+
+impl model::Modelled for CompareOutputDifferences {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_OUTPUT_DIFFERENCES
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            yang_patch: model::container(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH, &self.yang_patch);
+        data
+    }
+}
+
+/// Represents a conceptual sequence of datastore edits, called a patch. Each patch is given a
+/// client-assigned patch identifier. Each edit MUST be applied in ascending order, and all edits
+/// MUST be applied. If any errors occur, then the target datastore MUST NOT be changed by the YANG
+/// Patch operation.
+///
+/// It is possible for a datastore constraint violation to occur due to any node in the datastore,
+/// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
+/// reply message.
+///
+/// `/magent-datastores:compare/output/differences/yang-patch`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompareOutputYangPatch {
+    /// An arbitrary string provided by the client to identify the entire patch. Error messages returned
+    /// by the server that pertain to this patch will be identified by this 'patch-id' value. A client
+    /// SHOULD attempt to generate unique 'patch-id' values to distinguish between transactions from
+    /// multiple clients in any audit logs maintained by the server.
+    pub patch_id: String,
+    /// An arbitrary string provided by the client to describe the entire patch. This value SHOULD be
+    /// present in any audit logging records generated by the server for the patch.
+    pub comment: Option<String>,
+    /// Represents one edit within the YANG Patch request message. The 'edit' list is applied in the
+    /// following manner:
+    ///
+    /// ```text
+    ///   - The first edit is conceptually applied to a copy
+    ///     of the existing target datastore, e.g., the
+    ///     running configuration datastore.
+    ///   - Each ascending edit is conceptually applied to
+    ///     the result of the previous edit(s).
+    ///   - After all edits have been successfully processed,
+    ///     the result is validated according to YANG constraints.
+    ///   - If successful, the server will attempt to apply
+    ///     the result to the target datastore.
+    /// ```
+    pub edit: Vec<CompareOutputEdit>,
+}
+
+impl model::Modelled for CompareOutputYangPatch {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            patch_id: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_PATCH_ID)?,
+            comment: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_COMMENT)?,
+            edit: model::list(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_PATCH_ID, &self.patch_id);
+        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_COMMENT, &self.comment);
+        model::put_list(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, &self.edit);
+        data
+    }
+}
+
+impl CompareOutputYangPatch {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(patch_id: impl Into<String>) -> Self {
+        Self {
+            patch_id: patch_id.into(),
+            comment: None,
+            edit: Vec::new(),
+        }
+    }
+}
+
+/// Represents one edit within the YANG Patch request message. The 'edit' list is applied in the
+/// following manner:
+///
+/// ```text
+///   - The first edit is conceptually applied to a copy
+///     of the existing target datastore, e.g., the
+///     running configuration datastore.
+///   - Each ascending edit is conceptually applied to
+///     the result of the previous edit(s).
+///   - After all edits have been successfully processed,
+///     the result is validated according to YANG constraints.
+///   - If successful, the server will attempt to apply
+///     the result to the target datastore.
+/// ```
+///
+/// `/magent-datastores:compare/output/differences/yang-patch/edit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompareOutputEdit {
+    /// Arbitrary string index for the edit. Error messages returned by the server that pertain to a
+    /// specific edit will be identified by this value.
+    pub edit_id: String,
+    /// The datastore operation requested for the associated 'edit' entry.
+    pub operation: CompareOutputOperation,
+    /// Identifies the target data node for the edit operation. If the target has the value '/', then
+    /// the target data node is the target resource. The target node MUST identify a data resource, not
+    /// the datastore resource.
+    pub target: String,
+    /// The absolute URL path for the data node that is being used as the insertion point or move point
+    /// for the target of this 'edit' entry.
+    pub point: Option<String>,
+    /// Identifies where a data resource will be inserted or moved. YANG only allows these operations
+    /// for list and leaf-list data nodes that are 'ordered-by user'.
+    pub where_: Option<CompareOutputWhere>,
+    /// Value used for this edit operation. The anydata 'value' contains the target resource associated
+    /// with the 'target' leaf.
+    ///
+    /// For example, suppose the target node is a YANG container named foo:
+    ///
+    /// ```text
+    ///     container foo {
+    ///       leaf a { type string; }
+    ///       leaf b { type int32; }
+    ///     }
+    /// ```
+    ///
+    /// The 'value' node contains one instance of foo:
+    ///
+    /// ```text
+    ///     <value>
+    ///        <foo xmlns='example-foo-namespace'>
+    ///           <a>some value</a>
+    ///           <b>42</b>
+    ///        </foo>
+    ///     </value>
+    /// ```
+    pub value: Option<tree::AnyData>,
+    /// The value in the source of what is replaced or removed.
+    pub source_value: Option<tree::AnyData>,
+}
+
+impl model::Modelled for CompareOutputEdit {
+    fn node() -> &'static schema::Node {
+        &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            edit_id: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_EDIT_ID)?,
+            operation: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_OPERATION)?,
+            target: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_TARGET)?,
+            point: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_POINT)?,
+            where_: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_WHERE)?,
+            value: model::any(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_VALUE)?,
+            source_value: model::any(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_SOURCE_VALUE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_EDIT_ID, &self.edit_id);
+        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_OPERATION, &self.operation);
+        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_TARGET, &self.target);
+        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_POINT, &self.point);
+        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_WHERE, &self.where_);
+        model::put_any(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_VALUE, &self.value);
+        model::put_any(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_SOURCE_VALUE, &self.source_value);
+        data
+    }
+}
+
+impl CompareOutputEdit {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        edit_id: impl Into<String>,
+        operation: CompareOutputOperation,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            edit_id: edit_id.into(),
+            operation,
+            target: target.into(),
+            point: None,
+            where_: None,
+            value: None,
+            source_value: None,
+        }
+    }
+
+    /// The key of the entry with this `edit-id`, if its leafs can have it.
+    pub fn key_of(edit_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, vec![value::Value::string(edit_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.edit_id)
+    }
+}
+
+/// `/magent-datastores:rollback/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RollbackInput {
+    /// The revision to go back to.
+    pub revision: u64,
+}
+
+impl model::Modelled for RollbackInput {
+    fn node() -> &'static schema::Node {
+        &nodes::ROLLBACK_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            revision: model::required(data, &nodes::ROLLBACK_INPUT_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ROLLBACK_INPUT_REVISION, &self.revision);
+        data
+    }
+}
+
+/// `/magent-datastores:rollback/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RollbackOutput {
+    /// The revision that the datastore has now.
+    pub revision: u64,
+}
+
+impl model::Modelled for RollbackOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::ROLLBACK_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            revision: model::required(data, &nodes::ROLLBACK_OUTPUT_REVISION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ROLLBACK_OUTPUT_REVISION, &self.revision);
+        data
+    }
+}
+
+/// A value of `/compare/output/differences/yang-patch/edit/operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CompareOutputOperation {
+    /// The target data node is created using the supplied value, only if it does not already exist. The
+    /// 'target' leaf identifies the data node to be created, not the parent data node.
+    Create,
+    /// Delete the target node, only if the data resource currently exists; otherwise, return an error.
+    Delete,
+    /// Insert the supplied value into a user-ordered list or leaf-list entry. The target node must
+    /// represent a new data resource. If the 'where' parameter is set to 'before' or 'after', then the
+    /// 'point' parameter identifies the insertion point for the target node.
+    Insert,
+    /// The supplied value is merged with the target data node.
+    Merge,
+    /// Move the target node. Reorder a user-ordered list or leaf-list. The target node must represent
+    /// an existing data resource. If the 'where' parameter is set to 'before' or 'after', then the
+    /// 'point' parameter identifies the insertion point to move the target node.
+    Move,
+    /// The supplied value is used to replace the target data node.
+    Replace,
+    /// Delete the target node if it currently exists.
+    Remove,
+}
+
+impl CompareOutputOperation {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Create,
+        Self::Delete,
+        Self::Insert,
+        Self::Merge,
+        Self::Move,
+        Self::Replace,
+        Self::Remove,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Insert => "insert",
+            Self::Merge => "merge",
+            Self::Move => "move",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "create" => Some(Self::Create),
+            "delete" => Some(Self::Delete),
+            "insert" => Some(Self::Insert),
+            "merge" => Some(Self::Merge),
+            "move" => Some(Self::Move),
+            "replace" => Some(Self::Replace),
+            "remove" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for CompareOutputOperation {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/compare/output/differences/yang-patch/edit/where`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CompareOutputWhere {
+    /// Insert or move a data node before the data resource identified by the 'point' parameter.
+    Before,
+    /// Insert or move a data node after the data resource identified by the 'point' parameter.
+    After,
+    /// Insert or move a data node so it becomes ordered as the first entry.
+    First,
+    /// Insert or move a data node so it becomes ordered as the last entry.
+    Last,
+}
+
+impl CompareOutputWhere {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Before,
+        Self::After,
+        Self::First,
+        Self::Last,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "before" => Some(Self::Before),
+            "after" => Some(Self::After),
+            "first" => Some(Self::First),
+            "last" => Some(Self::Last),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for CompareOutputWhere {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -1166,585 +1760,4 @@ pub mod exprs {
             ),
         ]),
     );
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// The newest revisions of the running datastore.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Revisions {
-    /// One edit of the running datastore.
-    pub revision: Vec<Revision>,
-}
-
-impl model::Modelled for Revisions {
-    fn node() -> &'static schema::Node {
-        &nodes::REVISIONS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            revision: model::list(data, &nodes::REVISIONS_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REVISIONS_REVISION, &self.revision);
-        data
-    }
-}
-
-/// One edit of the running datastore.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Revision {
-    /// The revision.
-    pub number: u64,
-    /// When the edit was made.
-    pub time: String,
-}
-
-impl model::Modelled for Revision {
-    fn node() -> &'static schema::Node {
-        &nodes::REVISIONS_REVISION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::REVISIONS_REVISION_NUMBER)?,
-            time: model::required(data, &nodes::REVISIONS_REVISION_TIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REVISIONS_REVISION_NUMBER, &self.number);
-        model::put(&mut data, &nodes::REVISIONS_REVISION_TIME, &self.time);
-        data
-    }
-}
-
-impl Revision {
-    /// The key of the entry with this `number`, if its leafs can have it.
-    pub fn key_of(number: u64) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REVISIONS_REVISION, vec![model::value(&number, &nodes::REVISIONS_REVISION_NUMBER)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.number)
-    }
-}
-
-/// `/magent-datastores:compare/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CompareInput {
-    /// The version that the edits start from.
-    pub source: CompareInputSource,
-    /// The version that the edits lead to.
-    pub target: CompareInputTarget,
-}
-
-impl model::Modelled for CompareInput {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            source: model::container(data, &nodes::COMPARE_INPUT_SOURCE)?,
-            target: model::container(data, &nodes::COMPARE_INPUT_TARGET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::COMPARE_INPUT_SOURCE, &self.source);
-        model::put_container(&mut data, &nodes::COMPARE_INPUT_TARGET, &self.target);
-        data
-    }
-}
-
-/// The version that the edits start from.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CompareInputSource {
-    /// The configuration in this datastore.
-    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
-    /// The running datastore at this revision.
-    pub revision: Option<u64>,
-}
-
-impl model::Modelled for CompareInputSource {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_INPUT_SOURCE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            datastore: model::optional(data, &nodes::COMPARE_INPUT_SOURCE_VERSION_DATASTORE_DATASTORE)?,
-            revision: model::optional(data, &nodes::COMPARE_INPUT_SOURCE_VERSION_REVISION_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COMPARE_INPUT_SOURCE_VERSION_DATASTORE_DATASTORE, &self.datastore);
-        model::put_optional(&mut data, &nodes::COMPARE_INPUT_SOURCE_VERSION_REVISION_REVISION, &self.revision);
-        data
-    }
-}
-
-/// The version that the edits lead to.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CompareInputTarget {
-    /// The configuration in this datastore.
-    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
-    /// The running datastore at this revision.
-    pub revision: Option<u64>,
-}
-
-impl model::Modelled for CompareInputTarget {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_INPUT_TARGET
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            datastore: model::optional(data, &nodes::COMPARE_INPUT_TARGET_VERSION_DATASTORE_DATASTORE)?,
-            revision: model::optional(data, &nodes::COMPARE_INPUT_TARGET_VERSION_REVISION_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::COMPARE_INPUT_TARGET_VERSION_DATASTORE_DATASTORE, &self.datastore);
-        model::put_optional(&mut data, &nodes::COMPARE_INPUT_TARGET_VERSION_REVISION_REVISION, &self.revision);
-        data
-    }
-}
-
-/// `/magent-datastores:compare/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CompareOutput {
-    /// The edits; none if the versions are the same.
-    pub differences: CompareOutputDifferences,
-}
-
-impl model::Modelled for CompareOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            differences: model::container(data, &nodes::COMPARE_OUTPUT_DIFFERENCES)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES, &self.differences);
-        data
-    }
-}
-
-/// The edits; none if the versions are the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CompareOutputDifferences {
-    /// Represents a conceptual sequence of datastore edits, called a patch. Each patch is given a
-    /// client-assigned patch identifier. Each edit MUST be applied in ascending order, and all edits
-    /// MUST be applied. If any errors occur, then the target datastore MUST NOT be changed by the YANG
-    /// Patch operation.
-    ///
-    /// It is possible for a datastore constraint violation to occur due to any node in the datastore,
-    /// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
-    /// reply message.
-    pub yang_patch: CompareOutputYangPatch,
-}
-
-impl model::Modelled for CompareOutputDifferences {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_OUTPUT_DIFFERENCES
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            yang_patch: model::container(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH, &self.yang_patch);
-        data
-    }
-}
-
-/// Represents a conceptual sequence of datastore edits, called a patch. Each patch is given a
-/// client-assigned patch identifier. Each edit MUST be applied in ascending order, and all edits
-/// MUST be applied. If any errors occur, then the target datastore MUST NOT be changed by the YANG
-/// Patch operation.
-///
-/// It is possible for a datastore constraint violation to occur due to any node in the datastore,
-/// including nodes not included in the 'edit' list. Any validation errors MUST be reported in the
-/// reply message.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CompareOutputYangPatch {
-    /// An arbitrary string provided by the client to identify the entire patch. Error messages returned
-    /// by the server that pertain to this patch will be identified by this 'patch-id' value. A client
-    /// SHOULD attempt to generate unique 'patch-id' values to distinguish between transactions from
-    /// multiple clients in any audit logs maintained by the server.
-    pub patch_id: String,
-    /// An arbitrary string provided by the client to describe the entire patch. This value SHOULD be
-    /// present in any audit logging records generated by the server for the patch.
-    pub comment: Option<String>,
-    /// Represents one edit within the YANG Patch request message. The 'edit' list is applied in the
-    /// following manner:
-    ///
-    /// ```text
-    ///   - The first edit is conceptually applied to a copy
-    ///     of the existing target datastore, e.g., the
-    ///     running configuration datastore.
-    ///   - Each ascending edit is conceptually applied to
-    ///     the result of the previous edit(s).
-    ///   - After all edits have been successfully processed,
-    ///     the result is validated according to YANG constraints.
-    ///   - If successful, the server will attempt to apply
-    ///     the result to the target datastore.
-    /// ```
-    pub edit: Vec<CompareOutputEdit>,
-}
-
-impl model::Modelled for CompareOutputYangPatch {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            patch_id: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_PATCH_ID)?,
-            comment: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_COMMENT)?,
-            edit: model::list(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_PATCH_ID, &self.patch_id);
-        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_COMMENT, &self.comment);
-        model::put_list(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, &self.edit);
-        data
-    }
-}
-
-impl CompareOutputYangPatch {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(patch_id: impl Into<String>) -> Self {
-        Self {
-            patch_id: patch_id.into(),
-            comment: None,
-            edit: Vec::new(),
-        }
-    }
-}
-
-/// Represents one edit within the YANG Patch request message. The 'edit' list is applied in the
-/// following manner:
-///
-/// ```text
-///   - The first edit is conceptually applied to a copy
-///     of the existing target datastore, e.g., the
-///     running configuration datastore.
-///   - Each ascending edit is conceptually applied to
-///     the result of the previous edit(s).
-///   - After all edits have been successfully processed,
-///     the result is validated according to YANG constraints.
-///   - If successful, the server will attempt to apply
-///     the result to the target datastore.
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct CompareOutputEdit {
-    /// Arbitrary string index for the edit. Error messages returned by the server that pertain to a
-    /// specific edit will be identified by this value.
-    pub edit_id: String,
-    /// The datastore operation requested for the associated 'edit' entry.
-    pub operation: CompareOutputOperation,
-    /// Identifies the target data node for the edit operation. If the target has the value '/', then
-    /// the target data node is the target resource. The target node MUST identify a data resource, not
-    /// the datastore resource.
-    pub target: String,
-    /// The absolute URL path for the data node that is being used as the insertion point or move point
-    /// for the target of this 'edit' entry.
-    pub point: Option<String>,
-    /// Identifies where a data resource will be inserted or moved. YANG only allows these operations
-    /// for list and leaf-list data nodes that are 'ordered-by user'.
-    pub where_: Option<CompareOutputWhere>,
-    /// Value used for this edit operation. The anydata 'value' contains the target resource associated
-    /// with the 'target' leaf.
-    ///
-    /// For example, suppose the target node is a YANG container named foo:
-    ///
-    /// ```text
-    ///     container foo {
-    ///       leaf a { type string; }
-    ///       leaf b { type int32; }
-    ///     }
-    /// ```
-    ///
-    /// The 'value' node contains one instance of foo:
-    ///
-    /// ```text
-    ///     <value>
-    ///        <foo xmlns='example-foo-namespace'>
-    ///           <a>some value</a>
-    ///           <b>42</b>
-    ///        </foo>
-    ///     </value>
-    /// ```
-    pub value: Option<tree::AnyData>,
-    /// The value in the source of what is replaced or removed.
-    pub source_value: Option<tree::AnyData>,
-}
-
-impl model::Modelled for CompareOutputEdit {
-    fn node() -> &'static schema::Node {
-        &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            edit_id: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_EDIT_ID)?,
-            operation: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_OPERATION)?,
-            target: model::required(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_TARGET)?,
-            point: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_POINT)?,
-            where_: model::optional(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_WHERE)?,
-            value: model::any(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_VALUE)?,
-            source_value: model::any(data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_SOURCE_VALUE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_EDIT_ID, &self.edit_id);
-        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_OPERATION, &self.operation);
-        model::put(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_TARGET, &self.target);
-        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_POINT, &self.point);
-        model::put_optional(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_WHERE, &self.where_);
-        model::put_any(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_VALUE, &self.value);
-        model::put_any(&mut data, &nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT_SOURCE_VALUE, &self.source_value);
-        data
-    }
-}
-
-impl CompareOutputEdit {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        edit_id: impl Into<String>,
-        operation: CompareOutputOperation,
-        target: impl Into<String>,
-    ) -> Self {
-        Self {
-            edit_id: edit_id.into(),
-            operation,
-            target: target.into(),
-            point: None,
-            where_: None,
-            value: None,
-            source_value: None,
-        }
-    }
-
-    /// The key of the entry with this `edit-id`, if its leafs can have it.
-    pub fn key_of(edit_id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::COMPARE_OUTPUT_DIFFERENCES_YANG_PATCH_EDIT, vec![value::Value::string(edit_id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.edit_id)
-    }
-}
-
-/// `/magent-datastores:rollback/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RollbackInput {
-    /// The revision to go back to.
-    pub revision: u64,
-}
-
-impl model::Modelled for RollbackInput {
-    fn node() -> &'static schema::Node {
-        &nodes::ROLLBACK_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            revision: model::required(data, &nodes::ROLLBACK_INPUT_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ROLLBACK_INPUT_REVISION, &self.revision);
-        data
-    }
-}
-
-/// `/magent-datastores:rollback/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RollbackOutput {
-    /// The revision that the datastore has now.
-    pub revision: u64,
-}
-
-impl model::Modelled for RollbackOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::ROLLBACK_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            revision: model::required(data, &nodes::ROLLBACK_OUTPUT_REVISION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ROLLBACK_OUTPUT_REVISION, &self.revision);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CompareOutputOperation {
-    /// The target data node is created using the supplied value, only if it does not already exist. The
-    /// 'target' leaf identifies the data node to be created, not the parent data node.
-    Create,
-    /// Delete the target node, only if the data resource currently exists; otherwise, return an error.
-    Delete,
-    /// Insert the supplied value into a user-ordered list or leaf-list entry. The target node must
-    /// represent a new data resource. If the 'where' parameter is set to 'before' or 'after', then the
-    /// 'point' parameter identifies the insertion point for the target node.
-    Insert,
-    /// The supplied value is merged with the target data node.
-    Merge,
-    /// Move the target node. Reorder a user-ordered list or leaf-list. The target node must represent
-    /// an existing data resource. If the 'where' parameter is set to 'before' or 'after', then the
-    /// 'point' parameter identifies the insertion point to move the target node.
-    Move,
-    /// The supplied value is used to replace the target data node.
-    Replace,
-    /// Delete the target node if it currently exists.
-    Remove,
-}
-
-impl CompareOutputOperation {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Create,
-        Self::Delete,
-        Self::Insert,
-        Self::Merge,
-        Self::Move,
-        Self::Replace,
-        Self::Remove,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Insert => "insert",
-            Self::Merge => "merge",
-            Self::Move => "move",
-            Self::Replace => "replace",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "create" => Some(Self::Create),
-            "delete" => Some(Self::Delete),
-            "insert" => Some(Self::Insert),
-            "merge" => Some(Self::Merge),
-            "move" => Some(Self::Move),
-            "replace" => Some(Self::Replace),
-            "remove" => Some(Self::Remove),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for CompareOutputOperation {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CompareOutputWhere {
-    /// Insert or move a data node before the data resource identified by the 'point' parameter.
-    Before,
-    /// Insert or move a data node after the data resource identified by the 'point' parameter.
-    After,
-    /// Insert or move a data node so it becomes ordered as the first entry.
-    First,
-    /// Insert or move a data node so it becomes ordered as the last entry.
-    Last,
-}
-
-impl CompareOutputWhere {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Before,
-        Self::After,
-        Self::First,
-        Self::Last,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-            Self::First => "first",
-            Self::Last => "last",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "before" => Some(Self::Before),
-            "after" => Some(Self::After),
-            "first" => Some(Self::First),
-            "last" => Some(Self::Last),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for CompareOutputWhere {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

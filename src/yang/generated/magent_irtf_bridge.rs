@@ -3,6 +3,7 @@
 //! The YANG module `magent-irtf-bridge`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `magent-irtf-bridge`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,460 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// What became of the latest write of 'tasks'. An earlier task is found with the operations of
+/// 'magent-task'.
+///
+/// `/irtf-agent:tasks/magent-irtf-bridge:dispatch`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dispatch {
+    /// The task that the write created or concerned. If the client gave no 'task-id', this is the one
+    /// that the server chose.
+    pub task: Option<String>,
+    /// Status of the task.
+    pub status: Option<super::magent_types::TaskStatus>,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+}
+
+impl model::Modelled for Dispatch {
+    fn node() -> &'static schema::Node {
+        &nodes::TASKS_DISPATCH
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task: model::optional(data, &nodes::TASKS_DISPATCH_TASK)?,
+            status: model::optional(data, &nodes::TASKS_DISPATCH_STATUS)?,
+            reason: model::optional(data, &nodes::TASKS_DISPATCH_REASON)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_REASON, &self.reason);
+        data
+    }
+}
+
+/// The round. Without this container the request is a proposal without terms.
+///
+/// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TaskNegotiateInputRound {
+    /// The negotiation that the round belongs to. Without this leaf it is the open one of these agents
+    /// of this type about this task; if there is none, one is opened.
+    pub negotiation: Option<String>,
+    /// Number of the latest round. It is required if 'negotiation' is given.
+    pub in_reply_to: Option<u32>,
+    /// What the agent does. Without this leaf it makes a proposal.
+    pub move_: Option<super::magent_types::NegotiationMove>,
+    /// A term.
+    pub term: Vec<TaskNegotiateInputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+}
+
+impl model::Modelled for TaskNegotiateInputRound {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_INPUT_ROUND
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            negotiation: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_NEGOTIATION)?,
+            in_reply_to: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_IN_REPLY_TO)?,
+            move_: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_MOVE)?,
+            term: model::list(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM)?,
+            content: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_CONTENT)?,
+            structured_content: model::any(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_STRUCTURED_CONTENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_NEGOTIATION, &self.negotiation);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_IN_REPLY_TO, &self.in_reply_to);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
+        data
+    }
+}
+
+/// A term.
+///
+/// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNegotiateInputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<TaskNegotiateInputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for TaskNegotiateInputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_NAME)?,
+            number: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl TaskNegotiateInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNegotiateInputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for TaskNegotiateInputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// Where the negotiation stands.
+///
+/// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNegotiateOutputRound {
+    /// The negotiation.
+    pub negotiation: String,
+    /// Status of the negotiation.
+    pub status: super::magent_types::NegotiationStatus,
+    /// Number of the latest round.
+    pub number: u32,
+    /// What the other agent did, if it moved at once.
+    pub move_: Option<super::magent_types::NegotiationMove>,
+    /// A term.
+    pub term: Vec<TaskNegotiateOutputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+}
+
+impl model::Modelled for TaskNegotiateOutputRound {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            negotiation: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NEGOTIATION)?,
+            status: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STATUS)?,
+            number: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NUMBER)?,
+            move_: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_MOVE)?,
+            term: model::list(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM)?,
+            content: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_CONTENT)?,
+            structured_content: model::any(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STRUCTURED_CONTENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NEGOTIATION, &self.negotiation);
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STATUS, &self.status);
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
+        data
+    }
+}
+
+impl TaskNegotiateOutputRound {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        negotiation: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+        number: u32,
+    ) -> Self {
+        Self {
+            negotiation: negotiation.into(),
+            status,
+            number,
+            move_: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+        }
+    }
+}
+
+/// A term.
+///
+/// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNegotiateOutputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<TaskNegotiateOutputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for TaskNegotiateOutputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_NAME)?,
+            number: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl TaskNegotiateOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNegotiateOutputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for TaskNegotiateOutputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// What has happened.
+///
+/// `/irtf-agent:condition-notifications/magent-irtf-bridge:event`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConditionNotificationsEvent {
+    /// Number of the event; it counts from 1 within the task.
+    pub sequence: Option<u64>,
+    /// Status of the task.
+    pub status: Option<super::magent_types::TaskStatus>,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// Whether the task had not ended when its deadline passed.
+    pub overdue: Option<bool>,
+    /// The result.
+    pub result: Option<ConditionNotificationsResult>,
+}
+
+impl model::Modelled for ConditionNotificationsEvent {
+    fn node() -> &'static schema::Node {
+        &nodes::CONDITION_NOTIFICATIONS_EVENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            sequence: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_SEQUENCE)?,
+            status: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_STATUS)?,
+            reason: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_REASON)?,
+            progress: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_PROGRESS)?,
+            overdue: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_OVERDUE)?,
+            result: model::presence(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_SEQUENCE, &self.sequence);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_PROGRESS, &self.progress);
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_OVERDUE, &self.overdue);
+        model::put_presence(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT, &self.result);
+        data
+    }
+}
+
+/// The result.
+///
+/// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConditionNotificationsResult {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the result was reported.
+    pub at: String,
+}
+
+impl model::Modelled for ConditionNotificationsResult {
+    fn node() -> &'static schema::Node {
+        &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_CONTENT)?,
+            structured_content: model::any(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_DATA)?,
+            at: model::required(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_DATA, &self.data);
+        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_AT, &self.at);
+        data
+    }
+}
+
+impl ConditionNotificationsResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -1228,442 +1683,4 @@ pub mod types {
     };
     /// `boolean`
     pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// What became of the latest write of 'tasks'. An earlier task is found with the operations of
-/// 'magent-task'.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Dispatch {
-    /// The task that the write created or concerned. If the client gave no 'task-id', this is the one
-    /// that the server chose.
-    pub task: Option<String>,
-    /// Status of the task.
-    pub status: Option<super::magent_types::TaskStatus>,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-}
-
-impl model::Modelled for Dispatch {
-    fn node() -> &'static schema::Node {
-        &nodes::TASKS_DISPATCH
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task: model::optional(data, &nodes::TASKS_DISPATCH_TASK)?,
-            status: model::optional(data, &nodes::TASKS_DISPATCH_STATUS)?,
-            reason: model::optional(data, &nodes::TASKS_DISPATCH_REASON)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_TASK, &self.task);
-        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::TASKS_DISPATCH_REASON, &self.reason);
-        data
-    }
-}
-
-/// The round. Without this container the request is a proposal without terms.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskNegotiateInputRound {
-    /// The negotiation that the round belongs to. Without this leaf it is the open one of these agents
-    /// of this type about this task; if there is none, one is opened.
-    pub negotiation: Option<String>,
-    /// Number of the latest round. It is required if 'negotiation' is given.
-    pub in_reply_to: Option<u32>,
-    /// What the agent does. Without this leaf it makes a proposal.
-    pub move_: Option<super::magent_types::NegotiationMove>,
-    /// A term.
-    pub term: Vec<TaskNegotiateInputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-}
-
-impl model::Modelled for TaskNegotiateInputRound {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_INPUT_ROUND
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            negotiation: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_NEGOTIATION)?,
-            in_reply_to: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_IN_REPLY_TO)?,
-            move_: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_MOVE)?,
-            term: model::list(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM)?,
-            content: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_CONTENT)?,
-            structured_content: model::any(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_STRUCTURED_CONTENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_NEGOTIATION, &self.negotiation);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_IN_REPLY_TO, &self.in_reply_to);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
-        data
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskNegotiateInputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<TaskNegotiateInputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for TaskNegotiateInputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_NAME)?,
-            number: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl TaskNegotiateInputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskNegotiateInputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for TaskNegotiateInputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_INPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// Where the negotiation stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskNegotiateOutputRound {
-    /// The negotiation.
-    pub negotiation: String,
-    /// Status of the negotiation.
-    pub status: super::magent_types::NegotiationStatus,
-    /// Number of the latest round.
-    pub number: u32,
-    /// What the other agent did, if it moved at once.
-    pub move_: Option<super::magent_types::NegotiationMove>,
-    /// A term.
-    pub term: Vec<TaskNegotiateOutputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-}
-
-impl model::Modelled for TaskNegotiateOutputRound {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            negotiation: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NEGOTIATION)?,
-            status: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STATUS)?,
-            number: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NUMBER)?,
-            move_: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_MOVE)?,
-            term: model::list(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM)?,
-            content: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_CONTENT)?,
-            structured_content: model::any(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STRUCTURED_CONTENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NEGOTIATION, &self.negotiation);
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STATUS, &self.status);
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
-        data
-    }
-}
-
-impl TaskNegotiateOutputRound {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        negotiation: impl Into<String>,
-        status: super::magent_types::NegotiationStatus,
-        number: u32,
-    ) -> Self {
-        Self {
-            negotiation: negotiation.into(),
-            status,
-            number,
-            move_: None,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskNegotiateOutputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<TaskNegotiateOutputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for TaskNegotiateOutputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_NAME)?,
-            number: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl TaskNegotiateOutputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskNegotiateOutputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for TaskNegotiateOutputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::TASK_NEGOTIATE_OUTPUT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// What has happened.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ConditionNotificationsEvent {
-    /// Number of the event; it counts from 1 within the task.
-    pub sequence: Option<u64>,
-    /// Status of the task.
-    pub status: Option<super::magent_types::TaskStatus>,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// Whether the task had not ended when its deadline passed.
-    pub overdue: Option<bool>,
-    /// The result.
-    pub result: Option<ConditionNotificationsResult>,
-}
-
-impl model::Modelled for ConditionNotificationsEvent {
-    fn node() -> &'static schema::Node {
-        &nodes::CONDITION_NOTIFICATIONS_EVENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            sequence: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_SEQUENCE)?,
-            status: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_STATUS)?,
-            reason: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_REASON)?,
-            progress: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_PROGRESS)?,
-            overdue: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_OVERDUE)?,
-            result: model::presence(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_SEQUENCE, &self.sequence);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_PROGRESS, &self.progress);
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_OVERDUE, &self.overdue);
-        model::put_presence(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT, &self.result);
-        data
-    }
-}
-
-/// The result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConditionNotificationsResult {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the result was reported.
-    pub at: String,
-}
-
-impl model::Modelled for ConditionNotificationsResult {
-    fn node() -> &'static schema::Node {
-        &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_CONTENT)?,
-            structured_content: model::any(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_DATA)?,
-            at: model::required(data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_DATA, &self.data);
-        model::put(&mut data, &nodes::CONDITION_NOTIFICATIONS_EVENT_RESULT_AT, &self.at);
-        data
-    }
-}
-
-impl ConditionNotificationsResult {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
 }

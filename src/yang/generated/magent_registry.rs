@@ -3,6 +3,7 @@
 //! The YANG module `magent-registry`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `magent-registry`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,1660 @@ pub static MODULE: Module = Module {
     notifications: &[&nodes::REGISTRY_CHANGE],
     identities: &[],
 };
+
+/// The registry. It is state, since agents register themselves and come and go.
+///
+/// `/magent-registry:registry`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Registry {
+    /// The agents.
+    pub agents: Agents,
+}
+
+impl model::Modelled for Registry {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            agents: model::container(data, &nodes::REGISTRY_AGENTS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS, &self.agents);
+        data
+    }
+}
+
+/// The agents.
+///
+/// `/magent-registry:registry/agents`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Agents {
+    /// An agent that is registered.
+    pub agent: Vec<Agent>,
+}
+
+impl model::Modelled for Agents {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            agent: model::list(data, &nodes::REGISTRY_AGENTS_AGENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT, &self.agent);
+        data
+    }
+}
+
+/// An agent that is registered.
+///
+/// `/magent-registry:registry/agents/agent`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Name of the agent.
+    pub name: String,
+    /// Another name of the agent, for people.
+    pub alias: Option<String>,
+    /// What the agent is for.
+    pub description: String,
+    /// Type of the agent.
+    pub type_: Option<String>,
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
+    pub version: String,
+    /// Vendor of the agent.
+    pub provider: String,
+    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
+    pub domain: Vec<String>,
+    /// What the agent manages, such as a subnet.
+    pub management_object: Vec<String>,
+    /// Skills of the agent.
+    pub skills: Skills,
+    /// Mechanisms that the agent supports.
+    pub capability: Capability,
+    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+    pub authentication: Authentication,
+    /// Where the agent can be reached.
+    pub endpoints: Endpoints,
+    /// The registration.
+    pub registration: Registration,
+}
+
+impl model::Modelled for Agent {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_NAME)?,
+            alias: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_ALIAS)?,
+            description: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_DESCRIPTION)?,
+            type_: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_TYPE)?,
+            version: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_VERSION)?,
+            provider: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_PROVIDER)?,
+            domain: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_DOMAIN)?,
+            management_object: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_MANAGEMENT_OBJECT)?,
+            skills: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS)?,
+            capability: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY)?,
+            authentication: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION)?,
+            endpoints: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS)?,
+            registration: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ALIAS, &self.alias);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_TYPE, &self.type_);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_VERSION, &self.version);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_PROVIDER, &self.provider);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DOMAIN, &self.domain);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_MANAGEMENT_OBJECT, &self.management_object);
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS, &self.skills);
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY, &self.capability);
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION, &self.authentication);
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS, &self.endpoints);
+        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION, &self.registration);
+        data
+    }
+}
+
+impl Agent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+        registration: Registration,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            registration,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// Skills of the agent.
+///
+/// `/magent-registry:registry/agents/agent/skills`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Skills {
+    /// One business skill of the agent.
+    pub skill: Vec<Skill>,
+}
+
+impl model::Modelled for Skills {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_SKILLS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL, &self.skill);
+        data
+    }
+}
+
+/// One business skill of the agent.
+///
+/// `/magent-registry:registry/agents/agent/skills/skill`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skill {
+    /// Name of the skill.
+    pub skill_name: String,
+    /// What the skill is for.
+    pub skill_description: Option<String>,
+    /// Tags of the skill.
+    pub skill_tags: Vec<String>,
+    /// Input that the skill takes, such as text, image, audio or video.
+    pub input_modes: Vec<String>,
+    /// Output that the skill gives, such as text, image, audio or video.
+    pub output_modes: Vec<String>,
+    /// Examples of requests for the skill.
+    pub examples: Vec<String>,
+}
+
+impl model::Modelled for Skill {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill_name: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_NAME)?,
+            skill_description: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
+            skill_tags: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_TAGS)?,
+            input_modes: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_INPUT_MODES)?,
+            output_modes: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
+            examples: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_EXAMPLES)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
+        data
+    }
+}
+
+impl Skill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
+    }
+}
+
+/// Mechanisms that the agent supports.
+///
+/// `/magent-registry:registry/agents/agent/capability`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Capability {
+    /// Whether streaming is supported.
+    pub streaming: Option<bool>,
+    /// Whether subscriptions with pushed reports are supported.
+    pub push_notifications: Option<bool>,
+    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
+    pub negotiate: Vec<String>,
+}
+
+impl model::Modelled for Capability {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            streaming: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_STREAMING)?,
+            push_notifications: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
+            negotiate: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_NEGOTIATE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_STREAMING, &self.streaming);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
+        data
+    }
+}
+
+/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+///
+/// `/magent-registry:registry/agents/agent/authentication`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Authentication {
+    /// One authentication method that the agent supports.
+    pub authentication_methods: Vec<AuthenticationMethods>,
+}
+
+impl model::Modelled for Authentication {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            authentication_methods: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
+        data
+    }
+}
+
+/// One authentication method that the agent supports.
+///
+/// `/magent-registry:registry/agents/agent/authentication/authentication-methods`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthenticationMethods {
+    /// Identifier of the method.
+    pub accessinfo_id: String,
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
+    pub scheme: Option<String>,
+    /// Public parameters of JWT authentication.
+    pub jwt_info: Option<String>,
+    /// Public parameters of OAuth 2\.0 authentication.
+    pub oauth: Option<String>,
+}
+
+impl model::Modelled for AuthenticationMethods {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            accessinfo_id: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
+            scheme: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
+            jwt_info: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
+            oauth: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
+        data
+    }
+}
+
+impl AuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
+/// Where the agent can be reached.
+///
+/// `/magent-registry:registry/agents/agent/endpoints`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Endpoints {
+    /// One way to reach the agent.
+    pub endpoint: Vec<Endpoint>,
+}
+
+impl model::Modelled for Endpoints {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            endpoint: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT, &self.endpoint);
+        data
+    }
+}
+
+/// One way to reach the agent.
+///
+/// `/magent-registry:registry/agents/agent/endpoints/endpoint`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// URL of the endpoint.
+    pub url: String,
+    /// Protocol spoken there, such as netconf, restconf or a2a.
+    pub protocol: Option<String>,
+}
+
+impl model::Modelled for Endpoint {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            url: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_URL)?,
+            protocol: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_URL, &self.url);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
+        data
+    }
+}
+
+impl Endpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
+    }
+}
+
+/// The registration.
+///
+/// `/magent-registry:registry/agents/agent/registration`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// Name of the user who registered the agent, as NETCONF and RESTCONF use it for access control.
+    pub owner: Option<String>,
+    /// When the agent was registered.
+    pub registered_at: String,
+    /// When the registration was last renewed or changed.
+    pub updated_at: String,
+    /// When the registration ends if it is not renewed. Without this leaf it does not end by itself.
+    pub expires_at: Option<String>,
+}
+
+impl model::Modelled for Registration {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            owner: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_OWNER)?,
+            registered_at: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_REGISTERED_AT)?,
+            updated_at: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_UPDATED_AT)?,
+            expires_at: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_OWNER, &self.owner);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_REGISTERED_AT, &self.registered_at);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_UPDATED_AT, &self.updated_at);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+impl Registration {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            owner: None,
+            registered_at: registered_at.into(),
+            updated_at: updated_at.into(),
+            expires_at: None,
+        }
+    }
+}
+
+/// `/magent-registry:registry/agents/agent/renew/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RenewInput {
+    /// How long the registration is to last. The server can shorten it, and chooses it if it is not
+    /// given.
+    pub lifetime: Option<u32>,
+}
+
+impl model::Modelled for RenewInput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            lifetime: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT_LIFETIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT_LIFETIME, &self.lifetime);
+        data
+    }
+}
+
+/// `/magent-registry:registry/agents/agent/renew/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RenewOutput {
+    /// When the registration now ends.
+    pub expires_at: Option<String>,
+}
+
+impl model::Modelled for RenewOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            expires_at: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+/// `/magent-registry:registry/agents/agent/deregister/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeregisterInput {
+    /// Why the registration ends.
+    pub reason: Option<String>,
+}
+
+impl model::Modelled for DeregisterInput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            reason: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT_REASON)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT_REASON, &self.reason);
+        data
+    }
+}
+
+/// `/magent-registry:registry/agents/agent/deregister/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeregisterOutput {}
+
+impl model::Modelled for DeregisterOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/magent-registry:register-agent/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterAgentInput {
+    /// Name of the agent.
+    pub name: String,
+    /// Another name of the agent, for people.
+    pub alias: Option<String>,
+    /// What the agent is for.
+    pub description: String,
+    /// Type of the agent.
+    pub type_: Option<String>,
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
+    pub version: String,
+    /// Vendor of the agent.
+    pub provider: String,
+    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
+    pub domain: Vec<String>,
+    /// What the agent manages, such as a subnet.
+    pub management_object: Vec<String>,
+    /// Skills of the agent.
+    pub skills: RegisterAgentInputSkills,
+    /// Mechanisms that the agent supports.
+    pub capability: RegisterAgentInputCapability,
+    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+    pub authentication: RegisterAgentInputAuthentication,
+    /// Where the agent can be reached.
+    pub endpoints: RegisterAgentInputEndpoints,
+    /// How long the registration is to last. The server can shorten it, and chooses it if it is not
+    /// given.
+    pub lifetime: Option<u32>,
+}
+
+impl model::Modelled for RegisterAgentInput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::REGISTER_AGENT_INPUT_NAME)?,
+            alias: model::optional(data, &nodes::REGISTER_AGENT_INPUT_ALIAS)?,
+            description: model::required(data, &nodes::REGISTER_AGENT_INPUT_DESCRIPTION)?,
+            type_: model::optional(data, &nodes::REGISTER_AGENT_INPUT_TYPE)?,
+            version: model::required(data, &nodes::REGISTER_AGENT_INPUT_VERSION)?,
+            provider: model::required(data, &nodes::REGISTER_AGENT_INPUT_PROVIDER)?,
+            domain: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_DOMAIN)?,
+            management_object: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_MANAGEMENT_OBJECT)?,
+            skills: model::container(data, &nodes::REGISTER_AGENT_INPUT_SKILLS)?,
+            capability: model::container(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY)?,
+            authentication: model::container(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION)?,
+            endpoints: model::container(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS)?,
+            lifetime: model::optional(data, &nodes::REGISTER_AGENT_INPUT_LIFETIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_ALIAS, &self.alias);
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_TYPE, &self.type_);
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_VERSION, &self.version);
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_PROVIDER, &self.provider);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_DOMAIN, &self.domain);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_MANAGEMENT_OBJECT, &self.management_object);
+        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS, &self.skills);
+        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY, &self.capability);
+        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION, &self.authentication);
+        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS, &self.endpoints);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_LIFETIME, &self.lifetime);
+        data
+    }
+}
+
+impl RegisterAgentInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            lifetime: None,
+        }
+    }
+}
+
+/// Skills of the agent.
+///
+/// `/magent-registry:register-agent/input/skills`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RegisterAgentInputSkills {
+    /// One business skill of the agent.
+    pub skill: Vec<RegisterAgentInputSkill>,
+}
+
+impl model::Modelled for RegisterAgentInputSkills {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_SKILLS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill: model::list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL, &self.skill);
+        data
+    }
+}
+
+/// One business skill of the agent.
+///
+/// `/magent-registry:register-agent/input/skills/skill`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterAgentInputSkill {
+    /// Name of the skill.
+    pub skill_name: String,
+    /// What the skill is for.
+    pub skill_description: Option<String>,
+    /// Tags of the skill.
+    pub skill_tags: Vec<String>,
+    /// Input that the skill takes, such as text, image, audio or video.
+    pub input_modes: Vec<String>,
+    /// Output that the skill gives, such as text, image, audio or video.
+    pub output_modes: Vec<String>,
+    /// Examples of requests for the skill.
+    pub examples: Vec<String>,
+}
+
+impl model::Modelled for RegisterAgentInputSkill {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill_name: model::required(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_NAME)?,
+            skill_description: model::optional(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
+            skill_tags: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_TAGS)?,
+            input_modes: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_INPUT_MODES)?,
+            output_modes: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_OUTPUT_MODES)?,
+            examples: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_EXAMPLES)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_EXAMPLES, &self.examples);
+        data
+    }
+}
+
+impl RegisterAgentInputSkill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
+    }
+}
+
+/// Mechanisms that the agent supports.
+///
+/// `/magent-registry:register-agent/input/capability`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RegisterAgentInputCapability {
+    /// Whether streaming is supported.
+    pub streaming: Option<bool>,
+    /// Whether subscriptions with pushed reports are supported.
+    pub push_notifications: Option<bool>,
+    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
+    pub negotiate: Vec<String>,
+}
+
+impl model::Modelled for RegisterAgentInputCapability {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_CAPABILITY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            streaming: model::optional(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_STREAMING)?,
+            push_notifications: model::optional(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_PUSH_NOTIFICATIONS)?,
+            negotiate: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_NEGOTIATE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_STREAMING, &self.streaming);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
+        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_NEGOTIATE, &self.negotiate);
+        data
+    }
+}
+
+/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+///
+/// `/magent-registry:register-agent/input/authentication`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RegisterAgentInputAuthentication {
+    /// One authentication method that the agent supports.
+    pub authentication_methods: Vec<RegisterAgentInputAuthenticationMethods>,
+}
+
+impl model::Modelled for RegisterAgentInputAuthentication {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            authentication_methods: model::list(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
+        data
+    }
+}
+
+/// One authentication method that the agent supports.
+///
+/// `/magent-registry:register-agent/input/authentication/authentication-methods`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterAgentInputAuthenticationMethods {
+    /// Identifier of the method.
+    pub accessinfo_id: String,
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
+    pub scheme: Option<String>,
+    /// Public parameters of JWT authentication.
+    pub jwt_info: Option<String>,
+    /// Public parameters of OAuth 2\.0 authentication.
+    pub oauth: Option<String>,
+}
+
+impl model::Modelled for RegisterAgentInputAuthenticationMethods {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            accessinfo_id: model::required(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
+            scheme: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
+            jwt_info: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
+            oauth: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
+        data
+    }
+}
+
+impl RegisterAgentInputAuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
+/// Where the agent can be reached.
+///
+/// `/magent-registry:register-agent/input/endpoints`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RegisterAgentInputEndpoints {
+    /// One way to reach the agent.
+    pub endpoint: Vec<RegisterAgentInputEndpoint>,
+}
+
+impl model::Modelled for RegisterAgentInputEndpoints {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_ENDPOINTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            endpoint: model::list(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT, &self.endpoint);
+        data
+    }
+}
+
+/// One way to reach the agent.
+///
+/// `/magent-registry:register-agent/input/endpoints/endpoint`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterAgentInputEndpoint {
+    /// URL of the endpoint.
+    pub url: String,
+    /// Protocol spoken there, such as netconf, restconf or a2a.
+    pub protocol: Option<String>,
+}
+
+impl model::Modelled for RegisterAgentInputEndpoint {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            url: model::required(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_URL)?,
+            protocol: model::optional(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_URL, &self.url);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
+        data
+    }
+}
+
+impl RegisterAgentInputEndpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
+    }
+}
+
+/// `/magent-registry:register-agent/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterAgentOutput {
+    /// When the agent was registered.
+    pub registered_at: String,
+    /// When the registration was last renewed or changed.
+    pub updated_at: String,
+    /// When the registration ends if it is not renewed. Without this leaf it does not end by itself.
+    pub expires_at: Option<String>,
+}
+
+impl model::Modelled for RegisterAgentOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTER_AGENT_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            registered_at: model::required(data, &nodes::REGISTER_AGENT_OUTPUT_REGISTERED_AT)?,
+            updated_at: model::required(data, &nodes::REGISTER_AGENT_OUTPUT_UPDATED_AT)?,
+            expires_at: model::optional(data, &nodes::REGISTER_AGENT_OUTPUT_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTER_AGENT_OUTPUT_REGISTERED_AT, &self.registered_at);
+        model::put(&mut data, &nodes::REGISTER_AGENT_OUTPUT_UPDATED_AT, &self.updated_at);
+        model::put_optional(&mut data, &nodes::REGISTER_AGENT_OUTPUT_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+impl RegisterAgentOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            registered_at: registered_at.into(),
+            updated_at: updated_at.into(),
+            expires_at: None,
+        }
+    }
+}
+
+/// `/magent-registry:discover-agents/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsInput {
+    /// Name of the agent.
+    pub name: Vec<String>,
+    /// Type of the agent.
+    pub type_: Vec<String>,
+    /// Vendor of the agent.
+    pub provider: Vec<String>,
+    /// Domain that the agent serves.
+    pub domain: Vec<String>,
+    /// What the agent manages.
+    pub management_object: Vec<String>,
+    /// Name of a skill of the agent.
+    pub skill_name: Vec<String>,
+    /// Tag of a skill of the agent.
+    pub skill_tag: Vec<String>,
+    /// Input that a skill of the agent takes.
+    pub input_mode: Vec<String>,
+    /// Output that a skill of the agent gives.
+    pub output_mode: Vec<String>,
+    /// Kind of negotiation that the agent supports.
+    pub negotiate: Vec<String>,
+    /// What is looked for, in natural language. How it is matched is up to the server.
+    pub text: Option<String>,
+    /// Give no more agents than this. The server can give fewer.
+    pub limit: Option<u16>,
+    /// The value of 'next-cursor' of the previous part of the same search.
+    pub cursor: Option<String>,
+}
+
+impl model::Modelled for DiscoverAgentsInput {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_NAME)?,
+            type_: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_TYPE)?,
+            provider: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_PROVIDER)?,
+            domain: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_DOMAIN)?,
+            management_object: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_MANAGEMENT_OBJECT)?,
+            skill_name: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_NAME)?,
+            skill_tag: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_TAG)?,
+            input_mode: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_INPUT_MODE)?,
+            output_mode: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_OUTPUT_MODE)?,
+            negotiate: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_NEGOTIATE)?,
+            text: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_TEXT)?,
+            limit: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_LIMIT)?,
+            cursor: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_CURSOR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_TYPE, &self.type_);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_PROVIDER, &self.provider);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_DOMAIN, &self.domain);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_MANAGEMENT_OBJECT, &self.management_object);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_NAME, &self.skill_name);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_TAG, &self.skill_tag);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_INPUT_MODE, &self.input_mode);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_OUTPUT_MODE, &self.output_mode);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_NEGOTIATE, &self.negotiate);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_LIMIT, &self.limit);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_CURSOR, &self.cursor);
+        data
+    }
+}
+
+/// `/magent-registry:discover-agents/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsOutput {
+    /// An agent that was found. If 'text' was given, the server SHOULD put the best match first.
+    pub agent: Vec<DiscoverAgentsOutputAgent>,
+    /// Present if there are more agents.
+    pub next_cursor: Option<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            agent: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT)?,
+            next_cursor: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_NEXT_CURSOR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT, &self.agent);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_NEXT_CURSOR, &self.next_cursor);
+        data
+    }
+}
+
+/// An agent that was found. If 'text' was given, the server SHOULD put the best match first.
+///
+/// `/magent-registry:discover-agents/output/agent`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscoverAgentsOutputAgent {
+    /// Name of the agent.
+    pub name: String,
+    /// Another name of the agent, for people.
+    pub alias: Option<String>,
+    /// What the agent is for.
+    pub description: String,
+    /// Type of the agent.
+    pub type_: Option<String>,
+    /// Version of the agent, as in Semantic Versioning 2\.0.0.
+    pub version: String,
+    /// Vendor of the agent.
+    pub provider: String,
+    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
+    pub domain: Vec<String>,
+    /// What the agent manages, such as a subnet.
+    pub management_object: Vec<String>,
+    /// Skills of the agent.
+    pub skills: DiscoverAgentsOutputSkills,
+    /// Mechanisms that the agent supports.
+    pub capability: DiscoverAgentsOutputCapability,
+    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+    pub authentication: DiscoverAgentsOutputAuthentication,
+    /// Where the agent can be reached.
+    pub endpoints: DiscoverAgentsOutputEndpoints,
+    /// When the registration ends if it is not renewed.
+    pub expires_at: Option<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputAgent {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_NAME)?,
+            alias: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ALIAS)?,
+            description: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DESCRIPTION)?,
+            type_: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_TYPE)?,
+            version: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_VERSION)?,
+            provider: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_PROVIDER)?,
+            domain: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DOMAIN)?,
+            management_object: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_MANAGEMENT_OBJECT)?,
+            skills: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS)?,
+            capability: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY)?,
+            authentication: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION)?,
+            endpoints: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS)?,
+            expires_at: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ALIAS, &self.alias);
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_TYPE, &self.type_);
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_VERSION, &self.version);
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_PROVIDER, &self.provider);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DOMAIN, &self.domain);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_MANAGEMENT_OBJECT, &self.management_object);
+        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS, &self.skills);
+        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY, &self.capability);
+        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION, &self.authentication);
+        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS, &self.endpoints);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+impl DiscoverAgentsOutputAgent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        version: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alias: None,
+            description: description.into(),
+            type_: None,
+            version: version.into(),
+            provider: provider.into(),
+            domain: Vec::new(),
+            management_object: Vec::new(),
+            skills: Default::default(),
+            capability: Default::default(),
+            authentication: Default::default(),
+            endpoints: Default::default(),
+            expires_at: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// Skills of the agent.
+///
+/// `/magent-registry:discover-agents/output/agent/skills`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsOutputSkills {
+    /// One business skill of the agent.
+    pub skill: Vec<DiscoverAgentsOutputSkill>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputSkills {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL, &self.skill);
+        data
+    }
+}
+
+/// One business skill of the agent.
+///
+/// `/magent-registry:discover-agents/output/agent/skills/skill`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscoverAgentsOutputSkill {
+    /// Name of the skill.
+    pub skill_name: String,
+    /// What the skill is for.
+    pub skill_description: Option<String>,
+    /// Tags of the skill.
+    pub skill_tags: Vec<String>,
+    /// Input that the skill takes, such as text, image, audio or video.
+    pub input_modes: Vec<String>,
+    /// Output that the skill gives, such as text, image, audio or video.
+    pub output_modes: Vec<String>,
+    /// Examples of requests for the skill.
+    pub examples: Vec<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputSkill {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            skill_name: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_NAME)?,
+            skill_description: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
+            skill_tags: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_TAGS)?,
+            input_modes: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_INPUT_MODES)?,
+            output_modes: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
+            examples: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_EXAMPLES)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
+        data
+    }
+}
+
+impl DiscoverAgentsOutputSkill {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(skill_name: impl Into<String>) -> Self {
+        Self {
+            skill_name: skill_name.into(),
+            skill_description: None,
+            skill_tags: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `skill-name`, if its leafs can have it.
+    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.skill_name)
+    }
+}
+
+/// Mechanisms that the agent supports.
+///
+/// `/magent-registry:discover-agents/output/agent/capability`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsOutputCapability {
+    /// Whether streaming is supported.
+    pub streaming: Option<bool>,
+    /// Whether subscriptions with pushed reports are supported.
+    pub push_notifications: Option<bool>,
+    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
+    pub negotiate: Vec<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputCapability {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            streaming: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_STREAMING)?,
+            push_notifications: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
+            negotiate: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_NEGOTIATE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_STREAMING, &self.streaming);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
+        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
+        data
+    }
+}
+
+/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
+///
+/// `/magent-registry:discover-agents/output/agent/authentication`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsOutputAuthentication {
+    /// One authentication method that the agent supports.
+    pub authentication_methods: Vec<DiscoverAgentsOutputAuthenticationMethods>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputAuthentication {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            authentication_methods: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
+        data
+    }
+}
+
+/// One authentication method that the agent supports.
+///
+/// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscoverAgentsOutputAuthenticationMethods {
+    /// Identifier of the method.
+    pub accessinfo_id: String,
+    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
+    pub scheme: Option<String>,
+    /// Public parameters of JWT authentication.
+    pub jwt_info: Option<String>,
+    /// Public parameters of OAuth 2\.0 authentication.
+    pub oauth: Option<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputAuthenticationMethods {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            accessinfo_id: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
+            scheme: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
+            jwt_info: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
+            oauth: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
+        data
+    }
+}
+
+impl DiscoverAgentsOutputAuthenticationMethods {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(accessinfo_id: impl Into<String>) -> Self {
+        Self {
+            accessinfo_id: accessinfo_id.into(),
+            scheme: None,
+            jwt_info: None,
+            oauth: None,
+        }
+    }
+
+    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
+    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.accessinfo_id)
+    }
+}
+
+/// Where the agent can be reached.
+///
+/// `/magent-registry:discover-agents/output/agent/endpoints`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoverAgentsOutputEndpoints {
+    /// One way to reach the agent.
+    pub endpoint: Vec<DiscoverAgentsOutputEndpoint>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputEndpoints {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            endpoint: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT, &self.endpoint);
+        data
+    }
+}
+
+/// One way to reach the agent.
+///
+/// `/magent-registry:discover-agents/output/agent/endpoints/endpoint`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscoverAgentsOutputEndpoint {
+    /// URL of the endpoint.
+    pub url: String,
+    /// Protocol spoken there, such as netconf, restconf or a2a.
+    pub protocol: Option<String>,
+}
+
+impl model::Modelled for DiscoverAgentsOutputEndpoint {
+    fn node() -> &'static schema::Node {
+        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            url: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_URL)?,
+            protocol: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_URL, &self.url);
+        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
+        data
+    }
+}
+
+impl DiscoverAgentsOutputEndpoint {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            protocol: None,
+        }
+    }
+
+    /// The key of the entry with this `url`, if its leafs can have it.
+    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.url)
+    }
+}
+
+/// The registry has changed. 'name' identifies the list entry /registry/agents/agent, which no
+/// longer exists if 'change' is 'deregistered' or 'expired'.
+///
+/// `/magent-registry:registry-change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegistryChange {
+    /// Name of the agent.
+    pub name: String,
+    /// What has happened.
+    pub change: RegistryChangeChange,
+}
+
+impl model::Modelled for RegistryChange {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::REGISTRY_CHANGE_NAME)?,
+            change: model::required(data, &nodes::REGISTRY_CHANGE_CHANGE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_CHANGE_NAME, &self.name);
+        model::put(&mut data, &nodes::REGISTRY_CHANGE_CHANGE, &self.change);
+        data
+    }
+}
+
+/// A value of `/registry-change/change`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RegistryChangeChange {
+    /// The agent was registered.
+    Registered,
+    /// The profile of the agent was changed.
+    Updated,
+    /// The registration was ended.
+    Deregistered,
+    /// The registration was not renewed in time.
+    Expired,
+}
+
+impl RegistryChangeChange {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Registered,
+        Self::Updated,
+        Self::Deregistered,
+        Self::Expired,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Updated => "updated",
+            Self::Deregistered => "deregistered",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "registered" => Some(Self::Registered),
+            "updated" => Some(Self::Updated),
+            "deregistered" => Some(Self::Deregistered),
+            "expired" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for RegistryChangeChange {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -3180,1606 +4835,4 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// The registry. It is state, since agents register themselves and come and go.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Registry {
-    /// The agents.
-    pub agents: Agents,
-}
-
-impl model::Modelled for Registry {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            agents: model::container(data, &nodes::REGISTRY_AGENTS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS, &self.agents);
-        data
-    }
-}
-
-/// The agents.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Agents {
-    /// An agent that is registered.
-    pub agent: Vec<Agent>,
-}
-
-impl model::Modelled for Agents {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            agent: model::list(data, &nodes::REGISTRY_AGENTS_AGENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT, &self.agent);
-        data
-    }
-}
-
-/// An agent that is registered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Agent {
-    /// Name of the agent.
-    pub name: String,
-    /// Another name of the agent, for people.
-    pub alias: Option<String>,
-    /// What the agent is for.
-    pub description: String,
-    /// Type of the agent.
-    pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2\.0.0.
-    pub version: String,
-    /// Vendor of the agent.
-    pub provider: String,
-    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
-    pub domain: Vec<String>,
-    /// What the agent manages, such as a subnet.
-    pub management_object: Vec<String>,
-    /// Skills of the agent.
-    pub skills: Skills,
-    /// Mechanisms that the agent supports.
-    pub capability: Capability,
-    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-    pub authentication: Authentication,
-    /// Where the agent can be reached.
-    pub endpoints: Endpoints,
-    /// The registration.
-    pub registration: Registration,
-}
-
-impl model::Modelled for Agent {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_NAME)?,
-            alias: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_ALIAS)?,
-            description: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_DESCRIPTION)?,
-            type_: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_TYPE)?,
-            version: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_VERSION)?,
-            provider: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_PROVIDER)?,
-            domain: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_DOMAIN)?,
-            management_object: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_MANAGEMENT_OBJECT)?,
-            skills: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS)?,
-            capability: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY)?,
-            authentication: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION)?,
-            endpoints: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS)?,
-            registration: model::container(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ALIAS, &self.alias);
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_TYPE, &self.type_);
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_VERSION, &self.version);
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_PROVIDER, &self.provider);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DOMAIN, &self.domain);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_MANAGEMENT_OBJECT, &self.management_object);
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS, &self.skills);
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY, &self.capability);
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION, &self.authentication);
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS, &self.endpoints);
-        model::put_container(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION, &self.registration);
-        data
-    }
-}
-
-impl Agent {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        version: impl Into<String>,
-        provider: impl Into<String>,
-        registration: Registration,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            alias: None,
-            description: description.into(),
-            type_: None,
-            version: version.into(),
-            provider: provider.into(),
-            domain: Vec::new(),
-            management_object: Vec::new(),
-            skills: Default::default(),
-            capability: Default::default(),
-            authentication: Default::default(),
-            endpoints: Default::default(),
-            registration,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTRY_AGENTS_AGENT, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// Skills of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Skills {
-    /// One business skill of the agent.
-    pub skill: Vec<Skill>,
-}
-
-impl model::Modelled for Skills {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_SKILLS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL, &self.skill);
-        data
-    }
-}
-
-/// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Skill {
-    /// Name of the skill.
-    pub skill_name: String,
-    /// What the skill is for.
-    pub skill_description: Option<String>,
-    /// Tags of the skill.
-    pub skill_tags: Vec<String>,
-    /// Input that the skill takes, such as text, image, audio or video.
-    pub input_modes: Vec<String>,
-    /// Output that the skill gives, such as text, image, audio or video.
-    pub output_modes: Vec<String>,
-    /// Examples of requests for the skill.
-    pub examples: Vec<String>,
-}
-
-impl model::Modelled for Skill {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill_name: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_NAME)?,
-            skill_description: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
-            skill_tags: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_TAGS)?,
-            input_modes: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_INPUT_MODES)?,
-            output_modes: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
-            examples: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_EXAMPLES)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
-        data
-    }
-}
-
-impl Skill {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(skill_name: impl Into<String>) -> Self {
-        Self {
-            skill_name: skill_name.into(),
-            skill_description: None,
-            skill_tags: Vec::new(),
-            input_modes: Vec::new(),
-            output_modes: Vec::new(),
-            examples: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `skill-name`, if its leafs can have it.
-    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTRY_AGENTS_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.skill_name)
-    }
-}
-
-/// Mechanisms that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Capability {
-    /// Whether streaming is supported.
-    pub streaming: Option<bool>,
-    /// Whether subscriptions with pushed reports are supported.
-    pub push_notifications: Option<bool>,
-    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
-    pub negotiate: Vec<String>,
-}
-
-impl model::Modelled for Capability {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            streaming: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_STREAMING)?,
-            push_notifications: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
-            negotiate: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_NEGOTIATE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_STREAMING, &self.streaming);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
-        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
-        data
-    }
-}
-
-/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Authentication {
-    /// One authentication method that the agent supports.
-    pub authentication_methods: Vec<AuthenticationMethods>,
-}
-
-impl model::Modelled for Authentication {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            authentication_methods: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
-        data
-    }
-}
-
-/// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuthenticationMethods {
-    /// Identifier of the method.
-    pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
-    pub scheme: Option<String>,
-    /// Public parameters of JWT authentication.
-    pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2\.0 authentication.
-    pub oauth: Option<String>,
-}
-
-impl model::Modelled for AuthenticationMethods {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            accessinfo_id: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
-            scheme: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
-            jwt_info: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
-            oauth: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
-        data
-    }
-}
-
-impl AuthenticationMethods {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(accessinfo_id: impl Into<String>) -> Self {
-        Self {
-            accessinfo_id: accessinfo_id.into(),
-            scheme: None,
-            jwt_info: None,
-            oauth: None,
-        }
-    }
-
-    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
-    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTRY_AGENTS_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.accessinfo_id)
-    }
-}
-
-/// Where the agent can be reached.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Endpoints {
-    /// One way to reach the agent.
-    pub endpoint: Vec<Endpoint>,
-}
-
-impl model::Modelled for Endpoints {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            endpoint: model::list(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT, &self.endpoint);
-        data
-    }
-}
-
-/// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Endpoint {
-    /// URL of the endpoint.
-    pub url: String,
-    /// Protocol spoken there, such as netconf, restconf or a2a.
-    pub protocol: Option<String>,
-}
-
-impl model::Modelled for Endpoint {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            url: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_URL)?,
-            protocol: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_URL, &self.url);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
-        data
-    }
-}
-
-impl Endpoint {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            protocol: None,
-        }
-    }
-
-    /// The key of the entry with this `url`, if its leafs can have it.
-    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTRY_AGENTS_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.url)
-    }
-}
-
-/// The registration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Registration {
-    /// Name of the user who registered the agent, as NETCONF and RESTCONF use it for access control.
-    pub owner: Option<String>,
-    /// When the agent was registered.
-    pub registered_at: String,
-    /// When the registration was last renewed or changed.
-    pub updated_at: String,
-    /// When the registration ends if it is not renewed. Without this leaf it does not end by itself.
-    pub expires_at: Option<String>,
-}
-
-impl model::Modelled for Registration {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            owner: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_OWNER)?,
-            registered_at: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_REGISTERED_AT)?,
-            updated_at: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_UPDATED_AT)?,
-            expires_at: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_EXPIRES_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_OWNER, &self.owner);
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_REGISTERED_AT, &self.registered_at);
-        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_UPDATED_AT, &self.updated_at);
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_REGISTRATION_EXPIRES_AT, &self.expires_at);
-        data
-    }
-}
-
-impl Registration {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
-        Self {
-            owner: None,
-            registered_at: registered_at.into(),
-            updated_at: updated_at.into(),
-            expires_at: None,
-        }
-    }
-}
-
-/// `/magent-registry:registry/agents/agent/renew/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RenewInput {
-    /// How long the registration is to last. The server can shorten it, and chooses it if it is not
-    /// given.
-    pub lifetime: Option<u32>,
-}
-
-impl model::Modelled for RenewInput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            lifetime: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT_LIFETIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_INPUT_LIFETIME, &self.lifetime);
-        data
-    }
-}
-
-/// `/magent-registry:registry/agents/agent/renew/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RenewOutput {
-    /// When the registration now ends.
-    pub expires_at: Option<String>,
-}
-
-impl model::Modelled for RenewOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            expires_at: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT_EXPIRES_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_RENEW_OUTPUT_EXPIRES_AT, &self.expires_at);
-        data
-    }
-}
-
-/// `/magent-registry:registry/agents/agent/deregister/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeregisterInput {
-    /// Why the registration ends.
-    pub reason: Option<String>,
-}
-
-impl model::Modelled for DeregisterInput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            reason: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT_REASON)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_INPUT_REASON, &self.reason);
-        data
-    }
-}
-
-/// `/magent-registry:registry/agents/agent/deregister/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeregisterOutput {}
-
-impl model::Modelled for DeregisterOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_AGENTS_AGENT_DEREGISTER_OUTPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/magent-registry:register-agent/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisterAgentInput {
-    /// Name of the agent.
-    pub name: String,
-    /// Another name of the agent, for people.
-    pub alias: Option<String>,
-    /// What the agent is for.
-    pub description: String,
-    /// Type of the agent.
-    pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2\.0.0.
-    pub version: String,
-    /// Vendor of the agent.
-    pub provider: String,
-    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
-    pub domain: Vec<String>,
-    /// What the agent manages, such as a subnet.
-    pub management_object: Vec<String>,
-    /// Skills of the agent.
-    pub skills: RegisterAgentInputSkills,
-    /// Mechanisms that the agent supports.
-    pub capability: RegisterAgentInputCapability,
-    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-    pub authentication: RegisterAgentInputAuthentication,
-    /// Where the agent can be reached.
-    pub endpoints: RegisterAgentInputEndpoints,
-    /// How long the registration is to last. The server can shorten it, and chooses it if it is not
-    /// given.
-    pub lifetime: Option<u32>,
-}
-
-impl model::Modelled for RegisterAgentInput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::REGISTER_AGENT_INPUT_NAME)?,
-            alias: model::optional(data, &nodes::REGISTER_AGENT_INPUT_ALIAS)?,
-            description: model::required(data, &nodes::REGISTER_AGENT_INPUT_DESCRIPTION)?,
-            type_: model::optional(data, &nodes::REGISTER_AGENT_INPUT_TYPE)?,
-            version: model::required(data, &nodes::REGISTER_AGENT_INPUT_VERSION)?,
-            provider: model::required(data, &nodes::REGISTER_AGENT_INPUT_PROVIDER)?,
-            domain: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_DOMAIN)?,
-            management_object: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_MANAGEMENT_OBJECT)?,
-            skills: model::container(data, &nodes::REGISTER_AGENT_INPUT_SKILLS)?,
-            capability: model::container(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY)?,
-            authentication: model::container(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION)?,
-            endpoints: model::container(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS)?,
-            lifetime: model::optional(data, &nodes::REGISTER_AGENT_INPUT_LIFETIME)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_ALIAS, &self.alias);
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_TYPE, &self.type_);
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_VERSION, &self.version);
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_PROVIDER, &self.provider);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_DOMAIN, &self.domain);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_MANAGEMENT_OBJECT, &self.management_object);
-        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS, &self.skills);
-        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY, &self.capability);
-        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION, &self.authentication);
-        model::put_container(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS, &self.endpoints);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_LIFETIME, &self.lifetime);
-        data
-    }
-}
-
-impl RegisterAgentInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        version: impl Into<String>,
-        provider: impl Into<String>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            alias: None,
-            description: description.into(),
-            type_: None,
-            version: version.into(),
-            provider: provider.into(),
-            domain: Vec::new(),
-            management_object: Vec::new(),
-            skills: Default::default(),
-            capability: Default::default(),
-            authentication: Default::default(),
-            endpoints: Default::default(),
-            lifetime: None,
-        }
-    }
-}
-
-/// Skills of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RegisterAgentInputSkills {
-    /// One business skill of the agent.
-    pub skill: Vec<RegisterAgentInputSkill>,
-}
-
-impl model::Modelled for RegisterAgentInputSkills {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_SKILLS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill: model::list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL, &self.skill);
-        data
-    }
-}
-
-/// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisterAgentInputSkill {
-    /// Name of the skill.
-    pub skill_name: String,
-    /// What the skill is for.
-    pub skill_description: Option<String>,
-    /// Tags of the skill.
-    pub skill_tags: Vec<String>,
-    /// Input that the skill takes, such as text, image, audio or video.
-    pub input_modes: Vec<String>,
-    /// Output that the skill gives, such as text, image, audio or video.
-    pub output_modes: Vec<String>,
-    /// Examples of requests for the skill.
-    pub examples: Vec<String>,
-}
-
-impl model::Modelled for RegisterAgentInputSkill {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill_name: model::required(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_NAME)?,
-            skill_description: model::optional(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
-            skill_tags: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_TAGS)?,
-            input_modes: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_INPUT_MODES)?,
-            output_modes: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_OUTPUT_MODES)?,
-            examples: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_EXAMPLES)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL_EXAMPLES, &self.examples);
-        data
-    }
-}
-
-impl RegisterAgentInputSkill {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(skill_name: impl Into<String>) -> Self {
-        Self {
-            skill_name: skill_name.into(),
-            skill_description: None,
-            skill_tags: Vec::new(),
-            input_modes: Vec::new(),
-            output_modes: Vec::new(),
-            examples: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `skill-name`, if its leafs can have it.
-    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTER_AGENT_INPUT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.skill_name)
-    }
-}
-
-/// Mechanisms that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RegisterAgentInputCapability {
-    /// Whether streaming is supported.
-    pub streaming: Option<bool>,
-    /// Whether subscriptions with pushed reports are supported.
-    pub push_notifications: Option<bool>,
-    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
-    pub negotiate: Vec<String>,
-}
-
-impl model::Modelled for RegisterAgentInputCapability {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_CAPABILITY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            streaming: model::optional(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_STREAMING)?,
-            push_notifications: model::optional(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_PUSH_NOTIFICATIONS)?,
-            negotiate: model::leaf_list(data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_NEGOTIATE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_STREAMING, &self.streaming);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
-        model::put_leaf_list(&mut data, &nodes::REGISTER_AGENT_INPUT_CAPABILITY_NEGOTIATE, &self.negotiate);
-        data
-    }
-}
-
-/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RegisterAgentInputAuthentication {
-    /// One authentication method that the agent supports.
-    pub authentication_methods: Vec<RegisterAgentInputAuthenticationMethods>,
-}
-
-impl model::Modelled for RegisterAgentInputAuthentication {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            authentication_methods: model::list(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
-        data
-    }
-}
-
-/// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisterAgentInputAuthenticationMethods {
-    /// Identifier of the method.
-    pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
-    pub scheme: Option<String>,
-    /// Public parameters of JWT authentication.
-    pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2\.0 authentication.
-    pub oauth: Option<String>,
-}
-
-impl model::Modelled for RegisterAgentInputAuthenticationMethods {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            accessinfo_id: model::required(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
-            scheme: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
-            jwt_info: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
-            oauth: model::optional(data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
-        data
-    }
-}
-
-impl RegisterAgentInputAuthenticationMethods {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(accessinfo_id: impl Into<String>) -> Self {
-        Self {
-            accessinfo_id: accessinfo_id.into(),
-            scheme: None,
-            jwt_info: None,
-            oauth: None,
-        }
-    }
-
-    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
-    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTER_AGENT_INPUT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.accessinfo_id)
-    }
-}
-
-/// Where the agent can be reached.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RegisterAgentInputEndpoints {
-    /// One way to reach the agent.
-    pub endpoint: Vec<RegisterAgentInputEndpoint>,
-}
-
-impl model::Modelled for RegisterAgentInputEndpoints {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_ENDPOINTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            endpoint: model::list(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT, &self.endpoint);
-        data
-    }
-}
-
-/// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisterAgentInputEndpoint {
-    /// URL of the endpoint.
-    pub url: String,
-    /// Protocol spoken there, such as netconf, restconf or a2a.
-    pub protocol: Option<String>,
-}
-
-impl model::Modelled for RegisterAgentInputEndpoint {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            url: model::required(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_URL)?,
-            protocol: model::optional(data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_URL, &self.url);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
-        data
-    }
-}
-
-impl RegisterAgentInputEndpoint {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            protocol: None,
-        }
-    }
-
-    /// The key of the entry with this `url`, if its leafs can have it.
-    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::REGISTER_AGENT_INPUT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.url)
-    }
-}
-
-/// `/magent-registry:register-agent/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisterAgentOutput {
-    /// When the agent was registered.
-    pub registered_at: String,
-    /// When the registration was last renewed or changed.
-    pub updated_at: String,
-    /// When the registration ends if it is not renewed. Without this leaf it does not end by itself.
-    pub expires_at: Option<String>,
-}
-
-impl model::Modelled for RegisterAgentOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTER_AGENT_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            registered_at: model::required(data, &nodes::REGISTER_AGENT_OUTPUT_REGISTERED_AT)?,
-            updated_at: model::required(data, &nodes::REGISTER_AGENT_OUTPUT_UPDATED_AT)?,
-            expires_at: model::optional(data, &nodes::REGISTER_AGENT_OUTPUT_EXPIRES_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTER_AGENT_OUTPUT_REGISTERED_AT, &self.registered_at);
-        model::put(&mut data, &nodes::REGISTER_AGENT_OUTPUT_UPDATED_AT, &self.updated_at);
-        model::put_optional(&mut data, &nodes::REGISTER_AGENT_OUTPUT_EXPIRES_AT, &self.expires_at);
-        data
-    }
-}
-
-impl RegisterAgentOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(registered_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
-        Self {
-            registered_at: registered_at.into(),
-            updated_at: updated_at.into(),
-            expires_at: None,
-        }
-    }
-}
-
-/// `/magent-registry:discover-agents/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsInput {
-    /// Name of the agent.
-    pub name: Vec<String>,
-    /// Type of the agent.
-    pub type_: Vec<String>,
-    /// Vendor of the agent.
-    pub provider: Vec<String>,
-    /// Domain that the agent serves.
-    pub domain: Vec<String>,
-    /// What the agent manages.
-    pub management_object: Vec<String>,
-    /// Name of a skill of the agent.
-    pub skill_name: Vec<String>,
-    /// Tag of a skill of the agent.
-    pub skill_tag: Vec<String>,
-    /// Input that a skill of the agent takes.
-    pub input_mode: Vec<String>,
-    /// Output that a skill of the agent gives.
-    pub output_mode: Vec<String>,
-    /// Kind of negotiation that the agent supports.
-    pub negotiate: Vec<String>,
-    /// What is looked for, in natural language. How it is matched is up to the server.
-    pub text: Option<String>,
-    /// Give no more agents than this. The server can give fewer.
-    pub limit: Option<u16>,
-    /// The value of 'next-cursor' of the previous part of the same search.
-    pub cursor: Option<String>,
-}
-
-impl model::Modelled for DiscoverAgentsInput {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_NAME)?,
-            type_: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_TYPE)?,
-            provider: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_PROVIDER)?,
-            domain: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_DOMAIN)?,
-            management_object: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_MANAGEMENT_OBJECT)?,
-            skill_name: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_NAME)?,
-            skill_tag: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_TAG)?,
-            input_mode: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_INPUT_MODE)?,
-            output_mode: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_OUTPUT_MODE)?,
-            negotiate: model::leaf_list(data, &nodes::DISCOVER_AGENTS_INPUT_NEGOTIATE)?,
-            text: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_TEXT)?,
-            limit: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_LIMIT)?,
-            cursor: model::optional(data, &nodes::DISCOVER_AGENTS_INPUT_CURSOR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_NAME, &self.name);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_TYPE, &self.type_);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_PROVIDER, &self.provider);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_DOMAIN, &self.domain);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_MANAGEMENT_OBJECT, &self.management_object);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_NAME, &self.skill_name);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_SKILL_TAG, &self.skill_tag);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_INPUT_MODE, &self.input_mode);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_OUTPUT_MODE, &self.output_mode);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_INPUT_NEGOTIATE, &self.negotiate);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_LIMIT, &self.limit);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_INPUT_CURSOR, &self.cursor);
-        data
-    }
-}
-
-/// `/magent-registry:discover-agents/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsOutput {
-    /// An agent that was found. If 'text' was given, the server SHOULD put the best match first.
-    pub agent: Vec<DiscoverAgentsOutputAgent>,
-    /// Present if there are more agents.
-    pub next_cursor: Option<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            agent: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT)?,
-            next_cursor: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_NEXT_CURSOR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT, &self.agent);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_NEXT_CURSOR, &self.next_cursor);
-        data
-    }
-}
-
-/// An agent that was found. If 'text' was given, the server SHOULD put the best match first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DiscoverAgentsOutputAgent {
-    /// Name of the agent.
-    pub name: String,
-    /// Another name of the agent, for people.
-    pub alias: Option<String>,
-    /// What the agent is for.
-    pub description: String,
-    /// Type of the agent.
-    pub type_: Option<String>,
-    /// Version of the agent, as in Semantic Versioning 2\.0.0.
-    pub version: String,
-    /// Vendor of the agent.
-    pub provider: String,
-    /// Domains that the agent serves, such as Wireless, Optical, IP or Core Network.
-    pub domain: Vec<String>,
-    /// What the agent manages, such as a subnet.
-    pub management_object: Vec<String>,
-    /// Skills of the agent.
-    pub skills: DiscoverAgentsOutputSkills,
-    /// Mechanisms that the agent supports.
-    pub capability: DiscoverAgentsOutputCapability,
-    /// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-    pub authentication: DiscoverAgentsOutputAuthentication,
-    /// Where the agent can be reached.
-    pub endpoints: DiscoverAgentsOutputEndpoints,
-    /// When the registration ends if it is not renewed.
-    pub expires_at: Option<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputAgent {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_NAME)?,
-            alias: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ALIAS)?,
-            description: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DESCRIPTION)?,
-            type_: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_TYPE)?,
-            version: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_VERSION)?,
-            provider: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_PROVIDER)?,
-            domain: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DOMAIN)?,
-            management_object: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_MANAGEMENT_OBJECT)?,
-            skills: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS)?,
-            capability: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY)?,
-            authentication: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION)?,
-            endpoints: model::container(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS)?,
-            expires_at: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_EXPIRES_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ALIAS, &self.alias);
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_TYPE, &self.type_);
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_VERSION, &self.version);
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_PROVIDER, &self.provider);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_DOMAIN, &self.domain);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_MANAGEMENT_OBJECT, &self.management_object);
-        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS, &self.skills);
-        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY, &self.capability);
-        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION, &self.authentication);
-        model::put_container(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS, &self.endpoints);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_EXPIRES_AT, &self.expires_at);
-        data
-    }
-}
-
-impl DiscoverAgentsOutputAgent {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        version: impl Into<String>,
-        provider: impl Into<String>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            alias: None,
-            description: description.into(),
-            type_: None,
-            version: version.into(),
-            provider: provider.into(),
-            domain: Vec::new(),
-            management_object: Vec::new(),
-            skills: Default::default(),
-            capability: Default::default(),
-            authentication: Default::default(),
-            endpoints: Default::default(),
-            expires_at: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// Skills of the agent.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsOutputSkills {
-    /// One business skill of the agent.
-    pub skill: Vec<DiscoverAgentsOutputSkill>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputSkills {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL, &self.skill);
-        data
-    }
-}
-
-/// One business skill of the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DiscoverAgentsOutputSkill {
-    /// Name of the skill.
-    pub skill_name: String,
-    /// What the skill is for.
-    pub skill_description: Option<String>,
-    /// Tags of the skill.
-    pub skill_tags: Vec<String>,
-    /// Input that the skill takes, such as text, image, audio or video.
-    pub input_modes: Vec<String>,
-    /// Output that the skill gives, such as text, image, audio or video.
-    pub output_modes: Vec<String>,
-    /// Examples of requests for the skill.
-    pub examples: Vec<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputSkill {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            skill_name: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_NAME)?,
-            skill_description: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION)?,
-            skill_tags: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_TAGS)?,
-            input_modes: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_INPUT_MODES)?,
-            output_modes: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_OUTPUT_MODES)?,
-            examples: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_EXAMPLES)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_NAME, &self.skill_name);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_DESCRIPTION, &self.skill_description);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_SKILL_TAGS, &self.skill_tags);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_INPUT_MODES, &self.input_modes);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_OUTPUT_MODES, &self.output_modes);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL_EXAMPLES, &self.examples);
-        data
-    }
-}
-
-impl DiscoverAgentsOutputSkill {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(skill_name: impl Into<String>) -> Self {
-        Self {
-            skill_name: skill_name.into(),
-            skill_description: None,
-            skill_tags: Vec::new(),
-            input_modes: Vec::new(),
-            output_modes: Vec::new(),
-            examples: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `skill-name`, if its leafs can have it.
-    pub fn key_of(skill_name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_SKILLS_SKILL, vec![value::Value::string(skill_name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.skill_name)
-    }
-}
-
-/// Mechanisms that the agent supports.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsOutputCapability {
-    /// Whether streaming is supported.
-    pub streaming: Option<bool>,
-    /// Whether subscriptions with pushed reports are supported.
-    pub push_notifications: Option<bool>,
-    /// Kinds of negotiation that are supported, such as acp-task-feasibility-negotiation-v1.0.
-    pub negotiate: Vec<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputCapability {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            streaming: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_STREAMING)?,
-            push_notifications: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_PUSH_NOTIFICATIONS)?,
-            negotiate: model::leaf_list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_NEGOTIATE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_STREAMING, &self.streaming);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_PUSH_NOTIFICATIONS, &self.push_notifications);
-        model::put_leaf_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_CAPABILITY_NEGOTIATE, &self.negotiate);
-        data
-    }
-}
-
-/// How other agents authenticate to the agent. It says what is needed and never holds a secret.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsOutputAuthentication {
-    /// One authentication method that the agent supports.
-    pub authentication_methods: Vec<DiscoverAgentsOutputAuthenticationMethods>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputAuthentication {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            authentication_methods: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, &self.authentication_methods);
-        data
-    }
-}
-
-/// One authentication method that the agent supports.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DiscoverAgentsOutputAuthenticationMethods {
-    /// Identifier of the method.
-    pub accessinfo_id: String,
-    /// Scheme, such as JWT, OAuth 2\.0 or API Key.
-    pub scheme: Option<String>,
-    /// Public parameters of JWT authentication.
-    pub jwt_info: Option<String>,
-    /// Public parameters of OAuth 2\.0 authentication.
-    pub oauth: Option<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputAuthenticationMethods {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            accessinfo_id: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID)?,
-            scheme: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME)?,
-            jwt_info: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO)?,
-            oauth: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_ACCESSINFO_ID, &self.accessinfo_id);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_SCHEME, &self.scheme);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_JWT_INFO, &self.jwt_info);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS_OAUTH, &self.oauth);
-        data
-    }
-}
-
-impl DiscoverAgentsOutputAuthenticationMethods {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(accessinfo_id: impl Into<String>) -> Self {
-        Self {
-            accessinfo_id: accessinfo_id.into(),
-            scheme: None,
-            jwt_info: None,
-            oauth: None,
-        }
-    }
-
-    /// The key of the entry with this `accessinfo-id`, if its leafs can have it.
-    pub fn key_of(accessinfo_id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_AUTHENTICATION_AUTHENTICATION_METHODS, vec![value::Value::string(accessinfo_id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.accessinfo_id)
-    }
-}
-
-/// Where the agent can be reached.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DiscoverAgentsOutputEndpoints {
-    /// One way to reach the agent.
-    pub endpoint: Vec<DiscoverAgentsOutputEndpoint>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputEndpoints {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            endpoint: model::list(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT, &self.endpoint);
-        data
-    }
-}
-
-/// One way to reach the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DiscoverAgentsOutputEndpoint {
-    /// URL of the endpoint.
-    pub url: String,
-    /// Protocol spoken there, such as netconf, restconf or a2a.
-    pub protocol: Option<String>,
-}
-
-impl model::Modelled for DiscoverAgentsOutputEndpoint {
-    fn node() -> &'static schema::Node {
-        &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            url: model::required(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_URL)?,
-            protocol: model::optional(data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_URL, &self.url);
-        model::put_optional(&mut data, &nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT_PROTOCOL, &self.protocol);
-        data
-    }
-}
-
-impl DiscoverAgentsOutputEndpoint {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            protocol: None,
-        }
-    }
-
-    /// The key of the entry with this `url`, if its leafs can have it.
-    pub fn key_of(url: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::DISCOVER_AGENTS_OUTPUT_AGENT_ENDPOINTS_ENDPOINT, vec![value::Value::string(url)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.url)
-    }
-}
-
-/// The registry has changed. 'name' identifies the list entry /registry/agents/agent, which no
-/// longer exists if 'change' is 'deregistered' or 'expired'.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegistryChange {
-    /// Name of the agent.
-    pub name: String,
-    /// What has happened.
-    pub change: RegistryChangeChange,
-}
-
-impl model::Modelled for RegistryChange {
-    fn node() -> &'static schema::Node {
-        &nodes::REGISTRY_CHANGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::REGISTRY_CHANGE_NAME)?,
-            change: model::required(data, &nodes::REGISTRY_CHANGE_CHANGE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::REGISTRY_CHANGE_NAME, &self.name);
-        model::put(&mut data, &nodes::REGISTRY_CHANGE_CHANGE, &self.change);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RegistryChangeChange {
-    /// The agent was registered.
-    Registered,
-    /// The profile of the agent was changed.
-    Updated,
-    /// The registration was ended.
-    Deregistered,
-    /// The registration was not renewed in time.
-    Expired,
-}
-
-impl RegistryChangeChange {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Registered,
-        Self::Updated,
-        Self::Deregistered,
-        Self::Expired,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Updated => "updated",
-            Self::Deregistered => "deregistered",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "registered" => Some(Self::Registered),
-            "updated" => Some(Self::Updated),
-            "deregistered" => Some(Self::Deregistered),
-            "expired" => Some(Self::Expired),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for RegistryChangeChange {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

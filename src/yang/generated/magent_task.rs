@@ -3,6 +3,7 @@
 //! The YANG module `magent-task`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `magent-task`.
 pub static MODULE: Module = Module {
@@ -40,6 +41,4248 @@ pub static MODULE: Module = Module {
         &identities::FULFILLMENT,
     ],
 };
+
+/// What the agents do with each other. The server decides how long it keeps instances that have
+/// ended.
+///
+/// `/magent-task:interaction`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Interaction {
+    /// The tasks.
+    pub tasks: Tasks,
+    /// The negotiations.
+    pub negotiations: Negotiations,
+    /// The contexts.
+    pub contexts: Contexts,
+    /// The data objects.
+    pub data_objects: DataObjects,
+}
+
+impl model::Modelled for Interaction {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            tasks: model::container(data, &nodes::INTERACTION_TASKS)?,
+            negotiations: model::container(data, &nodes::INTERACTION_NEGOTIATIONS)?,
+            contexts: model::container(data, &nodes::INTERACTION_CONTEXTS)?,
+            data_objects: model::container(data, &nodes::INTERACTION_DATA_OBJECTS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::INTERACTION_TASKS, &self.tasks);
+        model::put_container(&mut data, &nodes::INTERACTION_NEGOTIATIONS, &self.negotiations);
+        model::put_container(&mut data, &nodes::INTERACTION_CONTEXTS, &self.contexts);
+        model::put_container(&mut data, &nodes::INTERACTION_DATA_OBJECTS, &self.data_objects);
+        data
+    }
+}
+
+/// The tasks.
+///
+/// `/magent-task:interaction/tasks`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tasks {
+    /// A task.
+    pub task: Vec<Task>,
+}
+
+impl model::Modelled for Tasks {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task: model::list(data, &nodes::INTERACTION_TASKS_TASK)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK, &self.task);
+        data
+    }
+}
+
+/// A task.
+///
+/// `/magent-task:interaction/tasks/task`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Identifier of the task.
+    pub id: String,
+    /// The agent that assigns the task; the draft's 'task-sendFrom'.
+    pub from: String,
+    /// The agent that is to execute the task; the draft's 'task-sendTo'.
+    pub to: String,
+    /// Type of the task. Its values are agreed between the agents.
+    pub type_: Option<String>,
+    /// The task that this task is a part of.
+    pub parent: Option<String>,
+    /// The feasibility negotiation whose outcome this task carries out.
+    pub negotiation: Option<String>,
+    /// The context that the task belongs to.
+    pub context: Option<String>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The results that are expected.
+    pub expected_response: Option<String>,
+    /// Explanations of terms.
+    pub term_explains: Vec<TermExplains>,
+    /// When the task is to be finished. A task that has not ended by then goes on; 'overdue' becomes
+    /// 'true' and a 'task-event' says so once. What follows is up to the agents.
+    pub deadline: Option<String>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// Whether the assigning agent did not wait for the result.
+    pub asynchronous: bool,
+    /// Status of the task.
+    pub status: super::magent_types::TaskStatus,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
+    /// absent if the task has no deadline.
+    pub overdue: Option<bool>,
+    /// The value of 'sequence' in the latest 'task-event' of this task. A client that has missed events
+    /// sees it here.
+    pub event_sequence: u64,
+    /// When the task was created.
+    pub created_at: String,
+    /// When anything of the task was last changed.
+    pub updated_at: String,
+    /// The statuses that the task has had.
+    pub history: History,
+    /// What the executing agent has asked for.
+    pub input_requests: InputRequests,
+    /// Result of the task.
+    pub result: Option<TaskResult>,
+}
+
+impl model::Modelled for Task {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_ID)?,
+            from: model::required(data, &nodes::INTERACTION_TASKS_TASK_FROM)?,
+            to: model::required(data, &nodes::INTERACTION_TASKS_TASK_TO)?,
+            type_: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TYPE)?,
+            parent: model::optional(data, &nodes::INTERACTION_TASKS_TASK_PARENT)?,
+            negotiation: model::optional(data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION)?,
+            context: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTEXT)?,
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT)?,
+            expected_response: model::optional(data, &nodes::INTERACTION_TASKS_TASK_EXPECTED_RESPONSE)?,
+            term_explains: model::list(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS)?,
+            deadline: model::optional(data, &nodes::INTERACTION_TASKS_TASK_DEADLINE)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_DATA)?,
+            asynchronous: model::required(data, &nodes::INTERACTION_TASKS_TASK_ASYNCHRONOUS)?,
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_STATUS)?,
+            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REASON)?,
+            progress: model::optional(data, &nodes::INTERACTION_TASKS_TASK_PROGRESS)?,
+            overdue: model::optional(data, &nodes::INTERACTION_TASKS_TASK_OVERDUE)?,
+            event_sequence: model::required(data, &nodes::INTERACTION_TASKS_TASK_EVENT_SEQUENCE)?,
+            created_at: model::required(data, &nodes::INTERACTION_TASKS_TASK_CREATED_AT)?,
+            updated_at: model::required(data, &nodes::INTERACTION_TASKS_TASK_UPDATED_AT)?,
+            history: model::container(data, &nodes::INTERACTION_TASKS_TASK_HISTORY)?,
+            input_requests: model::container(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS)?,
+            result: model::presence(data, &nodes::INTERACTION_TASKS_TASK_RESULT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ID, &self.id);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_FROM, &self.from);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TO, &self.to);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TYPE, &self.type_);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_PARENT, &self.parent);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION, &self.negotiation);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTEXT, &self.context);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_EXPECTED_RESPONSE, &self.expected_response);
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS, &self.term_explains);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_DEADLINE, &self.deadline);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ASYNCHRONOUS, &self.asynchronous);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_PROGRESS, &self.progress);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_OVERDUE, &self.overdue);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_EVENT_SEQUENCE, &self.event_sequence);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_CREATED_AT, &self.created_at);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_UPDATED_AT, &self.updated_at);
+        model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY, &self.history);
+        model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS, &self.input_requests);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT, &self.result);
+        data
+    }
+}
+
+impl Task {
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// Explanations of terms.
+///
+/// `/magent-task:interaction/tasks/task/term-explains`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermExplains {
+    /// The term.
+    pub term: String,
+    /// What the term means; the draft's 'explaination' (sic).
+    pub explanation: Option<String>,
+}
+
+impl model::Modelled for TermExplains {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            term: model::required(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM)?,
+            explanation: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_EXPLANATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_EXPLANATION, &self.explanation);
+        data
+    }
+}
+
+impl TermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explanation: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
+    }
+}
+
+/// The statuses that the task has had.
+///
+/// `/magent-task:interaction/tasks/task/history`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct History {
+    /// A change of the status.
+    pub change: Vec<Change>,
+}
+
+impl model::Modelled for History {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_HISTORY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            change: model::list(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE, &self.change);
+        data
+    }
+}
+
+/// A change of the status.
+///
+/// `/magent-task:interaction/tasks/task/history/change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Number of the change; it counts from 1\.
+    pub number: u32,
+    /// The new status.
+    pub status: super::magent_types::TaskStatus,
+    /// Why the status was changed.
+    pub reason: Option<String>,
+    /// The agent that changed it. Without this leaf it was the server.
+    pub by: Option<String>,
+    /// When the status was changed.
+    pub at: String,
+}
+
+impl model::Modelled for Change {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER)?,
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_STATUS)?,
+            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_REASON)?,
+            by: model::optional(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_BY)?,
+            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER, &self.number);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_BY, &self.by);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_AT, &self.at);
+        data
+    }
+}
+
+impl Change {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(number: u32, status: super::magent_types::TaskStatus, at: impl Into<String>) -> Self {
+        Self {
+            number,
+            status,
+            reason: None,
+            by: None,
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE, vec![model::value(&number, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
+/// What the executing agent has asked for.
+///
+/// `/magent-task:interaction/tasks/task/input-requests`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct InputRequests {
+    /// A request for input.
+    pub input_request: Vec<InputRequest>,
+}
+
+impl model::Modelled for InputRequests {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            input_request: model::list(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST, &self.input_request);
+        data
+    }
+}
+
+/// A request for input.
+///
+/// `/magent-task:interaction/tasks/task/input-requests/input-request`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputRequest {
+    /// Number of the request; it counts from 1 within the task.
+    pub id: u32,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// When the request was made.
+    pub at: String,
+    /// The answer.
+    pub answer: Option<Answer>,
+}
+
+impl model::Modelled for InputRequest {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID)?,
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_STRUCTURED_CONTENT)?,
+            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_AT)?,
+            answer: model::presence(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID, &self.id);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_AT, &self.at);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER, &self.answer);
+        data
+    }
+}
+
+impl InputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+            answer: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST, vec![model::value(&id, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.id)
+    }
+}
+
+/// The answer.
+///
+/// `/magent-task:interaction/tasks/task/input-requests/input-request/answer`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the request was answered.
+    pub at: String,
+}
+
+impl model::Modelled for Answer {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_DATA)?,
+            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_AT, &self.at);
+        data
+    }
+}
+
+impl Answer {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// Result of the task.
+///
+/// `/magent-task:interaction/tasks/task/result`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskResult {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the result was reported.
+    pub at: String,
+    /// What the assigning agent says of the result.
+    pub verification: Option<Verification>,
+}
+
+impl model::Modelled for TaskResult {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_RESULT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_RESULT_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_RESULT_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_RESULT_DATA)?,
+            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_AT)?,
+            verification: model::presence(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_AT, &self.at);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION, &self.verification);
+        data
+    }
+}
+
+impl TaskResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+            verification: None,
+        }
+    }
+}
+
+/// What the assigning agent says of the result.
+///
+/// `/magent-task:interaction/tasks/task/result/verification`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verification {
+    /// The verdict.
+    pub verdict: super::magent_types::ResultVerdict,
+    /// Why the verdict is what it is.
+    pub comment: Option<String>,
+    /// When the result was verified.
+    pub at: String,
+}
+
+impl model::Modelled for Verification {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            verdict: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_VERDICT)?,
+            comment: model::optional(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT)?,
+            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_VERDICT, &self.verdict);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT, &self.comment);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT, &self.at);
+        data
+    }
+}
+
+impl Verification {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(verdict: super::magent_types::ResultVerdict, at: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            comment: None,
+            at: at.into(),
+        }
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/cancel/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CancelInput {
+    /// Why the task is cancelled.
+    pub reason: Option<String>,
+}
+
+impl model::Modelled for CancelInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT_REASON)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT_REASON, &self.reason);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/cancel/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CancelOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+}
+
+impl model::Modelled for CancelOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, &self.status);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/suspend/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SuspendInput {
+    /// Why the task is suspended.
+    pub reason: Option<String>,
+}
+
+impl model::Modelled for SuspendInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT_REASON)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT_REASON, &self.reason);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/suspend/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuspendOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+}
+
+impl model::Modelled for SuspendOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT_STATUS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT_STATUS, &self.status);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/resume/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ResumeInput {}
+
+impl model::Modelled for ResumeInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_RESUME_INPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/resume/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResumeOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+}
+
+impl model::Modelled for ResumeOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT_STATUS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT_STATUS, &self.status);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/report/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportInput {
+    /// The new status. Without this leaf the status stays as it is.
+    pub status: Option<super::magent_types::TaskStatus>,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// What the agent asks for.
+    pub input_request: Option<ReportInputInputRequest>,
+    /// The result. It takes the place of an earlier one.
+    pub result: Option<ReportInputResult>,
+}
+
+impl model::Modelled for ReportInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_STATUS)?,
+            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_REASON)?,
+            progress: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_PROGRESS)?,
+            input_request: model::presence(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST)?,
+            result: model::presence(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_PROGRESS, &self.progress);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST, &self.input_request);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT, &self.result);
+        data
+    }
+}
+
+/// What the agent asks for.
+///
+/// `/magent-task:interaction/tasks/task/report/input/input-request`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportInputInputRequest {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+}
+
+impl model::Modelled for ReportInputInputRequest {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
+        data
+    }
+}
+
+/// The result. It takes the place of an earlier one.
+///
+/// `/magent-task:interaction/tasks/task/report/input/result`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportInputResult {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// A data object. If 'source' is present, a new data object is stored; else the data object must
+    /// exist and be complete.
+    pub data: Vec<ReportInputData>,
+}
+
+impl model::Modelled for ReportInputResult {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_STRUCTURED_CONTENT)?,
+            data: model::list(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA, &self.data);
+        data
+    }
+}
+
+/// A data object. If 'source' is present, a new data object is stored; else the data object must
+/// exist and be complete.
+///
+/// `/magent-task:interaction/tasks/task/report/input/result/data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportInputData {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+}
+
+impl model::Modelled for ReportInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_ID)?,
+            data_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DATA_TYPE)?,
+            description: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_URL_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_ID, &self.id);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_URL_URL, &self.url);
+        data
+    }
+}
+
+impl ReportInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/report/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+    /// Number of the request for input.
+    pub request: Option<u32>,
+}
+
+impl model::Modelled for ReportOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_STATUS)?,
+            request: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_REQUEST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_REQUEST, &self.request);
+        data
+    }
+}
+
+impl ReportOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(status: super::magent_types::TaskStatus) -> Self {
+        Self {
+            status,
+            request: None,
+        }
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/answer/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerInput {
+    /// Number of the request.
+    pub request: u32,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// A data object. If 'source' is present, a new data object is stored; else the data object must
+    /// exist and be complete.
+    pub data: Vec<AnswerInputData>,
+}
+
+impl model::Modelled for AnswerInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            request: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_REQUEST)?,
+            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_STRUCTURED_CONTENT)?,
+            data: model::list(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_REQUEST, &self.request);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA, &self.data);
+        data
+    }
+}
+
+impl AnswerInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(request: u32) -> Self {
+        Self {
+            request,
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
+/// A data object. If 'source' is present, a new data object is stored; else the data object must
+/// exist and be complete.
+///
+/// `/magent-task:interaction/tasks/task/answer/input/data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerInputData {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+}
+
+impl model::Modelled for AnswerInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_ID)?,
+            data_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DATA_TYPE)?,
+            description: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_URL_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_ID, &self.id);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_URL_URL, &self.url);
+        data
+    }
+}
+
+impl AnswerInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/answer/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+}
+
+impl model::Modelled for AnswerOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT_STATUS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT_STATUS, &self.status);
+        data
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/verify/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifyInput {
+    /// The verdict.
+    pub verdict: super::magent_types::ResultVerdict,
+    /// Why the verdict is what it is.
+    pub comment: Option<String>,
+}
+
+impl model::Modelled for VerifyInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            verdict: model::required(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_VERDICT)?,
+            comment: model::optional(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_COMMENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_VERDICT, &self.verdict);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_COMMENT, &self.comment);
+        data
+    }
+}
+
+impl VerifyInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(verdict: super::magent_types::ResultVerdict) -> Self {
+        Self {
+            verdict,
+            comment: None,
+        }
+    }
+}
+
+/// `/magent-task:interaction/tasks/task/verify/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifyOutput {
+    /// Status of the task after the action.
+    pub status: super::magent_types::TaskStatus,
+}
+
+impl model::Modelled for VerifyOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT_STATUS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT_STATUS, &self.status);
+        data
+    }
+}
+
+/// The negotiations.
+///
+/// `/magent-task:interaction/negotiations`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Negotiations {
+    /// A negotiation between two agents.
+    pub negotiation: Vec<Negotiation>,
+}
+
+impl model::Modelled for Negotiations {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            negotiation: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION, &self.negotiation);
+        data
+    }
+}
+
+/// A negotiation between two agents.
+///
+/// `/magent-task:interaction/negotiations/negotiation`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Negotiation {
+    /// Identifier of the negotiation.
+    pub id: String,
+    /// Kind of the negotiation.
+    pub type_: identities::NegotiationType,
+    /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
+    pub task: Option<String>,
+    /// The context that the negotiation belongs to.
+    pub context: Option<String>,
+    /// The agent that opened the negotiation.
+    pub initiator: String,
+    /// The other agent.
+    pub responder: String,
+    /// Status of the negotiation.
+    pub status: super::magent_types::NegotiationStatus,
+    /// The agent that is to move. It is absent when the negotiation is no longer open.
+    pub turn: Option<String>,
+    /// How long the agents have for each move.
+    pub lifetime: u32,
+    /// When the negotiation expires, whatever moves are made.
+    pub deadline: Option<String>,
+    /// Largest number of rounds. The last one can only be 'accept', 'reject' or 'withdraw'.
+    pub max_rounds: u32,
+    /// When the negotiation expires if no move is made: 'lifetime' after the latest round, but not
+    /// after 'deadline'. It is absent when the negotiation is no longer open.
+    pub expires_at: Option<String>,
+    /// Number of the round whose proposal was accepted. It is present if and only if 'status' is
+    /// 'agreed'.
+    pub agreed_round: Option<u32>,
+    /// A round.
+    pub round: Vec<Round>,
+}
+
+impl model::Modelled for Negotiation {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID)?,
+            type_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE)?,
+            task: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK)?,
+            context: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT)?,
+            initiator: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR)?,
+            responder: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER)?,
+            status: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_STATUS)?,
+            turn: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TURN)?,
+            lifetime: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME)?,
+            deadline: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_DEADLINE)?,
+            max_rounds: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS)?,
+            expires_at: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_EXPIRES_AT)?,
+            agreed_round: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_AGREED_ROUND)?,
+            round: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID, &self.id);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE, &self.type_);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT, &self.context);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR, &self.initiator);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER, &self.responder);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TURN, &self.turn);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME, &self.lifetime);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_DEADLINE, &self.deadline);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS, &self.max_rounds);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_EXPIRES_AT, &self.expires_at);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_AGREED_ROUND, &self.agreed_round);
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND, &self.round);
+        data
+    }
+}
+
+impl Negotiation {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: impl Into<String>,
+        type_: identities::NegotiationType,
+        initiator: impl Into<String>,
+        responder: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+        lifetime: u32,
+        max_rounds: u32,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            type_,
+            task: None,
+            context: None,
+            initiator: initiator.into(),
+            responder: responder.into(),
+            status,
+            turn: None,
+            lifetime,
+            deadline: None,
+            max_rounds,
+            expires_at: None,
+            agreed_round: None,
+            round: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// A round.
+///
+/// `/magent-task:interaction/negotiations/negotiation/round`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// Number of the round; it counts from 1\.
+    pub number: u32,
+    /// The agent that moved.
+    pub from: String,
+    /// What the agent did.
+    pub move_: super::magent_types::NegotiationMove,
+    /// A term.
+    pub term: Vec<Term>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the agent moved.
+    pub at: String,
+}
+
+impl model::Modelled for Round {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER)?,
+            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_FROM)?,
+            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_MOVE)?,
+            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM)?,
+            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_DATA)?,
+            at: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER, &self.number);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_FROM, &self.from);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_AT, &self.at);
+        data
+    }
+}
+
+impl Round {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND, vec![model::value(&number, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:interaction/negotiations/negotiation/round/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<Window>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for Term {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_NAME)?,
+            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl Term {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:interaction/negotiations/negotiation/round/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for Window {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// `/magent-task:interaction/negotiations/negotiation/respond/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondInput {
+    /// The agent that moves.
+    pub from: String,
+    /// Number of the latest round. The move is refused if another one has come in between, unless it is
+    /// 'withdraw'.
+    pub in_reply_to: u32,
+    /// What the agent does.
+    pub move_: super::magent_types::NegotiationMove,
+    /// A term.
+    pub term: Vec<RespondInputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// A data object. If 'source' is present, a new data object is stored; else the data object must
+    /// exist and be complete.
+    pub data: Vec<RespondInputData>,
+}
+
+impl model::Modelled for RespondInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_FROM)?,
+            in_reply_to: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_IN_REPLY_TO)?,
+            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_MOVE)?,
+            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM)?,
+            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_STRUCTURED_CONTENT)?,
+            data: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_FROM, &self.from);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_IN_REPLY_TO, &self.in_reply_to);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA, &self.data);
+        data
+    }
+}
+
+impl RespondInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        from: impl Into<String>,
+        in_reply_to: u32,
+        move_: super::magent_types::NegotiationMove,
+    ) -> Self {
+        Self {
+            from: from.into(),
+            in_reply_to,
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/input/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondInputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<RespondInputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for RespondInputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_NAME)?,
+            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl RespondInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondInputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for RespondInputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// A data object. If 'source' is present, a new data object is stored; else the data object must
+/// exist and be complete.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/input/data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondInputData {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+}
+
+impl model::Modelled for RespondInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_ID)?,
+            data_type: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DATA_TYPE)?,
+            description: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_URL_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_ID, &self.id);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_URL_URL, &self.url);
+        data
+    }
+}
+
+impl RespondInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:interaction/negotiations/negotiation/respond/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondOutput {
+    /// Status of the negotiation after the move.
+    pub status: super::magent_types::NegotiationStatus,
+    /// Number of the round that the move makes.
+    pub number: u32,
+    /// The move of the other agent, if it was made while the action was in progress.
+    pub reply: Option<RespondOutputReply>,
+}
+
+impl model::Modelled for RespondOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            status: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_STATUS)?,
+            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_NUMBER)?,
+            reply: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_STATUS, &self.status);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_NUMBER, &self.number);
+        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY, &self.reply);
+        data
+    }
+}
+
+impl RespondOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(status: super::magent_types::NegotiationStatus, number: u32) -> Self {
+        Self {
+            status,
+            number,
+            reply: None,
+        }
+    }
+}
+
+/// The move of the other agent, if it was made while the action was in progress.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/output/reply`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondOutputReply {
+    /// Number of the round; it counts from 1\.
+    pub number: u32,
+    /// The agent that moved.
+    pub from: String,
+    /// What the agent did.
+    pub move_: super::magent_types::NegotiationMove,
+    /// A term.
+    pub term: Vec<RespondOutputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the agent moved.
+    pub at: String,
+}
+
+impl model::Modelled for RespondOutputReply {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_NUMBER)?,
+            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_FROM)?,
+            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_MOVE)?,
+            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM)?,
+            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_DATA)?,
+            at: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_NUMBER, &self.number);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_FROM, &self.from);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_AT, &self.at);
+        data
+    }
+}
+
+impl RespondOutputReply {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondOutputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<RespondOutputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for RespondOutputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_NAME)?,
+            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl RespondOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondOutputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for RespondOutputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// The contexts.
+///
+/// `/magent-task:interaction/contexts`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Contexts {
+    /// What agents have said to each other about one matter. It comes into being when an operation
+    /// first names it. The server records every message of the tasks and negotiations that belong to
+    /// it.
+    ///
+    /// An agent that has sent or received a message of it reads all of it and can begin further tasks
+    /// and negotiations in it. Another agent gets in by being given one of them.
+    pub context: Vec<Context>,
+}
+
+impl model::Modelled for Contexts {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_CONTEXTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            context: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT, &self.context);
+        data
+    }
+}
+
+/// What agents have said to each other about one matter. It comes into being when an operation
+/// first names it. The server records every message of the tasks and negotiations that belong to
+/// it.
+///
+/// An agent that has sent or received a message of it reads all of it and can begin further tasks
+/// and negotiations in it. Another agent gets in by being given one of them.
+///
+/// `/magent-task:interaction/contexts/context`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// Identifier of the context.
+    pub id: String,
+    /// When the first message was recorded.
+    pub created_at: String,
+    /// When the latest message was recorded.
+    pub updated_at: String,
+    /// A message.
+    pub message: Vec<Message>,
+}
+
+impl model::Modelled for Context {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_CONTEXTS_CONTEXT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_ID)?,
+            created_at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_CREATED_AT)?,
+            updated_at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_UPDATED_AT)?,
+            message: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_ID, &self.id);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_CREATED_AT, &self.created_at);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_UPDATED_AT, &self.updated_at);
+        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE, &self.message);
+        data
+    }
+}
+
+impl Context {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, created_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            created_at: created_at.into(),
+            updated_at: updated_at.into(),
+            message: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// A message.
+///
+/// `/magent-task:interaction/contexts/context/message`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Number of the message; it counts from 1\.
+    pub number: u32,
+    /// Type of the message.
+    pub type_: identities::MessageType,
+    /// The agent that sent the message.
+    pub from: String,
+    /// The agent that the message was sent to.
+    pub to: String,
+    /// The task that the message is about.
+    pub task: Option<String>,
+    /// The negotiation that the message is a move of.
+    pub negotiation: Option<String>,
+    /// What the agent did, if the message is a move.
+    pub move_: Option<super::magent_types::NegotiationMove>,
+    /// Number of the message that this one answers.
+    pub in_reply_to: Option<u32>,
+    /// A term.
+    pub term: Vec<MessageTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the message was sent.
+    pub at: String,
+}
+
+impl model::Modelled for Message {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER)?,
+            type_: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE)?,
+            from: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_FROM)?,
+            to: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO)?,
+            task: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK)?,
+            negotiation: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION)?,
+            move_: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE)?,
+            in_reply_to: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO)?,
+            term: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM)?,
+            content: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT)?,
+            structured_content: model::any(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_DATA)?,
+            at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER, &self.number);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE, &self.type_);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_FROM, &self.from);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO, &self.to);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION, &self.negotiation);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE, &self.move_);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO, &self.in_reply_to);
+        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_DATA, &self.data);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_AT, &self.at);
+        data
+    }
+}
+
+impl Message {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        type_: identities::MessageType,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            type_,
+            from: from.into(),
+            to: to.into(),
+            task: None,
+            negotiation: None,
+            move_: None,
+            in_reply_to: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+
+    /// The key of the entry with this `number`, if its leafs can have it.
+    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE, vec![model::value(&number, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.number)
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:interaction/contexts/context/message/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<MessageTermWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for MessageTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_NAME)?,
+            number: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl MessageTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:interaction/contexts/context/message/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageTermWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for MessageTermWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// The data objects.
+///
+/// `/magent-task:interaction/data-objects`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DataObjects {
+    /// Data that agents exchange.
+    pub data_object: Vec<DataObject>,
+}
+
+impl model::Modelled for DataObjects {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_DATA_OBJECTS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            data_object: model::list(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT, &self.data_object);
+        data
+    }
+}
+
+/// Data that agents exchange.
+///
+/// `/magent-task:interaction/data-objects/data-object`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataObject {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// Where the data can be fetched, if the server does not hold it.
+    pub url: Option<String>,
+    /// Size of the data that the server holds. For text it is that of its UTF-8 encoding.
+    pub size: Option<u64>,
+    /// Whether the whole of the data has come.
+    pub complete: bool,
+    /// The agent that gave the data.
+    pub owner: Option<String>,
+    /// When the first part of the data came.
+    pub created_at: String,
+}
+
+impl model::Modelled for DataObject {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_ID)?,
+            data_type: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DATA_TYPE)?,
+            description: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_MEDIA_TYPE)?,
+            url: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_URL)?,
+            size: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_SIZE)?,
+            complete: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_COMPLETE)?,
+            owner: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_OWNER)?,
+            created_at: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_CREATED_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_ID, &self.id);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_URL, &self.url);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_SIZE, &self.size);
+        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_COMPLETE, &self.complete);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_OWNER, &self.owner);
+        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_CREATED_AT, &self.created_at);
+        data
+    }
+}
+
+impl DataObject {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, complete: bool, created_at: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            url: None,
+            size: None,
+            complete,
+            owner: None,
+            created_at: created_at.into(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:interaction/data-objects/data-object/read/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReadInput {
+    /// Where in the data the part begins.
+    pub offset: u64,
+    /// Give no more than this. The server can give less.
+    pub length: Option<u32>,
+}
+
+impl model::Modelled for ReadInput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            offset: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET)?.unwrap_or(0),
+            length: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_LENGTH)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET, &self.offset);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_LENGTH, &self.length);
+        data
+    }
+}
+
+/// `/magent-task:interaction/data-objects/data-object/read/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReadOutput {
+    /// The part, if the data is text. It holds whole characters only.
+    pub text: Option<String>,
+    /// The part, if the data is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the next part begins. It is absent if there is no next part.
+    pub next_offset: Option<u64>,
+}
+
+impl model::Modelled for ReadOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            text: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_BINARY_BINARY)?,
+            next_offset: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_NEXT_OFFSET)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_NEXT_OFFSET, &self.next_offset);
+        data
+    }
+}
+
+/// `/magent-task:assign-task/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskInput {
+    /// Identifier of the task. The server chooses one if it is not given.
+    pub id: Option<String>,
+    /// The agent that assigns the task; the draft's 'task-sendFrom'.
+    pub from: String,
+    /// The agent that is to execute the task; the draft's 'task-sendTo'.
+    pub to: String,
+    /// Type of the task. Its values are agreed between the agents.
+    pub type_: Option<String>,
+    /// The task that this task is a part of.
+    pub parent: Option<String>,
+    /// The feasibility negotiation whose outcome this task carries out.
+    pub negotiation: Option<String>,
+    /// The context that the task belongs to.
+    pub context: Option<String>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The results that are expected.
+    pub expected_response: Option<String>,
+    /// Explanations of terms.
+    pub term_explains: Vec<AssignTaskInputTermExplains>,
+    /// When the task is to be finished. A task that has not ended by then goes on; 'overdue' becomes
+    /// 'true' and a 'task-event' says so once. What follows is up to the agents.
+    pub deadline: Option<String>,
+    /// A data object. If 'source' is present, a new data object is stored; else the data object must
+    /// exist and be complete.
+    pub data: Vec<AssignTaskInputData>,
+    /// Whether the reply comes as soon as the task is created. If not, it comes when the task is
+    /// blocked or has ended, or after 'timeout'.
+    pub asynchronous: bool,
+    /// How long the server waits before it replies. It can wait for less. It has no effect on an
+    /// asynchronous task.
+    pub timeout: Option<u16>,
+}
+
+impl model::Modelled for AssignTaskInput {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::optional(data, &nodes::ASSIGN_TASK_INPUT_ID)?,
+            from: model::required(data, &nodes::ASSIGN_TASK_INPUT_FROM)?,
+            to: model::required(data, &nodes::ASSIGN_TASK_INPUT_TO)?,
+            type_: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TYPE)?,
+            parent: model::optional(data, &nodes::ASSIGN_TASK_INPUT_PARENT)?,
+            negotiation: model::optional(data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION)?,
+            context: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTEXT)?,
+            content: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTENT)?,
+            structured_content: model::any(data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT)?,
+            expected_response: model::optional(data, &nodes::ASSIGN_TASK_INPUT_EXPECTED_RESPONSE)?,
+            term_explains: model::list(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS)?,
+            deadline: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DEADLINE)?,
+            data: model::list(data, &nodes::ASSIGN_TASK_INPUT_DATA)?,
+            asynchronous: model::optional(data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS)?.unwrap_or(true),
+            timeout: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_ID, &self.id);
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_FROM, &self.from);
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TO, &self.to);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TYPE, &self.type_);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_PARENT, &self.parent);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION, &self.negotiation);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTEXT, &self.context);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_EXPECTED_RESPONSE, &self.expected_response);
+        model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS, &self.term_explains);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DEADLINE, &self.deadline);
+        model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA, &self.data);
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS, &self.asynchronous);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT, &self.timeout);
+        data
+    }
+}
+
+impl AssignTaskInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            from: from.into(),
+            to: to.into(),
+            type_: None,
+            parent: None,
+            negotiation: None,
+            context: None,
+            content: None,
+            structured_content: None,
+            expected_response: None,
+            term_explains: Vec::new(),
+            deadline: None,
+            data: Vec::new(),
+            asynchronous: true,
+            timeout: None,
+        }
+    }
+}
+
+/// Explanations of terms.
+///
+/// `/magent-task:assign-task/input/term-explains`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskInputTermExplains {
+    /// The term.
+    pub term: String,
+    /// What the term means; the draft's 'explaination' (sic).
+    pub explanation: Option<String>,
+}
+
+impl model::Modelled for AssignTaskInputTermExplains {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            term: model::required(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_TERM)?,
+            explanation: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_EXPLANATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_EXPLANATION, &self.explanation);
+        data
+    }
+}
+
+impl AssignTaskInputTermExplains {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(term: impl Into<String>) -> Self {
+        Self {
+            term: term.into(),
+            explanation: None,
+        }
+    }
+
+    /// The key of the entry with this `term`, if its leafs can have it.
+    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS, vec![value::Value::string(term)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.term)
+    }
+}
+
+/// A data object. If 'source' is present, a new data object is stored; else the data object must
+/// exist and be complete.
+///
+/// `/magent-task:assign-task/input/data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskInputData {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+}
+
+impl model::Modelled for AssignTaskInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_INPUT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::ASSIGN_TASK_INPUT_DATA_ID)?,
+            data_type: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_DATA_TYPE)?,
+            description: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_ID, &self.id);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL, &self.url);
+        data
+    }
+}
+
+impl AssignTaskInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ASSIGN_TASK_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:assign-task/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskOutput {
+    /// Identifier of the task.
+    pub id: String,
+    /// Status of the task.
+    pub status: super::magent_types::TaskStatus,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
+    /// absent if the task has no deadline.
+    pub overdue: Option<bool>,
+    /// The oldest request for input without an answer.
+    pub input_request: Option<AssignTaskOutputInputRequest>,
+    /// The result.
+    pub result: Option<AssignTaskOutputResult>,
+}
+
+impl model::Modelled for AssignTaskOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_ID)?,
+            status: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_STATUS)?,
+            reason: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_REASON)?,
+            progress: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_PROGRESS)?,
+            overdue: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_OVERDUE)?,
+            input_request: model::presence(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST)?,
+            result: model::presence(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_ID, &self.id);
+        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_PROGRESS, &self.progress);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_OVERDUE, &self.overdue);
+        model::put_presence(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST, &self.input_request);
+        model::put_presence(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT, &self.result);
+        data
+    }
+}
+
+impl AssignTaskOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, status: super::magent_types::TaskStatus) -> Self {
+        Self {
+            id: id.into(),
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            input_request: None,
+            result: None,
+        }
+    }
+}
+
+/// The oldest request for input without an answer.
+///
+/// `/magent-task:assign-task/output/input-request`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskOutputInputRequest {
+    /// Number of the request; it counts from 1 within the task.
+    pub id: u32,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// When the request was made.
+    pub at: String,
+}
+
+impl model::Modelled for AssignTaskOutputInputRequest {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_ID)?,
+            content: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_CONTENT)?,
+            structured_content: model::any(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
+            at: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_ID, &self.id);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
+        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_AT, &self.at);
+        data
+    }
+}
+
+impl AssignTaskOutputInputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+        }
+    }
+}
+
+/// The result.
+///
+/// `/magent-task:assign-task/output/result`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskOutputResult {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the result was reported.
+    pub at: String,
+}
+
+impl model::Modelled for AssignTaskOutputResult {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_OUTPUT_RESULT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_CONTENT)?,
+            structured_content: model::any(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_DATA)?,
+            at: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_DATA, &self.data);
+        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_AT, &self.at);
+        data
+    }
+}
+
+impl AssignTaskOutputResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// `/magent-task:query-tasks/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct QueryTasksInput {
+    /// The agent that assigned the task.
+    pub from: Vec<String>,
+    /// The agent that is to execute the task.
+    pub to: Vec<String>,
+    /// Type of the task.
+    pub type_: Vec<String>,
+    /// Status of the task.
+    pub status: Vec<super::magent_types::TaskStatus>,
+    /// The context that the task belongs to.
+    pub context: Vec<String>,
+    /// The task that the task is a part of.
+    pub parent: Vec<String>,
+    /// The task was changed at this time or later.
+    pub changed_since: Option<String>,
+    /// Give no more tasks than this. The server can give fewer.
+    pub limit: Option<u16>,
+    /// The value of 'next-cursor' of the previous part of the same search.
+    pub cursor: Option<String>,
+}
+
+impl model::Modelled for QueryTasksInput {
+    fn node() -> &'static schema::Node {
+        &nodes::QUERY_TASKS_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            from: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_FROM)?,
+            to: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_TO)?,
+            type_: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_TYPE)?,
+            status: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_STATUS)?,
+            context: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_CONTEXT)?,
+            parent: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_PARENT)?,
+            changed_since: model::optional(data, &nodes::QUERY_TASKS_INPUT_CHANGED_SINCE)?,
+            limit: model::optional(data, &nodes::QUERY_TASKS_INPUT_LIMIT)?,
+            cursor: model::optional(data, &nodes::QUERY_TASKS_INPUT_CURSOR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_FROM, &self.from);
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_TO, &self.to);
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_TYPE, &self.type_);
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_STATUS, &self.status);
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_CONTEXT, &self.context);
+        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_PARENT, &self.parent);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_CHANGED_SINCE, &self.changed_since);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_LIMIT, &self.limit);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_CURSOR, &self.cursor);
+        data
+    }
+}
+
+/// `/magent-task:query-tasks/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct QueryTasksOutput {
+    /// A task that was found.
+    pub task: Vec<QueryTasksOutputTask>,
+    /// Present if there are more tasks.
+    pub next_cursor: Option<String>,
+}
+
+impl model::Modelled for QueryTasksOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::QUERY_TASKS_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task: model::list(data, &nodes::QUERY_TASKS_OUTPUT_TASK)?,
+            next_cursor: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_NEXT_CURSOR)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_NEXT_CURSOR, &self.next_cursor);
+        data
+    }
+}
+
+/// A task that was found.
+///
+/// `/magent-task:query-tasks/output/task`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryTasksOutputTask {
+    /// Identifier of the task.
+    pub id: String,
+    /// The agent that assigned the task.
+    pub from: String,
+    /// The agent that is to execute the task.
+    pub to: String,
+    /// Type of the task.
+    pub type_: Option<String>,
+    /// Status of the task.
+    pub status: super::magent_types::TaskStatus,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
+    /// absent if the task has no deadline.
+    pub overdue: Option<bool>,
+    /// The value of 'sequence' in the latest 'task-event' of this task.
+    pub event_sequence: u64,
+    /// When the task was created.
+    pub created_at: String,
+    /// When anything of the task was last changed.
+    pub updated_at: String,
+}
+
+impl model::Modelled for QueryTasksOutputTask {
+    fn node() -> &'static schema::Node {
+        &nodes::QUERY_TASKS_OUTPUT_TASK
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_ID)?,
+            from: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_FROM)?,
+            to: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_TO)?,
+            type_: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_TYPE)?,
+            status: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_STATUS)?,
+            reason: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_REASON)?,
+            progress: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_PROGRESS)?,
+            overdue: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_OVERDUE)?,
+            event_sequence: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_EVENT_SEQUENCE)?,
+            created_at: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_CREATED_AT)?,
+            updated_at: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_UPDATED_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_ID, &self.id);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_FROM, &self.from);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_TO, &self.to);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_TYPE, &self.type_);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_PROGRESS, &self.progress);
+        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_OVERDUE, &self.overdue);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_EVENT_SEQUENCE, &self.event_sequence);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_CREATED_AT, &self.created_at);
+        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_UPDATED_AT, &self.updated_at);
+        data
+    }
+}
+
+impl QueryTasksOutputTask {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: impl Into<String>,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        status: super::magent_types::TaskStatus,
+        event_sequence: u64,
+        created_at: impl Into<String>,
+        updated_at: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            from: from.into(),
+            to: to.into(),
+            type_: None,
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            event_sequence,
+            created_at: created_at.into(),
+            updated_at: updated_at.into(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::QUERY_TASKS_OUTPUT_TASK, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:open-negotiation/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationInput {
+    /// Identifier of the negotiation. The server chooses one if it is not given.
+    pub id: Option<String>,
+    /// Kind of the negotiation.
+    pub type_: identities::NegotiationType,
+    /// The agent that opens the negotiation.
+    pub from: String,
+    /// The other agent.
+    pub to: String,
+    /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
+    pub task: Option<String>,
+    /// The context that the negotiation belongs to.
+    pub context: Option<String>,
+    /// How long the agents have for each move. The server can shorten it, and chooses it if it is not
+    /// given.
+    pub lifetime: Option<u32>,
+    /// When the negotiation expires, whatever moves are made. Without this leaf only 'lifetime' and
+    /// 'max-rounds' end it.
+    pub deadline: Option<String>,
+    /// Largest number of rounds, the first one included. The last one can only be 'accept', 'reject' or
+    /// 'withdraw'. The server can lower the number, and chooses it if it is not given.
+    pub max_rounds: Option<u32>,
+    /// A term.
+    pub term: Vec<OpenNegotiationInputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// A data object. If 'source' is present, a new data object is stored; else the data object must
+    /// exist and be complete.
+    pub data: Vec<OpenNegotiationInputData>,
+}
+
+impl model::Modelled for OpenNegotiationInput {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_ID)?,
+            type_: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TYPE)?,
+            from: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_FROM)?,
+            to: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TO)?,
+            task: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TASK)?,
+            context: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT)?,
+            lifetime: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME)?,
+            deadline: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE)?,
+            max_rounds: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_MAX_ROUNDS)?,
+            term: model::list(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM)?,
+            content: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_CONTENT)?,
+            structured_content: model::any(data, &nodes::OPEN_NEGOTIATION_INPUT_STRUCTURED_CONTENT)?,
+            data: model::list(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_ID, &self.id);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TYPE, &self.type_);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_FROM, &self.from);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TO, &self.to);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT, &self.context);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME, &self.lifetime);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE, &self.deadline);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_MAX_ROUNDS, &self.max_rounds);
+        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA, &self.data);
+        data
+    }
+}
+
+impl OpenNegotiationInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(type_: identities::NegotiationType, from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            type_,
+            from: from.into(),
+            to: to.into(),
+            task: None,
+            context: None,
+            lifetime: None,
+            deadline: None,
+            max_rounds: None,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+        }
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:open-negotiation/input/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationInputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<OpenNegotiationInputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for OpenNegotiationInputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_INPUT_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_NAME)?,
+            number: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl OpenNegotiationInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_INPUT_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:open-negotiation/input/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationInputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for OpenNegotiationInputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// A data object. If 'source' is present, a new data object is stored; else the data object must
+/// exist and be complete.
+///
+/// `/magent-task:open-negotiation/input/data`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationInputData {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+}
+
+impl model::Modelled for OpenNegotiationInputData {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_INPUT_DATA
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_ID)?,
+            data_type: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DATA_TYPE)?,
+            description: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_URL_URL)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_ID, &self.id);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_URL_URL, &self.url);
+        data
+    }
+}
+
+impl OpenNegotiationInputData {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_INPUT_DATA, vec![value::Value::string(id)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.id)
+    }
+}
+
+/// `/magent-task:open-negotiation/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationOutput {
+    /// Identifier of the negotiation.
+    pub id: String,
+    /// Status of the negotiation.
+    pub status: super::magent_types::NegotiationStatus,
+    /// The move of the other agent, if it was made while the operation was in progress.
+    pub reply: Option<OpenNegotiationOutputReply>,
+}
+
+impl model::Modelled for OpenNegotiationOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_ID)?,
+            status: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_STATUS)?,
+            reply: model::presence(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_ID, &self.id);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_STATUS, &self.status);
+        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY, &self.reply);
+        data
+    }
+}
+
+impl OpenNegotiationOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, status: super::magent_types::NegotiationStatus) -> Self {
+        Self {
+            id: id.into(),
+            status,
+            reply: None,
+        }
+    }
+}
+
+/// The move of the other agent, if it was made while the operation was in progress.
+///
+/// `/magent-task:open-negotiation/output/reply`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationOutputReply {
+    /// Number of the round; it counts from 1\.
+    pub number: u32,
+    /// The agent that moved.
+    pub from: String,
+    /// What the agent did.
+    pub move_: super::magent_types::NegotiationMove,
+    /// A term.
+    pub term: Vec<OpenNegotiationOutputTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the agent moved.
+    pub at: String,
+}
+
+impl model::Modelled for OpenNegotiationOutputReply {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_NUMBER)?,
+            from: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_FROM)?,
+            move_: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_MOVE)?,
+            term: model::list(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM)?,
+            content: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_CONTENT)?,
+            structured_content: model::any(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_DATA)?,
+            at: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_NUMBER, &self.number);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_FROM, &self.from);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_DATA, &self.data);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_AT, &self.at);
+        data
+    }
+}
+
+impl OpenNegotiationOutputReply {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:open-negotiation/output/reply/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationOutputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<OpenNegotiationOutputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for OpenNegotiationOutputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_NAME)?,
+            number: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl OpenNegotiationOutputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:open-negotiation/output/reply/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenNegotiationOutputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for OpenNegotiationOutputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// `/magent-task:put-data/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PutDataInput {
+    /// Identifier of the data object. The server chooses one if it is not given.
+    pub id: Option<String>,
+    /// The agent that gives the data.
+    pub from: String,
+    /// Kind of the data.
+    pub data_type: Option<super::magent_types::DataType>,
+    /// What the data is.
+    pub description: Option<String>,
+    /// Media type, such as application/json or image/png.
+    pub media_type: Option<String>,
+    /// The data, if it is text.
+    pub text: Option<String>,
+    /// The data, if it is not text.
+    pub binary: Option<Vec<u8>>,
+    /// Where the data can be fetched.
+    pub url: Option<String>,
+    /// Where in the data this part begins. It must be the present size of the data object. A data
+    /// object that does not exist has the size 0\.
+    pub offset: u64,
+    /// Whether another part follows. The draft's 'finished' is its contrary.
+    pub more: bool,
+}
+
+impl model::Modelled for PutDataInput {
+    fn node() -> &'static schema::Node {
+        &nodes::PUT_DATA_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::optional(data, &nodes::PUT_DATA_INPUT_ID)?,
+            from: model::required(data, &nodes::PUT_DATA_INPUT_FROM)?,
+            data_type: model::optional(data, &nodes::PUT_DATA_INPUT_DATA_TYPE)?,
+            description: model::optional(data, &nodes::PUT_DATA_INPUT_DESCRIPTION)?,
+            media_type: model::optional(data, &nodes::PUT_DATA_INPUT_MEDIA_TYPE)?,
+            text: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_TEXT_TEXT)?,
+            binary: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_BINARY_BINARY)?,
+            url: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_URL_URL)?,
+            offset: model::optional(data, &nodes::PUT_DATA_INPUT_OFFSET)?.unwrap_or(0),
+            more: model::optional(data, &nodes::PUT_DATA_INPUT_MORE)?.unwrap_or(false),
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_ID, &self.id);
+        model::put(&mut data, &nodes::PUT_DATA_INPUT_FROM, &self.from);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_DATA_TYPE, &self.data_type);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_DESCRIPTION, &self.description);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_MEDIA_TYPE, &self.media_type);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_TEXT_TEXT, &self.text);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_BINARY_BINARY, &self.binary);
+        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_URL_URL, &self.url);
+        model::put(&mut data, &nodes::PUT_DATA_INPUT_OFFSET, &self.offset);
+        model::put(&mut data, &nodes::PUT_DATA_INPUT_MORE, &self.more);
+        data
+    }
+}
+
+impl PutDataInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(from: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            from: from.into(),
+            data_type: None,
+            description: None,
+            media_type: None,
+            text: None,
+            binary: None,
+            url: None,
+            offset: 0,
+            more: false,
+        }
+    }
+}
+
+/// `/magent-task:put-data/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PutDataOutput {
+    /// Identifier of the data object.
+    pub id: String,
+    /// Size of the data that the server now holds.
+    pub size: Option<u64>,
+    /// Whether the whole of the data has come.
+    pub complete: bool,
+}
+
+impl model::Modelled for PutDataOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::PUT_DATA_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::PUT_DATA_OUTPUT_ID)?,
+            size: model::optional(data, &nodes::PUT_DATA_OUTPUT_SIZE)?,
+            complete: model::required(data, &nodes::PUT_DATA_OUTPUT_COMPLETE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::PUT_DATA_OUTPUT_ID, &self.id);
+        model::put_optional(&mut data, &nodes::PUT_DATA_OUTPUT_SIZE, &self.size);
+        model::put(&mut data, &nodes::PUT_DATA_OUTPUT_COMPLETE, &self.complete);
+        data
+    }
+}
+
+impl PutDataOutput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: impl Into<String>, complete: bool) -> Self {
+        Self {
+            id: id.into(),
+            size: None,
+            complete,
+        }
+    }
+}
+
+/// Something has happened to a task. 'task' identifies the list entry /interaction/tasks/task.
+///
+/// `/magent-task:task-event`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskEvent {
+    /// Identifier of the task.
+    pub task: String,
+    /// Number of the event; it counts from 1 within the task.
+    pub sequence: u64,
+    /// What has happened.
+    pub event: TaskEventEvent,
+    /// The agent that assigned the task.
+    pub from: String,
+    /// The agent that is to execute the task.
+    pub to: String,
+    /// The context that the task belongs to.
+    pub context: Option<String>,
+    /// Status of the task.
+    pub status: super::magent_types::TaskStatus,
+    /// Why the task has this status.
+    pub reason: Option<String>,
+    /// How much of the task is done.
+    pub progress: Option<u8>,
+    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
+    /// absent if the task has no deadline.
+    pub overdue: Option<bool>,
+    /// The status before the event, if the event changed it.
+    pub previous_status: Option<super::magent_types::TaskStatus>,
+    /// The request, if 'event' is 'input-requested'.
+    pub input_request: Option<TaskEventInputRequest>,
+    /// Number of the request, if 'event' is 'input-answered'.
+    pub answered_request: Option<u32>,
+    /// The result, if 'event' is 'result-reported'.
+    pub result: Option<TaskEventResult>,
+    /// The verdict, if 'event' is 'result-verified'.
+    pub verdict: Option<super::magent_types::ResultVerdict>,
+}
+
+impl model::Modelled for TaskEvent {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_EVENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            task: model::required(data, &nodes::TASK_EVENT_TASK)?,
+            sequence: model::required(data, &nodes::TASK_EVENT_SEQUENCE)?,
+            event: model::required(data, &nodes::TASK_EVENT_EVENT)?,
+            from: model::required(data, &nodes::TASK_EVENT_FROM)?,
+            to: model::required(data, &nodes::TASK_EVENT_TO)?,
+            context: model::optional(data, &nodes::TASK_EVENT_CONTEXT)?,
+            status: model::required(data, &nodes::TASK_EVENT_STATUS)?,
+            reason: model::optional(data, &nodes::TASK_EVENT_REASON)?,
+            progress: model::optional(data, &nodes::TASK_EVENT_PROGRESS)?,
+            overdue: model::optional(data, &nodes::TASK_EVENT_OVERDUE)?,
+            previous_status: model::optional(data, &nodes::TASK_EVENT_PREVIOUS_STATUS)?,
+            input_request: model::presence(data, &nodes::TASK_EVENT_INPUT_REQUEST)?,
+            answered_request: model::optional(data, &nodes::TASK_EVENT_ANSWERED_REQUEST)?,
+            result: model::presence(data, &nodes::TASK_EVENT_RESULT)?,
+            verdict: model::optional(data, &nodes::TASK_EVENT_VERDICT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_EVENT_TASK, &self.task);
+        model::put(&mut data, &nodes::TASK_EVENT_SEQUENCE, &self.sequence);
+        model::put(&mut data, &nodes::TASK_EVENT_EVENT, &self.event);
+        model::put(&mut data, &nodes::TASK_EVENT_FROM, &self.from);
+        model::put(&mut data, &nodes::TASK_EVENT_TO, &self.to);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_CONTEXT, &self.context);
+        model::put(&mut data, &nodes::TASK_EVENT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_REASON, &self.reason);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_PROGRESS, &self.progress);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_OVERDUE, &self.overdue);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_PREVIOUS_STATUS, &self.previous_status);
+        model::put_presence(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST, &self.input_request);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_ANSWERED_REQUEST, &self.answered_request);
+        model::put_presence(&mut data, &nodes::TASK_EVENT_RESULT, &self.result);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_VERDICT, &self.verdict);
+        data
+    }
+}
+
+impl TaskEvent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        task: impl Into<String>,
+        sequence: u64,
+        event: TaskEventEvent,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        status: super::magent_types::TaskStatus,
+    ) -> Self {
+        Self {
+            task: task.into(),
+            sequence,
+            event,
+            from: from.into(),
+            to: to.into(),
+            context: None,
+            status,
+            reason: None,
+            progress: None,
+            overdue: None,
+            previous_status: None,
+            input_request: None,
+            answered_request: None,
+            result: None,
+            verdict: None,
+        }
+    }
+}
+
+/// The request, if 'event' is 'input-requested'.
+///
+/// `/magent-task:task-event/input-request`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskEventInputRequest {
+    /// Number of the request; it counts from 1 within the task.
+    pub id: u32,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// When the request was made.
+    pub at: String,
+}
+
+impl model::Modelled for TaskEventInputRequest {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_EVENT_INPUT_REQUEST
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::TASK_EVENT_INPUT_REQUEST_ID)?,
+            content: model::optional(data, &nodes::TASK_EVENT_INPUT_REQUEST_CONTENT)?,
+            structured_content: model::any(data, &nodes::TASK_EVENT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
+            at: model::required(data, &nodes::TASK_EVENT_INPUT_REQUEST_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_ID, &self.id);
+        model::put_optional(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
+        model::put(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_AT, &self.at);
+        data
+    }
+}
+
+impl TaskEventInputRequest {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(id: u32, at: impl Into<String>) -> Self {
+        Self {
+            id,
+            content: None,
+            structured_content: None,
+            at: at.into(),
+        }
+    }
+}
+
+/// The result, if 'event' is 'result-reported'.
+///
+/// `/magent-task:task-event/result`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskEventResult {
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the result was reported.
+    pub at: String,
+}
+
+impl model::Modelled for TaskEventResult {
+    fn node() -> &'static schema::Node {
+        &nodes::TASK_EVENT_RESULT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            content: model::optional(data, &nodes::TASK_EVENT_RESULT_CONTENT)?,
+            structured_content: model::any(data, &nodes::TASK_EVENT_RESULT_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::TASK_EVENT_RESULT_DATA)?,
+            at: model::required(data, &nodes::TASK_EVENT_RESULT_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::TASK_EVENT_RESULT_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::TASK_EVENT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::TASK_EVENT_RESULT_DATA, &self.data);
+        model::put(&mut data, &nodes::TASK_EVENT_RESULT_AT, &self.at);
+        data
+    }
+}
+
+impl TaskEventResult {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(at: impl Into<String>) -> Self {
+        Self {
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// A move was made in a negotiation, or it has expired. 'negotiation' identifies the list entry
+/// /interaction/negotiations/negotiation.
+///
+/// `/magent-task:negotiation-event`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NegotiationEvent {
+    /// Identifier of the negotiation.
+    pub negotiation: String,
+    /// Kind of the negotiation.
+    pub type_: identities::NegotiationType,
+    /// The task that is negotiated.
+    pub task: Option<String>,
+    /// The agent that opened the negotiation.
+    pub initiator: String,
+    /// The other agent.
+    pub responder: String,
+    /// Status of the negotiation.
+    pub status: super::magent_types::NegotiationStatus,
+    /// The agent that is to move.
+    pub turn: Option<String>,
+    /// When the negotiation expires if no move is made.
+    pub expires_at: Option<String>,
+    /// Number of the round whose proposal was accepted, if 'status' is 'agreed'.
+    pub agreed_round: Option<u32>,
+    /// The round, if a move was made.
+    pub round: Option<NegotiationEventRound>,
+}
+
+impl model::Modelled for NegotiationEvent {
+    fn node() -> &'static schema::Node {
+        &nodes::NEGOTIATION_EVENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            negotiation: model::required(data, &nodes::NEGOTIATION_EVENT_NEGOTIATION)?,
+            type_: model::required(data, &nodes::NEGOTIATION_EVENT_TYPE)?,
+            task: model::optional(data, &nodes::NEGOTIATION_EVENT_TASK)?,
+            initiator: model::required(data, &nodes::NEGOTIATION_EVENT_INITIATOR)?,
+            responder: model::required(data, &nodes::NEGOTIATION_EVENT_RESPONDER)?,
+            status: model::required(data, &nodes::NEGOTIATION_EVENT_STATUS)?,
+            turn: model::optional(data, &nodes::NEGOTIATION_EVENT_TURN)?,
+            expires_at: model::optional(data, &nodes::NEGOTIATION_EVENT_EXPIRES_AT)?,
+            agreed_round: model::optional(data, &nodes::NEGOTIATION_EVENT_AGREED_ROUND)?,
+            round: model::presence(data, &nodes::NEGOTIATION_EVENT_ROUND)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_NEGOTIATION, &self.negotiation);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_TYPE, &self.type_);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_TASK, &self.task);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_INITIATOR, &self.initiator);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_RESPONDER, &self.responder);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_STATUS, &self.status);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_TURN, &self.turn);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_EXPIRES_AT, &self.expires_at);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_AGREED_ROUND, &self.agreed_round);
+        model::put_presence(&mut data, &nodes::NEGOTIATION_EVENT_ROUND, &self.round);
+        data
+    }
+}
+
+impl NegotiationEvent {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        negotiation: impl Into<String>,
+        type_: identities::NegotiationType,
+        initiator: impl Into<String>,
+        responder: impl Into<String>,
+        status: super::magent_types::NegotiationStatus,
+    ) -> Self {
+        Self {
+            negotiation: negotiation.into(),
+            type_,
+            task: None,
+            initiator: initiator.into(),
+            responder: responder.into(),
+            status,
+            turn: None,
+            expires_at: None,
+            agreed_round: None,
+            round: None,
+        }
+    }
+}
+
+/// The round, if a move was made.
+///
+/// `/magent-task:negotiation-event/round`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NegotiationEventRound {
+    /// Number of the round; it counts from 1\.
+    pub number: u32,
+    /// The agent that moved.
+    pub from: String,
+    /// What the agent did.
+    pub move_: super::magent_types::NegotiationMove,
+    /// A term.
+    pub term: Vec<NegotiationEventTerm>,
+    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
+    /// two number signs before the title of a section, can be used and is not required.
+    pub content: Option<String>,
+    /// Data that is modelled with YANG.
+    pub structured_content: Option<tree::AnyData>,
+    /// The data objects.
+    pub data: Vec<String>,
+    /// When the agent moved.
+    pub at: String,
+}
+
+impl model::Modelled for NegotiationEventRound {
+    fn node() -> &'static schema::Node {
+        &nodes::NEGOTIATION_EVENT_ROUND
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            number: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_NUMBER)?,
+            from: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_FROM)?,
+            move_: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_MOVE)?,
+            term: model::list(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM)?,
+            content: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_CONTENT)?,
+            structured_content: model::any(data, &nodes::NEGOTIATION_EVENT_ROUND_STRUCTURED_CONTENT)?,
+            data: model::leaf_list(data, &nodes::NEGOTIATION_EVENT_ROUND_DATA)?,
+            at: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_NUMBER, &self.number);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_FROM, &self.from);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_MOVE, &self.move_);
+        model::put_list(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM, &self.term);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_CONTENT, &self.content);
+        model::put_any(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
+        model::put_leaf_list(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_DATA, &self.data);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_AT, &self.at);
+        data
+    }
+}
+
+impl NegotiationEventRound {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        number: u32,
+        from: impl Into<String>,
+        move_: super::magent_types::NegotiationMove,
+        at: impl Into<String>,
+    ) -> Self {
+        Self {
+            number,
+            from: from.into(),
+            move_,
+            term: Vec::new(),
+            content: None,
+            structured_content: None,
+            data: Vec::new(),
+            at: at.into(),
+        }
+    }
+}
+
+/// A term.
+///
+/// `/magent-task:negotiation-event/round/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NegotiationEventTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<NegotiationEventWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for NegotiationEventTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::NEGOTIATION_EVENT_ROUND_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_NAME)?,
+            number: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl NegotiationEventTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::NEGOTIATION_EVENT_ROUND_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:negotiation-event/round/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NegotiationEventWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for NegotiationEventWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
+    }
+}
+
+/// A value of `/task-event/event`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskEventEvent {
+    /// The task was created.
+    Created,
+    /// The status was changed.
+    StatusChanged,
+    /// 'progress' or 'reason' was changed and the status was not.
+    Progressed,
+    /// The deadline passed and the task had not ended. The status is not changed.
+    DeadlinePassed,
+    /// The executing agent asks for input.
+    InputRequested,
+    /// A request for input was answered.
+    InputAnswered,
+    /// The result was reported.
+    ResultReported,
+    /// The result was verified.
+    ResultVerified,
+}
+
+impl TaskEventEvent {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Created,
+        Self::StatusChanged,
+        Self::Progressed,
+        Self::DeadlinePassed,
+        Self::InputRequested,
+        Self::InputAnswered,
+        Self::ResultReported,
+        Self::ResultVerified,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::StatusChanged => "status-changed",
+            Self::Progressed => "progressed",
+            Self::DeadlinePassed => "deadline-passed",
+            Self::InputRequested => "input-requested",
+            Self::InputAnswered => "input-answered",
+            Self::ResultReported => "result-reported",
+            Self::ResultVerified => "result-verified",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "created" => Some(Self::Created),
+            "status-changed" => Some(Self::StatusChanged),
+            "progressed" => Some(Self::Progressed),
+            "deadline-passed" => Some(Self::DeadlinePassed),
+            "input-requested" => Some(Self::InputRequested),
+            "input-answered" => Some(Self::InputAnswered),
+            "result-reported" => Some(Self::ResultReported),
+            "result-verified" => Some(Self::ResultVerified),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for TaskEventEvent {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Schema nodes.
 pub mod nodes {
@@ -11500,4146 +15743,4 @@ pub mod exprs {
             },
         ]),
     });
-}
-
-use crate::yang::{model, schema, tree, value};
-
-/// What the agents do with each other. The server decides how long it keeps instances that have
-/// ended.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Interaction {
-    /// The tasks.
-    pub tasks: Tasks,
-    /// The negotiations.
-    pub negotiations: Negotiations,
-    /// The contexts.
-    pub contexts: Contexts,
-    /// The data objects.
-    pub data_objects: DataObjects,
-}
-
-impl model::Modelled for Interaction {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            tasks: model::container(data, &nodes::INTERACTION_TASKS)?,
-            negotiations: model::container(data, &nodes::INTERACTION_NEGOTIATIONS)?,
-            contexts: model::container(data, &nodes::INTERACTION_CONTEXTS)?,
-            data_objects: model::container(data, &nodes::INTERACTION_DATA_OBJECTS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_container(&mut data, &nodes::INTERACTION_TASKS, &self.tasks);
-        model::put_container(&mut data, &nodes::INTERACTION_NEGOTIATIONS, &self.negotiations);
-        model::put_container(&mut data, &nodes::INTERACTION_CONTEXTS, &self.contexts);
-        model::put_container(&mut data, &nodes::INTERACTION_DATA_OBJECTS, &self.data_objects);
-        data
-    }
-}
-
-/// The tasks.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tasks {
-    /// A task.
-    pub task: Vec<Task>,
-}
-
-impl model::Modelled for Tasks {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task: model::list(data, &nodes::INTERACTION_TASKS_TASK)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK, &self.task);
-        data
-    }
-}
-
-/// A task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Task {
-    /// Identifier of the task.
-    pub id: String,
-    /// The agent that assigns the task; the draft's 'task-sendFrom'.
-    pub from: String,
-    /// The agent that is to execute the task; the draft's 'task-sendTo'.
-    pub to: String,
-    /// Type of the task. Its values are agreed between the agents.
-    pub type_: Option<String>,
-    /// The task that this task is a part of.
-    pub parent: Option<String>,
-    /// The feasibility negotiation whose outcome this task carries out.
-    pub negotiation: Option<String>,
-    /// The context that the task belongs to.
-    pub context: Option<String>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The results that are expected.
-    pub expected_response: Option<String>,
-    /// Explanations of terms.
-    pub term_explains: Vec<TermExplains>,
-    /// When the task is to be finished. A task that has not ended by then goes on; 'overdue' becomes
-    /// 'true' and a 'task-event' says so once. What follows is up to the agents.
-    pub deadline: Option<String>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// Whether the assigning agent did not wait for the result.
-    pub asynchronous: bool,
-    /// Status of the task.
-    pub status: super::magent_types::TaskStatus,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
-    /// absent if the task has no deadline.
-    pub overdue: Option<bool>,
-    /// The value of 'sequence' in the latest 'task-event' of this task. A client that has missed events
-    /// sees it here.
-    pub event_sequence: u64,
-    /// When the task was created.
-    pub created_at: String,
-    /// When anything of the task was last changed.
-    pub updated_at: String,
-    /// The statuses that the task has had.
-    pub history: History,
-    /// What the executing agent has asked for.
-    pub input_requests: InputRequests,
-    /// Result of the task.
-    pub result: Option<TaskResult>,
-}
-
-impl model::Modelled for Task {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_ID)?,
-            from: model::required(data, &nodes::INTERACTION_TASKS_TASK_FROM)?,
-            to: model::required(data, &nodes::INTERACTION_TASKS_TASK_TO)?,
-            type_: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TYPE)?,
-            parent: model::optional(data, &nodes::INTERACTION_TASKS_TASK_PARENT)?,
-            negotiation: model::optional(data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION)?,
-            context: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTEXT)?,
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT)?,
-            expected_response: model::optional(data, &nodes::INTERACTION_TASKS_TASK_EXPECTED_RESPONSE)?,
-            term_explains: model::list(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS)?,
-            deadline: model::optional(data, &nodes::INTERACTION_TASKS_TASK_DEADLINE)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_DATA)?,
-            asynchronous: model::required(data, &nodes::INTERACTION_TASKS_TASK_ASYNCHRONOUS)?,
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_STATUS)?,
-            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REASON)?,
-            progress: model::optional(data, &nodes::INTERACTION_TASKS_TASK_PROGRESS)?,
-            overdue: model::optional(data, &nodes::INTERACTION_TASKS_TASK_OVERDUE)?,
-            event_sequence: model::required(data, &nodes::INTERACTION_TASKS_TASK_EVENT_SEQUENCE)?,
-            created_at: model::required(data, &nodes::INTERACTION_TASKS_TASK_CREATED_AT)?,
-            updated_at: model::required(data, &nodes::INTERACTION_TASKS_TASK_UPDATED_AT)?,
-            history: model::container(data, &nodes::INTERACTION_TASKS_TASK_HISTORY)?,
-            input_requests: model::container(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS)?,
-            result: model::presence(data, &nodes::INTERACTION_TASKS_TASK_RESULT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ID, &self.id);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_FROM, &self.from);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TO, &self.to);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TYPE, &self.type_);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_PARENT, &self.parent);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION, &self.negotiation);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTEXT, &self.context);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_EXPECTED_RESPONSE, &self.expected_response);
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS, &self.term_explains);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_DEADLINE, &self.deadline);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ASYNCHRONOUS, &self.asynchronous);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_PROGRESS, &self.progress);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_OVERDUE, &self.overdue);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_EVENT_SEQUENCE, &self.event_sequence);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_CREATED_AT, &self.created_at);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_UPDATED_AT, &self.updated_at);
-        model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY, &self.history);
-        model::put_container(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS, &self.input_requests);
-        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT, &self.result);
-        data
-    }
-}
-
-impl Task {
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// Explanations of terms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TermExplains {
-    /// The term.
-    pub term: String,
-    /// What the term means; the draft's 'explaination' (sic).
-    pub explanation: Option<String>,
-}
-
-impl model::Modelled for TermExplains {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            term: model::required(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM)?,
-            explanation: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_EXPLANATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS_EXPLANATION, &self.explanation);
-        data
-    }
-}
-
-impl TermExplains {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(term: impl Into<String>) -> Self {
-        Self {
-            term: term.into(),
-            explanation: None,
-        }
-    }
-
-    /// The key of the entry with this `term`, if its leafs can have it.
-    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK_TERM_EXPLAINS, vec![value::Value::string(term)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.term)
-    }
-}
-
-/// The statuses that the task has had.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct History {
-    /// A change of the status.
-    pub change: Vec<Change>,
-}
-
-impl model::Modelled for History {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_HISTORY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            change: model::list(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE, &self.change);
-        data
-    }
-}
-
-/// A change of the status.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Number of the change; it counts from 1\.
-    pub number: u32,
-    /// The new status.
-    pub status: super::magent_types::TaskStatus,
-    /// Why the status was changed.
-    pub reason: Option<String>,
-    /// The agent that changed it. Without this leaf it was the server.
-    pub by: Option<String>,
-    /// When the status was changed.
-    pub at: String,
-}
-
-impl model::Modelled for Change {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER)?,
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_STATUS)?,
-            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_REASON)?,
-            by: model::optional(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_BY)?,
-            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER, &self.number);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_BY, &self.by);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_AT, &self.at);
-        data
-    }
-}
-
-impl Change {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(number: u32, status: super::magent_types::TaskStatus, at: impl Into<String>) -> Self {
-        Self {
-            number,
-            status,
-            reason: None,
-            by: None,
-            at: at.into(),
-        }
-    }
-
-    /// The key of the entry with this `number`, if its leafs can have it.
-    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE, vec![model::value(&number, &nodes::INTERACTION_TASKS_TASK_HISTORY_CHANGE_NUMBER)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.number)
-    }
-}
-
-/// What the executing agent has asked for.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct InputRequests {
-    /// A request for input.
-    pub input_request: Vec<InputRequest>,
-}
-
-impl model::Modelled for InputRequests {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            input_request: model::list(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST, &self.input_request);
-        data
-    }
-}
-
-/// A request for input.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InputRequest {
-    /// Number of the request; it counts from 1 within the task.
-    pub id: u32,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// When the request was made.
-    pub at: String,
-    /// The answer.
-    pub answer: Option<Answer>,
-}
-
-impl model::Modelled for InputRequest {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID)?,
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_STRUCTURED_CONTENT)?,
-            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_AT)?,
-            answer: model::presence(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID, &self.id);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_AT, &self.at);
-        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER, &self.answer);
-        data
-    }
-}
-
-impl InputRequest {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: u32, at: impl Into<String>) -> Self {
-        Self {
-            id,
-            content: None,
-            structured_content: None,
-            at: at.into(),
-            answer: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST, vec![model::value(&id, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ID)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.id)
-    }
-}
-
-/// The answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the request was answered.
-    pub at: String,
-}
-
-impl model::Modelled for Answer {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_DATA)?,
-            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_INPUT_REQUESTS_INPUT_REQUEST_ANSWER_AT, &self.at);
-        data
-    }
-}
-
-impl Answer {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// Result of the task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskResult {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the result was reported.
-    pub at: String,
-    /// What the assigning agent says of the result.
-    pub verification: Option<Verification>,
-}
-
-impl model::Modelled for TaskResult {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_RESULT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_RESULT_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_RESULT_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_TASKS_TASK_RESULT_DATA)?,
-            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_AT)?,
-            verification: model::presence(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_AT, &self.at);
-        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION, &self.verification);
-        data
-    }
-}
-
-impl TaskResult {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-            verification: None,
-        }
-    }
-}
-
-/// What the assigning agent says of the result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verification {
-    /// The verdict.
-    pub verdict: super::magent_types::ResultVerdict,
-    /// Why the verdict is what it is.
-    pub comment: Option<String>,
-    /// When the result was verified.
-    pub at: String,
-}
-
-impl model::Modelled for Verification {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            verdict: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_VERDICT)?,
-            comment: model::optional(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT)?,
-            at: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_VERDICT, &self.verdict);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_COMMENT, &self.comment);
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESULT_VERIFICATION_AT, &self.at);
-        data
-    }
-}
-
-impl Verification {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(verdict: super::magent_types::ResultVerdict, at: impl Into<String>) -> Self {
-        Self {
-            verdict,
-            comment: None,
-            at: at.into(),
-        }
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/cancel/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CancelInput {
-    /// Why the task is cancelled.
-    pub reason: Option<String>,
-}
-
-impl model::Modelled for CancelInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT_REASON)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CANCEL_INPUT_REASON, &self.reason);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/cancel/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CancelOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-}
-
-impl model::Modelled for CancelOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/suspend/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SuspendInput {
-    /// Why the task is suspended.
-    pub reason: Option<String>,
-}
-
-impl model::Modelled for SuspendInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT_REASON)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_INPUT_REASON, &self.reason);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/suspend/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SuspendOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-}
-
-impl model::Modelled for SuspendOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT_STATUS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_SUSPEND_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/resume/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ResumeInput {}
-
-impl model::Modelled for ResumeInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_RESUME_INPUT
-    }
-
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
-    }
-
-    fn to_data(&self) -> tree::Container {
-        tree::Container::default()
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/resume/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ResumeOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-}
-
-impl model::Modelled for ResumeOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT_STATUS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_RESUME_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/report/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReportInput {
-    /// The new status. Without this leaf the status stays as it is.
-    pub status: Option<super::magent_types::TaskStatus>,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// What the agent asks for.
-    pub input_request: Option<ReportInputInputRequest>,
-    /// The result. It takes the place of an earlier one.
-    pub result: Option<ReportInputResult>,
-}
-
-impl model::Modelled for ReportInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_STATUS)?,
-            reason: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_REASON)?,
-            progress: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_PROGRESS)?,
-            input_request: model::presence(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST)?,
-            result: model::presence(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_PROGRESS, &self.progress);
-        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST, &self.input_request);
-        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT, &self.result);
-        data
-    }
-}
-
-/// What the agent asks for.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReportInputInputRequest {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-}
-
-impl model::Modelled for ReportInputInputRequest {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
-        data
-    }
-}
-
-/// The result. It takes the place of an earlier one.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReportInputResult {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// A data object. If 'source' is present, a new data object is stored; else the data object must
-    /// exist and be complete.
-    pub data: Vec<ReportInputData>,
-}
-
-impl model::Modelled for ReportInputResult {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_STRUCTURED_CONTENT)?,
-            data: model::list(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA, &self.data);
-        data
-    }
-}
-
-/// A data object. If 'source' is present, a new data object is stored; else the data object must
-/// exist and be complete.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReportInputData {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-}
-
-impl model::Modelled for ReportInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_ID)?,
-            data_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DATA_TYPE)?,
-            description: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_URL_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_ID, &self.id);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-impl ReportInputData {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/report/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReportOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-    /// Number of the request for input.
-    pub request: Option<u32>,
-}
-
-impl model::Modelled for ReportOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_STATUS)?,
-            request: model::optional(data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_REQUEST)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_REPORT_OUTPUT_REQUEST, &self.request);
-        data
-    }
-}
-
-impl ReportOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(status: super::magent_types::TaskStatus) -> Self {
-        Self {
-            status,
-            request: None,
-        }
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/answer/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnswerInput {
-    /// Number of the request.
-    pub request: u32,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// A data object. If 'source' is present, a new data object is stored; else the data object must
-    /// exist and be complete.
-    pub data: Vec<AnswerInputData>,
-}
-
-impl model::Modelled for AnswerInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            request: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_REQUEST)?,
-            content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_STRUCTURED_CONTENT)?,
-            data: model::list(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_REQUEST, &self.request);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA, &self.data);
-        data
-    }
-}
-
-impl AnswerInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(request: u32) -> Self {
-        Self {
-            request,
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-        }
-    }
-}
-
-/// A data object. If 'source' is present, a new data object is stored; else the data object must
-/// exist and be complete.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnswerInputData {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-}
-
-impl model::Modelled for AnswerInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_ID)?,
-            data_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DATA_TYPE)?,
-            description: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_URL_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_ID, &self.id);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-impl AnswerInputData {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_TASKS_TASK_ANSWER_INPUT_DATA, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/answer/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnswerOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-}
-
-impl model::Modelled for AnswerOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT_STATUS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_ANSWER_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/verify/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VerifyInput {
-    /// The verdict.
-    pub verdict: super::magent_types::ResultVerdict,
-    /// Why the verdict is what it is.
-    pub comment: Option<String>,
-}
-
-impl model::Modelled for VerifyInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            verdict: model::required(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_VERDICT)?,
-            comment: model::optional(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_COMMENT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_VERDICT, &self.verdict);
-        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_INPUT_COMMENT, &self.comment);
-        data
-    }
-}
-
-impl VerifyInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(verdict: super::magent_types::ResultVerdict) -> Self {
-        Self {
-            verdict,
-            comment: None,
-        }
-    }
-}
-
-/// `/magent-task:interaction/tasks/task/verify/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VerifyOutput {
-    /// Status of the task after the action.
-    pub status: super::magent_types::TaskStatus,
-}
-
-impl model::Modelled for VerifyOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT_STATUS)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_VERIFY_OUTPUT_STATUS, &self.status);
-        data
-    }
-}
-
-/// The negotiations.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Negotiations {
-    /// A negotiation between two agents.
-    pub negotiation: Vec<Negotiation>,
-}
-
-impl model::Modelled for Negotiations {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            negotiation: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION, &self.negotiation);
-        data
-    }
-}
-
-/// A negotiation between two agents.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Negotiation {
-    /// Identifier of the negotiation.
-    pub id: String,
-    /// Kind of the negotiation.
-    pub type_: identities::NegotiationType,
-    /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
-    pub task: Option<String>,
-    /// The context that the negotiation belongs to.
-    pub context: Option<String>,
-    /// The agent that opened the negotiation.
-    pub initiator: String,
-    /// The other agent.
-    pub responder: String,
-    /// Status of the negotiation.
-    pub status: super::magent_types::NegotiationStatus,
-    /// The agent that is to move. It is absent when the negotiation is no longer open.
-    pub turn: Option<String>,
-    /// How long the agents have for each move.
-    pub lifetime: u32,
-    /// When the negotiation expires, whatever moves are made.
-    pub deadline: Option<String>,
-    /// Largest number of rounds. The last one can only be 'accept', 'reject' or 'withdraw'.
-    pub max_rounds: u32,
-    /// When the negotiation expires if no move is made: 'lifetime' after the latest round, but not
-    /// after 'deadline'. It is absent when the negotiation is no longer open.
-    pub expires_at: Option<String>,
-    /// Number of the round whose proposal was accepted. It is present if and only if 'status' is
-    /// 'agreed'.
-    pub agreed_round: Option<u32>,
-    /// A round.
-    pub round: Vec<Round>,
-}
-
-impl model::Modelled for Negotiation {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID)?,
-            type_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE)?,
-            task: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK)?,
-            context: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT)?,
-            initiator: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR)?,
-            responder: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER)?,
-            status: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_STATUS)?,
-            turn: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TURN)?,
-            lifetime: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME)?,
-            deadline: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_DEADLINE)?,
-            max_rounds: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS)?,
-            expires_at: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_EXPIRES_AT)?,
-            agreed_round: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_AGREED_ROUND)?,
-            round: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID, &self.id);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE, &self.type_);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK, &self.task);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT, &self.context);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR, &self.initiator);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER, &self.responder);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TURN, &self.turn);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME, &self.lifetime);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_DEADLINE, &self.deadline);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS, &self.max_rounds);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_EXPIRES_AT, &self.expires_at);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_AGREED_ROUND, &self.agreed_round);
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND, &self.round);
-        data
-    }
-}
-
-impl Negotiation {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        id: impl Into<String>,
-        type_: identities::NegotiationType,
-        initiator: impl Into<String>,
-        responder: impl Into<String>,
-        status: super::magent_types::NegotiationStatus,
-        lifetime: u32,
-        max_rounds: u32,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            type_,
-            task: None,
-            context: None,
-            initiator: initiator.into(),
-            responder: responder.into(),
-            status,
-            turn: None,
-            lifetime,
-            deadline: None,
-            max_rounds,
-            expires_at: None,
-            agreed_round: None,
-            round: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// A round.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Round {
-    /// Number of the round; it counts from 1\.
-    pub number: u32,
-    /// The agent that moved.
-    pub from: String,
-    /// What the agent did.
-    pub move_: super::magent_types::NegotiationMove,
-    /// A term.
-    pub term: Vec<Term>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the agent moved.
-    pub at: String,
-}
-
-impl model::Modelled for Round {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER)?,
-            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_FROM)?,
-            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_MOVE)?,
-            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM)?,
-            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_DATA)?,
-            at: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER, &self.number);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_FROM, &self.from);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_AT, &self.at);
-        data
-    }
-}
-
-impl Round {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        number: u32,
-        from: impl Into<String>,
-        move_: super::magent_types::NegotiationMove,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            number,
-            from: from.into(),
-            move_,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-
-    /// The key of the entry with this `number`, if its leafs can have it.
-    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND, vec![model::value(&number, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.number)
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Term {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<Window>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for Term {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_NAME)?,
-            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl Term {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Window {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for Window {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// `/magent-task:interaction/negotiations/negotiation/respond/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondInput {
-    /// The agent that moves.
-    pub from: String,
-    /// Number of the latest round. The move is refused if another one has come in between, unless it is
-    /// 'withdraw'.
-    pub in_reply_to: u32,
-    /// What the agent does.
-    pub move_: super::magent_types::NegotiationMove,
-    /// A term.
-    pub term: Vec<RespondInputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// A data object. If 'source' is present, a new data object is stored; else the data object must
-    /// exist and be complete.
-    pub data: Vec<RespondInputData>,
-}
-
-impl model::Modelled for RespondInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_FROM)?,
-            in_reply_to: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_IN_REPLY_TO)?,
-            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_MOVE)?,
-            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM)?,
-            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_STRUCTURED_CONTENT)?,
-            data: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_FROM, &self.from);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_IN_REPLY_TO, &self.in_reply_to);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA, &self.data);
-        data
-    }
-}
-
-impl RespondInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        from: impl Into<String>,
-        in_reply_to: u32,
-        move_: super::magent_types::NegotiationMove,
-    ) -> Self {
-        Self {
-            from: from.into(),
-            in_reply_to,
-            move_,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondInputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<RespondInputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for RespondInputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_NAME)?,
-            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl RespondInputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondInputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for RespondInputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// A data object. If 'source' is present, a new data object is stored; else the data object must
-/// exist and be complete.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondInputData {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-}
-
-impl model::Modelled for RespondInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_ID)?,
-            data_type: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DATA_TYPE)?,
-            description: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_URL_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_ID, &self.id);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-impl RespondInputData {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_DATA, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:interaction/negotiations/negotiation/respond/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondOutput {
-    /// Status of the negotiation after the move.
-    pub status: super::magent_types::NegotiationStatus,
-    /// Number of the round that the move makes.
-    pub number: u32,
-    /// The move of the other agent, if it was made while the action was in progress.
-    pub reply: Option<RespondOutputReply>,
-}
-
-impl model::Modelled for RespondOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            status: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_STATUS)?,
-            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_NUMBER)?,
-            reply: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_STATUS, &self.status);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_NUMBER, &self.number);
-        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY, &self.reply);
-        data
-    }
-}
-
-impl RespondOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(status: super::magent_types::NegotiationStatus, number: u32) -> Self {
-        Self {
-            status,
-            number,
-            reply: None,
-        }
-    }
-}
-
-/// The move of the other agent, if it was made while the action was in progress.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondOutputReply {
-    /// Number of the round; it counts from 1\.
-    pub number: u32,
-    /// The agent that moved.
-    pub from: String,
-    /// What the agent did.
-    pub move_: super::magent_types::NegotiationMove,
-    /// A term.
-    pub term: Vec<RespondOutputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the agent moved.
-    pub at: String,
-}
-
-impl model::Modelled for RespondOutputReply {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_NUMBER)?,
-            from: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_FROM)?,
-            move_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_MOVE)?,
-            term: model::list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM)?,
-            content: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_DATA)?,
-            at: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_NUMBER, &self.number);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_FROM, &self.from);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_AT, &self.at);
-        data
-    }
-}
-
-impl RespondOutputReply {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        number: u32,
-        from: impl Into<String>,
-        move_: super::magent_types::NegotiationMove,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            number,
-            from: from.into(),
-            move_,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondOutputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<RespondOutputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for RespondOutputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_NAME)?,
-            number: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl RespondOutputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RespondOutputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for RespondOutputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// The contexts.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Contexts {
-    /// What agents have said to each other about one matter. It comes into being when an operation
-    /// first names it. The server records every message of the tasks and negotiations that belong to
-    /// it.
-    ///
-    /// An agent that has sent or received a message of it reads all of it and can begin further tasks
-    /// and negotiations in it. Another agent gets in by being given one of them.
-    pub context: Vec<Context>,
-}
-
-impl model::Modelled for Contexts {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_CONTEXTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            context: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT, &self.context);
-        data
-    }
-}
-
-/// What agents have said to each other about one matter. It comes into being when an operation
-/// first names it. The server records every message of the tasks and negotiations that belong to
-/// it.
-///
-/// An agent that has sent or received a message of it reads all of it and can begin further tasks
-/// and negotiations in it. Another agent gets in by being given one of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Context {
-    /// Identifier of the context.
-    pub id: String,
-    /// When the first message was recorded.
-    pub created_at: String,
-    /// When the latest message was recorded.
-    pub updated_at: String,
-    /// A message.
-    pub message: Vec<Message>,
-}
-
-impl model::Modelled for Context {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_CONTEXTS_CONTEXT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_ID)?,
-            created_at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_CREATED_AT)?,
-            updated_at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_UPDATED_AT)?,
-            message: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_ID, &self.id);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_CREATED_AT, &self.created_at);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_UPDATED_AT, &self.updated_at);
-        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE, &self.message);
-        data
-    }
-}
-
-impl Context {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, created_at: impl Into<String>, updated_at: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            created_at: created_at.into(),
-            updated_at: updated_at.into(),
-            message: Vec::new(),
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// A message.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Number of the message; it counts from 1\.
-    pub number: u32,
-    /// Type of the message.
-    pub type_: identities::MessageType,
-    /// The agent that sent the message.
-    pub from: String,
-    /// The agent that the message was sent to.
-    pub to: String,
-    /// The task that the message is about.
-    pub task: Option<String>,
-    /// The negotiation that the message is a move of.
-    pub negotiation: Option<String>,
-    /// What the agent did, if the message is a move.
-    pub move_: Option<super::magent_types::NegotiationMove>,
-    /// Number of the message that this one answers.
-    pub in_reply_to: Option<u32>,
-    /// A term.
-    pub term: Vec<MessageTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the message was sent.
-    pub at: String,
-}
-
-impl model::Modelled for Message {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER)?,
-            type_: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE)?,
-            from: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_FROM)?,
-            to: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO)?,
-            task: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK)?,
-            negotiation: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION)?,
-            move_: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE)?,
-            in_reply_to: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO)?,
-            term: model::list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM)?,
-            content: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT)?,
-            structured_content: model::any(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_DATA)?,
-            at: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER, &self.number);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE, &self.type_);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_FROM, &self.from);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TO, &self.to);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TASK, &self.task);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NEGOTIATION, &self.negotiation);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_MOVE, &self.move_);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_IN_REPLY_TO, &self.in_reply_to);
-        model::put_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_DATA, &self.data);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_AT, &self.at);
-        data
-    }
-}
-
-impl Message {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        number: u32,
-        type_: identities::MessageType,
-        from: impl Into<String>,
-        to: impl Into<String>,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            number,
-            type_,
-            from: from.into(),
-            to: to.into(),
-            task: None,
-            negotiation: None,
-            move_: None,
-            in_reply_to: None,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-
-    /// The key of the entry with this `number`, if its leafs can have it.
-    pub fn key_of(number: u32) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE, vec![model::value(&number, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_NUMBER)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(self.number)
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MessageTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<MessageTermWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for MessageTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_NAME)?,
-            number: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl MessageTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MessageTermWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for MessageTermWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// The data objects.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DataObjects {
-    /// Data that agents exchange.
-    pub data_object: Vec<DataObject>,
-}
-
-impl model::Modelled for DataObjects {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_DATA_OBJECTS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            data_object: model::list(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT, &self.data_object);
-        data
-    }
-}
-
-/// Data that agents exchange.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataObject {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// Where the data can be fetched, if the server does not hold it.
-    pub url: Option<String>,
-    /// Size of the data that the server holds. For text it is that of its UTF-8 encoding.
-    pub size: Option<u64>,
-    /// Whether the whole of the data has come.
-    pub complete: bool,
-    /// The agent that gave the data.
-    pub owner: Option<String>,
-    /// When the first part of the data came.
-    pub created_at: String,
-}
-
-impl model::Modelled for DataObject {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_ID)?,
-            data_type: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DATA_TYPE)?,
-            description: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_MEDIA_TYPE)?,
-            url: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_URL)?,
-            size: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_SIZE)?,
-            complete: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_COMPLETE)?,
-            owner: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_OWNER)?,
-            created_at: model::required(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_CREATED_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_ID, &self.id);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_URL, &self.url);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_SIZE, &self.size);
-        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_COMPLETE, &self.complete);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_OWNER, &self.owner);
-        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_CREATED_AT, &self.created_at);
-        data
-    }
-}
-
-impl DataObject {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, complete: bool, created_at: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            url: None,
-            size: None,
-            complete,
-            owner: None,
-            created_at: created_at.into(),
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:interaction/data-objects/data-object/read/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReadInput {
-    /// Where in the data the part begins.
-    pub offset: u64,
-    /// Give no more than this. The server can give less.
-    pub length: Option<u32>,
-}
-
-impl model::Modelled for ReadInput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            offset: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET)?.unwrap_or(0),
-            length: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_LENGTH)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_OFFSET, &self.offset);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_INPUT_LENGTH, &self.length);
-        data
-    }
-}
-
-/// `/magent-task:interaction/data-objects/data-object/read/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReadOutput {
-    /// The part, if the data is text. It holds whole characters only.
-    pub text: Option<String>,
-    /// The part, if the data is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the next part begins. It is absent if there is no next part.
-    pub next_offset: Option<u64>,
-}
-
-impl model::Modelled for ReadOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            text: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_BINARY_BINARY)?,
-            next_offset: model::optional(data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_NEXT_OFFSET)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_PART_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ_OUTPUT_NEXT_OFFSET, &self.next_offset);
-        data
-    }
-}
-
-/// `/magent-task:assign-task/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskInput {
-    /// Identifier of the task. The server chooses one if it is not given.
-    pub id: Option<String>,
-    /// The agent that assigns the task; the draft's 'task-sendFrom'.
-    pub from: String,
-    /// The agent that is to execute the task; the draft's 'task-sendTo'.
-    pub to: String,
-    /// Type of the task. Its values are agreed between the agents.
-    pub type_: Option<String>,
-    /// The task that this task is a part of.
-    pub parent: Option<String>,
-    /// The feasibility negotiation whose outcome this task carries out.
-    pub negotiation: Option<String>,
-    /// The context that the task belongs to.
-    pub context: Option<String>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The results that are expected.
-    pub expected_response: Option<String>,
-    /// Explanations of terms.
-    pub term_explains: Vec<AssignTaskInputTermExplains>,
-    /// When the task is to be finished. A task that has not ended by then goes on; 'overdue' becomes
-    /// 'true' and a 'task-event' says so once. What follows is up to the agents.
-    pub deadline: Option<String>,
-    /// A data object. If 'source' is present, a new data object is stored; else the data object must
-    /// exist and be complete.
-    pub data: Vec<AssignTaskInputData>,
-    /// Whether the reply comes as soon as the task is created. If not, it comes when the task is
-    /// blocked or has ended, or after 'timeout'.
-    pub asynchronous: bool,
-    /// How long the server waits before it replies. It can wait for less. It has no effect on an
-    /// asynchronous task.
-    pub timeout: Option<u16>,
-}
-
-impl model::Modelled for AssignTaskInput {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::optional(data, &nodes::ASSIGN_TASK_INPUT_ID)?,
-            from: model::required(data, &nodes::ASSIGN_TASK_INPUT_FROM)?,
-            to: model::required(data, &nodes::ASSIGN_TASK_INPUT_TO)?,
-            type_: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TYPE)?,
-            parent: model::optional(data, &nodes::ASSIGN_TASK_INPUT_PARENT)?,
-            negotiation: model::optional(data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION)?,
-            context: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTEXT)?,
-            content: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTENT)?,
-            structured_content: model::any(data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT)?,
-            expected_response: model::optional(data, &nodes::ASSIGN_TASK_INPUT_EXPECTED_RESPONSE)?,
-            term_explains: model::list(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS)?,
-            deadline: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DEADLINE)?,
-            data: model::list(data, &nodes::ASSIGN_TASK_INPUT_DATA)?,
-            asynchronous: model::optional(data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS)?.unwrap_or(true),
-            timeout: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_ID, &self.id);
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_FROM, &self.from);
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TO, &self.to);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TYPE, &self.type_);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_PARENT, &self.parent);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION, &self.negotiation);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTEXT, &self.context);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_EXPECTED_RESPONSE, &self.expected_response);
-        model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS, &self.term_explains);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DEADLINE, &self.deadline);
-        model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA, &self.data);
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS, &self.asynchronous);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TIMEOUT, &self.timeout);
-        data
-    }
-}
-
-impl AssignTaskInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            from: from.into(),
-            to: to.into(),
-            type_: None,
-            parent: None,
-            negotiation: None,
-            context: None,
-            content: None,
-            structured_content: None,
-            expected_response: None,
-            term_explains: Vec::new(),
-            deadline: None,
-            data: Vec::new(),
-            asynchronous: true,
-            timeout: None,
-        }
-    }
-}
-
-/// Explanations of terms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskInputTermExplains {
-    /// The term.
-    pub term: String,
-    /// What the term means; the draft's 'explaination' (sic).
-    pub explanation: Option<String>,
-}
-
-impl model::Modelled for AssignTaskInputTermExplains {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            term: model::required(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_TERM)?,
-            explanation: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_EXPLANATION)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS_EXPLANATION, &self.explanation);
-        data
-    }
-}
-
-impl AssignTaskInputTermExplains {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(term: impl Into<String>) -> Self {
-        Self {
-            term: term.into(),
-            explanation: None,
-        }
-    }
-
-    /// The key of the entry with this `term`, if its leafs can have it.
-    pub fn key_of(term: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::ASSIGN_TASK_INPUT_TERM_EXPLAINS, vec![value::Value::string(term)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.term)
-    }
-}
-
-/// A data object. If 'source' is present, a new data object is stored; else the data object must
-/// exist and be complete.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskInputData {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-}
-
-impl model::Modelled for AssignTaskInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_INPUT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::ASSIGN_TASK_INPUT_DATA_ID)?,
-            data_type: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_DATA_TYPE)?,
-            description: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_ID, &self.id);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-impl AssignTaskInputData {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::ASSIGN_TASK_INPUT_DATA, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:assign-task/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskOutput {
-    /// Identifier of the task.
-    pub id: String,
-    /// Status of the task.
-    pub status: super::magent_types::TaskStatus,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
-    /// absent if the task has no deadline.
-    pub overdue: Option<bool>,
-    /// The oldest request for input without an answer.
-    pub input_request: Option<AssignTaskOutputInputRequest>,
-    /// The result.
-    pub result: Option<AssignTaskOutputResult>,
-}
-
-impl model::Modelled for AssignTaskOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_ID)?,
-            status: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_STATUS)?,
-            reason: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_REASON)?,
-            progress: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_PROGRESS)?,
-            overdue: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_OVERDUE)?,
-            input_request: model::presence(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST)?,
-            result: model::presence(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_ID, &self.id);
-        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_PROGRESS, &self.progress);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_OVERDUE, &self.overdue);
-        model::put_presence(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST, &self.input_request);
-        model::put_presence(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT, &self.result);
-        data
-    }
-}
-
-impl AssignTaskOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, status: super::magent_types::TaskStatus) -> Self {
-        Self {
-            id: id.into(),
-            status,
-            reason: None,
-            progress: None,
-            overdue: None,
-            input_request: None,
-            result: None,
-        }
-    }
-}
-
-/// The oldest request for input without an answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskOutputInputRequest {
-    /// Number of the request; it counts from 1 within the task.
-    pub id: u32,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// When the request was made.
-    pub at: String,
-}
-
-impl model::Modelled for AssignTaskOutputInputRequest {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_ID)?,
-            content: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_CONTENT)?,
-            structured_content: model::any(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
-            at: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_ID, &self.id);
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
-        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_INPUT_REQUEST_AT, &self.at);
-        data
-    }
-}
-
-impl AssignTaskOutputInputRequest {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: u32, at: impl Into<String>) -> Self {
-        Self {
-            id,
-            content: None,
-            structured_content: None,
-            at: at.into(),
-        }
-    }
-}
-
-/// The result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTaskOutputResult {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the result was reported.
-    pub at: String,
-}
-
-impl model::Modelled for AssignTaskOutputResult {
-    fn node() -> &'static schema::Node {
-        &nodes::ASSIGN_TASK_OUTPUT_RESULT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_CONTENT)?,
-            structured_content: model::any(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_DATA)?,
-            at: model::required(data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_DATA, &self.data);
-        model::put(&mut data, &nodes::ASSIGN_TASK_OUTPUT_RESULT_AT, &self.at);
-        data
-    }
-}
-
-impl AssignTaskOutputResult {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// `/magent-task:query-tasks/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct QueryTasksInput {
-    /// The agent that assigned the task.
-    pub from: Vec<String>,
-    /// The agent that is to execute the task.
-    pub to: Vec<String>,
-    /// Type of the task.
-    pub type_: Vec<String>,
-    /// Status of the task.
-    pub status: Vec<super::magent_types::TaskStatus>,
-    /// The context that the task belongs to.
-    pub context: Vec<String>,
-    /// The task that the task is a part of.
-    pub parent: Vec<String>,
-    /// The task was changed at this time or later.
-    pub changed_since: Option<String>,
-    /// Give no more tasks than this. The server can give fewer.
-    pub limit: Option<u16>,
-    /// The value of 'next-cursor' of the previous part of the same search.
-    pub cursor: Option<String>,
-}
-
-impl model::Modelled for QueryTasksInput {
-    fn node() -> &'static schema::Node {
-        &nodes::QUERY_TASKS_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            from: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_FROM)?,
-            to: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_TO)?,
-            type_: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_TYPE)?,
-            status: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_STATUS)?,
-            context: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_CONTEXT)?,
-            parent: model::leaf_list(data, &nodes::QUERY_TASKS_INPUT_PARENT)?,
-            changed_since: model::optional(data, &nodes::QUERY_TASKS_INPUT_CHANGED_SINCE)?,
-            limit: model::optional(data, &nodes::QUERY_TASKS_INPUT_LIMIT)?,
-            cursor: model::optional(data, &nodes::QUERY_TASKS_INPUT_CURSOR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_FROM, &self.from);
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_TO, &self.to);
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_TYPE, &self.type_);
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_STATUS, &self.status);
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_CONTEXT, &self.context);
-        model::put_leaf_list(&mut data, &nodes::QUERY_TASKS_INPUT_PARENT, &self.parent);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_CHANGED_SINCE, &self.changed_since);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_LIMIT, &self.limit);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_INPUT_CURSOR, &self.cursor);
-        data
-    }
-}
-
-/// `/magent-task:query-tasks/output`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct QueryTasksOutput {
-    /// A task that was found.
-    pub task: Vec<QueryTasksOutputTask>,
-    /// Present if there are more tasks.
-    pub next_cursor: Option<String>,
-}
-
-impl model::Modelled for QueryTasksOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::QUERY_TASKS_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task: model::list(data, &nodes::QUERY_TASKS_OUTPUT_TASK)?,
-            next_cursor: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_NEXT_CURSOR)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_list(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK, &self.task);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_NEXT_CURSOR, &self.next_cursor);
-        data
-    }
-}
-
-/// A task that was found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueryTasksOutputTask {
-    /// Identifier of the task.
-    pub id: String,
-    /// The agent that assigned the task.
-    pub from: String,
-    /// The agent that is to execute the task.
-    pub to: String,
-    /// Type of the task.
-    pub type_: Option<String>,
-    /// Status of the task.
-    pub status: super::magent_types::TaskStatus,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
-    /// absent if the task has no deadline.
-    pub overdue: Option<bool>,
-    /// The value of 'sequence' in the latest 'task-event' of this task.
-    pub event_sequence: u64,
-    /// When the task was created.
-    pub created_at: String,
-    /// When anything of the task was last changed.
-    pub updated_at: String,
-}
-
-impl model::Modelled for QueryTasksOutputTask {
-    fn node() -> &'static schema::Node {
-        &nodes::QUERY_TASKS_OUTPUT_TASK
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_ID)?,
-            from: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_FROM)?,
-            to: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_TO)?,
-            type_: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_TYPE)?,
-            status: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_STATUS)?,
-            reason: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_REASON)?,
-            progress: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_PROGRESS)?,
-            overdue: model::optional(data, &nodes::QUERY_TASKS_OUTPUT_TASK_OVERDUE)?,
-            event_sequence: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_EVENT_SEQUENCE)?,
-            created_at: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_CREATED_AT)?,
-            updated_at: model::required(data, &nodes::QUERY_TASKS_OUTPUT_TASK_UPDATED_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_ID, &self.id);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_FROM, &self.from);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_TO, &self.to);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_TYPE, &self.type_);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_PROGRESS, &self.progress);
-        model::put_optional(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_OVERDUE, &self.overdue);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_EVENT_SEQUENCE, &self.event_sequence);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_CREATED_AT, &self.created_at);
-        model::put(&mut data, &nodes::QUERY_TASKS_OUTPUT_TASK_UPDATED_AT, &self.updated_at);
-        data
-    }
-}
-
-impl QueryTasksOutputTask {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        id: impl Into<String>,
-        from: impl Into<String>,
-        to: impl Into<String>,
-        status: super::magent_types::TaskStatus,
-        event_sequence: u64,
-        created_at: impl Into<String>,
-        updated_at: impl Into<String>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            from: from.into(),
-            to: to.into(),
-            type_: None,
-            status,
-            reason: None,
-            progress: None,
-            overdue: None,
-            event_sequence,
-            created_at: created_at.into(),
-            updated_at: updated_at.into(),
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::QUERY_TASKS_OUTPUT_TASK, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:open-negotiation/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationInput {
-    /// Identifier of the negotiation. The server chooses one if it is not given.
-    pub id: Option<String>,
-    /// Kind of the negotiation.
-    pub type_: identities::NegotiationType,
-    /// The agent that opens the negotiation.
-    pub from: String,
-    /// The other agent.
-    pub to: String,
-    /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
-    pub task: Option<String>,
-    /// The context that the negotiation belongs to.
-    pub context: Option<String>,
-    /// How long the agents have for each move. The server can shorten it, and chooses it if it is not
-    /// given.
-    pub lifetime: Option<u32>,
-    /// When the negotiation expires, whatever moves are made. Without this leaf only 'lifetime' and
-    /// 'max-rounds' end it.
-    pub deadline: Option<String>,
-    /// Largest number of rounds, the first one included. The last one can only be 'accept', 'reject' or
-    /// 'withdraw'. The server can lower the number, and chooses it if it is not given.
-    pub max_rounds: Option<u32>,
-    /// A term.
-    pub term: Vec<OpenNegotiationInputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// A data object. If 'source' is present, a new data object is stored; else the data object must
-    /// exist and be complete.
-    pub data: Vec<OpenNegotiationInputData>,
-}
-
-impl model::Modelled for OpenNegotiationInput {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_ID)?,
-            type_: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TYPE)?,
-            from: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_FROM)?,
-            to: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TO)?,
-            task: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TASK)?,
-            context: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT)?,
-            lifetime: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME)?,
-            deadline: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE)?,
-            max_rounds: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_MAX_ROUNDS)?,
-            term: model::list(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM)?,
-            content: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_CONTENT)?,
-            structured_content: model::any(data, &nodes::OPEN_NEGOTIATION_INPUT_STRUCTURED_CONTENT)?,
-            data: model::list(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_ID, &self.id);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TYPE, &self.type_);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_FROM, &self.from);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TO, &self.to);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TASK, &self.task);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT, &self.context);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME, &self.lifetime);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE, &self.deadline);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_MAX_ROUNDS, &self.max_rounds);
-        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA, &self.data);
-        data
-    }
-}
-
-impl OpenNegotiationInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(type_: identities::NegotiationType, from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            type_,
-            from: from.into(),
-            to: to.into(),
-            task: None,
-            context: None,
-            lifetime: None,
-            deadline: None,
-            max_rounds: None,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationInputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<OpenNegotiationInputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for OpenNegotiationInputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_INPUT_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_NAME)?,
-            number: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl OpenNegotiationInputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::OPEN_NEGOTIATION_INPUT_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationInputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for OpenNegotiationInputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// A data object. If 'source' is present, a new data object is stored; else the data object must
-/// exist and be complete.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationInputData {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-}
-
-impl model::Modelled for OpenNegotiationInputData {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_INPUT_DATA
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_ID)?,
-            data_type: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DATA_TYPE)?,
-            description: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_URL_URL)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_ID, &self.id);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DATA_SOURCE_URL_URL, &self.url);
-        data
-    }
-}
-
-impl OpenNegotiationInputData {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-        }
-    }
-
-    /// The key of the entry with this `id`, if its leafs can have it.
-    pub fn key_of(id: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::OPEN_NEGOTIATION_INPUT_DATA, vec![value::Value::string(id)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.id)
-    }
-}
-
-/// `/magent-task:open-negotiation/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationOutput {
-    /// Identifier of the negotiation.
-    pub id: String,
-    /// Status of the negotiation.
-    pub status: super::magent_types::NegotiationStatus,
-    /// The move of the other agent, if it was made while the operation was in progress.
-    pub reply: Option<OpenNegotiationOutputReply>,
-}
-
-impl model::Modelled for OpenNegotiationOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_ID)?,
-            status: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_STATUS)?,
-            reply: model::presence(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_ID, &self.id);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_STATUS, &self.status);
-        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY, &self.reply);
-        data
-    }
-}
-
-impl OpenNegotiationOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, status: super::magent_types::NegotiationStatus) -> Self {
-        Self {
-            id: id.into(),
-            status,
-            reply: None,
-        }
-    }
-}
-
-/// The move of the other agent, if it was made while the operation was in progress.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationOutputReply {
-    /// Number of the round; it counts from 1\.
-    pub number: u32,
-    /// The agent that moved.
-    pub from: String,
-    /// What the agent did.
-    pub move_: super::magent_types::NegotiationMove,
-    /// A term.
-    pub term: Vec<OpenNegotiationOutputTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the agent moved.
-    pub at: String,
-}
-
-impl model::Modelled for OpenNegotiationOutputReply {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_NUMBER)?,
-            from: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_FROM)?,
-            move_: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_MOVE)?,
-            term: model::list(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM)?,
-            content: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_CONTENT)?,
-            structured_content: model::any(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_DATA)?,
-            at: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_NUMBER, &self.number);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_FROM, &self.from);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_DATA, &self.data);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_AT, &self.at);
-        data
-    }
-}
-
-impl OpenNegotiationOutputReply {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        number: u32,
-        from: impl Into<String>,
-        move_: super::magent_types::NegotiationMove,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            number,
-            from: from.into(),
-            move_,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationOutputTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<OpenNegotiationOutputWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for OpenNegotiationOutputTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_NAME)?,
-            number: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl OpenNegotiationOutputTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenNegotiationOutputWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for OpenNegotiationOutputWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// `/magent-task:put-data/input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PutDataInput {
-    /// Identifier of the data object. The server chooses one if it is not given.
-    pub id: Option<String>,
-    /// The agent that gives the data.
-    pub from: String,
-    /// Kind of the data.
-    pub data_type: Option<super::magent_types::DataType>,
-    /// What the data is.
-    pub description: Option<String>,
-    /// Media type, such as application/json or image/png.
-    pub media_type: Option<String>,
-    /// The data, if it is text.
-    pub text: Option<String>,
-    /// The data, if it is not text.
-    pub binary: Option<Vec<u8>>,
-    /// Where the data can be fetched.
-    pub url: Option<String>,
-    /// Where in the data this part begins. It must be the present size of the data object. A data
-    /// object that does not exist has the size 0\.
-    pub offset: u64,
-    /// Whether another part follows. The draft's 'finished' is its contrary.
-    pub more: bool,
-}
-
-impl model::Modelled for PutDataInput {
-    fn node() -> &'static schema::Node {
-        &nodes::PUT_DATA_INPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::optional(data, &nodes::PUT_DATA_INPUT_ID)?,
-            from: model::required(data, &nodes::PUT_DATA_INPUT_FROM)?,
-            data_type: model::optional(data, &nodes::PUT_DATA_INPUT_DATA_TYPE)?,
-            description: model::optional(data, &nodes::PUT_DATA_INPUT_DESCRIPTION)?,
-            media_type: model::optional(data, &nodes::PUT_DATA_INPUT_MEDIA_TYPE)?,
-            text: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_TEXT_TEXT)?,
-            binary: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_BINARY_BINARY)?,
-            url: model::optional(data, &nodes::PUT_DATA_INPUT_SOURCE_URL_URL)?,
-            offset: model::optional(data, &nodes::PUT_DATA_INPUT_OFFSET)?.unwrap_or(0),
-            more: model::optional(data, &nodes::PUT_DATA_INPUT_MORE)?.unwrap_or(false),
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_ID, &self.id);
-        model::put(&mut data, &nodes::PUT_DATA_INPUT_FROM, &self.from);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_DATA_TYPE, &self.data_type);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_DESCRIPTION, &self.description);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_MEDIA_TYPE, &self.media_type);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_TEXT_TEXT, &self.text);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_BINARY_BINARY, &self.binary);
-        model::put_optional(&mut data, &nodes::PUT_DATA_INPUT_SOURCE_URL_URL, &self.url);
-        model::put(&mut data, &nodes::PUT_DATA_INPUT_OFFSET, &self.offset);
-        model::put(&mut data, &nodes::PUT_DATA_INPUT_MORE, &self.more);
-        data
-    }
-}
-
-impl PutDataInput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(from: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            from: from.into(),
-            data_type: None,
-            description: None,
-            media_type: None,
-            text: None,
-            binary: None,
-            url: None,
-            offset: 0,
-            more: false,
-        }
-    }
-}
-
-/// `/magent-task:put-data/output`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PutDataOutput {
-    /// Identifier of the data object.
-    pub id: String,
-    /// Size of the data that the server now holds.
-    pub size: Option<u64>,
-    /// Whether the whole of the data has come.
-    pub complete: bool,
-}
-
-impl model::Modelled for PutDataOutput {
-    fn node() -> &'static schema::Node {
-        &nodes::PUT_DATA_OUTPUT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::PUT_DATA_OUTPUT_ID)?,
-            size: model::optional(data, &nodes::PUT_DATA_OUTPUT_SIZE)?,
-            complete: model::required(data, &nodes::PUT_DATA_OUTPUT_COMPLETE)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::PUT_DATA_OUTPUT_ID, &self.id);
-        model::put_optional(&mut data, &nodes::PUT_DATA_OUTPUT_SIZE, &self.size);
-        model::put(&mut data, &nodes::PUT_DATA_OUTPUT_COMPLETE, &self.complete);
-        data
-    }
-}
-
-impl PutDataOutput {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: impl Into<String>, complete: bool) -> Self {
-        Self {
-            id: id.into(),
-            size: None,
-            complete,
-        }
-    }
-}
-
-/// Something has happened to a task. 'task' identifies the list entry /interaction/tasks/task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskEvent {
-    /// Identifier of the task.
-    pub task: String,
-    /// Number of the event; it counts from 1 within the task.
-    pub sequence: u64,
-    /// What has happened.
-    pub event: TaskEventEvent,
-    /// The agent that assigned the task.
-    pub from: String,
-    /// The agent that is to execute the task.
-    pub to: String,
-    /// The context that the task belongs to.
-    pub context: Option<String>,
-    /// Status of the task.
-    pub status: super::magent_types::TaskStatus,
-    /// Why the task has this status.
-    pub reason: Option<String>,
-    /// How much of the task is done.
-    pub progress: Option<u8>,
-    /// Whether the task had not ended when its deadline passed. Once it is 'true' it stays so. It is
-    /// absent if the task has no deadline.
-    pub overdue: Option<bool>,
-    /// The status before the event, if the event changed it.
-    pub previous_status: Option<super::magent_types::TaskStatus>,
-    /// The request, if 'event' is 'input-requested'.
-    pub input_request: Option<TaskEventInputRequest>,
-    /// Number of the request, if 'event' is 'input-answered'.
-    pub answered_request: Option<u32>,
-    /// The result, if 'event' is 'result-reported'.
-    pub result: Option<TaskEventResult>,
-    /// The verdict, if 'event' is 'result-verified'.
-    pub verdict: Option<super::magent_types::ResultVerdict>,
-}
-
-impl model::Modelled for TaskEvent {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_EVENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            task: model::required(data, &nodes::TASK_EVENT_TASK)?,
-            sequence: model::required(data, &nodes::TASK_EVENT_SEQUENCE)?,
-            event: model::required(data, &nodes::TASK_EVENT_EVENT)?,
-            from: model::required(data, &nodes::TASK_EVENT_FROM)?,
-            to: model::required(data, &nodes::TASK_EVENT_TO)?,
-            context: model::optional(data, &nodes::TASK_EVENT_CONTEXT)?,
-            status: model::required(data, &nodes::TASK_EVENT_STATUS)?,
-            reason: model::optional(data, &nodes::TASK_EVENT_REASON)?,
-            progress: model::optional(data, &nodes::TASK_EVENT_PROGRESS)?,
-            overdue: model::optional(data, &nodes::TASK_EVENT_OVERDUE)?,
-            previous_status: model::optional(data, &nodes::TASK_EVENT_PREVIOUS_STATUS)?,
-            input_request: model::presence(data, &nodes::TASK_EVENT_INPUT_REQUEST)?,
-            answered_request: model::optional(data, &nodes::TASK_EVENT_ANSWERED_REQUEST)?,
-            result: model::presence(data, &nodes::TASK_EVENT_RESULT)?,
-            verdict: model::optional(data, &nodes::TASK_EVENT_VERDICT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_EVENT_TASK, &self.task);
-        model::put(&mut data, &nodes::TASK_EVENT_SEQUENCE, &self.sequence);
-        model::put(&mut data, &nodes::TASK_EVENT_EVENT, &self.event);
-        model::put(&mut data, &nodes::TASK_EVENT_FROM, &self.from);
-        model::put(&mut data, &nodes::TASK_EVENT_TO, &self.to);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_CONTEXT, &self.context);
-        model::put(&mut data, &nodes::TASK_EVENT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_REASON, &self.reason);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_PROGRESS, &self.progress);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_OVERDUE, &self.overdue);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_PREVIOUS_STATUS, &self.previous_status);
-        model::put_presence(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST, &self.input_request);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_ANSWERED_REQUEST, &self.answered_request);
-        model::put_presence(&mut data, &nodes::TASK_EVENT_RESULT, &self.result);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_VERDICT, &self.verdict);
-        data
-    }
-}
-
-impl TaskEvent {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        task: impl Into<String>,
-        sequence: u64,
-        event: TaskEventEvent,
-        from: impl Into<String>,
-        to: impl Into<String>,
-        status: super::magent_types::TaskStatus,
-    ) -> Self {
-        Self {
-            task: task.into(),
-            sequence,
-            event,
-            from: from.into(),
-            to: to.into(),
-            context: None,
-            status,
-            reason: None,
-            progress: None,
-            overdue: None,
-            previous_status: None,
-            input_request: None,
-            answered_request: None,
-            result: None,
-            verdict: None,
-        }
-    }
-}
-
-/// The request, if 'event' is 'input-requested'.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskEventInputRequest {
-    /// Number of the request; it counts from 1 within the task.
-    pub id: u32,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// When the request was made.
-    pub at: String,
-}
-
-impl model::Modelled for TaskEventInputRequest {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_EVENT_INPUT_REQUEST
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            id: model::required(data, &nodes::TASK_EVENT_INPUT_REQUEST_ID)?,
-            content: model::optional(data, &nodes::TASK_EVENT_INPUT_REQUEST_CONTENT)?,
-            structured_content: model::any(data, &nodes::TASK_EVENT_INPUT_REQUEST_STRUCTURED_CONTENT)?,
-            at: model::required(data, &nodes::TASK_EVENT_INPUT_REQUEST_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_ID, &self.id);
-        model::put_optional(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_STRUCTURED_CONTENT, &self.structured_content);
-        model::put(&mut data, &nodes::TASK_EVENT_INPUT_REQUEST_AT, &self.at);
-        data
-    }
-}
-
-impl TaskEventInputRequest {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(id: u32, at: impl Into<String>) -> Self {
-        Self {
-            id,
-            content: None,
-            structured_content: None,
-            at: at.into(),
-        }
-    }
-}
-
-/// The result, if 'event' is 'result-reported'.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskEventResult {
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the result was reported.
-    pub at: String,
-}
-
-impl model::Modelled for TaskEventResult {
-    fn node() -> &'static schema::Node {
-        &nodes::TASK_EVENT_RESULT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            content: model::optional(data, &nodes::TASK_EVENT_RESULT_CONTENT)?,
-            structured_content: model::any(data, &nodes::TASK_EVENT_RESULT_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::TASK_EVENT_RESULT_DATA)?,
-            at: model::required(data, &nodes::TASK_EVENT_RESULT_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put_optional(&mut data, &nodes::TASK_EVENT_RESULT_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::TASK_EVENT_RESULT_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::TASK_EVENT_RESULT_DATA, &self.data);
-        model::put(&mut data, &nodes::TASK_EVENT_RESULT_AT, &self.at);
-        data
-    }
-}
-
-impl TaskEventResult {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(at: impl Into<String>) -> Self {
-        Self {
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// A move was made in a negotiation, or it has expired. 'negotiation' identifies the list entry
-/// /interaction/negotiations/negotiation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NegotiationEvent {
-    /// Identifier of the negotiation.
-    pub negotiation: String,
-    /// Kind of the negotiation.
-    pub type_: identities::NegotiationType,
-    /// The task that is negotiated.
-    pub task: Option<String>,
-    /// The agent that opened the negotiation.
-    pub initiator: String,
-    /// The other agent.
-    pub responder: String,
-    /// Status of the negotiation.
-    pub status: super::magent_types::NegotiationStatus,
-    /// The agent that is to move.
-    pub turn: Option<String>,
-    /// When the negotiation expires if no move is made.
-    pub expires_at: Option<String>,
-    /// Number of the round whose proposal was accepted, if 'status' is 'agreed'.
-    pub agreed_round: Option<u32>,
-    /// The round, if a move was made.
-    pub round: Option<NegotiationEventRound>,
-}
-
-impl model::Modelled for NegotiationEvent {
-    fn node() -> &'static schema::Node {
-        &nodes::NEGOTIATION_EVENT
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            negotiation: model::required(data, &nodes::NEGOTIATION_EVENT_NEGOTIATION)?,
-            type_: model::required(data, &nodes::NEGOTIATION_EVENT_TYPE)?,
-            task: model::optional(data, &nodes::NEGOTIATION_EVENT_TASK)?,
-            initiator: model::required(data, &nodes::NEGOTIATION_EVENT_INITIATOR)?,
-            responder: model::required(data, &nodes::NEGOTIATION_EVENT_RESPONDER)?,
-            status: model::required(data, &nodes::NEGOTIATION_EVENT_STATUS)?,
-            turn: model::optional(data, &nodes::NEGOTIATION_EVENT_TURN)?,
-            expires_at: model::optional(data, &nodes::NEGOTIATION_EVENT_EXPIRES_AT)?,
-            agreed_round: model::optional(data, &nodes::NEGOTIATION_EVENT_AGREED_ROUND)?,
-            round: model::presence(data, &nodes::NEGOTIATION_EVENT_ROUND)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_NEGOTIATION, &self.negotiation);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_TYPE, &self.type_);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_TASK, &self.task);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_INITIATOR, &self.initiator);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_RESPONDER, &self.responder);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_STATUS, &self.status);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_TURN, &self.turn);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_EXPIRES_AT, &self.expires_at);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_AGREED_ROUND, &self.agreed_round);
-        model::put_presence(&mut data, &nodes::NEGOTIATION_EVENT_ROUND, &self.round);
-        data
-    }
-}
-
-impl NegotiationEvent {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        negotiation: impl Into<String>,
-        type_: identities::NegotiationType,
-        initiator: impl Into<String>,
-        responder: impl Into<String>,
-        status: super::magent_types::NegotiationStatus,
-    ) -> Self {
-        Self {
-            negotiation: negotiation.into(),
-            type_,
-            task: None,
-            initiator: initiator.into(),
-            responder: responder.into(),
-            status,
-            turn: None,
-            expires_at: None,
-            agreed_round: None,
-            round: None,
-        }
-    }
-}
-
-/// The round, if a move was made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NegotiationEventRound {
-    /// Number of the round; it counts from 1\.
-    pub number: u32,
-    /// The agent that moved.
-    pub from: String,
-    /// What the agent did.
-    pub move_: super::magent_types::NegotiationMove,
-    /// A term.
-    pub term: Vec<NegotiationEventTerm>,
-    /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
-    /// two number signs before the title of a section, can be used and is not required.
-    pub content: Option<String>,
-    /// Data that is modelled with YANG.
-    pub structured_content: Option<tree::AnyData>,
-    /// The data objects.
-    pub data: Vec<String>,
-    /// When the agent moved.
-    pub at: String,
-}
-
-impl model::Modelled for NegotiationEventRound {
-    fn node() -> &'static schema::Node {
-        &nodes::NEGOTIATION_EVENT_ROUND
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            number: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_NUMBER)?,
-            from: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_FROM)?,
-            move_: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_MOVE)?,
-            term: model::list(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM)?,
-            content: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_CONTENT)?,
-            structured_content: model::any(data, &nodes::NEGOTIATION_EVENT_ROUND_STRUCTURED_CONTENT)?,
-            data: model::leaf_list(data, &nodes::NEGOTIATION_EVENT_ROUND_DATA)?,
-            at: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_AT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_NUMBER, &self.number);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_FROM, &self.from);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_MOVE, &self.move_);
-        model::put_list(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM, &self.term);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_CONTENT, &self.content);
-        model::put_any(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_STRUCTURED_CONTENT, &self.structured_content);
-        model::put_leaf_list(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_DATA, &self.data);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_AT, &self.at);
-        data
-    }
-}
-
-impl NegotiationEventRound {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(
-        number: u32,
-        from: impl Into<String>,
-        move_: super::magent_types::NegotiationMove,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            number,
-            from: from.into(),
-            move_,
-            term: Vec::new(),
-            content: None,
-            structured_content: None,
-            data: Vec::new(),
-            at: at.into(),
-        }
-    }
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NegotiationEventTerm {
-    /// Name of the term.
-    pub name: String,
-    /// A number.
-    pub number: Option<value::Decimal64>,
-    /// One of several values that the agents know, such as gold, or other text.
-    pub text: Option<String>,
-    /// A time window. For something that is to happen by a certain time, it begins when it can happen
-    /// at the earliest.
-    pub window: Option<NegotiationEventWindow>,
-    /// Unit of the number, such as minutes or Mbit/s.
-    pub unit: Option<String>,
-}
-
-impl model::Modelled for NegotiationEventTerm {
-    fn node() -> &'static schema::Node {
-        &nodes::NEGOTIATION_EVENT_ROUND_TERM
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            name: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_NAME)?,
-            number: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_NUMBER_NUMBER)?,
-            text: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_TEXT_TEXT)?,
-            window: model::presence(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW)?,
-            unit: model::optional(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_UNIT)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_NAME, &self.name);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_NUMBER_NUMBER, &self.number);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_TEXT_TEXT, &self.text);
-        model::put_presence(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW, &self.window);
-        model::put_optional(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_UNIT, &self.unit);
-        data
-    }
-}
-
-impl NegotiationEventTerm {
-    /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            number: None,
-            text: None,
-            window: None,
-            unit: None,
-        }
-    }
-
-    /// The key of the entry with this `name`, if its leafs can have it.
-    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
-        model::key(&nodes::NEGOTIATION_EVENT_ROUND_TERM, vec![value::Value::string(name)])
-    }
-
-    /// The key of this entry, if its leafs can have it.
-    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
-        Self::key_of(&self.name)
-    }
-}
-
-/// A time window. For something that is to happen by a certain time, it begins when it can happen
-/// at the earliest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NegotiationEventWindow {
-    /// When the window begins.
-    pub start: String,
-    /// When the window ends. It is later than 'start'.
-    pub end: String,
-}
-
-impl model::Modelled for NegotiationEventWindow {
-    fn node() -> &'static schema::Node {
-        &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW
-    }
-
-    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {
-            start: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_START)?,
-            end: model::required(data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_END)?,
-        })
-    }
-
-    fn to_data(&self) -> tree::Container {
-        let mut data = tree::Container::default();
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
-        model::put(&mut data, &nodes::NEGOTIATION_EVENT_ROUND_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
-        data
-    }
-}
-
-/// The enumeration `enumeration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TaskEventEvent {
-    /// The task was created.
-    Created,
-    /// The status was changed.
-    StatusChanged,
-    /// 'progress' or 'reason' was changed and the status was not.
-    Progressed,
-    /// The deadline passed and the task had not ended. The status is not changed.
-    DeadlinePassed,
-    /// The executing agent asks for input.
-    InputRequested,
-    /// A request for input was answered.
-    InputAnswered,
-    /// The result was reported.
-    ResultReported,
-    /// The result was verified.
-    ResultVerified,
-}
-
-impl TaskEventEvent {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Created,
-        Self::StatusChanged,
-        Self::Progressed,
-        Self::DeadlinePassed,
-        Self::InputRequested,
-        Self::InputAnswered,
-        Self::ResultReported,
-        Self::ResultVerified,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::StatusChanged => "status-changed",
-            Self::Progressed => "progressed",
-            Self::DeadlinePassed => "deadline-passed",
-            Self::InputRequested => "input-requested",
-            Self::InputAnswered => "input-answered",
-            Self::ResultReported => "result-reported",
-            Self::ResultVerified => "result-verified",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "created" => Some(Self::Created),
-            "status-changed" => Some(Self::StatusChanged),
-            "progressed" => Some(Self::Progressed),
-            "deadline-passed" => Some(Self::DeadlinePassed),
-            "input-requested" => Some(Self::InputRequested),
-            "input-answered" => Some(Self::InputAnswered),
-            "result-reported" => Some(Self::ResultReported),
-            "result-verified" => Some(Self::ResultVerified),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for TaskEventEvent {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }

@@ -3,6 +3,7 @@
 //! The YANG module `magent-types`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, value};
 
 /// The module `magent-types`.
 pub static MODULE: Module = Module {
@@ -21,6 +22,358 @@ pub static MODULE: Module = Module {
     notifications: &[],
     identities: &[],
 };
+
+/// Status of a task. 'finished', 'failed', 'cancelled' and 'rejected' are final, with one
+/// exception: a task whose result is sent back for rework goes from 'finished' to 'processing'.
+///
+/// These are the transitions:
+///
+/// ```text
+///   (none)     -> created
+///   created    -> processing, rejected, failed, cancelled
+///   processing -> blocked, suspended, finished, failed,
+///                 cancelled
+///   blocked    -> processing, suspended, failed, cancelled
+///   suspended  -> processing, failed, cancelled
+///   finished   -> processing (rework only)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskStatus {
+    /// The task is known and its execution has not begun; the draft's 'create'.
+    Created,
+    /// The task is being executed.
+    Processing,
+    /// The execution waits for something, usually for the answer to a request for input; the draft's
+    /// 'blocked' and 'blocking'.
+    Blocked,
+    /// The execution was suspended on request.
+    Suspended,
+    /// The task was executed and has a result.
+    Finished,
+    /// The execution was begun and failed.
+    Failed,
+    /// The task was cancelled before it ended otherwise.
+    Cancelled,
+    /// The executing agent declined the task before it began the execution.
+    Rejected,
+}
+
+impl TaskStatus {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Created,
+        Self::Processing,
+        Self::Blocked,
+        Self::Suspended,
+        Self::Finished,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Rejected,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Processing => "processing",
+            Self::Blocked => "blocked",
+            Self::Suspended => "suspended",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "created" => Some(Self::Created),
+            "processing" => Some(Self::Processing),
+            "blocked" => Some(Self::Blocked),
+            "suspended" => Some(Self::Suspended),
+            "finished" => Some(Self::Finished),
+            "failed" => Some(Self::Failed),
+            "cancelled" => Some(Self::Cancelled),
+            "rejected" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for TaskStatus {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// What an agent does in one round of a negotiation.
+///
+/// The proposal of the latest round with 'propose' or 'counter' stands; the first round is
+/// 'propose'. Except for 'withdraw', the agent whose turn it is moves, and then it is the turn of
+/// the other one. What it can do depends on whose proposal stands:
+///
+/// ```text
+///   its own          -> propose, clarify, reject
+///   the other one's  -> counter, clarify, accept, reject
+/// ```
+///
+/// While the negotiation is open, the agent that opened it can withdraw it at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NegotiationMove {
+    /// Makes a proposal: the first one, or one in place of the agent's own that stands.
+    Propose,
+    /// Makes a proposal that answers the other agent's, which stands, and takes its place.
+    Counter,
+    /// Asks or answers a question; the proposal that stands goes on standing.
+    Clarify,
+    /// Accepts the other agent's proposal, which stands. The negotiation ends with an agreement.
+    Accept,
+    /// Ends the negotiation without an agreement.
+    Reject,
+    /// Withdraws the negotiation. Only the agent that opened it can do so, and need not wait for its
+    /// turn.
+    Withdraw,
+}
+
+impl NegotiationMove {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Propose,
+        Self::Counter,
+        Self::Clarify,
+        Self::Accept,
+        Self::Reject,
+        Self::Withdraw,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Propose => "propose",
+            Self::Counter => "counter",
+            Self::Clarify => "clarify",
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Withdraw => "withdraw",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "propose" => Some(Self::Propose),
+            "counter" => Some(Self::Counter),
+            "clarify" => Some(Self::Clarify),
+            "accept" => Some(Self::Accept),
+            "reject" => Some(Self::Reject),
+            "withdraw" => Some(Self::Withdraw),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for NegotiationMove {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// Status of a negotiation. All but 'open' are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NegotiationStatus {
+    /// The next move is awaited.
+    Open,
+    /// A proposal was accepted.
+    Agreed,
+    /// A party ended the negotiation without an agreement.
+    Rejected,
+    /// The party that opened the negotiation withdrew it.
+    Withdrawn,
+    /// The next move did not come in time, or the deadline of the negotiation passed.
+    Expired,
+}
+
+impl NegotiationStatus {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Open,
+        Self::Agreed,
+        Self::Rejected,
+        Self::Withdrawn,
+        Self::Expired,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Agreed => "agreed",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "open" => Some(Self::Open),
+            "agreed" => Some(Self::Agreed),
+            "rejected" => Some(Self::Rejected),
+            "withdrawn" => Some(Self::Withdrawn),
+            "expired" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for NegotiationStatus {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// What the agent that assigned a task says of its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResultVerdict {
+    /// The result meets the requirements.
+    Accepted,
+    /// The result does not meet the requirements and another one is expected.
+    Rework,
+    /// The result does not meet the requirements and no other one is expected.
+    Rejected,
+}
+
+impl ResultVerdict {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Accepted,
+        Self::Rework,
+        Self::Rejected,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rework => "rework",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "accepted" => Some(Self::Accepted),
+            "rework" => Some(Self::Rework),
+            "rejected" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ResultVerdict {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// Kind of a data object. The first four are those of the draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DataType {
+    /// Text.
+    Text,
+    /// An image.
+    Image,
+    /// Audio.
+    Audio,
+    /// Video.
+    Video,
+    /// Structured data, such as JSON. The draft has no value for it; its module can only show it as
+    /// 'text'.
+    Structured,
+    /// Anything else. The draft has no value for it; its module can only show it as 'text'.
+    File,
+}
+
+impl DataType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Image,
+        Self::Audio,
+        Self::Video,
+        Self::Structured,
+        Self::File,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Structured => "structured",
+            Self::File => "file",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "image" => Some(Self::Image),
+            "audio" => Some(Self::Audio),
+            "video" => Some(Self::Video),
+            "structured" => Some(Self::Structured),
+            "file" => Some(Self::File),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for DataType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
 
 /// Types.
 pub mod types {
@@ -143,334 +496,4 @@ pub mod patterns {
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
-}
-
-use crate::yang::{model, schema, value};
-
-/// The enumeration `task-status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TaskStatus {
-    /// The task is known and its execution has not begun; the draft's 'create'.
-    Created,
-    /// The task is being executed.
-    Processing,
-    /// The execution waits for something, usually for the answer to a request for input; the draft's
-    /// 'blocked' and 'blocking'.
-    Blocked,
-    /// The execution was suspended on request.
-    Suspended,
-    /// The task was executed and has a result.
-    Finished,
-    /// The execution was begun and failed.
-    Failed,
-    /// The task was cancelled before it ended otherwise.
-    Cancelled,
-    /// The executing agent declined the task before it began the execution.
-    Rejected,
-}
-
-impl TaskStatus {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Created,
-        Self::Processing,
-        Self::Blocked,
-        Self::Suspended,
-        Self::Finished,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Rejected,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Processing => "processing",
-            Self::Blocked => "blocked",
-            Self::Suspended => "suspended",
-            Self::Finished => "finished",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "created" => Some(Self::Created),
-            "processing" => Some(Self::Processing),
-            "blocked" => Some(Self::Blocked),
-            "suspended" => Some(Self::Suspended),
-            "finished" => Some(Self::Finished),
-            "failed" => Some(Self::Failed),
-            "cancelled" => Some(Self::Cancelled),
-            "rejected" => Some(Self::Rejected),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for TaskStatus {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `negotiation-move`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NegotiationMove {
-    /// Makes a proposal: the first one, or one in place of the agent's own that stands.
-    Propose,
-    /// Makes a proposal that answers the other agent's, which stands, and takes its place.
-    Counter,
-    /// Asks or answers a question; the proposal that stands goes on standing.
-    Clarify,
-    /// Accepts the other agent's proposal, which stands. The negotiation ends with an agreement.
-    Accept,
-    /// Ends the negotiation without an agreement.
-    Reject,
-    /// Withdraws the negotiation. Only the agent that opened it can do so, and need not wait for its
-    /// turn.
-    Withdraw,
-}
-
-impl NegotiationMove {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Propose,
-        Self::Counter,
-        Self::Clarify,
-        Self::Accept,
-        Self::Reject,
-        Self::Withdraw,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Propose => "propose",
-            Self::Counter => "counter",
-            Self::Clarify => "clarify",
-            Self::Accept => "accept",
-            Self::Reject => "reject",
-            Self::Withdraw => "withdraw",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "propose" => Some(Self::Propose),
-            "counter" => Some(Self::Counter),
-            "clarify" => Some(Self::Clarify),
-            "accept" => Some(Self::Accept),
-            "reject" => Some(Self::Reject),
-            "withdraw" => Some(Self::Withdraw),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for NegotiationMove {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `negotiation-status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NegotiationStatus {
-    /// The next move is awaited.
-    Open,
-    /// A proposal was accepted.
-    Agreed,
-    /// A party ended the negotiation without an agreement.
-    Rejected,
-    /// The party that opened the negotiation withdrew it.
-    Withdrawn,
-    /// The next move did not come in time, or the deadline of the negotiation passed.
-    Expired,
-}
-
-impl NegotiationStatus {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Open,
-        Self::Agreed,
-        Self::Rejected,
-        Self::Withdrawn,
-        Self::Expired,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Agreed => "agreed",
-            Self::Rejected => "rejected",
-            Self::Withdrawn => "withdrawn",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "open" => Some(Self::Open),
-            "agreed" => Some(Self::Agreed),
-            "rejected" => Some(Self::Rejected),
-            "withdrawn" => Some(Self::Withdrawn),
-            "expired" => Some(Self::Expired),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for NegotiationStatus {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `result-verdict`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ResultVerdict {
-    /// The result meets the requirements.
-    Accepted,
-    /// The result does not meet the requirements and another one is expected.
-    Rework,
-    /// The result does not meet the requirements and no other one is expected.
-    Rejected,
-}
-
-impl ResultVerdict {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Accepted,
-        Self::Rework,
-        Self::Rejected,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Rework => "rework",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "accepted" => Some(Self::Accepted),
-            "rework" => Some(Self::Rework),
-            "rejected" => Some(Self::Rejected),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for ResultVerdict {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// The enumeration `data-type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DataType {
-    /// Text.
-    Text,
-    /// An image.
-    Image,
-    /// Audio.
-    Audio,
-    /// Video.
-    Video,
-    /// Structured data, such as JSON. The draft has no value for it; its module can only show it as
-    /// 'text'.
-    Structured,
-    /// Anything else. The draft has no value for it; its module can only show it as 'text'.
-    File,
-}
-
-impl DataType {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Text,
-        Self::Image,
-        Self::Audio,
-        Self::Video,
-        Self::Structured,
-        Self::File,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Audio => "audio",
-            Self::Video => "video",
-            Self::Structured => "structured",
-            Self::File => "file",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "text" => Some(Self::Text),
-            "image" => Some(Self::Image),
-            "audio" => Some(Self::Audio),
-            "video" => Some(Self::Video),
-            "structured" => Some(Self::Structured),
-            "file" => Some(Self::File),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for DataType {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
 }
