@@ -21,12 +21,27 @@
 //! agentconf_codegen::Compiler::new().yang_dir("yang").crate_path("agentconf::yang").build("modules");
 //! ```
 //!
-//! and in the crate, which has a struct for each container, list and message, with
-//! `Modelled::from_data` and `to_data`, and all tables in `modules::SCHEMA`:
+//! and in the crate:
 //!
 //! ```ignore
 //! include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 //! ```
+//!
+//! Then `modules` has a Rust module for each YANG module, in it
+//! - a struct for each container, list, message and structure, which converts to instance data and
+//!   back (`Modelled`). What YANG wants to be there is no `Option`: such a struct is made with
+//!   `new`, others have a `Default`, and both fill in YANG's defaults;
+//! - for an entry of a list, `key_of` and `key`, which give valid keys only. `InstancePath::of`
+//!   makes paths of them;
+//! - an enum for each enumeration, and in `identities` one for each base of an identityref, with a
+//!   variant for identities of modules that are compiled elsewhere;
+//! - the tables in `nodes`, `identities` and `types`, all of them in `modules::SCHEMA`.
+//!
+//! Values are checked against their types when they are decoded, and by
+//! `Modelled::to_checked_data`; everything else that the modules demand is checked by
+//! `agentconf::datastore::validate::Validator`.
+//!
+//! The binary `agentconf-codegen` does the same for files that are checked in: see `--help`.
 
 mod build;
 mod complain;
@@ -111,6 +126,17 @@ impl Compiler {
         let yang_dir = absolute(&self.yang_dir)?;
         let out_dir = absolute(&self.out_dir)?;
         let (schema, _) = self.resolve()?;
+        if schema.modules.is_empty() {
+            let rule = "no module is implemented; put one into the folder, or name one of \"standard/\" in \
+                        \"modules.toml\""
+                .to_owned();
+            return Err(Error::Yang(vec![Diagnostic {
+                file: Some(yang_dir),
+                line: 0,
+                path: String::new(),
+                rule,
+            }]));
+        }
         let names = names::Names::new(&schema);
         let root = yang_dir.parent().unwrap_or(&yang_dir);
         let emitter = emit::Emitter {

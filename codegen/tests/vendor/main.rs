@@ -131,7 +131,9 @@ fn dropped_files_become_rust_that_validates() {
     let Some(packages) = packages() else { return };
     let program = built(&packages);
     let own = Command::new(&program).output().unwrap();
-    assert!(String::from_utf8_lossy(&own.stdout).contains("\"crew-roster:climbing\""));
+    // It compares what it wrote, in both encodings, with what it reads back.
+    let shown = String::from_utf8_lossy(&own.stdout);
+    assert!(own.status.success() && shown.contains("\"crew-roster:climbing\""), "{shown}");
 
     let interface = |ip: &str| {
         format!(

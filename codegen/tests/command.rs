@@ -1,0 +1,54 @@
+//! The command on modules of one's own.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const MODULE: &str = "module own { namespace \"urn:own\"; prefix o; container top; }";
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agentconf-codegen"));
+    let Output { status, stdout, stderr } = command.current_dir(folder).args(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn it_writes_what_is_new_and_removes_what_is_gone_but_nothing_else() {
+    let temp = tempfile::tempdir().unwrap();
+    let (yang, out) = (temp.path().join("yang"), temp.path().join("out"));
+    std::fs::create_dir(&yang).unwrap();
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(yang.join("own.yang"), MODULE).unwrap();
+    std::fs::write(out.join("by_hand.rs"), "//! Mine.\n").unwrap();
+    let arguments = ["--out", "out", "--crate-path", "agentconf::yang"];
+    let check = [&arguments[..], &["--check"]].concat();
+
+    let (code, _, stderr) = run(temp.path(), &check);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(1), "not up to date: mod.rs, own.rs\nrun it without --check\n")
+    );
+    assert!(!out.join("own.rs").exists());
+    assert_eq!(run(temp.path(), &arguments).0, Some(0));
+    assert_eq!(run(temp.path(), &check).0, Some(0));
+
+    std::fs::write(yang.join("own.yang"), MODULE.replace("own", "other")).unwrap();
+    assert_eq!(run(temp.path(), &arguments).0, Some(0));
+    let there = |name: &str| out.join(name).exists();
+    assert!(there("other.rs") && there("by_hand.rs") && !there("own.rs"));
+}
+
+#[test]
+fn it_says_how_it_is_used_and_what_is_wrong() {
+    let temp = tempfile::tempdir().unwrap();
+    let (code, stdout, _) = run(temp.path(), &["--help"]);
+    assert!(code == Some(0) && stdout.contains("--crate-path PATH"));
+    let (code, _, stderr) = run(temp.path(), &["--yung", "x"]);
+    assert!(code == Some(2) && stderr.starts_with("unknown argument --yung\nUsage: "), "{stderr}");
+    let (code, _, stderr) = run(temp.path(), &[]);
+    assert!(code == Some(1) && stderr.contains("yang: "), "{stderr}");
+    std::fs::create_dir(temp.path().join("yang")).unwrap();
+    let (code, _, stderr) = run(temp.path(), &[]);
+    assert!(code == Some(1) && stderr.contains("no module is implemented"), "{stderr}");
+}
