@@ -142,19 +142,25 @@ impl Generator {
         self.beside = Document::default();
     }
 
-    /// The items of a list or container that lead to a node, as they are somewhere in `document`, or
-    /// else invented; `None` if one of them cannot be told from its siblings.
+    /// The items that lead to an operation or notification: those of configuration as they are somewhere
+    /// in `document`, those of state invented. `None` if there are none, or if one of them cannot be told
+    /// from its siblings.
     pub fn ancestors(&mut self, node: &'static Node, document: &mut Document) -> Option<Vec<Item>> {
         let mut chain: Vec<&'static Node> = Vec::new();
         while let Some(above) = chain.first().map_or(node, |above| above).data_parent() {
             chain.insert(0, above);
         }
-        let places = document.places(|item| chain.last() == Some(&item.node));
-        let place = self.random.pick(&places).cloned();
+        let place = match chain.iter().rposition(|node| node.config) {
+            Some(deepest) => {
+                let places = document.places(|item| item.node == chain[deepest]);
+                self.random.pick(&places).cloned()?
+            }
+            None => Place::new(),
+        };
         let mut items = Vec::new();
         for (depth, node) in chain.into_iter().enumerate() {
-            let mut item = match &place {
-                Some(place) => document.at(&place[..=depth]).clone(),
+            let mut item = match place.get(..=depth) {
+                Some(place) => document.at(place).clone(),
                 None => self.instance(node, 0),
             };
             let Body::Inner(children) = &mut item.body else { return None };
