@@ -73,8 +73,8 @@ pub struct Generator {
     density: u64,
     /// Whether state is there too.
     state: bool,
-    /// What else a reference can refer to.
-    beside: Document,
+    /// The datastore that a message refers to.
+    beside: Option<Document>,
 }
 
 impl Generator {
@@ -88,7 +88,7 @@ impl Generator {
             nodes: Vec::new(),
             density: 35,
             state: false,
-            beside: Document::default(),
+            beside: None,
         };
         generator.identities = schema.modules.iter().flat_map(|m| m.identities).copied().collect();
         let mut pending: Vec<&'static Node> = schema.implemented().flat_map(|m| m.data).copied().collect();
@@ -129,7 +129,7 @@ impl Generator {
     pub fn message(&mut self, node: &'static Node, beside: &Document) -> Document {
         self.density = *self.random.pick(&[15, 35, 60, 85]).unwrap();
         self.state = true;
-        self.beside = beside.clone();
+        self.beside = Some(beside.clone());
         let mut document = Document(vec![self.instance(node, 3)]);
         self.refer(&mut document, 85);
         document.prune();
@@ -139,7 +139,7 @@ impl Generator {
     /// Ends [`Generator::message`]: documents are of configuration again and refer to themselves.
     pub fn alone(&mut self) {
         self.state = false;
-        self.beside = Document::default();
+        self.beside = None;
     }
 
     /// The items that lead to an operation or notification: those of configuration as they are somewhere
@@ -415,7 +415,10 @@ impl Generator {
         match &ty.base {
             Base::LeafRef(leafref) => {
                 let mut places = document.places(|item| item.node == leafref.target);
-                let document = if places.is_empty() { &mut beside } else { document };
+                let document = match &mut beside {
+                    Some(beside) if places.is_empty() => beside,
+                    _ => document,
+                };
                 places = document.places(|item| item.node == leafref.target);
                 let place = self.random.pick(&places)?;
                 match &document.at(place).body {
@@ -424,7 +427,8 @@ impl Generator {
                 }
             }
             Base::InstanceIdentifier { .. } => {
-                let document = if beside.0.is_empty() { document } else { &mut beside };
+                // A message refers to itself in no way that both sides know: that is listed too.
+                let document = beside.as_mut().unwrap_or(document);
                 // What can be there without being given is listed as a difference.
                 let given = |item: &Item| {
                     !matches!(
