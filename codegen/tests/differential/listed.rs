@@ -90,6 +90,24 @@ const DIFFERENCES: &[Difference] = &[
                   9.13). libyang finds it or not, depending on the order of validation.",
     },
     Difference {
+        set: "references",
+        format: Format::Json,
+        document: r#"{"references:uses":{"ats":["/references:counted/total"]}}"#,
+        ours: Accepts,
+        because: "We: a leaf whose default is in use exists in the accessible tree (RFC 7950 sections 6.4.1, \
+                  7.6.1 and 9.13). libyang finds it or not, depending on the order of validation.",
+    },
+    Difference {
+        set: "lists",
+        format: Format::Json,
+        document: r#"{"lists:all":{"server":[{"name":"a"}],"sorted":[3,1,2],"quiet":{"quieter":{"few":["b","a"]}}}}"#,
+        ours: Prints(
+            r#"{"lists:all":{"server":[{"name":"a"}],"sorted":[3,1,2],"quiet":{"quieter":{"few":["b","a"]}}}}"#,
+        ),
+        because: "Both: the system may order the entries as it likes (RFC 7950 section 7.7.7). We keep the order \
+                  in which they came, libyang sorts them.",
+    },
+    Difference {
         set: "golden-union",
         format: Format::Xml,
         document: "<mixed xmlns=\"urn:test:union\">5 </mixed>",

@@ -71,6 +71,10 @@ pub struct Generator {
     nodes: Vec<&'static Node>,
     /// In how many of a hundred cases an optional node is there.
     density: u64,
+    /// Whether state is there too.
+    state: bool,
+    /// The datastore that a message refers to.
+    beside: Option<Document>,
 }
 
 impl Generator {
@@ -83,6 +87,8 @@ impl Generator {
             identities: Vec::new(),
             nodes: Vec::new(),
             density: 35,
+            state: false,
+            beside: None,
         };
         generator.identities = schema.modules.iter().flat_map(|m| m.identities).copied().collect();
         let mut pending: Vec<&'static Node> = schema.implemented().flat_map(|m| m.data).copied().collect();
@@ -108,6 +114,75 @@ impl Generator {
         self.refer(&mut document, 85);
         document.prune();
         document
+    }
+
+    /// A document that has state too.
+    pub fn with_state(&mut self) -> Document {
+        self.state = true;
+        let document = self.document();
+        self.state = false;
+        document
+    }
+
+    /// An input, output or notification as the only item of a document; its references are to what
+    /// is in `beside`.
+    pub fn message(&mut self, node: &'static Node, beside: &Document) -> Document {
+        self.density = *self.random.pick(&[15, 35, 60, 85]).unwrap();
+        self.state = true;
+        self.beside = Some(beside.clone());
+        let mut document = Document(vec![self.instance(node, 3)]);
+        self.refer(&mut document, 85);
+        document.prune();
+        document
+    }
+
+    /// Ends [`Generator::message`]: documents are of configuration again and refer to themselves.
+    pub fn alone(&mut self) {
+        self.state = false;
+        self.beside = None;
+    }
+
+    /// The items that lead to an operation or notification: those of configuration as they are somewhere
+    /// in `document`, those of state invented. `None` if there are none, or if one of them cannot be told
+    /// from its siblings.
+    pub fn ancestors(&mut self, node: &'static Node, document: &mut Document) -> Option<Vec<Item>> {
+        let mut chain: Vec<&'static Node> = Vec::new();
+        while let Some(above) = chain.first().map_or(node, |above| above).data_parent() {
+            chain.insert(0, above);
+        }
+        let place = match chain.iter().rposition(|node| node.config) {
+            Some(deepest) => {
+                let places = document.places(|item| item.node == chain[deepest]);
+                self.random.pick(&places).cloned()?
+            }
+            None => Place::new(),
+        };
+        let mut items = Vec::new();
+        for (depth, node) in chain.into_iter().enumerate() {
+            let mut item = match place.get(..=depth) {
+                Some(place) => document.at(place).clone(),
+                None => self.instance(node, 0),
+            };
+            let Body::Inner(children) = &mut item.body else { return None };
+            children.retain(|child| node.keys().contains(&child.node));
+            if matches!(node.kind, Kind::List { .. }) && children.is_empty() {
+                return None;
+            }
+            items.push(item);
+        }
+        Some(items)
+    }
+
+    /// Repairs until there are no complaints; whether it came to that.
+    pub fn settle(&mut self, document: &mut Document, complain: impl Fn(&Document) -> Vec<Error>) -> bool {
+        for _ in 0..40 {
+            let complaints = complain(document);
+            if complaints.is_empty() {
+                return true;
+            }
+            self.repair(document, &complaints);
+        }
+        false
     }
 
     /// Changes something at random.
@@ -174,11 +249,16 @@ impl Generator {
     /// Does something about complaints: removes what they are about, gives it another value, or
     /// adds what is not there.
     pub fn repair(&mut self, document: &mut Document, complaints: &[Error]) {
-        for complaint in complaints {
+        for (index, complaint) in complaints.iter().enumerate() {
             let Some(path) = &complaint.path else { continue };
+            if complaints[..index].contains(complaint) {
+                continue;
+            }
             let (place, depth) = document.find(path);
             let missing = path.steps.get(depth).map(|step| step.node);
             match missing {
+                // It stood in something that is already removed.
+                Some(_) if complaint.tag == Tag::UnknownElement => {}
                 Some(node)
                     if depth + 1 == path.steps.len() || matches!(node.kind, Kind::Container { .. }) =>
                 {
@@ -240,8 +320,9 @@ impl Generator {
             return;
         }
         let children = document.children(place);
+        let state = self.state;
         let free = |node: &&'static Node| {
-            node.config
+            (node.config || state)
                 && (matches!(node.kind, Kind::List { .. } | Kind::LeafList { .. })
                     || !children.iter().any(|child| child.node == *node))
         };
@@ -255,7 +336,8 @@ impl Generator {
 
     /// Children of schema nodes, choices included.
     fn below(&mut self, nodes: &[&'static Node], depth: usize, items: &mut Vec<Item>) {
-        for node in nodes.iter().filter(|node| node.config) {
+        let state = self.state;
+        for node in nodes.iter().filter(|node| node.config || state) {
             match node.kind {
                 Kind::Choice { .. } => {
                     if (node.mandatory || self.random.percent(self.density + 20))
@@ -329,9 +411,15 @@ impl Generator {
     }
 
     fn referred(&mut self, document: &mut Document, ty: &'static Type) -> Option<Lexical> {
+        let mut beside = self.beside.clone();
         match &ty.base {
             Base::LeafRef(leafref) => {
-                let places = document.places(|item| item.node == leafref.target);
+                let mut places = document.places(|item| item.node == leafref.target);
+                let document = match &mut beside {
+                    Some(beside) if places.is_empty() => beside,
+                    _ => document,
+                };
+                places = document.places(|item| item.node == leafref.target);
                 let place = self.random.pick(&places)?;
                 match &document.at(place).body {
                     Body::Leaf(value) => Some(value.clone()),
@@ -339,9 +427,16 @@ impl Generator {
                 }
             }
             Base::InstanceIdentifier { .. } => {
-                // Containers without presence are listed as a difference.
-                let places =
-                    document.places(|item| !matches!(item.node.kind, Kind::Container { presence: false }));
+                // A message refers to itself in no way that both sides know: that is listed too.
+                let document = beside.as_mut().unwrap_or(document);
+                // What can be there without being given is listed as a difference.
+                let given = |item: &Item| {
+                    !matches!(
+                        item.node.kind,
+                        Kind::Container { presence: false } | Kind::Leaf { default: Some(_), .. }
+                    )
+                };
+                let places = document.places(given);
                 let place = self.random.pick(&places).cloned()?;
                 instance_identifier(document, &place)
             }
@@ -581,7 +676,8 @@ fn identity(item: &Item) -> String {
     }
 }
 
-fn instance_identifier(document: &mut Document, place: &[usize]) -> Option<Lexical> {
+/// The path of an item; `None` if it cannot be written.
+pub fn instance_identifier(document: &mut Document, place: &[usize]) -> Option<Lexical> {
     let (mut json, mut xml) = (String::new(), String::new());
     let mut parent: Option<&'static Node> = None;
     for depth in 1..=place.len() {

@@ -72,12 +72,116 @@ pub fn check(loaded: &Loaded, document: &str, format: Format) -> Result<Printed,
     outcome
 }
 
+/// What a document is that is no configuration datastore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// The input of an rpc or action.
+    Input,
+    /// Its output.
+    Output,
+    /// A notification.
+    Notification,
+    /// Configuration and state.
+    State,
+}
+
+/// What libyang says of a message.
+#[derive(Debug)]
+pub enum Opinion {
+    /// It cannot be read.
+    Unread(Vec<Complaint>),
+    /// It can be read, but is not valid.
+    Invalid(Vec<Complaint>),
+    /// It is valid; this is the operation or notification alone.
+    Valid(Printed),
+}
+
+/// Parses a message, with its ancestors around it, and validates it beside a valid datastore, which
+/// is JSON.
+pub fn message(
+    loaded: &Loaded,
+    datastore: &str,
+    document: &str,
+    format: Format,
+    message: Message,
+) -> Opinion {
+    let (datastore, text) = (CString::new(datastore).unwrap(), CString::new(document).unwrap());
+    let format = match format {
+        Format::Json => ffi::LYD_FORMAT::LYD_JSON,
+        Format::Xml => ffi::LYD_FORMAT::LYD_XML,
+    };
+    let kind = match message {
+        Message::Input => ffi::lyd_type::LYD_TYPE_RPC_YANG,
+        Message::Output => ffi::lyd_type::LYD_TYPE_REPLY_YANG,
+        Message::Notification => ffi::lyd_type::LYD_TYPE_NOTIF_YANG,
+        Message::State => ffi::lyd_type::LYD_TYPE_DATA_YANG,
+    };
+    let (mut around, mut tree, mut operation) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let mut input = ptr::null_mut();
+    // SAFETY: as in `check`. The handle of the input is freed before its text; both trees are null or
+    // were made here and are freed once; the operation is a part of its tree.
+    unsafe {
+        let context = loaded.raw();
+        let (strict, checked) = (ffi::LYD_PARSE_STRICT | ffi::LYD_PARSE_NO_STATE, ffi::LYD_VALIDATE_NO_STATE);
+        let json = ffi::LYD_FORMAT::LYD_JSON;
+        ffi::lyd_parse_data_mem(context, datastore.as_ptr(), json, strict, checked, &raw mut around);
+        ffi::ly_err_clean(context.cast_mut(), ptr::null_mut());
+        let strict = ffi::LYD_PARSE_STRICT;
+        let parsed = if message == Message::State {
+            let unchecked = strict | ffi::LYD_PARSE_ONLY;
+            ffi::lyd_parse_data_mem(context, text.as_ptr(), format, unchecked, 0, &raw mut tree)
+        } else {
+            ffi::ly_in_new_memory(text.as_ptr(), &raw mut input);
+            let (none, tree, operation) = (ptr::null_mut(), &raw mut tree, &raw mut operation);
+            let parsed = ffi::lyd_parse_op(context, none, input, format, kind, strict, tree, operation);
+            ffi::ly_in_free(input, 0);
+            parsed
+        };
+        let opinion = if parsed != ffi::LY_ERR::LY_SUCCESS {
+            Opinion::Unread(complaints(loaded))
+        } else {
+            // Before defaults are put in: of operations they would be printed.
+            let printed = match message {
+                Message::State => Printed {
+                    json: print(tree, ffi::LYD_FORMAT::LYD_JSON),
+                    xml: print(tree, ffi::LYD_FORMAT::LYD_XML),
+                },
+                _ => Printed {
+                    json: print_one(operation, ffi::LYD_FORMAT::LYD_JSON),
+                    xml: print_one(operation, ffi::LYD_FORMAT::LYD_XML),
+                },
+            };
+            let valid = if message == Message::State {
+                let operational = ffi::LYD_VALIDATE_OPERATIONAL;
+                ffi::lyd_validate_all(&raw mut tree, context, operational, ptr::null_mut())
+            } else {
+                ffi::lyd_validate_op(tree, around, kind, ptr::null_mut())
+            };
+            match valid {
+                ffi::LY_ERR::LY_SUCCESS => Opinion::Valid(printed),
+                _ => Opinion::Invalid(complaints(loaded)),
+            }
+        };
+        ffi::lyd_free_all(tree);
+        ffi::lyd_free_all(around);
+        opinion
+    }
+}
+
 fn print(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type) -> String {
+    printed(tree, format, ffi::LYD_PRINT_SIBLINGS)
+}
+
+fn print_one(node: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type) -> String {
+    printed(node, format, 0)
+}
+
+fn printed(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type, options: u32) -> String {
     let mut text: *mut c_char = ptr::null_mut();
     // SAFETY: the tree is alive; libyang writes a NUL-terminated text or leaves null, which is
     // given back once.
     unsafe {
-        ffi::lyd_print_mem(&raw mut text, tree, format, ffi::LYD_PRINT_SIBLINGS | ffi::LYD_PRINT_SHRINK);
+        ffi::lyd_print_mem(&raw mut text, tree, format, options | ffi::LYD_PRINT_SHRINK);
         if text.is_null() {
             return String::new();
         }
