@@ -194,8 +194,16 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&GET_CONFIG_INPUT_SOURCE, &GET_CONFIG_INPUT_FILTER],
-        data: &[&GET_CONFIG_INPUT_SOURCE, &GET_CONFIG_INPUT_FILTER],
+        children: &[
+            &GET_CONFIG_INPUT_SOURCE,
+            &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[
+            &GET_CONFIG_INPUT_SOURCE,
+            &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -790,8 +798,16 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&COPY_CONFIG_INPUT_TARGET, &COPY_CONFIG_INPUT_SOURCE],
-        data: &[&COPY_CONFIG_INPUT_TARGET, &COPY_CONFIG_INPUT_SOURCE],
+        children: &[
+            &COPY_CONFIG_INPUT_TARGET,
+            &COPY_CONFIG_INPUT_SOURCE,
+            &super::super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[
+            &COPY_CONFIG_INPUT_TARGET,
+            &COPY_CONFIG_INPUT_SOURCE,
+            &super::super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -1853,8 +1869,11 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&GET_INPUT_FILTER],
-        data: &[&GET_INPUT_FILTER],
+        children: &[
+            &GET_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[&GET_INPUT_FILTER, &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -2605,6 +2624,8 @@ pub struct GetConfigInput {
     pub source: GetConfigInputSource,
     /// Subtree or XPath filter to use.
     pub filter: Option<tree::AnyData>,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for GetConfigInput {
@@ -2616,6 +2637,7 @@ impl model::Modelled for GetConfigInput {
         Ok(Self {
             source: model::container(data, &nodes::GET_CONFIG_INPUT_SOURCE)?,
             filter: model::any(data, &nodes::GET_CONFIG_INPUT_FILTER)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS)?,
         })
     }
 
@@ -2623,6 +2645,7 @@ impl model::Modelled for GetConfigInput {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE, &self.source);
         model::put_any(&mut data, &nodes::GET_CONFIG_INPUT_FILTER, &self.filter);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
@@ -2782,6 +2805,8 @@ pub struct CopyConfigInput {
     pub target: CopyConfigInputTarget,
     /// Particular configuration to copy from.
     pub source: CopyConfigInputSource,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for CopyConfigInput {
@@ -2793,6 +2818,7 @@ impl model::Modelled for CopyConfigInput {
         Ok(Self {
             target: model::container(data, &nodes::COPY_CONFIG_INPUT_TARGET)?,
             source: model::container(data, &nodes::COPY_CONFIG_INPUT_SOURCE)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS)?,
         })
     }
 
@@ -2800,6 +2826,7 @@ impl model::Modelled for CopyConfigInput {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET, &self.target);
         model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE, &self.source);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
@@ -3118,6 +3145,8 @@ impl model::Modelled for UnlockOutput {
 pub struct GetInput {
     /// This parameter specifies the portion of the system configuration and state data to retrieve.
     pub filter: Option<tree::AnyData>,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for GetInput {
@@ -3128,12 +3157,14 @@ impl model::Modelled for GetInput {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             filter: model::any(data, &nodes::GET_INPUT_FILTER)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS)?,
         })
     }
 
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put_any(&mut data, &nodes::GET_INPUT_FILTER, &self.filter);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
