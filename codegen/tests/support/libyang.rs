@@ -31,13 +31,17 @@ pub struct Complaint {
     pub message: String,
 }
 
-/// What libyang makes of a valid document, printed without what is there by default.
+/// What is made of a valid document, printed without what is there by default.
 #[derive(Debug)]
 pub struct Printed {
     /// As JSON.
     pub json: String,
     /// As XML: one element after the other.
     pub xml: String,
+    /// In the modes `report-all` and `report-all-tagged` (RFC 6243 sections 3.1 and 3.4) as JSON.
+    pub reported: [String; 2],
+    /// In the mode `trim` (section 3.2) as XML: in JSON, libyang leaves the comma of what it leaves out.
+    pub trimmed: String,
 }
 
 /// Parses and validates a configuration datastore.
@@ -62,8 +66,12 @@ pub fn check(loaded: &Loaded, document: &str, format: Format) -> Result<Printed,
     };
     let outcome = match code {
         ffi::LY_ERR::LY_SUCCESS => Ok(Printed {
-            json: print(tree, ffi::LYD_FORMAT::LYD_JSON),
-            xml: print(tree, ffi::LYD_FORMAT::LYD_XML),
+            json: print(tree, ffi::LYD_FORMAT::LYD_JSON, ffi::LYD_PRINT_WD_EXPLICIT),
+            xml: print(tree, ffi::LYD_FORMAT::LYD_XML, ffi::LYD_PRINT_WD_EXPLICIT),
+            // The mode that also tags what is set to the default is for another basic mode.
+            reported: [ffi::LYD_PRINT_WD_ALL, ffi::LYD_PRINT_WD_IMPL_TAG]
+                .map(|mode| print(tree, ffi::LYD_FORMAT::LYD_JSON, mode)),
+            trimmed: print(tree, ffi::LYD_FORMAT::LYD_XML, ffi::LYD_PRINT_WD_TRIM),
         }),
         _ => Err(complaints(loaded)),
     };
@@ -72,12 +80,13 @@ pub fn check(loaded: &Loaded, document: &str, format: Format) -> Result<Printed,
     outcome
 }
 
-fn print(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type) -> String {
+fn print(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type, mode: u32) -> String {
     let mut text: *mut c_char = ptr::null_mut();
     // SAFETY: the tree is alive; libyang writes a NUL-terminated text or leaves null, which is
     // given back once.
     unsafe {
-        ffi::lyd_print_mem(&raw mut text, tree, format, ffi::LYD_PRINT_SIBLINGS | ffi::LYD_PRINT_SHRINK);
+        let options = ffi::LYD_PRINT_SIBLINGS | ffi::LYD_PRINT_SHRINK | mode;
+        ffi::lyd_print_mem(&raw mut text, tree, format, options);
         if text.is_null() {
             return String::new();
         }
