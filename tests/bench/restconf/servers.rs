@@ -48,7 +48,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             break;
         }
         while let Some(edited) = edits.join_next().await {
-            edited??;
+            edited?.map_err(|refused| refused.error)?;
         }
     }
     engine.stop().await?;
