@@ -1,8 +1,9 @@
-//! What is configured: edits of the persistent tree, differences and validation.
+//! What is configured: edits of the persistent tree, differences, validation and defaults.
 //!
 //! Everything is a pure function from trees to trees; nothing here performs I/O, checks
 //! access or knows what agents and tasks are.
 
+pub mod defaults;
 pub mod diff;
 pub mod edit;
 pub mod merge;

@@ -26,6 +26,7 @@ use crate::yang::generated::ietf_datastores::identities as names;
 use crate::yang::generated::ietf_netconf::{
     CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
+use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
 use crate::yang::generated::magent_datastores::{
     CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputEdit, CompareOutputOperation,
     CompareOutputWhere, CompareOutputYangPatch, RollbackInput, RollbackOutput, nodes as revisions,
@@ -212,7 +213,12 @@ pub(super) async fn invoke(
     } else if operation == &netconf::DISCARD_CHANGES {
         Management::Discard(shared)
     } else if operation == &netconf::COPY_CONFIG {
-        let CopyConfigInput { target, source } = input(invocation)?;
+        let CopyConfigInput { target, source, with_defaults } = input(invocation)?;
+        if with_defaults.is_some_and(|mode| mode != WithDefaultsMode::Explicit) {
+            // In another mode (RFC 6243 section 4.5.1), defaults would be set, or what is set would be lost.
+            let message = "between datastores, \"with-defaults\" can only be \"explicit\"";
+            return Err(Error::application(Tag::OperationNotSupported, message));
+        }
         let to = named([target.candidate, target.running, target.startup])?;
         let from = named([source.candidate, source.running, source.startup])?;
         Management::Copy { from, to }

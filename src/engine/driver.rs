@@ -16,10 +16,11 @@ use super::candidate::Candidates;
 use super::core;
 use super::event::{Event, EventError};
 use super::options::Options;
+use super::report::{Reported, Telling};
 use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
 use super::state::{State, applied};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{datastores, operations, subscription, view};
+use super::{datastores, operations, report, subscription, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -158,6 +159,24 @@ impl Engine {
     ) -> Result<Found, Error> {
         let candidates = self.shared.candidates.load();
         view::read(&self.snapshot(), &candidates, &self.shared.options, principal, datastore, path, content)
+    }
+
+    /// Reads one node and tells what is asked for of its defaults and origins.
+    ///
+    /// # Errors
+    /// `data-missing` if there is no such instance for this principal, by default or otherwise.
+    pub fn report(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        path: &InstancePath,
+        content: Content,
+        telling: Telling,
+    ) -> Result<Reported, Error> {
+        let (state, candidates) = (self.snapshot(), self.shared.candidates.load());
+        let from =
+            report::From { state: &state, candidates: &candidates, options: &self.shared.options, datastore };
+        report::report(&from, principal, path, content, telling)
     }
 
     /// Whether the server has the datastore.

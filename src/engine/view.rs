@@ -72,6 +72,24 @@ pub(super) fn read(
     }
 }
 
+/// All that the principal may see: what conditions of defaults look at.
+pub(super) fn whole(
+    state: &Arc<State>,
+    candidates: &Candidates,
+    options: &Options,
+    principal: &Principal,
+    datastore: Datastore,
+) -> Container {
+    let tree = View::of(datastore, state, candidates, options, principal);
+    let mut root = Container::default();
+    for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
+        if let Some(child) = tree.top(node, Content::All) {
+            root.set(node, child);
+        }
+    }
+    root
+}
+
 /// Whether state is shown in this configuration: in the draft's `tasks`, and in its lists as a whole.
 fn has_other_state(state: &State, path: &InstancePath) -> bool {
     use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
@@ -85,7 +103,7 @@ fn has_other_state(state: &State, path: &InstancePath) -> bool {
 }
 
 /// The instance that a step means among all of its node.
-fn select(child: &Child, step: &Step, revision: &mut u64) -> Option<Child> {
+pub(super) fn select(child: &Child, step: &Step, revision: &mut u64) -> Option<Child> {
     let selected = match (child, &step.selector) {
         (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
         (Child::List(list), Selector::Position(n)) => {

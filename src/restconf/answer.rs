@@ -38,20 +38,24 @@ pub fn empty(status: StatusCode) -> Response {
 }
 
 /// The instance of a node as a document; with `None`, the datastore with what stands around it.
-pub fn encode(encoding: Encoding, node: Option<&'static Node>, child: &Child, depth: Option<u16>) -> Vec<u8> {
-    let options = EncodeOptions { depth, ..EncodeOptions::default() };
+pub fn encode(
+    encoding: Encoding,
+    node: Option<&'static Node>,
+    child: &Child,
+    options: &EncodeOptions<'_>,
+) -> Vec<u8> {
     let mut out = Vec::new();
     match (encoding, node, child) {
-        (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, &options),
-        (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, &options),
+        (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, options),
+        (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, options),
         (Encoding::Json, None, Child::Container(root)) => {
             out.extend_from_slice(br#"{"ietf-restconf:data":"#);
-            json::encode_children(root, None, &mut out, &options);
+            json::encode_children(root, None, &mut out, options);
             out.push(b'}');
         }
         (Encoding::Xml, None, Child::Container(root)) => {
             out.extend_from_slice(format!("<data xmlns=\"{NAMESPACE}\">").as_bytes());
-            xml::encode_children(root, None, &mut out, &options);
+            xml::encode_children(root, None, &mut out, options);
             out.extend_from_slice(b"</data>");
         }
         // The datastore is a container.
@@ -68,7 +72,7 @@ pub fn decode(
     encoding: Encoding,
     body: &[u8],
     target: &InstancePath,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Child, Error> {
     match (encoding, target.steps.is_empty()) {
         (Encoding::Json, false) => json::decode_one(body, target, &SCHEMA, options),
@@ -86,7 +90,7 @@ pub fn decode_below(
     encoding: Encoding,
     body: &[u8],
     above: &InstancePath,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     match encoding {
         Encoding::Json => json::decode_below(body, above, &SCHEMA, options),

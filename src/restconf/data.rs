@@ -16,9 +16,10 @@ use super::home::Home;
 use super::media::{ACCEPT_PATCH, Encoding};
 use super::params::{Params, Place};
 use super::request::Asked;
-use super::{defaults, edit, operations, patch};
+use super::{edit, operations, patch};
 use crate::clock::Timestamp;
-use crate::engine::{Engine, Found};
+use crate::engine::{Datastore, Engine, Found, Reported, Telling};
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector};
@@ -96,16 +97,19 @@ fn options(asked: &Asked, allow: &'static str) -> Result<Response, Refusal> {
 
 /// GET and HEAD (RFC 8040 sections 4.2 and 4.3).
 fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Result<Response, Refusal> {
-    let params = asked.params(Place::Read)?;
+    let operational = home.datastore == Datastore::Operational;
+    let params = asked.params(if operational { Place::Operational } else { Place::Read })?;
     let encoding = asked.encoding()?;
     let depth_max = engine.limits().depth_max;
     let selection = match &params.fields {
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
         None => None,
     };
-    let found = engine.read(&asked.principal, home.datastore, path, params.content);
-    let found = found.map_err(|e| Refusal::from(e).into_not_found())?;
-    whole_list(&found, path, encoding)?;
+    let telling = Telling { defaults: params.with_defaults, origin: params.with_origin };
+    let reported = engine.report(&asked.principal, home.datastore, path, params.content, telling);
+    let reported = reported.map_err(|e| Refusal::from(e).into_not_found())?;
+    let found = &reported.found;
+    whole_list(found, path, encoding)?;
 
     let is_datastore = path.steps.is_empty();
     // The datastore has one before its first edit too (RFC 8040 section 3.4.1.2).
@@ -115,7 +119,7 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
         Outcome::Send => {
-            answer::ok(encoding.media_type(), body(found, &params, selection.as_ref(), encoding))
+            answer::ok(encoding.media_type(), body(&reported, &params, selection.as_ref(), encoding))
         }
     };
     validators(&mut response, tag, modified);
@@ -123,10 +127,12 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     Ok(response)
 }
 
-fn body(found: Found, params: &Params, selection: Option<&Selection>, encoding: Encoding) -> Vec<u8> {
-    let child = defaults::apply(params.with_defaults, found.node, found.child, params.content);
-    let child = selection.map_or_else(|| child.clone(), |selection| selection.prune(&child));
-    answer::encode(encoding, found.node, &child, params.depth)
+fn body(reported: &Reported, params: &Params, selection: Option<&Selection>, encoding: Encoding) -> Vec<u8> {
+    let Reported { found, metadata } = reported;
+    let pruned = selection.map(|selection| selection.prune(&found.child));
+    let options =
+        EncodeOptions { depth: params.depth, metadata: metadata.as_deref(), ..EncodeOptions::default() };
+    answer::encode(encoding, found.node, pruned.as_ref().unwrap_or(&found.child), &options)
 }
 
 /// A list or leaf-list as a whole: there has to be an entry, and XML has to have only one, because a document

@@ -13,6 +13,7 @@ use super::media::Encoding;
 use super::params::{InsertAt, Place};
 use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
+use crate::datastore::defaults::SetToDefault;
 use crate::datastore::edit::{Edit, Operation};
 use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition};
 use crate::yang::error::{Error, Layer, Tag};
@@ -32,12 +33,12 @@ pub async fn create(
     let insert = asked.params(Place::Insert)?.insert;
     let preconditions = conditions::of_edit(&asked.headers, &parent)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let content = answer::decode_below(encoding, &body, &parent, &decode_options(engine))?;
+    let content = decode_below(engine, encoding, &body, &parent)?;
     let (step, value) = only_child(content).map_err(|e| e.at(parent.clone()))?;
     let path = parent.child(step);
     let insert = place(insert, &path, engine)?;
     let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
+    let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
     let reply = reply.map_err(|e| target_missing(e.error, &parent))?;
     let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
     if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
@@ -57,11 +58,16 @@ pub async fn replace(
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let insert = place(insert, &path, engine)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
-    let edit = Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
+    let (value, defaults) = decode(engine, encoding, &body, &path)?;
+    let is_default = defaults.iter().any(|default| default.steps == path.steps);
+    let edits = match is_default {
+        true => vec![removal(path.clone())],
+        // Other nodes that are to have their defaults are simply not in it.
+        false => vec![Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert }],
+    };
+    let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| e.error)?;
-    let created = reply.created.first() == Some(&true);
+    let created = !is_default && reply.created.first() == Some(&true);
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(answered(engine, &asked, home, &path, &reply, answer::empty(status)))
 }
@@ -76,12 +82,14 @@ pub async fn merge(
     asked.params(Place::Nowhere)?;
     let own = conditions::of_edit(&asked.headers, &path)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let value = answer::decode(encoding, &body, &path, &decode_options(engine))?;
+    let (value, defaults) = decode(engine, encoding, &body, &path)?;
     // RFC 8040 section 4.6.1: PATCH does not create its target.
     let mut preconditions = own.clone();
     preconditions.extend(exists(&path));
-    let edit = Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None };
-    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
+    let mut edits =
+        vec![Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None }];
+    edits.extend(defaults.into_iter().map(removal));
+    let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| match e.edit {
         None if own.is_empty() && e.is_failed_precondition() => missing_target(),
         _ => target_missing(e.error, &path),
@@ -99,13 +107,41 @@ pub async fn delete(
     asked.params(Place::Nowhere)?;
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let edit = Edit { operation: Operation::Delete, path: path.clone(), value: None, insert: None };
-    let reply = engine.edit(&asked.principal, request(home, edit, preconditions)).await;
+    let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
     reply.map_err(|e| target_missing(e.error, &path))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-fn request(home: &Home, edit: Edit, preconditions: Vec<Precondition>) -> EditRequest {
-    EditRequest { datastore: home.datastore, edits: vec![edit], preconditions }
+fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> EditRequest {
+    EditRequest { datastore: home.datastore, edits, preconditions }
+}
+
+/// The children in a body that are to be created; those that are to have their defaults are not.
+fn decode_below(
+    engine: &Engine,
+    encoding: Encoding,
+    body: &[u8],
+    parent: &InstancePath,
+) -> Result<Container, Error> {
+    let defaults = SetToDefault::new(&SCHEMA);
+    answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&defaults)))
+}
+
+/// The instance in a body, and what in it is to be set to its default.
+fn decode(
+    engine: &Engine,
+    encoding: Encoding,
+    body: &[u8],
+    path: &InstancePath,
+) -> Result<(Child, Vec<InstancePath>), Error> {
+    let defaults = SetToDefault::new(&SCHEMA);
+    let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&defaults)))?;
+    Ok((value, defaults.into_paths()))
+}
+
+/// A node whose default is in use is a node that is not set.
+fn removal(path: InstancePath) -> Edit {
+    Edit { operation: Operation::Remove, path, value: None, insert: None }
 }
 
 async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::body::Bytes), Refusal> {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json};
 use super::answer;
 use super::media::{ACCEPT_PATCH, Encoding, MEDIA_TYPES};
 use crate::access::AuthError;
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Info, InfoValue, Layer, Tag};
 use crate::yang::generated::ietf_restconf as restconf;
 use crate::yang::model::Modelled;
@@ -186,7 +187,12 @@ fn home(info: &str) -> (&'static str, &'static str) {
 /// `ietf-restconf:errors` with this error.
 fn body(error: &Error, encoding: Encoding) -> Vec<u8> {
     let errors = restconf::Errors { error: vec![entry(error, encoding)] };
-    answer::encode(encoding, Some(restconf::Errors::node()), &Child::Container(errors.to_data().into()), None)
+    answer::encode(
+        encoding,
+        Some(restconf::Errors::node()),
+        &Child::Container(errors.to_data().into()),
+        &EncodeOptions::default(),
+    )
 }
 
 /// The error as an entry of `ietf-restconf:errors`. Only its `error-info`, for which there is no schema,

@@ -1,13 +1,12 @@
 //! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
 //!
 //! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`
-//! and `patch`, `operations`, `streams` and `discovery` are the resources; `answer`, `defaults` and `errors` write what
+//! and `patch`, `operations`, `streams` and `discovery` are the resources; `answer` and `errors` write what
 //! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
 
 mod answer;
 mod conditions;
 mod data;
-mod defaults;
 mod discovery;
 mod edit;
 mod errors;
@@ -87,6 +86,8 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
         "fields:1.0",
         "replay:1.0",
         "with-defaults:1.0",
+        "with-operational-defaults:1.0",
+        "with-origin:1.0",
         "yang-patch:1.0",
     ];
     Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))

@@ -12,6 +12,7 @@ use super::params::Place;
 use super::request::{Asked, decode_options};
 use super::{PREFIX_OPERATIONS, answer, options};
 use crate::engine::{Content, Datastore, Engine, Invocation};
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
 use crate::yang::error::Tag;
 use crate::yang::generated::SCHEMA;
@@ -98,7 +99,9 @@ async fn invoke(
     let input = match asked.body(engine).await? {
         None => Container::default(),
         Some((encoding, body)) => {
-            match answer::decode(encoding, &body, &around, &decode_options(engine)).map_err(in_message)? {
+            match answer::decode(encoding, &body, &around, &decode_options(engine, None))
+                .map_err(in_message)?
+            {
                 Child::Container(input) => input.as_ref().clone(),
                 _ => Container::default(),
             }
@@ -109,7 +112,8 @@ async fn invoke(
     if result.is_empty() {
         return Ok(answer::empty(StatusCode::NO_CONTENT));
     }
-    let body = answer::encode(encoding, Some(output), &Child::Container(result.into()), None);
+    let body =
+        answer::encode(encoding, Some(output), &Child::Container(result.into()), &EncodeOptions::default());
     Ok(answer::ok(encoding.media_type(), body))
 }
 

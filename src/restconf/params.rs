@@ -3,6 +3,7 @@
 //! Whatever is unknown, repeated, malformed or out of place is refused; nothing is ignored.
 
 use crate::clock::Timestamp;
+use crate::datastore::defaults::Mode;
 use crate::engine::Content;
 use crate::yang::error::{Error, Tag};
 use crate::yang::resource::percent_decoded;
@@ -12,6 +13,8 @@ use crate::yang::resource::percent_decoded;
 pub enum Place {
     /// GET and HEAD of a data resource.
     Read,
+    /// The same in the operational state datastore.
+    Operational,
     /// POST and PUT of a data resource.
     Insert,
     /// An event stream.
@@ -29,26 +32,16 @@ pub struct Params {
     pub depth: Option<u16>,
     /// `fields`, decoded but not parsed.
     pub fields: Option<String>,
-    /// `with-defaults`.
-    pub with_defaults: WithDefaults,
+    /// `with-defaults` (RFC 8040 section 4.8.9).
+    pub with_defaults: Option<Mode>,
+    /// `with-origin` (RFC 8527 section 3.2.2).
+    pub with_origin: bool,
     /// `insert`.
     pub insert: Option<InsertAt>,
     /// `start-time`.
     pub start_time: Option<Timestamp>,
     /// `stop-time`.
     pub stop_time: Option<Timestamp>,
-}
-
-/// `with-defaults` (RFC 8040 section 4.8.9).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum WithDefaults {
-    /// What was set and nothing else: how this server is without the parameter.
-    #[default]
-    Explicit,
-    /// Defaults in effect too.
-    ReportAll,
-    /// Without values that are the default.
-    Trim,
 }
 
 /// `insert` and `point` (RFC 8040 sections 4.8.5 and 4.8.6). A point is decoded once: it is the text of a
@@ -65,18 +58,21 @@ pub enum InsertAt {
     After(String),
 }
 
-/// Every parameter that RFC 8040 knows, where it may stand.
+/// Every parameter that RFC 8040 and RFC 8527 know, where it may stand.
 const KNOWN: &[(&str, &[Place])] = &[
-    ("content", &[Place::Read]),
-    ("depth", &[Place::Read]),
-    ("fields", &[Place::Read]),
+    ("content", &READS),
+    ("depth", &READS),
+    ("fields", &READS),
     ("filter", &[]),
     ("insert", &[Place::Insert]),
     ("point", &[Place::Insert]),
     ("start-time", &[Place::Stream]),
     ("stop-time", &[Place::Stream]),
-    ("with-defaults", &[Place::Read]),
+    ("with-defaults", &READS),
+    ("with-origin", &[Place::Operational]),
 ];
+
+const READS: [Place; 2] = [Place::Read, Place::Operational];
 
 /// Parses the query of a request.
 ///
@@ -112,7 +108,8 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             "content" => params.content = content(&value)?,
             "depth" => params.depth = depth(&value)?,
             "fields" => params.fields = Some(value),
-            "with-defaults" => params.with_defaults = with_defaults(&value)?,
+            "with-defaults" => params.with_defaults = Some(with_defaults(&value)?),
+            "with-origin" => params.with_origin = with_origin(&value)?,
             "insert" => insert = Some(value),
             "point" => point = Some(value),
             "start-time" => params.start_time = Some(time(known, &value)?),
@@ -148,12 +145,21 @@ fn depth(value: &str) -> Result<Option<u16>, Error> {
     }
 }
 
-fn with_defaults(value: &str) -> Result<WithDefaults, Error> {
+fn with_defaults(value: &str) -> Result<Mode, Error> {
     match value {
-        "explicit" => Ok(WithDefaults::Explicit),
-        "report-all" => Ok(WithDefaults::ReportAll),
-        "trim" => Ok(WithDefaults::Trim),
-        _ => wrong("with-defaults", value, "explicit, report-all or trim"),
+        "explicit" => Ok(Mode::Explicit),
+        "report-all" => Ok(Mode::ReportAll),
+        "report-all-tagged" => Ok(Mode::ReportAllTagged),
+        "trim" => Ok(Mode::Trim),
+        _ => wrong("with-defaults", value, "explicit, report-all, report-all-tagged or trim"),
+    }
+}
+
+/// It stands for itself (RFC 8527 section 3.2.2).
+fn with_origin(value: &str) -> Result<bool, Error> {
+    match value {
+        "" => Ok(true),
+        value => refuse(format!("\"with-origin\" has no value, not \"{value}\"")),
     }
 }
 
@@ -205,7 +211,9 @@ mod tests {
             (read.content, read.depth, read.fields.as_deref()),
             (Content::NonConfig, Some(3), Some("a(b;c)"))
         );
-        assert_eq!(read.with_defaults, WithDefaults::Trim);
+        assert_eq!((read.with_defaults, read.with_origin), (Some(Mode::Trim), false));
+        let read = parse(Some("with-origin&with-defaults=report-all-tagged"), Place::Operational).unwrap();
+        assert_eq!((read.with_defaults, read.with_origin), (Some(Mode::ReportAllTagged), true));
         assert_eq!(parse(Some("depth=unbounded"), Place::Read).unwrap().depth, None);
         let insert = parse(Some("insert=after&point=%2Fa%3Ab%3Dx%252Cy"), Place::Insert).unwrap();
         assert_eq!(insert.insert, Some(InsertAt::After("/a:b=x%2Cy".into())));
@@ -228,7 +236,10 @@ mod tests {
             ("depth=1", Place::Insert),
             ("content=everything", Place::Read),
             ("content=all", Place::Nowhere),
-            ("with-defaults=report-all-tagged", Place::Read),
+            ("with-defaults=report-some", Place::Read),
+            ("with-origin", Place::Read),
+            ("with-origin=true", Place::Operational),
+            ("insert=first", Place::Operational),
             ("filter=/a", Place::Stream),
             ("insert=first", Place::Read),
             ("insert=middle", Place::Insert),

@@ -18,6 +18,7 @@ use super::{answer, conditions, edit};
 use crate::datastore::edit::{Edit, Operation};
 use crate::engine::{EditRequest, Engine, Refused};
 use crate::yang::decode::DecodeOptions;
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_restconf as restconf;
@@ -45,22 +46,17 @@ pub async fn apply(
     let answer_in = asked.encoding()?;
     let own = conditions::of_edit(&asked.headers, &target)?;
     let body = asked.octets(engine).await?;
-    let options = decode_options(engine);
-    let (patch, values) = decode(encoding, &body, &options)?;
-    let mut identifiers = BTreeSet::new();
-    let mut edits = Vec::with_capacity(patch.edit.len());
-    for (number, (edit, value)) in patch.edit.iter().zip(&values).enumerate() {
-        let context = Reading { base: asked.path_below(&home.prefix), target: &target, options: &options };
-        let read = match identifiers.insert(edit.edit_id.as_str()) {
-            true => context.edit(edit, value.as_ref()),
-            false => Err(Error::protocol(Tag::InvalidValue, "another edit has the same edit-id")
-                .info("bad-element", "edit-id")),
-        };
-        match read {
-            Ok(edit) => edits.push(edit),
-            Err(error) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
-        }
-    }
+    let (patch, edits) = {
+        let options = decode_options(engine, None);
+        let (patch, values) = decode(encoding, &body, &options)?;
+        let base = asked.path_below(&home.prefix);
+        let edits = Reading { base, target: &target, options: &options }.edits(&patch, &values);
+        (patch, edits)
+    };
+    let edits = match edits {
+        Ok(edits) => edits,
+        Err((number, error)) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
+    };
     let mut preconditions = own.clone();
     preconditions.extend(edit::exists(&target));
     let request = EditRequest { datastore: home.datastore, edits, preconditions };
@@ -81,7 +77,7 @@ pub async fn apply(
 fn decode(
     encoding: Encoding,
     body: &Bytes,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<(YangPatch, Vec<Option<AnyData>>), Error> {
     let place = InstancePath { steps: vec![Step::plain(&nodes::YANG_PATCH)] };
     let options = DecodeOptions { allow_state: true, ..*options };
@@ -108,10 +104,23 @@ struct Reading<'a> {
     /// The path of the resource that is patched, as it was asked for.
     base: &'a str,
     target: &'a InstancePath,
-    options: &'a DecodeOptions,
+    options: &'a DecodeOptions<'a>,
 }
 
 impl Reading<'_> {
+    /// All edits, or the number of the first that is wrong and why.
+    fn edits(&self, patch: &YangPatch, values: &[Option<AnyData>]) -> Result<Vec<Edit>, (usize, Error)> {
+        let mut identifiers = BTreeSet::new();
+        let mut read =
+            |edit: &PatchEdit, value: &Option<AnyData>| match identifiers.insert(edit.edit_id.clone()) {
+                true => self.edit(edit, value.as_ref()),
+                false => Err(Error::protocol(Tag::InvalidValue, "another edit has the same edit-id")
+                    .info("bad-element", "edit-id")),
+            };
+        let edits = patch.edit.iter().zip(values).enumerate();
+        edits.map(|(number, (edit, value))| read(edit, value).map_err(|error| (number, error))).collect()
+    }
+
     fn edit(&self, edit: &PatchEdit, value: Option<&AnyData>) -> Result<Edit, Error> {
         let path = self.resource(&edit.target, "target")?;
         if path.steps.is_empty() {
@@ -261,7 +270,7 @@ fn status(patch: &YangPatch, outcome: Outcome, encoding: Encoding) -> Response {
         }
     };
     let said = Child::Container(said.to_data().into());
-    let body = answer::encode(encoding, Some(YangPatchStatus::node()), &said, None);
+    let body = answer::encode(encoding, Some(YangPatchStatus::node()), &said, &EncodeOptions::default());
     let mut response = answer::ok(encoding.media_type(), body);
     *response.status_mut() = code;
     response

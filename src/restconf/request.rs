@@ -19,6 +19,7 @@ use crate::access::{AuthError, Caller, Principal, Standing};
 use crate::engine::Engine;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::metadata::Sink;
 
 /// A request of a known principal.
 #[derive(Debug)]
@@ -152,7 +153,8 @@ impl Asked {
     }
 }
 
-/// How the bodies of requests are decoded: configuration alone, within the limits.
-pub fn decode_options(engine: &Engine) -> DecodeOptions {
-    DecodeOptions { allow_state: false, depth_max: engine.limits().depth_max }
+/// How the bodies of requests are decoded: configuration alone, within the limits, and `metadata` takes its
+/// annotations if it can have any.
+pub fn decode_options<'a>(engine: &Engine, metadata: Option<&'a dyn Sink>) -> DecodeOptions<'a> {
+    DecodeOptions { allow_state: false, depth_max: engine.limits().depth_max, metadata }
 }

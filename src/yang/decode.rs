@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{Error, Layer, Tag};
+use super::metadata::{Annotated, Annotation, Note, Sink};
 use super::path::{InstancePath, Selector, Step};
 use super::schema::{Kind, Module, Node, Schema};
 use super::tree::{AnyData, Child, Container, Key, List};
@@ -16,17 +17,19 @@ use super::value::Value;
 
 /// What is acceptable when data is decoded.
 #[derive(Debug, Clone, Copy)]
-pub struct DecodeOptions {
+pub struct DecodeOptions<'a> {
     /// Whether `config false` nodes are accepted. Inside operations and notifications they always are.
     pub allow_state: bool,
     /// Deepest nesting: of objects and arrays in JSON, of elements in XML.
     pub depth_max: usize,
+    /// Who takes annotations; with `None`, data that has any is refused.
+    pub metadata: Option<&'a dyn Sink>,
 }
 
-impl Default for DecodeOptions {
-    /// Configuration only, nested at most 64 deep.
+impl Default for DecodeOptions<'_> {
+    /// Configuration only, without annotations, nested at most 64 deep.
     fn default() -> Self {
-        DecodeOptions { allow_state: false, depth_max: 64 }
+        DecodeOptions { allow_state: false, depth_max: 64, metadata: None }
     }
 }
 
@@ -44,20 +47,51 @@ pub struct Wrapper {
 
 /// One value of a parsed document, as a format sees it.
 pub(super) trait Source: Sized {
-    /// The data children that stand in an object or element, in the order given; each entry of a list or
-    /// leaf-list is one of them. `parent` is `None` for the root of the datastore.
+    /// What stands in an object or element. `parent` is `None` for the root of the datastore.
     fn children(
         self,
         parent: Option<&'static Node>,
-        schema: &Schema,
+        decoder: &Decoder<'_>,
         place: &Place<'_>,
-    ) -> Result<Vec<(&'static Node, Self)>, Error>;
+    ) -> Result<Inside<Self>, Error>;
 
     /// The value of a leaf or leaf-list entry.
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError>;
 
     /// The content of an anydata or anyxml.
     fn any(self, node: &'static Node) -> Result<AnyData, TypeError>;
+}
+
+/// What stands in an object or element.
+pub(super) struct Inside<S> {
+    /// The annotations of the instance itself that stand there, as in JSON.
+    pub own: Vec<Note>,
+    /// The data children in the order given; each entry of a list or leaf-list is one of them.
+    pub children: Vec<Item<S>>,
+}
+
+/// A child in a document.
+pub(super) struct Item<S> {
+    /// What it is.
+    pub node: &'static Node,
+    /// Its value.
+    pub source: S,
+    /// The annotations that stand beside the value.
+    pub notes: Vec<Note>,
+}
+
+impl<S> Inside<S> {
+    /// The children of the datastore, or of a resource that the document is not about: nothing can be said of
+    /// that.
+    pub fn only_children(self, place: &Place<'_>) -> Result<Vec<Item<S>>, Error> {
+        match self.own.first() {
+            None => Ok(self.children),
+            Some(note) => {
+                let name = format!("{:?}", note.annotation);
+                Err(place.unknown_attribute("@", &name, "there is no instance here that it could be about"))
+            }
+        }
+    }
 }
 
 /// Where the decoder is: a chain from the innermost node outwards, made into a path only for an error.
@@ -96,6 +130,12 @@ impl<'p> Place<'p> {
         Error::application(tag, message).at(self.path()).info("bad-element", name)
     }
 
+    /// An error for an annotation that cannot stand at an element here (RFC 6241 appendix A).
+    pub fn unknown_attribute(&self, element: &str, name: &str, why: &str) -> Error {
+        let error = Error::application(Tag::UnknownAttribute, format!("\"{element}\", \"{name}\": {why}"));
+        error.at(self.path()).info("bad-attribute", name).info("bad-element", element)
+    }
+
     /// The value that the selector of this place gives to a key leaf.
     fn key_value(&self, leaf: &Node) -> Option<&Value> {
         let step = self.step.as_ref()?;
@@ -107,40 +147,80 @@ impl<'p> Place<'p> {
 
 /// Builds instance data from any format.
 pub(super) struct Decoder<'a> {
-    schema: &'a Schema,
+    pub schema: &'a Schema,
     allow_state: bool,
+    metadata: Option<&'a dyn Sink>,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder for data below the nodes of `above`.
     pub fn new<'n>(
         schema: &'a Schema,
-        options: &DecodeOptions,
+        options: &DecodeOptions<'a>,
         above: impl IntoIterator<Item = &'n Node>,
     ) -> Self {
         let operation = |node: &Node| {
             matches!(node.kind, Kind::Rpc { .. } | Kind::Input | Kind::Output | Kind::Notification)
         };
-        Decoder { schema, allow_state: options.allow_state || above.into_iter().any(operation) }
+        let allow_state = options.allow_state || above.into_iter().any(operation);
+        Decoder { schema, allow_state, metadata: options.metadata }
+    }
+
+    /// An annotation that can be taken.
+    pub fn annotation(&self, is_it: impl Fn(&Annotation) -> bool) -> Option<&'static Annotation> {
+        self.metadata?.known().iter().copied().find(|annotation| is_it(annotation))
+    }
+
+    /// The annotation with its value, of the child `node` of a place or, with `None`, of the instance there.
+    pub fn note(
+        annotation: &'static Annotation,
+        value: Result<Value, TypeError>,
+        node: Option<&'static Node>,
+        place: &Place<'_>,
+    ) -> Result<Note, Error> {
+        value.map(|value| Note { annotation, value }).map_err(|e| {
+            // RFC 6241 appendix A: bad-attribute is for values, too.
+            let message = format!("{annotation:?}: {}", e.message);
+            let path = node.map_or_else(|| place.path(), |n| place.below(n, Selector::None).path());
+            let element = node.or(path.node()).map_or("@", |node| node.name);
+            let error = Error::application(Tag::BadAttribute, message).at(path.clone());
+            error.info("bad-attribute", format!("{annotation:?}").as_str()).info("bad-element", element)
+        })
+    }
+
+    /// Hands annotations over; whether the instance is part of the data.
+    fn take(
+        &self,
+        node: &'static Node,
+        values: &[Value],
+        notes: &[Vec<Note>],
+        place: &Place<'_>,
+    ) -> Result<bool, Error> {
+        match self.metadata {
+            Some(sink) if !notes.iter().all(Vec::is_empty) => {
+                sink.take(&Annotated { path: place.path(), node, values, notes })
+            }
+            _ => Ok(true),
+        }
     }
 
     /// The content of a container, list entry, operation or the root from its children.
-    pub fn content<S: Source>(
-        &self,
-        children: Vec<(&'static Node, S)>,
-        place: &Place<'_>,
-    ) -> Result<Container, Error> {
+    pub fn content<S: Source>(&self, children: Vec<Item<S>>, place: &Place<'_>) -> Result<Container, Error> {
         let mut content = Content::default();
-        for (node, source) in children {
+        for Item { node, source, notes } in children {
             match node.kind {
                 Kind::LeafList { .. } => {
                     let value = self.value(node, &source, place)?;
-                    content.values(node, self, place)?.push(value);
+                    let list = content.values(node, self, place)?;
+                    list.values.push(value);
+                    list.notes.push(notes);
                 }
                 Kind::List { .. } => {
                     let building = content.entries(node, self, place)?;
-                    let (key, entry) = self.entry(node, source, building.position(), place)?;
-                    building.push(node, key, entry, place)?;
+                    let (key, entry, kept) = self.entry(node, source, notes, building.position(), place)?;
+                    if kept {
+                        building.push(node, key, entry, place)?;
+                    }
                 }
                 _ => {
                     content.admit(node, self, place)?;
@@ -152,20 +232,31 @@ impl<'a> Decoder<'a> {
                             message,
                         ));
                     }
-                    let child = match place.key_value(node) {
-                        Some(value) => Child::Leaf(value.clone()),
-                        None => self.single(node, source, place)?,
+                    let (child, kept) = match place.key_value(node) {
+                        Some(value) => {
+                            let below = place.below(node, Selector::None);
+                            // Without its key there would be no entry: it stays, whatever is said of it.
+                            self.take(node, std::slice::from_ref(value), &[notes], &below)?;
+                            (Child::Leaf(value.clone()), true)
+                        }
+                        None => self.single(node, source, notes, place)?,
                     };
-                    content.done.set(node, child);
+                    if kept {
+                        content.done.set(node, child);
+                    }
                 }
             }
         }
-        content.finish(place)
+        content.finish(self, place)
     }
 
-    /// The instance that `target` leads to; `sources` are its parts: exactly one unless `target` ends at
-    /// a list or leaf-list as a whole.
-    pub fn instance<S: Source>(&self, sources: Vec<S>, target: &InstancePath) -> Result<Child, Error> {
+    /// The instance that `target` leads to; `sources` are its parts, with annotations: exactly one unless
+    /// `target` ends at a list or leaf-list as a whole. It is given whatever becomes of its annotations.
+    pub fn instance<S: Source>(
+        &self,
+        sources: Vec<(S, Vec<Note>)>,
+        target: &InstancePath,
+    ) -> Result<Child, Error> {
         let Some((last, above)) = target.steps.split_last() else {
             return Err(Error::application(Tag::OperationFailed, "the root has no instance of its own"));
         };
@@ -173,7 +264,8 @@ impl<'a> Decoder<'a> {
         let place = Place::at(above);
         let whole = last.selector == Selector::None;
         if whole && matches!(node.kind, Kind::List { .. } | Kind::LeafList { .. }) {
-            let children = sources.into_iter().map(|source| (node, source)).collect();
+            let item = |(source, notes)| Item { node, source, notes };
+            let children = sources.into_iter().map(item).collect();
             let mut content = self.content(children, &place)?;
             let empty = || match node.kind {
                 Kind::List { .. } => Child::List(List::empty(node)),
@@ -183,14 +275,14 @@ impl<'a> Decoder<'a> {
         }
         let number = sources.len();
         let mut sources = sources.into_iter();
-        let (Some(source), None) = (sources.next(), sources.next()) else {
+        let (Some((source, notes)), None) = (sources.next(), sources.next()) else {
             let message = format!("\"{}\" has to have exactly one entry here, not {number}", node.name);
             return Err(place.error(Tag::BadElement, node.name, message));
         };
         self.allow(node, &place)?;
         match node.kind {
             Kind::List { .. } => {
-                let (key, entry) = self.entry(node, source, 1, &place)?;
+                let (key, entry, _) = self.entry(node, source, notes, 1, &place)?;
                 if matches!(&last.selector, Selector::Key(wanted) if key.as_ref() != Some(wanted)) {
                     // RFC 8040 section 4.5: the keys in the body are those of the target resource.
                     let message = format!("the keys of \"{}\" differ from those of the target", node.name);
@@ -204,23 +296,38 @@ impl<'a> Decoder<'a> {
                     let message = format!("the value of \"{}\" differs from that of the target", node.name);
                     return Err(Error::application(Tag::InvalidValue, message).at(target.clone()));
                 }
+                let at = place.below(node, last.selector.clone());
+                self.take(node, std::slice::from_ref(&value), &[notes], &at)?;
                 Ok(Child::Leaf(value))
             }
-            _ => self.single(node, source, &place),
+            _ => self.single(node, source, notes, &place).map(|(child, _)| child),
         }
     }
 
-    /// A node that has at most one instance.
-    fn single<S: Source>(&self, node: &'static Node, source: S, place: &Place<'_>) -> Result<Child, Error> {
+    /// A node that has at most one instance, and whether it is part of the data.
+    fn single<S: Source>(
+        &self,
+        node: &'static Node,
+        source: S,
+        mut notes: Vec<Note>,
+        place: &Place<'_>,
+    ) -> Result<(Child, bool), Error> {
+        let below = place.below(node, Selector::None);
         match node.kind {
-            Kind::Leaf { .. } => self.value(node, &source, place).map(Child::Leaf),
+            Kind::Leaf { .. } => {
+                let value = self.value(node, &source, place)?;
+                let kept = self.take(node, std::slice::from_ref(&value), &[notes], &below)?;
+                Ok((Child::Leaf(value), kept))
+            }
             Kind::AnyData | Kind::AnyXml => {
-                source.any(node).map(Child::Any).map_err(|e| invalid(e, node, place))
+                let any = source.any(node).map_err(|e| invalid(e, node, place))?;
+                Ok((Child::Any(any), self.take(node, &[], &[notes], &below)?))
             }
             _ => {
-                let place = place.below(node, Selector::None);
-                let children = source.children(Some(node), self.schema, &place)?;
-                Ok(Child::Container(Arc::new(self.content(children, &place)?)))
+                let inside = source.children(Some(node), self, &below)?;
+                notes.extend(inside.own);
+                let kept = self.take(node, &[], &[notes], &below)?;
+                Ok((Child::Container(Arc::new(self.content(inside.children, &below)?)), kept))
             }
         }
     }
@@ -229,20 +336,23 @@ impl<'a> Decoder<'a> {
         source.value(node, self.schema).map_err(|e| invalid(e, node, place))
     }
 
-    /// A list entry. Its keys are read first, wherever they stand, so that errors can name the entry.
+    /// A list entry, and whether it is part of the data. Its keys are read first, wherever they stand, so that
+    /// errors can name the entry.
     fn entry<S: Source>(
         &self,
         list: &'static Node,
         source: S,
+        mut notes: Vec<Note>,
         position: u32,
         place: &Place<'_>,
-    ) -> Result<(Option<Key>, Container), Error> {
+    ) -> Result<(Option<Key>, Container, bool), Error> {
         let mut entry = place.below(list, Selector::Position(position));
-        let children = source.children(Some(list), self.schema, &entry)?;
+        let Inside { own, children } = source.children(Some(list), self, &entry)?;
+        notes.extend(own);
         let mut key = Vec::with_capacity(list.keys().len());
         for leaf in list.keys() {
             // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
-            let Some((_, source)) = children.iter().find(|(node, _)| node == leaf) else {
+            let Some(Item { source, .. }) = children.iter().find(|item| item.node == *leaf) else {
                 let message = format!("an entry of \"{}\" is without its key \"{}\"", list.name, leaf.name);
                 return Err(entry.error(Tag::MissingElement, leaf.name, message));
             };
@@ -252,8 +362,9 @@ impl<'a> Decoder<'a> {
         if let (Some(step), Some(key)) = (&mut entry.step, &key) {
             step.selector = Selector::Key(key.clone());
         }
+        let kept = self.take(list, &[], &[notes], &entry)?;
         let content = self.content(children, &entry)?;
-        Ok((key, content))
+        Ok((key, content, kept))
     }
 
     /// Refuses state where only configuration is wanted.
@@ -281,10 +392,17 @@ fn invalid(error: TypeError, node: &'static Node, place: &Place<'_>) -> Error {
 struct Content {
     /// Nodes with a single instance.
     done: Container,
-    leaf_lists: Vec<(&'static Node, Vec<Value>)>,
+    leaf_lists: Vec<(&'static Node, Values)>,
     lists: Vec<(&'static Node, Building)>,
     /// For each choice that has data: the case it stands in.
     cases: Vec<(&'static Node, &'static Node)>,
+}
+
+/// The entries decoded so far of one leaf-list, and the annotations of each.
+#[derive(Default)]
+struct Values {
+    values: Vec<Value>,
+    notes: Vec<Vec<Note>>,
 }
 
 impl Content {
@@ -323,13 +441,13 @@ impl Content {
         node: &'static Node,
         decoder: &Decoder<'_>,
         place: &Place<'_>,
-    ) -> Result<&mut Vec<Value>, Error> {
+    ) -> Result<&mut Values, Error> {
         let known = self.leaf_lists.iter().position(|(n, _)| *n == node);
         let slot = match known {
             Some(slot) => slot,
             None => {
                 self.admit(node, decoder, place)?;
-                self.leaf_lists.push((node, Vec::new()));
+                self.leaf_lists.push((node, Values::default()));
                 self.leaf_lists.len() - 1
             }
         };
@@ -354,8 +472,8 @@ impl Content {
         Ok(&mut self.lists[slot].1)
     }
 
-    fn finish(mut self, place: &Place<'_>) -> Result<Container, Error> {
-        for (node, values) in self.leaf_lists {
+    fn finish(mut self, decoder: &Decoder<'_>, place: &Place<'_>) -> Result<Container, Error> {
+        for (node, Values { values, notes }) in self.leaf_lists {
             if node.config
                 && let Some(value) = repeated(&values)
             {
@@ -364,7 +482,9 @@ impl Content {
                 let message = format!("\"{}\" has the value \"{value}\" more than once", node.name);
                 return Err(place.error(Tag::InvalidValue, node.name, message));
             }
-            self.done.set(node, Child::LeafList(Arc::new(values)));
+            if decoder.take(node, &values, &notes, &place.below(node, Selector::None))? {
+                self.done.set(node, Child::LeafList(Arc::new(values)));
+            }
         }
         for (node, building) in self.lists {
             self.done.set(node, Child::List(building.list));

@@ -3,6 +3,7 @@
 //! Nothing here knows a format or leaves out what a client may not see; that is done before.
 
 use super::generated;
+use super::metadata::{Metadata, Note, Written};
 use super::schema::{Node, Schema};
 use super::tree::{Child, Container};
 
@@ -14,12 +15,14 @@ pub struct EncodeOptions<'a> {
     /// How many levels of nodes are written, the outermost being 1 (RFC 8040 section 4.8.2). A list entry
     /// on the last level has its keys.
     pub depth: Option<u16>,
+    /// What is said of the outermost nodes and of those below them; `None` for nothing.
+    pub metadata: Option<&'a dyn Metadata>,
 }
 
 impl Default for EncodeOptions<'_> {
-    /// Everything, with the modules that were compiled in.
+    /// Every level and no metadata, with the modules that were compiled in.
     fn default() -> Self {
-        EncodeOptions { schema: &generated::SCHEMA, depth: None }
+        EncodeOptions { schema: &generated::SCHEMA, depth: None, metadata: None }
     }
 }
 
@@ -28,6 +31,18 @@ impl EncodeOptions<'_> {
     pub(super) fn levels(&self) -> usize {
         self.depth.map_or(usize::MAX, usize::from)
     }
+}
+
+/// Who knows the metadata of the instances at a place, if anybody does.
+pub(super) type Meta<'m> = Option<&'m dyn Metadata>;
+
+/// The annotations of an instance, and who knows those below it.
+pub(super) fn described(
+    meta: Meta<'_>,
+    node: &'static Node,
+    instance: Written<'_>,
+) -> (Vec<Note>, Option<Box<dyn Metadata>>) {
+    meta.map_or_else(Default::default, |meta| meta.of(node, instance))
 }
 
 /// The children to be written of an instance of `parent`, keys first and in the order of the `key`

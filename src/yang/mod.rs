@@ -10,6 +10,7 @@ pub mod error;
 pub mod generated;
 pub mod held;
 pub mod json;
+pub mod metadata;
 pub mod model;
 pub mod notification;
 pub mod path;

@@ -53,7 +53,7 @@ pub static ALPHA: Module = Module {
     ..module("alpha", "urn:alpha", Conformance::Implement)
 };
 pub static BETA: Module = Module { data: &[&OTHER], ..module("beta", "urn:beta", Conformance::Implement) };
-static IMPORTED: Module =
+pub static IMPORTED: Module =
     Module { identities: &[&KIND_TWO], ..module("imported", "urn:imported", Conformance::Import) };
 
 static KIND_BASE: Identity = Identity { name: "kind-base", module: &ALPHA, bases: &[] };

@@ -484,7 +484,7 @@ async fn section_7_what_is_wrong_is_told_in_the_form_of_the_rfc() {
     let error =
         server.put(&target, r#"{"irtf-agent:data-params":[{"id":"d","dataType":"smell"}]}"#).await.json();
     let error = &error["ietf-restconf:errors"]["error"][0];
-    assert_eq!(error["error-path"], "/irtf-agent:data-params[id='d']/dataType");
+    assert_eq!(error["error-path"], "/irtf-agent:data-params[1]/dataType");
     assert_eq!(
         (&error["error-type"], &error["error-info"]["ietf-netconf:bad-element"]),
         (&json!("application"), &json!("dataType"))
@@ -643,4 +643,20 @@ async fn an_operation_of_a_netconf_session_is_not_offered_over_restconf() {
     let lock = r#"{"ietf-netconf:input":{"target":{"running":[null]}}}"#;
     let refused = server.post("/restconf/operations/ietf-netconf:lock", lock).await;
     assert_eq!(refused.refusal(), (501, "operation-not-supported".to_owned()), "{refused:?}");
+}
+
+#[tokio::test]
+async fn section_4_8_9_each_mode_of_defaults_that_is_announced_is_there() {
+    let server = start_server().await;
+    let state = "/restconf/data/ietf-restconf-monitoring:restconf-state";
+    let capabilities = server.get(&format!("{state}/capabilities")).await.body;
+    for name in ["defaults:1.0?basic-mode=explicit", "with-defaults:1.0", "with-operational-defaults:1.0"] {
+        assert!(capabilities.contains(&format!("urn:ietf:params:restconf:capability:{name}\"")), "{name}");
+    }
+    for mode in ["report-all", "report-all-tagged", "explicit", "trim"] {
+        let told = server.get(&format!("{state}/streams?with-defaults={mode}")).await;
+        let shown = told.json()["ietf-restconf-monitoring:streams"]["stream"][0]["name"] == "NETCONF";
+        assert!(told.status == 200 && shown, "{mode}: {told:?}");
+    }
+    server.stop().await;
 }

@@ -1,6 +1,7 @@
 //! RFC 8527: the datastores of the NMDA over RESTCONF.
 
-use crate::common::start_server;
+use crate::common::{XML, start_server};
+use serde_json::json;
 
 const ENTRY: &str = r#"{"irtf-agent:data-params":[{"id":"d","dataType":"text"}]}"#;
 
@@ -57,4 +58,25 @@ async fn section_3_1_each_datastore_is_a_resource() {
         assert!(library.body.contains(&format!("\"ietf-datastores:{name}\"")), "{library:?}");
     }
     assert!(!library.body.contains("startup"), "{library:?}");
+}
+
+#[tokio::test]
+async fn section_3_2_2_origins_are_told_of_the_operational_datastore_alone() {
+    let server = start_server().await;
+    assert_eq!(server.put("/restconf/data/irtf-agent:data-params=d", ENTRY).await.status, 201);
+    let operational = "/restconf/ds/ietf-datastores:operational/irtf-agent:data-params";
+    let told = server.get(&format!("{operational}?with-origin")).await.json();
+    let intended = json!({"ietf-origin:origin": "ietf-origin:intended"});
+    assert_eq!(told, json!({"irtf-agent:data-params": [{"@": intended, "id": "d", "dataType": "text"}]}));
+    let xml =
+        server.ask("GET", &format!("{operational}=d?with-origin"), &[&format!("Accept: {XML}")], "").await;
+    assert!(xml.body.contains(" or:origin=\"or:intended\"><id>d</id>"), "{xml:?}");
+    for target in [
+        "/restconf/data/irtf-agent:data-params",
+        "/restconf/ds/ietf-datastores:candidate/irtf-agent:data-params",
+    ] {
+        let answer = server.get(&format!("{target}?with-origin")).await;
+        assert_eq!(answer.refusal(), (400, "invalid-value".to_owned()), "{target}");
+    }
+    server.stop().await;
 }

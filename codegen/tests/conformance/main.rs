@@ -98,7 +98,7 @@ impl Model {
     /// Its members in JSON.
     fn json(&self, content: &Container) -> String {
         let mut text = Vec::new();
-        let options = EncodeOptions { schema: self.schema, depth: None };
+        let options = EncodeOptions { schema: self.schema, ..Default::default() };
         json::encode_children(content, None, &mut text, &options);
         let text = String::from_utf8(text).unwrap();
         text[1..text.len() - 1].to_owned()
@@ -107,7 +107,7 @@ impl Model {
     /// Its elements in XML.
     fn xml(&self, content: &Container) -> String {
         let mut text = Vec::new();
-        let options = EncodeOptions { schema: self.schema, depth: None };
+        let options = EncodeOptions { schema: self.schema, ..Default::default() };
         xml::encode_children(content, None, &mut text, &options);
         String::from_utf8(text).unwrap()
     }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod defaults;
 mod incremental;
 mod listed;
 mod messages;
@@ -86,11 +87,12 @@ impl Set {
     }
 
     fn print(&self, content: &Container) -> Printed {
-        let options = EncodeOptions { schema: self.schema, depth: None };
+        let options = EncodeOptions { schema: self.schema, ..EncodeOptions::default() };
         let (mut json, mut xml) = (Vec::new(), Vec::new());
         json::encode_children(content, None, &mut json, &options);
         xml::encode_children(content, None, &mut xml, &options);
-        Printed { json: String::from_utf8(json).unwrap(), xml: String::from_utf8(xml).unwrap() }
+        let (json, xml) = (String::from_utf8(json).unwrap(), String::from_utf8(xml).unwrap());
+        Printed { json, xml, reported: Default::default(), trimmed: String::new() }
     }
 
     /// What is not the same in both opinions; `None` if all is.
@@ -155,6 +157,9 @@ impl Set {
         if a != b {
             return Some(format!("printed JSON\n ours:   {a}\n theirs: {b}"));
         }
+        if let Some(difference) = defaults::differ(self, content, theirs) {
+            return Some(difference);
+        }
         for (format, ours, theirs) in
             [(Format::Json, &ours.json, &theirs.json), (Format::Xml, &ours.xml, &theirs.xml)]
         {
@@ -187,22 +192,26 @@ impl Set {
     }
 }
 
+/// The child that a member name stands for.
+fn named(name: &str, parent: Option<&Node>, schema: &Schema) -> Option<&'static Node> {
+    match (name.split_once(':'), parent) {
+        (Some((module, local)), Some(parent)) => parent.child(schema.module(module)?, local),
+        (Some((module, local)), None) => {
+            schema.module(module)?.data.iter().copied().find(|n| n.name == local)
+        }
+        (None, Some(parent)) => parent.child(parent.module, name),
+        (None, None) => None,
+    }
+}
+
 /// Sorts what the system orders and drops containers that say nothing.
 fn normalise(json: &mut Json, parent: Option<&Node>, schema: &Schema) {
     let Json::Object(members) = json else { return };
     let names: Vec<String> = members.keys().cloned().collect();
     for name in names {
-        let node = match (name.split_once(':'), parent) {
-            (Some((module, local)), Some(parent)) => {
-                schema.module(module).and_then(|module| parent.child(module, local))
-            }
-            (Some((module, local)), None) => {
-                schema.module(module).and_then(|m| m.data.iter().copied().find(|n| n.name == local))
-            }
-            (None, Some(parent)) => parent.child(parent.module, &name),
-            (None, None) => None,
+        let (Some(node), Some(value)) = (named(&name, parent, schema), members.get_mut(&name)) else {
+            continue;
         };
-        let (Some(node), Some(value)) = (node, members.get_mut(&name)) else { continue };
         match node.kind {
             Kind::Container { presence } => {
                 normalise(value, Some(node), schema);

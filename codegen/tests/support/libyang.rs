@@ -31,13 +31,17 @@ pub struct Complaint {
     pub message: String,
 }
 
-/// What libyang makes of a valid document, printed without what is there by default.
+/// What is made of a valid document, printed without what is there by default.
 #[derive(Debug)]
 pub struct Printed {
     /// As JSON.
     pub json: String,
     /// As XML: one element after the other.
     pub xml: String,
+    /// In the modes `report-all` and `report-all-tagged` (RFC 6243 sections 3.1 and 3.4) as JSON.
+    pub reported: [String; 2],
+    /// In the mode `trim` (section 3.2) as XML: in JSON, libyang leaves the comma of what it leaves out.
+    pub trimmed: String,
 }
 
 /// Parses and validates a configuration datastore.
@@ -62,8 +66,12 @@ pub fn check(loaded: &Loaded, document: &str, format: Format) -> Result<Printed,
     };
     let outcome = match code {
         ffi::LY_ERR::LY_SUCCESS => Ok(Printed {
-            json: print(tree, ffi::LYD_FORMAT::LYD_JSON),
-            xml: print(tree, ffi::LYD_FORMAT::LYD_XML),
+            json: print(tree, ffi::LYD_FORMAT::LYD_JSON, ffi::LYD_PRINT_WD_EXPLICIT),
+            xml: print(tree, ffi::LYD_FORMAT::LYD_XML, ffi::LYD_PRINT_WD_EXPLICIT),
+            // The mode that also tags what is set to the default is for another basic mode.
+            reported: [ffi::LYD_PRINT_WD_ALL, ffi::LYD_PRINT_WD_IMPL_TAG]
+                .map(|mode| print(tree, ffi::LYD_FORMAT::LYD_JSON, mode)),
+            trimmed: print(tree, ffi::LYD_FORMAT::LYD_XML, ffi::LYD_PRINT_WD_TRIM),
         }),
         _ => Err(complaints(loaded)),
     };
@@ -85,6 +93,15 @@ pub enum Message {
     State,
 }
 
+/// A message as libyang prints it.
+#[derive(Debug)]
+pub struct Encoded {
+    /// RFC 7951.
+    pub json: String,
+    /// RFC 7950.
+    pub xml: String,
+}
+
 /// What libyang says of a message.
 #[derive(Debug)]
 pub enum Opinion {
@@ -93,7 +110,7 @@ pub enum Opinion {
     /// It can be read, but is not valid.
     Invalid(Vec<Complaint>),
     /// It is valid; this is the operation or notification alone.
-    Valid(Printed),
+    Valid(Encoded),
 }
 
 /// Parses a message, with its ancestors around it, and validates it beside a valid datastore, which
@@ -142,11 +159,11 @@ pub fn message(
         } else {
             // Before defaults are put in: of operations they would be printed.
             let printed = match message {
-                Message::State => Printed {
-                    json: print(tree, ffi::LYD_FORMAT::LYD_JSON),
-                    xml: print(tree, ffi::LYD_FORMAT::LYD_XML),
+                Message::State => Encoded {
+                    json: print(tree, ffi::LYD_FORMAT::LYD_JSON, 0),
+                    xml: print(tree, ffi::LYD_FORMAT::LYD_XML, 0),
                 },
-                _ => Printed {
+                _ => Encoded {
                     json: print_one(operation, ffi::LYD_FORMAT::LYD_JSON),
                     xml: print_one(operation, ffi::LYD_FORMAT::LYD_XML),
                 },
@@ -168,8 +185,8 @@ pub fn message(
     }
 }
 
-fn print(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type) -> String {
-    printed(tree, format, ffi::LYD_PRINT_SIBLINGS)
+fn print(tree: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type, mode: u32) -> String {
+    printed(tree, format, ffi::LYD_PRINT_SIBLINGS | mode)
 }
 
 fn print_one(node: *const ffi::lyd_node, format: ffi::LYD_FORMAT::Type) -> String {

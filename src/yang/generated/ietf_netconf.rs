@@ -84,6 +84,8 @@ pub struct GetConfigInput {
     pub source: GetConfigInputSource,
     /// Subtree or XPath filter to use.
     pub filter: Option<tree::AnyData>,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for GetConfigInput {
@@ -95,6 +97,7 @@ impl model::Modelled for GetConfigInput {
         Ok(Self {
             source: model::container(data, &nodes::GET_CONFIG_INPUT_SOURCE)?,
             filter: model::any(data, &nodes::GET_CONFIG_INPUT_FILTER)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS)?,
         })
     }
 
@@ -102,6 +105,7 @@ impl model::Modelled for GetConfigInput {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE, &self.source);
         model::put_any(&mut data, &nodes::GET_CONFIG_INPUT_FILTER, &self.filter);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
@@ -277,6 +281,8 @@ pub struct CopyConfigInput {
     pub target: CopyConfigInputTarget,
     /// Particular configuration to copy from.
     pub source: CopyConfigInputSource,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for CopyConfigInput {
@@ -288,6 +294,7 @@ impl model::Modelled for CopyConfigInput {
         Ok(Self {
             target: model::container(data, &nodes::COPY_CONFIG_INPUT_TARGET)?,
             source: model::container(data, &nodes::COPY_CONFIG_INPUT_SOURCE)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS)?,
         })
     }
 
@@ -295,6 +302,7 @@ impl model::Modelled for CopyConfigInput {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET, &self.target);
         model::put_container(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE, &self.source);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
@@ -623,6 +631,8 @@ impl model::Modelled for UnlockOutput {
 pub struct GetInput {
     /// This parameter specifies the portion of the system configuration and state data to retrieve.
     pub filter: Option<tree::AnyData>,
+    /// The explicit defaults processing mode requested.
+    pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
 
 impl model::Modelled for GetInput {
@@ -633,12 +643,14 @@ impl model::Modelled for GetInput {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             filter: model::any(data, &nodes::GET_INPUT_FILTER)?,
+            with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS)?,
         })
     }
 
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put_any(&mut data, &nodes::GET_INPUT_FILTER, &self.filter);
+        model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
     }
 }
@@ -1536,8 +1548,16 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&GET_CONFIG_INPUT_SOURCE, &GET_CONFIG_INPUT_FILTER],
-        data: &[&GET_CONFIG_INPUT_SOURCE, &GET_CONFIG_INPUT_FILTER],
+        children: &[
+            &GET_CONFIG_INPUT_SOURCE,
+            &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[
+            &GET_CONFIG_INPUT_SOURCE,
+            &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -2132,8 +2152,16 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&COPY_CONFIG_INPUT_TARGET, &COPY_CONFIG_INPUT_SOURCE],
-        data: &[&COPY_CONFIG_INPUT_TARGET, &COPY_CONFIG_INPUT_SOURCE],
+        children: &[
+            &COPY_CONFIG_INPUT_TARGET,
+            &COPY_CONFIG_INPUT_SOURCE,
+            &super::super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[
+            &COPY_CONFIG_INPUT_TARGET,
+            &COPY_CONFIG_INPUT_SOURCE,
+            &super::super::ietf_netconf_with_defaults::nodes::COPY_CONFIG_INPUT_WITH_DEFAULTS,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -3195,8 +3223,11 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&GET_INPUT_FILTER],
-        data: &[&GET_INPUT_FILTER],
+        children: &[
+            &GET_INPUT_FILTER,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS,
+        ],
+        data: &[&GET_INPUT_FILTER, &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS],
         actions: &[],
         notifications: &[],
         musts: &[],

@@ -15,6 +15,8 @@ pub mod ietf_netconf_acm;
 #[rustfmt::skip]
 pub mod ietf_netconf_notifications;
 #[rustfmt::skip]
+pub mod ietf_netconf_with_defaults;
+#[rustfmt::skip]
 pub mod ietf_origin;
 #[rustfmt::skip]
 pub mod ietf_restconf;
@@ -55,6 +57,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
         &ietf_netconf_notifications::MODULE,
+        &ietf_netconf_with_defaults::MODULE,
         &ietf_origin::MODULE,
         &ietf_restconf::MODULE,
         &ietf_restconf_monitoring::MODULE,

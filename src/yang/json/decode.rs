@@ -7,9 +7,12 @@ use std::sync::Arc;
 use serde_json::Value as Plain;
 
 use super::parse::{Json, document};
-use crate::yang::decode::{DecodeOptions, Decoder, Place, Source, Wrapper, candidates, find_child, hint};
+use crate::yang::decode::{
+    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, candidates, find_child, hint,
+};
 use crate::yang::error::{Error, Tag};
-use crate::yang::path::{InstancePath, is_name_char};
+use crate::yang::metadata::{Annotation, Note};
+use crate::yang::path::{InstancePath, Selector, is_name_char};
 use crate::yang::schema::{Kind, Node, Schema};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::types::{self, ModuleNames, TypeError};
@@ -24,12 +27,13 @@ pub fn decode_children(
     bytes: &[u8],
     parent: Option<&'static Node>,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     let json = document(bytes, options.depth_max)?;
     let place = Place::at(&[]);
-    let children = json.children(parent, schema, &place)?;
-    Decoder::new(schema, options, parent).content(children, &place)
+    let decoder = Decoder::new(schema, options, parent);
+    let inside = json.children(parent, &decoder, &place)?;
+    decoder.content(inside.only_children(&place)?, &place)
 }
 
 /// Decodes a document whose top-level members are children of the instance `above`: a POST to a datastore
@@ -41,12 +45,13 @@ pub fn decode_below(
     bytes: &[u8],
     above: &InstancePath,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     let json = document(bytes, options.depth_max)?;
     let place = Place::at(&above.steps);
-    let children = children(json, above.node(), schema, &place, true)?;
-    Decoder::new(schema, options, above.steps.iter().map(|s| s.node)).content(children, &place)
+    let decoder = Decoder::new(schema, options, above.steps.iter().map(|s| s.node));
+    let inside = children(json, above.node(), &decoder, &place, true)?;
+    decoder.content(inside.only_children(&place)?, &place)
 }
 
 /// Decodes a document with one top-level member: the instance that `target` leads to.
@@ -54,7 +59,8 @@ pub fn decode_below(
 /// A list entry is an array of one object and comes back as [`Child::Container`]; a leaf-list entry is
 /// an array of one value and comes back as [`Child::Leaf`]. Keys or value have to be those of the
 /// target's selector. Where the target has no selector, the list or leaf-list as a whole is meant. The
-/// target of an operation's input is the path to the operation and one step more.
+/// target of an operation's input is the path to the operation and one step more. The instance itself is given
+/// whatever becomes of its annotations.
 ///
 /// # Errors
 /// The text is malformed, has another member or does not fit the schema.
@@ -62,20 +68,17 @@ pub fn decode_one(
     bytes: &[u8],
     target: &InstancePath,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Child, Error> {
     let decoder = Decoder::new(schema, options, target.steps.iter().map(|s| s.node));
     let Some((last, above)) = target.steps.split_last() else {
-        return decoder.instance(Vec::<Json<'_>>::new(), target);
+        return decoder.instance(Vec::<(Json<'_>, Vec<Note>)>::new(), target);
     };
     let place = Place::at(above);
-    let json = only_member(document(bytes, options.depth_max)?, &last.node.qualified_name(), &place)?;
-    let sources = match (&last.node.kind, json) {
-        (Kind::List { .. } | Kind::LeafList { .. }, Json::Array(items)) => items,
-        (Kind::List { .. } | Kind::LeafList { .. }, _) => return Err(no_array(last.node, &place)),
-        (_, json) => vec![json],
-    };
-    decoder.instance(sources, target)
+    let name = last.node.qualified_name();
+    let (json, metadata) = only_member(document(bytes, options.depth_max)?, &name, &place)?;
+    let items = items(last.node, json, metadata, &decoder, &place)?;
+    decoder.instance(items.into_iter().map(|item| (item.source, item.notes)).collect(), target)
 }
 
 /// Decodes a document with one top-level member that stands around the whole datastore.
@@ -86,17 +89,26 @@ pub fn decode_wrapped(
     bytes: &[u8],
     wrapper: &Wrapper,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     let name = format!("{}:{}", wrapper.module, wrapper.name);
     let place = Place::at(&[]);
-    let json = only_member(document(bytes, options.depth_max)?, &name, &place)?;
-    let children = json.children(None, schema, &place)?;
-    Decoder::new(schema, options, None).content(children, &place)
+    let (json, metadata) = only_member(document(bytes, options.depth_max)?, &name, &place)?;
+    let decoder = Decoder::new(schema, options, None);
+    let inside = json.children(None, &decoder, &place)?;
+    // What stands around the datastore is no instance, so nothing can be said of it.
+    let beside = metadata.map_or(Ok(Vec::new()), |metadata| notes(metadata, None, &decoder, &place))?;
+    let around = Inside::<Json<'_>> { own: beside, children: Vec::new() };
+    around.only_children(&place)?;
+    decoder.content(inside.only_children(&place)?, &place)
 }
 
-/// The value of the only member, which has this name.
-fn only_member<'a>(json: Json<'a>, wanted: &str, place: &Place<'_>) -> Result<Json<'a>, Error> {
+/// The value of the only member, which has this name, and that of the member with its annotations.
+fn only_member<'a>(
+    json: Json<'a>,
+    wanted: &str,
+    place: &Place<'_>,
+) -> Result<(Json<'a>, Option<Json<'a>>), Error> {
     let Json::Object(members) = json else {
         return Err(place.error(
             Tag::BadElement,
@@ -104,10 +116,10 @@ fn only_member<'a>(json: Json<'a>, wanted: &str, place: &Place<'_>) -> Result<Js
             format!("an object with the member \"{wanted}\" is expected"),
         ));
     };
-    let mut found = None;
+    let (mut found, mut metadata) = (None, None);
     for (name, value) in members {
-        if name.starts_with('@') {
-            metadata(&name, &value, place)?;
+        if name.strip_prefix('@') == Some(wanted) {
+            metadata = Some(value);
         } else if name == wanted {
             found = Some(value);
         } else {
@@ -115,19 +127,18 @@ fn only_member<'a>(json: Json<'a>, wanted: &str, place: &Place<'_>) -> Result<Js
             return Err(place.error(Tag::UnknownElement, &name, message));
         }
     }
-    found.ok_or_else(|| {
-        place.error(Tag::MissingElement, wanted, format!("the member \"{wanted}\" is missing"))
-    })
+    let missing = || place.error(Tag::MissingElement, wanted, format!("the member \"{wanted}\" is missing"));
+    Ok((found.ok_or_else(missing)?, metadata))
 }
 
 impl Source for Json<'_> {
     fn children(
         self,
         parent: Option<&'static Node>,
-        schema: &Schema,
+        decoder: &Decoder<'_>,
         place: &Place<'_>,
-    ) -> Result<Vec<(&'static Node, Self)>, Error> {
-        children(self, parent, schema, place, false)
+    ) -> Result<Inside<Self>, Error> {
+        children(self, parent, decoder, place, false)
     }
 
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError> {
@@ -159,30 +170,107 @@ impl Source for Json<'_> {
 fn children<'a>(
     json: Json<'a>,
     parent: Option<&'static Node>,
-    schema: &Schema,
+    decoder: &Decoder<'_>,
     place: &Place<'_>,
     top: bool,
-) -> Result<Vec<(&'static Node, Json<'a>)>, Error> {
+) -> Result<Inside<Json<'a>>, Error> {
     let Json::Object(members) = json else {
         let name = parent.map_or("data", |p| p.name);
         return Err(place.error(Tag::BadElement, name, format!("\"{name}\" is a JSON object")));
     };
-    let mut children = Vec::with_capacity(members.len());
+    let mut inside = Inside { own: Vec::new(), children: Vec::with_capacity(members.len()) };
+    let mut described: Vec<(&'static Node, Json<'a>)> = Vec::new();
+    let mut values: Vec<(&'static Node, Json<'a>)> = Vec::with_capacity(members.len());
     for (name, value) in members {
-        if name.starts_with('@') {
-            metadata(&name, &value, place)?;
-            continue;
-        }
-        let node = resolve(&name, parent, schema, place, top)?;
-        match (&node.kind, value) {
-            (Kind::List { .. } | Kind::LeafList { .. }, Json::Array(items)) => {
-                children.extend(items.into_iter().map(|item| (node, item)));
-            }
-            (Kind::List { .. } | Kind::LeafList { .. }, _) => return Err(no_array(node, place)),
-            (_, value) => children.push((node, value)),
+        match name.strip_prefix('@') {
+            Some("") => inside.own = notes(value, None, decoder, place)?,
+            Some(name) => described.push((resolve(name, parent, decoder.schema, place, top)?, value)),
+            None => values.push((resolve(&name, parent, decoder.schema, place, top)?, value)),
         }
     }
-    Ok(children)
+    for (node, value) in values {
+        let metadata = described.iter().position(|(n, _)| *n == node).map(|i| described.swap_remove(i).1);
+        inside.children.extend(items(node, value, metadata, decoder, place)?);
+    }
+    match described.first() {
+        None => Ok(inside),
+        Some((node, _)) => {
+            let message = format!("\"@{0}\" is about \"{0}\", which is not here", node.name);
+            Err(place.below(node, Selector::None).error(Tag::MissingElement, node.name, message))
+        }
+    }
+}
+
+/// The instances of a node in the value of its member, with the annotations of the member beside it
+/// (RFC 7952 sections 5.2.3 and 5.2.4).
+fn items<'a>(
+    node: &'static Node,
+    value: Json<'a>,
+    metadata: Option<Json<'a>>,
+    decoder: &Decoder<'_>,
+    place: &Place<'_>,
+) -> Result<Vec<Item<Json<'a>>>, Error> {
+    let many = matches!(node.kind, Kind::List { .. } | Kind::LeafList { .. });
+    let sources = match (many, value) {
+        (true, Json::Array(items)) => items,
+        (true, _) => return Err(no_array(node, place)),
+        (false, value) => vec![value],
+    };
+    let entries = match (&node.kind, metadata) {
+        (_, None) => Vec::new(),
+        (Kind::LeafList { .. }, Some(Json::Array(entries))) if entries.len() <= sources.len() => entries,
+        (Kind::Leaf { .. } | Kind::AnyXml, Some(metadata)) => vec![metadata],
+        (Kind::LeafList { .. }, Some(_)) => {
+            let why = "of a leaf-list, it is an array with null or an object for each entry";
+            return Err(misplaced(node, why, place));
+        }
+        (_, Some(_)) => {
+            let why = "the annotations of an object stand in its member \"@\"";
+            return Err(misplaced(node, why, place));
+        }
+    };
+    let mut entries = entries.into_iter();
+    let item = |source| {
+        let notes = match entries.next() {
+            None => Vec::new(),
+            Some(Json::Scalar(Plain::Null)) if many => Vec::new(),
+            Some(entry) => notes(entry, Some(node), decoder, place)?,
+        };
+        Ok(Item { node, source, notes })
+    };
+    sources.into_iter().map(item).collect()
+}
+
+/// The annotations in a metadata object (RFC 7952 section 5.2.1), which is about the child `node` of the place
+/// or, with `None`, about the instance there. All of their names are qualified.
+fn notes(
+    metadata: Json<'_>,
+    node: Option<&'static Node>,
+    decoder: &Decoder<'_>,
+    place: &Place<'_>,
+) -> Result<Vec<Note>, Error> {
+    let element = node.map_or("@", |node| node.name);
+    let below = node.map(|node| place.below(node, Selector::None));
+    let at = below.as_ref().unwrap_or(place);
+    let Json::Object(members) = metadata else {
+        return Err(at.error(Tag::BadElement, element, "annotations are members of an object"));
+    };
+    let note = |(name, value): (std::borrow::Cow<'_, str>, Json<'_>)| {
+        let is_it = |a: &Annotation| name.split_once(':') == Some((a.module.name, a.name));
+        let Some(annotation) = decoder.annotation(is_it) else {
+            return Err(at.unknown_attribute(element, &name, "there is no such annotation here"));
+        };
+        let names = ModuleNames(decoder.schema);
+        let value = types::parse_json(annotation.ty, &value.into_value(), &names, annotation.module);
+        Decoder::note(annotation, value, node, place)
+    };
+    members.into_iter().map(note).collect()
+}
+
+/// Annotations that stand in another form than their node wants.
+fn misplaced(node: &'static Node, why: &str, place: &Place<'_>) -> Error {
+    let place = place.below(node, Selector::None);
+    place.error(Tag::BadElement, node.name, format!("\"@{}\": {why}", node.name))
 }
 
 fn no_array(node: &'static Node, place: &Place<'_>) -> Error {
@@ -237,26 +325,6 @@ fn resolve(
             Err(place.error(Tag::UnknownElement, name, format!("{what} has no child \"{name}\"{hint}")))
         }
     }
-}
-
-/// Metadata annotations (RFC 7952 section 5.2) are understood only if there are none.
-fn metadata(name: &str, value: &Json<'_>, place: &Place<'_>) -> Result<(), Error> {
-    let none = |json: &Json<'_>| match json {
-        Json::Object(members) => members.is_empty(),
-        Json::Scalar(value) => value.is_null(),
-        Json::Array(_) => false,
-    };
-    let empty = match value {
-        Json::Array(items) => items.iter().all(none),
-        Json::Object(members) => members.is_empty(),
-        Json::Scalar(_) => false,
-    };
-    if empty {
-        return Ok(());
-    }
-    let element = name.trim_start_matches('@');
-    let message = format!("\"{name}\": the server knows no metadata annotations");
-    Err(place.error(Tag::UnknownAttribute, element, message).info("bad-attribute", name))
 }
 
 /// RFC 7951 section 5.5: the content of an anydata could be modelled with YANG. Values of a leaf-list may

@@ -4,7 +4,7 @@
 //! here decides who may see what.
 //!
 //! Reading is strict: RFC 8259 and RFC 7493, so duplicate members are refused; names are qualified
-//! exactly where RFC 7951 section 4 says so; metadata (RFC 7952) is refused unless it is empty.
+//! exactly where RFC 7951 section 4 says so; metadata (RFC 7952) is refused unless the caller takes it.
 
 mod decode;
 mod encode;
@@ -16,7 +16,7 @@ pub use encode::{encode_children, encode_member, encode_one};
 use super::decode::DecodeOptions;
 
 /// For what the server wrote itself: configuration and state.
-pub const STORED: DecodeOptions = DecodeOptions { allow_state: true, depth_max: 128 };
+pub const STORED: DecodeOptions<'_> = DecodeOptions { allow_state: true, depth_max: 128, metadata: None };
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ fn top(members: &str) -> Result<Container, Error> {
 
 fn write(data: &Container, depth: Option<u16>) -> String {
     let mut out = Vec::new();
-    encode_children(data, None, &mut out, &EncodeOptions { schema: &SCHEMA, depth });
+    encode_children(data, None, &mut out, &EncodeOptions { schema: &SCHEMA, depth, metadata: None });
     String::from_utf8(out).unwrap()
 }
 
@@ -196,10 +196,10 @@ fn state_is_refused_in_configuration_and_accepted_where_it_belongs() {
 
 #[test]
 fn metadata_is_refused_unless_it_is_empty() {
-    assert!(top(r#""@":{},"@name":{},"name":"x","@tag":[null,{}]"#).is_ok());
-    assert_eq!(refused(r#""@name":{"alpha:note":"x"}"#).0, Tag::UnknownAttribute);
+    assert!(top(r#""@":{},"@name":{},"name":"x","@tag":[null,{}],"tag":["a","b"]"#).is_ok());
+    assert_eq!(refused(r#""name":"x","@name":{"alpha:note":"x"}"#).0, Tag::UnknownAttribute);
     assert_eq!(refused(r#""@":{"alpha:note":"x"}"#).0, Tag::UnknownAttribute);
-    assert_eq!(refused(r#""@name":5"#).0, Tag::UnknownAttribute);
+    assert_eq!(refused(r#""@name":5,"name":"x""#).0, Tag::BadElement);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn one_instance_has_to_be_the_target() {
     let child = one(text, &entry(3)).unwrap();
     assert!(matches!(child, Child::Container(_)));
     let mut out = Vec::new();
-    encode_one(&ITEM, &child, &mut out, &EncodeOptions { schema: &SCHEMA, depth: None });
+    encode_one(&ITEM, &child, &mut out, &EncodeOptions { schema: &SCHEMA, depth: None, metadata: None });
     assert_eq!(out, br#"{"alpha:item":[{"id":3,"label":"l"}]}"#);
 
     let error = one(text, &entry(4)).unwrap_err();
@@ -274,7 +274,12 @@ fn operations_and_notifications_are_instances_too() {
     let one = |text: &str| decode_one(text.as_bytes(), &input, &SCHEMA, &DecodeOptions::default());
     let text = r#"{"alpha:input":{"name":"n","arg":[{"key":"b"},{"key":"a"}]}}"#;
     let mut out = Vec::new();
-    encode_one(&INPUT, &one(text).unwrap(), &mut out, &EncodeOptions { schema: &SCHEMA, depth: None });
+    encode_one(
+        &INPUT,
+        &one(text).unwrap(),
+        &mut out,
+        &EncodeOptions { schema: &SCHEMA, depth: None, metadata: None },
+    );
     assert_eq!(String::from_utf8(out).unwrap(), text);
     let error = one(r#"{"alpha:input":{"arg":[{"key":"b"},{"key":"b"}]}}"#).unwrap_err();
     assert_eq!(
@@ -286,7 +291,7 @@ fn operations_and_notifications_are_instances_too() {
     let what =
         decode_children(br#"{"what":"kind-one"}"#, Some(&HAPPENED), &SCHEMA, &DecodeOptions::default())
             .unwrap();
-    let options = EncodeOptions { schema: &SCHEMA, depth: None };
+    let options = EncodeOptions { schema: &SCHEMA, depth: None, metadata: None };
     encode_member(&HAPPENED, &Child::Container(what.into()), &mut out, &options);
     assert_eq!(out, br#"{"eventTime":"t","alpha:happened":{"what":"alpha:kind-one"}"#);
 }

@@ -2,10 +2,13 @@
 //!
 //! The rules that JSON shares are in `yang::decode`.
 
-use super::parse::{Element, SPACE, Scope, document, is_space};
-use crate::yang::decode::{DecodeOptions, Decoder, Place, Source, Wrapper, candidates, find_child, hint};
+use super::parse::{Attribute, Element, SPACE, Scope, document, is_space};
+use crate::yang::decode::{
+    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, candidates, find_child, hint,
+};
 use crate::yang::error::{Error, Tag};
-use crate::yang::path::InstancePath;
+use crate::yang::metadata::{Annotation, Note};
+use crate::yang::path::{InstancePath, Selector};
 use crate::yang::schema::{Base, Kind, Module, Node, Schema, Type};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::types::{self, Names, TypeError};
@@ -20,20 +23,22 @@ pub fn decode_below(
     bytes: &[u8],
     above: &InstancePath,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     let root = document(bytes, options.depth_max)?;
     let place = Place::at(&above.steps);
     let node = resolve(&root, above.node(), schema, &place)?;
     let decoder = Decoder::new(schema, options, above.steps.iter().map(|s| s.node));
-    decoder.content(vec![(node, root)], &place)
+    let notes = notes(&root, node, &decoder, &place)?;
+    decoder.content(vec![Item { node, source: root, notes }], &place)
 }
 
 /// Decodes a document whose root element is the instance that `target` leads to.
 ///
 /// A list entry comes back as [`Child::Container`], a leaf-list entry as [`Child::Leaf`]. Keys or value have
 /// to be those of the target's selector. Where the target has no selector, the list or leaf-list with this
-/// one entry is given. The target of an operation's input is the path to the operation and one step more.
+/// one entry is given. The target of an operation's input is the path to the operation and one step more. The
+/// instance itself is given whatever becomes of its annotations.
 ///
 /// # Errors
 /// The text is malformed, is another element or does not fit the schema.
@@ -41,16 +46,17 @@ pub fn decode_one(
     bytes: &[u8],
     target: &InstancePath,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Child, Error> {
     let decoder = Decoder::new(schema, options, target.steps.iter().map(|s| s.node));
     let Some((last, above)) = target.steps.split_last() else {
-        return decoder.instance(Vec::<Element<'_>>::new(), target);
+        return decoder.instance(Vec::<(Element<'_>, Vec<Note>)>::new(), target);
     };
     let place = Place::at(above);
     let root = document(bytes, options.depth_max)?;
     expect(&root, last.node.name, last.node.module.namespace, &place)?;
-    decoder.instance(vec![root], target)
+    let notes = notes(&root, last.node, &decoder, &place)?;
+    decoder.instance(vec![(root, notes)], target)
 }
 
 /// Decodes a document whose root element stands around the whole datastore.
@@ -61,13 +67,18 @@ pub fn decode_wrapped(
     bytes: &[u8],
     wrapper: &Wrapper,
     schema: &Schema,
-    options: &DecodeOptions,
+    options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
     let place = Place::at(&[]);
     let root = document(bytes, options.depth_max)?;
     expect(&root, wrapper.name, wrapper.namespace, &place)?;
-    let children = root.children(None, schema, &place)?;
-    Decoder::new(schema, options, None).content(children, &place)
+    if let Some(attribute) = root.attributes.first() {
+        let why = "there is no instance here that it could be about";
+        return Err(place.unknown_attribute(root.name, attribute.full_name, why));
+    }
+    let decoder = Decoder::new(schema, options, None);
+    let inside = root.children(None, &decoder, &place)?;
+    decoder.content(inside.children, &place)
 }
 
 /// That the root element is the one that is wanted.
@@ -77,22 +88,27 @@ fn expect(root: &Element<'_>, name: &str, namespace: &str, place: &Place<'_>) ->
             format!("<{}> cannot stand here: <{name} xmlns=\"{namespace}\"> is expected", root.name);
         return Err(place.error(Tag::UnknownElement, root.name, message));
     }
-    check_attributes(root, place)
+    Ok(())
 }
 
 impl Source for Element<'_> {
     fn children(
         self,
         parent: Option<&'static Node>,
-        schema: &Schema,
+        decoder: &Decoder<'_>,
         place: &Place<'_>,
-    ) -> Result<Vec<(&'static Node, Self)>, Error> {
+    ) -> Result<Inside<Self>, Error> {
         if !is_space(&self.text) {
             let message = format!("<{}> has text where only elements can stand", self.name);
             return Err(place.error(Tag::BadElement, self.name, message));
         }
-        let resolved = |child| Ok((resolve(&child, parent, schema, place)?, child));
-        self.children.into_iter().map(resolved).collect()
+        let resolved = |child| {
+            let node = resolve(&child, parent, decoder.schema, place)?;
+            Ok(Item { node, notes: notes(&child, node, decoder, place)?, source: child })
+        };
+        let children = self.children.into_iter().map(resolved).collect::<Result<_, Error>>()?;
+        // What is said of an element stands at its own tag, and was read with that.
+        Ok(Inside { own: Vec::new(), children })
     }
 
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError> {
@@ -136,7 +152,7 @@ fn resolve(
         return Err(error.info("bad-namespace", namespace.as_ref()));
     };
     if let Some(node) = find_child(parent, module, name) {
-        return check_attributes(element, place).map(|()| node);
+        return Ok(node);
     }
     let possible = candidates(parent, schema);
     let hint = match possible.iter().find(|node| node.name == *name) {
@@ -155,14 +171,31 @@ fn resolve(
     ))
 }
 
-fn check_attributes(element: &Element<'_>, place: &Place<'_>) -> Result<(), Error> {
-    match element.attribute {
-        None => Ok(()),
-        Some(attribute) => {
-            let message = format!("<{}> cannot have the attribute \"{attribute}\"", element.name);
-            Err(place.error(Tag::UnknownAttribute, element.name, message).info("bad-attribute", attribute))
-        }
-    }
+/// The attributes of an element that stands for the child `node` of the place (RFC 7952 section 5.1).
+fn notes(
+    element: &Element<'_>,
+    node: &'static Node,
+    decoder: &Decoder<'_>,
+    place: &Place<'_>,
+) -> Result<Vec<Note>, Error> {
+    let note = |attribute: &Attribute<'_>| {
+        let is_it = |a: &Annotation| a.name == attribute.name && a.namespace == attribute.namespace.as_ref();
+        let Some(annotation) = decoder.annotation(is_it) else {
+            let below = place.below(node, Selector::None);
+            let why = "there is no such annotation here";
+            let error = below.unknown_attribute(node.name, attribute.full_name, why);
+            return Err(match attribute.namespace.as_ref() {
+                "" => error,
+                namespace => error.info("bad-namespace", namespace),
+            });
+        };
+        let text =
+            if keeps_space(annotation.ty) { &attribute.value } else { attribute.value.trim_matches(SPACE) };
+        let names = Prefixes { scope: &element.scope, schema: decoder.schema };
+        let value = types::parse(annotation.ty, text, &names, annotation.module);
+        Decoder::note(annotation, value, Some(node), place)
+    };
+    element.attributes.iter().map(note).collect()
 }
 
 /// RFC 7950 section 7.10: what can be modelled with YANG never has text beside elements.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::yang::anydata;
-use crate::yang::encode::{EncodeOptions, children};
+use crate::yang::encode::{EncodeOptions, Meta, children, described};
+use crate::yang::metadata::{Note, Written};
 use crate::yang::path::{InstancePath, Selector, quoted};
 use crate::yang::schema::{Module, Node};
 use crate::yang::tree::{Child, Container};
@@ -22,7 +23,7 @@ pub fn encode_children(
     out: &mut Vec<u8>,
     options: &EncodeOptions<'_>,
 ) {
-    Writer { out, options }.children(container, parent, options.levels());
+    Writer { out, options }.children(container, parent, options.levels(), options.metadata);
 }
 
 /// Writes `<name xmlns="…">…</name>`: the instance as a document of its own, without XML declaration.
@@ -30,7 +31,7 @@ pub fn encode_children(
 /// For a list or leaf-list, `child` can be one entry, as [`Child::Container`] or [`Child::Leaf`], or all
 /// entries, which is then one element after the other.
 pub fn encode_one(node: &'static Node, child: &Child, out: &mut Vec<u8>, options: &EncodeOptions<'_>) {
-    Writer { out, options }.child(node, child, None, options.levels());
+    Writer { out, options }.child(node, child, None, options.levels(), options.metadata);
 }
 
 struct Writer<'w> {
@@ -39,20 +40,42 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    fn children(&mut self, container: &Container, parent: Option<&'static Node>, levels: usize) {
+    fn children(
+        &mut self,
+        container: &Container,
+        parent: Option<&'static Node>,
+        levels: usize,
+        meta: Meta<'_>,
+    ) {
         for (node, child) in children(container, parent, levels) {
-            self.child(node, child, parent, levels.saturating_sub(1));
+            self.child(node, child, parent, levels.saturating_sub(1), meta);
         }
     }
 
-    fn child(&mut self, node: &'static Node, child: &Child, parent: Option<&'static Node>, levels: usize) {
+    fn child(
+        &mut self,
+        node: &'static Node,
+        child: &Child,
+        parent: Option<&'static Node>,
+        levels: usize,
+        meta: Meta<'_>,
+    ) {
+        let of = |instance: Written<'_>| described(meta, node, instance);
         match child {
-            Child::Leaf(value) => self.leaf(node, value, parent),
-            Child::LeafList(values) => values.iter().for_each(|value| self.leaf(node, value, parent)),
-            Child::Container(container) => self.element(node, container, parent, levels),
-            Child::List(list) => list.iter().for_each(|entry| self.element(node, &entry, parent, levels)),
+            Child::Leaf(value) => self.leaf(node, value, parent, &of(Written::Value(value)).0),
+            Child::LeafList(values) => {
+                values.iter().for_each(|value| self.leaf(node, value, parent, &of(Written::Value(value)).0));
+            }
+            Child::Container(container) => {
+                let (notes, below) = of(Written::Content(container, 0));
+                self.element(node, container, parent, levels, &notes, below.as_deref());
+            }
+            Child::List(list) => list.iter().enumerate().for_each(|(position, entry)| {
+                let (notes, below) = of(Written::Content(&entry, position));
+                self.element(node, &entry, parent, levels, &notes, below.as_deref());
+            }),
             Child::Any(any) => {
-                self.open(node, parent);
+                self.open(node, parent, &of(Written::Any).0, Vec::new());
                 self.write(">");
                 let text = anydata::as_xml(any, node, self.options.schema);
                 self.write(&text);
@@ -67,11 +90,13 @@ impl Writer<'_> {
         content: &Container,
         parent: Option<&'static Node>,
         levels: usize,
+        notes: &[Note],
+        meta: Meta<'_>,
     ) {
-        self.open(node, parent);
+        self.open(node, parent, notes, Vec::new());
         let start = self.out.len();
         self.write(">");
-        self.children(content, Some(node), levels);
+        self.children(content, Some(node), levels, meta);
         match self.out.len() == start + 1 {
             true => {
                 self.out.truncate(start);
@@ -81,40 +106,58 @@ impl Writer<'_> {
         }
     }
 
-    fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>) {
-        self.open(node, parent);
+    fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>, notes: &[Note]) {
         let mut modules = Vec::new();
-        let text: Cow<'_, str> = match value {
-            Value::Empty => return self.write("/>"),
-            Value::String(text) => Cow::Borrowed(text),
-            Value::Enum(value) => Cow::Borrowed(value.name),
-            Value::Identity(identity) => {
-                modules.push(identity.module);
-                Cow::Owned(value.canonical())
-            }
-            Value::Instance(path) => Cow::Owned(instance(path, &mut modules)),
-            other => Cow::Owned(other.canonical()),
-        };
-        // Names of modules are the prefixes: they are unique, and the canonical text uses them already.
-        for module in modules {
-            self.write(" xmlns:");
-            self.write(module.name);
-            self.write("=\"");
-            self.write(&escape(module.namespace));
-            self.write("\"");
+        let text = text(value, &mut modules);
+        self.open(node, parent, notes, modules);
+        if *value == Value::Empty {
+            return self.write("/>");
         }
         self.write(">");
         self.write(&escape(&text));
         self.close(node);
     }
 
-    fn open(&mut self, node: &'static Node, parent: Option<&'static Node>) {
+    /// A start tag without its end: the name, its annotations as attributes (RFC 7952 section 5.1), and the
+    /// prefixes that these and the value use. Modules lend their names as prefixes: they are unique, and the
+    /// canonical text uses them already.
+    fn open(
+        &mut self,
+        node: &'static Node,
+        parent: Option<&'static Node>,
+        notes: &[Note],
+        mut modules: Vec<&'static Module>,
+    ) {
         self.write("<");
         self.write(node.name);
         if node.needs_prefix_below(parent) {
-            self.write(" xmlns=\"");
-            self.write(&escape(node.module.namespace));
-            self.write("\"");
+            self.namespace("", node.module.namespace);
+        }
+        for Note { annotation, value } in notes {
+            // A module with this name could lend it to the value.
+            let taken = modules.iter().any(|module| module.name == annotation.prefix);
+            let prefix = if taken { annotation.module.name } else { annotation.prefix };
+            let text = match value {
+                Value::Identity(identity) if identity.module.namespace == annotation.namespace => {
+                    Cow::Owned(format!("{prefix}:{}", identity.name))
+                }
+                value => text(value, &mut modules),
+            };
+            self.namespace(prefix, annotation.namespace);
+            for part in [" ", prefix, ":", annotation.name, "=\"", &escape(&text), "\""] {
+                self.write(part);
+            }
+        }
+        for module in modules {
+            self.namespace(module.name, module.namespace);
+        }
+    }
+
+    /// The declaration of a prefix; of the default namespace if that is empty.
+    fn namespace(&mut self, prefix: &str, namespace: &str) {
+        let colon = if prefix.is_empty() { "" } else { ":" };
+        for part in [" xmlns", colon, prefix, "=\"", &escape(namespace), "\""] {
+            self.write(part);
         }
     }
 
@@ -126,6 +169,21 @@ impl Writer<'_> {
 
     fn write(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// The lexical form of a value, not escaped. The modules that it names, for the declarations of the prefixes, are
+/// added to `modules`.
+fn text<'v>(value: &'v Value, modules: &mut Vec<&'static Module>) -> Cow<'v, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Enum(value) => Cow::Borrowed(value.name),
+        Value::Identity(identity) => {
+            note(identity.module, modules);
+            Cow::Owned(value.canonical())
+        }
+        Value::Instance(path) => Cow::Owned(instance(path, modules)),
+        other => Cow::Owned(other.canonical()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! here decides who may see what.
 //!
 //! Reading is strict: namespace-well-formed XML 1.0 in UTF-8 without document type and without
-//! entities of its own. Attributes of data elements are refused.
+//! entities of its own. Attributes of data elements are annotations (RFC 7952), refused unless the caller takes them.
 
 mod decode;
 mod encode;

@@ -27,8 +27,8 @@ pub struct Element<'a> {
     pub name: &'a str,
     /// The namespace; empty for none.
     pub namespace: Rc<str>,
-    /// The first attribute that does not declare a namespace.
-    pub attribute: Option<&'a str>,
+    /// The attributes that do not declare a namespace.
+    pub attributes: Vec<Attribute<'a>>,
     /// All text directly inside, in one piece; white space between elements is left out.
     pub text: Cow<'a, str>,
     /// The elements directly inside.
@@ -41,6 +41,19 @@ pub struct Element<'a> {
     inner_at: usize,
     /// Offset in the document of the end of the name in the start tag.
     name_end: usize,
+}
+
+/// An attribute.
+#[derive(Debug)]
+pub struct Attribute<'a> {
+    /// Its name with its prefix, as written.
+    pub full_name: &'a str,
+    /// The local name.
+    pub name: &'a str,
+    /// The namespace; empty for none.
+    pub namespace: Rc<str>,
+    /// The value, normalized.
+    pub value: String,
 }
 
 /// The namespace declarations in scope.
@@ -198,23 +211,24 @@ impl<'a> Parser<'a> {
         };
         let namespace = resolve(prefix)?;
         let mut seen = BTreeSet::new();
-        let mut attribute = None;
-        for (full_name, _) in attributes.iter().filter(|(name, _)| declared_prefix(name).is_none()) {
-            let Some((prefix, local)) = qname(full_name) else {
+        let mut others = Vec::new();
+        for (full_name, value) in attributes.iter().filter(|(name, _)| declared_prefix(name).is_none()) {
+            let Some((prefix, name)) = qname(full_name) else {
                 return Err((start, format!("the attribute \"{full_name}\" has no valid name")));
             };
             // The default namespace is not that of an attribute without prefix.
-            let namespace = if prefix.is_empty() { "".into() } else { resolve(prefix)? };
-            if !seen.insert((namespace, local)) {
+            let namespace: Rc<str> = if prefix.is_empty() { "".into() } else { resolve(prefix)? };
+            if !seen.insert((namespace.clone(), name)) {
                 return Err((start, format!("the attribute \"{full_name}\" stands twice")));
             }
-            attribute = attribute.or(Some(*full_name));
+            let value = unescape(value).map_err(|message| (start, message))?;
+            others.push(Attribute { full_name, name, namespace, value });
         }
         let text = Cow::Borrowed("");
         Ok(Element {
             name,
             namespace,
-            attribute,
+            attributes: others,
             text,
             children: Vec::new(),
             scope,
