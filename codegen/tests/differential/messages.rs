@@ -16,7 +16,7 @@ use agentconf::yang::{json, xml};
 
 use super::support::document::{Any, Body, Document, Item};
 use super::support::generate::{Generator, instance_identifier};
-use super::support::libyang::{self, Format, Message, Opinion, Printed};
+use super::support::libyang::{self, Encoded, Format, Message, Opinion};
 use super::support::random::Random;
 use super::{PATTERNS, Set, WRAPPER, normalise, sets, setting, shown};
 
@@ -104,12 +104,12 @@ impl Set {
         }
     }
 
-    fn printed(&self, sent: &Sent, content: &Container) -> Printed {
-        let options = EncodeOptions { schema: self.schema, depth: None };
+    fn printed(&self, sent: &Sent, content: &Container) -> Encoded {
+        let options = EncodeOptions { schema: self.schema, ..Default::default() };
         let (mut json, mut xml) = (Vec::new(), Vec::new());
         json::encode_children(content, Some(sent.content), &mut json, &options);
         xml::encode_children(content, Some(sent.content), &mut xml, &options);
-        Printed { json: String::from_utf8(json).unwrap(), xml: String::from_utf8(xml).unwrap() }
+        Encoded { json: String::from_utf8(json).unwrap(), xml: String::from_utf8(xml).unwrap() }
     }
 
     /// The members of what libyang prints of an operation or of a notification.
@@ -172,7 +172,7 @@ impl Set {
         sent: &Sent,
         datastore: &str,
         content: &Arc<Container>,
-        theirs: &Printed,
+        theirs: &Encoded,
     ) -> Option<String> {
         let ours = self.printed(sent, content);
         let wanted = self.members(&theirs.json, sent.content);
@@ -407,7 +407,7 @@ impl Set {
         }
     }
 
-    fn differing_states(&self, content: &Container, theirs: &Printed) -> Option<String> {
+    fn differing_states(&self, content: &Container, theirs: &Encoded) -> Option<String> {
         let ours = self.print(content);
         let wanted = self.normal(&theirs.json);
         if self.normal(&ours.json) != wanted {
