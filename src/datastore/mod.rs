@@ -5,5 +5,6 @@
 
 pub mod diff;
 pub mod edit;
+pub mod index;
 pub mod validate;
 pub mod when;

@@ -37,21 +37,21 @@ pub(super) fn edit(
         check(state, options, principal, precondition)?;
     }
     let revision = state.position + 1;
-    let mut config = state.config.as_ref().clone();
+    let mut config = state.config.content().as_ref().clone();
     let mut created = Vec::with_capacity(request.edits.len());
     for edit in &request.edits {
         writable(principal, edit)?;
         created.push(!exists(&config, &edit.path));
         config = edit::apply(&config, edit, revision)?;
     }
-    let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), &request.edits, revision)?;
+    let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), &request.edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
-    if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
-        return Err(error);
+    if let Err(errors) = VALIDATOR.changes(&state.config, config, &changes) {
+        return Err(errors.into_iter().next().unwrap_or_else(|| Error::protocol(Tag::OperationFailed, "invalid")));
     }
     let edited = Event::Edited(request.edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();

@@ -7,11 +7,12 @@ use super::event::Event;
 use super::moves;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
+use crate::datastore::index::Datastore;
+use crate::datastore::validate::VALIDATOR;
 use crate::datastore::edit;
 use crate::negotiation::Negotiations;
 use crate::tasks::Tasks;
 use crate::yang::error::Error;
-use crate::yang::tree::Container;
 
 /// Everything the server knows; cloning it costs nothing that grows.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct State {
     /// The log position of the newest event; 0 before the first.
     pub position: u64,
     /// The running configuration.
-    pub config: Arc<Container>,
+    pub config: Datastore,
     /// The log position of the newest edit of the configuration.
     pub config_revision: u64,
     /// When the configuration was last edited.
@@ -38,7 +39,7 @@ impl Default for State {
     fn default() -> Self {
         State {
             position: 0,
-            config: Arc::default(),
+            config: VALIDATOR.empty(),
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
             registry: Registry::default(),
@@ -64,11 +65,12 @@ impl State {
         }
         match event {
             Event::Edited(edits) => {
-                let mut config = self.config.as_ref().clone();
+                let old = self.config.content().clone();
+                let mut config = old.as_ref().clone();
                 for edit in edits {
                     config = edit::apply(&config, edit, revision)?;
                 }
-                let old = std::mem::replace(&mut self.config, Arc::new(config));
+                self.config = self.config.replaced(Arc::new(config));
                 self.config_revision = revision;
                 self.config_changed_at = at;
                 draft::edited(self, &old, at);

@@ -170,7 +170,7 @@ impl View<'_> {
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
         } else {
-            self.state.config.get(node).cloned()
+            self.state.config.content().get(node).cloned()
         }
     }
 
