@@ -55,15 +55,13 @@ pub(super) struct Effects {
 }
 
 impl Datastore {
-    /// The empty configuration.
+    /// The empty configuration. It has values too: the defaults at the top.
     pub fn empty(watched: Arc<Watched>) -> Self {
-        let index = Index {
-            watched,
-            values: OrdSet::new(),
-            references: OrdSet::new(),
-            uniques: OrdSet::new(),
-        };
-        Datastore { content: Arc::default(), index }
+        let mut index =
+            Index { watched, values: OrdSet::new(), references: OrdSet::new(), uniques: OrdSet::new() };
+        let content = Arc::default();
+        index.update(None, &content, &[]);
+        Datastore { content, index }
     }
 
     /// The configuration.
@@ -85,12 +83,7 @@ impl Datastore {
 
     pub(super) fn follow(&self, content: Arc<Container>, changes: &[Change]) -> (Datastore, Effects) {
         let mut index = self.index.clone();
-        let watched = index.watched.clone();
-        let (empty, top) = (Container::default(), Key::new(Vec::new()));
-        let mut update =
-            Update { watched: &watched, index: &mut index, effects: Effects::default(), empty: &empty };
-        update.below(None, &top, Some(&self.content), Some(&content), (changes, 0));
-        let effects = update.effects;
+        let effects = index.update(Some(&self.content), &content, changes);
         (Datastore { content, index }, effects)
     }
 
@@ -110,6 +103,15 @@ impl PartialEq for Datastore {
 }
 
 impl Index {
+    fn update(&mut self, old: Option<&Container>, new: &Container, changes: &[Change]) -> Effects {
+        let watched = self.watched.clone();
+        let (empty, top) = (Container::default(), Key::new(Vec::new()));
+        let mut update =
+            Update { watched: &watched, index: self, effects: Effects::default(), empty: &empty };
+        update.below(None, &top, old, Some(new), (changes, 0));
+        update.effects
+    }
+
     pub(super) fn watched(&self) -> &Watched {
         &self.watched
     }

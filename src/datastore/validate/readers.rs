@@ -11,7 +11,7 @@ use crate::datastore::diff::Change;
 use crate::datastore::index::watched::{Watched, is_conditional, leafrefs, names_instances};
 use crate::yang::path::Step;
 use crate::yang::schema::{Kind, Node, Schema};
-use crate::yang::tree::Child;
+use crate::yang::tree::{Child, Container};
 use crate::yang::xpath::Expr;
 use crate::yang::xpath::ast::{Function, Path, Start};
 
@@ -231,20 +231,33 @@ impl<'c> Search<'_, 'c> {
         }
     }
 
-    /// The nodes of which there are instances in a changed child, if they are of interest.
+    /// The nodes of which there are instances in a changed child, those by default included, if they
+    /// are of interest.
     fn present(&self, node: &'static Node, child: &Child, nodes: &mut HashSet<&'static Node>) {
         if !self.readers.leading.contains(node) {
             return;
         }
         nodes.insert(node);
         match child {
-            Child::Container(container) => {
-                container.iter().for_each(|(node, child)| self.present(node, child, nodes));
-            }
-            Child::List(list) => list.iter().for_each(|entry| {
-                entry.iter().for_each(|(node, child)| self.present(node, child, nodes));
-            }),
+            Child::Container(container) => self.present_below(node, container, nodes),
+            Child::List(list) => list.iter().for_each(|entry| self.present_below(node, &entry, nodes)),
             Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => {}
+        }
+    }
+
+    fn present_below(&self, parent: &'static Node, content: &Container, nodes: &mut HashSet<&'static Node>) {
+        for node in parent.data {
+            match (content.get(node), &node.kind) {
+                (Some(child), _) => self.present(node, child, nodes),
+                (None, Kind::Container { presence: false }) if self.readers.leading.contains(node) => {
+                    nodes.insert(node);
+                    self.present_below(node, &Container::default(), nodes);
+                }
+                (None, _) if has_default(node) && self.readers.leading.contains(node) => {
+                    nodes.insert(node);
+                }
+                (None, _) => {}
+            }
         }
     }
 
