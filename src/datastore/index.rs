@@ -136,7 +136,8 @@ impl Index {
             Selector::None => Step::plain(step.node),
             _ => step.clone(),
         }));
-        let low = (number(link), Value::Instance(Arc::new(InstancePath { steps: first })), Key::new(Vec::new()));
+        let low =
+            (number(link), Value::Instance(Arc::new(InstancePath { steps: first })), Key::new(Vec::new()));
         let is_below = move |value: &Value| {
             let Value::Instance(found) = value else { return false };
             let Some(last) = last else { return true };
@@ -176,7 +177,8 @@ fn within<'s>(
 ) -> impl Iterator<Item = &'s Key> {
     let low = (number(link), value.clone(), Key::new(keys.to_vec()));
     let found = from(rows, &low);
-    let below = move |row: &&Row| row.0 == low.0 && row.1 == low.1 && row.2.values().starts_with(low.2.values());
+    let below =
+        move |row: &&Row| row.0 == low.0 && row.1 == low.1 && row.2.values().starts_with(low.2.values());
     found.take_while(below).map(|row| &row.2)
 }
 
@@ -300,7 +302,8 @@ impl Update<'_> {
         if std::ptr::eq(old, new) || old == new {
             return;
         }
-        let (before, after): (BTreeSet<&Value>, BTreeSet<&Value>) = (old.iter().collect(), new.iter().collect());
+        let (before, after): (BTreeSet<&Value>, BTreeSet<&Value>) =
+            (old.iter().collect(), new.iter().collect());
         for value in before.difference(&after) {
             self.value(node, leaf, value, keys, true);
         }
@@ -336,7 +339,9 @@ fn values<'v>(node: &'static Node, leaf: &'v Leaf, parent: Side<'v>) -> &'v [Val
     match parent.map(|parent| (parent, parent.get(node))) {
         Some((_, Some(Child::Leaf(value)))) => std::slice::from_ref(value),
         Some((_, Some(Child::LeafList(values)))) => values,
-        Some((parent, None)) if !leaf.defaults.is_empty() && case_chosen(Some(parent), node) => &leaf.defaults,
+        Some((parent, None)) if !leaf.defaults.is_empty() && case_chosen(Some(parent), node) => {
+            &leaf.defaults
+        }
         _ => &[],
     }
 }

@@ -98,7 +98,8 @@ impl Validator {
         }
         let affected = self.readers.affected(changes);
         for (number, link) in self.watched.links().iter().enumerate().filter(|(_, l)| l.leafref.is_none()) {
-            for (value, keys) in affected.gone.iter().flat_map(|place| new.index().leading_to(number, place)) {
+            for (value, keys) in affected.gone.iter().flat_map(|place| new.index().leading_to(number, place))
+            {
                 instances_with(&root, link.leaf, keys, &mut |instance| {
                     if instance.value() == Some(value) {
                         check.refers(instance);
@@ -217,8 +218,12 @@ fn come_and_go(path: &InstancePath) -> Vec<usize> {
 /// That no other entry has the same combination of values in the leafs of a `unique`.
 fn alike(check: &mut Check<'_>, root: &Cursor, index: &Index, number: u32, combination: &Key) {
     let mut keys: Vec<&Key> = index.alike(number, combination).collect();
-    let Some(unique) = index.watched().uniques().get(number as usize).filter(|_| keys.len() > 1) else { return };
-    let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), combination.values()) else { return };
+    let Some(unique) = index.watched().uniques().get(number as usize).filter(|_| keys.len() > 1) else {
+        return;
+    };
+    let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), combination.values()) else {
+        return;
+    };
     let Some(parent) = cursor_at(root, &above) else { return };
     if let Some(List::User(user)) = parent.content().and_then(|content| content.list(unique.list)) {
         keys.sort_by_key(|key| user.rank(key));

@@ -44,14 +44,18 @@ pub(super) fn edit(
         created.push(!exists(&config, &edit.path));
         config = edit::apply(&config, edit, revision)?;
     }
-    let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), &request.edits, revision)?;
+    let settled =
+        when::settle(&VALIDATOR, state.config.content(), Arc::new(config), &request.edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
     if let Err(errors) = VALIDATOR.changes(&state.config, config, &changes) {
-        return Err(errors.into_iter().next().unwrap_or_else(|| Error::protocol(Tag::OperationFailed, "invalid")));
+        return Err(errors
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Error::protocol(Tag::OperationFailed, "invalid")));
     }
     let edited = Event::Edited(request.edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();

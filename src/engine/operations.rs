@@ -275,7 +275,8 @@ fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Resul
         return Err(Error::application(Tag::AccessDenied, message));
     }
     let content = Arc::new(invocation.input.clone());
-    let errors = VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
+    let errors =
+        VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 

@@ -61,7 +61,8 @@ fn validation_of_a_difference_finds_what_validation_of_the_whole_finds() {
                 assert!(whole.iter().all(|e| e.tag != Tag::UnknownElement), "{name}: {}", shown(&whole));
             }
             let next = set.validator.changes(&indexed, new.clone(), &changes);
-            let (part, whole) = (next.as_ref().err().cloned().unwrap_or_default(), set.validator.datastore(&new));
+            let (part, whole) =
+                (next.as_ref().err().cloned().unwrap_or_default(), set.validator.datastore(&new));
             let (of_part, of_whole) = (outermost(&part), outermost(&whole));
             let same =
                 of_part.iter().all(|e| of_whole.contains(e)) && of_whole.iter().all(|e| of_part.contains(e));

@@ -138,7 +138,8 @@ impl Watched {
             for (statement, unique) in uniques.iter().enumerate() {
                 let parts: Vec<Part> =
                     unique.leafs.iter().filter_map(|chain| Part::new(chain, schema)).collect();
-                let scanned = unique.leafs.iter().any(|chain| chain.last().is_some_and(|l| is_conditional(l)));
+                let scanned =
+                    unique.leafs.iter().any(|chain| chain.last().is_some_and(|l| is_conditional(l)));
                 self.uniques.push(Unique { list: node, statement, scanned, parts });
             }
         }
@@ -228,11 +229,7 @@ impl Part {
 }
 
 /// A container below `parent`; one without presence is there if its case is chosen.
-pub fn inner<'c>(
-    parent: &'c Container,
-    node: &'static Node,
-    empty: &'c Container,
-) -> Option<&'c Container> {
+pub fn inner<'c>(parent: &'c Container, node: &'static Node, empty: &'c Container) -> Option<&'c Container> {
     match (parent.container(node), &node.kind) {
         (Some(inner), _) => Some(inner),
         (None, Kind::Container { presence: false }) if case_chosen(Some(parent), node) => Some(empty),

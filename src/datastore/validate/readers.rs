@@ -365,7 +365,6 @@ fn in_mandatory_choice(node: &&'static Node) -> bool {
     false
 }
 
-
 /// The ways to the nodes that the predicates of a leafref's path compare keys with: RFC 7950 section
 /// 9.9.2 lets them only be reached from `current()`.
 fn compared(path: &Expr, leaf: &'static Node, schema: &'static Schema) -> Vec<Way> {
