@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use imbl::OrdSet;
 
-use self::watched::{Leaf, Watched, inner};
+use self::watched::{Digest, Leaf, Watched, inner};
 use super::diff::{Change, diff};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
@@ -36,14 +36,17 @@ pub(super) struct Index {
     watched: Arc<Watched>,
     /// For the number of a leaf that is referred to, a value that it has, and where.
     values: OrdSet<Row>,
-    /// For the number of a link, a value that it has to find, and where it is.
+    /// For the number of a leafref, a value that it has to find, and where it is.
     references: OrdSet<Row>,
-    /// For the number of a `unique`, the keys above the list with the values of the leafs, and
-    /// the key of the entry.
-    uniques: OrdSet<(u32, Key, Key)>,
+    /// For the number of a `unique`, the keys above the list with the values of the leafs, and the
+    /// key of the entry.
+    uniques: OrdSet<Row>,
+    /// For the number of an instance-identifier, what it leads to, and where it is.
+    identifiers: OrdSet<(u32, Arc<InstancePath>, Key)>,
 }
 
-type Row = (u32, Value, Key);
+/// A number, what stands for values, and keys.
+type Row = (u32, Digest, Key);
 
 /// What a change of the configuration did to what is indexed.
 #[derive(Debug, Default)]
@@ -51,14 +54,22 @@ pub(super) struct Effects {
     /// Leafs that no longer have a value, and where.
     pub gone: Vec<(&'static Node, Value, Key)>,
     /// Numbers of `unique` with the combinations of values that entries got.
-    pub combined: BTreeSet<(u32, Key)>,
+    pub combined: BTreeSet<Combination>,
 }
+
+/// The number of a `unique`, and the keys above a list with the values of the leafs in an entry.
+pub(super) type Combination = (u32, Vec<Value>);
 
 impl Datastore {
     /// The empty configuration. It has values too: the defaults at the top.
     pub fn empty(watched: Arc<Watched>) -> Self {
-        let mut index =
-            Index { watched, values: OrdSet::new(), references: OrdSet::new(), uniques: OrdSet::new() };
+        let mut index = Index {
+            watched,
+            values: OrdSet::new(),
+            references: OrdSet::new(),
+            uniques: OrdSet::new(),
+            identifiers: OrdSet::new(),
+        };
         let content = Arc::default();
         index.update(None, &content, &[]);
         Datastore { content, index }
@@ -99,6 +110,7 @@ impl PartialEq for Datastore {
             && self.index.values == other.index.values
             && self.index.references == other.index.references
             && self.index.uniques == other.index.uniques
+            && self.index.identifiers == other.index.identifiers
     }
 }
 
@@ -119,45 +131,43 @@ impl Index {
     /// Whether a leaf whose values are kept has this one somewhere below these keys.
     pub(super) fn has_value(&self, leaf: &Node, value: &Value, keys: &[Value]) -> bool {
         let name = self.watched.leaf(leaf).and_then(|leaf| leaf.kept);
-        name.is_some_and(|name| within(&self.values, name, value, keys).next().is_some())
+        let digest = self.watched.digest(std::slice::from_ref(value));
+        name.is_some_and(|name| within(&self.values, number(name), digest, keys).next().is_some())
     }
 
     /// Where below these keys a link refers to the value.
     pub(super) fn referring(&self, link: usize, value: &Value, keys: &[Value]) -> impl Iterator<Item = &Key> {
-        within(&self.references, link, value, keys)
-    }
-
-    /// Where the instance-identifiers of a link lead to a node or below it, and where they are.
-    pub(super) fn leading_to(&self, link: usize, path: &[Step]) -> impl Iterator<Item = (&Value, &Key)> {
-        let (last, above) = path.split_last().map_or((None, path), |(last, above)| (Some(last), above));
-        let mut first = above.to_vec();
-        first.extend(last.map(|step| match step.selector {
-            // A step without key means all entries.
-            Selector::None => Step::plain(step.node),
-            _ => step.clone(),
-        }));
-        let low =
-            (number(link), Value::Instance(Arc::new(InstancePath { steps: first })), Key::new(Vec::new()));
-        let is_below = move |value: &Value| {
-            let Value::Instance(found) = value else { return false };
-            let Some(last) = last else { return true };
-            found.steps.starts_with(above)
-                && found.steps.get(above.len()).is_some_and(|step| {
-                    step.node == last.node
-                        && (last.selector == Selector::None || step.selector == last.selector)
-                })
-        };
-        from(&self.references, &low)
-            .take_while(move |(of, value, _)| *of == number(link) && is_below(value))
-            .map(|(_, value, keys)| (value, keys))
+        let digest = self.watched.digest(std::slice::from_ref(value));
+        within(&self.references, number(link), digest, keys)
     }
 
     /// The entries that have a combination of values, by the order of their keys.
-    pub(super) fn alike(&self, unique: u32, combination: &Key) -> impl Iterator<Item = &Key> {
-        let low = (unique, combination.clone(), Key::new(Vec::new()));
+    pub(super) fn alike(&self, combination: &Combination) -> impl Iterator<Item = &Key> {
+        within(&self.uniques, combination.0, self.watched.digest(&combination.1), &[])
+    }
+
+    /// Where the instance-identifiers of a link lead to a node or below it, and where they are.
+    pub(super) fn leading_to(
+        &self,
+        link: usize,
+        path: &[Step],
+    ) -> impl Iterator<Item = (&InstancePath, &Key)> {
+        let (last, above) = path.split_last().map_or((None, path), |(last, above)| (Some(last), above));
+        let low = (number(link), Arc::new(InstancePath { steps: path.to_vec() }), Key::new(Vec::new()));
+        let is_below = move |path: &InstancePath| {
+            let Some(last) = last else { return true };
+            path.steps.starts_with(above)
+                && path.steps.get(above.len()).is_some_and(|step| {
+                    // A step without key means all entries.
+                    let all = last.selector == Selector::None;
+                    step.node == last.node && (all || step.selector == last.selector)
+                })
+        };
         let range = (Bound::Included(&low), Bound::Unbounded);
-        let found = self.uniques.range::<_, (u32, Key, Key)>(range);
-        found.take_while(move |row| row.0 == unique && row.1 == *combination).map(|row| &row.2)
+        let found = self.identifiers.range::<_, (u32, Arc<InstancePath>, Key)>(range);
+        found
+            .take_while(move |(of, path, _)| *of == number(link) && is_below(path))
+            .map(|(_, path, keys)| (path.as_ref(), keys))
     }
 }
 
@@ -165,21 +175,26 @@ fn number(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-fn from<'s>(rows: &'s OrdSet<Row>, low: &Row) -> impl Iterator<Item = &'s Row> + use<'s> {
-    rows.range::<_, Row>((Bound::Included(low), Bound::Unbounded))
-}
-
+/// The keys in the rows of a number and a digest, of those that begin with some.
 fn within<'s>(
     rows: &'s OrdSet<Row>,
-    link: usize,
-    value: &Value,
+    number: u32,
+    digest: Digest,
     keys: &[Value],
-) -> impl Iterator<Item = &'s Key> {
-    let low = (number(link), value.clone(), Key::new(keys.to_vec()));
-    let found = from(rows, &low);
+) -> impl Iterator<Item = &'s Key> + use<'s> {
+    let low = (number, digest, Key::new(keys.to_vec()));
+    let found = rows.range::<_, Row>((Bound::Included(&low), Bound::Unbounded));
     let below =
         move |row: &&Row| row.0 == low.0 && row.1 == low.1 && row.2.values().starts_with(low.2.values());
     found.take_while(below).map(|row| &row.2)
+}
+
+fn change<R: Ord + Clone>(rows: &mut OrdSet<R>, row: R, gone: bool) {
+    if gone {
+        rows.remove(&row);
+    } else {
+        rows.insert(row);
+    }
 }
 
 /// Brings an index from one content to the next.
@@ -275,16 +290,15 @@ impl Update<'_> {
             if before == after {
                 continue;
             }
-            let row = |values: Vec<Value>| {
-                let combination = above.values().iter().cloned().chain(values).collect();
-                (number(unique), Key::new(combination), key.clone())
-            };
-            if let Some(before) = before {
-                self.index.uniques.remove(&row(before));
-            }
-            if let Some(after) = after.map(row) {
-                self.effects.combined.insert((after.0, after.1.clone()));
-                self.index.uniques.insert(after);
+            for (values, gone) in [(before, true), (after, false)] {
+                let Some(values) = values else { continue };
+                let combination: Combination =
+                    (number(unique), above.values().iter().cloned().chain(values).collect());
+                let digest = self.watched.digest(&combination.1);
+                change(&mut self.index.uniques, (combination.0, digest, key.clone()), gone);
+                if !gone {
+                    self.effects.combined.insert(combination);
+                }
             }
         }
         if self.watched.ways(Some(node)).is_empty() {
@@ -313,19 +327,19 @@ impl Update<'_> {
     }
 
     fn value(&mut self, node: &'static Node, leaf: &Leaf, value: &Value, keys: &Key, gone: bool) {
-        let change = |rows: &mut OrdSet<Row>, row: Row| {
-            if gone {
-                rows.remove(&row);
-            } else {
-                rows.insert(row);
-            }
-        };
+        let digest = |value: &Value| self.watched.digest(std::slice::from_ref(value));
         if let Some(name) = leaf.kept {
-            change(&mut self.index.values, (number(name), value.clone(), keys.clone()));
+            change(&mut self.index.values, (number(name), digest(value), keys.clone()), gone);
         }
         for link in &leaf.links {
-            if let Some(wanted) = self.watched.wanted(*link, value) {
-                change(&mut self.index.references, (number(*link), wanted, keys.clone()));
+            match self.watched.wanted(*link, value) {
+                Some(Value::Instance(path)) if self.watched.identifies(*link) => {
+                    change(&mut self.index.identifiers, (number(*link), path, keys.clone()), gone);
+                }
+                Some(wanted) => {
+                    change(&mut self.index.references, (number(*link), digest(&wanted), keys.clone()), gone);
+                }
+                None => {}
             }
         }
         if gone && !leaf.referring.is_empty() {

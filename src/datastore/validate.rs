@@ -15,7 +15,7 @@ use self::check::Check;
 use self::readers::{Readers, choosable};
 use super::diff::Change;
 use super::index::watched::{Forward, Watched};
-use super::index::{Datastore, Effects, Index};
+use super::index::{Combination, Datastore, Effects, Index};
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -87,8 +87,8 @@ impl Validator {
                 return check.errors();
             }
         }
-        for (unique, combination) in &effects.combined {
-            alike(&mut check, &root, new.index(), *unique, combination);
+        for combination in &effects.combined {
+            alike(&mut check, &root, new.index(), combination);
         }
         for (leaf, value, keys) in &effects.gone {
             referring(&mut check, &root, new.index(), leaf, value, keys);
@@ -98,10 +98,9 @@ impl Validator {
         }
         let affected = self.readers.affected(changes);
         for (number, link) in self.watched.links().iter().enumerate().filter(|(_, l)| l.leafref.is_none()) {
-            for (value, keys) in affected.gone.iter().flat_map(|place| new.index().leading_to(number, place))
-            {
+            for (path, keys) in affected.gone.iter().flat_map(|place| new.index().leading_to(number, place)) {
                 instances_with(&root, link.leaf, keys, &mut |instance| {
-                    if instance.value() == Some(value) {
+                    if matches!(instance.value(), Some(Value::Instance(own)) if **own == *path) {
                         check.refers(instance);
                     }
                 });
@@ -216,14 +215,11 @@ fn come_and_go(path: &InstancePath) -> Vec<usize> {
 }
 
 /// That no other entry has the same combination of values in the leafs of a `unique`.
-fn alike(check: &mut Check<'_>, root: &Cursor, index: &Index, number: u32, combination: &Key) {
-    let mut keys: Vec<&Key> = index.alike(number, combination).collect();
-    let Some(unique) = index.watched().uniques().get(number as usize).filter(|_| keys.len() > 1) else {
-        return;
-    };
-    let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), combination.values()) else {
-        return;
-    };
+fn alike(check: &mut Check<'_>, root: &Cursor, index: &Index, combination: &Combination) {
+    let mut keys: Vec<&Key> = index.alike(combination).collect();
+    let unique = index.watched().uniques().get(combination.0 as usize);
+    let Some(unique) = unique.filter(|_| keys.len() > 1) else { return };
+    let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), &combination.1) else { return };
     let Some(parent) = cursor_at(root, &above) else { return };
     if let Some(List::User(user)) = parent.content().and_then(|content| content.list(unique.list)) {
         keys.sort_by_key(|key| user.rank(key));

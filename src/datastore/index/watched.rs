@@ -3,6 +3,7 @@
 //! Made once for a schema; nothing here looks at data.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::Range;
 
 use crate::yang::schema::{Base, Kind, LeafRef, Node, Schema, Type};
@@ -17,6 +18,8 @@ use crate::yang::xpath::case_chosen;
 pub struct Watched {
     /// The schema.
     schema: Option<&'static Schema>,
+    /// What digests are made with.
+    hashers: [RandomState; 2],
     /// Leafs and leaf-lists that refer or are referred to.
     leafs: HashMap<&'static Node, Leaf>,
     /// All leafrefs that require an instance, and all leafs with an instance-identifier that does.
@@ -28,6 +31,11 @@ pub struct Watched {
     /// For a node, the nodes directly below that are watched or lead to such; `None` is the root.
     ways: HashMap<Option<&'static Node>, Vec<&'static Node>>,
 }
+
+/// What stands for values in a table, so that a look-up does not follow references to texts and to
+/// copy a part of a table touches little. The hashes have keys of their own in every process, so that
+/// nobody can find values with the same digest.
+pub type Digest = [u32; 3];
 
 /// A leaf or leaf-list that is watched.
 #[derive(Debug, Default)]
@@ -149,6 +157,29 @@ impl Watched {
     /// A leaf or leaf-list, if it is watched.
     pub fn leaf(&self, node: &Node) -> Option<&Leaf> {
         self.leafs.get(node)
+    }
+
+    /// What stands for these values in tables.
+    pub fn digest(&self, values: &[Value]) -> Digest {
+        let [first, second] = &self.hashers;
+        let hash = |hasher: &RandomState| {
+            let mut hasher = hasher.build_hasher();
+            for value in values {
+                std::mem::discriminant(value).hash(&mut hasher);
+                match value {
+                    Value::String(text) => text.hash(&mut hasher),
+                    value => value.canonical().hash(&mut hasher),
+                }
+            }
+            hasher.finish()
+        };
+        let (first, second) = (hash(first), hash(second));
+        [(first >> 32) as u32, first as u32, second as u32]
+    }
+
+    /// Whether a link is that of an instance-identifier.
+    pub fn identifies(&self, link: usize) -> bool {
+        self.links.get(link).is_some_and(|link| link.leafref.is_none())
     }
 
     /// All links; their numbers are their places.
