@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ir::{Base, Kind, NodeId, Schema};
+use crate::ir::{Base, Kind, NodeId, Schema, TypeId};
 use crate::xpath::ast::{Axis, Expr, Function, NodeTest, Operator, Path, Start, Step};
 
 /// A node of the tree that XPath sees. The input or output stands for its operation.
@@ -241,10 +241,14 @@ impl Reader<'_> {
 
     fn dereferenced(&self, place: Place) -> Places {
         let Place::Node(id) = place else { return Places::new() };
-        let Some(ty) = self.schema.node(id).ty() else { return Places::new() };
+        self.schema.node(id).ty().map(|ty| self.targets_of(ty)).unwrap_or_default()
+    }
+
+    fn targets_of(&self, ty: TypeId) -> Places {
         match &self.schema.ty(ty).base {
             Base::LeafRef(leafref) => Places::from([Place::Node(leafref.target)]),
             Base::InstanceIdentifier(_) => self.descendants(Place::Root),
+            Base::Union(members) => members.iter().flat_map(|member| self.targets_of(*member)).collect(),
             _ => Places::new(),
         }
     }

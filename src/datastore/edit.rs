@@ -163,10 +163,11 @@ impl Editing<'_> {
         clear_other_cases(parent, node);
         match (&step.selector, content) {
             (Selector::Key(key), Child::Container(entry)) => {
-                if entry.key(node).as_ref() != Some(key) {
+                // The key that is kept shares its texts with the entry.
+                let Some(key) = &entry.key(node).filter(|own| own == key) else {
                     let message = "the keys in the content are not those of the path";
                     return Err(self.error(depth, Tag::InvalidValue, message));
-                }
+                };
                 let old = parent.list(node).and_then(|list| list.get(node, key));
                 let entry = match (self.edit.operation, old) {
                     (Operation::Merge, Some(old)) => {

@@ -6,6 +6,7 @@
 pub mod defaults;
 pub mod diff;
 pub mod edit;
+pub mod index;
 pub mod merge;
 pub mod transform;
 pub mod validate;

@@ -6,25 +6,29 @@
 //! were checked when the data was decoded. Nothing is repaired here.
 
 mod check;
+mod reach;
 mod readers;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use self::check::Check;
 use self::readers::{Readers, choosable};
 use super::diff::Change;
+use super::index::watched::{Forward, Watched};
+use super::index::{Combination, Configuration, Effects, Index};
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node, Schema};
-use crate::yang::tree::{Child, Container, List};
+use crate::yang::tree::{Child, Container, Key, List};
+use crate::yang::value::Value;
 use crate::yang::xpath::{self, Cursor, Slot};
 
 /// Validates against one schema.
 #[derive(Debug)]
 pub struct Validator {
     schema: &'static Schema,
+    watched: Arc<Watched>,
     readers: Readers,
 }
 
@@ -34,7 +38,9 @@ pub static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| Validator::new(&SCH
 impl Validator {
     /// Prepares for a schema, in time proportional to its size.
     pub fn new(schema: &'static Schema) -> Self {
-        Validator { schema, readers: Readers::new(schema) }
+        let watched = Watched::new(schema);
+        let readers = Readers::new(schema, &watched);
+        Validator { schema, watched: Arc::new(watched), readers }
     }
 
     /// The schema.
@@ -42,83 +48,111 @@ impl Validator {
         self.schema
     }
 
-    /// The nodes whose `when` the changes can have made true or false.
-    pub fn conditional(&self, changes: &[Change]) -> Vec<&'static Node> {
-        self.readers.affected(changes).conditional
+    /// A datastore without content, with all that is needed to validate edits of it.
+    pub fn empty(&self) -> Configuration {
+        Configuration::empty(self.watched.clone())
     }
 
-    /// What `new` violates that the changes could have brought about; empty if it is valid.
-    /// Whatever the changes do not touch has to be valid already.
-    pub fn changes(&self, new: &Arc<Container>, changes: &[Change]) -> Vec<Error> {
-        let mut check = Check::datastore(&self.readers);
-        let root = Cursor::root(self.schema, new.clone());
-        let mut lists = BTreeSet::new();
+    /// The instances whose `when` the changes can have made true or false: nodes with a place that
+    /// they are below.
+    pub fn conditional<'c>(
+        &self,
+        changes: &'c [Change],
+    ) -> impl Iterator<Item = (&'static Node, &'c [Step])> + use<'c> {
+        self.readers.affected(changes).conditional.into_iter().map(|found| (found.node, found.place))
+    }
+
+    /// The datastore with another content, if that violates nothing; `changes` are all changes
+    /// between the two, and whatever they do not touch has to be valid already.
+    ///
+    /// # Errors
+    /// What the new content violates that the changes could have brought about, at least one.
+    pub fn changes(
+        &self,
+        old: &Configuration,
+        new: Arc<Container>,
+        changes: &[Change],
+    ) -> Result<Configuration, Vec<Error>> {
+        let (new, effects) = old.follow(new, changes);
+        let errors = self.violations(&new, changes, &effects);
+        if errors.is_empty() { Ok(new) } else { Err(errors) }
+    }
+
+    fn violations(&self, new: &Configuration, changes: &[Change], effects: &Effects) -> Vec<Error> {
+        let mut check = Check::changes(&self.readers, new.index());
+        let root = Cursor::root(self.schema, new.content().clone());
         for change in changes {
-            self.lists_of(change, &mut lists);
-            // Containers without presence come and go with what is in them.
-            for depth in come_and_go(&change.path) {
-                let path = InstancePath { steps: change.path.steps[..=depth].to_vec() };
-                let Some((parent, node)) = parent_of(&root, &path) else { continue };
-                check.required(&parent, choosable(node));
-                parent.instances(node).for_each(|instance| {
-                    check.applicable(&instance, node);
-                    check.required(&instance, node.data);
-                });
-            }
-            let Some((parent, node)) = parent_of(&root, &change.path) else { continue };
-            match choosable(node) {
-                [] => check.children(&parent, &[node]),
-                // The others of its case can be required now, or those by default be there.
-                nodes => check.children(&parent, nodes),
-            }
-            for instance in instances_of(&parent, change) {
-                check.subtree(&instance);
-            }
+            self.change(&mut check, &root, change);
             if check.full() {
                 return check.errors();
             }
         }
-        for (parent, node) in lists.iter().filter_map(|path| parent_of(&root, path)) {
-            check.uniques(&parent, node);
+        for combination in &effects.combined {
+            alike(&mut check, &root, new.index(), combination);
+        }
+        for (leaf, value, keys) in &effects.gone {
+            referring(&mut check, &root, new.index(), leaf, value, keys);
+            if check.full() {
+                return check.errors();
+            }
         }
         let affected = self.readers.affected(changes);
-        for node in affected.own.iter().chain(&affected.conditional) {
-            each(&root, node, &mut |instance| check.own(instance));
+        for (number, link) in self.watched.links().iter().enumerate().filter(|(_, l)| l.leafref.is_none()) {
+            for (path, keys) in affected.gone.iter().flat_map(|place| new.index().leading_to(number, place)) {
+                instances_with(&root, link.leaf, keys, &mut |instance| {
+                    if matches!(instance.value(), Some(Value::Instance(own)) if **own == *path) {
+                        check.refers(instance);
+                    }
+                });
+            }
+        }
+        for found in affected.own.iter().chain(&affected.conditional) {
+            let Some(place) = cursor_at(&root, found.place) else { continue };
+            each(&place, found.node, &mut |instance| check.own(instance));
             if check.full() {
                 return check.errors();
             }
         }
-        for node in &affected.conditional {
+        for found in &affected.conditional {
             // What was not wanted before can be missing now.
-            each_parent(&root, node, &mut |parent| check.children(parent, &[node]));
+            each_parent(&root, found.place, found.node, &mut |parent| check.children(parent, &[found.node]));
         }
-        for list in &affected.lists {
-            each_parent(&root, list, &mut |parent| check.uniques(parent, list));
+        for found in &affected.lists {
+            each_parent(&root, found.place, found.node, &mut |parent| check.uniques(parent, found.node));
         }
         check.errors()
     }
 
-    /// Everything that a datastore violates, whatever was there before.
+    /// A changed node with all that is below it, and what its parent requires of it.
+    fn change(&self, check: &mut Check<'_>, root: &Cursor, change: &Change) {
+        // Containers without presence come and go with what is in them.
+        for depth in come_and_go(&change.path) {
+            let steps = change.path.steps.get(..=depth).unwrap_or_default();
+            let Some((parent, node)) = parent_of(root, steps) else { continue };
+            check.required(&parent, choosable(node));
+            parent.instances(node).for_each(|instance| {
+                check.applicable(&instance, node);
+                check.required(&instance, node.data);
+            });
+        }
+        let Some((parent, node)) = parent_of(root, &change.path.steps) else { return };
+        match choosable(node) {
+            [] => check.children(&parent, &[node]),
+            // The others of its case can be required now, or those by default be there.
+            nodes => check.children(&parent, nodes),
+        }
+        for instance in instances_of(&parent, change) {
+            check.subtree(&instance);
+        }
+    }
+
+    /// Everything that a datastore violates, whatever was there before, in time proportional to
+    /// its size.
     pub fn datastore(&self, content: &Arc<Container>) -> Vec<Error> {
-        let mut check = Check::datastore(&self.readers);
+        let mut check = Check::datastore(&self.readers, &self.watched);
         let top: Vec<&'static Node> = self.schema.implemented().flat_map(|m| m.data).copied().collect();
         check.below(&Cursor::root(self.schema, content.clone()), &top);
         check.errors()
-    }
-
-    /// The lists that a change below one of their entries can have made two entries alike in.
-    fn lists_of(&self, change: &Change, lists: &mut BTreeSet<InstancePath>) {
-        let Some(node) = change.node() else { return };
-        for node in choosable(node).iter().copied().chain([node]) {
-            for list in self.readers.uniques(node) {
-                let Some(depth) = change.path.steps.iter().position(|step| step.node == *list) else {
-                    continue;
-                };
-                let mut steps = change.path.steps[..depth].to_vec();
-                steps.push(Step::plain(list));
-                lists.insert(InstancePath { steps });
-            }
-        }
     }
 
     /// What the input of an operation violates. `datastore` is what its expressions see beside it
@@ -155,7 +189,7 @@ impl Validator {
                 _ => context.container(step.node, found.unwrap_or_default()),
             };
         }
-        let mut check = Check::operation(&self.readers);
+        let mut check = Check::operation(&self.readers, &self.watched);
         let cursor = context.operation(operation, parameters, input);
         check.musts(&cursor, parameters.musts);
         check.below(&cursor, parameters.data);
@@ -166,7 +200,7 @@ impl Validator {
     /// (RFC 8040 section 8). `structure` is one of its module's `STRUCTURES`, and to expressions
     /// the only node below the root.
     pub fn structure(&self, structure: &'static Node, content: Arc<Container>) -> Vec<Error> {
-        let mut check = Check::structure(&self.readers);
+        let mut check = Check::structure(&self.readers, &self.watched);
         check.below(&Cursor::structure(self.schema, structure, content), &[structure]);
         check.errors()
     }
@@ -189,11 +223,87 @@ fn come_and_go(path: &InstancePath) -> Vec<usize> {
     depths
 }
 
+/// That no other entry has the same combination of values in the leafs of a `unique`.
+fn alike(check: &mut Check<'_>, root: &Cursor, index: &Index, combination: &Combination) {
+    let mut keys: Vec<&Key> = index.alike(combination).collect();
+    let unique = index.watched().uniques().get(combination.0 as usize);
+    let Some(unique) = unique.filter(|_| keys.len() > 1) else { return };
+    let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), &combination.1) else { return };
+    let Some(parent) = cursor_at(root, &above) else { return };
+    if let Some(List::User(user)) = parent.content().and_then(|content| content.list(unique.list)) {
+        keys.sort_by_key(|key| user.rank(key));
+    }
+    let values: Vec<String> = values.iter().map(Value::canonical).collect();
+    above.push(Step::plain(unique.list));
+    let list = InstancePath { steps: above };
+    for pair in keys.windows(2) {
+        let keys = pair.iter().map(|key| Selector::Key((*key).clone()));
+        check.not_unique(&list, unique.statement, &values, keys);
+    }
+}
+
+/// That those who refer to a value of a leaf find it elsewhere, now that it is gone from one place.
+fn referring(
+    check: &mut Check<'_>,
+    root: &Cursor,
+    index: &Index,
+    leaf: &'static Node,
+    value: &Value,
+    keys: &Key,
+) {
+    let watched = index.watched();
+    let numbers = watched.leaf(leaf).map_or(&[][..], |leaf| &leaf.referring);
+    for (number, link) in numbers.iter().filter_map(|number| Some((*number, watched.links().get(*number)?))) {
+        let shared = keys.values().get(..link.shared).unwrap_or_default();
+        if matches!(link.forward, Forward::Values(_)) && index.has_value(leaf, value, shared) {
+            continue;
+        }
+        for keys in index.referring(number, value, shared) {
+            instances_with(root, link.leaf, keys, &mut |instance| {
+                if instance.value().and_then(|own| watched.wanted(number, own)).as_ref() == Some(value) {
+                    check.refers(instance);
+                }
+            });
+            if check.full() {
+                return;
+            }
+        }
+    }
+}
+
+/// Calls `visit` for the instances of a leaf or leaf-list in the list entries with these keys.
+fn instances_with(root: &Cursor, leaf: &'static Node, keys: &Key, visit: &mut dyn FnMut(&Cursor)) {
+    let steps = keyed_steps(leaf.data_parent(), keys.values()).map(|(steps, _)| steps);
+    if let Some(parent) = steps.and_then(|steps| cursor_at(root, &steps)) {
+        descend(&parent, &[leaf], visit);
+    }
+}
+
+/// The way to an instance of a node (`None`: the root), given the keys of all list entries on it,
+/// and what is left of the values.
+fn keyed_steps<'k>(node: Option<&'static Node>, mut keys: &'k [Value]) -> Option<(Vec<Step>, &'k [Value])> {
+    let mut nodes: Vec<&'static Node> = std::iter::successors(node, |node| node.data_parent()).collect();
+    nodes.reverse();
+    let mut steps = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let (own, rest) = keys.split_at_checked(node.keys().len())?;
+        let selector = if own.is_empty() { Selector::None } else { Selector::Key(Key::new(own.to_vec())) };
+        steps.push(Step { node, selector });
+        keys = rest;
+    }
+    Some((steps, keys))
+}
+
 /// The cursor of the parent of the node that a path ends at; `None` if it no longer exists.
-fn parent_of(root: &Cursor, path: &InstancePath) -> Option<(Cursor, &'static Node)> {
-    let (last, above) = path.steps.split_last()?;
+fn parent_of(root: &Cursor, path: &[Step]) -> Option<(Cursor, &'static Node)> {
+    let (last, above) = path.split_last()?;
+    Some((cursor_at(root, above)?, last.node))
+}
+
+/// The instance at a path through containers and list entries; `None` if there is none.
+pub(super) fn cursor_at(root: &Cursor, path: &[Step]) -> Option<Cursor> {
     let mut cursor = root.clone();
-    for step in above {
+    for step in path {
         let content = cursor.content()?.clone();
         cursor = match (content.get(step.node), &step.selector) {
             (Some(Child::Container(inner)), _) => cursor.container(step.node, inner.clone()),
@@ -205,7 +315,7 @@ fn parent_of(root: &Cursor, path: &InstancePath) -> Option<(Cursor, &'static Nod
             _ => return None,
         };
     }
-    Some((cursor, last.node))
+    Some(cursor)
 }
 
 /// The instances that a change made or altered.
@@ -222,21 +332,24 @@ fn instances_of(parent: &Cursor, change: &Change) -> Vec<Cursor> {
     }
 }
 
-/// Calls `visit` for each instance of a schema node, those by default included.
-fn each(root: &Cursor, node: &'static Node, visit: &mut dyn FnMut(&Cursor)) {
-    let mut chain = vec![node];
-    while let Some(parent) = chain.last().and_then(|n| n.data_parent()) {
-        chain.push(parent);
-    }
-    descend(root, &chain, visit);
+/// Calls `visit` for each instance of a schema node below a place, those by default included.
+fn each(place: &Cursor, node: &'static Node, visit: &mut dyn FnMut(&Cursor)) {
+    descend(place, &chain(place, Some(node)), visit);
 }
 
-/// Calls `visit` for each place that can have instances of a schema node.
-fn each_parent(root: &Cursor, node: &'static Node, visit: &mut dyn FnMut(&Cursor)) {
-    match node.data_parent() {
-        Some(parent) => each(root, parent, visit),
-        None => visit(root),
+/// Calls `visit` for each place that can have instances of a schema node, near or below one.
+fn each_parent(root: &Cursor, place: &[Step], node: &'static Node, visit: &mut dyn FnMut(&Cursor)) {
+    let own = place.iter().position(|step| step.node == node);
+    let above = own.and_then(|depth| place.get(..depth)).unwrap_or(place);
+    if let Some(place) = cursor_at(root, above) {
+        descend(&place, &chain(&place, node.data_parent()), visit);
     }
+}
+
+/// The nodes from one up to a place, without that.
+pub(super) fn chain(place: &Cursor, node: Option<&'static Node>) -> Vec<&'static Node> {
+    let nodes = std::iter::successors(node, |node| node.data_parent());
+    nodes.take_while(|node| Some(*node) != place.node()).collect()
 }
 
 fn descend(cursor: &Cursor, chain: &[&'static Node], visit: &mut dyn FnMut(&Cursor)) {

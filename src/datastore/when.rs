@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::diff::{Change, diff};
 use super::edit::{self, Edit, Operation};
-use super::validate::Validator;
+use super::validate::{Validator, chain, cursor_at};
 use crate::yang::error::Error;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
@@ -67,12 +67,10 @@ pub fn settle(
 fn impossible(validator: &Validator, settled: &Settled) -> Vec<InstancePath> {
     let root = Cursor::root(validator.schema(), settled.content.clone());
     let mut found = Vec::new();
-    for node in validator.conditional(&settled.changes) {
-        let mut chain = vec![node];
-        while let Some(parent) = chain.last().and_then(|node| node.data_parent()) {
-            chain.push(parent);
+    for (node, place) in validator.conditional(&settled.changes) {
+        if let Some(place) = cursor_at(&root, place) {
+            collect(&place, &chain(&place, Some(node)), &mut found);
         }
-        collect(&root, &chain, &mut found);
     }
     found
 }

@@ -60,7 +60,7 @@ impl Candidates {
     ) -> Result<(), Error> {
         let base = match self.open.get(&which) {
             Some(working) => working.base.clone(),
-            None if self.open.len() < candidates_max => state.config.clone(),
+            None if self.open.len() < candidates_max => state.config.content().clone(),
             None => {
                 let message = format!("the server keeps at most {candidates_max} candidates");
                 return Err(Error::application(Tag::ResourceDenied, message));
@@ -83,11 +83,11 @@ impl Candidates {
     /// # Errors
     /// `operation-failed` with the app-tag `conflict` if both changed the same.
     pub(super) fn committed(&self, which: Candidate, state: &State) -> Result<Arc<Container>, Error> {
-        let Some(working) = self.open.get(&which) else { return Ok(state.config.clone()) };
+        let Some(working) = self.open.get(&which) else { return Ok(state.config.content().clone()) };
         match which {
-            Candidate::Session(_) if !Arc::ptr_eq(&working.base, &state.config) => {
+            Candidate::Session(_) if !Arc::ptr_eq(&working.base, state.config.content()) => {
                 let revision = state.position + 1;
-                merge(&working.base, &working.content, &state.config, revision).map(Arc::new)
+                merge(&working.base, &working.content, state.config.content(), revision).map(Arc::new)
             }
             Candidate::Session(_) | Candidate::Shared => Ok(working.content.clone()),
         }

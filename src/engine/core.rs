@@ -57,7 +57,7 @@ pub(super) fn edit(
         }
     };
     let now = fresh.now;
-    let before = candidates.get(which).map_or(&state.config, |working| &working.content);
+    let before = candidates.get(which).map_or(state.config.content(), |working| &working.content);
     let (content, created) = made(before, principal, &request.edits, candidates.next_revision(now))?;
     candidates.put(which, state, Arc::new(content), now, options.limits.candidates_max)?;
     let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
@@ -91,15 +91,16 @@ pub(super) fn edit_running(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
     let revision = state.position + 1;
-    let (config, created) = made(&state.config, principal, edits, revision)?;
-    let settled = when::settle(&VALIDATOR, &state.config, Arc::new(config), edits, revision)?;
+    let (config, created) = made(state.config.content(), principal, edits, revision)?;
+    let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
-    if let Some(error) = VALIDATOR.changes(&config, &changes).into_iter().next() {
-        return Err(error.into());
+    if let Err(errors) = VALIDATOR.changes(&state.config, config, &changes) {
+        let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
+        return Err(errors.into_iter().next().unwrap_or_else(unnamed).into());
     }
     let edited = Event::Edited(edits.iter().cloned().chain(settled.deletions).collect());
     let mut after = state.clone();

@@ -48,7 +48,7 @@ pub(super) fn manage(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Error> {
     let mut running = |content: &Container| {
-        let edits = transform::edits(&diff(&state.config, content));
+        let edits = transform::edits(&diff(state.config.content(), content));
         core::edit_running(state, options, principal, &edits, fresh).map_err(|refused| refused.error)
     };
     match management {
@@ -81,7 +81,8 @@ pub(super) fn manage(
             match to {
                 Datastore::Running | Datastore::Unified => running(&content),
                 Datastore::Candidate(which) => {
-                    let old = candidates.get(*which).map_or(&state.config, |working| &working.content);
+                    let old =
+                        candidates.get(*which).map_or(state.config.content(), |working| &working.content);
                     let edits = transform::edits(&diff(old, &content));
                     edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
                     candidates.put(*which, state, content, fresh.now, options.limits.candidates_max)?;
@@ -140,10 +141,10 @@ pub(super) fn content(
 ) -> Result<Arc<Container>, Error> {
     match datastore {
         Datastore::Candidate(which) => {
-            Ok(candidates.get(which).map_or(&state.config, |working| &working.content).clone())
+            Ok(candidates.get(which).map_or(state.config.content(), |working| &working.content).clone())
         }
         Datastore::Startup => startup(options).map(|()| state.startup.clone().unwrap_or_default()),
-        _ => Ok(state.config.clone()),
+        _ => Ok(state.config.content().clone()),
     }
 }
 
@@ -152,10 +153,13 @@ pub(super) fn content(
 /// # Errors
 /// The first constraint that it violates.
 pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error> {
-    let edits = transform::edits(&diff(&state.config, content));
-    let settled = when::settle(&VALIDATOR, &state.config, content.clone(), &edits, state.position + 1)?;
-    let errors = VALIDATOR.changes(&settled.content, &settled.changes);
-    errors.into_iter().next().map_or(Ok(()), Err)
+    let edits = transform::edits(&diff(state.config.content(), content));
+    let settled =
+        when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
+    match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
+        Ok(_) => Ok(()),
+        Err(errors) => errors.into_iter().next().map_or(Ok(()), Err),
+    }
 }
 
 /// What has to happen at a start so that the running configuration is that of the startup datastore.
@@ -165,7 +169,7 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
         return Vec::new();
     }
     let Some(startup) = &state.startup else { return vec![Event::Startup(Startup::Saved)] };
-    let edits = transform::edits(&diff(&state.config, startup));
+    let edits = transform::edits(&diff(state.config.content(), startup));
     if edits.is_empty() {
         return Vec::new();
     }

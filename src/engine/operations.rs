@@ -276,7 +276,8 @@ pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocatio
         return Err(Error::application(Tag::AccessDenied, message));
     }
     let content = Arc::new(invocation.input.clone());
-    let errors = VALIDATOR.input(state.config.clone(), invocation.target.as_ref(), operation, content);
+    let errors =
+        VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 

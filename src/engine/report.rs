@@ -96,7 +96,7 @@ pub(super) fn report(
         },
     };
     let tags = || Box::new(Tags::new(&SCHEMA, &whole, path));
-    let origins = || Box::new(Origins::new(&whole, &state.config, path));
+    let origins = || Box::new(Origins::new(&whole, state.config.content(), path));
     let metadata: Option<Box<dyn Metadata>> = match (mode == Mode::ReportAllTagged, telling.origin) {
         (true, true) => Some(Box::new(Both(tags(), origins()))),
         (true, false) => Some(tags()),

@@ -9,8 +9,10 @@ use super::event::{Event, Startup};
 use super::moves;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
-use crate::datastore::diff::diff;
+use crate::datastore::diff::{Change, diff};
 use crate::datastore::edit::{self, Edit};
+use crate::datastore::index::Configuration;
+use crate::datastore::validate::VALIDATOR;
 use crate::limits::{REVISIONS_MAX, REVISIONS_NODES_MAX};
 use crate::negotiation::Negotiations;
 use crate::tasks::Tasks;
@@ -23,7 +25,7 @@ pub struct State {
     /// The log position of the newest event; 0 before the first.
     pub position: u64,
     /// The running configuration.
-    pub config: Arc<Container>,
+    pub config: Configuration,
     /// The log position of the newest edit of the configuration.
     pub config_revision: u64,
     /// When the configuration was last edited.
@@ -57,7 +59,7 @@ impl Default for State {
     fn default() -> Self {
         State {
             position: 0,
-            config: Arc::default(),
+            config: VALIDATOR.empty(),
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
             revisions: OrdMap::new(),
@@ -85,14 +87,16 @@ impl State {
         }
         match event {
             Event::Edited(edits) => {
-                let config = applied(&self.config, edits, revision)?;
-                let old = std::mem::replace(&mut self.config, config);
-                self.remember(&old, revision, at);
+                let old = self.config.content().clone();
+                let new = applied(&old, edits, revision)?;
+                let changes = diff(&old, &new);
+                self.config = self.config.changed(new, &changes);
+                self.remember(changes, revision, at);
                 self.config_revision = revision;
                 self.config_changed_at = at;
                 draft::edited(self, &old, at);
             }
-            Event::Startup(Startup::Saved) => self.startup = Some(self.config.clone()),
+            Event::Startup(Startup::Saved) => self.startup = Some(self.config.content().clone()),
             Event::Startup(Startup::Edited(edits)) => {
                 let old = self.startup.clone().unwrap_or_default();
                 self.startup = Some(applied(&old, edits, revision)?);
@@ -111,13 +115,12 @@ impl State {
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.
-    fn remember(&mut self, old: &Container, revision: u64, at: Timestamp) {
+    fn remember(&mut self, changes: Vec<Change>, revision: u64, at: Timestamp) {
         if let Some((number, before)) = self.revisions.get_max().cloned() {
-            let gone = diff(old, &self.config).into_iter().filter_map(|change| change.old);
-            let dropped = gone.map(|child| child.size()).sum();
+            let dropped = changes.into_iter().filter_map(|change| change.old).map(|child| child.size()).sum();
             self.revisions.insert(number, Revision { dropped, ..before });
         }
-        let content = self.config.clone();
+        let content = self.config.content().clone();
         self.revisions.insert(revision, Revision { at, content, dropped: 0 });
         let mut nodes: usize = self.revisions.values().map(|revision| revision.dropped).sum();
         while self.revisions.len() > REVISIONS_MAX

@@ -188,7 +188,7 @@ impl<'a> View<'a> {
         principal: &'a Principal,
     ) -> Self {
         let (config, revision, changed_at) =
-            (state.config.clone(), state.config_revision, state.config_changed_at);
+            (state.config.content().clone(), state.config_revision, state.config_changed_at);
         let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
         let running = View { state, options, principal, config, revision, changed_at, has_state };
         match datastore {

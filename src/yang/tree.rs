@@ -5,6 +5,7 @@
 //! operations and notifications are walked by the same code. Nothing here checks values or
 //! enforces constraints.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -52,8 +53,15 @@ pub enum List {
 }
 
 /// The values of a list's keys in the order of the `key` statement.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(Arc<[Value]>);
+#[derive(Clone)]
+pub struct Key(Values);
+
+/// Most lists have one key, which then is compared without following a reference to it.
+#[derive(Clone)]
+enum Values {
+    One(Value),
+    Many(Arc<[Value]>),
+}
 
 /// Entries of a state list, made from what the server holds when they are asked for.
 pub trait StateList: fmt::Debug + Send + Sync {
@@ -81,17 +89,47 @@ pub enum AnyData {
 impl Key {
     /// A key of these values.
     pub fn new(values: Vec<Value>) -> Self {
-        Key(values.into())
+        match <[Value; 1]>::try_from(values) {
+            Ok([value]) => Key(Values::One(value)),
+            Err(values) => Key(Values::Many(values.into())),
+        }
     }
 
     /// A key of one string.
     pub fn string(text: &str) -> Self {
-        Key(Arc::from([Value::string(text)]))
+        Key(Values::One(Value::string(text)))
     }
 
     /// The values in the order of the `key` statement.
     pub fn values(&self) -> &[Value] {
-        &self.0
+        match &self.0 {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Many(values) => values,
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.values()).finish()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.values() == other.values()
+    }
+}
+impl Eq for Key {}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.values().cmp(other.values())
+    }
+}
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -161,6 +199,9 @@ impl Container {
 
     /// The key of this list entry; `None` if a key leaf is missing.
     pub fn key(&self, list: &Node) -> Option<Key> {
+        if let [key] = list.keys() {
+            return self.leaf(key).map(|value| Key(Values::One(value.clone())));
+        }
         let values: Option<Vec<Value>> = list.keys().iter().map(|k| self.leaf(k).cloned()).collect();
         values.map(Key::new)
     }

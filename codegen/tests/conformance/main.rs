@@ -143,8 +143,9 @@ impl Model {
         let edit = Edit { operation, path, value, insert };
         let new = Arc::new(edit::apply(old, &edit, 1).map_err(|e| told(&[e]))?);
         let settled = when::settle(&self.validator, old, new, &[edit], 1).map_err(|e| told(&[e]))?;
-        let errors = self.validator.changes(&settled.content, &settled.changes);
-        if errors.is_empty() { Ok(self.json(&settled.content)) } else { Err(told(&errors)) }
+        let before = self.validator.empty().replaced(old.clone());
+        let valid = self.validator.changes(&before, settled.content, &settled.changes);
+        valid.map(|valid| self.json(valid.content())).map_err(|errors| told(&errors))
     }
 
     fn valid_or_not(&self, members: &str) -> Result<Arc<Container>, Vec<String>> {

@@ -4,14 +4,17 @@
 //! What exists by default is checked like what was given (section 6.4.1). Nothing here decides
 //! which instances are checked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::readers::Readers;
+use super::{chain, descend};
 use crate::datastore::edit::excludes;
+use crate::datastore::index::Index;
+use crate::datastore::index::watched::{Forward, Watched};
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::{InstancePath, Selector, Step};
-use crate::yang::schema::{Base, Kind, Must, Node, Type, Unique};
+use crate::yang::schema::{Base, Kind, LeafRef, Must, Node, Type, Unique};
 use crate::yang::tree::{Child, Container, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
@@ -23,6 +26,12 @@ const ERRORS_MAX: usize = 32;
 /// The violations found so far.
 pub struct Check<'r> {
     readers: &'r Readers,
+    watched: &'r Watched,
+    /// What tells of references and of `unique`, if there is one.
+    index: Option<&'r Index>,
+    /// Without it: for the number of a leafref and the place where its path turns, all values that
+    /// it can have.
+    values: BTreeMap<(usize, InstancePath), BTreeSet<Value>>,
     errors: Vec<Error>,
     /// Whether `config` counts for nothing: in operations and structures.
     with_state: bool,
@@ -31,19 +40,27 @@ pub struct Check<'r> {
 }
 
 impl<'r> Check<'r> {
-    /// Of a datastore.
-    pub fn datastore(readers: &'r Readers) -> Self {
-        Check { readers, errors: Vec::new(), with_state: false, missing: Tag::DataMissing }
+    /// Of all of a datastore.
+    pub fn datastore(readers: &'r Readers, watched: &'r Watched) -> Self {
+        let (values, errors) = (BTreeMap::new(), Vec::new());
+        let (with_state, missing) = (false, Tag::DataMissing);
+        Check { readers, watched, index: None, values, errors, with_state, missing }
+    }
+
+    /// Of parts of a datastore with this index. Whether list entries are unique is asked of the
+    /// index, and not here.
+    pub fn changes(readers: &'r Readers, index: &'r Index) -> Self {
+        Check { index: Some(index), ..Check::datastore(readers, index.watched()) }
     }
 
     /// Of the parameters of an operation.
-    pub fn operation(readers: &'r Readers) -> Self {
-        Check { readers, errors: Vec::new(), with_state: true, missing: Tag::MissingElement }
+    pub fn operation(readers: &'r Readers, watched: &'r Watched) -> Self {
+        Check { with_state: true, missing: Tag::MissingElement, ..Check::datastore(readers, watched) }
     }
 
     /// Of a structure, which is like a datastore of its own (RFC 8791 section 4).
-    pub fn structure(readers: &'r Readers) -> Self {
-        Check { with_state: true, ..Check::datastore(readers) }
+    pub fn structure(readers: &'r Readers, watched: &'r Watched) -> Self {
+        Check { with_state: true, ..Check::datastore(readers, watched) }
     }
 
     /// What was found.
@@ -134,7 +151,12 @@ impl<'r> Check<'r> {
         let Some(node) = cursor.node() else { return };
         self.applicable(cursor, node);
         self.musts(cursor, node.musts);
-        if let (Some(value), Some(ty)) = (cursor.value(), node.ty()) {
+        self.refers(cursor);
+    }
+
+    /// That a leaf which has to refer to something does.
+    pub fn refers(&mut self, cursor: &Cursor) {
+        if let (Some(value), Some(ty)) = (cursor.value(), cursor.node().and_then(Node::ty)) {
             self.reference(cursor, value, ty);
         }
     }
@@ -184,13 +206,66 @@ impl<'r> Check<'r> {
         if !requires_instance(ty, value, cursor) {
             return;
         }
-        let message = match xpath::targets(cursor) {
-            Ok(targets) if !targets.is_empty() => return,
-            Ok(_) => format!("there is nothing with the value \"{value}\" that this could refer to"),
+        let message = match self.finds(cursor, value, ty) {
+            Ok(true) => return,
+            Ok(false) => format!("there is nothing with the value \"{value}\" that this could refer to"),
             Err(e) => format!("the reference cannot be followed: {e}"),
         };
         let error = Error::application(Tag::DataMissing, message).app_tag("instance-required");
         self.fail(error.at(cursor.path()));
+    }
+
+    fn finds(&mut self, cursor: &Cursor, value: &Value, ty: &'static Type) -> Result<bool, xpath::EvalError> {
+        match (&ty.base, cursor.node()) {
+            (Base::LeafRef(leafref), _) => self.leafref(cursor, leafref, value),
+            (Base::Union(members), Some(node)) if !matches!(value, Value::Instance(_)) => {
+                // The value can have been read as one of another member.
+                let (text, names) = (value.canonical(), ModuleNames(cursor.schema()));
+                for member in *members {
+                    if let Base::LeafRef(leafref) = &member.base
+                        && let Ok(value) = types::parse(leafref.real, &text, &names, node.module)
+                        && self.leafref(cursor, leafref, &value)?
+                    {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            _ => Ok(!xpath::targets(cursor)?.is_empty()),
+        }
+    }
+
+    fn leafref(
+        &mut self,
+        cursor: &Cursor,
+        leafref: &'static LeafRef,
+        value: &Value,
+    ) -> Result<bool, xpath::EvalError> {
+        let link = cursor.node().and_then(|node| self.watched.link(node, leafref));
+        let Some((number, link)) = link else { return xpath::finds(cursor, leafref, value) };
+        let Forward::Values(up) = link.forward else { return xpath::finds(cursor, leafref, value) };
+        let above = std::iter::successors(Some(cursor), |cursor| cursor.parent());
+        let turn = match up {
+            Some(up) => above.into_iter().nth(up),
+            None => above.into_iter().last(),
+        };
+        let Some(turn) = turn else { return Ok(false) };
+        let path = turn.path();
+        if let Some(index) = self.index {
+            let keys = path.steps.iter().filter_map(|step| match &step.selector {
+                Selector::Key(key) => Some(key.values()),
+                _ => None,
+            });
+            return Ok(index.has_value(leafref.target, value, &keys.flatten().cloned().collect::<Vec<_>>()));
+        }
+        let values = self.values.entry((number, path)).or_insert_with(|| {
+            let mut values = BTreeSet::new();
+            descend(turn, &chain(turn, Some(leafref.target)), &mut |instance| {
+                values.extend(instance.value().cloned());
+            });
+            values
+        });
+        Ok(values.contains(value))
     }
 
     /// Whether a node that is not there is one that could be: its case is chosen (or it is in
@@ -268,37 +343,64 @@ impl<'r> Check<'r> {
         self.fail(Error::application(Tag::OperationFailed, message).app_tag(app_tag).at(path));
     }
 
-    /// No two entries have the same values in all leafs of each `unique`.
+    /// No two entries have the same values in all leafs of each `unique`, but for those that are in
+    /// the index.
     pub fn uniques(&mut self, parent: &Cursor, node: &'static Node) {
         let Kind::List { uniques: uniques @ [_, ..], .. } = node.kind else { return };
         let content = parent.content().cloned();
-        if let Some(list) = content.as_ref().and_then(|content| content.list(node)) {
-            uniques.iter().for_each(|unique| self.unique(parent, node, list, unique));
+        let Some(list) = content.as_ref().and_then(|content| content.list(node)) else { return };
+        for (statement, unique) in uniques.iter().enumerate() {
+            let mut known = self.watched.uniques_of(node).map(|(_, unique)| unique);
+            let indexed = known.any(|unique| unique.statement == statement && !unique.scanned);
+            if self.index.is_none() || !indexed {
+                self.unique(parent, node, list, (statement, unique));
+            }
         }
     }
 
     /// No two entries have the same values in all leafs of a `unique` (RFC 7950 section 15.1).
-    fn unique(&mut self, parent: &Cursor, node: &'static Node, list: &List, unique: &Unique) {
+    fn unique(
+        &mut self,
+        parent: &Cursor,
+        node: &'static Node,
+        list: &List,
+        (statement, unique): (usize, &Unique),
+    ) {
         let mut seen: HashMap<Vec<String>, Arc<Container>> = HashMap::new();
         for entry in list.iter() {
             let cursor = parent.entry(node, xpath::Slot::Only, entry.clone());
             let values: Option<Vec<String>> =
                 unique.leafs.iter().map(|chain| self.leaf_at(&cursor, chain)).collect();
             let Some(values) = values else { continue };
-            let message = format!("two \"{}\" have the same {}", node.name, values.join(", "));
-            if let Some(other) = seen.insert(values, entry.clone()) {
-                let mut error = Error::application(Tag::OperationFailed, message).app_tag("data-not-unique");
-                for entry in [&other, &entry] {
-                    let selector = entry.key(node).map_or(Selector::None, Selector::Key);
-                    let path = parent.path().child(Step { node, selector });
-                    for chain in unique.leafs {
-                        let steps = path.steps.iter().cloned().chain(chain.iter().map(|n| Step::plain(n)));
-                        error = error.info("non-unique", InstancePath { steps: steps.collect() });
-                    }
-                }
-                self.fail(error.at(parent.path().child(Step::plain(node))));
+            if let Some(other) = seen.insert(values.clone(), entry.clone()) {
+                let list = parent.path().child(Step::plain(node));
+                let selectors = [&other, &entry].map(|e| e.key(node).map_or(Selector::None, Selector::Key));
+                self.not_unique(&list, statement, &values, selectors);
             }
         }
+    }
+
+    /// Entries of a list have the same values in the leafs of one of its `unique` statements.
+    pub fn not_unique(
+        &mut self,
+        list: &InstancePath,
+        statement: usize,
+        values: &[String],
+        entries: impl IntoIterator<Item = Selector>,
+    ) {
+        let Some((last, above)) = list.steps.split_last() else { return };
+        let Kind::List { uniques, .. } = last.node.kind else { return };
+        let message = format!("two \"{}\" have the same {}", last.node.name, values.join(", "));
+        let mut error = Error::application(Tag::OperationFailed, message).app_tag("data-not-unique");
+        for selector in entries {
+            let entry = Step { node: last.node, selector };
+            for chain in uniques.get(statement).map_or(&[][..], |unique| unique.leafs) {
+                let leafs = chain.iter().map(|node| Step::plain(node));
+                let steps = above.iter().cloned().chain([entry.clone()]).chain(leafs).collect();
+                error = error.info("non-unique", InstancePath { steps });
+            }
+        }
+        self.fail(error.at(list.clone()));
     }
 
     /// The value of a leaf below an entry; the default counts (RFC 7950 section 7.8.3).

@@ -47,7 +47,7 @@ pub struct Dispatch {
 /// Called when the configuration was edited: notes what is ordered, and keeps the data objects
 /// in step with `data-params`. An object that was given to somebody outlives its entry.
 pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
-    let new = state.config.clone();
+    let new = state.config.content().clone();
     if old.get(&nodes::TASKS) != new.get(&nodes::TASKS) {
         state.dispatch = match ordered(&new) {
             None => Dispatch::default(),
@@ -112,7 +112,7 @@ fn ordered(config: &Container) -> Option<irtf_agent::Tasks> {
 /// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it if the
 /// principal may see the task.
 pub(super) fn tasks(state: &State, principal: &Principal) -> Option<Arc<Container>> {
-    let written = state.config.container(&nodes::TASKS)?;
+    let written = state.config.content().container(&nodes::TASKS)?;
     let dispatch = &state.dispatch;
     let task = dispatch.task.as_deref().and_then(|id| operations::task_of(state, principal, id).ok());
     let shown = magent_irtf_bridge::Dispatch {

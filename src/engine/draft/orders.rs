@@ -56,10 +56,10 @@ pub(in super::super) fn carry_out(
     principal: &Principal,
     fresh: &mut Fresh,
 ) -> Result<Vec<Event>, Error> {
-    if before.config.get(&nodes::TASKS) == after.config.get(&nodes::TASKS) {
+    if before.config.content().get(&nodes::TASKS) == after.config.content().get(&nodes::TASKS) {
         return Ok(Vec::new());
     }
-    let Some(order) = ordered(&after.config) else { return Ok(Vec::new()) };
+    let Some(order) = ordered(after.config.content()) else { return Ok(Vec::new()) };
     let task = match (intent(&order), order.task_id.clone()) {
         (Intent::Nothing(_), _) => return Ok(Vec::new()),
         (Intent::Assign, _) => None,

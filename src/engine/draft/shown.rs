@@ -41,7 +41,7 @@ pub(in super::super) fn contexts(state: &Arc<State>, principal: &Principal) -> L
 }
 
 fn both(state: &State, node: &'static Node, made: Made) -> List {
-    let written = state.config.list(node).cloned().unwrap_or_else(|| List::empty(node));
+    let written = state.config.content().list(node).cloned().unwrap_or_else(|| List::empty(node));
     List::State(Arc::new(Both { node, written, made }))
 }
 

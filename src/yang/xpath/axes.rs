@@ -11,6 +11,7 @@ use super::ast::{Axis, NodeTest};
 use super::cursor::Cursor;
 use super::eval::{EvalError, Evaluator, KEPT, Visit};
 use crate::yang::schema::{Kind, Node, Type};
+use crate::yang::tree::Container;
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 
@@ -130,7 +131,7 @@ impl Evaluator<'_> {
     /// section 7.6.1) and its `when` conditions hold.
     fn in_use(&self, parent: &Cursor, node: &'static Node) -> Result<bool, EvalError> {
         self.spend(1)?;
-        if !case_chosen(parent, node) {
+        if !case_chosen(parent.content().map(Arc::as_ref), node) {
             return Ok(false);
         }
         for when in node.conditions() {
@@ -236,8 +237,8 @@ pub(super) fn names(node: &Node, test: &NodeTest) -> bool {
 
 /// Whether each case that a node is in, up to its data parent, is the one that is chosen: one
 /// of its nodes exists, or it is the default and no other case has nodes.
-fn case_chosen(parent: &Cursor, node: &'static Node) -> bool {
-    let exists = |node: &&'static Node| parent.content().is_some_and(|content| content.get(node).is_some());
+pub fn case_chosen(parent: Option<&Container>, node: &'static Node) -> bool {
+    let exists = |node: &&'static Node| parent.is_some_and(|content| content.get(node).is_some());
     let mut case = node;
     while let Some(above) = case.parent {
         match above.kind {

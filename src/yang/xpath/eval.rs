@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use super::ast::{Axis, Expr, Function, List, NodeTest, Operator, Path, Start, Step};
 use super::cursor::Cursor;
 use super::keys;
-use crate::yang::schema::Node;
+use crate::yang::schema::{LeafRef, Node};
 use crate::yang::value::Value;
 
 /// Steps that one evaluation can take: nodes visited, expressions evaluated, [`KEPT`] for each
@@ -90,6 +90,15 @@ pub fn holds(condition: &Expr, context: &Cursor) -> Result<bool, EvalError> {
 pub fn targets(leaf: &Cursor) -> Result<Vec<Cursor>, EvalError> {
     let budget = Cell::new(STEPS_MAX);
     Evaluator::new(leaf, &budget, 0)?.deref(leaf)
+}
+
+/// Whether the path of a leaf's leafref leads to an instance with the value.
+///
+/// # Errors
+/// See [`EvalError`].
+pub fn finds(leaf: &Cursor, leafref: &LeafRef, value: &Value) -> Result<bool, EvalError> {
+    let budget = Cell::new(STEPS_MAX);
+    Ok(!Evaluator::new(leaf, &budget, 0)?.leafref(leafref, value)?.is_empty())
 }
 
 /// Whether all `when` statements in effect hold for an instance of a node, or its stand-in (RFC

@@ -192,7 +192,7 @@ impl Evaluator<'_> {
     }
 
     /// The instances of a leafref's path that have this value; a look-up if they are keys.
-    fn leafref(&self, leafref: &LeafRef, value: &Value) -> Result<Vec<Cursor>, EvalError> {
+    pub(super) fn leafref(&self, leafref: &LeafRef, value: &Value) -> Result<Vec<Cursor>, EvalError> {
         let start = self.start();
         if let Expr::Path(Path { start: from, steps }) = leafref.path
             && leafref.target.is_key()
