@@ -484,7 +484,7 @@ async fn section_7_what_is_wrong_is_told_in_the_form_of_the_rfc() {
     let error =
         server.put(&target, r#"{"irtf-agent:data-params":[{"id":"d","dataType":"smell"}]}"#).await.json();
     let error = &error["ietf-restconf:errors"]["error"][0];
-    assert_eq!(error["error-path"], "/irtf-agent:data-params[1]/dataType");
+    assert_eq!(error["error-path"], "/irtf-agent:data-params[id='d']/dataType");
     assert_eq!(
         (&error["error-type"], &error["error-info"]["ietf-netconf:bad-element"]),
         (&json!("application"), &json!("dataType"))

@@ -244,7 +244,7 @@ fn what_does_not_fit_the_schema_is_refused_with_its_place() {
         (
             "an attribute",
             "unknown-attribute",
-            first.to_owned(),
+            format!("{first}/dataType"),
             "<id>h</id><dataType a=\"b\">text</dataType>",
         ),
     ] {
