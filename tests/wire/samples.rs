@@ -484,9 +484,10 @@ fn state(text: &str) -> Result<(), Error> {
         return Err(Error::application(Tag::MissingElement, error.to_string())
             .at(above.child(Step::plain(error.node))));
     }
-    match VALIDATOR.changes(&root, &diff(&Container::default(), &root)).into_iter().next() {
-        Some(error) => Err(error),
-        None => Ok(()),
+    let changes = diff(&Container::default(), &root);
+    match VALIDATOR.changes(&VALIDATOR.empty(), root, &changes) {
+        Ok(_) => Ok(()),
+        Err(errors) => Err(errors.into_iter().next().expect("a violation is told")),
     }
 }
 
