@@ -38,6 +38,14 @@ const WRAPPER: Wrapper = Wrapper { module: "wrapper", namespace: "urn:wrapper", 
 
 /// Modules with patterns that libyang is not given, because it cannot compile them.
 const PATTERNS: &str = "golden-patterns";
+/// This one crashes libyang 5.4.9, where a `unique` reads a leaf with a default whose `when` is false
+/// (lyd_value_validate3 is given no schema node). Its edits are compared with our own full validation.
+const CRASHES: &str = "indexed";
+
+/// Whether documents of a set of modules are compared with libyang.
+fn is_compared(name: &str) -> bool {
+    ![PATTERNS, CRASHES].contains(&name)
+}
 
 /// A set of modules, as we and libyang have it.
 struct Set {
@@ -295,7 +303,7 @@ fn every_document_gets_the_same_verdict_as_from_libyang() {
     let most = setting("DIFFERENTIAL_SHOWN", 5) as usize;
     let mut differences = 0;
     for (name, dir) in sets() {
-        if only.as_ref().is_some_and(|only| *only != name) || name == PATTERNS {
+        if only.as_ref().is_some_and(|only| *only != name) || !is_compared(&name) {
             continue;
         }
         let set = Set::new(&dir);

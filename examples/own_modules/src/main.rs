@@ -55,7 +55,7 @@ fn show() -> Result<(), Box<dyn Error>> {
         return Err(error.to_string().into());
     }
 
-    let options = EncodeOptions { schema: &SCHEMA, depth: None };
+    let options = EncodeOptions { schema: &SCHEMA, ..EncodeOptions::default() };
     let (mut json, mut xml) = (Vec::new(), Vec::new());
     json::encode_one(Roster::node(), &Child::Container(data.clone()), &mut json, &options);
     xml::encode_one(Roster::node(), &Child::Container(data), &mut xml, &options);
