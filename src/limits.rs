@@ -51,6 +51,8 @@ pub struct Limits {
 
     /// Most subscribers of event streams at a time.
     pub subscribers_max: usize,
+    /// Most answers at a time that are too large to be made at once. More are answered with 503.
+    pub large_answers_max: usize,
     /// Most candidate configurations at a time, the shared one included.
     pub candidates_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
@@ -146,6 +148,7 @@ impl Default for Limits {
             linger_s: 10,
             drain_s: 10,
             subscribers_max: 512,
+            large_answers_max: 64,
             candidates_max: 256,
             request_queue_max: 1024,
             synchronous_wait_s: 60,
@@ -200,6 +203,7 @@ impl Limits {
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
             ("streams_max", self.streams_max as u64),
+            ("large_answers_max", self.large_answers_max as u64),
             ("candidates_max", self.candidates_max as u64),
             ("request_queue_max", self.request_queue_max as u64),
             ("password_checks_max", self.password_checks_max as u64),

@@ -35,6 +35,7 @@ const DOORS: &[&str] = &[
     "config.rs",
     "clock.rs",
     "engine/driver.rs",
+    "engine/output.rs",
     "engine/subscription.rs",
     "log/storage.rs",
 ];

@@ -4,18 +4,21 @@
 //! of the whole group durable in one commit, publishes the copy as the new snapshot and only
 //! then answers. If the commit fails, the copy is dropped and nothing has happened.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::Stream;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::candidate::Candidates;
 use super::core;
 use super::event::{Event, EventError};
 use super::options::Options;
+use super::output::{self, Output};
 use super::report::{Reported, Telling};
 use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
 use super::state::{State, applied};
@@ -109,6 +112,7 @@ impl Engine {
             snapshot: ArcSwap::from_pointee(state.clone()),
             candidates: ArcSwap::default(),
             rebuilding: Semaphore::new(1),
+            large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
             committed,
             ending: watch::Sender::new(false),
             tail: Tail::default(),
@@ -246,6 +250,18 @@ impl Engine {
     /// changed then.
     pub async fn manage(&self, principal: &Principal, management: Management) -> Result<EditReply, Error> {
         self.command(|answer| Command::Manage(principal.clone(), management, answer)).await
+    }
+
+    /// Does work that writes much beside the runtime, as a stream of what it writes; the last piece is what it
+    /// gives back.
+    ///
+    /// # Errors
+    /// `resource-denied` if too many such answers are under way.
+    pub fn produce(
+        &self,
+        work: impl FnOnce(&Output) -> Vec<u8> + Send + 'static,
+    ) -> Result<impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static, Error> {
+        output::produce(&self.shared.large_answers, work)
     }
 
     /// Edits the running configuration or a candidate; the answer comes when the edit is durable.

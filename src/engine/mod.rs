@@ -16,6 +16,7 @@ mod library;
 mod moves;
 mod operations;
 mod options;
+mod output;
 mod report;
 mod request;
 mod state;
@@ -26,6 +27,7 @@ pub use driver::{Engine, OpenError};
 pub use event::Event;
 pub use library::Capabilities;
 pub use options::Options;
+pub use output::Output;
 pub use report::{Reported, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Precondition,

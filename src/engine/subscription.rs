@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) candidates: ArcSwap<Candidates>,
     /// Taken by who rebuilds an old revision from the log, which is long work.
     pub(super) rebuilding: Semaphore,
+    /// How many more large answers can be under way.
+    pub(super) large_answers: Arc<Semaphore>,
     /// The newest durable position.
     pub(super) committed: watch::Sender<u64>,
     /// Whether subscriptions are to end.

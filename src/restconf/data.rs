@@ -3,6 +3,7 @@
 //!
 //! Changing them is in `edit`. Nothing here decides who may see what: the engine leaves it out.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ALLOW, ETAG, HeaderName, LAST_MODIFIED, VARY};
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -19,7 +20,7 @@ use super::request::Asked;
 use super::{edit, operations, patch};
 use crate::clock::Timestamp;
 use crate::engine::{Datastore, Engine, Found, Reported, Telling};
-use crate::yang::encode::EncodeOptions;
+use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector};
@@ -119,7 +120,7 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
         Outcome::Send => {
-            answer::ok(encoding.media_type(), body(&reported, &params, selection.as_ref(), encoding))
+            answer::ok(encoding.media_type(), body(engine, reported, &params, selection.as_ref(), encoding)?)
         }
     };
     validators(&mut response, tag, modified);
@@ -127,12 +128,29 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     Ok(response)
 }
 
-fn body(reported: &Reported, params: &Params, selection: Option<&Selection>, encoding: Encoding) -> Vec<u8> {
-    let Reported { found, metadata } = reported;
-    let pruned = selection.map(|selection| selection.prune(&found.child));
-    let options =
-        EncodeOptions { depth: params.depth, metadata: metadata.as_deref(), ..EncodeOptions::default() };
-    answer::encode(encoding, found.node, pruned.as_ref().unwrap_or(&found.child), &options)
+/// Nodes of an answer that is encoded at once. A larger one is written while it is sent.
+const AT_ONCE_MAX: usize = 2000;
+
+fn body(
+    engine: &Engine,
+    reported: Reported,
+    params: &Params,
+    selection: Option<&Selection>,
+    encoding: Encoding,
+) -> Result<Body, Refusal> {
+    let Reported { found: Found { node, child, .. }, metadata } = reported;
+    let child = selection.map(|selection| selection.prune(&child)).unwrap_or(child);
+    let depth = params.depth;
+    let is_large = child.is_larger_than(AT_ONCE_MAX);
+    let encode = move |drain: Option<&dyn Drain>| {
+        let metadata = metadata.as_deref();
+        let options = EncodeOptions { depth, metadata, drain, ..EncodeOptions::default() };
+        answer::encode(encoding, node, &child, &options)
+    };
+    Ok(match is_large {
+        true => Body::from_stream(engine.produce(move |output| encode(Some(output)))?),
+        false => Body::from(encode(None)),
+    })
 }
 
 /// A list or leaf-list as a whole: there has to be an entry, and XML has to have only one, because a document

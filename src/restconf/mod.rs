@@ -19,14 +19,17 @@ mod patch;
 mod request;
 mod streams;
 
+use std::convert::Infallible;
+
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use futures_util::stream;
 
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
@@ -123,10 +126,16 @@ async fn around(State(engine): State<Engine>, request: Request, next: Next) -> R
 /// RFC 9110 section 9.3.2: a HEAD is answered as a GET, without the content.
 fn without_body(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Response::from_parts(parts, Body::empty())
+    let body = match body.size_hint().exact() {
+        Some(0) => Body::empty(),
+        Some(length) => {
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            Body::empty()
+        }
+        // A body that is known to be empty would be announced as such.
+        None => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+    };
+    Response::from_parts(parts, body)
 }
 
 /// Any other path; who has no credentials does not learn that there is nothing.

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows a format or leaves out what a client may not see; that is done before.
 
+use std::fmt;
+
 use super::generated;
 use super::metadata::{Metadata, Note, Written};
 use super::schema::{Node, Schema};
@@ -17,12 +19,20 @@ pub struct EncodeOptions<'a> {
     pub depth: Option<u16>,
     /// What is said of the outermost nodes and of those below them; `None` for nothing.
     pub metadata: Option<&'a dyn Metadata>,
+    /// Who takes away what is written, now and then; `None` if all of it is wanted at once.
+    pub drain: Option<&'a dyn Drain>,
+}
+
+/// Takes away what an encoder has written so far, so that a large tree is never all in memory as text.
+pub trait Drain: fmt::Debug {
+    /// Called between entries; it may empty `written`. False if nobody wants the rest, which is then left out.
+    fn drain(&self, written: &mut Vec<u8>) -> bool;
 }
 
 impl Default for EncodeOptions<'_> {
     /// Every level and no metadata, with the modules that were compiled in.
     fn default() -> Self {
-        EncodeOptions { schema: &generated::SCHEMA, depth: None, metadata: None }
+        EncodeOptions { schema: &generated::SCHEMA, depth: None, metadata: None, drain: None }
     }
 }
 
@@ -30,6 +40,11 @@ impl EncodeOptions<'_> {
     /// Number of levels that may be written.
     pub(super) fn levels(&self) -> usize {
         self.depth.map_or(usize::MAX, usize::from)
+    }
+
+    /// Lets what is written be taken away. False if the rest is not wanted.
+    pub(super) fn drained(&self, written: &mut Vec<u8>) -> bool {
+        self.drain.is_none_or(|drain| drain.drain(written))
     }
 }
 

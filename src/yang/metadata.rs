@@ -81,7 +81,7 @@ pub enum Written<'a> {
 }
 
 /// Knows the metadata of the instances right below one place; an encoder asks it on its way down.
-pub trait Metadata: fmt::Debug {
+pub trait Metadata: fmt::Debug + Send {
     /// The annotations of an instance of `node`, and who knows those of what is below it; `None` if there are
     /// none there.
     fn of(&self, node: &'static Node, instance: Written<'_>) -> (Vec<Note>, Option<Box<dyn Metadata>>);

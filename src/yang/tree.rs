@@ -227,6 +227,31 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Whether there are more nodes in it than `most`, which are looked at and no more.
+    pub fn is_larger_than(&self, most: usize) -> bool {
+        let mut left = most;
+        !self.fits(&mut left)
+    }
+
+    /// Takes the nodes away from `left`; false if they are more.
+    fn fits(&self, left: &mut usize) -> bool {
+        let mut take = |count: usize| match left.checked_sub(count) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => false,
+        };
+        match self {
+            Child::Leaf(_) | Child::Any(_) => take(1),
+            Child::LeafList(values) => take(values.len()),
+            Child::Container(inner) => take(1) && inner.iter().all(|(_, child)| child.fits(left)),
+            Child::List(list) => list.iter().all(|entry| Child::Container(entry).fits(left)),
+        }
+    }
+}
+
 impl List {
     /// An empty list that suits the schema node.
     pub fn empty(node: &Node) -> Self {

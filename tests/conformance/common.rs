@@ -186,7 +186,14 @@ impl Answer {
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
         let field =
             |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-        Answer { status, headers: lines.filter_map(field).collect(), body: body.to_owned() }
+        let mut answer = Answer { status, headers: lines.filter_map(field).collect(), body: body.to_owned() };
+        // A stream of events is read while it goes on, chunks and all.
+        if answer.header("transfer-encoding") == "chunked"
+            && answer.header("content-type") != "text/event-stream"
+        {
+            answer.body = whole(body);
+        }
+        answer
     }
 
     /// The value of a header field, or nothing.
@@ -205,5 +212,19 @@ impl Answer {
         let error = &json["ietf-restconf:errors"]["error"][0];
         assert!(error["error-message"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         (self.status, error["error-tag"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// The content of a chunked body (RFC 9112 section 7.1), which has to be complete.
+fn whole(mut chunks: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n").expect("the size of a chunk");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        body.push_str(&rest[..size]);
+        if size == 0 {
+            return body;
+        }
+        chunks = rest[size..].strip_prefix("\r\n").expect("the end of a chunk");
     }
 }

@@ -660,3 +660,23 @@ async fn section_4_8_9_each_mode_of_defaults_that_is_announced_is_there() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn section_4_3_a_large_answer_is_whole_and_its_head_has_no_length() {
+    let server = start_server().await;
+    let entries: Vec<serde_json::Value> =
+        (0..5000).map(|n| json!({"id": format!("d{n:04}"), "dataType": "text", "data": "x"})).collect();
+    let all = json!({"ietf-restconf:data": {"irtf-agent:data-params": entries}});
+    let fields = [format!("Content-Type: {JSON}")];
+    let written = server.ask("PATCH", "/restconf/data", &[&fields[0]], &all.to_string()).await;
+    assert_eq!(written.status, 204, "{written:?}");
+    let read = server.get(DATA).await;
+    assert_eq!(read.json()["irtf-agent:data-params"].as_array().map(Vec::len), Some(5000));
+    assert_eq!(read.json()["irtf-agent:data-params"][4999]["id"], "d4999");
+    let xml = server.ask("GET", "/restconf/data", &[&format!("Accept: {XML}")], "").await;
+    assert_eq!(xml.body.matches("<data-params ").count(), 5000);
+    assert!(xml.body.ends_with("</data>"));
+    let head = server.ask("HEAD", DATA, &[], "").await;
+    assert_eq!((head.status, head.header("etag")), (200, read.header("etag")));
+    assert_eq!(head.header("content-length"), "");
+}

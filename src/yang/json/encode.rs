@@ -179,6 +179,9 @@ impl Writer<'_> {
         for item in items {
             self.comma(&mut first);
             write(self, item);
+            if !self.options.drained(self.out) {
+                return;
+            }
         }
         self.out.push(b']');
     }

@@ -23,7 +23,7 @@ pub fn encode_children(
     out: &mut Vec<u8>,
     options: &EncodeOptions<'_>,
 ) {
-    Writer { out, options }.children(container, parent, options.levels(), options.metadata);
+    Writer { out, options, taken: 0 }.children(container, parent, options.levels(), options.metadata);
 }
 
 /// Writes `<name xmlns="…">…</name>`: the instance as a document of its own, without XML declaration.
@@ -31,12 +31,14 @@ pub fn encode_children(
 /// For a list or leaf-list, `child` can be one entry, as [`Child::Container`] or [`Child::Leaf`], or all
 /// entries, which is then one element after the other.
 pub fn encode_one(node: &'static Node, child: &Child, out: &mut Vec<u8>, options: &EncodeOptions<'_>) {
-    Writer { out, options }.child(node, child, None, options.levels(), options.metadata);
+    Writer { out, options, taken: 0 }.child(node, child, None, options.levels(), options.metadata);
 }
 
 struct Writer<'w> {
     out: &'w mut Vec<u8>,
     options: &'w EncodeOptions<'w>,
+    /// Octets that were taken away.
+    taken: usize,
 }
 
 impl Writer<'_> {
@@ -64,16 +66,26 @@ impl Writer<'_> {
         match child {
             Child::Leaf(value) => self.leaf(node, value, parent, &of(Written::Value(value)).0),
             Child::LeafList(values) => {
-                values.iter().for_each(|value| self.leaf(node, value, parent, &of(Written::Value(value)).0));
+                for value in values.iter() {
+                    self.leaf(node, value, parent, &of(Written::Value(value)).0);
+                    if !self.drained() {
+                        return;
+                    }
+                }
             }
             Child::Container(container) => {
                 let (notes, below) = of(Written::Content(container, 0));
                 self.element(node, container, parent, levels, &notes, below.as_deref());
             }
-            Child::List(list) => list.iter().enumerate().for_each(|(position, entry)| {
-                let (notes, below) = of(Written::Content(&entry, position));
-                self.element(node, &entry, parent, levels, &notes, below.as_deref());
-            }),
+            Child::List(list) => {
+                for (position, entry) in list.iter().enumerate() {
+                    let (notes, below) = of(Written::Content(&entry, position));
+                    self.element(node, &entry, parent, levels, &notes, below.as_deref());
+                    if !self.drained() {
+                        return;
+                    }
+                }
+            }
             Child::Any(any) => {
                 self.open(node, parent, &of(Written::Any).0, Vec::new());
                 self.write(">");
@@ -94,10 +106,10 @@ impl Writer<'_> {
         meta: Meta<'_>,
     ) {
         self.open(node, parent, notes, Vec::new());
-        let start = self.out.len();
+        let (start, taken) = (self.out.len(), self.taken);
         self.write(">");
         self.children(content, Some(node), levels, meta);
-        match self.out.len() == start + 1 {
+        match self.out.len() == start + 1 && self.taken == taken {
             true => {
                 self.out.truncate(start);
                 self.write("/>");
@@ -159,6 +171,14 @@ impl Writer<'_> {
         for part in [" xmlns", colon, prefix, "=\"", &escape(namespace), "\""] {
             self.write(part);
         }
+    }
+
+    /// Lets what is written be taken away. False if the rest is not wanted.
+    fn drained(&mut self) -> bool {
+        let before = self.out.len();
+        let goes_on = self.options.drained(self.out);
+        self.taken += before - self.out.len();
+        goes_on
     }
 
     fn close(&mut self, node: &'static Node) {
