@@ -3,6 +3,7 @@
 //! A difference is a list of changed nodes with their paths; nothing here decides what a
 //! change means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
@@ -35,18 +36,49 @@ impl Change {
 /// All changes from `old` to `new`, in schema order.
 pub fn diff(old: &Container, new: &Container) -> Vec<Change> {
     let mut changes = Vec::new();
-    containers(old, new, &InstancePath::default(), &mut changes);
+    containers(old, new, &InstancePath::default(), None, &mut changes);
+    changes
+}
+
+/// All changes from `old` to `new`, which was made of it by edits of these nodes. What the edits do not
+/// lead to is not looked at.
+pub fn diff_along<'e>(
+    old: &Container,
+    new: &Container,
+    edited: impl Iterator<Item = &'e InstancePath>,
+) -> Vec<Change> {
+    let ways: Vec<&[Step]> = edited.map(|path| &path.steps[..]).collect();
+    let ways = Some(&ways[..]).filter(|ways| ways.iter().all(|way| !way.is_empty()));
+    let mut changes = Vec::new();
+    containers(old, new, &InstancePath::default(), ways, &mut changes);
     changes
 }
 
 /// All changes of one child of the root.
 pub fn diff_child(node: &'static Node, old: &Container, new: &Container) -> Vec<Change> {
     let mut changes = Vec::new();
-    child(node, old.get(node), new.get(node), &InstancePath::default(), &mut changes);
+    child(node, old.get(node), new.get(node), &InstancePath::default(), None, &mut changes);
     changes
 }
 
-fn containers(old: &Container, new: &Container, path: &InstancePath, changes: &mut Vec<Change>) {
+/// The ways that edits took on from a place; `None` if everything there can have changed.
+type Ways<'w, 'e> = Option<&'w [&'e [Step]]>;
+
+/// The ways on from an instance of a node below the place; none if an edit ended there. A node that
+/// no edit led to can have gone with the case of a choice.
+fn beyond<'e>(ways: Ways<'_, 'e>, through: impl Fn(&Step) -> bool) -> Option<Vec<&'e [Step]>> {
+    let split = ways?.iter().filter_map(|way| way.split_first());
+    let rests: Vec<&[Step]> = split.filter(|(step, _)| through(step)).map(|(_, rest)| rest).collect();
+    Some(rests).filter(|rests| !rests.is_empty() && rests.iter().all(|rest| !rest.is_empty()))
+}
+
+fn containers(
+    old: &Container,
+    new: &Container,
+    path: &InstancePath,
+    ways: Ways<'_, '_>,
+    changes: &mut Vec<Change>,
+) {
     let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
     loop {
         let order = match (olds.peek(), news.peek()) {
@@ -58,7 +90,7 @@ fn containers(old: &Container, new: &Container, path: &InstancePath, changes: &m
         let before = if order.is_le() { olds.next() } else { None };
         let after = if order.is_ge() { news.next() } else { None };
         let Some(node) = before.or(after).map(|(node, _)| node) else { return };
-        child(node, before.map(|b| b.1), after.map(|a| a.1), path, changes);
+        child(node, before.map(|b| b.1), after.map(|a| a.1), path, ways, changes);
     }
 }
 
@@ -67,26 +99,79 @@ fn child(
     old: Option<&Child>,
     new: Option<&Child>,
     path: &InstancePath,
+    ways: Ways<'_, '_>,
     changes: &mut Vec<Change>,
 ) {
+    // An edit of another case deletes what is here, and a later one can begin it anew.
+    let in_choice = matches!(node.parent.map(|p| &p.kind), Some(Kind::Choice { .. } | Kind::Case));
+    let ways = ways.filter(|ways| ways.len() == 1 || !in_choice);
     match (old, new) {
         (Some(Child::Container(old)), Some(Child::Container(new))) if Arc::ptr_eq(old, new) => {}
         (Some(Child::Container(old)), Some(Child::Container(new))) => {
-            containers(old, new, &path.child(Step::plain(node)), changes);
+            let ways = beyond(ways, |step| step.node == node);
+            containers(old, new, &path.child(Step::plain(node)), ways.as_deref(), changes);
         }
-        (Some(Child::List(old)), Some(Child::List(new))) => lists(node, Some(old), Some(new), path, changes),
+        (Some(Child::List(List::Sorted(old))), Some(Child::List(List::Sorted(new)))) if old.ptr_eq(new) => {}
+        (Some(Child::List(old)), Some(Child::List(new))) => {
+            match keys(ways, node).filter(|_| !node.user_ordered()) {
+                Some(keys) => {
+                    for key in keys {
+                        let (old, new) = (old.get(node, key), new.get(node, key));
+                        let ways = beyond(ways, |step| {
+                            step.node == node && matches!(&step.selector, Selector::Key(of) if of == key)
+                        });
+                        entry(node, key, (old.as_ref(), new.as_ref()), path, ways.as_deref(), changes);
+                    }
+                }
+                None => lists(node, Some(old), Some(new), path, changes),
+            }
+        }
         (Some(Child::List(old)), None) => lists(node, Some(old), None, path, changes),
         (None, Some(Child::List(new))) => lists(node, None, Some(new), path, changes),
         (None, Some(Child::Container(new))) if is_np(node) => {
-            containers(&Container::default(), new, &path.child(Step::plain(node)), changes);
+            let path = path.child(Step::plain(node));
+            containers(&Container::default(), new, &path, None, changes);
         }
         (Some(Child::Container(old)), None) if is_np(node) => {
-            containers(old, &Container::default(), &path.child(Step::plain(node)), changes);
+            let path = path.child(Step::plain(node));
+            containers(old, &Container::default(), &path, None, changes);
         }
         (old, new) if old != new => {
             changes.push(Change { path: path.child(Step::plain(node)), old: old.cloned(), new: new.cloned() })
         }
         _ => {}
+    }
+}
+
+/// The keys of the entries of a list that edits led to, in order, if they led to nothing else of it.
+fn keys<'e>(ways: Ways<'_, 'e>, list: &Node) -> Option<BTreeSet<&'e Key>> {
+    let steps = ways?.iter().filter_map(|way| way.first()).filter(|step| step.node == list);
+    let keys: Option<BTreeSet<&Key>> = steps
+        .map(|step| match &step.selector {
+            Selector::Key(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    keys.filter(|keys| !keys.is_empty())
+}
+
+fn entry(
+    node: &'static Node,
+    key: &Key,
+    (old, new): (Option<&Arc<Container>>, Option<&Arc<Container>>),
+    path: &InstancePath,
+    ways: Ways<'_, '_>,
+    changes: &mut Vec<Change>,
+) {
+    let path = path.child(Step { node, selector: Selector::Key(key.clone()) });
+    match (old, new) {
+        (None, None) => {}
+        (Some(old), Some(new)) => containers(old, new, &path, ways, changes),
+        (old, new) => changes.push(Change {
+            path,
+            old: old.cloned().map(Child::Container),
+            new: new.cloned().map(Child::Container),
+        }),
     }
 }
 
@@ -104,15 +189,7 @@ fn lists(
 ) {
     let empty = List::empty(node);
     let mut entry = |key: &Key, old: Option<&Arc<Container>>, new: Option<&Arc<Container>>| {
-        let path = path.child(Step { node, selector: Selector::Key(key.clone()) });
-        match (old, new) {
-            (Some(old), Some(new)) => containers(old, new, &path, changes),
-            (old, new) => changes.push(Change {
-                path,
-                old: old.cloned().map(Child::Container),
-                new: new.cloned().map(Child::Container),
-            }),
-        }
+        entry(node, key, (old, new), path, None, changes);
     };
     match (old.unwrap_or(&empty), new.unwrap_or(&empty)) {
         (List::Sorted(old), List::Sorted(new)) => {

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::{OrdMap, OrdSet};
 
-use self::watched::{Digest, Leaf, Watched, inner};
+use self::watched::{Digest, Leaf, Link, Watched, inner};
 use super::diff::{Change, diff};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
@@ -30,23 +30,27 @@ pub struct Configuration {
 }
 
 /// The look-up tables of a configuration. An instance of a leaf is named by the keys of all list
-/// entries that it is in, from the top.
+/// entries that it is in, from the top. Most rows are plain numbers: to change one copies some of its
+/// neighbours, and what these refer to would have to be touched.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
     watched: Arc<Watched>,
-    /// For the number of a leaf that is referred to, a value that it has, and where.
+    /// For the number of a leaf that is referred to, a value that it has with the keys that it has to
+    /// have in common with who refers to it, and where.
     values: OrdSet<Row>,
-    /// For the number of a leafref, a value that it has to find, and where it is.
+    /// For the number of a leafref, a value that it has to find with such keys, and where it is.
     references: OrdSet<Row>,
-    /// For the number of a `unique`, the keys above the list with the values of the leafs, and the
-    /// key of the entry.
+    /// For the number of a `unique`, the keys above the list with the values of the leafs, and where
+    /// the entry is.
     uniques: OrdSet<Row>,
     /// For the number of an instance-identifier, what it leads to, and where it is.
     identifiers: OrdSet<(u32, Arc<InstancePath>, Key)>,
+    /// The keys that stand for a place, of all places that rows can name.
+    places: OrdMap<Digest, Key>,
 }
 
-/// A number, what stands for values, and keys.
-type Row = (u32, Digest, Key);
+/// A number, what stands for values, and what stands for the keys of a place.
+type Row = (u32, Digest, Digest);
 
 /// What a change of the configuration did to what is indexed.
 #[derive(Debug, Default)]
@@ -69,7 +73,9 @@ impl Configuration {
             references: OrdSet::new(),
             uniques: OrdSet::new(),
             identifiers: OrdSet::new(),
+            places: OrdMap::new(),
         };
+        index.places.insert(Digest::default(), Key::new(Vec::new()));
         let content = Arc::default();
         index.update(None, &content, &[]);
         Configuration { content, index }
@@ -111,6 +117,7 @@ impl PartialEq for Configuration {
             && self.index.references == other.index.references
             && self.index.uniques == other.index.uniques
             && self.index.identifiers == other.index.identifiers
+            && self.index.places == other.index.places
     }
 }
 
@@ -120,7 +127,8 @@ impl Index {
         let (empty, top) = (Container::default(), Key::new(Vec::new()));
         let mut update =
             Update { watched: &watched, index: self, effects: Effects::default(), empty: &empty };
-        update.below(None, &top, old, Some(new), (changes, 0));
+        let top = Place { keys: &top, digest: Digest::default() };
+        update.below(None, top, old, Some(new), (changes, 0));
         update.effects
     }
 
@@ -128,22 +136,33 @@ impl Index {
         &self.watched
     }
 
-    /// Whether a leaf whose values are kept has this one somewhere below these keys.
-    pub(super) fn has_value(&self, leaf: &Node, value: &Value, keys: &[Value]) -> bool {
-        let name = self.watched.leaf(leaf).and_then(|leaf| leaf.kept);
-        let digest = self.watched.digest(std::slice::from_ref(value));
-        name.is_some_and(|name| within(&self.values, number(name), digest, keys).next().is_some())
+    /// Whether the leaf that a link refers to by its values has this one below the keys that both have
+    /// in common.
+    pub(super) fn has_value(&self, link: &Link, value: &Value, keys: &[Value]) -> bool {
+        let target = link.leafref.and_then(|leafref| self.watched.leaf(leafref.target));
+        let mut kept = target.into_iter().flat_map(|leaf| &leaf.kept);
+        let digest = self.watched.digest_of(keys, value);
+        let found = kept.find(|(_, shared)| *shared == link.shared);
+        found.is_some_and(|(name, _)| rows(&self.values, number(*name), digest).next().is_some())
     }
 
     /// Where below these keys a link refers to the value.
     pub(super) fn referring(&self, link: usize, value: &Value, keys: &[Value]) -> impl Iterator<Item = &Key> {
-        let digest = self.watched.digest(std::slice::from_ref(value));
-        within(&self.references, number(link), digest, keys)
+        self.keys(&self.references, number(link), self.watched.digest_of(keys, value))
     }
 
-    /// The entries that have a combination of values, by the order of their keys.
+    /// The entries that have a combination of values: all keys from the top.
     pub(super) fn alike(&self, combination: &Combination) -> impl Iterator<Item = &Key> {
-        within(&self.uniques, combination.0, self.watched.digest(&combination.1), &[])
+        self.keys(&self.uniques, combination.0, self.watched.digest(&combination.1))
+    }
+
+    fn keys<'s>(
+        &'s self,
+        of: &'s OrdSet<Row>,
+        number: u32,
+        digest: Digest,
+    ) -> impl Iterator<Item = &'s Key> + use<'s> {
+        rows(of, number, digest).filter_map(|place| self.places.get(&place))
     }
 
     /// Where the instance-identifiers of a link lead to a node or below it, and where they are.
@@ -175,18 +194,11 @@ fn number(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-/// The keys in the rows of a number and a digest, of those that begin with some.
-fn within<'s>(
-    rows: &'s OrdSet<Row>,
-    number: u32,
-    digest: Digest,
-    keys: &[Value],
-) -> impl Iterator<Item = &'s Key> + use<'s> {
-    let low = (number, digest, Key::new(keys.to_vec()));
+/// The places in the rows of a number and a digest.
+fn rows(rows: &OrdSet<Row>, number: u32, digest: Digest) -> impl Iterator<Item = Digest> + use<'_> {
+    let low = (number, digest, Digest::default());
     let found = rows.range::<_, Row>((Bound::Included(&low), Bound::Unbounded));
-    let below =
-        move |row: &&Row| row.0 == low.0 && row.1 == low.1 && row.2.values().starts_with(low.2.values());
-    found.take_while(below).map(|row| &row.2)
+    found.take_while(move |row| row.0 == number && row.1 == digest).map(|row| row.2)
 }
 
 fn change<R: Ord + Clone>(rows: &mut OrdSet<R>, row: R, gone: bool) {
@@ -205,16 +217,25 @@ struct Update<'a> {
     empty: &'a Container,
 }
 
+/// A place that rows can name: the root or a list entry.
+#[derive(Clone, Copy)]
+struct Place<'k> {
+    /// The keys of all list entries down to it.
+    keys: &'k Key,
+    /// What stands for them, different for each list.
+    digest: Digest,
+}
+
 /// A place before and after; `None` where it does not exist.
 type Side<'c> = Option<&'c Container>;
 
 impl Update<'_> {
-    /// Everything below a node (`None`: the root) with these keys. `changes` are those below it,
+    /// Everything below a node (`None`: the root) in a place. `changes` are those below it,
     /// at paths that go on from the depth; they name the list entries to look at.
     fn below(
         &mut self,
         parent: Option<&'static Node>,
-        keys: &Key,
+        place: Place<'_>,
         old: Side<'_>,
         new: Side<'_>,
         (changes, depth): (&[Change], usize),
@@ -232,16 +253,16 @@ impl Update<'_> {
                         _ => false,
                     };
                     if !same {
-                        self.below(Some(node), keys, old, new, (below(changes, depth, node), depth + 1));
+                        self.below(Some(node), place, old, new, (below(changes, depth, node), depth + 1));
                     }
                 }
                 Kind::List { .. } => {
                     let (old, new) = (old.and_then(|c| c.list(node)), new.and_then(|c| c.list(node)));
-                    self.list(node, keys, (old, new), (changes, depth));
+                    self.list(node, place, (old, new), (changes, depth));
                 }
                 _ => {
                     if let Some(leaf) = watched.leaf(node) {
-                        self.leaf(node, leaf, keys, old, new);
+                        self.leaf(node, leaf, place, old, new);
                     }
                 }
             }
@@ -251,7 +272,7 @@ impl Update<'_> {
     fn list(
         &mut self,
         node: &'static Node,
-        keys: &Key,
+        place: Place<'_>,
         (old, new): (Option<&List>, Option<&List>),
         (changes, depth): (&[Change], usize),
     ) {
@@ -263,14 +284,14 @@ impl Update<'_> {
                     // Without a key it is the order of the list that changed.
                     let Some(Step { selector: Selector::Key(key), .. }) = step else { continue };
                     let (old, new) = (old.get(node, key), new.get(node, key));
-                    self.entry(node, key, keys, (old.as_deref(), new.as_deref()), (changes, depth + 1));
+                    self.entry(node, key, place, (old.as_deref(), new.as_deref()), (changes, depth + 1));
                 }
             }
             (Some(old), None) => each_entry(old, &mut |key, entry| {
-                self.entry(node, key, keys, (Some(entry), None), (&[], 0));
+                self.entry(node, key, place, (Some(entry), None), (&[], 0));
             }),
             (None, Some(new)) => each_entry(new, &mut |key, entry| {
-                self.entry(node, key, keys, (None, Some(entry)), (&[], 0));
+                self.entry(node, key, place, (None, Some(entry)), (&[], 0));
             }),
             (None, None) => {}
         }
@@ -280,10 +301,25 @@ impl Update<'_> {
         &mut self,
         node: &'static Node,
         key: &Key,
-        above: &Key,
+        above: Place<'_>,
         (old, new): (Side<'_>, Side<'_>),
         changes: (&[Change], usize),
     ) {
+        let above = above.keys.values();
+        let keys = match above {
+            [] => key.clone(),
+            above => Key::new(above.iter().chain(key.values()).cloned().collect()),
+        };
+        let place = Place { keys: &keys, digest: self.watched.digest_in(node, keys.values()) };
+        match (old, new) {
+            (None, Some(_)) => {
+                self.index.places.insert(place.digest, keys.clone());
+            }
+            (Some(_), None) => {
+                self.index.places.remove(&place.digest);
+            }
+            _ => {}
+        }
         for (unique, watched) in self.watched.uniques_of(node).filter(|(_, unique)| !unique.scanned) {
             let values = |entry: Side<'_>| entry.and_then(|entry| watched.values(entry));
             let (before, after) = (values(old), values(new));
@@ -293,25 +329,18 @@ impl Update<'_> {
             for (values, gone) in [(before, true), (after, false)] {
                 let Some(values) = values else { continue };
                 let combination: Combination =
-                    (number(unique), above.values().iter().cloned().chain(values).collect());
+                    (number(unique), above.iter().cloned().chain(values).collect());
                 let digest = self.watched.digest(&combination.1);
-                change(&mut self.index.uniques, (combination.0, digest, key.clone()), gone);
+                change(&mut self.index.uniques, (combination.0, digest, place.digest), gone);
                 if !gone {
                     self.effects.combined.insert(combination);
                 }
             }
         }
-        if self.watched.ways(Some(node)).is_empty() {
-            return;
-        }
-        let keys = match above.values() {
-            [] => key.clone(),
-            above => Key::new(above.iter().chain(key.values()).cloned().collect()),
-        };
-        self.below(Some(node), &keys, old, new, changes);
+        self.below(Some(node), place, old, new, changes);
     }
 
-    fn leaf(&mut self, node: &'static Node, leaf: &Leaf, keys: &Key, old: Side<'_>, new: Side<'_>) {
+    fn leaf(&mut self, node: &'static Node, leaf: &Leaf, place: Place<'_>, old: Side<'_>, new: Side<'_>) {
         let (old, new) = (values(node, leaf, old), values(node, leaf, new));
         if std::ptr::eq(old, new) || old == new {
             return;
@@ -319,25 +348,31 @@ impl Update<'_> {
         let (before, after): (BTreeSet<&Value>, BTreeSet<&Value>) =
             (old.iter().collect(), new.iter().collect());
         for value in before.difference(&after) {
-            self.value(node, leaf, value, keys, true);
+            self.value(node, leaf, value, place, true);
         }
         for value in after.difference(&before) {
-            self.value(node, leaf, value, keys, false);
+            self.value(node, leaf, value, place, false);
         }
     }
 
-    fn value(&mut self, node: &'static Node, leaf: &Leaf, value: &Value, keys: &Key, gone: bool) {
-        let digest = |value: &Value| self.watched.digest(std::slice::from_ref(value));
-        if let Some(name) = leaf.kept {
-            change(&mut self.index.values, (number(name), digest(value), keys.clone()), gone);
+    fn value(&mut self, node: &'static Node, leaf: &Leaf, value: &Value, place: Place<'_>, gone: bool) {
+        let watched = self.watched;
+        let keys = place.keys;
+        let digest = |shared: usize, value: &Value| {
+            watched.digest_of(keys.values().get(..shared).unwrap_or_default(), value)
+        };
+        for (name, shared) in &leaf.kept {
+            change(&mut self.index.values, (number(*name), digest(*shared, value), place.digest), gone);
         }
-        for link in &leaf.links {
-            match self.watched.wanted(*link, value) {
-                Some(Value::Instance(path)) if self.watched.identifies(*link) => {
-                    change(&mut self.index.identifiers, (number(*link), path, keys.clone()), gone);
+        for number_of in &leaf.links {
+            let Some(link) = watched.links().get(*number_of) else { continue };
+            match watched.wanted(*number_of, value) {
+                Some(Value::Instance(path)) if link.leafref.is_none() => {
+                    change(&mut self.index.identifiers, (number(*number_of), path, keys.clone()), gone);
                 }
                 Some(wanted) => {
-                    change(&mut self.index.references, (number(*link), digest(&wanted), keys.clone()), gone);
+                    let row = (number(*number_of), digest(link.shared, &wanted), place.digest);
+                    change(&mut self.index.references, row, gone);
                 }
                 None => {}
             }

@@ -225,19 +225,22 @@ fn come_and_go(path: &InstancePath) -> Vec<usize> {
 
 /// That no other entry has the same combination of values in the leafs of a `unique`.
 fn alike(check: &mut Check<'_>, root: &Cursor, index: &Index, combination: &Combination) {
-    let mut keys: Vec<&Key> = index.alike(combination).collect();
+    let mut keys: Vec<Key> = index.alike(combination).cloned().collect();
     let unique = index.watched().uniques().get(combination.0 as usize);
     let Some(unique) = unique.filter(|_| keys.len() > 1) else { return };
     let Some((mut above, values)) = keyed_steps(unique.list.data_parent(), &combination.1) else { return };
     let Some(parent) = cursor_at(root, &above) else { return };
-    if let Some(List::User(user)) = parent.content().and_then(|content| content.list(unique.list)) {
-        keys.sort_by_key(|key| user.rank(key));
+    let above_keys = combination.1.len() - values.len();
+    keys.iter_mut().for_each(|key| *key = Key::new(key.values().iter().skip(above_keys).cloned().collect()));
+    match parent.content().and_then(|content| content.list(unique.list)) {
+        Some(List::User(user)) => keys.sort_by_key(|key| user.rank(key)),
+        _ => keys.sort(),
     }
     let values: Vec<String> = values.iter().map(Value::canonical).collect();
     above.push(Step::plain(unique.list));
     let list = InstancePath { steps: above };
     for pair in keys.windows(2) {
-        let keys = pair.iter().map(|key| Selector::Key((*key).clone()));
+        let keys = pair.iter().map(|key| Selector::Key(key.clone()));
         check.not_unique(&list, unique.statement, &values, keys);
     }
 }
@@ -255,7 +258,7 @@ fn referring(
     let numbers = watched.leaf(leaf).map_or(&[][..], |leaf| &leaf.referring);
     for (number, link) in numbers.iter().filter_map(|number| Some((*number, watched.links().get(*number)?))) {
         let shared = keys.values().get(..link.shared).unwrap_or_default();
-        if matches!(link.forward, Forward::Values(_)) && index.has_value(leaf, value, shared) {
+        if matches!(link.forward, Forward::Values(_)) && index.has_value(link, value, shared) {
             continue;
         }
         for keys in index.referring(number, value, shared) {

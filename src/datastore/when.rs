@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::diff::{Change, diff};
+use super::diff::{Change, diff_along};
 use super::edit::{self, Edit, Operation};
 use super::validate::{Validator, chain, cursor_at};
 use crate::yang::error::Error;
@@ -41,7 +41,7 @@ pub fn settle(
     edits: &[Edit],
     revision: u64,
 ) -> Result<Settled, Error> {
-    let changes = diff(old, &new);
+    let changes = diff_along(old, &new, edits.iter().map(|edit| &edit.path));
     let mut settled = Settled { content: new, changes, deletions: Vec::new() };
     for _ in 0..ROUNDS_MAX {
         let impossible = impossible(validator, &settled);
@@ -57,7 +57,8 @@ pub fn settle(
             settled.deletions.push(deletion);
         }
         settled.content = Arc::new(content);
-        settled.changes = diff(old, &settled.content);
+        let edited = edits.iter().chain(&settled.deletions).map(|edit| &edit.path);
+        settled.changes = diff_along(old, &settled.content, edited);
     }
     Ok(settled)
 }

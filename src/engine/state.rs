@@ -9,7 +9,7 @@ use super::event::{Event, Startup};
 use super::moves;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
-use crate::datastore::diff::{Change, diff};
+use crate::datastore::diff::{Change, diff_along};
 use crate::datastore::edit::{self, Edit};
 use crate::datastore::index::Configuration;
 use crate::datastore::validate::VALIDATOR;
@@ -89,7 +89,7 @@ impl State {
             Event::Edited(edits) => {
                 let old = self.config.content().clone();
                 let new = applied(&old, edits, revision)?;
-                let changes = diff(&old, &new);
+                let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
                 self.config = self.config.changed(new, &changes);
                 self.remember(changes, revision, at);
                 self.config_revision = revision;

@@ -32,8 +32,7 @@ pub struct Watched {
     ways: HashMap<Option<&'static Node>, Vec<&'static Node>>,
 }
 
-/// What stands for values in a table, so that a look-up does not follow references to texts and to
-/// copy a part of a table touches little. The hashes have keys of their own in every process, so that
+/// What stands for values in a table. The hashes have keys of their own in every process, so that
 /// nobody can find values with the same digest.
 pub type Digest = [u32; 3];
 
@@ -42,8 +41,9 @@ pub type Digest = [u32; 3];
 pub struct Leaf {
     /// Its values when it has no instance; empty if a `when` decides about that too.
     pub defaults: Vec<Value>,
-    /// The number under which the values that it has are kept, if they are needed for look-ups.
-    pub kept: Option<usize>,
+    /// The numbers under which the values that it has are kept for look-ups, and how many keys it then
+    /// has to have in common with who refers to it.
+    pub kept: Vec<(usize, usize)>,
     /// The links that refer to it.
     pub referring: Vec<usize>,
     /// The links that it is the beginning of.
@@ -108,8 +108,9 @@ impl Watched {
             let Some(leafref) = link.leafref else { continue };
             let target = watched.leafs.entry(leafref.target).or_default();
             target.referring.push(number);
-            if matches!(link.forward, Forward::Values(_)) {
-                target.kept.get_or_insert(number);
+            let known = target.kept.iter().any(|(_, shared)| *shared == link.shared);
+            if matches!(link.forward, Forward::Values(_)) && !known {
+                target.kept.push((number, link.shared));
             }
         }
         for (node, leaf) in &mut watched.leafs {
@@ -161,25 +162,33 @@ impl Watched {
 
     /// What stands for these values in tables.
     pub fn digest(&self, values: &[Value]) -> Digest {
-        let [first, second] = &self.hashers;
-        let hash = |hasher: &RandomState| {
-            let mut hasher = hasher.build_hasher();
-            for value in values {
-                std::mem::discriminant(value).hash(&mut hasher);
-                match value {
-                    Value::String(text) => text.hash(&mut hasher),
-                    value => value.canonical().hash(&mut hasher),
-                }
-            }
-            hasher.finish()
-        };
-        let (first, second) = (hash(first), hash(second));
-        [(first >> 32) as u32, first as u32, second as u32]
+        self.digest_all(None, values.iter())
     }
 
-    /// Whether a link is that of an instance-identifier.
-    pub fn identifies(&self, link: usize) -> bool {
-        self.links.get(link).is_some_and(|link| link.leafref.is_none())
+    /// What stands for the entry of a list with these keys.
+    pub fn digest_in(&self, list: &'static Node, keys: &[Value]) -> Digest {
+        self.digest_all(Some(list), keys.iter())
+    }
+
+    /// What stands for a value below these keys.
+    pub fn digest_of(&self, keys: &[Value], value: &Value) -> Digest {
+        self.digest_all(None, keys.iter().chain([value]))
+    }
+
+    fn digest_all<'v>(&self, list: Option<&'static Node>, values: impl Iterator<Item = &'v Value>) -> Digest {
+        let mut hashers = self.hashers.each_ref().map(RandomState::build_hasher);
+        hashers.iter_mut().for_each(|hasher| list.hash(hasher));
+        for value in values {
+            for hasher in &mut hashers {
+                std::mem::discriminant(value).hash(hasher);
+                match value {
+                    Value::String(text) => text.hash(hasher),
+                    value => value.canonical().hash(hasher),
+                }
+            }
+        }
+        let [first, second] = hashers.map(|hasher| hasher.finish());
+        [(first >> 32) as u32, first as u32, second as u32]
     }
 
     /// All links; their numbers are their places.

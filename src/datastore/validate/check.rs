@@ -256,7 +256,7 @@ impl<'r> Check<'r> {
                 Selector::Key(key) => Some(key.values()),
                 _ => None,
             });
-            return Ok(index.has_value(leafref.target, value, &keys.flatten().cloned().collect::<Vec<_>>()));
+            return Ok(index.has_value(link, value, &keys.flatten().cloned().collect::<Vec<_>>()));
         }
         let values = self.values.entry((number, path)).or_insert_with(|| {
             let mut values = BTreeSet::new();
