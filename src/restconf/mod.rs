@@ -66,12 +66,13 @@ pub fn router(engine: Engine) -> Router {
 }
 
 /// What this front end offers beyond the schema, for the engine to show in `ietf-restconf-monitoring`.
-/// `replay_from` is the time of the oldest event in the log.
-pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
+/// `replay_from` is the time of the oldest event in the log. `url` is that of the server without a path: a `location` is of
+/// type `inet:uri` and so has a scheme (RFC 9911 section 4).
+pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
     let capability = |name: &str| format!("urn:ietf:params:restconf:capability:{name}");
     let access = |encoding: Encoding| monitoring::Access {
         encoding: encoding.name().to_owned(),
-        location: format!("{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
+        location: format!("{url}{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
     };
     let stream = monitoring::Stream {
         name: streams::NAME.to_owned(),
@@ -90,7 +91,7 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
         "with-origin:1.0",
         "yang-patch:1.0",
     ];
-    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))
+    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{url}{PREFIX_MODULES}/"))
 }
 
 /// What goes around every request: `Host` and the length of the target before, the form of the answer after.
