@@ -20,6 +20,9 @@ use crate::yang::{json, xml};
 /// The name around the datastore (RFC 8040 section 3.4).
 const DATA: Wrapper = Wrapper { module: "ietf-restconf", namespace: NAMESPACE, name: "data" };
 
+/// The member name of the datastore.
+pub const DATA_MEMBER: &str = "ietf-restconf:data";
+
 /// The namespace of `ietf-restconf`.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
 

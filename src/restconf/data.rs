@@ -61,10 +61,11 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
     }
 }
 
-const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+/// The methods of what cannot be edited.
+pub const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 
 /// The methods of a resource, whether or not it exists (RFC 9110 section 10.2.1).
-fn methods(path: &InstancePath) -> &'static str {
+pub fn methods(path: &InstancePath) -> &'static str {
     let Some(step) = path.steps.last() else { return "GET, HEAD, OPTIONS, POST, PUT, PATCH" };
     match (&step.node.kind, &step.selector) {
         _ if !step.node.config => READ_ONLY,

@@ -39,6 +39,16 @@ impl Home {
         }
     }
 
+    /// The datastores that have a resource of their own below `ds`.
+    pub fn all(engine: &Engine) -> impl Iterator<Item = Home> {
+        let identities = SCHEMA.modules.iter().flat_map(|module| module.identities);
+        let named = identities.filter_map(|identity| {
+            let prefix = format!("{PREFIX_DATASTORES}/{}:{}", identity.module.name, identity.name);
+            Some(Home { datastore: Datastore::from_identity(identity)?, prefix })
+        });
+        named.filter(|home| engine.has(home.datastore))
+    }
+
     /// Whether clients may edit it.
     pub fn is_writable(&self) -> bool {
         matches!(self.datastore, Datastore::Unified | Datastore::Running | Datastore::Candidate(_))

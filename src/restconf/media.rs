@@ -23,7 +23,8 @@ pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-dat
      application/yang-patch+json, application/yang-patch+xml";
 
 impl Encoding {
-    const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
+    /// All of them, the one for those who do not care first.
+    pub const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 
     /// The media type (RFC 8040 section 11.3).
     pub fn media_type(self) -> &'static str {

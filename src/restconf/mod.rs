@@ -13,6 +13,7 @@ mod errors;
 mod fields;
 mod home;
 mod media;
+mod openapi;
 mod operations;
 mod params;
 mod patch;
@@ -56,6 +57,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf/ds/{*path}", any(data::serve))
         .route("/restconf/operations", any(operations::list))
         .route("/restconf/operations/{rpc}", any(operations::rpc))
+        .route(openapi::PATH, any(openapi::serve))
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))
         .route("/restconf/streams/NETCONF/xml", any(streams::xml))
