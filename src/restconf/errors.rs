@@ -65,9 +65,14 @@ impl Refusal {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).header(ALLOW, allow)
     }
 
-    /// The client takes no encoding that there is.
+    /// The client takes no media type that there is.
     pub fn not_acceptable(offers: &str) -> Self {
-        let message = format!("the answer can be {offers}, and \"Accept\" takes none of them");
+        Refusal::not_acceptable_as(offers, "Accept")
+    }
+
+    /// The same of what another header field negotiates.
+    pub fn not_acceptable_as(offers: &str, field: &str) -> Self {
+        let message = format!("the answer can be {offers}, and \"{field}\" takes none of them");
         Refusal::new(StatusCode::NOT_ACCEPTABLE, Error::protocol(Tag::InvalidValue, message))
     }
 

@@ -140,7 +140,7 @@ impl<'a> Range<'a> {
 }
 
 /// A `qvalue` (RFC 9110 section 12.4.2): 0 to 1 with up to three decimals.
-fn thousandths(text: &str) -> Option<u16> {
+pub fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -154,7 +154,10 @@ fn thousandths(text: &str) -> Option<u16> {
 }
 
 /// The values of a header field; `None` for one that is not ASCII.
-fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
+pub fn texts<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
     headers.get_all(name).into_iter().map(|value| value.to_str().ok())
 }
 

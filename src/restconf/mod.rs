@@ -1,10 +1,11 @@
 //! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
 //!
-//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`
-//! and `patch`, `operations`, `streams` and `discovery` are the resources; `answer` and `errors` write what
-//! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
+//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit` and `patch`,
+//! `operations`, `streams`, `discovery`, `openapi` and `page` are the resources; `answer`, `errors` and `coding`
+//! write what goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
 
 mod answer;
+mod coding;
 mod conditions;
 mod data;
 mod discovery;
@@ -15,24 +16,29 @@ mod home;
 mod media;
 mod openapi;
 mod operations;
+mod page;
 mod params;
 mod patch;
 mod request;
 mod streams;
 
+use std::convert::Infallible;
+
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use futures_util::stream;
 
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
+use coding::Accepted;
 use errors::Refusal;
 use media::Encoding;
 use request::Asked;
@@ -49,6 +55,7 @@ const PREFIX_MODULES: &str = "/yang";
 /// without credentials.
 pub fn router(engine: Engine) -> Router {
     Router::new()
+        .route("/", any(page::root))
         .route("/.well-known/host-meta", any(discovery::host_meta))
         .route("/.well-known/host-meta.json", any(discovery::host_meta_json))
         .route("/restconf", any(discovery::api))
@@ -97,7 +104,8 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
 }
 
 /// What goes around every request: `Host` and the length of the target before, the form of the answer after.
-async fn around(State(engine): State<Engine>, request: Request, next: Next) -> Response {
+async fn around(State(engine): State<Engine>, mut request: Request, next: Next) -> Response {
+    let codings = Accepted::take(request.headers_mut());
     let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
     let head = request.method() == Method::HEAD;
     let what = format!("{} {}", request.method(), request.uri().path());
@@ -110,8 +118,10 @@ async fn around(State(engine): State<Engine>, request: Request, next: Next) -> R
         // RFC 9112 section 3.2.
         let error = Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one \"Host\"");
         Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
+    } else if let Err(refusal) = codings.check(request.method()) {
+        refusal.into_response()
     } else {
-        next.run(request).await
+        codings.code(next.run(request).await).unwrap_or_else(Refusal::into_response)
     };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         response = refusal.answer(encoding);
@@ -126,10 +136,17 @@ async fn around(State(engine): State<Engine>, request: Request, next: Next) -> R
 /// RFC 9110 section 9.3.2: a HEAD is answered as a GET, without the content.
 fn without_body(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Response::from_parts(parts, Body::empty())
+    let body = match body.size_hint().exact() {
+        // What would be known only after it is made is not said.
+        None => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+        Some(length) => {
+            if length > 0 {
+                parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            Body::empty()
+        }
+    };
+    Response::from_parts(parts, body)
 }
 
 /// Any other path; who has no credentials does not learn that there is nothing.

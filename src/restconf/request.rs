@@ -83,7 +83,7 @@ impl Asked {
     /// # Errors
     /// 405 with `Allow`, or 501 for a method that no resource has.
     pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
-        const KNOWN: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+        const KNOWN: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE, TRACE";
         let among = |list: &str| list.split(", ").any(|method| self.method == method);
         if among(allow) {
             return Ok(());

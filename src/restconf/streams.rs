@@ -25,6 +25,8 @@ use crate::yang::{json, xml};
 
 /// The only stream so far (RFC 8040 section 6.3.1 wants it under this name).
 pub const NAME: &str = "NETCONF";
+/// The encodings that its events can have.
+pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 const MEDIA_TYPE: &str = "text/event-stream";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 

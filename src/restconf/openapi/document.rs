@@ -7,7 +7,6 @@ use serde_json::{Map, Value as Json, json};
 use super::parts::{self, content, wrapped};
 use super::schemas::{Schemas, member, one_line, only_one};
 use super::{MEDIA_TYPE, PATH, Rights, types};
-use crate::restconf::media::Encoding;
 use crate::restconf::{PREFIX, PREFIX_DATA, PREFIX_OPERATIONS, answer, data, streams};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -21,7 +20,7 @@ pub fn make(rights: &Rights) -> Json {
     document.fixed();
     document.operations();
     document.datastores();
-    let top: Vec<&'static Node> = document.top().collect();
+    let top: Vec<&'static Node> = rights.top().collect();
     for node in top {
         document.data(node, None, &Place { path: PREFIX_DATA.to_owned(), parameters: Vec::new() });
     }
@@ -145,7 +144,7 @@ impl Document<'_> {
             json!({"application/yang": {"schema": {"type": "string"}}}),
         );
         let parameters = || references("parameters", &["start-time", "stop-time", "last-event-id"]);
-        for encoding in [Encoding::Json, Encoding::Xml] {
+        for encoding in streams::ENCODINGS {
             let path = format!("{PREFIX}/streams/{}/{}", streams::NAME, encoding.name());
             let events = json!({"text/event-stream": {"schema": {"type": "string"}}});
             self.get(&path, TAG, parameters(), events);
@@ -178,14 +177,8 @@ impl Document<'_> {
         self.add(place, Map::from_iter([("post".to_owned(), post)]));
     }
 
-    /// The top-level data nodes that may be read.
-    fn top(&self) -> impl Iterator<Item = &'static Node> + use<'_> {
-        let all = SCHEMA.implemented().flat_map(|module| module.data).copied();
-        all.filter(|node| self.rights.readable.contains(node))
-    }
-
     fn datastores(&mut self) {
-        let top: Vec<&'static Node> = self.top().collect();
+        let top: Vec<&'static Node> = self.rights.top().collect();
         let rights = self.rights;
         let shown = |node: &Node| rights.readable.contains(node);
         let schema = wrapped(answer::DATA_MEMBER, self.schemas.datastore(&top, &shown));

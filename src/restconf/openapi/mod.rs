@@ -9,6 +9,8 @@ mod parts;
 mod schemas;
 mod types;
 
+pub use schemas::one_line;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,6 +95,12 @@ impl Rights {
         let actions = node.actions.iter().copied();
         self.executable.extend(actions.filter(|action| engine.may_execute(&asked.principal, action)));
         node.data.iter().for_each(|child| self.add(child, engine, asked));
+    }
+
+    /// The top-level data nodes that may be read, in the order of their modules.
+    pub fn top(&self) -> impl Iterator<Item = &'static Node> {
+        let all = SCHEMA.implemented().flat_map(|module| module.data).copied();
+        all.filter(|node| self.readable.contains(node))
     }
 
     /// The rpcs that may be invoked, in the order of their modules.
