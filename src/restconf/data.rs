@@ -18,6 +18,7 @@ use super::params::{Params, Place};
 use super::request::Asked;
 use super::{edit, operations, patch};
 use crate::clock::Timestamp;
+use crate::datastore::defaults::Mode;
 use crate::engine::{Datastore, Engine, Found, Reported, Telling};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -101,6 +102,12 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     let operational = home.datastore == Datastore::Operational;
     let params = asked.params(if operational { Place::Operational } else { Place::Read })?;
     let encoding = asked.encoding()?;
+    if encoding == Encoding::Cbor
+        && (params.with_origin || params.with_defaults == Some(Mode::ReportAllTagged))
+    {
+        let message = "metadata has no form in CBOR: ask for JSON or XML";
+        return Err(Error::protocol(Tag::InvalidValue, message).into());
+    }
     let depth_max = engine.limits().depth_max;
     let selection = match &params.fields {
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
@@ -152,7 +159,7 @@ fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<
             Err(Refusal::from(missing).into_not_found())
         }
         1 => Ok(()),
-        _ if encoding == Encoding::Json => Ok(()),
+        _ if encoding != Encoding::Xml => Ok(()),
         _ => {
             let message = "an XML document has one root: name one entry, or read the node around the list";
             Err(Error::protocol(Tag::InvalidValue, message).at(path.clone()).into())

@@ -118,8 +118,8 @@ fn resource(asked: &Asked, json: &str, xml: &str) -> Result<Response, Refusal> {
         return Ok(options(METHODS));
     }
     let encoding = asked.encoding()?;
-    let body = if encoding == Encoding::Json { json } else { xml };
-    Ok(answer::ok(encoding.media_type(), body.to_owned()))
+    let body = if encoding == Encoding::Xml { xml } else { json };
+    Ok(answer::ok(encoding.media_type(), answer::of_json(encoding, body.to_owned())))
 }
 
 /// The revision of `ietf-yang-library` that is implemented.

@@ -7,6 +7,7 @@ use super::errors::Refusal;
 use super::request::Asked;
 use super::{PREFIX_DATA, PREFIX_DATASTORES};
 use crate::engine::{Datastore, Engine};
+use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities;
 use crate::yang::model::IdentityEnum;
 use crate::yang::resource::percent_decoded;
@@ -41,10 +42,10 @@ impl Home {
 
     /// The datastores that have a resource of their own below `ds`.
     pub fn all(engine: &Engine) -> impl Iterator<Item = Home> {
-        let identities = SCHEMA.modules.iter().flat_map(|module| module.identities);
-        let named = identities.filter_map(|identity| {
-            let prefix = format!("{PREFIX_DATASTORES}/{}:{}", identity.module.name, identity.name);
-            Some(Home { datastore: Datastore::from_identity(identity)?, prefix })
+        let named = SCHEMA.modules.iter().flat_map(|module| module.identities).filter_map(|identity| {
+            let name = format!("{}:{}", identity.module.name, identity.name);
+            let datastore = Datastore::named(identities::Datastore::from_name(&name)?)?;
+            Some(Home { datastore, prefix: format!("{PREFIX_DATASTORES}/{name}") })
         });
         named.filter(|home| engine.has(home.datastore))
     }

@@ -30,8 +30,9 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;marg
 
 /// Whether the client would rather have HTML than data.
 pub fn is_wanted(headers: &HeaderMap) -> bool {
-    let [json, xml] = Encoding::ALL.map(Encoding::media_type);
-    media::accepted(headers, &[json, xml, "text/html"]) == Some(2)
+    let mut offers = Encoding::ALL.map(Encoding::media_type).to_vec();
+    offers.push("text/html");
+    media::accepted(headers, &offers) == Some(Encoding::ALL.len())
 }
 
 /// `/`: the page, and nothing for a program.

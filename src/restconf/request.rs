@@ -100,7 +100,7 @@ impl Asked {
     /// # Errors
     /// 406.
     pub fn encoding(&self) -> Result<Encoding, Refusal> {
-        let offers = || [Encoding::Json, Encoding::Xml].map(Encoding::media_type).join(" or ");
+        let offers = || Encoding::ALL.map(Encoding::media_type).join(" or ");
         Encoding::accepted(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
     }
 

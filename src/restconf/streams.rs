@@ -100,7 +100,8 @@ fn notification(delivered: &Delivered, encoding: Encoding) -> String {
     let options = EncodeOptions::default();
     let mut out = Vec::new();
     match encoding {
-        Encoding::Json => {
+        // The data of a server-sent event is text, so there is no stream in CBOR.
+        Encoding::Json | Encoding::Cbor => {
             out.extend_from_slice(
                 format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes(),
             );

@@ -182,3 +182,60 @@ fn answers_are_coded_for_who_accepts_it_and_their_entity_tags_work() {
     let request = put(&mut client, &[("Content-Encoding", "gzip")], "d");
     assert_eq!(request.status, 415, "{request}");
 }
+
+#[test]
+fn rfc_9254_every_resource_takes_and_gives_cbor() {
+    const CBOR: &str = "application/yang-data+cbor";
+    const GIVEN: &str = "application/yang-data+cbor;id=name";
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("data"), "");
+    let mut client = server.client();
+    let entry = "/restconf/data/irtf-agent:data-params=d";
+    // {"irtf-agent:data-params": [{"id": "d", "data": "x"}]}
+    let body = b"\xA1\x76irtf-agent:data-params\x81\xA2\x62id\x61d\x64data\x61x";
+    let sent = |client: &mut Client, method: &str, target: &str, media: &str, body: &[u8]| {
+        client.ask(method, target, &[("Content-Type", media), ("Accept", CBOR)], body).unwrap()
+    };
+    let created = sent(&mut client, "PUT", entry, CBOR, body);
+    assert_eq!(created.status, 201, "{created}");
+    let found = get(&mut client, entry, &[("Accept", CBOR)]);
+    assert_eq!((found.field("content-type"), found.field("etag")), (Some(GIVEN), created.field("etag")));
+    assert_eq!(found.body, body);
+    assert_eq!(get(&mut client, entry, &[]).json()["irtf-agent:data-params"][0]["data"], "x");
+    let tag = found.field("etag").unwrap();
+    assert!(tag.ends_with("-cbor\""), "{tag}");
+    let merged = client.ask("PATCH", entry, &[("Content-Type", GIVEN), ("If-Match", tag)], body).unwrap();
+    assert_eq!(merged.status, 204, "{merged}");
+    let again = sent(&mut client, "POST", "/restconf/data", CBOR, body);
+    // RFC 9254 section 6.6: "application" is the fourth of the enumeration.
+    assert_eq!((again.status, again.field("content-type")), (409, Some(GIVEN)));
+    assert!(again.body.starts_with(b"\xA1\x74ietf-restconf:errors\xA1\x65error\x81"), "{again}");
+    for (media, octets, status) in [
+        ("application/yang-data+cbor;id=sid", body.as_slice(), 415),
+        (CBOR, &body[..20], 400),
+        (CBOR, &[body.as_slice(), b"\x00"].concat(), 400),
+        (CBOR, b"{}", 400),
+    ] {
+        let refused = sent(&mut client, "PUT", entry, media, octets);
+        assert_eq!(refused.status, status, "{media} {octets:X?}: {refused}");
+    }
+    let get_cbor = |client: &mut Client, target: &str| get(client, target, &[("Accept", CBOR)]);
+    let api = get_cbor(&mut client, "/restconf");
+    assert!(api.body.starts_with(b"\xA1\x76ietf-restconf:restconf\xA3\x64data\xA0"), "{api}");
+    let operations = get_cbor(&mut client, "/restconf/operations");
+    let null = b"magent-task:query-tasks\xF6";
+    assert!(operations.body.windows(null.len()).any(|window| window == null), "{operations}");
+    let datastore = get_cbor(&mut client, "/restconf/data?content=config");
+    assert!(datastore.body.starts_with(b"\xA1\x72ietf-restconf:data"), "{datastore}");
+    // {"magent-task:input": {}}
+    let queried = sent(
+        &mut client,
+        "POST",
+        "/restconf/operations/magent-task:query-tasks",
+        CBOR,
+        b"\xA1\x71magent-task:input\xA0",
+    );
+    assert!(matches!(queried.status, 200 | 204), "{queried}");
+    let tagged = get_cbor(&mut client, "/restconf/data?with-defaults=report-all-tagged");
+    assert_eq!(tagged.status, 400, "metadata has no form in CBOR");
+}

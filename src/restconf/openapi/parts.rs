@@ -19,7 +19,7 @@ pub fn components(schemas: Json) -> Json {
                 "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.:;/()-]*$",
             })),
             "with-defaults": query("with-defaults", "What is said of values that are the default.",
-                json!({"enum": ["explicit", "report-all", "trim"], "default": "explicit"})),
+                json!({"enum": ["explicit", "report-all", "report-all-tagged", "trim"], "default": "explicit"})),
             "insert": query("insert", "Where a new entry goes.", json!({"enum": ["first", "last", "before", "after"]})),
             "point": query("point", "The entry that \"before\" and \"after\" mean, as a path below the datastore.",
                 json!({"type": "string", "pattern": "^/"})),
@@ -109,5 +109,6 @@ pub fn content(schema: Json) -> Json {
 
 /// An object with one member.
 pub fn wrapped(name: &str, value: Json) -> Json {
-    json!({"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": false})
+    json!({"type": "object", "properties": {name: value}, "required": [name], "patternProperties": {"^@": true},
+        "additionalProperties": false})
 }

@@ -87,7 +87,10 @@ impl Schemas {
         for node in children.iter().filter(|node| shown(node)) {
             members.insert(member(node, parent), self.property(node, shown));
         }
-        json!({ "type": "object", "properties": members, "additionalProperties": false })
+        // RFC 7952 section 5.2: annotations stand beside what they are about.
+        json!({
+            "type": "object", "properties": members, "patternProperties": {"^@": true}, "additionalProperties": false,
+        })
     }
 
     fn property(&mut self, node: &'static Node, shown: &dyn Fn(&Node) -> bool) -> Json {
