@@ -191,8 +191,8 @@ fn rfc_9254_every_resource_takes_and_gives_cbor() {
     let server = Server::start(&directory.path().join("data"), "");
     let mut client = server.client();
     let entry = "/restconf/data/irtf-agent:data-params=d";
-    // {"irtf-agent:data-params": [{"id": "d", "data": "x"}]}
-    let body = b"\xA1\x76irtf-agent:data-params\x81\xA2\x62id\x61d\x64data\x61x";
+    // {"irtf-agent:data-params": [{"id": "d", "dataType": 0, "data": "x"}]}; 0 is "text".
+    let body = b"\xA1\x76irtf-agent:data-params\x81\xA3\x62id\x61d\x68dataType\x00\x64data\x61x";
     let sent = |client: &mut Client, method: &str, target: &str, media: &str, body: &[u8]| {
         client.ask(method, target, &[("Content-Type", media), ("Accept", CBOR)], body).unwrap()
     };
