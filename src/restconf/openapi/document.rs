@@ -16,6 +16,7 @@ use crate::yang::schema::{Kind, Node};
 pub fn make(rights: &Rights) -> Json {
     let mut document = Document { rights, schemas: Schemas::default(), paths: Map::new() };
     document.schemas.made.insert("ietf-restconf.errors".into(), parts::errors_schema());
+    document.schemas.made.insert("ietf-yang-patch.yang-patch".into(), parts::yang_patch_schema());
     document.schemas.made.insert(types::STRING.into(), types::any_string());
     document.fixed();
     document.operations();
@@ -190,7 +191,13 @@ impl Document<'_> {
         let child = self.child(None, &writable);
         for (path, editable) in all {
             let methods = if editable && child.is_some() { data::methods(&root) } else { data::READ_ONLY };
-            let methods = self.methods("ietf-restconf", methods, &schema, child.as_ref(), false);
+            let mut methods = self.methods("ietf-restconf", methods, &schema, child.as_ref(), false);
+            if path.ends_with(":operational")
+                && let Some(Json::Array(parameters)) =
+                    methods.get_mut("get").map(|get| &mut get["parameters"])
+            {
+                parameters.push(json!({"$ref": "#/components/parameters/with-origin"}));
+            }
             self.add(&Place { path, parameters: Vec::new() }, methods);
         }
     }
@@ -288,7 +295,16 @@ impl Document<'_> {
                 }
                 ("PATCH", _) => {
                     let done = json!({"204": {"$ref": "#/components/responses/done"}});
-                    with_body(operation(tag, references("parameters", &["if-match"]), done), body)
+                    let mut patch =
+                        with_body(operation(tag, references("parameters", &["if-match"]), done), body);
+                    // RFC 8072 section 2: another media type, with another answer.
+                    patch["responses"]["200"] = json!({"$ref": "#/components/responses/patched"});
+                    patch["responses"]["4XX"] = json!({"$ref": "#/components/responses/patch-refused"});
+                    let whole =
+                        json!({"schema": {"$ref": "#/components/schemas/ietf-yang-patch.yang-patch"}});
+                    patch["requestBody"]["content"]["application/yang-patch+json"] = whole;
+                    patch["requestBody"]["content"]["application/yang-patch+xml"] = json!({});
+                    patch
                 }
                 ("DELETE", _) => {
                     let done = json!({"204": {"$ref": "#/components/responses/done"}});

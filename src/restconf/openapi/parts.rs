@@ -24,6 +24,7 @@ pub fn components(schemas: Json) -> Json {
             "point": query("point", "The entry that \"before\" and \"after\" mean, as a path below the datastore.",
                 json!({"type": "string", "pattern": "^/"})),
             "start-time": query("start-time", "Replays from this time on.", json!({"type": "string", "format": "date-time"})),
+            "with-origin": query("with-origin", "Tells where configuration comes from.", json!({"const": ""})),
             "stop-time": query("stop-time", "Ends the stream; needs \"start-time\".", json!({"type": "string", "format": "date-time"})),
             "if-match": header("If-Match", "Only if the resource has one of these entity tags."),
             "if-none-match": header("If-None-Match", "Only if the resource has none of these entity tags."),
@@ -49,6 +50,11 @@ pub fn components(schemas: Json) -> Json {
                 "description": "Credentials are missing or wrong.",
                 "headers": {"WWW-Authenticate": {"required": true, "schema": {"type": "string"}}},
                 "content": errors(),
+            },
+            "patched": {"description": "Done, with a status for each edit.", "content": content(patch_status())},
+            "patch-refused": {
+                "description": "Refused; of a YANG Patch, with a status for each edit.",
+                "content": content(json!({"anyOf": [{"$ref": "#/components/schemas/ietf-restconf.errors"}, patch_status()]})),
             },
             "refusal": {"description": "Refused; the errors say where and why.", "content": errors()},
         },
@@ -96,6 +102,36 @@ pub fn errors_schema() -> Json {
         "required": ["ietf-restconf:errors"],
         "additionalProperties": false,
     })
+}
+
+/// A YANG Patch (RFC 8072 section 2.5, module `ietf-yang-patch`).
+pub fn yang_patch_schema() -> Json {
+    let text = json!({"type": "string"});
+    let operations = ["create", "delete", "insert", "merge", "move", "replace", "remove"];
+    let edit = json!({
+        "type": "object",
+        "properties": {
+            "edit-id": text, "operation": {"enum": operations}, "target": {"type": "string", "pattern": "^/"},
+            "point": {"type": "string", "pattern": "^/"}, "where": {"enum": ["before", "after", "first", "last"]},
+            "value": {"type": "object"},
+        },
+        "required": ["edit-id", "operation", "target"],
+        "additionalProperties": false,
+    });
+    let patch = json!({
+        "type": "object",
+        "properties": {
+            "patch-id": text, "comment": text, "edit": {"type": "array", "minItems": 1, "items": edit},
+        },
+        "required": ["patch-id", "edit"],
+        "additionalProperties": false,
+    });
+    wrapped("ietf-yang-patch:yang-patch", patch)
+}
+
+fn patch_status() -> Json {
+    let status = json!({"type": "object", "required": ["patch-id"]});
+    wrapped("ietf-yang-patch:yang-patch-status", status)
 }
 
 /// A body in any encoding; the schema is that of the JSON one (RFC 7951).
