@@ -18,11 +18,12 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let config = &prepared.config;
     let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
+    let url = prepared.url.clone();
     // Replay reads the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
         let oldest = log.reader().read(0, 1)?.first().map_or(clock.now().as_micros(), |record| record.at);
-        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest));
+        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url);
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
             Options { clock, limits, startup, profile, capabilities },

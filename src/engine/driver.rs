@@ -323,6 +323,16 @@ impl Engine {
         state.tasks.standing(&task.id).map_or(assigned, |output| output.to_data())
     }
 
+    /// Whether the principal may read any instance of this node; front ends that list nodes leave the others out.
+    pub fn may_read(&self, principal: &Principal, node: &Node) -> bool {
+        access::may_read(principal, node)
+    }
+
+    /// Whether the principal may edit any instance of this node.
+    pub fn may_write(&self, principal: &Principal, node: &Node) -> bool {
+        access::may_write(principal, node)
+    }
+
     /// Whether the principal may invoke this operation at all; front ends that list operations
     /// leave the others out.
     pub fn may_execute(&self, principal: &Principal, operation: &'static Node) -> bool {

@@ -1,4 +1,4 @@
-//! Instances as the bodies of answers, and bodies as instances, in either encoding.
+//! Instances as the bodies of answers, and bodies as instances, in any encoding.
 //!
 //! Only here and in `errors` does it matter which encoding there is. Nothing here knows a status.
 
@@ -15,10 +15,13 @@ use crate::yang::generated::SCHEMA;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
-use crate::yang::{json, xml};
+use crate::yang::{cbor, json, xml};
 
 /// The name around the datastore (RFC 8040 section 3.4).
 const DATA: Wrapper = Wrapper { module: "ietf-restconf", namespace: NAMESPACE, name: "data" };
+
+/// The member name of the datastore.
+pub const DATA_MEMBER: &str = "ietf-restconf:data";
 
 /// The namespace of `ietf-restconf`.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
@@ -48,6 +51,10 @@ pub fn encode(
     match (encoding, node, child) {
         (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, options),
         (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, options),
+        (Encoding::Cbor, Some(node), child) => cbor::encode_one(node, child, &mut out, options),
+        (Encoding::Cbor, None, Child::Container(root)) => {
+            cbor::encode_wrapped(&DATA, root, &mut out, options);
+        }
         (Encoding::Json, None, Child::Container(root)) => {
             out.extend_from_slice(br#"{"ietf-restconf:data":"#);
             json::encode_children(root, None, &mut out, options);
@@ -64,6 +71,14 @@ pub fn encode(
     out
 }
 
+/// What was written as JSON and has no schema, for an encoding that writes the same data otherwise.
+pub fn of_json(encoding: Encoding, body: String) -> Vec<u8> {
+    match (encoding, serde_json::from_str(&body)) {
+        (Encoding::Cbor, Ok(json)) => cbor::from_json(&json),
+        _ => body.into_bytes(),
+    }
+}
+
 /// A body that is the instance `target`.
 ///
 /// # Errors
@@ -77,6 +92,8 @@ pub fn decode(
     match (encoding, target.steps.is_empty()) {
         (Encoding::Json, false) => json::decode_one(body, target, &SCHEMA, options),
         (Encoding::Xml, false) => xml::decode_one(body, target, &SCHEMA, options),
+        (Encoding::Cbor, false) => cbor::decode_one(body, target, &SCHEMA, options),
+        (Encoding::Cbor, true) => cbor::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
         (Encoding::Json, true) => json::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
         (Encoding::Xml, true) => xml::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
     }
@@ -95,6 +112,7 @@ pub fn decode_below(
     match encoding {
         Encoding::Json => json::decode_below(body, above, &SCHEMA, options),
         Encoding::Xml => xml::decode_below(body, above, &SCHEMA, options),
+        Encoding::Cbor => cbor::decode_below(body, above, &SCHEMA, options),
     }
 }
 

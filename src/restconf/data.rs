@@ -19,6 +19,7 @@ use super::params::{Params, Place};
 use super::request::Asked;
 use super::{edit, operations, patch};
 use crate::clock::Timestamp;
+use crate::datastore::defaults::Mode;
 use crate::engine::{Datastore, Engine, Found, Reported, Telling};
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
@@ -62,10 +63,11 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
     }
 }
 
-const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+/// The methods of what cannot be edited.
+pub const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 
 /// The methods of a resource, whether or not it exists (RFC 9110 section 10.2.1).
-fn methods(path: &InstancePath) -> &'static str {
+pub fn methods(path: &InstancePath) -> &'static str {
     let Some(step) = path.steps.last() else { return "GET, HEAD, OPTIONS, POST, PUT, PATCH" };
     match (&step.node.kind, &step.selector) {
         _ if !step.node.config => READ_ONLY,
@@ -101,6 +103,12 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
     let operational = home.datastore == Datastore::Operational;
     let params = asked.params(if operational { Place::Operational } else { Place::Read })?;
     let encoding = asked.encoding()?;
+    if encoding == Encoding::Cbor
+        && (params.with_origin || params.with_defaults == Some(Mode::ReportAllTagged))
+    {
+        let message = "metadata has no form in CBOR: ask for JSON or XML";
+        return Err(Error::protocol(Tag::InvalidValue, message).into());
+    }
     let depth_max = engine.limits().depth_max;
     let selection = match &params.fields {
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
@@ -169,7 +177,7 @@ fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<
             Err(Refusal::from(missing).into_not_found())
         }
         1 => Ok(()),
-        _ if encoding == Encoding::Json => Ok(()),
+        _ if encoding != Encoding::Xml => Ok(()),
         _ => {
             let message = "an XML document has one root: name one entry, or read the node around the list";
             Err(Error::protocol(Tag::InvalidValue, message).at(path.clone()).into())

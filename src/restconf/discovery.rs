@@ -6,14 +6,15 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request};
+use axum::http::header::{LINK, VARY};
+use axum::http::{HeaderValue, Method, Request};
 use axum::response::Response;
 
 use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::Place;
 use super::request::Asked;
-use super::{PREFIX, PREFIX_MODULES, answer, options};
+use super::{PREFIX, PREFIX_MODULES, answer, openapi, options, page};
 use crate::engine::Engine;
 use crate::yang::generated::SCHEMA;
 
@@ -52,9 +53,12 @@ fn host_meta_as(method: &Method, media_type: &'static str) -> Result<Response, R
 }
 
 /// `{+restconf}`: the API resource.
-pub async fn api(State(_): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub async fn api(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    if page::is_wanted(&asked.headers) {
+        return page::serve(&engine, &asked);
+    }
     let revision = library_revision();
-    resource(
+    let mut response = resource(
         &asked,
         &format!(
             "{{\"ietf-restconf:restconf\":{{\"data\":{{}},\"operations\":{{}},\"yang-library-version\":\"{revision}\"}}}}"
@@ -64,7 +68,14 @@ pub async fn api(State(_): State<Engine>, asked: Asked) -> Result<Response, Refu
              <yang-library-version>{revision}</yang-library-version></restconf>",
             answer::NAMESPACE
         ),
-    )
+    )?;
+    // RFC 8631 section 3: where the description of the API is.
+    let link = format!("<{}>; rel=\"service-desc\"; type=\"{}\"", openapi::PATH, openapi::MEDIA_TYPE);
+    if let Ok(link) = HeaderValue::try_from(link) {
+        response.headers_mut().insert(LINK, link);
+    }
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
 }
 
 /// `{+restconf}/yang-library-version`.
@@ -107,8 +118,8 @@ fn resource(asked: &Asked, json: &str, xml: &str) -> Result<Response, Refusal> {
         return Ok(options(METHODS));
     }
     let encoding = asked.encoding()?;
-    let body = if encoding == Encoding::Json { json } else { xml };
-    Ok(answer::ok(encoding.media_type(), body.to_owned()))
+    let body = if encoding == Encoding::Xml { xml } else { json };
+    Ok(answer::ok(encoding.media_type(), answer::of_json(encoding, body.to_owned())))
 }
 
 /// The revision of `ietf-yang-library` that is implemented.

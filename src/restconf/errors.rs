@@ -1,4 +1,4 @@
-//! Errors on the wire: which status an error has, and the `errors` resource in either encoding
+//! Errors on the wire: which status an error has, and the `errors` resource in any encoding
 //! (RFC 8040 section 7).
 //!
 //! The only place that knows both error-tags and status codes. Nothing here decides that something is wrong.
@@ -65,9 +65,14 @@ impl Refusal {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).header(ALLOW, allow)
     }
 
-    /// The client takes no encoding that there is.
+    /// The client takes no media type that there is.
     pub fn not_acceptable(offers: &str) -> Self {
-        let message = format!("the answer can be {offers}, and \"Accept\" takes none of them");
+        Refusal::not_acceptable_as(offers, "Accept")
+    }
+
+    /// The same of what another header field negotiates.
+    pub fn not_acceptable_as(offers: &str, field: &str) -> Self {
+        let message = format!("the answer can be {offers}, and \"{field}\" takes none of them");
         Refusal::new(StatusCode::NOT_ACCEPTABLE, Error::protocol(Tag::InvalidValue, message))
     }
 
@@ -211,7 +216,7 @@ pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
         error_path: error.path.clone(),
         error_message: Some(error.message.clone()),
         error_info: (!error.info.is_empty()).then(|| match encoding {
-            Encoding::Json => AnyData::Json(Arc::new(Json::Object(json_info(&error.info)))),
+            Encoding::Json | Encoding::Cbor => AnyData::Json(Arc::new(Json::Object(json_info(&error.info)))),
             Encoding::Xml => AnyData::Xml(xml_info(&error.info).into()),
         }),
     }

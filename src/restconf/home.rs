@@ -7,6 +7,7 @@ use super::errors::Refusal;
 use super::request::Asked;
 use super::{PREFIX_DATA, PREFIX_DATASTORES};
 use crate::engine::{Datastore, Engine};
+use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities;
 use crate::yang::model::IdentityEnum;
 use crate::yang::resource::percent_decoded;
@@ -37,6 +38,16 @@ impl Home {
                 "there is no datastore \"{name}\"; /ietf-yang-library:yang-library lists those there are"
             ))),
         }
+    }
+
+    /// The datastores that have a resource of their own below `ds`.
+    pub fn all(engine: &Engine) -> impl Iterator<Item = Home> {
+        let named = SCHEMA.modules.iter().flat_map(|module| module.identities).filter_map(|identity| {
+            let name = format!("{}:{}", identity.module.name, identity.name);
+            let datastore = Datastore::named(identities::Datastore::from_name(&name)?)?;
+            Some(Home { datastore, prefix: format!("{PREFIX_DATASTORES}/{name}") })
+        });
+        named.filter(|home| engine.has(home.datastore))
     }
 
     /// Whether clients may edit it.

@@ -13,23 +13,28 @@ pub enum Encoding {
     Json,
     /// RFC 7950.
     Xml,
+    /// RFC 9254, with names.
+    Cbor,
 }
 
 /// What a resource or the input of an operation can be written in.
-pub const MEDIA_TYPES: &str = "application/yang-data+json, application/yang-data+xml";
+pub const MEDIA_TYPES: &str =
+    "application/yang-data+json, application/yang-data+xml, application/yang-data+cbor;id=name";
 
 /// `Accept-Patch` of everything that can be patched (RFC 5789 section 3.1).
 pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-data+xml, \
-     application/yang-patch+json, application/yang-patch+xml";
+     application/yang-data+cbor;id=name, application/yang-patch+json, application/yang-patch+xml";
 
 impl Encoding {
-    const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
+    /// All of them, the one for those who do not care first.
+    pub const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Xml, Encoding::Cbor];
 
-    /// The media type (RFC 8040 section 11.3).
+    /// The media type (RFC 8040 section 11.3, RFC 9254 section 9.1).
     pub fn media_type(self) -> &'static str {
         match self {
             Encoding::Json => "application/yang-data+json",
             Encoding::Xml => "application/yang-data+xml",
+            Encoding::Cbor => "application/yang-data+cbor;id=name",
         }
     }
 
@@ -38,6 +43,7 @@ impl Encoding {
         match self {
             Encoding::Json => "json",
             Encoding::Xml => "xml",
+            Encoding::Cbor => "cbor",
         }
     }
 
@@ -46,25 +52,27 @@ impl Encoding {
     /// If it likes both equally, it gets the one that it uses itself, else JSON.
     pub fn accepted(headers: &HeaderMap) -> Option<Encoding> {
         let own = Encoding::of_body(headers).or(Encoding::of_patch(headers)).unwrap_or(Encoding::Json);
-        let other = if own == Encoding::Json { Encoding::Xml } else { Encoding::Json };
-        let offers = [own, other];
+        let mut offers = Encoding::ALL;
+        offers.sort_by_key(|offer| *offer != own);
         accepted(headers, &offers.map(Encoding::media_type)).and_then(|i| offers.get(i).copied())
     }
 
     /// The encoding of the body; `None` if it is none that the server knows, or is not told.
     pub fn of_body(headers: &HeaderMap) -> Option<Encoding> {
-        Encoding::of(headers, Encoding::media_type)
+        Encoding::of(headers, |encoding| Some(encoding.media_type()))
     }
 
     /// The encoding of a body that is a YANG Patch (RFC 8072 section 2.1); `None` if it is something else.
     pub fn of_patch(headers: &HeaderMap) -> Option<Encoding> {
         Encoding::of(headers, |encoding| match encoding {
-            Encoding::Json => "application/yang-patch+json",
-            Encoding::Xml => "application/yang-patch+xml",
+            Encoding::Json => Some("application/yang-patch+json"),
+            Encoding::Xml => Some("application/yang-patch+xml"),
+            // RFC 9254 names none.
+            Encoding::Cbor => None,
         })
     }
 
-    fn of(headers: &HeaderMap, media_type: fn(Encoding) -> &'static str) -> Option<Encoding> {
+    fn of(headers: &HeaderMap, media_type: fn(Encoding) -> Option<&'static str>) -> Option<Encoding> {
         let identity = |value: &str| value.trim().eq_ignore_ascii_case("identity");
         if !texts(headers, &CONTENT_ENCODING).all(|value| value.is_some_and(identity)) {
             return None;
@@ -79,8 +87,13 @@ impl Encoding {
             }
             _ => true,
         };
-        let known = Encoding::ALL.into_iter().find(|known| media_type(*known).eq_ignore_ascii_case(essence));
-        known.filter(|_| parts.all(utf8))
+        let is_it = |known: &Encoding| {
+            media_type(*known).is_some_and(|name| essence_of(name).eq_ignore_ascii_case(essence))
+        };
+        let known = Encoding::ALL.into_iter().find(is_it)?;
+        // SIDs and a mixture of both are not known.
+        let names = |part: &str| known != Encoding::Cbor || id(part).is_none_or(|id| id == "name");
+        parts.all(|part| utf8(part) && names(part)).then_some(known)
     }
 }
 
@@ -103,10 +116,22 @@ pub fn accepted(headers: &HeaderMap, offers: &[&str]) -> Option<usize> {
     best.map(|(i, _)| i)
 }
 
+/// A media type without its parameters.
+fn essence_of(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default()
+}
+
+/// The value of the parameter `id` (RFC 9254 section 7).
+fn id(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("id").then(|| value.trim().trim_matches('"'))
+}
+
 /// One media range of `Accept`.
 struct Range<'a> {
     kind: &'a str,
     subtype: &'a str,
+    id: Option<&'a str>,
     /// In thousandths.
     quality: u16,
 }
@@ -116,6 +141,7 @@ impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Range<'a>> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
+        let id = parts.clone().find_map(id);
         let weight = parts
             .filter_map(|part| part.split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
@@ -123,12 +149,16 @@ impl<'a> Range<'a> {
             None => 1000,
             Some((_, value)) => thousandths(value.trim())?,
         };
-        Some(Range { kind, subtype, quality })
+        Some(Range { kind, subtype, id, quality })
     }
 
     /// How precisely the range names the media type; `None` if it does not.
     fn precision(&self, offer: &str) -> Option<u8> {
-        let (kind, subtype) = offer.split_once('/')?;
+        let (kind, subtype) = essence_of(offer).split_once('/')?;
+        if self.id.is_some_and(|id| offer.split(';').skip(1).find_map(self::id).is_some_and(|own| own != id))
+        {
+            return None;
+        }
         match (self.kind, self.subtype) {
             ("*", "*") => Some(0),
             (own, "*") if own.eq_ignore_ascii_case(kind) => Some(1),
@@ -139,7 +169,7 @@ impl<'a> Range<'a> {
 }
 
 /// A `qvalue` (RFC 9110 section 12.4.2): 0 to 1 with up to three decimals.
-fn thousandths(text: &str) -> Option<u16> {
+pub fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -153,7 +183,10 @@ fn thousandths(text: &str) -> Option<u16> {
 }
 
 /// The values of a header field; `None` for one that is not ASCII.
-fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
+pub fn texts<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
     headers.get_all(name).into_iter().map(|value| value.to_str().ok())
 }
 
@@ -187,6 +220,9 @@ mod tests {
             ("application/*;q=0.1, */*", Some(Json)),
             ("text/html", None),
             ("application/json", None),
+            ("application/yang-data+cbor", Some(Encoding::Cbor)),
+            ("application/yang-data+cbor; id=name", Some(Encoding::Cbor)),
+            ("application/yang-data+cbor;id=sid, application/yang-data+xml;q=0.1", Some(Xml)),
             ("*/*;q=0", None),
             ("*/*;q=2", None),
             ("", None),
@@ -217,7 +253,12 @@ mod tests {
             Encoding::of_body(&headers(&[(CONTENT_TYPE, "application/yang-data+xml;charset=\"UTF-8\"")])),
             Some(Encoding::Xml)
         );
+        for cbor in ["application/yang-data+cbor", "application/yang-data+cbor; id=\"name\""] {
+            assert_eq!(Encoding::of_body(&headers(&[(CONTENT_TYPE, cbor)])), Some(Encoding::Cbor));
+        }
         for other in [
+            headers(&[(CONTENT_TYPE, "application/yang-data+cbor;id=sid")]),
+            headers(&[(CONTENT_TYPE, "application/yang-patch+cbor")]),
             headers(&[]),
             headers(&[(CONTENT_TYPE, "application/json")]),
             headers(&[(CONTENT_TYPE, "application/yang-data+json; charset=latin1")]),

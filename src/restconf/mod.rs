@@ -1,10 +1,11 @@
 //! The RESTCONF front end (RFC 8040): HTTP requests to engine requests, and the answers back.
 //!
-//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit`
-//! and `patch`, `operations`, `streams` and `discovery` are the resources; `answer` and `errors` write what
-//! goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
+//! `home`, `params`, `fields`, `media`, `conditions` and `request` read what came; `data` with `edit` and `patch`,
+//! `operations`, `streams`, `discovery`, `openapi` and `page` are the resources; `answer`, `errors` and `coding`
+//! write what goes. It never decides who may do what, never touches a socket, and keeps nothing between requests.
 
 mod answer;
+mod coding;
 mod conditions;
 mod data;
 mod discovery;
@@ -13,7 +14,9 @@ mod errors;
 mod fields;
 mod home;
 mod media;
+mod openapi;
 mod operations;
+mod page;
 mod params;
 mod patch;
 mod request;
@@ -35,6 +38,7 @@ use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
+use coding::Accepted;
 use errors::Refusal;
 use media::Encoding;
 use request::Asked;
@@ -51,6 +55,7 @@ const PREFIX_MODULES: &str = "/yang";
 /// without credentials.
 pub fn router(engine: Engine) -> Router {
     Router::new()
+        .route("/", any(page::root))
         .route("/.well-known/host-meta", any(discovery::host_meta))
         .route("/.well-known/host-meta.json", any(discovery::host_meta_json))
         .route("/restconf", any(discovery::api))
@@ -59,6 +64,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf/ds/{*path}", any(data::serve))
         .route("/restconf/operations", any(operations::list))
         .route("/restconf/operations/{rpc}", any(operations::rpc))
+        .route(openapi::PATH, any(openapi::serve))
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))
         .route("/restconf/streams/NETCONF/xml", any(streams::xml))
@@ -69,12 +75,13 @@ pub fn router(engine: Engine) -> Router {
 }
 
 /// What this front end offers beyond the schema, for the engine to show in `ietf-restconf-monitoring`.
-/// `replay_from` is the time of the oldest event in the log.
-pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
+/// `replay_from` is the time of the oldest event in the log. `url` is that of the server without a path: a `location` is of
+/// type `inet:uri` and so has a scheme (RFC 9911 section 4).
+pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
     let capability = |name: &str| format!("urn:ietf:params:restconf:capability:{name}");
     let access = |encoding: Encoding| monitoring::Access {
         encoding: encoding.name().to_owned(),
-        location: format!("{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
+        location: format!("{url}{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
     };
     let stream = monitoring::Stream {
         name: streams::NAME.to_owned(),
@@ -93,11 +100,12 @@ pub fn capabilities(replay_from: Option<Timestamp>) -> Capabilities {
         "with-origin:1.0",
         "yang-patch:1.0",
     ];
-    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{PREFIX_MODULES}/"))
+    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{url}{PREFIX_MODULES}/"))
 }
 
 /// What goes around every request: `Host` and the length of the target before, the form of the answer after.
-async fn around(State(engine): State<Engine>, request: Request, next: Next) -> Response {
+async fn around(State(engine): State<Engine>, mut request: Request, next: Next) -> Response {
+    let codings = Accepted::take(request.headers_mut());
     let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
     let head = request.method() == Method::HEAD;
     let what = format!("{} {}", request.method(), request.uri().path());
@@ -110,8 +118,10 @@ async fn around(State(engine): State<Engine>, request: Request, next: Next) -> R
         // RFC 9112 section 3.2.
         let error = Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one \"Host\"");
         Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
+    } else if let Err(refusal) = codings.check(request.method()) {
+        refusal.into_response()
     } else {
-        next.run(request).await
+        codings.code(next.run(request).await).unwrap_or_else(Refusal::into_response)
     };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         response = refusal.answer(encoding);

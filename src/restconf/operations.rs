@@ -34,7 +34,7 @@ pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response
     let all = SCHEMA.implemented().flat_map(|module| module.rpcs).copied();
     let open = all.filter(|rpc| engine.may_execute(&asked.principal, rpc));
     let body = match encoding {
-        Encoding::Json => {
+        Encoding::Json | Encoding::Cbor => {
             let rpcs: Vec<String> = open.map(|rpc| format!("\"{}\":[null]", rpc.qualified_name())).collect();
             format!("{{\"ietf-restconf:operations\":{{{}}}}}", rpcs.join(","))
         }
@@ -44,7 +44,7 @@ pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response
             format!("<operations xmlns=\"{namespace}\">{}</operations>", rpcs.collect::<String>())
         }
     };
-    Ok(answer::ok(encoding.media_type(), body))
+    Ok(answer::ok(encoding.media_type(), answer::of_json(encoding, body)))
 }
 
 /// `{+restconf}/operations/module:rpc`.

@@ -82,7 +82,7 @@ fn decode(
     let place = InstancePath { steps: vec![Step::plain(&nodes::YANG_PATCH)] };
     let options = DecodeOptions { allow_state: true, ..*options };
     let decoded = match encoding {
-        Encoding::Json => json::decode_one(body, &place, &SCHEMA, &options),
+        Encoding::Json | Encoding::Cbor => json::decode_one(body, &place, &SCHEMA, &options),
         Encoding::Xml => xml::decode_one(body, &place, &SCHEMA, &options),
     };
     let Child::Container(patch) = decoded? else {

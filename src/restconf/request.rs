@@ -83,7 +83,7 @@ impl Asked {
     /// # Errors
     /// 405 with `Allow`, or 501 for a method that no resource has.
     pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
-        const KNOWN: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+        const KNOWN: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE, TRACE";
         let among = |list: &str| list.split(", ").any(|method| self.method == method);
         if among(allow) {
             return Ok(());
@@ -100,7 +100,7 @@ impl Asked {
     /// # Errors
     /// 406.
     pub fn encoding(&self) -> Result<Encoding, Refusal> {
-        let offers = || [Encoding::Json, Encoding::Xml].map(Encoding::media_type).join(" or ");
+        let offers = || Encoding::ALL.map(Encoding::media_type).join(" or ");
         Encoding::accepted(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
     }
 

@@ -25,6 +25,8 @@ use crate::yang::{json, xml};
 
 /// The only stream so far (RFC 8040 section 6.3.1 wants it under this name).
 pub const NAME: &str = "NETCONF";
+/// The encodings that its events can have.
+pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 const MEDIA_TYPE: &str = "text/event-stream";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
@@ -98,7 +100,8 @@ fn notification(delivered: &Delivered, encoding: Encoding) -> String {
     let options = EncodeOptions::default();
     let mut out = Vec::new();
     match encoding {
-        Encoding::Json => {
+        // The data of a server-sent event is text, so there is no stream in CBOR.
+        Encoding::Json | Encoding::Cbor => {
             out.extend_from_slice(
                 format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes(),
             );

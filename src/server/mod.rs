@@ -57,6 +57,8 @@ pub struct Prepared {
     pub config: Config,
     /// The time.
     pub clock: Clock,
+    /// The URL of the server without a path, for what has to have a scheme. Its host is what the certificate says first.
+    pub url: String,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -154,9 +156,10 @@ impl Server {
         let authenticator = Authenticator::new(users, passwords, tokens);
 
         let bound = bind(&config).await?;
-        let addresses = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
+        let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
 
-        let prepared = Prepared { config, clock, shutdown: Shutdown::new() };
+        let url = url(&config, &addresses);
+        let prepared = Prepared { config, clock, url, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, shutdown, .. } = prepared;
         let shared = Arc::new(Shared {
@@ -249,6 +252,19 @@ async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
         );
     }
     Ok(bound)
+}
+
+/// What a client can call this server, as far as its configuration tells: by the first name for the certificate, or else as
+/// the first listener does, with the port that it really has.
+fn url(config: &Config, addresses: &[(Scheme, SocketAddr)]) -> String {
+    let Some((scheme, address)) = addresses.first() else { return String::new() };
+    let host = match config.tls.names.first() {
+        Some(name) => name.to_owned(),
+        None if address.ip().is_unspecified() => "localhost".to_owned(),
+        None => address.ip().to_string(),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    format!("{scheme}://{host}:{}", address.port())
 }
 
 /// What clients may call this server. An address that stands for all says nothing about that.

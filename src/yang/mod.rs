@@ -1,9 +1,10 @@
-//! YANG at run time: schema tables, types, values, paths, XPath, JSON and XML.
+//! YANG at run time: schema tables, types, values, paths, XPath, JSON, XML and CBOR.
 //!
 //! Everything here is pure and knows neither a protocol nor a datastore. `generated` holds
 //! what codegen wrote; libyang is never used.
 
 pub mod anydata;
+pub mod cbor;
 pub mod decode;
 pub mod encode;
 pub mod error;

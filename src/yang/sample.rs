@@ -87,7 +87,7 @@ static WHERE_TYPE: Type =
     Type { name: "instance-identifier", base: Base::InstanceIdentifier { require_instance: false } };
 static EITHER_TYPE: Type = Type { name: "either", base: Base::Union(&[&INT32, &KIND_TYPE, &STRING]) };
 
-const fn node(name: &'static str, parent: Option<&'static Node>, index: u16, kind: Kind) -> Node {
+pub const fn node(name: &'static str, parent: Option<&'static Node>, index: u16, kind: Kind) -> Node {
     Node {
         name,
         module: &ALPHA,

@@ -177,7 +177,7 @@ pub fn parse_json(
 /// The value in the first member type that takes it (RFC 7950 section 9.12). A leafref takes it
 /// only if it refers to something, which is not known here, so that the others come first; names
 /// of identities and instances stay what they are.
-fn in_union(
+pub(super) fn in_union(
     ty: &Type,
     members: &'static [&'static Type],
     parse: impl Fn(&'static Type) -> Result<Value, TypeError>,

@@ -448,10 +448,9 @@ async fn section_5_2_media_types_are_negotiated() {
         assert_eq!(server.ask("PUT", &target, &fields, BRIEF).await.status, status, "{fields:?}");
     }
     for target in ["/restconf", "/restconf/data", target.as_str(), "/restconf/operations"] {
-        assert_eq!(
-            server.ask("GET", target, &["Accept: text/html"], "").await.refusal(),
-            refused(406, "invalid-value")
-        );
+        // The API resource has a page for browsers.
+        let unknown = if target == "/restconf" { "Accept: text/plain" } else { "Accept: text/html" };
+        assert_eq!(server.ask("GET", target, &[unknown], "").await.refusal(), refused(406, "invalid-value"));
         let liked = server.ask("GET", target, &[&format!("Accept: {JSON};q=0.1, {XML};q=0.2")], "").await;
         assert_eq!(liked.header("content-type"), XML, "{target}");
         assert_eq!(liked.header("x-content-type-options"), "nosniff");

@@ -400,7 +400,7 @@ fn methods_media_types_and_conditions_are_checked() {
             &[("Content-Type", JSON)],
         ),
         ("an unknown method", 501, "operation-not-supported", "BREW", DATA, &[]),
-        ("TRACE", 501, "operation-not-supported", "TRACE", DATA, &[]),
+        ("TRACE", 405, "operation-not-supported", "TRACE", DATA, &[]),
         ("an unknown media type", 415, "invalid-value", "PUT", ENTRY, &[("Content-Type", "text/plain")]),
         ("no media type", 415, "invalid-value", "PUT", ENTRY, &[]),
         (

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod crash;
+mod documents;
 mod hostile;
 mod http;
 mod process;

@@ -78,7 +78,7 @@ fn reported(set: &Set, content: &Arc<Container>, mode: Mode) -> String {
 
 fn text(set: &Set, content: &Container, metadata: Option<&dyn Metadata>) -> String {
     let mut text = Vec::new();
-    let options = EncodeOptions { schema: set.schema, depth: None, metadata };
+    let options = EncodeOptions { schema: set.schema, depth: None, metadata, drain: None };
     encode_children(content, None, &mut text, &options);
     String::from_utf8(text).unwrap()
 }
@@ -176,7 +176,7 @@ fn rfc_6243_section_3_4_report_all_tagged_tags_what_nobody_set() {
     let found = report.found(&at, &entry).unwrap();
     let tags = Tags::new(set.schema, &content, &at);
     let mut text = Vec::new();
-    let options = EncodeOptions { schema: set.schema, depth: None, metadata: Some(&tags) };
+    let options = EncodeOptions { schema: set.schema, depth: None, metadata: Some(&tags), drain: None };
     xml::encode_one(at.node().unwrap(), &found, &mut text, &options);
     let tag = "xmlns:wd=\"urn:ietf:params:xml:ns:netconf:default:1.0\" wd:default=\"true\"";
     let expected = format!(

@@ -282,7 +282,7 @@ fn no_array(node: &'static Node, place: &Place<'_>) -> Error {
 ///
 /// RFC 7951 section 4: the name is qualified in the top-level object and where the namespace differs from
 /// that of the parent, and "in all other cases" it is not; so each node has one name in one place.
-fn resolve(
+pub(in crate::yang) fn resolve(
     name: &str,
     parent: Option<&'static Node>,
     schema: &Schema,
@@ -329,7 +329,7 @@ fn resolve(
 
 /// RFC 7951 section 5.5: the content of an anydata could be modelled with YANG. Values of a leaf-list may
 /// repeat, because those of a state leaf-list may (RFC 7950 section 7.7).
-fn check_anydata(value: &Plain) -> Result<(), TypeError> {
+pub(in crate::yang) fn check_anydata(value: &Plain) -> Result<(), TypeError> {
     match value {
         Plain::Null => refuse("null can only stand in [null]".into()),
         Plain::Bool(_) | Plain::Number(_) | Plain::String(_) => Ok(()),

@@ -20,7 +20,7 @@ fn top(members: &str) -> Result<Container, Error> {
 
 fn write(data: &Container, depth: Option<u16>) -> String {
     let mut out = Vec::new();
-    encode_children(data, None, &mut out, &EncodeOptions { schema: &SCHEMA, depth, metadata: None });
+    encode_children(data, None, &mut out, &EncodeOptions { schema: &SCHEMA, depth, ..Default::default() });
     String::from_utf8(out).unwrap()
 }
 
@@ -239,7 +239,7 @@ fn one_instance_has_to_be_the_target() {
     let child = one(text, &entry(3)).unwrap();
     assert!(matches!(child, Child::Container(_)));
     let mut out = Vec::new();
-    encode_one(&ITEM, &child, &mut out, &EncodeOptions { schema: &SCHEMA, depth: None, metadata: None });
+    encode_one(&ITEM, &child, &mut out, &EncodeOptions { schema: &SCHEMA, depth: None, ..Default::default() });
     assert_eq!(out, br#"{"alpha:item":[{"id":3,"label":"l"}]}"#);
 
     let error = one(text, &entry(4)).unwrap_err();
@@ -278,7 +278,7 @@ fn operations_and_notifications_are_instances_too() {
         &INPUT,
         &one(text).unwrap(),
         &mut out,
-        &EncodeOptions { schema: &SCHEMA, depth: None, metadata: None },
+        &EncodeOptions { schema: &SCHEMA, depth: None, ..Default::default() },
     );
     assert_eq!(String::from_utf8(out).unwrap(), text);
     let error = one(r#"{"alpha:input":{"arg":[{"key":"b"},{"key":"b"}]}}"#).unwrap_err();
@@ -291,7 +291,7 @@ fn operations_and_notifications_are_instances_too() {
     let what =
         decode_children(br#"{"what":"kind-one"}"#, Some(&HAPPENED), &SCHEMA, &DecodeOptions::default())
             .unwrap();
-    let options = EncodeOptions { schema: &SCHEMA, depth: None, metadata: None };
+    let options = EncodeOptions { schema: &SCHEMA, depth: None, ..Default::default() };
     encode_member(&HAPPENED, &Child::Container(what.into()), &mut out, &options);
     assert_eq!(out, br#"{"eventTime":"t","alpha:happened":{"what":"alpha:kind-one"}"#);
 }

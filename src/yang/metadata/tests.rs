@@ -63,7 +63,7 @@ fn read(text: &str) -> Container {
 }
 
 fn written(encode: impl Fn(&Container, &mut Vec<u8>, &EncodeOptions<'_>)) -> String {
-    let options = EncodeOptions { schema: &SCHEMA, depth: None, metadata: Some(&Everything) };
+    let options = EncodeOptions { schema: &SCHEMA, depth: None, metadata: Some(&Everything), drain: None };
     let mut out = Vec::new();
     encode(&read(MEMBERS), &mut out, &options);
     String::from_utf8(out).unwrap()
