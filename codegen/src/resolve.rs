@@ -266,10 +266,20 @@ impl Resolver<'_> {
             if node.parent != unsafe { (*first).parent } {
                 break;
             }
-            ids.push(self.read_node(at, parent));
+            if !self.is_made_up(node) {
+                ids.push(self.read_node(at, parent));
+            }
             at = node.next;
         }
         ids
+    }
+
+    /// Whether libyang itself has put a node into a module: `ietf-netconf` gets one for the errors in its replies.
+    fn is_made_up(&self, node: &ffi::lysc_node) -> bool {
+        // SAFETY: the name is NUL-terminated.
+        let name = unsafe { text(node.name) };
+        let module = &self.schema.modules[self.module_id(node.module).0];
+        node.parent.is_null() && module.name == "ietf-netconf" && name == "rpc-error"
     }
 
     fn read_node(&mut self, pointer: LyNode, parent: Option<NodeId>) -> NodeId {

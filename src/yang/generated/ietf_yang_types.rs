@@ -26,8 +26,6 @@ pub static MODULE: Module = Module {
 pub mod types {
     use crate::yang::schema::*;
 
-    /// `xpath1.0`
-    pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
     /// `date-and-time`
     pub static DATE_AND_TIME: Type = Type {
         name: "date-and-time",
