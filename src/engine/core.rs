@@ -98,14 +98,12 @@ pub(super) fn edit_running(
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
-    if let Err(errors) = VALIDATOR.changes(&state.config, config, &changes) {
+    let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
-        return Err(errors.into_iter().next().unwrap_or_else(unnamed).into());
-    }
-    let edited = Event::Edited(edits.iter().cloned().chain(settled.deletions).collect());
-    let mut after = state.clone();
-    after.apply(fresh.now, &edited)?;
-    let mut events = vec![edited];
+        errors.into_iter().next().unwrap_or_else(unnamed)
+    })?;
+    let after = state.edited(config, changes, fresh.now);
+    let mut events = vec![Event::Edited(edits.iter().cloned().chain(settled.deletions).collect())];
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
     Ok((events, reply))
 }

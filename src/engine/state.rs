@@ -90,11 +90,8 @@ impl State {
                 let old = self.config.content().clone();
                 let new = applied(&old, edits, revision)?;
                 let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
-                self.config = self.config.changed(new, &changes);
-                self.remember(changes, revision, at);
-                self.config_revision = revision;
-                self.config_changed_at = at;
-                draft::edited(self, &old, at);
+                let config = self.config.changed(new, &changes);
+                self.configured(config, changes, at);
             }
             Event::Startup(Startup::Saved) => self.startup = Some(self.config.content().clone()),
             Event::Startup(Startup::Edited(edits)) => {
@@ -112,6 +109,23 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The state after an edit that was decided on this one: `config` differs from the configuration by
+    /// `changes`.
+    pub(super) fn edited(&self, config: Configuration, changes: Vec<Change>, at: Timestamp) -> State {
+        let mut after = self.clone();
+        after.position += 1;
+        after.configured(config, changes, at);
+        after
+    }
+
+    fn configured(&mut self, config: Configuration, changes: Vec<Change>, at: Timestamp) {
+        let old = std::mem::replace(&mut self.config, config);
+        self.remember(changes, self.position, at);
+        self.config_revision = self.position;
+        self.config_changed_at = at;
+        draft::edited(self, old.content(), at);
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.

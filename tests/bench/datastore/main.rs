@@ -2,7 +2,7 @@
 //! `Validator::changes`, which also keeps the tables in step. Then what an entry takes of memory, and how long it takes to
 //! validate everything.
 //!
-//! Times are those that the thread had a processor. The sizes take turns in every round, so that what else the machine
+//! Times are those that the thread had a processor, but for edits that are made durable. The sizes take turns in every round, so that what else the machine
 //! does hits all alike. It never asserts anything about time.
 
 mod content;
@@ -12,12 +12,15 @@ mod report;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentconf::datastore::edit::{self, Edit, Operation};
 use agentconf::datastore::index::Configuration;
 use agentconf::datastore::validate::Validator;
 use agentconf::datastore::when;
+use agentconf::log::{Log, NewRecord};
+use agentconf::yang::encode::EncodeOptions;
+use agentconf::yang::json;
 use agentconf::yang::path::Step;
 use agentconf::yang::tree::{Child, Container};
 use agentconf::yang::value::Value;
@@ -45,6 +48,9 @@ struct Arguments {
     /// Edits of one kind in a round
     #[arg(long, default_value_t = 500)]
     edits: u64,
+    /// Edits of one kind in a round that are made durable one by one
+    #[arg(long, default_value_t = 40)]
+    durable_edits: u64,
     /// What `cargo bench` says to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -156,10 +162,13 @@ impl Stopwatch {
     }
 }
 
-/// A datastore that is edited.
+/// A datastore that is edited, and a log that makes the edits durable.
 struct Store {
     entries: u64,
     now: Configuration,
+    log: Log,
+    /// Where the log is.
+    _directory: tempfile::TempDir,
 }
 
 /// Edits datastores of all sizes in turn.
@@ -168,7 +177,9 @@ fn edits(validator: &Validator, arguments: &Arguments, report: &mut Report) -> O
     for &entries in &arguments.entries {
         eprintln!("filling {entries} entries");
         let content = Arc::new(content::filled(entries));
-        stores.push(Store { entries, now: validator.empty().replaced(content) });
+        let directory = tempfile::tempdir_in(std::env::current_dir()?)?;
+        let log = Log::open(directory.path())?;
+        stores.push(Store { entries, now: validator.empty().replaced(content), log, _directory: directory });
     }
     for round in 0..arguments.rounds {
         eprintln!("round {} of {}", round + 1, arguments.rounds);
@@ -176,6 +187,7 @@ fn edits(validator: &Validator, arguments: &Arguments, report: &mut Report) -> O
             let which = (turn + round as usize) % stores.len();
             if let Some(store) = stores.get_mut(which) {
                 store.round(validator, round, arguments.edits, report)?;
+                store.durable_round(validator, round, arguments.durable_edits, report)?;
             }
         }
     }
@@ -248,6 +260,47 @@ impl Store {
         self.time_refusals("refuse to delete a target of ten", validator, &refused, report)
     }
 
+    /// A round of edits as clients wait for them: each in the log before the next begins.
+    fn durable_round(
+        &mut self,
+        validator: &Validator,
+        round: u64,
+        edits: u64,
+        report: &mut Report,
+    ) -> Outcome<()> {
+        let (entries, targets) = (self.entries, (self.entries / ENTRIES_OF_TARGET).max(1));
+        let list = &nodes::ENTRY;
+        let somewhere: Vec<u64> =
+            (0..edits).map(|n| content::scattered(round * edits + n, entries)).collect();
+        let key = |number: u64| format!("{}-durable", content::key(number));
+        let create = |number: u64| {
+            let entry = content::entry(&key(number), number, 2 * entries + number, targets);
+            content::edit(Operation::Create, list, &key(number), Some(entry))
+        };
+        let change = |number: u64| {
+            let mut edit = content::edit(Operation::Merge, list, &key(number), None);
+            edit.path.steps.push(Step::plain(&nodes::ENTRY_TARGET));
+            edit.value = Some(Child::Leaf(Value::string(content::name((number + 7) % targets))));
+            edit
+        };
+        let delete = |number: u64| content::edit(Operation::Delete, list, &key(number), None);
+        let kinds: [(&'static str, &dyn Fn(u64) -> Edit); 3] = [
+            ("create an entry", &create),
+            ("change what an entry refers to by key", &change),
+            ("delete it", &delete),
+        ];
+        for (what, make) in kinds {
+            let edits: Vec<Edit> = somewhere.iter().map(|number| make(*number)).collect();
+            let start = Instant::now();
+            for edit in &edits {
+                self.now = edited(validator, &self.now, edit)?;
+                self.log.append(&[vec![record(edit)]])?;
+            }
+            report.durable(what, self.entries, per(start.elapsed(), &edits));
+        }
+        Ok(())
+    }
+
     fn time(
         &mut self,
         what: &'static str,
@@ -283,6 +336,15 @@ impl Store {
 
 fn per(time: Duration, edits: &[Edit]) -> Duration {
     time / u32::try_from(edits.len()).unwrap_or(u32::MAX).max(1)
+}
+
+/// An edit for the log: its path and, as JSON, its content.
+fn record(edit: &Edit) -> NewRecord {
+    let mut payload = edit.path.to_string().into_bytes();
+    if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
+        json::encode_one(node, value, &mut payload, &EncodeOptions::default());
+    }
+    NewRecord { at: 0, kind: 1, version: 1, actor: "bench".into(), payload }
 }
 
 /// The datastore after an edit, if that is valid.

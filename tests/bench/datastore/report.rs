@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+/// Kinds of edits in the order of their first measurement, and by size the time of an edit in each round.
+type Edits = Vec<(&'static str, BTreeMap<u64, Vec<Duration>>)>;
+
 /// Everything that was measured.
 #[derive(Default)]
 pub struct Report {
-    /// Kinds of edits in the order of their first measurement, and by size the time of an edit in each round.
-    edits: Vec<(&'static str, BTreeMap<u64, Vec<Duration>>)>,
+    /// Edits in memory.
+    edits: Edits,
+    /// The same, each edit made durable before the next.
+    durable: Edits,
     /// By size, the times to validate all and to build the tables.
     wholes: BTreeMap<u64, (Vec<Duration>, Vec<Duration>)>,
     /// With constraints or not, entries, octets.
@@ -16,15 +21,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// The time that one edit of a round took.
+    /// The processor time that one edit of a round took.
     pub fn edits(&mut self, what: &'static str, entries: u64, each: Duration) {
-        let known = self.edits.iter().position(|(kind, _)| *kind == what).unwrap_or(self.edits.len());
-        if known == self.edits.len() {
-            self.edits.push((what, BTreeMap::new()));
-        }
-        if let Some((_, sizes)) = self.edits.get_mut(known) {
-            sizes.entry(entries).or_default().push(each);
-        }
+        note(&mut self.edits, what, entries, each);
+    }
+
+    /// The time that one edit of a round took until it was durable.
+    pub fn durable(&mut self, what: &'static str, entries: u64, each: Duration) {
+        note(&mut self.durable, what, entries, each);
     }
 
     /// The times that a whole datastore took.
@@ -40,6 +44,31 @@ impl Report {
     }
 }
 
+fn note(edits: &mut Edits, what: &'static str, entries: u64, each: Duration) {
+    let known = edits.iter().position(|(kind, _)| *kind == what).unwrap_or(edits.len());
+    if known == edits.len() {
+        edits.push((what, BTreeMap::new()));
+    }
+    if let Some((_, sizes)) = edits.get_mut(known) {
+        sizes.entry(entries).or_default().push(each);
+    }
+}
+
+fn write_edits(f: &mut fmt::Formatter<'_>, head: &str, edits: &Edits) -> fmt::Result {
+    let sizes: Vec<u64> = edits.first().map(|(_, s)| s.keys().copied().collect()).unwrap_or_default();
+    let heads: Vec<String> = sizes.iter().map(|size| format!("{size} entries")).collect();
+    writeln!(f, "| {head} | {} | largest against smallest |", heads.join(" | "))?;
+    writeln!(f, "|---|{}---|", "---|".repeat(sizes.len()))?;
+    for (what, sizes) in edits {
+        let medians: Vec<f64> = sizes.values().map(|times| micros(times)).collect();
+        let cells: Vec<String> = medians.iter().map(|median| format!("{median:.1} µs")).collect();
+        let (first, last) = (medians.first().copied(), medians.last().copied());
+        let ratio = last.unwrap_or(f64::NAN) / first.unwrap_or(f64::NAN);
+        writeln!(f, "| {what} | {} | {ratio:.2} |", cells.join(" | "))?;
+    }
+    writeln!(f)
+}
+
 fn micros(times: &[Duration]) -> f64 {
     let mut micros: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e6).collect();
     micros.sort_by(f64::total_cmp);
@@ -48,19 +77,9 @@ fn micros(times: &[Duration]) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sizes: Vec<u64> =
-            self.edits.first().map(|(_, s)| s.keys().copied().collect()).unwrap_or_default();
-        let heads: Vec<String> = sizes.iter().map(|size| format!("{size} entries")).collect();
-        writeln!(f, "| edit, applied and validated | {} | largest against smallest |", heads.join(" | "))?;
-        writeln!(f, "|---|{}---|", "---|".repeat(sizes.len()))?;
-        for (what, sizes) in &self.edits {
-            let medians: Vec<f64> = sizes.values().map(|times| micros(times)).collect();
-            let cells: Vec<String> = medians.iter().map(|median| format!("{median:.1} µs")).collect();
-            let (first, last) = (medians.first().copied(), medians.last().copied());
-            let ratio = last.unwrap_or(f64::NAN) / first.unwrap_or(f64::NAN);
-            writeln!(f, "| {what} | {} | {ratio:.2} |", cells.join(" | "))?;
-        }
-        writeln!(f, "\n| entries | validating all | for an entry | tables anew, for an entry |")?;
+        write_edits(f, "edit, applied and validated", &self.edits)?;
+        write_edits(f, "edit, applied, validated and durable", &self.durable)?;
+        writeln!(f, "| entries | validating all | for an entry | tables anew, for an entry |")?;
         writeln!(f, "|---|---|---|---|")?;
         for (entries, (validated, indexed)) in &self.wholes {
             let (validated, indexed) = (micros(validated), micros(indexed));
