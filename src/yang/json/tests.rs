@@ -239,7 +239,12 @@ fn one_instance_has_to_be_the_target() {
     let child = one(text, &entry(3)).unwrap();
     assert!(matches!(child, Child::Container(_)));
     let mut out = Vec::new();
-    encode_one(&ITEM, &child, &mut out, &EncodeOptions { schema: &SCHEMA, depth: None, ..Default::default() });
+    encode_one(
+        &ITEM,
+        &child,
+        &mut out,
+        &EncodeOptions { schema: &SCHEMA, depth: None, ..Default::default() },
+    );
     assert_eq!(out, br#"{"alpha:item":[{"id":3,"label":"l"}]}"#);
 
     let error = one(text, &entry(4)).unwrap_err();

@@ -11,7 +11,8 @@ use crate::yang::sample::*;
 use crate::yang::tree::{Child, Container, Key};
 use crate::yang::value::Value;
 
-const OPTIONS: EncodeOptions<'_> = EncodeOptions { schema: &SCHEMA, depth: None, metadata: None, drain: None };
+const OPTIONS: EncodeOptions<'_> =
+    EncodeOptions { schema: &SCHEMA, depth: None, metadata: None, drain: None };
 
 fn read(text: &str) -> Result<Container, Error> {
     decode_below(text.as_bytes(), &InstancePath::default(), &SCHEMA, &DecodeOptions::default())
