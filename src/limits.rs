@@ -51,6 +51,20 @@ pub struct Limits {
 
     /// Most subscribers of event streams at a time.
     pub subscribers_max: usize,
+    /// Longest filter of events or data that a client gives.
+    pub filter_bytes_max: usize,
+    /// Most steps that a filter may take for one event. An event that needs more does not pass.
+    pub filter_steps_max: u64,
+    /// Most dynamic subscriptions at a time.
+    pub subscriptions_max: usize,
+    /// Most dynamic subscriptions of one user at a time.
+    pub subscriptions_user_max: usize,
+    /// How long a dynamic subscription is kept for its subscriber to open its stream.
+    pub subscription_open_s: u32,
+    /// Shortest period of a datastore subscription, in hundredths of a second.
+    pub push_period_min_cs: u32,
+    /// Most nodes in one update of a datastore subscription.
+    pub push_nodes_max: usize,
     /// Most answers at a time that are too large to be made at once. More are answered with 503.
     pub large_answers_max: usize,
     /// Most candidate configurations at a time, the shared one included.
@@ -148,6 +162,13 @@ impl Default for Limits {
             linger_s: 10,
             drain_s: 10,
             subscribers_max: 512,
+            filter_bytes_max: 8192,
+            filter_steps_max: 100_000,
+            subscriptions_max: 4096,
+            subscriptions_user_max: 256,
+            subscription_open_s: 60,
+            push_period_min_cs: 10,
+            push_nodes_max: 100_000,
             large_answers_max: 64,
             candidates_max: 256,
             request_queue_max: 1024,
@@ -203,6 +224,8 @@ impl Limits {
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
             ("streams_max", self.streams_max as u64),
+            ("subscription_open_s", self.subscription_open_s.into()),
+            ("push_period_min_cs", self.push_period_min_cs.into()),
             ("large_answers_max", self.large_answers_max as u64),
             ("candidates_max", self.candidates_max as u64),
             ("request_queue_max", self.request_queue_max as u64),

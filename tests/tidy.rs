@@ -35,8 +35,11 @@ const DOORS: &[&str] = &[
     "config.rs",
     "clock.rs",
     "engine/driver.rs",
+    "engine/dynamic.rs",
+    "engine/push.rs",
     "engine/output.rs",
     "engine/subscription.rs",
+    "engine/subscriptions.rs",
     "log/storage.rs",
 ];
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -187,7 +188,11 @@ fn lists(
     path: &InstancePath,
     changes: &mut Vec<Change>,
 ) {
-    let empty = List::empty(node);
+    let empty = match old.or(new) {
+        // State that was built to be compared has an order by key too.
+        Some(List::Sorted(_)) => List::Sorted(OrdMap::new()),
+        _ => List::empty(node),
+    };
     let mut entry = |key: &Key, old: Option<&Arc<Container>>, new: Option<&Arc<Container>>| {
         entry(node, key, (old, new), path, None, changes);
     };

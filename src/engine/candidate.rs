@@ -35,6 +35,11 @@ pub(super) struct Working {
 }
 
 impl Candidates {
+    /// Whether these are the same as others of which they are a copy.
+    pub(super) fn same(&self, other: &Candidates) -> bool {
+        self.open.ptr_eq(&other.open)
+    }
+
     /// A candidate that was edited. Any other is what the running datastore is.
     pub(super) fn get(&self, which: Candidate) -> Option<&Working> {
         self.open.get(&which)

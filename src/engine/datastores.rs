@@ -11,6 +11,7 @@ use super::driver::Engine;
 use super::event::{Event, Startup};
 use super::operations::{admit, input};
 use super::options::Options;
+use super::patch::{self, Form};
 use super::request::{Candidate, Datastore, EditReply, Invocation, Management};
 use super::state::State;
 use crate::access::{self, Principal};
@@ -20,7 +21,6 @@ use crate::datastore::transform;
 use crate::datastore::validate::VALIDATOR;
 use crate::datastore::when;
 use crate::ids::Fresh;
-use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_datastores::identities as names;
 use crate::yang::generated::ietf_netconf::{
@@ -28,15 +28,13 @@ use crate::yang::generated::ietf_netconf::{
 };
 use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
 use crate::yang::generated::magent_datastores::{
-    CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputEdit, CompareOutputOperation,
-    CompareOutputWhere, CompareOutputYangPatch, RollbackInput, RollbackOutput, nodes as revisions,
+    CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputYangPatch, RollbackInput,
+    RollbackOutput, nodes as revisions,
 };
-use crate::yang::json;
 use crate::yang::model::Modelled;
-use crate::yang::path::{InstancePath, Selector, Step};
-use crate::yang::resource;
+use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
-use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
+use crate::yang::tree::Container;
 
 /// Decides what is done to whole datastores. Candidates are changed at once.
 pub(super) fn manage(
@@ -305,68 +303,10 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let changes = diff(source, target);
     let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
     let edits = transform::edits(&changes).into_iter().filter(readable);
-    let edit = edits.enumerate().map(|(number, edit)| shown(source, edit, number + 1)).collect();
+    let edit = edits
+        .enumerate()
+        .map(|(number, edit)| patch::written(source, edit, number + 1, Form::Json))
+        .collect();
     let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }
-}
-
-/// An edit as RFC 8072 writes it.
-fn shown(source: &Container, edit: Edit, number: usize) -> CompareOutputEdit {
-    let list = |key: &Key| {
-        let mut path = edit.path.clone();
-        path.steps.pop();
-        let node = edit.path.node()?;
-        Some(resource::format(&path.child(Step { node, selector: Selector::Key(key.clone()) })))
-    };
-    let (where_, point) = match &edit.insert {
-        None => (None, None),
-        Some(Insert::First) => (Some(CompareOutputWhere::First), None),
-        Some(Insert::Last) => (Some(CompareOutputWhere::Last), None),
-        Some(Insert::Before(key)) => (Some(CompareOutputWhere::Before), list(key)),
-        Some(Insert::After(key)) => (Some(CompareOutputWhere::After), list(key)),
-    };
-    let old = instance(source, &edit.path);
-    let operation = match (&edit.value, &old, where_) {
-        (None, ..) => CompareOutputOperation::Remove,
-        (Some(_), None, None) => CompareOutputOperation::Create,
-        (Some(_), None, Some(_)) => CompareOutputOperation::Insert,
-        (Some(new), Some(old), Some(_)) if new == old => CompareOutputOperation::Move,
-        (Some(_), Some(_), _) => CompareOutputOperation::Replace,
-    };
-    let value = |child: &Child| -> Option<AnyData> {
-        let mut text = Vec::new();
-        json::encode_one(edit.path.node()?, child, &mut text, &EncodeOptions::default());
-        serde_json::from_slice(&text).ok().map(|json| AnyData::Json(Arc::new(json)))
-    };
-    let source_value = match operation {
-        CompareOutputOperation::Replace | CompareOutputOperation::Remove => old.as_ref().and_then(&value),
-        _ => None,
-    };
-    CompareOutputEdit {
-        edit_id: number.to_string(),
-        operation,
-        target: resource::format(&edit.path),
-        point,
-        where_,
-        value: edit.value.as_ref().filter(|_| operation != CompareOutputOperation::Move).and_then(value),
-        source_value,
-    }
-}
-
-/// The instance at a path of configuration.
-fn instance(root: &Container, path: &InstancePath) -> Option<Child> {
-    let mut at = Child::Container(Arc::new(root.clone()));
-    for step in &path.steps {
-        let Child::Container(container) = &at else { return None };
-        let child = container.get(step.node)?;
-        at = match (child, &step.selector) {
-            (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
-            (Child::LeafList(values), Selector::Value(value)) => {
-                Child::Leaf(values.iter().find(|v| *v == value)?.clone())
-            }
-            (child, Selector::None) => child.clone(),
-            _ => return None,
-        };
-    }
-    Some(at)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::Stream;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::candidate::Candidates;
 use super::core;
@@ -23,7 +23,7 @@ use super::report::{Reported, Telling};
 use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
 use super::state::{State, applied};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{datastores, operations, report, subscription, view};
+use super::{DynamicSubscription, Filter, datastores, operations, report, subscription, subscriptions, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -280,6 +280,9 @@ impl Engine {
         if datastores::is_about_datastores(invocation.operation) {
             return datastores::invoke(self, principal, &invocation).await;
         }
+        if subscriptions::is_about_subscriptions(invocation.operation) {
+            return subscriptions::invoke(&self.shared, principal, &invocation);
+        }
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();
             return operations::query(
@@ -339,7 +342,7 @@ impl Engine {
         access::may_execute(principal, operation) && !datastores::needs_session(operation)
     }
 
-    /// Follows the events that the principal may see.
+    /// Follows the events that the principal may see and that pass the filter.
     ///
     /// # Errors
     /// `resource-denied` if there are too many subscribers, `operation-failed` if the log
@@ -347,13 +350,33 @@ impl Engine {
     pub fn subscribe(
         &self,
         principal: &Principal,
+        filter: Option<Filter>,
         from: subscription::From,
         until: Option<Timestamp>,
     ) -> Result<Subscription, Error> {
-        let permit = self.subscribers.clone().try_acquire_owned().map_err(|_| {
+        let permit = self.subscriber()?;
+        Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, permit)
+    }
+
+    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made. When it is
+    /// dropped, the subscription is over.
+    ///
+    /// # Errors
+    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
+    /// there are too many subscribers, `operation-failed` if the log cannot be read.
+    pub fn open_subscription(&self, principal: &Principal, id: u32) -> Result<DynamicSubscription, Error> {
+        subscriptions::open(&self.shared, principal, id, self.subscriber()?)
+    }
+
+    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4).
+    pub fn locate_subscription(&self, id: u32, uri: &str) {
+        self.shared.options.capabilities.subscriptions.locate(id, uri);
+    }
+
+    fn subscriber(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.subscribers.clone().try_acquire_owned().map_err(|_| {
             Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
-        })?;
-        Subscription::start(self.shared.clone(), principal.clone(), from, until, permit)
+        })
     }
 
     /// Ends all subscriptions, so that their connections can be closed.
@@ -501,9 +524,11 @@ impl Writer {
                 Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })
             }
         };
-        if failure.is_none() {
+        if failure.is_none() && !self.candidates.same(&group.candidates) {
             self.candidates = group.candidates;
             self.shared.candidates.store(Arc::new(self.candidates.clone()));
+            // Who follows a candidate looks again.
+            self.shared.committed.send_modify(|_| {});
         }
         if failure.is_none() && !group.announced.is_empty() {
             self.state = group.state;

@@ -6,9 +6,11 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use super::subscriptions::Subscriptions;
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
+use crate::yang::generated::ietf_subscribed_notifications as subscribed;
 use crate::yang::generated::ietf_yang_library as library;
 use crate::yang::model::Modelled;
 use crate::yang::schema::{Conformance, Module, Submodule};
@@ -24,6 +26,8 @@ pub struct Capabilities {
     streams: Vec<monitoring::Stream>,
     /// What a module's `location` begins with; empty if there is none.
     schemas: String,
+    /// The dynamic subscriptions that there are.
+    pub(super) subscriptions: Arc<Subscriptions>,
     library: OnceLock<Arc<Container>>,
 }
 
@@ -31,7 +35,25 @@ impl Capabilities {
     /// RESTCONF's capability URIs and streams; `schemas` is the URL that `NAME@REVISION.yang` is
     /// appended to, to fetch the text of a module.
     pub fn new(restconf: Vec<String>, streams: Vec<monitoring::Stream>, schemas: String) -> Self {
-        Capabilities { restconf, streams, schemas, library: OnceLock::new() }
+        Capabilities { restconf, streams, schemas, ..Capabilities::default() }
+    }
+
+    /// The time of the oldest event in the log.
+    pub(super) fn replay_from(&self) -> Option<String> {
+        self.streams.first().and_then(|stream| stream.replay_log_creation_time.clone())
+    }
+
+    /// `/ietf-subscribed-notifications:streams`.
+    pub(super) fn streams(&self) -> Container {
+        let stream = |stream: &monitoring::Stream| subscribed::Stream {
+            name: stream.name.clone(),
+            description: stream.description.clone(),
+            replay_support: stream.replay_support.then_some(()),
+            replay_log_creation_time: stream.replay_log_creation_time.clone(),
+            // Nothing ages out of the log.
+            replay_log_aged_time: None,
+        };
+        subscribed::Streams { stream: self.streams.iter().map(stream).collect() }.to_data()
     }
 
     /// `/ietf-restconf-monitoring:restconf-state`.

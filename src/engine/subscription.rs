@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::candidate::Candidates;
 use super::core;
 use super::event::Event;
+use super::filter::Filter;
 use super::operations;
 use super::options::Options;
 use super::state::State;
@@ -110,6 +111,8 @@ pub enum From {
         /// Its number among those of the position.
         part: usize,
     },
+    /// After everything of a position.
+    Behind(u64),
     /// With the first event at or after this time (RFC 8040 section 4.8.7).
     Time(Timestamp),
 }
@@ -127,16 +130,23 @@ pub struct Delivered {
     pub notification: Notification,
 }
 
-/// The log could not be read: the stream ends and can be taken up again.
+/// The log could not be read, or an update not be made: the stream ends and can be taken up again.
 #[derive(Debug, thiserror::Error)]
-#[error("the event log cannot be read: {0}")]
+#[error("the stream cannot be continued: {0}")]
 pub struct Lost(String);
+
+impl Lost {
+    pub(super) fn new(reason: String) -> Self {
+        Lost(reason)
+    }
+}
 
 /// A stream of notifications.
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<Shared>,
     principal: Principal,
+    filter: Option<Filter>,
     /// The newest position that was looked at completely.
     position: u64,
     /// Parts of the position after it that were seen already.
@@ -145,6 +155,8 @@ pub struct Subscription {
     /// An event after `until` was reached.
     finished: bool,
     pending: VecDeque<Delivered>,
+    /// How many events were not for this subscriber.
+    excluded: u64,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
@@ -154,6 +166,7 @@ impl Subscription {
     pub(super) fn start(
         shared: Arc<Shared>,
         principal: Principal,
+        filter: Option<Filter>,
         from: From,
         until: Option<Timestamp>,
         permit: OwnedSemaphorePermit,
@@ -162,6 +175,7 @@ impl Subscription {
         let newest = *committed.borrow();
         let (position, skip) = match from {
             From::Now => (newest, 0),
+            From::Behind(position) => (position, 0),
             From::After { position, part } if position > 0 && position <= newest => {
                 (position - 1, part.saturating_add(1))
             }
@@ -181,11 +195,13 @@ impl Subscription {
         Ok(Subscription {
             shared,
             principal,
+            filter,
             position,
             skip,
             until,
             finished: false,
             pending: VecDeque::new(),
+            excluded: 0,
             committed,
             ending,
             _permit: permit,
@@ -200,7 +216,7 @@ impl Subscription {
     /// [`Lost`] if the log cannot be read.
     pub async fn next(&mut self) -> Result<Option<Delivered>, Lost> {
         loop {
-            if let Some(delivered) = self.pending.pop_front() {
+            if let Some(delivered) = self.pop() {
                 return Ok(Some(delivered));
             }
             if self.finished {
@@ -221,6 +237,48 @@ impl Subscription {
                 _ = self.ending.wait_for(|ending| *ending) => return Ok(None),
             }
         }
+    }
+
+    /// The next notification up to a position that was reached already; `None` if there is none.
+    pub(super) async fn next_until(&mut self, last: u64) -> Result<Option<Delivered>, Lost> {
+        loop {
+            if let Some(delivered) = self.pop() {
+                return Ok(Some(delivered));
+            }
+            if self.finished || self.position >= last {
+                return Ok(None);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Follows another filter, until another time, from here on.
+    pub(super) fn modify(&mut self, filter: Option<Filter>, until: Option<Timestamp>) {
+        self.filter = filter;
+        self.until = until;
+        self.finished = false;
+    }
+
+    /// How many events were kept back: by access control, or by the filter.
+    pub(super) fn excluded(&self) -> u64 {
+        self.excluded
+    }
+
+    /// The next of those that were read and pass the filter.
+    fn pop(&mut self) -> Option<Delivered> {
+        while let Some(delivered) = self.pending.pop_front() {
+            if self.until.is_some_and(|until| delivered.at > until) {
+                self.finished = true;
+                self.pending.clear();
+                return None;
+            }
+            let limits = &self.shared.options.limits;
+            if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
+                return Some(delivered);
+            }
+            self.excluded += 1;
+        }
+        None
     }
 
     /// Takes the next events, keeping what the principal may see.
@@ -246,6 +304,8 @@ impl Subscription {
                         at: event.at,
                         notification: notification.clone(),
                     });
+                } else {
+                    self.excluded += 1;
                 }
             }
             self.position = event.position;

@@ -1,6 +1,7 @@
 //! The tree that a reader sees: configuration, and state in the places the modules give it,
 //! without what the principal may not see. What is private is absent, not forbidden.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
-    SCHEMA, ietf_restconf_monitoring, ietf_yang_library, irtf_agent, magent_datastores, magent_registry,
-    magent_task,
+    SCHEMA, ietf_restconf_monitoring, ietf_subscribed_notifications, ietf_yang_library, irtf_agent,
+    magent_datastores, magent_registry, magent_task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -236,6 +237,11 @@ impl<'a> View<'a> {
             Some(Child::Container(self.options.capabilities.yang_library(self.options.startup)))
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
+        } else if node == &ietf_subscribed_notifications::nodes::STREAMS {
+            container(self.options.capabilities.streams())
+        } else if node == &ietf_subscribed_notifications::nodes::SUBSCRIPTIONS {
+            let now = self.options.clock.now();
+            container(self.options.capabilities.subscriptions.shown(self.principal, now))
         } else if node == &magent_datastores::nodes::REVISIONS {
             container(self.revisions())
         } else {
@@ -403,6 +409,19 @@ impl StateList for Private {
 
     fn is_empty(&self) -> bool {
         self.after(None, 1).is_empty()
+    }
+
+    fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
+        let older: &Self = older.as_any()?.downcast_ref()?;
+        // What others see depends on more than the entry: on who owns an agent, and who takes part in what.
+        if !self.principal.is_admin() {
+            return None;
+        }
+        self.entries.changed_since(older.entries.as_ref())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

@@ -126,7 +126,18 @@ impl From<Error> for Refusal {
         if error.tag == Tag::ResourceDenied && passing {
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error).header(RETRY_AFTER, "1");
         }
-        Refusal::new(status(&error), error)
+        Refusal::new(of_subscription(&error).unwrap_or_else(|| status(&error)), error)
+    }
+}
+
+/// What RFC 8650 section 3.3 says other than the table of RFC 8040.
+fn of_subscription(error: &Error) -> Option<StatusCode> {
+    match error.app_tag.as_deref()?.split_once(':')? {
+        ("ietf-subscribed-notifications", "no-such-subscription") => Some(StatusCode::NOT_FOUND),
+        ("ietf-yang-push", "no-such-subscription-resync") => Some(StatusCode::NOT_FOUND),
+        ("ietf-yang-push", "update-too-big" | "sync-too-big") => Some(StatusCode::BAD_REQUEST),
+        ("ietf-yang-push", "unchanging-selection") => Some(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => None,
     }
 }
 
@@ -225,6 +236,14 @@ pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
 fn json_info(members: &[Info]) -> Map<String, Json> {
     let mut info: Map<String, Json> = Map::new();
     for member in members {
+        if let InfoValue::Structure(node, content) = &member.value {
+            let content = Child::Container(content.clone());
+            let text = answer::encode(Encoding::Json, Some(node), &content, &EncodeOptions::default());
+            if let Ok(Json::Object(structure)) = serde_json::from_slice(&text) {
+                info.extend(structure);
+            }
+            continue;
+        }
         let name = format!("{}:{}", home(member.name).0, member.name);
         let value = Json::from(member.value.to_string());
         match (member.name, info.get_mut(&name)) {
@@ -240,6 +259,12 @@ fn json_info(members: &[Info]) -> Map<String, Json> {
 fn xml_info(members: &[Info]) -> String {
     let mut text = String::new();
     for info in members {
+        if let InfoValue::Structure(node, content) = &info.value {
+            let content = Child::Container(content.clone());
+            let structure = answer::encode(Encoding::Xml, Some(node), &content, &EncodeOptions::default());
+            text.push_str(&String::from_utf8_lossy(&structure));
+            continue;
+        }
         let (name, namespace) = (info.name, home(info.name).1);
         // Writing into a string cannot fail.
         let _ = write!(text, "<{name} xmlns=\"{namespace}\"");
@@ -248,6 +273,7 @@ fn xml_info(members: &[Info]) -> String {
                 let _ = write!(text, ">{}", xml::escape(value));
             }
             InfoValue::Instance(path) => instance(&mut text, path),
+            InfoValue::Structure(..) => {}
         }
         let _ = write!(text, "</{name}>");
     }

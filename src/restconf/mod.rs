@@ -48,6 +48,8 @@ const PREFIX: &str = "/restconf";
 const PREFIX_DATA: &str = "/restconf/data";
 const PREFIX_DATASTORES: &str = "/restconf/ds";
 const PREFIX_OPERATIONS: &str = "/restconf/operations";
+/// Where the streams of dynamic subscriptions are (RFC 8650 section 3.4).
+const PREFIX_SUBSCRIPTIONS: &str = "/restconf/subscriptions";
 /// Where the sources of YANG modules are (RFC 8040 section 3.7).
 const PREFIX_MODULES: &str = "/yang";
 
@@ -68,6 +70,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))
         .route("/restconf/streams/NETCONF/xml", any(streams::xml))
+        .route("/restconf/subscriptions/{id}", any(streams::subscription))
         .route("/yang/{module}", any(discovery::module))
         .fallback(unknown)
         .layer(from_fn_with_state(engine.clone(), around))
@@ -94,6 +97,7 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
         "defaults:1.0?basic-mode=explicit",
         "depth:1.0",
         "fields:1.0",
+        "filter:1.0",
         "replay:1.0",
         "with-defaults:1.0",
         "with-operational-defaults:1.0",

@@ -10,16 +10,21 @@ use super::errors::Refusal;
 use super::media::Encoding;
 use super::params::Place;
 use super::request::{Asked, decode_options};
-use super::{PREFIX_OPERATIONS, answer, options};
+use super::{PREFIX_OPERATIONS, answer, options, streams};
 use crate::engine::{Content, Datastore, Engine, Invocation};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
 use crate::yang::error::Tag;
 use crate::yang::generated::SCHEMA;
+use crate::yang::generated::ietf_subscribed_notifications::identities::{ENCODE_JSON, ENCODE_XML};
+use crate::yang::generated::ietf_subscribed_notifications::nodes::{
+    ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_INPUT_ENCODING,
+};
 use crate::yang::path::{InstancePath, Step};
 use crate::yang::resource::{identifier, percent_decoded};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
 
 const METHODS: &str = "POST, OPTIONS";
 
@@ -96,7 +101,7 @@ async fn invoke(
     let in_message = |error| in_message(error, operation, input);
     let around = target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(input));
     // RFC 8040 section 3.6.1: without input there is no body; the engine says so if some was mandatory.
-    let input = match asked.body(engine).await? {
+    let mut input = match asked.body(engine).await? {
         None => Container::default(),
         Some((encoding, body)) => {
             match answer::decode(encoding, &body, &around, &decode_options(engine, None))
@@ -107,8 +112,19 @@ async fn invoke(
             }
         }
     };
-    let result =
+    // RFC 8639, `establish-subscription`: without an encoding it is that of the rpc.
+    if operation == &ESTABLISH_SUBSCRIPTION && input.get(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING).is_none() {
+        let own = match Encoding::of_body(&asked.headers) {
+            Some(Encoding::Xml) => &ENCODE_XML,
+            _ => &ENCODE_JSON,
+        };
+        input.set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, Child::Leaf(Value::Identity(own)));
+    }
+    let mut result =
         engine.invoke(&asked.principal, Invocation { operation, target, input }).await.map_err(in_message)?;
+    if operation == &ESTABLISH_SUBSCRIPTION {
+        streams::locate(engine, &asked, &mut result);
+    }
     if result.is_empty() {
         return Ok(answer::empty(StatusCode::NO_CONTENT));
     }

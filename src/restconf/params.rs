@@ -38,6 +38,8 @@ pub struct Params {
     pub with_origin: bool,
     /// `insert`.
     pub insert: Option<InsertAt>,
+    /// `filter`, decoded but not parsed.
+    pub filter: Option<String>,
     /// `start-time`.
     pub start_time: Option<Timestamp>,
     /// `stop-time`.
@@ -63,7 +65,7 @@ const KNOWN: &[(&str, &[Place])] = &[
     ("content", &READS),
     ("depth", &READS),
     ("fields", &READS),
-    ("filter", &[]),
+    ("filter", &[Place::Stream]),
     ("insert", &[Place::Insert]),
     ("point", &[Place::Insert]),
     ("start-time", &[Place::Stream]),
@@ -94,9 +96,6 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return refuse(format!("there is no query parameter \"{name}\"; this request may have: {names}"));
         };
-        if places.is_empty() {
-            return refuse(format!("the query parameter \"{name}\" is not supported"));
-        }
         if !places.contains(&place) {
             return refuse(format!("the query parameter \"{name}\" cannot stand in this request"));
         }
@@ -110,6 +109,7 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             "fields" => params.fields = Some(value),
             "with-defaults" => params.with_defaults = Some(with_defaults(&value)?),
             "with-origin" => params.with_origin = with_origin(&value)?,
+            "filter" => params.filter = Some(value),
             "insert" => insert = Some(value),
             "point" => point = Some(value),
             "start-time" => params.start_time = Some(time(known, &value)?),
@@ -240,7 +240,7 @@ mod tests {
             ("with-origin", Place::Read),
             ("with-origin=true", Place::Operational),
             ("insert=first", Place::Operational),
-            ("filter=/a", Place::Stream),
+            ("filter=/a", Place::Read),
             ("insert=first", Place::Read),
             ("insert=middle", Place::Insert),
             ("insert=before", Place::Insert),

@@ -7,7 +7,8 @@ use std::pin::pin;
 
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -32,6 +33,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Whether the principal's credentials still hold, for what outlasts the request.
     pub standing: Option<Standing>,
+    /// What the client calls the server: scheme and authority (RFC 9110 section 7.1).
+    origin: Option<String>,
     path: String,
     query: Option<String>,
     body: Body,
@@ -46,9 +49,14 @@ impl FromRequest<Engine> for Asked {
         let caller =
             parts.extensions.get::<Caller>().map_or(Err(&AuthError::Missing), |caller| caller.0.as_ref());
         let principal = caller.cloned()?;
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = parts.uri.authority().map(|authority| authority.as_str()).or(host);
+        let origin = parts.extensions.get::<Scheme>().zip(authority);
+        let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
         Ok(Asked {
             principal,
             standing: parts.extensions.get::<Standing>().cloned(),
+            origin,
             method: parts.method,
             headers: parts.headers,
             path: parts.uri.path().to_owned(),
@@ -63,6 +71,11 @@ impl Asked {
     pub fn path_below(&self, prefix: &str) -> &str {
         let rest = self.path.strip_prefix(prefix).unwrap_or_default();
         rest.strip_prefix('/').unwrap_or(rest)
+    }
+
+    /// A path on this server as a URI, for who knows nothing of the request.
+    pub fn uri(&self, path: &str) -> String {
+        format!("{}{path}", self.origin.as_deref().unwrap_or_default())
     }
 
     /// The same if the path is below `prefix` at all.

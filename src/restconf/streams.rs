@@ -15,16 +15,20 @@ use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::Place;
 use super::request::Asked;
-use super::{answer, options};
+use super::{PREFIX_SUBSCRIPTIONS, answer, options};
 use crate::access::Standing;
-use crate::engine::{Delivered, Engine, From, Subscription};
+use crate::engine::{Delivered, DynamicSubscription, Engine, Filter, From, Subscription};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
-use crate::yang::tree::Child;
+use crate::yang::generated::ietf_restconf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_URI;
+use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_XML;
+use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_ID;
+use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
 use crate::yang::{json, xml};
 
-/// The only stream so far (RFC 8040 section 6.3.1 wants it under this name).
-pub const NAME: &str = "NETCONF";
+/// The only stream (RFC 8040 section 6.3.1 wants it under this name).
+pub use crate::engine::STREAM as NAME;
 /// The encodings that its events can have.
 pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 const MEDIA_TYPE: &str = "text/event-stream";
@@ -47,6 +51,8 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
     }
     let params = asked.params(Place::Stream)?;
     media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
+    let limits = engine.limits();
+    let filter = params.filter.as_deref().map(|text| Filter::xpath(text, limits)).transpose()?;
     if params.start_time.is_some_and(|start| start > engine.clock().now()) {
         // RFC 8040 section 4.8.7.
         return Err(Error::protocol(Tag::InvalidValue, "\"start-time\" is in the future").into());
@@ -60,30 +66,77 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
     if asked.method == Method::HEAD {
         return Ok(answer::ok(MEDIA_TYPE, ""));
     }
-    let subscription = engine.subscribe(&asked.principal, from, params.stop_time)?;
-    let standing = asked.standing.clone();
-    let events =
-        stream::unfold(subscription, move |subscription| next(subscription, encoding, standing.clone()));
+    let subscription = engine.subscribe(&asked.principal, filter, from, params.stop_time)?;
+    Ok(follow(Source::Log(subscription), encoding, asked.standing.clone()))
+}
+
+/// The stream of a dynamic subscription (RFC 8650 section 3.4), in the encoding that was agreed. Its events have no
+/// id: when it is broken off, the subscription is over.
+pub async fn subscription(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    asked.allow(METHODS)?;
+    if asked.method == Method::OPTIONS {
+        return Ok(options(METHODS));
+    }
+    asked.params(Place::Nowhere)?;
+    media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
+    let missing = || Refusal::not_found("there is no such subscription");
+    let id = asked.path_below(PREFIX_SUBSCRIPTIONS).parse().map_err(|_| missing())?;
+    if asked.method == Method::HEAD {
+        return Ok(answer::ok(MEDIA_TYPE, ""));
+    }
+    let subscription = engine
+        .open_subscription(&asked.principal, id)
+        .map_err(|error| Refusal::from(error).into_not_found())?;
+    let encoding = match subscription.encoding() == &ENCODE_XML {
+        true => Encoding::Xml,
+        false => Encoding::Json,
+    };
+    Ok(follow(Source::Subscription(Box::new(subscription)), encoding, asked.standing.clone()))
+}
+
+/// Tells the subscriber, and everybody who looks at the subscription, where its stream is.
+pub fn locate(engine: &Engine, asked: &Asked, established: &mut Container) {
+    let Some(Value::Uint32(id)) = established.leaf(&ESTABLISH_SUBSCRIPTION_OUTPUT_ID) else { return };
+    let uri = asked.uri(&format!("{PREFIX_SUBSCRIPTIONS}/{id}"));
+    engine.locate_subscription(*id, &uri);
+    established.set(&ESTABLISH_SUBSCRIPTION_OUTPUT_URI, Child::Leaf(Value::string(uri)));
+}
+
+/// What is followed.
+enum Source {
+    Log(Subscription),
+    Subscription(Box<DynamicSubscription>),
+}
+
+fn follow(source: Source, encoding: Encoding, standing: Option<Standing>) -> Response {
+    let events = stream::unfold(source, move |source| next(source, encoding, standing.clone()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather what they pass on would keep events back.
     response
         .headers_mut()
         .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// The next event, and what gives the ones after it.
 async fn next(
-    mut subscription: Subscription,
+    mut source: Source,
     encoding: Encoding,
     standing: Option<Standing>,
-) -> Option<(Result<Event, Infallible>, Subscription)> {
-    match subscription.next().await {
+) -> Option<(Result<Event, Infallible>, Source)> {
+    let next = match &mut source {
+        Source::Log(subscription) => subscription.next().await,
+        Source::Subscription(subscription) => subscription.next().await,
+    };
+    match next {
         // Who was removed, or whose token has ended, is told nothing more.
         Ok(Some(_)) if standing.is_some_and(|standing| !standing.holds()) => None,
         Ok(Some(delivered)) => {
-            let event = Event::default().id(event_id(&delivered)).data(notification(&delivered, encoding));
-            Some((Ok(event), subscription))
+            let event = match source {
+                Source::Log(_) => Event::default().id(event_id(&delivered)),
+                Source::Subscription(_) => Event::default(),
+            };
+            Some((Ok(event.data(notification(&delivered, encoding))), source))
         }
         Ok(None) => None,
         Err(error) => {

@@ -81,7 +81,7 @@ pub async fn bind(address: &ListenAddress, scheme: Scheme) -> io::Result<Bound> 
 
 /// What all connections of a server share.
 pub struct Shared {
-    /// Answers the requests. Each request has the extensions [`SocketAddr`] (of the client) and [`Caller`], and no
+    /// Answers the requests. Each request has the extensions [`SocketAddr`] (of the client), its `Scheme` and [`Caller`], and no
     /// `Authorization` field.
     pub router: axum::Router,
     /// Checks the credentials.
@@ -148,7 +148,7 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, scheme: Scheme, shared: &A
     }
     let stream = Stream::new(tcp, &shared.limits, shared.shutdown.clone());
     match scheme {
-        Scheme::Http => http(Refusals::new(stream), Version::HTTP_11, peer, shared).await,
+        Scheme::Http => http(Refusals::new(stream), Version::HTTP_11, scheme, peer, shared).await,
         Scheme::Https => {
             let handshake =
                 timeout(Duration::from_secs(shared.limits.handshake_timeout_s), shared.tls.accept(stream));
@@ -161,9 +161,9 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, scheme: Scheme, shared: &A
                 },
             };
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                http(tls, Version::HTTP_2, peer, shared).await;
+                http(tls, Version::HTTP_2, scheme, peer, shared).await;
             } else {
-                http(Refusals::new(tls), Version::HTTP_11, peer, shared).await;
+                http(Refusals::new(tls), Version::HTTP_11, scheme, peer, shared).await;
             }
         }
     }
@@ -172,6 +172,7 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, scheme: Scheme, shared: &A
 async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     version: Version,
+    scheme: Scheme,
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) {
@@ -182,6 +183,10 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             // So that no log of requests can hold a secret.
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(match scheme {
+                Scheme::Http => axum::http::uri::Scheme::HTTP,
+                Scheme::Https => axum::http::uri::Scheme::HTTPS,
+            });
             match &caller {
                 Ok((principal, proof)) => {
                     let (shared, principal, proof) = (Arc::clone(&shared), principal.clone(), proof.clone());

@@ -3,8 +3,11 @@
 //! Front ends turn it into their reply; nothing here knows a protocol's status codes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::path::InstancePath;
+use super::schema::Node;
+use super::tree::Container;
 
 /// An error with everything that an rpc-error can say (RFC 6241 section 4.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,8 @@ pub enum InfoValue {
     Text(String),
     /// An instance, which each encoding writes in its own form.
     Instance(InstancePath),
+    /// Data of a structure (RFC 8040 section 8), which each encoding writes in its own form.
+    Structure(&'static Node, Arc<Container>),
 }
 
 impl From<&str> for InfoValue {
@@ -96,6 +101,7 @@ impl fmt::Display for InfoValue {
         match self {
             InfoValue::Text(text) => f.write_str(text),
             InfoValue::Instance(path) => path.fmt(f),
+            InfoValue::Structure(node, _) => f.write_str(node.name),
         }
     }
 }

@@ -3,11 +3,13 @@
 //! The map is the truth and belongs to who keeps it; [`Entries`] shows it as a list of the data
 //! tree and builds an entry only when it is read. Nothing here changes an entry.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 
 use super::model::Modelled;
 use super::tree::{Container, Key, StateList};
@@ -40,7 +42,7 @@ impl<T> fmt::Debug for Entries<T> {
     }
 }
 
-impl<T: Modelled + Send + Sync> StateList for Entries<T> {
+impl<T: Modelled + Send + Sync + PartialEq + 'static> StateList for Entries<T> {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
         self.0.get(text(key)?).map(|held| Arc::new(held.to_data()))
     }
@@ -53,6 +55,20 @@ impl<T: Modelled + Send + Sync> StateList for Entries<T> {
 
     fn len(&self) -> usize {
         self.0.len()
+    }
+
+    fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
+        let older: &Self = older.as_any()?.downcast_ref()?;
+        let key = |item: DiffItem<'_, '_, Arc<str>, Arc<Held<T>>>| match item {
+            DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { old: (key, _), .. } => {
+                Key::string(key)
+            }
+        };
+        Some(older.0.diff(&self.0).map(key).collect())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

@@ -5,6 +5,7 @@
 //! operations and notifications are walked by the same code. Nothing here checks values or
 //! enforces constraints.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Bound;
@@ -74,6 +75,15 @@ pub trait StateList: fmt::Debug + Send + Sync {
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+    /// The keys of all entries that may differ from those of an earlier view of the same list; `None` if that is not
+    /// known without a look at all of them.
+    fn changed_since(&self, _older: &dyn StateList) -> Option<Vec<Key>> {
+        None
+    }
+    /// Itself, for a view of the same list that compares; `None` if it never does.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 }
 

@@ -120,15 +120,20 @@ impl TestServer {
         enough: impl Fn(&str) -> bool,
     ) -> String {
         let mut stream = self.send(token, "GET", target, fields, "").await;
-        let mut text = String::new();
-        let mut part = [0; 4096];
-        while !enough(&text) {
-            match stream.read(&mut part).await {
-                Ok(count) if count > 0 => text.push_str(&String::from_utf8_lossy(&part[..count])),
-                _ => break,
-            }
-        }
-        text
+        read_on(&mut stream, enough).await
+    }
+
+    /// Opens a stream, to be read piece by piece with [`read_on`]. Its head has arrived.
+    pub async fn open_as(&self, token: &str, target: &str) -> TlsStream<TcpStream> {
+        let mut stream = self.send(token, "GET", target, &[], "").await;
+        let head = read_on(&mut stream, |text| text.contains("\r\n\r\n")).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        stream
+    }
+
+    /// The administrator's token.
+    pub fn admin(&self) -> &str {
+        &self.admin
     }
 
     /// GET, JSON.
@@ -159,6 +164,7 @@ impl TestServer {
         fields: &[&str],
         body: &str,
     ) -> TlsStream<TcpStream> {
+        let target = target.strip_prefix("https://localhost").unwrap_or(target);
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         if !token.is_empty() {
             head.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -176,6 +182,24 @@ impl TestServer {
         let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
         stream
     }
+}
+
+/// Reads on until what was read since satisfies `enough`, or the stream ends.
+pub async fn read_on(stream: &mut TlsStream<TcpStream>, enough: impl Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    // One octet at a time: what comes after is for the next call.
+    let mut part = [0; 1];
+    let mut bytes = Vec::new();
+    while !enough(&text) {
+        match stream.read(&mut part).await {
+            Ok(count) if count > 0 => bytes.push(part[0]),
+            _ => break,
+        }
+        if part[0] == b'\n' {
+            text = String::from_utf8_lossy(&bytes).into_owned();
+        }
+    }
+    text
 }
 
 impl Answer {

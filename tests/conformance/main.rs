@@ -8,3 +8,7 @@ mod rfc7952;
 mod rfc8040;
 mod rfc8072;
 mod rfc8527;
+mod rfc8639;
+mod rfc8641;
+mod rfc8650;
+mod subscriber;

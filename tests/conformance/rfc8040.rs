@@ -679,3 +679,42 @@ async fn section_4_3_a_large_answer_is_whole_and_its_head_has_no_length() {
     assert_eq!((head.status, head.header("etag")), (200, read.header("etag")));
     assert_eq!(head.header("content-length"), "");
 }
+
+#[tokio::test]
+async fn section_4_8_4_a_filter_of_events() {
+    let server = start_server().await;
+    let capabilities =
+        server.get("/restconf/data/ietf-restconf-monitoring:restconf-state/capabilities").await;
+    assert!(capabilities.body.contains("urn:ietf:params:restconf:capability:filter:1.0"), "{capabilities:?}");
+    let stream = "/restconf/streams/NETCONF/json";
+    for wrong in ["", "%2Fa%5B", "nosuch:a", "%24x"] {
+        let refused = server.get(&format!("{stream}?filter={wrong}")).await;
+        assert_eq!(refused.refusal(), refused_as_invalid(), "{wrong}");
+    }
+    let misplaced = server.get("/restconf/data?filter=%2Fa").await;
+    assert_eq!(misplaced.refusal(), refused_as_invalid());
+    for id in ["a", "b"] {
+        assert_eq!(server.put(&format!("{DATA}={id}"), &entry(id, "x")).await.status, 201);
+    }
+    // The forms of the examples in section 8.3.6: with the module or without, of a leaf below, and of any event.
+    for filter in [
+        "/ietf-netconf-notifications:netconf-config-change[contains(edit/target,\"'b'\")]",
+        "/*/edit/target[contains(.,\"'b'\")]",
+        "/netconf-config-change/edit[contains(target,\"'b'\")]/operation",
+    ] {
+        let filter = filter
+            .replace('%', "%25")
+            .replace('"', "%22")
+            .replace(' ', "%20")
+            .replace('[', "%5B")
+            .replace(']', "%5D");
+        let target = format!("{stream}?filter={filter}&start-time=2020-01-01T00:00:00Z");
+        let text = server.follow(&target, &[], |text| text.contains("data: ")).await;
+        assert!(text.contains("[id='b']") && !text.contains("[id='a']"), "{text}");
+    }
+    server.stop().await;
+}
+
+fn refused_as_invalid() -> (u16, String) {
+    refused(400, "invalid-value")
+}

@@ -82,7 +82,7 @@ async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
 #[tokio::test]
 async fn a_client_that_knows_only_the_draft_is_told_of_its_task() {
     let bench = Bench::new().await;
-    let mut events = bench.engine.subscribe(&principal("noc"), From::Now, None).expect("it subscribes");
+    let mut events = bench.engine.subscribe(&principal("noc"), None, From::Now, None).expect("it subscribes");
     let order = json!({"task-sendTo": "ip-agent", "content": "##task description diagnose"});
     bench.order("noc", order).await.expect("the user sends in its own name");
     bench.put_data("ip", "last").await.expect("it is put");
@@ -241,7 +241,7 @@ async fn any_place_in_the_stream_can_be_asked_for() {
     bench.put_data("oss", "d-1").await.expect("it is put");
     let newest = bench.engine.snapshot().position;
     let from = From::After { position: newest, part: usize::MAX };
-    let mut events = bench.engine.subscribe(&principal("oss"), from, None).expect("it subscribes");
+    let mut events = bench.engine.subscribe(&principal("oss"), None, from, None).expect("it subscribes");
     bench.put_data("oss", "d-2").await.expect("it is put");
     assert_eq!(events.next().await.expect("read").expect("more").position, newest + 1);
 }

@@ -46,7 +46,7 @@ async fn differences(bench: &Bench, source: Json, target: Json) -> Vec<Json> {
 async fn rfc_6241_section_8_3_a_candidate_is_seen_by_nobody_else_until_its_commit() {
     let bench = Bench::new().await;
     put_in(&bench, Datastore::Running, "d", "old").await.expect("it is written");
-    let mut events = bench.engine.subscribe(&principal("oss"), From::Now, None).expect("it follows");
+    let mut events = bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it follows");
     put_in(&bench, SHARED, "d", "new").await.expect("it is written");
     put_in(&bench, SHARED, "e", "more").await.expect("it is written");
     assert_eq!(text_in(&bench, SHARED, "d").as_deref(), Some("new"));

@@ -99,7 +99,7 @@ async fn the_clock_ends_registrations_and_negotiations_and_marks_late_tasks() {
     let opening = json!({"id": "n-1", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
         "content": "when?", "lifetime": 60});
     bench.call("oss", &n::OPEN_NEGOTIATION, opening).await.expect("it opens");
-    let mut events = bench.engine.subscribe(&principal("oss"), From::Now, None).expect("it subscribes");
+    let mut events = bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
     bench.clock.advance_seconds(700);
     let mut seen = BTreeSet::new();
     while !["negotiation-event", "task-event", "registry-change"].iter().all(|name| seen.contains(name)) {
@@ -154,7 +154,7 @@ async fn a_precondition_is_checked_in_the_same_step_as_the_edit() {
 #[tokio::test]
 async fn a_subscriber_that_comes_back_gets_every_event_once() {
     let bench = Bench::new().await;
-    let mut first = bench.engine.subscribe(&principal("oss"), From::Now, None).expect("it subscribes");
+    let mut first = bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
     for i in 0..5 {
         bench.put_data("oss", &format!("d-{i}")).await.expect("it is put");
     }
@@ -171,7 +171,7 @@ async fn a_subscriber_that_comes_back_gets_every_event_once() {
     let (position, part) = seen[1];
     let mut second = bench
         .engine
-        .subscribe(&principal("oss"), From::After { position, part }, None)
+        .subscribe(&principal("oss"), None, From::After { position, part }, None)
         .expect("it subscribes");
     for _ in 0..6 {
         let event = second.next().await.expect("read").expect("more");

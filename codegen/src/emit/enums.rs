@@ -59,6 +59,11 @@ impl Emitter<'_> {
             let item = self.to_identity(base.module, *derived);
             known += &format!("            (Self::{variant}, &{item}),\n");
         }
+        // Without another variant, a condition would always hold.
+        let unlisted = match known.is_empty() {
+            true => format!("let Self::{UNLISTED}(identity) = self;\n            Some(identity)"),
+            false => format!("if let Self::{UNLISTED}(identity) = self {{ Some(identity) }} else {{ None }}"),
+        };
         let about = format!("What is derived from the identity `{}`.", base.name);
         *text += &format!(
             "\n{}    \
@@ -73,7 +78,7 @@ impl Emitter<'_> {
                  fn unlisted(identity: &'static Identity) -> Self {{\n            \
                      Self::{UNLISTED}(identity)\n        }}\n\n        \
                  fn as_unlisted(self) -> Option<&'static Identity> {{\n            \
-                     if let Self::{UNLISTED}(identity) = self {{ Some(identity) }} else {{ None }}\n        }}\n    }}\n\n    \
+                     {unlisted}\n        }}\n    }}\n\n    \
              impl std::fmt::Display for {name} {{\n        \
                  fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{\n            \
                      model::IdentityEnum::identity(*self).fmt(f)\n        }}\n    }}\n",

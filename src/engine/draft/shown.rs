@@ -1,7 +1,10 @@
 //! The draft's lists as a reader sees them: what was written to `data-params` and `context`,
 //! and what the siblings hold of the same kind.
 
+use std::any::Any;
 use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
 
 use super::super::operations;
 use super::super::state::State;
@@ -107,6 +110,27 @@ impl StateList for Both {
 
     fn is_empty(&self) -> bool {
         self.written.is_empty() && self.made.next(None, None).is_none()
+    }
+
+    fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
+        let older: &Self = older.as_any()?.downcast_ref()?;
+        // What others see depends on more than the entry: on who takes part in what.
+        if !self.made.principal.is_admin() {
+            return None;
+        }
+        let (List::Sorted(before), List::Sorted(now)) = (&older.written, &self.written) else { return None };
+        let written = before.diff(now).map(|item| match item {
+            DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { old: (key, _), .. } => {
+                key.clone()
+            }
+        });
+        let mut keys = self.made.list.changed_since(older.made.list.as_ref())?;
+        keys.extend(written);
+        Some(keys)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

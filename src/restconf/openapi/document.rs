@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::parts::{self, content, wrapped};
 use super::schemas::{Schemas, member, one_line, only_one};
 use super::{MEDIA_TYPE, PATH, Rights, types};
-use crate::restconf::{PREFIX, PREFIX_DATA, PREFIX_OPERATIONS, answer, data, streams};
+use crate::restconf::{PREFIX, PREFIX_DATA, PREFIX_OPERATIONS, PREFIX_SUBSCRIPTIONS, answer, data, streams};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
@@ -144,12 +144,17 @@ impl Document<'_> {
             module,
             json!({"application/yang": {"schema": {"type": "string"}}}),
         );
-        let parameters = || references("parameters", &["start-time", "stop-time", "last-event-id"]);
+        let parameters = || references("parameters", &["filter", "start-time", "stop-time", "last-event-id"]);
+        let events = || json!({"text/event-stream": {"schema": {"type": "string"}}});
         for encoding in streams::ENCODINGS {
             let path = format!("{PREFIX}/streams/{}/{}", streams::NAME, encoding.name());
-            let events = json!({"text/event-stream": {"schema": {"type": "string"}}});
-            self.get(&path, TAG, parameters(), events);
+            self.get(&path, TAG, parameters(), events());
         }
+        let id = json!([{
+            "name": "id", "in": "path", "required": true, "description": "What establish-subscription gave.",
+            "schema": {"type": "integer"},
+        }]);
+        self.get(&format!("{PREFIX_SUBSCRIPTIONS}/{{id}}"), TAG, id, events());
     }
 
     fn operations(&mut self) {

@@ -23,6 +23,7 @@ pub fn components(schemas: Json) -> Json {
             "insert": query("insert", "Where a new entry goes.", json!({"enum": ["first", "last", "before", "after"]})),
             "point": query("point", "The entry that \"before\" and \"after\" mean, as a path below the datastore.",
                 json!({"type": "string", "pattern": "^/"})),
+            "filter": query("filter", "An XPath expression that is true of the events that are wanted.", json!({"type": "string"})),
             "start-time": query("start-time", "Replays from this time on.", json!({"type": "string", "format": "date-time"})),
             "with-origin": query("with-origin", "Tells where configuration comes from.", json!({"const": ""})),
             "stop-time": query("stop-time", "Ends the stream; needs \"start-time\".", json!({"type": "string", "format": "date-time"})),

@@ -1686,7 +1686,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 10,
+        index: 16,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

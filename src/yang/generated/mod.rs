@@ -9,6 +9,10 @@ pub mod ietf_datastores;
 #[rustfmt::skip]
 pub mod ietf_inet_types;
 #[rustfmt::skip]
+pub mod ietf_interfaces;
+#[rustfmt::skip]
+pub mod ietf_ip;
+#[rustfmt::skip]
 pub mod ietf_netconf;
 #[rustfmt::skip]
 pub mod ietf_netconf_acm;
@@ -17,17 +21,27 @@ pub mod ietf_netconf_notifications;
 #[rustfmt::skip]
 pub mod ietf_netconf_with_defaults;
 #[rustfmt::skip]
+pub mod ietf_network_instance;
+#[rustfmt::skip]
 pub mod ietf_origin;
 #[rustfmt::skip]
 pub mod ietf_restconf;
 #[rustfmt::skip]
 pub mod ietf_restconf_monitoring;
 #[rustfmt::skip]
+pub mod ietf_restconf_subscribed_notifications;
+#[rustfmt::skip]
+pub mod ietf_subscribed_notifications;
+#[rustfmt::skip]
 pub mod ietf_yang_library;
 #[rustfmt::skip]
 pub mod ietf_yang_metadata;
 #[rustfmt::skip]
 pub mod ietf_yang_patch;
+#[rustfmt::skip]
+pub mod ietf_yang_push;
+#[rustfmt::skip]
+pub mod ietf_yang_schema_mount;
 #[rustfmt::skip]
 pub mod ietf_yang_types;
 #[rustfmt::skip]
@@ -40,6 +54,8 @@ pub mod magent_irtf_bridge;
 pub mod magent_irtf_deviations;
 #[rustfmt::skip]
 pub mod magent_registry;
+#[rustfmt::skip]
+pub mod magent_subscription_deviations;
 #[rustfmt::skip]
 pub mod magent_task;
 #[rustfmt::skip]
@@ -54,22 +70,30 @@ pub static SCHEMA: Schema = Schema {
         &agent_message::MODULE,
         &ietf_datastores::MODULE,
         &ietf_inet_types::MODULE,
+        &ietf_interfaces::MODULE,
+        &ietf_ip::MODULE,
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
         &ietf_netconf_notifications::MODULE,
         &ietf_netconf_with_defaults::MODULE,
+        &ietf_network_instance::MODULE,
         &ietf_origin::MODULE,
         &ietf_restconf::MODULE,
         &ietf_restconf_monitoring::MODULE,
+        &ietf_restconf_subscribed_notifications::MODULE,
+        &ietf_subscribed_notifications::MODULE,
         &ietf_yang_library::MODULE,
         &ietf_yang_metadata::MODULE,
         &ietf_yang_patch::MODULE,
+        &ietf_yang_push::MODULE,
+        &ietf_yang_schema_mount::MODULE,
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
         &magent_datastores::MODULE,
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,
         &magent_registry::MODULE,
+        &magent_subscription_deviations::MODULE,
         &magent_task::MODULE,
         &magent_types::MODULE,
     ],

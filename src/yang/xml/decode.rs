@@ -13,6 +13,7 @@ use crate::yang::schema::{Base, Kind, Module, Node, Schema, Type};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::types::{self, Names, TypeError};
 use crate::yang::value::Value;
+use crate::yang::xpath::lex::{Token, tokens};
 
 /// Decodes a document whose root element is a child of the instance `above`: a POST to a datastore or data
 /// resource (RFC 8040 section 4.4.1).
@@ -119,6 +120,10 @@ impl Source for Element<'_> {
         // RFC 7950 section 9.11: of the type empty there is no value, not even a blank one.
         let whole = keeps_space(ty) || matches!(ty.base, Base::Empty);
         let text = if whole { &self.text } else { self.text.trim_matches(SPACE) };
+        if ty.name == "xpath1.0" {
+            let text = with_module_names(text, &self.scope, schema);
+            return types::parse(ty, &text, &Prefixes { scope: &self.scope, schema }, node.module);
+        }
         types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
     }
 
@@ -204,6 +209,24 @@ fn check_anydata(element: &Element<'_>) -> Result<(), TypeError> {
         return refuse(format!("<{}> has text and elements", element.name));
     }
     element.children.iter().try_for_each(check_anydata)
+}
+
+/// An XPath expression with names of modules in place of the prefixes that are in scope here: only so does it mean
+/// the same elsewhere (RFC 8639, `stream-xpath-filter`). What is no expression stays as it is, for others to refuse.
+fn with_module_names(text: &str, scope: &Scope<'_>, schema: &Schema) -> String {
+    let mut named = String::with_capacity(text.len());
+    let mut done = 0;
+    for (token, offset) in tokens(text).unwrap_or_default() {
+        let (Token::Name(Some(prefix), _) | Token::PrefixStar(prefix)) = token else { continue };
+        let module = scope.namespace(prefix).and_then(|namespace| schema.namespace(&namespace));
+        if let Some(module) = module {
+            named.push_str(text.get(done..offset).unwrap_or_default());
+            named.push_str(module.name);
+            done = offset + prefix.len();
+        }
+    }
+    named.push_str(text.get(done..).unwrap_or_default());
+    named
 }
 
 /// Whether white space around a value belongs to it, as it does only in strings.

@@ -8,7 +8,7 @@
 
 mod decode;
 mod encode;
-pub(super) mod parse;
+pub(crate) mod parse;
 
 pub use decode::{decode_below, decode_one, decode_wrapped};
 pub use encode::{encode_children, encode_one, escape, instance};

@@ -52,7 +52,7 @@ pub enum EvalError {
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EvalError::TooManySteps => write!(f, "the evaluation takes more than {STEPS_MAX} steps"),
+            EvalError::TooManySteps => f.write_str("the evaluation takes too many steps"),
             EvalError::TooNested => f.write_str("conditions or references depend on one another without end"),
             EvalError::NotNodes(place) => write!(f, "{place} needs a set of nodes"),
             EvalError::Pattern(reason) => write!(f, "re-match: {reason}"),
@@ -78,6 +78,16 @@ pub fn evaluate(expr: &Expr, context: &Cursor) -> Result<XValue, EvalError> {
 /// See [`EvalError`].
 pub fn holds(condition: &Expr, context: &Cursor) -> Result<bool, EvalError> {
     let budget = Cell::new(STEPS_MAX);
+    let evaluator = Evaluator::new(context, &budget, 0)?;
+    evaluator.boolean(condition, &evaluator.start())
+}
+
+/// As [`holds`], for a condition that may take no more than `steps`.
+///
+/// # Errors
+/// See [`EvalError`].
+pub fn holds_within(condition: &Expr, context: &Cursor, steps: u64) -> Result<bool, EvalError> {
+    let budget = Cell::new(steps);
     let evaluator = Evaluator::new(context, &budget, 0)?;
     evaluator.boolean(condition, &evaluator.start())
 }

@@ -1,0 +1,250 @@
+//! Filters that a client gives for events and for data: XPath (RFC 7950 section 6.4) and subtrees (RFC 6241 section 6).
+//!
+//! A filter is parsed once and has a bounded cost each time. It never widens what a principal may see: it is asked
+//! after access was.
+
+use std::sync::Arc;
+
+use super::subtree::{Subtree, empty};
+use crate::limits::Limits;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::SCHEMA;
+use crate::yang::notification::Notification;
+use crate::yang::schema::Node;
+use crate::yang::tree::{AnyData, Child, Container, List};
+use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate, holds_within, parse};
+
+/// A filter; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Filter(Arc<Kind>);
+
+#[derive(Debug)]
+enum Kind {
+    XPath(Expr),
+    Subtree(Subtree),
+}
+
+impl Filter {
+    /// An XPath expression. Prefixes are names of modules; a name without a prefix is that of any module
+    /// (RFC 8040 section 4.8.4).
+    ///
+    /// # Errors
+    /// `too-big` if it is longer than `filter_bytes_max`, `invalid-value` with the place of what is not understood.
+    pub fn xpath(text: &str, limits: &Limits) -> Result<Filter, Error> {
+        short(text.len(), limits)?;
+        let resolve = |prefix: Option<&str>| SCHEMA.module(prefix?).map(|module| module.name.to_owned());
+        let expr = parse(text, &resolve)
+            .map_err(|e| Error::protocol(Tag::InvalidValue, format!("the filter is not understood {e}")))?;
+        Ok(Filter(Arc::new(Kind::XPath(expr))))
+    }
+
+    /// A subtree filter over events.
+    ///
+    /// # Errors
+    /// `too-big` if it is longer than `filter_bytes_max`.
+    pub fn subtree_of_events(filter: &AnyData, limits: &Limits) -> Result<Filter, Error> {
+        let top = SCHEMA.implemented().flat_map(|module| module.notifications).copied();
+        Filter::subtree(filter, &top.collect::<Vec<_>>(), limits)
+    }
+
+    /// A subtree filter over a datastore.
+    ///
+    /// # Errors
+    /// `too-big` if it is longer than `filter_bytes_max`.
+    pub fn subtree_of_data(filter: &AnyData, limits: &Limits) -> Result<Filter, Error> {
+        let top = SCHEMA.implemented().flat_map(|module| module.data).copied();
+        Filter::subtree(filter, &top.collect::<Vec<_>>(), limits)
+    }
+
+    fn subtree(filter: &AnyData, top: &[&'static Node], limits: &Limits) -> Result<Filter, Error> {
+        short(
+            match filter {
+                AnyData::Json(json) => json.to_string().len(),
+                AnyData::Xml(text) => text.len(),
+            },
+            limits,
+        )?;
+        let subtree = Subtree::new(filter, top, limits.depth_max)?;
+        Ok(Filter(Arc::new(Kind::Subtree(subtree))))
+    }
+
+    /// Whether it can select nothing, whatever there is.
+    pub(super) fn is_vain(&self) -> bool {
+        matches!(self.0.as_ref(), Kind::Subtree(subtree) if subtree.is_vain())
+    }
+
+    /// Whether what it selects of an entry depends on that entry alone, so that parts of a tree can be filtered.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.0.as_ref(), Kind::Subtree(_))
+    }
+
+    /// Whether it can select anything of a node at the top.
+    pub(super) fn wants(&self, node: &Node) -> bool {
+        match self.0.as_ref() {
+            Kind::Subtree(subtree) => subtree.wants(node),
+            Kind::XPath(_) => true,
+        }
+    }
+
+    /// Whether an event passes. One that would take more than `filter_steps_max` to judge does not: it is
+    /// excluded like any other that the filter does not select.
+    pub(super) fn passes(&self, event: &Notification, limits: &Limits) -> bool {
+        match self.0.as_ref() {
+            Kind::Subtree(subtree) => subtree.passes(event.node, &event.data),
+            Kind::XPath(expr) => {
+                // The event stands by itself: there is no data around it, and the context node is the root above it.
+                let root = Cursor::structure(&SCHEMA, event.node, Arc::new(event.data.clone()));
+                holds_within(expr, &root, limits.filter_steps_max).unwrap_or(false)
+            }
+        }
+    }
+
+    /// What it selects of a datastore: the nodes, with what is below them and the keys of the entries around them.
+    /// An expression that is no set of nodes selects nothing (RFC 8641, `datastore-xpath-filter`).
+    ///
+    /// # Errors
+    /// The expression takes too many steps.
+    pub(super) fn select(&self, root: &Arc<Container>) -> Result<Container, EvalError> {
+        match self.0.as_ref() {
+            Kind::Subtree(subtree) => Ok(subtree.keep(root).unwrap_or_default()),
+            Kind::XPath(expr) => {
+                let mut selected = Container::default();
+                if let XValue::Nodes(nodes) = evaluate(expr, &Cursor::root(&SCHEMA, root.clone()))? {
+                    for node in &nodes {
+                        put(&mut selected, node);
+                    }
+                }
+                Ok(selected)
+            }
+        }
+    }
+}
+
+fn short(length: usize, limits: &Limits) -> Result<(), Error> {
+    if length <= limits.filter_bytes_max {
+        return Ok(());
+    }
+    let message = format!("a filter has at most {} octets", limits.filter_bytes_max);
+    Err(Error::protocol(Tag::TooBig, message))
+}
+
+/// Puts a node, with all that is below it, where it stands in the tree.
+fn put(tree: &mut Container, selected: &Cursor) {
+    let mut way: Vec<&Cursor> = std::iter::successors(Some(selected), |cursor| cursor.parent()).collect();
+    way.reverse();
+    match way.split_first() {
+        Some((root, [])) => {
+            if let Some(content) = root.content() {
+                *tree = content.as_ref().clone();
+            }
+        }
+        Some((root, way)) => put_below(tree, root, way),
+        None => {}
+    }
+}
+
+fn put_below(tree: &mut Container, above: &Cursor, way: &[&Cursor]) {
+    let Some((cursor, rest)) = way.split_first() else { return };
+    // What is there by default alone has no instance, and a text is part of its leaf.
+    let Some((node, child)) =
+        cursor.node().and_then(|node| Some((node, above.content()?.get(node)?.clone())))
+    else {
+        return;
+    };
+    let within = |old: Option<&Arc<Container>>, content: &Arc<Container>| match rest {
+        [] => content.clone(),
+        rest => {
+            let mut inner = old.map(|old| old.as_ref().clone()).unwrap_or_default();
+            inner.revision = content.revision;
+            put_below(&mut inner, cursor, rest);
+            Arc::new(inner)
+        }
+    };
+    match (child, cursor.content(), cursor.value()) {
+        (Child::List(_), Some(content), _) => {
+            let mut list = tree.list(node).cloned().unwrap_or_else(|| empty(node));
+            let key = content.key(node);
+            let old = key.as_ref().and_then(|key| list.get(node, key));
+            let mut entry = within(old.as_ref(), content);
+            for key in node.keys() {
+                if let (None, Some(value)) = (entry.get(key), content.get(key)) {
+                    Arc::make_mut(&mut entry).set(key, value.clone());
+                }
+            }
+            put_entry(&mut list, node, entry);
+            tree.set(node, Child::List(list));
+        }
+        (_, Some(content), _) => {
+            let inner = within(tree.container(node), content);
+            if !inner.is_empty() || rest.is_empty() {
+                tree.set(node, Child::Container(inner));
+            }
+        }
+        (Child::LeafList(_), _, Some(value)) => {
+            let mut values = match tree.get(node) {
+                Some(Child::LeafList(values)) => values.as_ref().clone(),
+                _ => Vec::new(),
+            };
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+            tree.set(node, Child::LeafList(Arc::new(values)));
+        }
+        (child, ..) => tree.set(node, child),
+    }
+}
+
+fn put_entry(list: &mut List, node: &'static Node, entry: Arc<Container>) {
+    let key = entry.key(node).filter(|key| !key.values().is_empty());
+    list.put(node, key, entry);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::yang::json;
+    use serde_json::json;
+
+    fn data() -> Arc<Container> {
+        let text = r#"{"irtf-agent:data-params": [
+            {"id": "a", "dataType": "text", "data": "x"}, {"id": "b", "dataType": "image", "data": "y"}]}"#;
+        Arc::new(json::decode_children(text.as_bytes(), None, &SCHEMA, &json::STORED).unwrap())
+    }
+
+    fn selected(filter: &str) -> serde_json::Value {
+        let kept = Filter::xpath(filter, &Limits::default()).unwrap().select(&data()).unwrap();
+        let mut out = Vec::new();
+        json::encode_children(&kept, None, &mut out, &Default::default());
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn an_expression_selects_nodes_with_the_keys_around_them() {
+        let entries = |entries: serde_json::Value| json!({ "irtf-agent:data-params": entries });
+        let a = json!({"id": "a", "dataType": "text", "data": "x"});
+        assert_eq!(selected("/irtf-agent:data-params[id='a']"), entries(json!([a])));
+        assert_eq!(
+            selected("/data-params/dataType"),
+            entries(json!([{"id": "a", "dataType": "text"}, {"id": "b", "dataType": "image"}]))
+        );
+        assert_eq!(selected("//data[.='y']"), entries(json!([{"id": "b", "data": "y"}])));
+        assert_eq!(
+            selected("/data-params[id='a'] | /data-params/data"),
+            entries(json!([a, {"id": "b", "data": "y"}]))
+        );
+        assert_eq!(selected("count(/data-params)"), json!({}), "no set of nodes");
+        assert_eq!(selected("/data-params[id='c']"), json!({}));
+        assert_eq!(selected("/irtf-agent:tasks"), json!({}), "what is there by default alone");
+    }
+
+    #[test]
+    fn what_is_malformed_or_too_long_is_refused() {
+        for wrong in ["", "/a[", "nosuch:a", "nosuch(1)", "$x", "a b"] {
+            let error = Filter::xpath(wrong, &Limits::default()).unwrap_err();
+            assert_eq!(error.tag, Tag::InvalidValue, "{wrong}");
+        }
+        let limits = Limits { filter_bytes_max: 8, ..Limits::default() };
+        assert_eq!(Filter::xpath("/a/b/c/d/e", &limits).unwrap_err().tag, Tag::TooBig);
+    }
+}

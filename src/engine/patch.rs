@@ -1,0 +1,97 @@
+//! Edits as YANG Patch writes them (RFC 8072 section 2.5), and data as the content of an anydata.
+//!
+//! Nothing here makes an edit or carries one out.
+
+use std::sync::Arc;
+
+use crate::datastore::edit::Edit;
+use crate::yang::encode::EncodeOptions;
+use crate::yang::generated::magent_datastores::{
+    CompareOutputEdit, CompareOutputOperation, CompareOutputWhere,
+};
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
+use crate::yang::{json, resource, xml};
+
+/// What the content of an anydata is written in. It can be shown in the other, but with less certainty: there is no
+/// schema for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Xml,
+}
+
+impl Form {
+    /// What `encode` writes, as the content of an anydata.
+    pub(super) fn any(self, encode: impl FnOnce(&mut Vec<u8>, &EncodeOptions<'_>)) -> Option<AnyData> {
+        let mut text = Vec::new();
+        encode(&mut text, &EncodeOptions::default());
+        match self {
+            Form::Json => serde_json::from_slice(&text).ok().map(|json| AnyData::Json(Arc::new(json))),
+            Form::Xml => String::from_utf8(text).ok().map(|text| AnyData::Xml(text.into())),
+        }
+    }
+}
+
+/// An edit of `source` as RFC 8072 writes it, with what it replaces or removes.
+pub(super) fn written(source: &Container, edit: Edit, number: usize, form: Form) -> CompareOutputEdit {
+    let list = |key: &Key| {
+        let mut path = edit.path.clone();
+        path.steps.pop();
+        let node = edit.path.node()?;
+        Some(resource::format(&path.child(Step { node, selector: Selector::Key(key.clone()) })))
+    };
+    let (where_, point) = match &edit.insert {
+        None => (None, None),
+        Some(Insert::First) => (Some(CompareOutputWhere::First), None),
+        Some(Insert::Last) => (Some(CompareOutputWhere::Last), None),
+        Some(Insert::Before(key)) => (Some(CompareOutputWhere::Before), list(key)),
+        Some(Insert::After(key)) => (Some(CompareOutputWhere::After), list(key)),
+    };
+    let old = instance(source, &edit.path);
+    let operation = match (&edit.value, &old, where_) {
+        (None, ..) => CompareOutputOperation::Remove,
+        (Some(_), None, None) => CompareOutputOperation::Create,
+        (Some(_), None, Some(_)) => CompareOutputOperation::Insert,
+        (Some(new), Some(old), Some(_)) if new == old => CompareOutputOperation::Move,
+        (Some(_), Some(_), _) => CompareOutputOperation::Replace,
+    };
+    let value = |child: &Child| {
+        let node = edit.path.node()?;
+        form.any(|out, options| match form {
+            Form::Json => json::encode_one(node, child, out, options),
+            Form::Xml => xml::encode_one(node, child, out, options),
+        })
+    };
+    let source_value = match operation {
+        CompareOutputOperation::Replace | CompareOutputOperation::Remove => old.as_ref().and_then(&value),
+        _ => None,
+    };
+    CompareOutputEdit {
+        edit_id: number.to_string(),
+        operation,
+        target: resource::format(&edit.path),
+        point,
+        where_,
+        value: edit.value.as_ref().filter(|_| operation != CompareOutputOperation::Move).and_then(value),
+        source_value,
+    }
+}
+
+/// The instance at a path of configuration.
+fn instance(root: &Container, path: &InstancePath) -> Option<Child> {
+    let mut at = Child::Container(Arc::new(root.clone()));
+    for step in &path.steps {
+        let Child::Container(container) = &at else { return None };
+        let child = container.get(step.node)?;
+        at = match (child, &step.selector) {
+            (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
+            (Child::LeafList(values), Selector::Value(value)) => {
+                Child::Leaf(values.iter().find(|v| *v == value)?.clone())
+            }
+            (child, Selector::None) => child.clone(),
+            _ => return None,
+        };
+    }
+    Some(at)
+}

@@ -1,0 +1,226 @@
+//! Updates of a datastore for one subscriber (RFC 8641): in full, periodically, or what has changed.
+//!
+//! All work is done in the task of the subscriber and on immutable snapshots: what was there at the last update, which
+//! costs no more memory than what has changed since, against what is there now. Whatever happens between two updates is
+//! one difference, so who falls behind is told less often, not more. The writer only rings a bell.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::patch::Form;
+use super::request::Datastore;
+use super::state::State;
+use super::subscription::{Lost, Shared};
+use super::terms::{Target, Terms, Trigger};
+use super::update::{Basis, Work};
+use crate::access::Principal;
+use crate::clock::Timestamp;
+use crate::yang::generated::ietf_subscribed_notifications::{SubscriptionResumed, SubscriptionSuspended};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+
+const MICROS_PER_CENTISECOND: i64 = 10_000;
+
+/// What one subscriber is told of a datastore.
+#[derive(Debug)]
+pub(super) struct Push {
+    shared: Arc<Shared>,
+    principal: Principal,
+    id: u32,
+    form: Form,
+    terms: Arc<Terms>,
+    /// What the newest update was made from.
+    base: Basis,
+    /// Whether the next update is in full, although changes are wanted.
+    sync: bool,
+    /// The earliest time of the next update.
+    due: Timestamp,
+    /// How many updates there were: each has its number as `patch-id`.
+    updates: u64,
+    pub(super) suspended: bool,
+    out: VecDeque<Notification>,
+    committed: watch::Receiver<u64>,
+    ending: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Push {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        principal: Principal,
+        id: u32,
+        form: Form,
+        terms: Arc<Terms>,
+        established: Option<Arc<State>>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
+        let now = Basis::of(&shared);
+        let base = Basis { state: established.unwrap_or(now.state), candidates: now.candidates };
+        let mut push = Push {
+            shared,
+            principal,
+            id,
+            form,
+            terms: terms.clone(),
+            base,
+            sync: false,
+            due: Timestamp::EPOCH,
+            updates: 0,
+            suspended: false,
+            out: VecDeque::new(),
+            committed,
+            ending,
+            _permit: permit,
+        };
+        push.modify(terms);
+        push
+    }
+
+    /// Follows other terms. What another filter selects is told in full first, if that was agreed.
+    pub(super) fn modify(&mut self, terms: Arc<Terms>) {
+        let now = self.shared.options.clock.now();
+        (self.sync, self.due) = match &terms.target {
+            Target::Datastore { trigger: Trigger::Periodic { period, anchor }, .. } => {
+                (false, anchor.map_or(now, |anchor| tick(anchor, *period, now)))
+            }
+            Target::Datastore { trigger: Trigger::OnChange { sync, .. }, .. } => (*sync, now),
+            Target::Events { .. } => (false, now),
+        };
+        self.terms = terms;
+    }
+
+    /// The next update is in full (RFC 8641 section 4.4.4).
+    pub(super) fn resync(&mut self) {
+        self.sync = true;
+        self.due = self.shared.options.clock.now();
+    }
+
+    /// The position of what the newest update was made from.
+    pub(super) fn position(&self) -> u64 {
+        self.base.state.position
+    }
+
+    /// The next update; `None` when the stop time has passed or the server stops.
+    ///
+    /// Cancelling the call loses nothing.
+    pub(super) async fn next(&mut self) -> Result<Option<Notification>, Lost> {
+        let clock = self.shared.options.clock.clone();
+        loop {
+            if let Some(notification) = self.out.pop_front() {
+                return Ok(Some(notification));
+            }
+            self.committed.borrow_and_update();
+            let (now, stop) = (clock.now(), self.terms.stop.unwrap_or(Timestamp::MAX));
+            if now >= stop {
+                return Ok(None);
+            }
+            let due = self.is_wanted().then_some(self.due);
+            if due.is_some_and(|due| due <= now) {
+                self.update(now).await?;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                // It fails if the server is gone; then the stream ends too.
+                _ = self.ending.wait_for(|ending| *ending) => return Ok(None),
+                changed = self.committed.changed(), if due.is_none() => if changed.is_err() { return Ok(None) },
+                () = clock.sleep_until(due.unwrap_or(stop).min(stop)) => {}
+            }
+        }
+    }
+
+    /// Whether there is, or may be, something to tell at the due time.
+    fn is_wanted(&self) -> bool {
+        let Target::Datastore { datastore, trigger } = &self.terms.target else { return false };
+        match trigger {
+            Trigger::Periodic { .. } => true,
+            Trigger::OnChange { .. } if self.sync && !self.suspended => true,
+            Trigger::OnChange { .. } => {
+                !Arc::ptr_eq(&self.base.state, &self.shared.snapshot.load())
+                    || (matches!(datastore, Datastore::Candidate(_))
+                        && !self.base.candidates.same(&self.shared.candidates.load()))
+            }
+        }
+    }
+
+    async fn update(&mut self, now: Timestamp) -> Result<(), Lost> {
+        let Target::Datastore { datastore, trigger } = &self.terms.target else { return Ok(()) };
+        let present = Basis::of(&self.shared);
+        let excluded = match trigger {
+            Trigger::OnChange { excluded, .. } if !self.sync => Some(excluded.clone()),
+            _ => None,
+        };
+        let work = Work {
+            shared: self.shared.clone(),
+            principal: self.principal.clone(),
+            id: self.id,
+            form: self.form,
+            terms: self.terms.clone(),
+            datastore: *datastore,
+            number: self.updates,
+        };
+        let (old, new) = (self.base.clone(), present.clone());
+        let made = tokio::task::spawn_blocking(move || match excluded {
+            Some(excluded) => work.changes(&old, &new, &excluded),
+            None => work.full(&new).map(Some),
+        });
+        // Nothing is awaited from here on, so that a call that is cancelled has changed nothing.
+        let made = made.await.map_err(|e| Lost::new(e.to_string()))?;
+        self.base = present;
+        self.due = match trigger {
+            Trigger::Periodic { period, anchor } => tick(anchor.unwrap_or(self.due), *period, now),
+            Trigger::OnChange { dampening, .. } => later(now, *dampening),
+        };
+        match made {
+            Ok(update) => {
+                if std::mem::take(&mut self.suspended) {
+                    let data = SubscriptionResumed { id: self.id }.to_data();
+                    let node = SubscriptionResumed::node();
+                    self.out.push_back(Notification { node, data, parties: Vec::new() });
+                }
+                self.updates += u64::from(update.is_some());
+                self.sync = false;
+                self.out.extend(update);
+            }
+            Err(_) if self.suspended => {}
+            Err(reason) => {
+                self.suspended = true;
+                self.sync = matches!(trigger, Trigger::OnChange { sync: true, .. });
+                let data = SubscriptionSuspended { id: self.id, reason }.to_data();
+                let node = SubscriptionSuspended::node();
+                self.out.push_back(Notification { node, data, parties: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first time after `now` that is a whole number of periods from the anchor.
+fn tick(anchor: Timestamp, period: u32, now: Timestamp) -> Timestamp {
+    let period = i64::from(period.max(1)) * MICROS_PER_CENTISECOND;
+    let since = now.as_micros() - anchor.as_micros();
+    Timestamp::from_micros(now.as_micros() + period - since.rem_euclid(period)).unwrap_or(Timestamp::MAX)
+}
+
+fn later(now: Timestamp, centiseconds: u32) -> Timestamp {
+    let micros = i64::from(centiseconds) * MICROS_PER_CENTISECOND;
+    Timestamp::from_micros(now.as_micros() + micros).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8641_3_1_updates_are_whole_periods_from_the_anchor() {
+        let at = |seconds: i64| Timestamp::from_seconds(seconds).unwrap();
+        assert_eq!(tick(at(0), 6000, at(61)), at(120));
+        assert_eq!(tick(at(0), 6000, at(120)), at(180), "never twice at one time");
+        assert_eq!(tick(at(1000), 6000, at(61)), at(100), "an anchor in the future");
+        assert_eq!(tick(Timestamp::MIN, 1, Timestamp::MAX), Timestamp::MAX);
+    }
+}

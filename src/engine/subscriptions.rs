@@ -1,0 +1,400 @@
+//! Dynamic subscriptions (RFC 8639 section 2.4, RFC 8641): who has which, and the operations on them.
+//!
+//! A subscription lives as long as its stream, or `subscription_open_s` if that is never opened, and not beyond the
+//! process: nothing of it is in the log. No event is ever queued here.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use super::dynamic::DynamicSubscription;
+use super::operations::{admit, input};
+use super::request::Invocation;
+use super::state::State;
+use super::subscription::Shared;
+use super::terms::{Operation, Target, Terms, Trigger, put, refuse, wrong};
+use crate::access::Principal;
+use crate::clock::Timestamp;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_subscribed_notifications::{
+    DeleteSubscriptionInput, EstablishSubscriptionOutput, KillSubscriptionInput, Receiver, ReceiverState,
+    SubscriptionModified, identities as sn, nodes,
+};
+use crate::yang::generated::ietf_yang_push::{ResyncSubscriptionInput, identities as yp, nodes as push};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+use crate::yang::recast::recast_data;
+use crate::yang::schema::{Identity, Node};
+use crate::yang::tree::{Child, Container, List};
+use crate::yang::value::Value;
+
+/// Dynamic subscriptions have the upper half of the identifiers (RFC 8639 section 6): the lower is for configured ones.
+const FIRST_ID: u32 = 1 << 31;
+
+/// All subscriptions that there are.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    /// How many there were since the start.
+    count: u32,
+    all: BTreeMap<u32, Arc<Dynamic>>,
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Dynamic {
+    pub(super) id: u32,
+    pub(super) principal: Principal,
+    /// Where its stream is, for protocols that open streams by a URI.
+    uri: OnceLock<String>,
+    /// When it is given up, if its stream is not opened.
+    open_by: Timestamp,
+    /// What there was when it was established: nothing that came after is missed.
+    pub(super) start: Mutex<Option<Arc<State>>>,
+    pub(super) orders: watch::Sender<Orders>,
+    opened: AtomicBool,
+    pub(super) suspended: AtomicBool,
+    pub(super) sent: AtomicU64,
+    pub(super) excluded: AtomicU64,
+}
+
+/// What its stream has to follow.
+#[derive(Debug, Clone)]
+pub(super) struct Orders {
+    pub(super) terms: Arc<Terms>,
+    /// How often the terms were modified.
+    pub(super) modified: u64,
+    /// How often a full update was asked for.
+    pub(super) resyncs: u64,
+    pub(super) ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By its subscriber, to whom nothing more is sent (RFC 8639 section 2.4.4).
+    Deleted,
+    /// By an operator, which the subscriber is told (RFC 8639 section 2.4.5).
+    Killed,
+}
+
+/// Whether an operation is about subscriptions.
+pub(super) fn is_about_subscriptions(operation: &Node) -> bool {
+    const ALL: [&Node; 5] = [
+        &nodes::ESTABLISH_SUBSCRIPTION,
+        &nodes::MODIFY_SUBSCRIPTION,
+        &nodes::DELETE_SUBSCRIPTION,
+        &nodes::KILL_SUBSCRIPTION,
+        &push::RESYNC_SUBSCRIPTION,
+    ];
+    ALL.contains(&operation)
+}
+
+/// Carries out an operation on subscriptions.
+pub(super) fn invoke(
+    shared: &Shared,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<Container, Error> {
+    admit(&shared.snapshot.load(), principal, invocation)?;
+    let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
+    if operation == &nodes::ESTABLISH_SUBSCRIPTION {
+        return subscriptions.establish(shared, principal, invocation.input.clone());
+    }
+    let now = shared.options.clock.now();
+    if operation == &nodes::MODIFY_SUBSCRIPTION {
+        subscriptions.modify(shared, principal, &invocation.input, now)?;
+    } else if operation == &nodes::DELETE_SUBSCRIPTION {
+        let DeleteSubscriptionInput { id } = input(invocation)?;
+        let own = subscriptions.of(principal, id, now, Operation::Delete)?;
+        subscriptions.end(&own, Ended::Deleted);
+    } else if operation == &nodes::KILL_SUBSCRIPTION {
+        let KillSubscriptionInput { id } = input(invocation)?;
+        let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, Operation::Delete))?;
+        subscriptions.end(&any, Ended::Killed);
+    } else {
+        let ResyncSubscriptionInput { id } = input(invocation)?;
+        resync(&*subscriptions.of(principal, id, now, Operation::Resync)?)?;
+    }
+    Ok(Container::default())
+}
+
+impl Subscriptions {
+    fn establish(
+        &self,
+        shared: &Shared,
+        principal: &Principal,
+        mut policy: Container,
+    ) -> Result<Container, Error> {
+        let (options, state, now) =
+            (&shared.options, shared.snapshot.load_full(), shared.options.clock.now());
+        let encoding = &nodes::ESTABLISH_SUBSCRIPTION_INPUT_ENCODING;
+        if policy.get(encoding).is_none() {
+            // A front end fills in its own; an engine that is asked directly has JSON.
+            policy.set(encoding, Child::Leaf(Value::Identity(&sn::ENCODE_JSON)));
+        }
+        let terms = Terms::new(policy, &state, options, now, Operation::Establish)?;
+        let oldest = options.capabilities.replay_from();
+        let revised = match (&terms.target, oldest.as_deref().map(str::parse::<Timestamp>)) {
+            (Target::Events { replay: Some(start) }, Some(Ok(from))) if *start < from => oldest,
+            _ => None,
+        };
+        let limits = &options.limits;
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.forget(now);
+        let own = book.all.values().filter(|s| s.principal.name == principal.name).count();
+        if own >= limits.subscriptions_user_max || book.all.len() >= limits.subscriptions_max {
+            let message = "there are as many subscriptions as there may be";
+            let of_data = terms.is_of_data();
+            return Err(refuse(Operation::Establish, of_data, &sn::INSUFFICIENT_RESOURCES, message, &[]));
+        }
+        // Wraps only after two thousand million subscriptions.
+        let mut id = FIRST_ID | book.count;
+        while book.all.contains_key(&id) {
+            id = FIRST_ID | id.wrapping_add(1);
+        }
+        book.count = book.count.wrapping_add(1);
+        let orders = Orders { terms: Arc::new(terms), modified: 0, resyncs: 0, ended: None };
+        let subscription = Dynamic {
+            id,
+            principal: principal.clone(),
+            uri: OnceLock::new(),
+            open_by: now.saturating_add_seconds(limits.subscription_open_s.into()),
+            start: Mutex::new(Some(state)),
+            orders: watch::Sender::new(orders),
+            opened: AtomicBool::new(false),
+            suspended: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            excluded: AtomicU64::new(0),
+        };
+        book.all.insert(id, Arc::new(subscription));
+        Ok(EstablishSubscriptionOutput { id, replay_start_time_revision: revised, uri: None }.to_data())
+    }
+
+    /// RFC 8639 section 2.4.3: what the input has takes the place of what was agreed; the rest stays.
+    fn modify(
+        &self,
+        shared: &Shared,
+        principal: &Principal,
+        input: &Container,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let id = match input.leaf(&nodes::MODIFY_SUBSCRIPTION_INPUT_ID) {
+            Some(Value::Uint32(id)) => *id,
+            _ => return Err(wrong("id", "is missing")),
+        };
+        let subscription = self.of(principal, id, now, Operation::Modify)?;
+        let old = subscription.orders.borrow().terms.clone();
+        let new = recast_data(input, &nodes::ESTABLISH_SUBSCRIPTION_INPUT);
+        let mut policy = old.policy.clone();
+        if new.iter().any(|(node, _)| is_filter(node)) {
+            let filters: Vec<&'static Node> =
+                policy.iter().map(|(node, _)| node).filter(|node| is_filter(node)).collect();
+            filters.into_iter().for_each(|node| drop(policy.remove(node)));
+        }
+        for (node, child) in new.iter() {
+            let fixed = ["datastore", "periodic", "on-change"].contains(&node.name);
+            match (policy.get(node), child) {
+                (None, _) if fixed => {
+                    let message =
+                        format!("\"{}\" cannot be modified: establish another subscription", node.name);
+                    return Err(Error::application(Tag::InvalidValue, message).info("bad-element", node.name));
+                }
+                (Some(old), new) if node.name == "datastore" && old != new => {
+                    return Err(wrong("datastore", "cannot be modified: establish another subscription"));
+                }
+                (Some(Child::Container(old)), Child::Container(new)) => {
+                    let mut both = old.as_ref().clone();
+                    new.iter().for_each(|(node, child)| both.set(node, child.clone()));
+                    policy.set(node, Child::Container(Arc::new(both)));
+                }
+                (_, child) => policy.set(node, child.clone()),
+            }
+        }
+        let state = shared.snapshot.load();
+        let terms = Arc::new(Terms::new(policy, &state, &shared.options, now, Operation::Modify)?);
+        subscription.orders.send_modify(|orders| {
+            orders.terms = terms;
+            orders.modified += 1;
+        });
+        Ok(())
+    }
+
+    /// The subscription that this principal has established.
+    fn of(
+        &self,
+        principal: &Principal,
+        id: u32,
+        now: Timestamp,
+        operation: Operation,
+    ) -> Result<Arc<Dynamic>, Error> {
+        let own = self.get(id, now).filter(|subscription| subscription.principal.name == principal.name);
+        own.ok_or_else(|| unknown(id, operation))
+    }
+
+    fn get(&self, id: u32, now: Timestamp) -> Option<Arc<Dynamic>> {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.forget(now);
+        book.all.get(&id).cloned()
+    }
+
+    /// Takes a subscription for its stream, of which there is one.
+    ///
+    /// # Errors
+    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open.
+    pub(super) fn open(&self, principal: &Principal, id: u32, now: Timestamp) -> Result<Arc<Dynamic>, Error> {
+        let own = self
+            .of(principal, id, now, Operation::Modify)
+            .map_err(|_| Error::protocol(Tag::DataMissing, format!("there is no subscription {id}")))?;
+        match own.opened.swap(true, Relaxed) {
+            false => Ok(own),
+            true => {
+                let message = format!("the stream of subscription {id} is open already");
+                Err(Error::protocol(Tag::InUse, message))
+            }
+        }
+    }
+
+    /// Ends a subscription; its stream is told why.
+    fn end(&self, subscription: &Dynamic, ended: Ended) {
+        subscription.orders.send_modify(|orders| orders.ended = Some(ended));
+        self.remove(subscription.id);
+    }
+
+    pub(super) fn locate(&self, id: u32, uri: &str) {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(subscription) = book.all.get(&id) {
+            // There is one place alone, told once.
+            let _ = subscription.uri.set(uri.to_owned());
+        }
+    }
+
+    /// Forgets a subscription whose stream has ended.
+    pub(super) fn remove(&self, id: u32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.remove(&id);
+    }
+
+    /// `/ietf-subscribed-notifications:subscriptions`, as far as they are the principal's own.
+    pub(super) fn shown(&self, principal: &Principal, now: Timestamp) -> Container {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.forget(now);
+        let visible = |s: &&Arc<Dynamic>| principal.is_admin() || s.principal.name == principal.name;
+        let node = &nodes::SUBSCRIPTIONS_SUBSCRIPTION;
+        let mut list = List::Sorted(imbl::OrdMap::new());
+        for subscription in book.all.values().filter(visible) {
+            let entry = subscription.shown();
+            list.put(node, entry.key(node), Arc::new(entry));
+        }
+        let mut subscriptions = Container::default();
+        if !list.is_empty() {
+            subscriptions.set(node, Child::List(list));
+        }
+        subscriptions
+    }
+}
+
+impl Book {
+    /// Gives up the subscriptions whose streams were not opened in time.
+    fn forget(&mut self, now: Timestamp) {
+        self.all.retain(|_, subscription| subscription.opened.load(Relaxed) || now < subscription.open_by);
+    }
+}
+
+impl Dynamic {
+    /// Its entry in the list of subscriptions.
+    fn shown(&self) -> Container {
+        use nodes::SUBSCRIPTIONS_SUBSCRIPTION as NODE;
+        let mut entry = self.described(&NODE);
+        let state = match self.suspended.load(Relaxed) {
+            true => ReceiverState::Suspended,
+            false => ReceiverState::Active,
+        };
+        let receiver = Receiver {
+            name: self.principal.name.clone(),
+            sent_event_records: self.sent.load(Relaxed),
+            excluded_event_records: self.excluded.load(Relaxed),
+            state,
+        };
+        let receiver = receiver.to_data();
+        let list = &nodes::SUBSCRIPTIONS_SUBSCRIPTION_RECEIVERS_RECEIVER;
+        let mut receivers = List::empty(list);
+        receivers.put(list, receiver.key(list), Arc::new(receiver));
+        let mut inner = Container::default();
+        inner.set(list, Child::List(receivers));
+        entry.set(&nodes::SUBSCRIPTIONS_SUBSCRIPTION_RECEIVERS, Child::Container(Arc::new(inner)));
+        entry
+    }
+
+    /// `subscription-modified`: all that is agreed now (RFC 8639 section 2.7.2).
+    pub(super) fn modified(&self) -> Notification {
+        let node = SubscriptionModified::node();
+        Notification { node, data: self.described(node), parties: Vec::new() }
+    }
+
+    /// What is agreed, as a list entry or notification has it.
+    fn described(&self, node: &'static Node) -> Container {
+        let mut described = recast_data(&self.orders.borrow().terms.policy, node);
+        put(&mut described, node, "id", &self.id.to_string());
+        if let Some(uri) = self.uri.get() {
+            put(&mut described, node, "uri", uri);
+        }
+        described
+    }
+
+    /// The encoding that was agreed.
+    pub(super) fn encoding(&self) -> &'static Identity {
+        match self.orders.borrow().terms.policy.leaf(&nodes::ESTABLISH_SUBSCRIPTION_INPUT_ENCODING) {
+            Some(Value::Identity(encoding)) => encoding,
+            _ => &sn::ENCODE_JSON,
+        }
+    }
+}
+
+/// RFC 8641 section 4.4.4.
+fn resync(subscription: &Dynamic) -> Result<(), Error> {
+    let can = matches!(
+        subscription.orders.borrow().terms.target,
+        Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. }
+    );
+    if !can {
+        let message = "only a subscription to changes that was synchronized at its start can be again";
+        return Err(refuse(Operation::Resync, true, &yp::ON_CHANGE_SYNC_UNSUPPORTED, message, &[]));
+    }
+    subscription.orders.send_modify(|orders| orders.resyncs += 1);
+    Ok(())
+}
+
+fn unknown(id: u32, operation: Operation) -> Error {
+    let identity = match operation {
+        Operation::Resync => &yp::NO_SUCH_SUBSCRIPTION_RESYNC,
+        _ => &sn::NO_SUCH_SUBSCRIPTION,
+    };
+    refuse(operation, false, identity, format!("there is no subscription {id} of yours"), &[])
+}
+
+fn is_filter(node: &Node) -> bool {
+    [
+        "stream-filter-name",
+        "stream-subtree-filter",
+        "stream-xpath-filter",
+        "selection-filter-ref",
+        "datastore-subtree-filter",
+        "datastore-xpath-filter",
+    ]
+    .contains(&node.name)
+}
+
+/// Opens the stream of a subscription.
+pub(super) fn open(
+    shared: &Arc<Shared>,
+    principal: &Principal,
+    id: u32,
+    permit: tokio::sync::OwnedSemaphorePermit,
+) -> Result<DynamicSubscription, Error> {
+    let now = shared.options.clock.now();
+    let subscription = shared.options.capabilities.subscriptions.open(principal, id, now)?;
+    DynamicSubscription::start(shared.clone(), subscription, permit)
+}

@@ -1,0 +1,290 @@
+//! One update of a datastore for one subscriber (RFC 8641 section 3.7): all that is selected, or what has changed.
+//!
+//! It is a function of two snapshots, the principal and the terms. It waits for nothing and takes its time: it is run
+//! where that keeps nobody waiting.
+
+use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
+
+use super::candidate::Candidates;
+use super::datastores;
+use super::filter::Filter;
+use super::patch::{self, Form};
+use super::request::{Content, Datastore};
+use super::state::State;
+use super::subscription::Shared;
+use super::subtree::empty;
+use super::terms::Terms;
+use super::view;
+use crate::access::{self, Principal};
+use crate::datastore::diff::diff;
+use crate::datastore::transform;
+use crate::yang::error::Error;
+use crate::yang::generated::ietf_subscribed_notifications::identities::SubscriptionSuspendedReason;
+use crate::yang::generated::ietf_subscribed_notifications::nodes::SUBSCRIPTIONS;
+use crate::yang::generated::ietf_yang_push::{
+    ChangeType, PushChangeUpdate, PushChangeUpdateDatastoreChanges, PushChangeUpdateEdit,
+    PushChangeUpdateOperation, PushChangeUpdateYangPatch, PushUpdate,
+};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+use crate::yang::path::InstancePath;
+use crate::yang::recast::recast;
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Container, Key, List};
+use crate::yang::{json, xml};
+
+/// What there is at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Basis {
+    pub(super) state: Arc<State>,
+    pub(super) candidates: Arc<Candidates>,
+}
+
+/// Why an update cannot be made.
+pub(super) type Reason = SubscriptionSuspendedReason;
+
+impl Basis {
+    pub(super) fn of(shared: &Shared) -> Basis {
+        Basis { state: shared.snapshot.load_full(), candidates: shared.candidates.load_full() }
+    }
+}
+
+/// All that making one update needs, on a thread where it can take its time.
+pub(super) struct Work {
+    pub(super) shared: Arc<Shared>,
+    pub(super) principal: Principal,
+    pub(super) id: u32,
+    pub(super) form: Form,
+    pub(super) terms: Arc<Terms>,
+    pub(super) datastore: Datastore,
+    pub(super) number: u64,
+}
+
+impl Work {
+    /// `push-update`.
+    pub(super) fn full(&self, basis: &Basis) -> Result<Notification, Reason> {
+        let content = self.select(&self.tree(basis)?)?;
+        fits(&content, &mut self.nodes_max())?;
+        let contents = self.form.any(|out, options| match self.form {
+            Form::Json => json::encode_children(&content, None, out, options),
+            Form::Xml => xml::encode_children(&content, None, out, options),
+        });
+        let update = PushUpdate { id: Some(self.id), datastore_contents: contents, incomplete_update: None };
+        Ok(Notification { node: PushUpdate::node(), data: update.to_data(), parties: Vec::new() })
+    }
+
+    /// `push-change-update`; nothing if all that has changed was not asked for.
+    pub(super) fn changes(
+        &self,
+        old: &Basis,
+        new: &Basis,
+        excluded: &[ChangeType],
+    ) -> Result<Option<Notification>, Reason> {
+        let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
+        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
+            let (less, rest) = differing(&old, &new, &mut self.nodes_max())?;
+            (old, new) = (Arc::new(less), Arc::new(rest));
+        }
+        let (old, new) = (self.select(&old)?, self.select(&new)?);
+        let changes = diff(&old, &new);
+        let (mut edits, mut left) = (Vec::new(), self.nodes_max());
+        for edit in transform::edits(&changes) {
+            spend(&mut left, edit.value.as_ref().map_or(1, Child::size))?;
+            let edit = patch::written(&old, edit, edits.len() + 1, self.form);
+            // Both are made of the grouping of RFC 8072.
+            let Ok(mut edit) = recast::<_, PushChangeUpdateEdit>(&edit) else { continue };
+            if edit.operation == PushChangeUpdateOperation::Remove {
+                edit.operation = PushChangeUpdateOperation::Delete;
+            }
+            if !excluded.contains(&change_type(edit.operation)) {
+                edits.push(edit);
+            }
+        }
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let patch_id = self.number.to_string();
+        let yang_patch = PushChangeUpdateYangPatch { patch_id, comment: None, edit: edits };
+        let datastore_changes = PushChangeUpdateDatastoreChanges { yang_patch };
+        let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update: None };
+        Ok(Some(Notification { node: PushChangeUpdate::node(), data: update.to_data(), parties: Vec::new() }))
+    }
+
+    fn nodes_max(&self) -> usize {
+        self.shared.options.limits.push_nodes_max
+    }
+
+    /// The datastore as the principal sees it.
+    fn tree(&self, basis: &Basis) -> Result<Arc<Container>, Reason> {
+        let (state, candidates, options) = (&basis.state, &basis.candidates, &self.shared.options);
+        if self.datastore == Datastore::Operational {
+            let root = InstancePath::default();
+            let found =
+                view::read(state, candidates, options, &self.principal, self.datastore, &root, Content::All);
+            return match found.map(|found| found.child) {
+                Ok(Child::Container(root)) => Ok(root),
+                _ => Err(Reason::InsufficientResources),
+            };
+        }
+        // As it is stored: so what two revisions share is known to be the same.
+        let unavailable = |_: Error| -> Reason { Reason::InsufficientResources };
+        let content = datastores::content(state, candidates, options, self.datastore).map_err(unavailable)?;
+        Ok(without(content, |node| !access::may_read(&self.principal, node)))
+    }
+
+    /// What can be compared: what the filter may select, without what counts rather than changes.
+    fn comparable(&self, basis: &Basis) -> Result<Arc<Container>, Reason> {
+        let wanted = |node| self.terms.filter.as_ref().is_none_or(|filter| filter.wants(node));
+        Ok(without(self.tree(basis)?, |node| node == &SUBSCRIPTIONS || !wanted(node)))
+    }
+
+    fn select(&self, root: &Arc<Container>) -> Result<Container, Reason> {
+        match &self.terms.filter {
+            None => Ok(root.as_ref().clone()),
+            Some(filter) => filter.select(root).map_err(|_| Reason::InsufficientResources),
+        }
+    }
+}
+
+fn without(content: Arc<Container>, hidden: impl Fn(&'static Node) -> bool) -> Arc<Container> {
+    let hidden: Vec<&'static Node> =
+        content.iter().map(|(node, _)| node).filter(|node| hidden(node)).collect();
+    if hidden.is_empty() {
+        return content;
+    }
+    let mut seen = content.as_ref().clone();
+    hidden.into_iter().for_each(|node| drop(seen.remove(node)));
+    Arc::new(seen)
+}
+
+fn change_type(operation: PushChangeUpdateOperation) -> ChangeType {
+    match operation {
+        PushChangeUpdateOperation::Create => ChangeType::Create,
+        PushChangeUpdateOperation::Delete | PushChangeUpdateOperation::Remove => ChangeType::Delete,
+        PushChangeUpdateOperation::Insert => ChangeType::Insert,
+        PushChangeUpdateOperation::Move => ChangeType::Move,
+        PushChangeUpdateOperation::Merge | PushChangeUpdateOperation::Replace => ChangeType::Replace,
+    }
+}
+
+fn spend(left: &mut usize, nodes: usize) -> Result<(), Reason> {
+    *left = left.checked_sub(nodes).ok_or(Reason::UpdateTooBig)?;
+    Ok(())
+}
+
+/// That there are no more nodes below than may be.
+fn fits(container: &Container, left: &mut usize) -> Result<(), Reason> {
+    for (_, child) in container.iter() {
+        match child {
+            Child::Leaf(_) | Child::Any(_) => spend(left, 1)?,
+            Child::LeafList(values) => spend(left, values.len())?,
+            Child::Container(inner) => {
+                spend(left, 1)?;
+                fits(inner, left)?;
+            }
+            Child::List(list) => {
+                for entry in list.iter() {
+                    spend(left, 1)?;
+                    fits(&entry, left)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Two trees without the containers and entries that are the same in both. Leafs stay, as a filter may look at them.
+fn differing(old: &Container, new: &Container, left: &mut usize) -> Result<(Container, Container), Reason> {
+    let (mut less, mut more) = (Container::default(), Container::default());
+    for (node, child) in old.iter().filter(|(node, _)| new.get(node).is_none()) {
+        less.set(node, plain(node, child, left)?);
+    }
+    for (node, child) in new.iter() {
+        match (old.get(node), child) {
+            (None, child) => more.set(node, plain(node, child, left)?),
+            (Some(Child::Container(a)), Child::Container(b)) => {
+                if Arc::ptr_eq(a, b) {
+                    continue;
+                }
+                let (a, b) = differing(a, b, left)?;
+                less.set(node, Child::Container(Arc::new(a)));
+                more.set(node, Child::Container(Arc::new(b)));
+            }
+            (Some(Child::List(a)), Child::List(b)) => {
+                let (a, b) = differing_lists(node, a, b, left)?;
+                less.set(node, Child::List(a));
+                more.set(node, Child::List(b));
+            }
+            (Some(a), b) => {
+                less.set(node, a.clone());
+                more.set(node, b.clone());
+            }
+        }
+    }
+    Ok((less, more))
+}
+
+fn differing_lists(
+    node: &'static Node,
+    old: &List,
+    new: &List,
+    left: &mut usize,
+) -> Result<(List, List), Reason> {
+    let keys: Vec<Key> = match (old, new) {
+        (List::Sorted(a), List::Sorted(b)) => {
+            let key = |item: DiffItem<'_, '_, Key, Arc<Container>>| match item {
+                DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { old: (key, _), .. } => {
+                    key.clone()
+                }
+            };
+            a.diff(b).map(key).collect()
+        }
+        (List::State(a), List::State(b)) => match b.changed_since(a.as_ref()) {
+            Some(keys) => keys,
+            None => return Ok((plain_list(node, old, left)?, plain_list(node, new, left)?)),
+        },
+        // Their order matters as a whole.
+        _ => return Ok((plain_list(node, old, left)?, plain_list(node, new, left)?)),
+    };
+    let (mut less, mut more) = (empty(node), empty(node));
+    for key in keys {
+        spend(left, 1)?;
+        if let Some(entry) = old.get(node, &key) {
+            less.put(node, Some(key.clone()), entry);
+        }
+        if let Some(entry) = new.get(node, &key) {
+            more.put(node, Some(key), entry);
+        }
+    }
+    Ok((less, more))
+}
+
+/// A child with the entries of state lists built, so that it can be compared.
+fn plain(node: &'static Node, child: &Child, left: &mut usize) -> Result<Child, Reason> {
+    match child {
+        Child::List(list) => plain_list(node, list, left).map(Child::List),
+        Child::Container(inner) => {
+            let mut built = Container::default().at_revision(inner.revision);
+            for (node, child) in inner.iter() {
+                built.set(node, plain(node, child, left)?);
+            }
+            Ok(Child::Container(Arc::new(built)))
+        }
+        child => Ok(child.clone()),
+    }
+}
+
+fn plain_list(node: &'static Node, list: &List, left: &mut usize) -> Result<List, Reason> {
+    let has_keys = !node.keys().is_empty();
+    if !(matches!(list, List::State(_)) || has_keys && matches!(list, List::Sequence(_))) {
+        return Ok(list.clone());
+    }
+    let mut built = empty(node);
+    for entry in list.iter() {
+        spend(left, 1)?;
+        built.put(node, entry.key(node), entry);
+    }
+    Ok(built)
+}

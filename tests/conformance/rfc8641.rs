@@ -1,0 +1,325 @@
+//! RFC 8641: Subscription to YANG Notifications for Datastore Updates (YANG-Push), over RESTCONF.
+
+use agentconf::limits::Limits;
+use serde_json::{Value as Json, json};
+
+use crate::common::{Answer, JSON, TestServer, start_server, start_server_with};
+use crate::rfc8639::change;
+use crate::subscriber::{Subscriber, establish_as, invoke, subscribe};
+
+const DATA: &str = "/restconf/data/irtf-agent:data-params";
+
+/// The input of a subscription to the running datastore, or to the one that `more` names.
+fn to(more: Json) -> Json {
+    let mut input = json!({"ietf-yang-push:datastore": "ietf-datastores:running"});
+    if let (Some(input), Some(more)) = (input.as_object_mut(), more.as_object()) {
+        input.extend(more.iter().map(|(name, value)| (format!("ietf-yang-push:{name}"), value.clone())));
+    }
+    input
+}
+
+fn contents(event: Option<Json>) -> Json {
+    let event = event.expect("an event");
+    let update = &event["ietf-yang-push:push-update"];
+    assert!(update["id"].is_number(), "a push-update, not {event}");
+    update["datastore-contents"].clone()
+}
+
+/// The edits of an update: operation, target and value.
+fn edits(event: Option<Json>) -> Vec<(String, String, Json)> {
+    let event = event.expect("an event");
+    let edits = &event["ietf-yang-push:push-change-update"]["datastore-changes"]["yang-patch"]["edit"];
+    let edits = edits.as_array().unwrap_or_else(|| panic!("a push-change-update, not {event}"));
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    edits
+        .iter()
+        .map(|edit| (text(&edit["operation"]), text(&edit["target"]), edit["value"].clone()))
+        .collect()
+}
+
+fn entry(id: &str) -> Json {
+    json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": id}]})
+}
+
+fn edit(operation: &str, id: &str) -> (String, String, Json) {
+    let value = if operation == "delete" { Json::Null } else { entry(id) };
+    (operation.to_owned(), format!("/irtf-agent:data-params={id}"), value)
+}
+
+async fn delete(server: &TestServer, id: &str) {
+    assert_eq!(server.ask("DELETE", &format!("{DATA}={id}"), &[], "").await.status, 204);
+}
+
+fn reason(answer: &Answer) -> (u16, String, Json) {
+    let error = &answer.json()["ietf-restconf:errors"]["error"][0];
+    (
+        answer.status,
+        error["error-app-tag"].as_str().unwrap_or_default().to_owned(),
+        error["error-info"].clone(),
+    )
+}
+
+#[tokio::test]
+async fn section_3_1_a_periodic_subscription_tells_what_there_is() {
+    let server = start_server().await;
+    change(&server, "a").await;
+    let mut subscriber = subscribe(&server, to(json!({"periodic": {"period": 10}}))).await;
+    assert_eq!(contents(subscriber.next().await), entry("a"));
+    delete(&server, "a").await;
+    // One that was under way may still have it.
+    while contents(subscriber.next().await) != json!({}) {}
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_1_changes_are_told_after_what_there_was() {
+    let server = start_server().await;
+    change(&server, "a").await;
+    let mut subscriber = subscribe(&server, to(json!({"on-change": {}}))).await;
+    assert_eq!(contents(subscriber.next().await), entry("a"));
+    change(&server, "b").await;
+    assert_eq!(edits(subscriber.next().await), [edit("create", "b")]);
+    let body =
+        json!({"irtf-agent:data-params": [{"id": "b", "dataType": "text", "data": "new"}]}).to_string();
+    assert_eq!(server.put(&format!("{DATA}=b"), &body).await.status, 204);
+    let leaf = (
+        String::from("replace"),
+        String::from("/irtf-agent:data-params=b/data"),
+        json!({"irtf-agent:data": "new"}),
+    );
+    assert_eq!(edits(subscriber.next().await), [leaf]);
+    delete(&server, "a").await;
+    assert_eq!(edits(subscriber.next().await), [edit("delete", "a")]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_3_without_sync_on_start_nothing_since_it_was_established_is_missed() {
+    let server = start_server().await;
+    change(&server, "a").await;
+    let input = to(json!({"on-change": {"sync-on-start": false, "excluded-change": ["delete"]}}));
+    let output = establish_as(&server, server.admin(), input).await;
+    change(&server, "b").await;
+    let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI");
+    let mut subscriber = Subscriber::open(&server, server.admin(), 0, uri).await;
+    assert_eq!(edits(subscriber.next().await), [edit("create", "b")]);
+    delete(&server, "a").await;
+    change(&server, "c").await;
+    let told = edits(subscriber.next().await);
+    assert_eq!(told, [edit("create", "c")], "deletions are excluded");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_1_changes_within_the_dampening_period_are_one_update() {
+    let server = start_server().await;
+    let input = to(json!({"on-change": {"dampening-period": 100, "sync-on-start": false}}));
+    let mut subscriber = subscribe(&server, input).await;
+    change(&server, "a").await;
+    assert_eq!(edits(subscriber.next().await), [edit("create", "a")]);
+    for id in ["b", "c"] {
+        change(&server, id).await;
+    }
+    delete(&server, "b").await;
+    assert_eq!(edits(subscriber.next().await), [edit("create", "c")], "b came and went");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_6_what_is_selected_and_nothing_else() {
+    let server = start_server().await;
+    for id in ["a", "b"] {
+        change(&server, id).await;
+    }
+    let subtree = json!({"irtf-agent:data-params": {"id": "b"}});
+    let by_subtree = json!({"on-change": {}, "datastore-subtree-filter": subtree});
+    let by_xpath = json!({"on-change": {}, "datastore-xpath-filter": "/irtf-agent:data-params[id='b']"});
+    for filter in [by_subtree, by_xpath] {
+        let mut subscriber = subscribe(&server, to(filter)).await;
+        assert_eq!(contents(subscriber.next().await), entry("b"));
+        for id in ["a", "b"] {
+            delete(&server, id).await;
+            change(&server, id).await;
+        }
+        for _ in 0..2 {
+            let told = edits(subscriber.next().await);
+            assert!(told.iter().all(|(_, target, _)| target.ends_with("=b")), "{told:?}");
+            if told != [edit("delete", "b")] {
+                break;
+            }
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_6_a_filter_that_is_configured() {
+    let server = start_server().await;
+    let filter = json!({"ietf-yang-push:selection-filter": [{"filter-id": "f", "datastore-xpath-filter": "/data-params/id"}]});
+    let target = "/restconf/data/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter=f";
+    assert_eq!(server.put(target, &filter.to_string()).await.status, 201);
+    change(&server, "a").await;
+    let mut subscriber = subscribe(&server, to(json!({"on-change": {}, "selection-filter-ref": "f"}))).await;
+    assert_eq!(contents(subscriber.next().await), json!({"irtf-agent:data-params": [{"id": "a"}]}));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_10_state_is_followed_as_far_as_the_subscriber_may_see_it() {
+    let server = start_server().await;
+    let eve = server.add_user("eve");
+    let filter = json!({
+        "datastore": "ietf-datastores:operational", "on-change": {"sync-on-start": false},
+        "datastore-subtree-filter": {"magent-registry:registry": {"agents": {"agent": {"version": {}}}},
+            "magent-task:interaction": {"tasks": {}}}});
+    let mut of_admin = subscribe(&server, to(filter.clone())).await;
+    let output = establish_as(&server, &eve, to(filter)).await;
+    let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI").to_owned();
+    let mut of_eve = Subscriber::open(&server, &eve, 0, &uri).await;
+    let register = async |name: &str| {
+        let profile = json!({"magent-registry:input":
+            {"name": name, "description": "d", "version": "1.0.0", "provider": "p", "domain": ["IP"]}});
+        let target = "/restconf/operations/magent-registry:register-agent";
+        assert_eq!(server.post(target, &profile.to_string()).await.status, 200);
+    };
+    register("one").await;
+    let agent = json!({"magent-registry:agent": [{"name": "one", "version": "1.0.0"}]});
+    let created = (String::from("create"), String::from("/magent-registry:registry/agents/agent=one"), agent);
+    for subscriber in [&mut of_admin, &mut of_eve] {
+        assert_eq!(edits(subscriber.next().await), std::slice::from_ref(&created).to_vec());
+    }
+    let order = json!({"magent-task:input": {"from": "one", "to": "one", "content": "## task description\nx", "expected-response": "r"}});
+    let assigned = server.post("/restconf/operations/magent-task:assign-task", &order.to_string()).await;
+    assert_eq!(assigned.status, 200, "{assigned:?}");
+    let told = edits(of_admin.next().await);
+    assert!(told[0].1.starts_with("/magent-task:interaction/tasks/task="), "{told:?}");
+    register("two").await;
+    let told = edits(of_eve.next().await);
+    assert!(told[0].1.ends_with("agent=two"), "the task is not eve's: {told:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_4_the_candidate_is_followed_too() {
+    let server = start_server().await;
+    let input = to(json!({"datastore": "ietf-datastores:candidate", "on-change": {}}));
+    let mut subscriber = subscribe(&server, input).await;
+    assert_eq!(contents(subscriber.next().await), json!({}));
+    let target = "/restconf/ds/ietf-datastores:candidate/irtf-agent:data-params=a";
+    assert_eq!(server.put(target, &entry("a").to_string()).await.status, 201);
+    assert_eq!(edits(subscriber.next().await), [edit("create", "a")]);
+    let discarded = server.post("/restconf/operations/ietf-netconf:discard-changes", "").await;
+    assert_eq!(discarded.status, 204);
+    assert_eq!(edits(subscriber.next().await), [edit("delete", "a")]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_4_4_4_a_subscriber_that_asks_is_told_all_again() {
+    let server = start_server().await;
+    change(&server, "a").await;
+    let mut subscriber = subscribe(&server, to(json!({"on-change": {}}))).await;
+    assert_eq!(contents(subscriber.next().await), entry("a"));
+    let resync = async |id: u32| {
+        let body = json!({"ietf-yang-push:input": {"id": id}}).to_string();
+        server.post("/restconf/operations/ietf-yang-push:resync-subscription", &body).await
+    };
+    assert_eq!(resync(subscriber.id).await.status, 204);
+    assert_eq!(contents(subscriber.next().await), entry("a"));
+    let (status, identity, info) = reason(&resync(1).await);
+    assert_eq!((status, identity.as_str()), (404, "ietf-yang-push:no-such-subscription-resync"));
+    assert!(info["ietf-yang-push:resync-subscription-error"]["reason"].is_string(), "{info}");
+    let periodic = subscribe(&server, to(json!({"periodic": {"period": 6000}}))).await;
+    let (status, identity, _) = reason(&resync(periodic.id).await);
+    assert_eq!((status, identity.as_str()), (501, "ietf-yang-push:on-change-sync-unsupported"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_4_4_1_what_cannot_be_had_is_refused_with_the_reason_and_hints() {
+    let server = start_server().await;
+    let refused =
+        async |input: Json| reason(&invoke(&server, server.admin(), "establish-subscription", input).await);
+    let (status, identity, info) = refused(to(json!({"periodic": {"period": 1}}))).await;
+    assert_eq!((status, identity.as_str()), (400, "ietf-yang-push:period-unsupported"));
+    let info = &info["ietf-yang-push:establish-subscription-datastore-error-info"];
+    assert_eq!(info["period-hint"], json!(10), "{info}");
+    for (more, status, expected) in [
+        (json!({"datastore": "ietf-datastores:startup", "on-change": {}}), 400, "datastore-not-subscribable"),
+        (json!({"datastore-subtree-filter": {"nosuch:a": {}}, "on-change": {}}), 500, "unchanging-selection"),
+    ] {
+        let (found, identity, _) = refused(to(more)).await;
+        assert_eq!((found, identity), (status, format!("ietf-yang-push:{expected}")));
+    }
+    let (status, identity, _) = refused(to(json!({"datastore-xpath-filter": "/a[", "on-change": {}}))).await;
+    assert_eq!((status, identity.as_str()), (400, "ietf-subscribed-notifications:filter-unsupported"));
+    assert_eq!(refused(to(json!({}))).await.0, 400, "neither periodic nor on-change");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_4_4_2_a_modified_subscription_starts_again_with_its_new_selection() {
+    let server = start_server().await;
+    for id in ["a", "b"] {
+        change(&server, id).await;
+    }
+    let select =
+        |id: &str| json!({"datastore-xpath-filter": format!("/data-params[id='{id}']"), "on-change": {}});
+    let mut subscriber = subscribe(&server, to(select("a"))).await;
+    assert_eq!(contents(subscriber.next().await), entry("a"));
+    let mut input = to(select("b"));
+    input["id"] = json!(subscriber.id);
+    input["ietf-yang-push:on-change"] = json!({"dampening-period": 7});
+    let modified = invoke(&server, server.admin(), "modify-subscription", input.clone()).await;
+    assert_eq!(modified.status, 204, "{modified:?}");
+    let told = subscriber.next().await.expect("an event");
+    let told = &told["ietf-subscribed-notifications:subscription-modified"];
+    assert_eq!(told["ietf-yang-push:on-change"]["dampening-period"], json!(7), "{told}");
+    assert_eq!(contents(subscriber.next().await), entry("b"));
+    input["ietf-yang-push:datastore"] = json!("ietf-datastores:operational");
+    assert_eq!(invoke(&server, server.admin(), "modify-subscription", input).await.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_11_1_what_is_too_big_suspends_and_what_fits_again_resumes() {
+    let server = start_server_with(Limits { push_nodes_max: 8, ..Limits::default() }).await;
+    let mut subscriber = subscribe(&server, to(json!({"on-change": {}}))).await;
+    assert_eq!(contents(subscriber.next().await), json!({}));
+    let all: Vec<Json> = (0..9).map(|n| json!({"id": n.to_string(), "dataType": "text"})).collect();
+    let body = json!({"ietf-restconf:data": {"irtf-agent:data-params": all}}).to_string();
+    let patched = server.ask("PATCH", "/restconf/data", &[&format!("Content-Type: {JSON}")], &body).await;
+    assert_eq!(patched.status, 204, "{patched:?}");
+    let told = subscriber.next().await.expect("an event");
+    let told = &told["ietf-subscribed-notifications:subscription-suspended"];
+    assert_eq!(told["reason"], json!("ietf-yang-push:update-too-big"), "{told}");
+    let list = server.get("/restconf/data/ietf-subscribed-notifications:subscriptions").await.json();
+    let entry = &list["ietf-subscribed-notifications:subscriptions"]["subscription"][0];
+    assert_eq!(entry["receivers"]["receiver"][0]["state"], json!("suspended"));
+    for n in 0..8 {
+        delete(&server, &n.to_string()).await;
+    }
+    let told = subscriber.next().await.expect("an event");
+    assert!(told["ietf-subscribed-notifications:subscription-resumed"].is_object(), "{told}");
+    contents(subscriber.next().await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_7_updates_in_xml_have_their_namespaces() {
+    let server = start_server().await;
+    change(&server, "a").await;
+    let input = to(json!({"on-change": {}}));
+    let mut with_encoding = input.clone();
+    with_encoding["encoding"] = json!("ietf-subscribed-notifications:encode-xml");
+    let mut subscriber = subscribe(&server, with_encoding).await;
+    let update = subscriber.next_text().await.expect("an event");
+    assert!(update.contains("<datastore-contents><data-params xmlns=\"urn:"), "{update}");
+    delete(&server, "a").await;
+    let update = subscriber.next_text().await.expect("an event");
+    assert!(
+        update.contains("<operation>delete</operation><target>/irtf-agent:data-params=a</target>"),
+        "{update}"
+    );
+    server.stop().await;
+}
