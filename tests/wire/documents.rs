@@ -97,8 +97,8 @@ fn the_description_shows_what_its_reader_may_do() {
     assert_eq!(methods(&some, entry), ["delete", "get", "patch", "post", "put"]);
     let revisions = "/restconf/data/magent-datastores:revisions";
     assert_eq!(methods(&all, revisions), ["get"]);
-    let error = "/restconf/data/ietf-netconf:rpc-error";
-    assert!(methods(&all, error).len() > methods(&some, error).len());
+    let filters = "/restconf/data/ietf-subscribed-notifications:filters";
+    assert!(methods(&all, filters).len() > methods(&some, filters).len());
     let module = "/restconf/data/ietf-yang-library:modules-state/module={module-name},{module-revision}";
     assert_eq!(methods(&some, module), ["get"]);
     assert_eq!(methods(&some, "/restconf/operations/magent-task:assign-task"), ["post"]);
