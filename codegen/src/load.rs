@@ -54,6 +54,11 @@ impl Loaded {
         self.policy.implement.iter().any(|(listed, _)| listed == name)
     }
 
+    /// Whether the module is to be imported alone; who puts its file beside `standard/` wants more.
+    pub fn is_imported(&self, name: &str) -> bool {
+        !self.is_own(name) && self.policy.import.iter().any(|imported| imported == name)
+    }
+
     /// Whether the module stands outside of `standard/`.
     pub fn is_own(&self, name: &str) -> bool {
         self.sources.iter().any(|s| s.name == name && !s.standard)

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 pub struct Policy {
     /// Modules to implement beside those outside of `standard/`: name, and revision if given.
     pub implement: Vec<(String, Option<String>)>,
+    /// Modules to import alone, although libyang implements them: it does so with the target of a leafref, even
+    /// of one that is not there because its feature is not supported.
+    pub import: Vec<String>,
     /// Supported features by module; a module that is not here supports all of its features.
     pub features: BTreeMap<String, Vec<String>>,
 }
@@ -36,13 +39,17 @@ impl Policy {
                         strings(value).ok_or_else(|| wrong("\"implement\" is a list of names".into()))?;
                     policy.implement = names.into_iter().map(split).collect();
                 }
+                ("import", value) => {
+                    policy.import =
+                        strings(value).ok_or_else(|| wrong("\"import\" is a list of names".into()))?;
+                }
                 ("features", toml::Value::Table(features)) => {
                     for (module, value) in features {
                         let rule = || wrong(format!("\"features.{module}\" is a list of names"));
                         policy.features.insert(module.clone(), strings(value).ok_or_else(rule)?);
                     }
                 }
-                _ => return Err(wrong(format!("\"{key}\" is neither \"implement\" nor \"[features]\""))),
+                _ => return Err(wrong(format!("\"{key}\" is none of \"implement\", \"import\" and \"[features]\""))),
             }
         }
         Ok(policy)

@@ -149,6 +149,7 @@ impl Resolver<'_> {
             let (name, revision) = unsafe { (text(module.name), text(module.revision)) };
             let listed = self.loaded.is_listed(&name);
             let implemented = module.implemented != 0
+                && !self.loaded.is_imported(&name)
                 && (listed || has_substance(ly))
                 && (listed || !self.loaded.is_built_in(&name, &revision));
             let mut submodules = Vec::new();

@@ -26,26 +26,6 @@ pub static MODULE: Module = Module {
 pub mod types {
     use crate::yang::schema::*;
 
-    /// `ipv4-address-no-zone`
-    pub static IPV4_ADDRESS_NO_ZONE: Type = Type {
-        name: "ipv4-address-no-zone",
-        base: Base::String(
-            Range::ANY,
-            &[&super::patterns::IPV4_ADDRESS_NO_ZONE_1, &super::patterns::IPV4_ADDRESS_NO_ZONE_2],
-        ),
-    };
-    /// `ipv6-address-no-zone`
-    pub static IPV6_ADDRESS_NO_ZONE: Type = Type {
-        name: "ipv6-address-no-zone",
-        base: Base::String(
-            Range::ANY,
-            &[
-                &super::patterns::IPV6_ADDRESS_NO_ZONE_1,
-                &super::patterns::IPV6_ADDRESS_NO_ZONE_2,
-                &super::patterns::IPV6_ADDRESS_NO_ZONE_3,
-            ],
-        ),
-    };
     /// `ipv4-address`
     pub static IPV4_ADDRESS: Type = Type {
         name: "ipv4-address",
@@ -71,51 +51,6 @@ pub mod patterns {
 
     use crate::yang::schema::Pattern;
 
-    /// What must match.
-    pub static IPV4_ADDRESS_NO_ZONE_1: Pattern = Pattern {
-        xsd: "(([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(%.+)?",
-        regex: "\\A(?:(?:(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(?:%[^\\n\\r]+)?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static IPV4_ADDRESS_NO_ZONE_2: Pattern = Pattern {
-        xsd: "[0-9\\.]*",
-        regex: "\\A(?:[0-9\\.]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static IPV6_ADDRESS_NO_ZONE_1: Pattern = Pattern {
-        xsd: "((:|[0-9a-fA-F]{0,4}):)([0-9a-fA-F]{0,4}:){0,5}((([0-9a-fA-F]{0,4}:)?(:|[0-9a-fA-F]{0,4}))|(((25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])))(%[A-Za-z0-9][A-Za-z0-9\\-\\._~/]*)?",
-        regex: "\\A(?:(?:(?::|[0-9a-fA-F]{0,4}):)(?:[0-9a-fA-F]{0,4}:){0,5}(?:(?:(?:[0-9a-fA-F]{0,4}:)?(?::|[0-9a-fA-F]{0,4}))|(?:(?:(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])))(?:%[A-Za-z0-9][A-Za-z0-9\\-\\._\\~/]*)?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static IPV6_ADDRESS_NO_ZONE_2: Pattern = Pattern {
-        xsd: "(([^:]+:){6}(([^:]+:[^:]+)|(.*\\..*)))|((([^:]+:)*[^:]+)?::(([^:]+:)*[^:]+)?)(%.+)?",
-        regex: "\\A(?:(?:(?:[^:]+:){6}(?:(?:[^:]+:[^:]+)|(?:[^\\n\\r]*\\.[^\\n\\r]*)))|(?:(?:(?:[^:]+:)*[^:]+)?::(?:(?:[^:]+:)*[^:]+)?)(?:%[^\\n\\r]+)?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static IPV6_ADDRESS_NO_ZONE_3: Pattern = Pattern {
-        xsd: "[0-9a-fA-F:\\.]*",
-        regex: "\\A(?:[0-9a-fA-F:\\.]*)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
     /// What must match.
     pub static IPV4_ADDRESS_1: Pattern = Pattern {
         xsd: "(([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(%.+)?",

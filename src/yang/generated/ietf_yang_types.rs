@@ -31,24 +31,10 @@ pub mod types {
         name: "date-and-time",
         base: Base::String(Range::ANY, &[&super::patterns::DATE_AND_TIME_1]),
     };
-    /// `phys-address`
-    pub static PHYS_ADDRESS: Type = Type {
-        name: "phys-address",
-        base: Base::String(Range::ANY, &[&super::patterns::PHYS_ADDRESS_1]),
-    };
-    /// `gauge64`
-    pub static GAUGE64: Type = Type { name: "gauge64", base: Base::Uint(64, Range::ANY) };
-    /// `counter64`
-    pub static COUNTER64: Type = Type { name: "counter64", base: Base::Uint(64, Range::ANY) };
-    /// `counter32`
-    pub static COUNTER32: Type = Type { name: "counter32", base: Base::Uint(32, Range::ANY) };
-    /// `dotted-quad`
-    pub static DOTTED_QUAD: Type = Type {
-        name: "dotted-quad",
-        base: Base::String(Range::ANY, &[&super::patterns::DOTTED_QUAD_1]),
-    };
     /// `xpath1.0`
     pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
+    /// `counter64`
+    pub static COUNTER64: Type = Type { name: "counter64", base: Base::Uint(64, Range::ANY) };
     /// `yang-identifier`
     pub static YANG_IDENTIFIER: Type = Type {
         name: "yang-identifier",
@@ -74,24 +60,6 @@ pub mod patterns {
     pub static DATE_AND_TIME_1: Pattern = Pattern {
         xsd: "[0-9]{4}-(1[0-2]|0[1-9])-(0[1-9]|[1-2][0-9]|3[0-1])T(0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?(Z|[\\+\\-]((1[0-3]|0[0-9]):([0-5][0-9])|14:00))?",
         regex: "\\A(?:[0-9]{4}\\-(?:1[0-2]|0[1-9])\\-(?:0[1-9]|[1-2][0-9]|3[0-1])T(?:0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\\.[0-9]+)?(?:Z|[\\+\\-](?:(?:1[0-3]|0[0-9]):(?:[0-5][0-9])|14:00))?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static PHYS_ADDRESS_1: Pattern = Pattern {
-        xsd: "([0-9a-fA-F]{2}(:[0-9a-fA-F]{2})*)?",
-        regex: "\\A(?:(?:[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})*)?)\\z",
-        invert: false,
-        error_message: None,
-        error_app_tag: None,
-        compiled: OnceLock::new(),
-    };
-    /// What must match.
-    pub static DOTTED_QUAD_1: Pattern = Pattern {
-        xsd: "(([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])",
-        regex: "\\A(?:(?:(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))\\z",
         invert: false,
         error_message: None,
         error_app_tag: None,

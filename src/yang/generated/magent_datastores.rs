@@ -625,7 +625,7 @@ pub mod nodes {
         name: "revisions",
         module: &super::MODULE,
         parent: None,
-        index: 15,
+        index: 12,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

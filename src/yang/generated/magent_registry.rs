@@ -1686,7 +1686,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 16,
+        index: 13,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
