@@ -39,7 +39,8 @@ pub(super) fn read(
     // The conventional datastores have no state (RFC 8342 section 5.1).
     let content = match content {
         Content::All if !tree.has_state => Content::Config,
-        Content::NonConfig if !tree.has_state => return Err(missing()),
+        // The datastore itself is there all the same, without anything in it.
+        Content::NonConfig if !tree.has_state && !path.steps.is_empty() => return Err(missing()),
         content => content,
     };
     let has_other_state = content != Content::Config && has_other_state(state, path);

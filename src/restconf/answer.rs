@@ -3,7 +3,7 @@
 //! Only here and in `errors` does it matter which encoding there is. Nothing here knows a status.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
@@ -30,6 +30,13 @@ pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
 pub fn ok(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// An answer of 200 in the encoding that the client wanted (RFC 9110 section 12.5.5).
+pub fn negotiated(encoding: Encoding, body: impl Into<Body>) -> Response {
+    let mut response = ok(encoding.media_type(), body);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
 }
 

@@ -26,8 +26,11 @@ const JRD: &str = "application/json";
 pub async fn host_meta(request: Request<Body>) -> Result<Response, Refusal> {
     let offers = [XRD, JRD];
     match media::accepted(request.headers(), &offers) {
-        Some(0) => host_meta_as(request.method(), XRD),
-        Some(_) => host_meta_as(request.method(), JRD),
+        Some(i) => {
+            let mut response = host_meta_as(request.method(), offers.get(i).copied().unwrap_or(XRD))?;
+            response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+            Ok(response)
+        }
         None => Err(Refusal::not_acceptable(&offers.join(" or "))),
     }
 }
@@ -74,7 +77,6 @@ pub async fn api(State(engine): State<Engine>, asked: Asked) -> Result<Response,
     if let Ok(link) = HeaderValue::try_from(link) {
         response.headers_mut().insert(LINK, link);
     }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
@@ -119,7 +121,7 @@ fn resource(asked: &Asked, json: &str, xml: &str) -> Result<Response, Refusal> {
     }
     let encoding = asked.encoding()?;
     let body = if encoding == Encoding::Xml { xml } else { json };
-    Ok(answer::ok(encoding.media_type(), answer::of_json(encoding, body.to_owned())))
+    Ok(answer::negotiated(encoding, answer::of_json(encoding, body.to_owned())))
 }
 
 /// The revision of `ietf-yang-library` that is implemented.

@@ -15,7 +15,7 @@ use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
 use crate::datastore::defaults::SetToDefault;
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition};
+use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition, Refused};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -39,7 +39,7 @@ pub async fn create(
     let insert = place(insert, &path, engine)?;
     let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
     let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
-    let reply = reply.map_err(|e| target_missing(e.error, &parent))?;
+    let reply = reply.map_err(|e| refusal(engine, &asked, home, &parent, e))?;
     let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
     if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
         response.headers_mut().insert(LOCATION, location);
@@ -60,6 +60,9 @@ pub async fn replace(
     let (encoding, body) = body(engine, &mut asked).await?;
     let (value, defaults) = decode(engine, encoding, &body, &path)?;
     let is_default = defaults.iter().any(|default| default.steps == path.steps);
+    // An empty container without presence is not there afterwards.
+    let is_absent =
+        exists(&path).is_none() && matches!(&value, Child::Container(inside) if inside.is_empty());
     let edits = match is_default {
         true => vec![removal(path.clone())],
         // Other nodes that are to have their defaults are simply not in it.
@@ -67,7 +70,7 @@ pub async fn replace(
     };
     let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| e.error)?;
-    let created = !is_default && reply.created.first() == Some(&true);
+    let created = !is_default && !is_absent && reply.created.first() == Some(&true);
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(answered(engine, &asked, home, &path, &reply, answer::empty(status)))
 }
@@ -80,20 +83,16 @@ pub async fn merge(
     path: InstancePath,
 ) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
-    let own = conditions::of_edit(&asked.headers, &path)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &path)?;
     let (encoding, body) = body(engine, &mut asked).await?;
     let (value, defaults) = decode(engine, encoding, &body, &path)?;
     // RFC 8040 section 4.6.1: PATCH does not create its target.
-    let mut preconditions = own.clone();
-    preconditions.extend(exists(&path));
+    preconditions.extend(exists(&path).map(|target| Precondition::Matches(target, Vec::new())));
     let mut edits =
         vec![Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None }];
     edits.extend(defaults.into_iter().map(removal));
     let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
-    let reply = reply.map_err(|e| match e.edit {
-        None if own.is_empty() && e.is_failed_precondition() => missing_target(),
-        _ => target_missing(e.error, &path),
-    })?;
+    let reply = reply.map_err(|e| refusal(engine, &asked, home, &path, e))?;
     Ok(answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::NO_CONTENT)))
 }
 
@@ -108,7 +107,7 @@ pub async fn delete(
     let preconditions = conditions::of_edit(&asked.headers, &path)?;
     let edit = Edit { operation: Operation::Delete, path: path.clone(), value: None, insert: None };
     let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
-    reply.map_err(|e| target_missing(e.error, &path))?;
+    reply.map_err(|e| refusal(engine, &asked, home, &path, e))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -210,24 +209,40 @@ fn place(insert: Option<InsertAt>, path: &InstancePath, engine: &Engine) -> Resu
     }))
 }
 
-/// That the instance exists. A container without presence always does if what it is in does
-/// (RFC 7950 section 7.5.1).
-pub fn exists(path: &InstancePath) -> Option<Precondition> {
+/// The instance whose existence is that of `path`. A container without presence always exists if what it is in
+/// does (RFC 7950 section 7.5.1); `None` if nothing is needed.
+pub fn exists(path: &InstancePath) -> Option<InstancePath> {
     let always = |step: &&Step| matches!(step.node.kind, Kind::Container { presence: false });
     let count = path.steps.len() - path.steps.iter().rev().take_while(always).count();
     let steps = path.steps.get(..count).filter(|steps| !steps.is_empty())?;
-    Some(Precondition::Matches(InstancePath { steps: steps.to_vec() }, Vec::new()))
+    Some(InstancePath { steps: steps.to_vec() })
 }
 
-/// What a PATCH does not create.
-pub fn missing_target() -> Refusal {
-    Refusal::not_found("there is no such instance, and PATCH does not create it")
+/// 404 if a precondition did not hold because there is no target: without the target the request would have
+/// come to nothing in any case, so its conditions are not looked at (RFC 9110 section 13.2.1).
+pub fn missing_target(
+    engine: &Engine,
+    asked: &Asked,
+    home: &Home,
+    target: &InstancePath,
+    refused: &Refused,
+) -> Option<Refusal> {
+    let needed = exists(target).filter(|_| refused.is_failed_precondition())?;
+    let error = engine.read(&asked.principal, home.datastore, &needed, Content::All).err()?;
+    (error.tag == Tag::DataMissing).then(|| Refusal::from(error).into_not_found())
 }
 
-/// 404 if what is missing is the resource that was asked for, or something it is in.
-fn target_missing(error: Error, target: &InstancePath) -> Refusal {
+/// The answer to an edit of a `target` that has to exist.
+fn refusal(engine: &Engine, asked: &Asked, home: &Home, target: &InstancePath, refused: Refused) -> Refusal {
+    missing_target(engine, asked, home, target, &refused).unwrap_or_else(|| target_missing(refused, target))
+}
+
+/// 404 if what the edit itself missed is the resource that was asked for, or something it is in. What would be
+/// missing after the edit is another matter.
+fn target_missing(refused: Refused, target: &InstancePath) -> Refusal {
+    let error = refused.error;
     let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
-    match error.app_tag.is_none() && around {
+    match refused.edit.is_some() && error.app_tag.is_none() && around {
         true => Refusal::from(error).into_not_found(),
         false => error.into(),
     }
@@ -268,20 +283,22 @@ mod tests {
         assert_eq!(exists(&path("irtf-agent:tasks")), None);
         assert_eq!(exists(&path("")), None);
         let skill = path("irtf-agent:agent/skills/skill=s");
-        assert_eq!(exists(&skill), Some(Precondition::Matches(skill.clone(), Vec::new())));
+        assert_eq!(exists(&skill).as_ref(), Some(&skill));
         let leaf = path("irtf-agent:agent/name");
-        assert_eq!(exists(&leaf), Some(Precondition::Matches(leaf.clone(), Vec::new())));
+        assert_eq!(exists(&leaf).as_ref(), Some(&leaf));
     }
 
     #[test]
     fn only_what_is_missing_around_the_target_makes_it_missing() {
         let target = path("irtf-agent:agent/skills/skill=s");
         let missing = |at: &str| Error::application(Tag::DataMissing, "").at(path(at));
-        let status = |error| target_missing(error, &target).status().as_u16();
+        let of = |edit, error| target_missing(Refused { edit, error }, &target).status().as_u16();
+        let status = |error| of(Some(0), error);
         assert_eq!(status(missing("irtf-agent:agent/skills/skill=s")), 404);
         assert_eq!(status(missing("irtf-agent:agent/skills")), 404);
         assert_eq!(status(missing("irtf-agent:agent/name")), 409);
         assert_eq!(status(missing("irtf-agent:agent/skills").app_tag("instance-required")), 409);
         assert_eq!(status(Error::application(Tag::DataMissing, "")), 409);
+        assert_eq!(of(None, missing("irtf-agent:agent/skills/skill=s")), 409, "after the edit");
     }
 }

@@ -98,9 +98,9 @@ impl Encoding {
 }
 
 /// Which of the media types offered the client likes best, as an index; the earlier one if it likes two
-/// equally; `None` if it takes none. Without `Accept` it takes all.
+/// equally; `None` if it takes none. With no `Accept` or an empty one it takes all.
 pub fn accepted(headers: &HeaderMap, offers: &[&str]) -> Option<usize> {
-    if !headers.contains_key(ACCEPT) {
+    if texts(headers, &ACCEPT).all(|text| text.is_some_and(|text| text.trim().is_empty())) {
         return (!offers.is_empty()).then_some(0);
     }
     let ranges: Vec<Range<'_>> =
@@ -225,7 +225,7 @@ mod tests {
             ("application/yang-data+cbor;id=sid, application/yang-data+xml;q=0.1", Some(Xml)),
             ("*/*;q=0", None),
             ("*/*;q=2", None),
-            ("", None),
+            ("", Some(Json)),
         ] {
             assert_eq!(Encoding::accepted(&headers(&[(ACCEPT, accept)])), wanted, "{accept}");
         }

@@ -28,7 +28,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode, Version};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -118,9 +119,9 @@ async fn around(State(engine): State<Engine>, mut request: Request, next: Next) 
     let mut response = if octets > octets_max {
         let message = format!("a request target has at most {octets_max} octets");
         Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
-    } else if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        // RFC 9112 section 3.2.
-        let error = Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one \"Host\"");
+    } else if request.version() == Version::HTTP_11 && !names_host(request.headers()) {
+        let error =
+            Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one valid \"Host\"");
         Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
     } else if let Err(refusal) = codings.check(request.method()) {
         refusal.into_response()
@@ -135,6 +136,18 @@ async fn around(State(engine): State<Engine>, mut request: Request, next: Next) 
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tracing::debug!(what, status = response.status().as_u16(), "answered");
     if head { without_body(response) } else { response }
+}
+
+/// RFC 9112 section 3.2: one `Host`, which is empty or an authority without user information.
+fn names_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let is_authority = |text: &str| {
+        let authority = text.parse::<Authority>().ok();
+        let after = authority.as_ref().and_then(|authority| text.strip_prefix(authority.host()));
+        after.is_some_and(|port| port.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()))
+    };
+    host.to_str().is_ok_and(|text| text.is_empty() || is_authority(text))
 }
 
 /// RFC 9110 section 9.3.2: a HEAD is answered as a GET, without the content.
@@ -153,8 +166,12 @@ fn without_body(response: Response) -> Response {
 }
 
 /// Any other path; who has no credentials does not learn that there is nothing.
-async fn unknown(State(_): State<Engine>, _: Asked) -> Refusal {
-    Refusal::not_found(format!("there is no such resource; the API is at {PREFIX}"))
+async fn unknown(State(_): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+    // RFC 9110 section 9.3.7: `*`, the only target without a slash, stands for the server as a whole.
+    if asked.method == Method::OPTIONS && asked.path_under("").is_none() {
+        return Ok(options(request::METHODS));
+    }
+    Err(Refusal::not_found(format!("there is no such resource; the API is at {PREFIX}")))
 }
 
 /// The answer to OPTIONS.

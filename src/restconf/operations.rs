@@ -49,7 +49,7 @@ pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response
             format!("<operations xmlns=\"{namespace}\">{}</operations>", rpcs.collect::<String>())
         }
     };
-    Ok(answer::ok(encoding.media_type(), answer::of_json(encoding, body)))
+    Ok(answer::negotiated(encoding, answer::of_json(encoding, body)))
 }
 
 /// `{+restconf}/operations/module:rpc`.

@@ -39,7 +39,7 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
 pub async fn root(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
     match is_wanted(&asked.headers) {
         true => serve(&engine, &asked),
-        false => Err(unknown(State(engine), asked).await),
+        false => unknown(State(engine), asked).await,
     }
 }
 

@@ -16,7 +16,7 @@ use super::params::Place;
 use super::request::{Asked, decode_options};
 use super::{answer, conditions, edit};
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{EditRequest, Engine, Refused};
+use crate::engine::{EditRequest, Engine, Precondition, Refused};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -44,7 +44,7 @@ pub async fn apply(
 ) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
     let answer_in = asked.encoding()?;
-    let own = conditions::of_edit(&asked.headers, &target)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &target)?;
     let body = asked.octets(engine).await?;
     let (patch, edits) = {
         let options = decode_options(engine, None);
@@ -57,19 +57,20 @@ pub async fn apply(
         Ok(edits) => edits,
         Err((number, error)) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
     };
-    let mut preconditions = own.clone();
-    preconditions.extend(edit::exists(&target));
+    preconditions.extend(edit::exists(&target).map(|target| Precondition::Matches(target, Vec::new())));
     let request = EditRequest { datastore: home.datastore, edits, preconditions };
     match engine.edit(&asked.principal, request).await {
         Ok(reply) => {
             let response = status(&patch, Outcome::Done, answer_in);
             Ok(edit::answered(engine, &asked, home, &target, &reply, response))
         }
-        Err(refused) if own.is_empty() && refused.is_failed_precondition() => Err(edit::missing_target()),
-        Err(Refused { edit: Some(number), error }) => {
-            Ok(status(&patch, Outcome::Edit(number, error), answer_in))
-        }
-        Err(Refused { edit: None, error }) => Ok(status(&patch, Outcome::Global(error), answer_in)),
+        Err(refused) => match (edit::missing_target(engine, &asked, home, &target, &refused), refused) {
+            (Some(missing), _) => Err(missing),
+            (None, Refused { edit: Some(number), error }) => {
+                Ok(status(&patch, Outcome::Edit(number, error), answer_in))
+            }
+            (None, Refused { edit: None, error }) => Ok(status(&patch, Outcome::Global(error), answer_in)),
+        },
     }
 }
 

@@ -9,13 +9,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 
 use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::Place;
 use super::request::Asked;
-use super::{PREFIX_SUBSCRIPTIONS, answer, options};
+use super::{PREFIX_SUBSCRIPTIONS, options};
 use crate::access::Standing;
 use crate::engine::{Delivered, DynamicSubscription, Engine, Filter, From, Subscription};
 use crate::yang::encode::EncodeOptions;
@@ -64,7 +64,7 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
         (None, None) => From::Now,
     };
     if asked.method == Method::HEAD {
-        return Ok(answer::ok(MEDIA_TYPE, ""));
+        return Ok(events_of(stream::empty()));
     }
     let subscription = engine.subscribe(&asked.principal, filter, from, params.stop_time)?;
     Ok(follow(Source::Log(subscription), encoding, asked.standing.clone()))
@@ -82,7 +82,7 @@ pub async fn subscription(State(engine): State<Engine>, asked: Asked) -> Result<
     let missing = || Refusal::not_found("there is no such subscription");
     let id = asked.path_below(PREFIX_SUBSCRIPTIONS).parse().map_err(|_| missing())?;
     if asked.method == Method::HEAD {
-        return Ok(answer::ok(MEDIA_TYPE, ""));
+        return Ok(events_of(stream::empty()));
     }
     let subscription = engine
         .open_subscription(&asked.principal, id)
@@ -110,6 +110,10 @@ enum Source {
 
 fn follow(source: Source, encoding: Encoding, standing: Option<Standing>) -> Response {
     let events = stream::unfold(source, move |source| next(source, encoding, standing.clone()));
+    events_of(events)
+}
+
+fn events_of(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather what they pass on would keep events back.
     response

@@ -151,6 +151,19 @@ impl TestServer {
         self.ask("POST", target, &[&format!("Content-Type: {JSON}")], body).await
     }
 
+    /// Sends text as it is, with the administrator's credentials in place of `{auth}`, and gives all that comes
+    /// back until the server closes.
+    pub async fn raw(&self, text: &str) -> String {
+        let tcp = TcpStream::connect(self.address).await.expect("it listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = self.tls.connect(name, tcp).await.expect("TLS");
+        let text = text.replace("{auth}", &format!("Authorization: Bearer {}", self.admin));
+        let _ = stream.write_all(text.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     /// Stops in order.
     pub async fn stop(self) {
         self.server.stop().await.expect("the server stops");
