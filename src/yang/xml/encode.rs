@@ -145,7 +145,7 @@ impl Writer<'_> {
         if node.needs_prefix_below(parent) {
             self.namespace("", node.module.namespace);
         }
-        for Note { annotation, value } in notes {
+        for (i, Note { annotation, value }) in notes.iter().enumerate() {
             // A module with this name could lend it to the value.
             let taken = modules.iter().any(|module| module.name == annotation.prefix);
             let prefix = if taken { annotation.module.name } else { annotation.prefix };
@@ -155,7 +155,10 @@ impl Writer<'_> {
                 }
                 value => text(value, &mut modules),
             };
-            self.namespace(prefix, annotation.namespace);
+            let is_same = |other: &Note| other.annotation.namespace == annotation.namespace;
+            if !notes.iter().take(i).any(is_same) {
+                self.namespace(prefix, annotation.namespace);
+            }
             for part in [" ", prefix, ":", annotation.name, "=\"", &escape(&text), "\""] {
                 self.write(part);
             }
