@@ -179,7 +179,7 @@ impl Default for Limits {
             large_answers_max: 64,
             page_entries_max: 100_000,
             page_offset_max: 1_000_000,
-            page_steps_max: 20_000_000,
+            page_steps_max: 5_000_000,
             candidates_max: 256,
             request_queue_max: 1024,
             synchronous_wait_s: 60,

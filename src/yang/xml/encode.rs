@@ -145,7 +145,8 @@ impl Writer<'_> {
         if node.needs_prefix_below(parent) {
             self.namespace("", node.module.namespace);
         }
-        for (i, Note { annotation, value }) in notes.iter().enumerate() {
+        let mut declared: Vec<&str> = Vec::new();
+        for Note { annotation, value } in notes {
             // A module with this name could lend it to the value.
             let taken = modules.iter().any(|module| module.name == annotation.prefix);
             let prefix = if taken { annotation.module.name } else { annotation.prefix };
@@ -155,9 +156,9 @@ impl Writer<'_> {
                 }
                 value => text(value, &mut modules),
             };
-            let is_same = |other: &Note| other.annotation.namespace == annotation.namespace;
-            if !notes.iter().take(i).any(is_same) {
+            if !declared.contains(&prefix) {
                 self.namespace(prefix, annotation.namespace);
+                declared.push(prefix);
             }
             for part in [" ", prefix, ":", annotation.name, "=\"", &escape(&text), "\""] {
                 self.write(part);
