@@ -422,11 +422,10 @@ async fn what_a_page_costs_has_limits() {
             assert_eq!(refusal(&answer), denied, "{list} {query}");
         }
         for query in
-            ["limit=50", "limit=2&offset=20", "sort-by=id&limit=1", "where=id%3D'd0009'&limit=1&offset=0"]
+            ["limit=50", "limit=2&offset=20", "sort-by=id&limit=1", "where=starts-with(id,'d000')&limit=2"]
         {
             let answer = server.get(&format!("{list}?{query}")).await;
-            let expected = if query.starts_with("where") { 409 } else { 200 };
-            assert_eq!(answer.status, expected, "{list} {query}: {answer:?}");
+            assert_eq!(answer.status, 200, "{list} {query}: {answer:?}");
         }
     }
     server.stop().await;
@@ -439,7 +438,7 @@ async fn what_is_private_is_in_no_page() {
     let post = [format!("Content-Type: {JSON}")];
     let fields: Vec<&str> = post.iter().map(String::as_str).collect();
     let register = |name: &str| {
-        json!({"magent-registry:input": {"name": name, "description": name, "version": "1.0.0"}}).to_string()
+        json!({"magent-registry:input": {"name": name, "description": name, "provider": "p", "version": "1.0.0", "domain": ["IP"]}}).to_string()
     };
     for name in ["ip-agent", "other"] {
         let target = "/restconf/operations/magent-registry:register-agent";
@@ -447,8 +446,7 @@ async fn what_is_private_is_in_no_page() {
         assert!(answer.status < 300, "{answer:?}");
     }
     for n in 0..3 {
-        let order =
-            json!({"magent-task:input": {"from": "ip-agent", "to": "other", "description": format!("t{n}")}});
+        let order = json!({"magent-task:input": {"from": "ip-agent", "to": "other", "content": format!("t{n}"), "asynchronous": true}});
         let target = "/restconf/operations/magent-task:assign-task";
         let answer = server.ask_as(&ip, "POST", target, &fields, &order.to_string()).await;
         assert!(answer.status < 300, "{answer:?}");
