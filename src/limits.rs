@@ -67,6 +67,13 @@ pub struct Limits {
     pub push_nodes_max: usize,
     /// Most answers at a time that are too large to be made at once. More are answered with 503.
     pub large_answers_max: usize,
+    /// Most entries of one page of a list, and most that `where` and `sort-by` look at for it. Where there are more, the
+    /// request is refused.
+    pub page_entries_max: usize,
+    /// Most entries that `offset` skips: they are walked past, where a cursor is looked up.
+    pub page_offset_max: usize,
+    /// Most steps that the evaluations of `where` take together for one page.
+    pub page_steps_max: u64,
     /// Most candidate configurations at a time, the shared one included.
     pub candidates_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
@@ -170,6 +177,9 @@ impl Default for Limits {
             push_period_min_cs: 10,
             push_nodes_max: 100_000,
             large_answers_max: 64,
+            page_entries_max: 100_000,
+            page_offset_max: 1_000_000,
+            page_steps_max: 5_000_000,
             candidates_max: 256,
             request_queue_max: 1024,
             synchronous_wait_s: 60,
@@ -227,6 +237,8 @@ impl Limits {
             ("subscription_open_s", self.subscription_open_s.into()),
             ("push_period_min_cs", self.push_period_min_cs.into()),
             ("large_answers_max", self.large_answers_max as u64),
+            ("page_entries_max", self.page_entries_max as u64),
+            ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),
             ("request_queue_max", self.request_queue_max as u64),
             ("password_checks_max", self.password_checks_max as u64),

@@ -202,7 +202,7 @@ impl Report {
             List::Sequence(entries) => {
                 let entries = entries.iter().enumerate();
                 let entries: Vector<_> =
-                    entries.map(|(i, entry)| self.entry(node, entry, Slot::Index(i), at)).collect();
+                    entries.map(|(i, entry)| self.entry(node, entry, slot(node, entry, i), at)).collect();
                 List::Sequence(Box::new(entries))
             }
         }
@@ -236,6 +236,15 @@ impl Entries {
         // A container that is there by default is not found in the tree, but then it has no entries.
         locate(schema, root, &self.above)
     }
+
+    fn reported(&self, page: Vec<(Key, Arc<Container>)>) -> Vec<(Key, Arc<Container>)> {
+        let Some(at) = self.at() else { return page };
+        let reported = |(key, entry): (Key, Arc<Container>)| {
+            let entry = self.report.entry(self.node, &entry, Slot::Key(key.clone()), &at);
+            (key, entry)
+        };
+        page.into_iter().map(reported).collect()
+    }
 }
 
 impl StateList for Entries {
@@ -257,12 +266,20 @@ impl StateList for Entries {
             List::State(entries) => entries.after(key, count),
             List::User(_) | List::Sequence(_) => Vec::new(),
         };
-        let Some(at) = self.at() else { return page };
-        let reported = |(key, entry): (Key, Arc<Container>)| {
-            let entry = self.report.entry(self.node, &entry, Slot::Key(key.clone()), &at);
-            (key, entry)
+        self.reported(page)
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let page = match &self.entries {
+            List::Sorted(map) => {
+                let end = key.map_or(Bound::Unbounded, Bound::Excluded);
+                let preceding = map.range::<(Bound<&Key>, Bound<&Key>), Key>((Bound::Unbounded, end)).rev();
+                preceding.take(count).map(|(key, entry)| (key.clone(), entry.clone())).collect()
+            }
+            List::State(entries) => entries.before(key, count),
+            List::User(_) | List::Sequence(_) => Vec::new(),
         };
-        page.into_iter().map(reported).collect()
+        self.reported(page)
     }
 
     fn len(&self) -> usize {
@@ -455,8 +472,14 @@ fn values(node: &'static Node, there: &[Cursor]) -> Option<Child> {
     }
 }
 
+/// Where the entry is in its list: by its key, also in a part of a list that is in another order; else by its
+/// position.
+fn slot(node: &Node, entry: &Container, position: usize) -> Slot {
+    entry.key(node).filter(|key| !key.values().is_empty()).map_or(Slot::Index(position), Slot::Key)
+}
+
 /// The instance that a path leads to, if that can have children.
-fn locate(schema: &'static Schema, root: &Arc<Container>, path: &InstancePath) -> Option<Cursor> {
+pub fn locate(schema: &'static Schema, root: &Arc<Container>, path: &InstancePath) -> Option<Cursor> {
     let mut at = Cursor::root(schema, root.clone());
     for step in &path.steps {
         at = below(&at, step)?;

@@ -19,6 +19,7 @@ use super::core;
 use super::event::{Event, EventError};
 use super::options::Options;
 use super::output::{self, Output};
+use super::page::Paging;
 use super::report::{Reported, Telling};
 use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
 use super::state::{State, applied};
@@ -177,10 +178,46 @@ impl Engine {
         content: Content,
         telling: Telling,
     ) -> Result<Reported, Error> {
+        self.report_page(principal, datastore, path, content, telling, &Paging::default())
+    }
+
+    /// The same of a page of a list or leaf-list. What looks at many entries is done beside the runtime, and at
+    /// most so many at a time.
+    ///
+    /// # Errors
+    /// `data-missing` as before; `invalid-value` or `operation-not-supported` for what does not fit the node;
+    /// `resource-denied` for what would cost too much, with the app-tag `busy` if that is done for others now.
+    pub async fn page(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        path: &InstancePath,
+        content: Content,
+        telling: Telling,
+        paging: &Paging,
+    ) -> Result<Reported, Error> {
+        if !paging.is_costly() {
+            return self.report_page(principal, datastore, path, content, telling, paging);
+        }
+        let (engine, principal, path, paging) =
+            (self.clone(), principal.clone(), path.clone(), paging.clone());
+        let work = move || engine.report_page(&principal, datastore, &path, content, telling, &paging);
+        output::apart(&self.shared.large_answers, work).await?
+    }
+
+    fn report_page(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        path: &InstancePath,
+        content: Content,
+        telling: Telling,
+        paging: &Paging,
+    ) -> Result<Reported, Error> {
         let (state, candidates) = (self.snapshot(), self.shared.candidates.load());
         let from =
             report::From { state: &state, candidates: &candidates, options: &self.shared.options, datastore };
-        report::report(&from, principal, path, content, telling)
+        report::report(&from, principal, path, content, telling, paging)
     }
 
     /// Whether the server has the datastore.

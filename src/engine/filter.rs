@@ -3,6 +3,7 @@
 //! A filter is parsed once and has a bounded cost each time. It never widens what a principal may see: it is asked
 //! after access was.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::subtree::{Subtree, empty};
@@ -94,7 +95,7 @@ impl Filter {
             Kind::XPath(expr) => {
                 // The event stands by itself: there is no data around it, and the context node is the root above it.
                 let root = Cursor::structure(&SCHEMA, event.node, Arc::new(event.data.clone()));
-                holds_within(expr, &root, limits.filter_steps_max).unwrap_or(false)
+                holds_within(expr, &root, &Cell::new(limits.filter_steps_max)).unwrap_or(false)
             }
         }
     }

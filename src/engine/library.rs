@@ -11,6 +11,7 @@ use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use crate::yang::generated::ietf_subscribed_notifications as subscribed;
+use crate::yang::generated::ietf_system_capabilities as capabilities;
 use crate::yang::generated::ietf_yang_library as library;
 use crate::yang::model::Modelled;
 use crate::yang::schema::{Conformance, Module, Submodule};
@@ -62,6 +63,21 @@ impl Capabilities {
         let streams = monitoring::Streams { stream: self.streams.clone() };
         monitoring::RestconfState { capabilities, streams }.to_data()
     }
+}
+
+/// `/ietf-system-capabilities:system-capabilities` (RFC 9196): all lists with keys have cursors
+/// (draft-ietf-netconf-list-pagination section 3.1.6).
+pub(super) fn system_capabilities() -> Container {
+    let all = capabilities::PerNodeCapabilities {
+        node_selector: Some("/".to_owned()),
+        cursor_supported: Some(true),
+        ..Default::default()
+    };
+    let operational = capabilities::DatastoreCapabilities {
+        per_node_capabilities: vec![all],
+        ..capabilities::DatastoreCapabilities::new(Datastore::Operational)
+    };
+    capabilities::SystemCapabilities { datastore_capabilities: vec![operational] }.to_data()
 }
 
 /// `content-id` of the YANG library: it changes whenever the schema does (RFC 8525 section 3).

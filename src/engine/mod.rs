@@ -19,6 +19,7 @@ mod moves;
 mod operations;
 mod options;
 mod output;
+mod page;
 mod patch;
 mod push;
 mod report;
@@ -38,6 +39,7 @@ pub use filter::Filter;
 pub use library::Capabilities;
 pub use options::Options;
 pub use output::Output;
+pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use report::{Reported, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Precondition,

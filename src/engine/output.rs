@@ -39,6 +39,29 @@ impl Drain for Output {
     }
 }
 
+fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
+    permits.clone().try_acquire_owned().map_err(|_| {
+        Error::protocol(Tag::ResourceDenied, "too many large answers are under way, try again later")
+            .app_tag("busy")
+    })
+}
+
+/// Does work that takes long beside the runtime.
+///
+/// # Errors
+/// `resource-denied` if as much of it as `permits` is under way.
+pub(super) async fn apart<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let permit = permit(permits)?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(|_| Error::protocol(Tag::OperationFailed, "the answer could not be completed"))
+}
+
 /// Does the work on a thread of its own. The stream fails if the work does not come to its end.
 ///
 /// # Errors
@@ -47,13 +70,10 @@ pub(super) fn produce(
     permits: &Arc<Semaphore>,
     work: impl FnOnce(&Output) -> Vec<u8> + Send + 'static,
 ) -> Result<impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static, Error> {
-    let permit = permits.clone().try_acquire_owned().map_err(|_| {
-        Error::protocol(Tag::ResourceDenied, "too many large answers are under way, try again later")
-            .app_tag("busy")
-    })?;
+    let permit = permit(permits)?;
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
-        let _permit: OwnedSemaphorePermit = permit;
+        let _permit = permit;
         let output = Output(sender);
         let rest = work(&output);
         // Who asked may have gone.

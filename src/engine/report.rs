@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::candidate::Candidates;
 use super::options::Options;
+use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
 use super::state::State;
 use super::view;
@@ -48,16 +49,50 @@ pub(super) struct From<'a> {
     pub datastore: Datastore,
 }
 
-/// Reads one node.
+/// Reads one node, or a page of a list or leaf-list.
 pub(super) fn report(
     from: &From<'_>,
     principal: &Principal,
     path: &InstancePath,
     content: Content,
     telling: Telling,
+    paging: &Paging,
 ) -> Result<Reported, Error> {
     let From { state, candidates, options, datastore } = *from;
-    let found = view::read(state, candidates, options, principal, datastore, path, content);
+    let whole = || Arc::new(view::whole(state, candidates, options, principal, datastore));
+    let paged = Paged { paging, limits: &options.limits, principal, path, whole: &whole };
+    let mut notes = Vec::new();
+    let mut part = |node, child| {
+        let (page, told) = paged.page(node, child)?;
+        notes = told;
+        Ok(page)
+    };
+    let found = view::read_part(state, candidates, options, principal, datastore, path, content, &mut part);
+    let Reported { found, metadata } = filled(from, principal, path, content, telling, found, &whole)?;
+    let of_page = (!notes.is_empty()).then(|| Box::new(OfPage::new(notes)) as Box<dyn Metadata>);
+    let mut all: Vec<Box<dyn Metadata>> = of_page.into_iter().chain(metadata).collect();
+    let found = match paging.sublist_limit {
+        None => found,
+        Some(limit) => {
+            all.push(Box::new(OfSublists::new(found.node, &found.child, limit)));
+            Found { child: page::cut(&found.child, limit, &options.limits)?, ..found }
+        }
+    };
+    let metadata = all.into_iter().reduce(|one, other| Box::new(Both(one, other)));
+    Ok(Reported { found, metadata })
+}
+
+/// What was found with what is told of defaults and origins.
+fn filled(
+    from: &From<'_>,
+    principal: &Principal,
+    path: &InstancePath,
+    content: Content,
+    telling: Telling,
+    found: Result<Found, Error>,
+    whole: &dyn Fn() -> Arc<Container>,
+) -> Result<Reported, Error> {
+    let From { state, datastore, .. } = *from;
     let is_missing = found.as_ref().is_err_and(|e| e.tag == Tag::DataMissing);
     let mode = match (telling.defaults, path.node().map(|node| &node.kind)) {
         (Some(mode), _) => mode,
@@ -69,7 +104,7 @@ pub(super) fn report(
     if mode == Mode::Explicit && !telling.origin {
         return Ok(Reported { found: found?, metadata: None });
     }
-    let whole = Arc::new(view::whole(state, candidates, options, principal, datastore));
+    let whole = whole();
     let principal = principal.clone();
     let wanted = move |node: &'static Node| {
         let inner = !matches!(node.kind, Kind::Leaf { .. } | Kind::LeafList { .. });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::candidate::Candidates;
 use super::draft;
+use super::library;
 use super::operations;
 use super::options::Options;
 use super::request::{Content, Datastore, Found};
@@ -15,8 +16,8 @@ use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
-    SCHEMA, ietf_restconf_monitoring, ietf_subscribed_notifications, ietf_yang_library, irtf_agent,
-    magent_datastores, magent_registry, magent_task,
+    SCHEMA, ietf_restconf_monitoring, ietf_subscribed_notifications, ietf_system_capabilities,
+    ietf_yang_library, irtf_agent, magent_datastores, magent_registry, magent_task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -33,6 +34,24 @@ pub(super) fn read(
     datastore: Datastore,
     path: &InstancePath,
     content: Content,
+) -> Result<Found, Error> {
+    read_part(state, candidates, options, principal, datastore, path, content, &mut |_, child| Ok(child))
+}
+
+/// What is wanted of all instances of a node; it may be none of them.
+pub(super) type Part<'p> = &'p mut dyn FnMut(&'static Node, Child) -> Result<Child, Error>;
+
+/// The same, but of a list or leaf-list a part is taken before anything is done that costs as much as its entries.
+#[allow(clippy::too_many_arguments)] // those of read
+pub(super) fn read_part(
+    state: &Arc<State>,
+    candidates: &Candidates,
+    options: &Options,
+    principal: &Principal,
+    datastore: Datastore,
+    path: &InstancePath,
+    content: Content,
+    part: Part<'_>,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
     let tree = View::of(datastore, state, candidates, options, principal);
@@ -68,6 +87,13 @@ pub(super) fn read(
         }
     }
     let child = select(&child, step, &mut revision).ok_or_else(missing)?;
+    if matches!(&child, Child::List(list) if list.is_empty()) {
+        return Err(missing());
+    }
+    let child = part(step.node, child)?;
+    if matches!(&child, Child::List(list) if list.is_empty()) {
+        return Ok(found(Some(step.node), child, revision));
+    }
     match keep(&child, step.node, content) {
         Some(child) => Ok(found(Some(step.node), child, revision)),
         None => Err(missing()),
@@ -142,10 +168,15 @@ fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
             keep_container(container, content).map(|kept| Child::Container(Arc::new(kept)))
         }
         (_, true, Child::List(list)) => {
-            let mut kept = List::empty(node);
+            let mut kept = match list {
+                // A part of a list can be in an order of its own.
+                List::Sequence(_) => List::Sequence(Box::default()),
+                _ => List::empty(node),
+            };
             for entry in list.iter() {
                 if let Some(entry) = keep_container(&entry, content) {
-                    kept.put(node, entry.key(node), Arc::new(entry));
+                    let key = entry.key(node).filter(|_| !matches!(kept, List::Sequence(_)));
+                    kept.put(node, key, Arc::new(entry));
                 }
             }
             (!kept.is_empty()).then_some(Child::List(kept))
@@ -236,6 +267,8 @@ impl<'a> View<'a> {
             container(self.interaction())
         } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
             Some(Child::Container(self.options.capabilities.yang_library(self.options.startup)))
+        } else if node == &ietf_system_capabilities::nodes::SYSTEM_CAPABILITIES {
+            container(library::system_capabilities())
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
         } else if node == &ietf_subscribed_notifications::nodes::STREAMS {
@@ -394,6 +427,18 @@ impl StateList for Private {
         kept
     }
 
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let mut kept = Vec::new();
+        let mut last = key.cloned();
+        while kept.len() < count {
+            let page = self.entries.before(last.as_ref(), PAGE.min(count - kept.len()));
+            let Some((key, _)) = page.last() else { break };
+            last = Some(key.clone());
+            kept.extend(page.into_iter().filter(|(key, entry)| self.visible(key, entry)));
+        }
+        kept
+    }
+
     fn len(&self) -> usize {
         if self.principal.is_admin() {
             return self.entries.len();
@@ -450,6 +495,16 @@ mod tests {
             keys.map(|key| (key, Arc::default())).collect()
         }
 
+        fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            assert!(count <= PAGE, "{count} entries at once");
+            let end = match key.map(Key::values) {
+                Some([Value::Uint32(number)]) => *number,
+                _ => self.0,
+            };
+            let keys = (0..end).rev().take(count).map(|number| Key::new(vec![Value::Uint32(number)]));
+            keys.map(|key| (key, Arc::default())).collect()
+        }
+
         fn len(&self) -> usize {
             panic!("it counts entries that are private to others")
         }
@@ -471,5 +526,8 @@ mod tests {
         assert_eq!(some.len(), 100);
         assert_eq!(some.after(None, 7).len(), 7);
         assert_eq!(some.after(None, usize::MAX).len(), 100);
+        assert_eq!(none.before(None, 7).len(), 0);
+        let last: Vec<Key> = some.before(None, 2).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(last, [990, 980].map(|n| Key::new(vec![Value::Uint32(n)])));
     }
 }

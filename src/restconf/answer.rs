@@ -78,6 +78,15 @@ pub fn encode(
     out
 }
 
+/// All entries of a list or leaf-list in XML, with one element around them: `application/yang-data+xml-list`
+/// (draft-ietf-netconf-list-pagination-rc section 2.2).
+pub fn encode_xml_list(node: &'static Node, child: &Child, options: &EncodeOptions<'_>) -> Vec<u8> {
+    let mut out = b"<xml-list>".to_vec();
+    xml::encode_one(node, child, &mut out, options);
+    out.extend_from_slice(b"</xml-list>");
+    out
+}
+
 /// What was written as JSON and has no schema, for an encoding that writes the same data otherwise.
 pub fn of_json(encoding: Encoding, body: String) -> Vec<u8> {
     match (encoding, serde_json::from_str(&body)) {

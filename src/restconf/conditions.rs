@@ -24,6 +24,11 @@ pub fn entity_tag(revision: u64, encoding: Encoding) -> String {
     format!("\"{revision}-{}\"", encoding.name())
 }
 
+/// The same of a list or leaf-list in XML with one element around all entries.
+pub fn entity_tag_of_xml_list(revision: u64) -> String {
+    format!("\"{revision}-xml-list\"")
+}
+
 /// A time as in `Last-Modified`, in whole seconds.
 pub fn http_date(time: Timestamp) -> Option<HeaderValue> {
     let time = jiff::Timestamp::from_second(time.as_seconds()).ok()?;

@@ -14,13 +14,16 @@ use super::conditions::{self, Outcome};
 use super::errors::Refusal;
 use super::fields::Selection;
 use super::home::Home;
-use super::media::{ACCEPT_PATCH, Encoding};
+use super::media::{ACCEPT_PATCH, Encoding, XML_LIST};
 use super::params::{Params, Place};
 use super::request::Asked;
 use super::{edit, operations, patch};
 use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
-use crate::engine::{Datastore, Engine, Found, Reported, Telling};
+use crate::engine::{
+    CURSOR_NOT_FOUND, Datastore, Engine, Found, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging, Reported,
+    Telling,
+};
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
@@ -59,7 +62,7 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
             None => edit::merge(&engine, asked, &home, path).await,
         },
         Method::DELETE => edit::delete(&engine, asked, &home, path).await,
-        _ => read(&engine, &asked, &home, &path),
+        _ => read(&engine, asked, &home, &path).await,
     }
 }
 
@@ -80,10 +83,7 @@ pub fn methods(path: &InstancePath) -> &'static str {
 /// RFC 8040 section 3.5.3: a path without keys means a list as a whole, which is no data resource and can
 /// only be read.
 fn edits_without_key(method: &Method, path: &InstancePath) -> bool {
-    let whole = path.steps.last().is_some_and(|step| {
-        let many = matches!(step.node.kind, Kind::List { .. } | Kind::LeafList { .. });
-        many && step.node.config && step.selector == Selector::None
-    });
+    let whole = is_whole_list(path) && path.steps.last().is_some_and(|step| step.node.config);
     whole && [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
@@ -99,13 +99,19 @@ fn options(asked: &Asked, allow: &'static str) -> Result<Response, Refusal> {
 }
 
 /// GET and HEAD (RFC 8040 sections 4.2 and 4.3).
-fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Result<Response, Refusal> {
+async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -> Result<Response, Refusal> {
     let operational = home.datastore == Datastore::Operational;
     let params = asked.params(if operational { Place::Operational } else { Place::Read })?;
-    let encoding = asked.encoding()?;
-    if encoding == Encoding::Cbor
-        && (params.with_origin || params.with_defaults == Some(Mode::ReportAllTagged))
-    {
+    let is_list = is_whole_list(path);
+    if let Some(name) = params.of_lists.filter(|_| !is_list) {
+        let message = format!("only lists and leaf-lists as a whole have the query parameter \"{name}\"");
+        let error = Error::protocol(Tag::OperationNotSupported, message).at(path.clone());
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
+    }
+    let (encoding, wrapped) = if is_list { asked.encoding_of_list()? } else { (asked.encoding()?, false) };
+    let Paging { limit, sublist_limit, sort_by, .. } = &params.paging;
+    let annotated = limit.or(*sublist_limit).is_some() || sort_by.is_some() || params.with_origin;
+    if encoding == Encoding::Cbor && (annotated || params.with_defaults == Some(Mode::ReportAllTagged)) {
         let message = "metadata has no form in CBOR: ask for JSON or XML";
         return Err(Error::protocol(Tag::InvalidValue, message).into());
     }
@@ -115,20 +121,31 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
         None => None,
     };
     let telling = Telling { defaults: params.with_defaults, origin: params.with_origin };
-    let reported = engine.report(&asked.principal, home.datastore, path, params.content, telling);
-    let reported = reported.map_err(|e| Refusal::from(e).into_not_found())?;
+    let (principal, datastore) = (&asked.principal, home.datastore);
+    let reported = match params.paging == Paging::default() {
+        true => engine.report(principal, datastore, path, params.content, telling),
+        false => engine.page(principal, datastore, path, params.content, telling, &params.paging).await,
+    };
+    let reported = reported.map_err(refused)?;
     let found = &reported.found;
-    whole_list(found, path, encoding)?;
+    if !wrapped {
+        whole_list(found, path, encoding, params.of_lists.is_some())?;
+    }
 
     let is_datastore = path.steps.is_empty();
     // The datastore has one before its first edit too (RFC 8040 section 3.4.1.2).
-    let tag = (found.revision > 0 || is_datastore).then(|| conditions::entity_tag(found.revision, encoding));
+    let tag = (found.revision > 0 || is_datastore).then(|| match wrapped {
+        true => conditions::entity_tag_of_xml_list(found.revision),
+        false => conditions::entity_tag(found.revision, encoding),
+    });
     let modified = is_datastore.then_some(found.changed_at);
     let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), modified, found.has_other_state)?;
     let mut response = match outcome {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
         Outcome::Send => {
-            answer::ok(encoding.media_type(), body(engine, reported, &params, selection.as_ref(), encoding)?)
+            let media_type = if wrapped { XML_LIST } else { encoding.media_type() };
+            let form = Form { encoding, wrapped };
+            answer::ok(media_type, body(engine, reported, &params, selection.as_ref(), form)?)
         }
     };
     validators(&mut response, tag, modified);
@@ -139,12 +156,20 @@ fn read(engine: &Engine, asked: &Asked, home: &Home, path: &InstancePath) -> Res
 /// Nodes of an answer that is encoded at once. A larger one is written while it is sent.
 const AT_ONCE_MAX: usize = 2000;
 
+/// How an answer is written.
+#[derive(Clone, Copy)]
+struct Form {
+    encoding: Encoding,
+    /// Whether there is an element around all entries.
+    wrapped: bool,
+}
+
 fn body(
     engine: &Engine,
     reported: Reported,
     params: &Params,
     selection: Option<&Selection>,
-    encoding: Encoding,
+    form: Form,
 ) -> Result<Body, Refusal> {
     let Reported { found: Found { node, child, .. }, metadata } = reported;
     let child = selection.map(|selection| selection.prune(&child)).unwrap_or(child);
@@ -153,7 +178,10 @@ fn body(
     let encode = move |drain: Option<&dyn Drain>| {
         let metadata = metadata.as_deref();
         let options = EncodeOptions { depth, metadata, drain, ..EncodeOptions::default() };
-        answer::encode(encoding, node, &child, &options)
+        match node.filter(|_| form.wrapped) {
+            Some(node) => answer::encode_xml_list(node, &child, &options),
+            None => answer::encode(form.encoding, node, &child, &options),
+        }
     };
     Ok(match is_large {
         true => Body::from_stream(engine.produce(move |output| encode(Some(output)))?),
@@ -161,9 +189,27 @@ fn body(
     })
 }
 
-/// A list or leaf-list as a whole: there has to be an entry, and XML has to have only one, because a document
-/// has one root (RFC 8040 section 4.3).
-fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<(), Refusal> {
+/// Why nothing was read.
+fn refused(error: Error) -> Refusal {
+    let status = match error.app_tag.as_deref() {
+        Some(OFFSET_OUT_OF_RANGE) => StatusCode::RANGE_NOT_SATISFIABLE,
+        Some(CURSOR_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(LOCALE_UNAVAILABLE) => StatusCode::NOT_IMPLEMENTED,
+        _ => return Refusal::from(error).into_not_found(),
+    };
+    Refusal::new(status, error)
+}
+
+/// Whether the path means all instances of a list or leaf-list.
+fn is_whole_list(path: &InstancePath) -> bool {
+    path.steps.last().is_some_and(|step| {
+        matches!(step.node.kind, Kind::List { .. } | Kind::LeafList { .. }) && step.selector == Selector::None
+    })
+}
+
+/// A list or leaf-list as a whole: there has to be an entry, if it is no page, and XML has to have one and no more,
+/// because a document has one root (RFC 8040 section 4.3).
+fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding, is_page: bool) -> Result<(), Refusal> {
     let entries = match &found.child {
         Child::List(List::Sorted(map)) => map.len(),
         // The length of a list that is made as it is read costs as much as reading it.
@@ -172,14 +218,15 @@ fn whole_list(found: &Found, path: &InstancePath, encoding: Encoding) -> Result<
         Child::Leaf(_) | Child::Container(_) | Child::Any(_) => 1,
     };
     match entries {
-        0 => {
+        0 if !is_page => {
             let missing = Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
             Err(Refusal::from(missing).into_not_found())
         }
         1 => Ok(()),
         _ if encoding != Encoding::Xml => Ok(()),
         _ => {
-            let message = "an XML document has one root: name one entry, or read the node around the list";
+            let message = "an XML document has one root: name one entry, read the node around the list, or accept \
+                           application/yang-data+xml-list";
             Err(Error::protocol(Tag::InvalidValue, message).at(path.clone()).into())
         }
     }

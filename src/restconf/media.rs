@@ -21,6 +21,9 @@ pub enum Encoding {
 pub const MEDIA_TYPES: &str =
     "application/yang-data+json, application/yang-data+xml, application/yang-data+cbor;id=name";
 
+/// A list or leaf-list in XML: one element around all entries (draft-ietf-netconf-list-pagination-rc section 2.2).
+pub const XML_LIST: &str = "application/yang-data+xml-list";
+
 /// `Accept-Patch` of everything that can be patched (RFC 5789 section 3.1).
 pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-data+xml, \
      application/yang-data+cbor;id=name, application/yang-patch+json, application/yang-patch+xml";
@@ -55,6 +58,16 @@ impl Encoding {
         let mut offers = Encoding::ALL;
         offers.sort_by_key(|offer| *offer != own);
         accepted(headers, &offers.map(Encoding::media_type)).and_then(|i| offers.get(i).copied())
+    }
+
+    /// The same for a list or leaf-list as a whole, and whether it is to be wrapped as [`XML_LIST`].
+    pub fn accepted_for_list(headers: &HeaderMap) -> Option<(Encoding, bool)> {
+        let of_one = Encoding::accepted(headers).map(|encoding| (encoding, false));
+        let offers = [of_one.map_or("", |(encoding, _)| encoding.media_type()), XML_LIST];
+        match accepted(headers, &offers) {
+            Some(1) => Some((Encoding::Xml, true)),
+            _ => of_one,
+        }
     }
 
     /// The encoding of the body; `None` if it is none that the server knows, or is not told.

@@ -4,8 +4,8 @@
 
 use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
-use crate::engine::Content;
-use crate::yang::error::{Error, Tag};
+use crate::engine::{Content, Paging};
+use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::resource::percent_decoded;
 
 /// Where a request may have which parameters.
@@ -36,6 +36,10 @@ pub struct Params {
     pub with_defaults: Option<Mode>,
     /// `with-origin` (RFC 8527 section 3.2.2).
     pub with_origin: bool,
+    /// The parameters of draft-ietf-netconf-list-pagination-rc section 3.
+    pub paging: Paging,
+    /// The first of them that was given and is for lists and leaf-lists alone.
+    pub of_lists: Option<&'static str>,
     /// `insert`.
     pub insert: Option<InsertAt>,
     /// `filter`, decoded but not parsed.
@@ -60,26 +64,39 @@ pub enum InsertAt {
     After(String),
 }
 
-/// Every parameter that RFC 8040 and RFC 8527 know, where it may stand.
+/// Every parameter that RFC 8040, RFC 8527 and list pagination know, where it may stand.
 const KNOWN: &[(&str, &[Place])] = &[
     ("content", &READS),
+    ("cursor", &READS),
     ("depth", &READS),
+    ("direction", &READS),
     ("fields", &READS),
     ("filter", &[Place::Stream]),
     ("insert", &[Place::Insert]),
+    ("limit", &READS),
+    ("locale", &READS),
+    ("offset", &READS),
     ("point", &[Place::Insert]),
     ("start-time", &[Place::Stream]),
+    ("sort-by", &READS),
     ("stop-time", &[Place::Stream]),
+    ("sublist-limit", &READS),
+    ("where", &READS),
     ("with-defaults", &READS),
     ("with-origin", &[Place::Operational]),
 ];
 
 const READS: [Place; 2] = [Place::Read, Place::Operational];
 
+/// The parameters that only lists and leaf-lists have. `sublist-limit` is for whatever has some in it
+/// (draft-ietf-netconf-list-pagination section 3.2).
+const OF_LISTS: [&str; 7] = ["cursor", "direction", "limit", "locale", "offset", "sort-by", "where"];
+
 /// Parses the query of a request.
 ///
 /// # Errors
-/// `invalid-value` for the first parameter that is wrong.
+/// `invalid-value` for the first parameter that is wrong, `operation-not-supported` for one of pages in another
+/// request than a read.
 pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
     let mut params = Params::default();
     let mut seen: Vec<&str> = Vec::new();
@@ -96,6 +113,10 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return refuse(format!("there is no query parameter \"{name}\"; this request may have: {names}"));
         };
+        if !places.contains(&place) && (OF_LISTS.contains(known) || *known == "sublist-limit") {
+            let message = format!("only GET and HEAD have the query parameter \"{name}\"");
+            return Err(Error::protocol(Tag::OperationNotSupported, message));
+        }
         if !places.contains(&place) {
             return refuse(format!("the query parameter \"{name}\" cannot stand in this request"));
         }
@@ -103,7 +124,19 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             return refuse(format!("the query parameter \"{name}\" stands more than once"));
         }
         seen.push(known);
+        if params.of_lists.is_none() {
+            params.of_lists = OF_LISTS.into_iter().find(|name| name == known);
+        }
+        let paging = &mut params.paging;
         match *known {
+            "cursor" => paging.cursor = Some(value),
+            "direction" => paging.backwards = is_backwards(&value).map_err(of_content)?,
+            "limit" => paging.limit = limit(known, &value).map_err(of_content)?,
+            "locale" => paging.locale = Some(value),
+            "offset" => paging.offset = Some(offset(&value).map_err(of_content)?),
+            "sort-by" => paging.sort_by = Some(value).filter(|value| value != "none"),
+            "sublist-limit" => paging.sublist_limit = limit(known, &value).map_err(of_content)?,
+            "where" => paging.filter = Some(value).filter(|value| value != "unfiltered"),
             "content" => params.content = content(&value)?,
             "depth" => params.depth = depth(&value)?,
             "fields" => params.fields = Some(value),
@@ -116,6 +149,9 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             "stop-time" => params.stop_time = Some(time(known, &value)?),
             _ => {}
         }
+    }
+    if params.paging.cursor.is_some() && params.paging.offset.is_some() {
+        return refuse("\"cursor\" and \"offset\" cannot stand together".into()).map_err(of_content);
     }
     params.insert = insert_at(insert.as_deref(), point)?;
     match (params.start_time, params.stop_time) {
@@ -153,6 +189,35 @@ fn with_defaults(value: &str) -> Result<Mode, Error> {
         "trim" => Ok(Mode::Trim),
         _ => wrong("with-defaults", value, "explicit, report-all, report-all-tagged or trim"),
     }
+}
+
+fn is_backwards(value: &str) -> Result<bool, Error> {
+    match value {
+        "forwards" => Ok(false),
+        "backwards" => Ok(true),
+        _ => wrong("direction", value, "forwards or backwards"),
+    }
+}
+
+fn limit(name: &str, value: &str) -> Result<Option<u32>, Error> {
+    match (value, number(value)) {
+        ("unbounded", _) => Ok(None),
+        (_, Some(limit)) if limit > 0 => Ok(Some(limit)),
+        _ => wrong(name, value, "unbounded or a number from 1 to 4294967295"),
+    }
+}
+
+fn offset(value: &str) -> Result<u32, Error> {
+    number(value).map_or_else(|| wrong("offset", value, "a number from 0 to 4294967295"), Ok)
+}
+
+fn number(value: &str) -> Option<u32> {
+    value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten()
+}
+
+/// What is wrong with a page is so for the application (draft-ietf-netconf-list-pagination-rc section 3).
+fn of_content(error: Error) -> Error {
+    Error { layer: Layer::Application, ..error }
 }
 
 /// It stands for itself (RFC 8527 section 3.2.2).

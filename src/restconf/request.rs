@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::errors::Refusal;
-use super::media::Encoding;
+use super::media::{self, Encoding};
 use super::params::{self, Params, Place};
 use crate::access::{AuthError, Caller, Principal, Standing};
 use crate::engine::Engine;
@@ -91,7 +91,8 @@ impl Asked {
     /// # Errors
     /// 400 for the first that is wrong.
     pub fn params(&self, place: Place) -> Result<Params, Refusal> {
-        Ok(params::parse(self.query.as_deref(), place)?)
+        // Parameters of pages elsewhere are 400, whatever the tag (draft-ietf-netconf-list-pagination-rc section 3).
+        params::parse(self.query.as_deref(), place).map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e))
     }
 
     /// That the method is one of those of the resource.
@@ -118,6 +119,17 @@ impl Asked {
     pub fn encoding(&self) -> Result<Encoding, Refusal> {
         let offers = || Encoding::ALL.map(Encoding::media_type).join(" or ");
         Encoding::accepted(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
+    }
+
+    /// The encoding for an answer that is a list or leaf-list as a whole, and whether it is to be wrapped as
+    /// `application/yang-data+xml-list`.
+    ///
+    /// # Errors
+    /// 406.
+    pub fn encoding_of_list(&self) -> Result<(Encoding, bool), Refusal> {
+        let offers =
+            || format!("{} or {}", Encoding::ALL.map(Encoding::media_type).join(", "), media::XML_LIST);
+        Encoding::accepted_for_list(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
     }
 
     /// The whole body with its encoding, once; `None` if there is none.

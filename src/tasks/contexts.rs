@@ -112,6 +112,11 @@ impl StateList for Contexts {
         following(&self.contexts, key).take(count).map(entry).collect()
     }
 
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let entry = |(id, context): (&Arc<str>, &Recorded)| (Key::string(id), context.entry(id));
+        preceding(&self.contexts, key).take(count).map(entry).collect()
+    }
+
     fn len(&self) -> usize {
         self.contexts.len()
     }
@@ -154,6 +159,11 @@ impl StateList for Messages {
         (first..self.0.len()).take(count).filter_map(|index| self.entry(index)).collect()
     }
 
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let end = key.and_then(number).map_or(self.0.len(), |number| number.saturating_sub(1));
+        (0..end.min(self.0.len())).rev().take(count).filter_map(|index| self.entry(index)).collect()
+    }
+
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -182,4 +192,14 @@ pub(super) fn following<'a, V: Clone>(
     use std::ops::Bound::{Excluded, Unbounded};
     let start = key.and_then(only_text).map_or(Unbounded, Excluded);
     map.range::<_, str>((start, Unbounded))
+}
+
+/// The entries of a map whose keys this one follows, the nearest first.
+pub(super) fn preceding<'a, V: Clone>(
+    map: &'a OrdMap<Arc<str>, V>,
+    key: Option<&Key>,
+) -> impl Iterator<Item = (&'a Arc<str>, &'a V)> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let end = key.and_then(only_text).map_or(Unbounded, Excluded);
+    map.range::<_, str>((Unbounded, end)).rev()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use super::contexts::{following, only_text};
+use super::contexts::{following, only_text, preceding};
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -385,6 +385,10 @@ impl StateList for DataObjects {
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
         following(&self.objects, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        preceding(&self.objects, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
     }
 
     fn len(&self) -> usize {

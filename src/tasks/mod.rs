@@ -41,7 +41,7 @@ use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::tree::{Container, Key, StateList};
 
-use contexts::{Contexts, following, only_text};
+use contexts::{Contexts, following, only_text, preceding};
 pub use data::Attachment;
 use data::{DataObjects, Description, Part, Source};
 pub use event::Event;
@@ -273,6 +273,10 @@ impl StateList for TaskList {
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
         following(&self.0, key).take(count).map(|(id, record)| (Key::string(id), record.entry())).collect()
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        preceding(&self.0, key).take(count).map(|(id, record)| (Key::string(id), record.entry())).collect()
     }
 
     fn len(&self) -> usize {

@@ -53,6 +53,12 @@ impl<T: Modelled + Send + Sync + PartialEq + 'static> StateList for Entries<T> {
         following.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.to_data()))).collect()
     }
 
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let end = key.and_then(text).map_or(Bound::Unbounded, Bound::Excluded);
+        let preceding = self.0.range::<(Bound<&str>, Bound<&str>), str>((Bound::Unbounded, end)).rev();
+        preceding.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.to_data()))).collect()
+    }
+
     fn len(&self) -> usize {
         self.0.len()
     }

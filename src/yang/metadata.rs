@@ -6,9 +6,9 @@
 use std::fmt;
 
 use super::error::Error;
-use super::generated::{ietf_netconf_with_defaults, ietf_origin};
+use super::generated::{ietf_list_pagination, ietf_netconf_with_defaults, ietf_origin};
 use super::path::InstancePath;
-use super::schema::{Base, Module, Node, Type};
+use super::schema::{Base, EnumValue, Module, Node, Range, Type};
 use super::tree::Container;
 use super::value::Value;
 
@@ -58,6 +58,41 @@ pub static ORIGIN: Annotation = Annotation {
     prefix: ietf_origin::MODULE.prefix,
     ty: &Type { name: "identityref", base: Base::IdentityRef(&[&ietf_origin::identities::ORIGIN]) },
 };
+
+/// `remaining` (draft-ietf-netconf-list-pagination section 3.1.7): how many entries follow that are not shown.
+pub static REMAINING: Annotation = of_pages(
+    "remaining",
+    &Type {
+        name: "union",
+        base: Base::Union(&[&Type { name: "uint32", base: Base::Uint(32, Range::ANY) }, UNKNOWN]),
+    },
+);
+
+/// `next` (section 3.1.6 there): the cursor of the page that follows.
+pub static NEXT: Annotation = of_pages("next", TEXT);
+
+/// `previous` (section 3.1.6 there): the cursor of the page before.
+pub static PREVIOUS: Annotation = of_pages("previous", TEXT);
+
+/// `locale` (section 3.1.3 there): how entries were compared to sort them.
+pub static LOCALE: Annotation = of_pages("locale", TEXT);
+
+/// The value of [`REMAINING`] that is none of its numbers.
+pub static REMAINING_UNKNOWN: EnumValue = EnumValue { name: "unknown", value: 0 };
+
+const TEXT: &Type = &Type { name: "string", base: Base::String(Range::ANY, &[]) };
+const UNKNOWN: &Type =
+    &Type { name: "enumeration", base: Base::Enumeration(&[EnumValue { name: "unknown", value: 0 }]) };
+
+const fn of_pages(name: &'static str, ty: &'static Type) -> Annotation {
+    Annotation {
+        name,
+        module: &ietf_list_pagination::MODULE,
+        namespace: "urn:ietf:params:xml:ns:yang:ietf-list-pagination",
+        prefix: "lpg",
+        ty,
+    }
+}
 
 /// An annotation of one instance.
 #[derive(Debug, Clone, PartialEq)]

@@ -85,14 +85,32 @@ pub fn format(path: &InstancePath) -> String {
             Selector::Value(value) => std::slice::from_ref(value),
             Selector::None | Selector::Position(_) => &[],
         };
-        for (i, value) in values.iter().enumerate() {
-            text.push(if i == 0 { '=' } else { ',' });
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{}", utf8_percent_encode(&value.canonical(), IN_KEY));
+        if !values.is_empty() {
+            text.push('=');
+            text.push_str(&format_values(values));
         }
         parent = Some(step.node);
     }
     text
+}
+
+/// The values of keys as they stand after the `=` of a segment.
+pub fn format_values(values: &[Value]) -> String {
+    let mut text = String::new();
+    for (i, value) in values.iter().enumerate() {
+        text.push_str(if i == 0 { "" } else { "," });
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{}", utf8_percent_encode(&value.canonical(), IN_KEY));
+    }
+    text
+}
+
+/// The key of a list entry that [`format_values`] wrote as this text; `None` if it is that of no entry.
+pub fn parse_key(list: &'static Node, text: &str, schema: &Schema) -> Option<Key> {
+    match (Segment { text, offset: 0, schema }.selector(list, text, 0)) {
+        Ok(Selector::Key(key)) => Some(key),
+        _ => None,
+    }
 }
 
 /// Decodes a text once. None if a `%` is without two hexadecimal digits, or the octets are not UTF-8.

@@ -70,6 +70,8 @@ pub trait StateList: fmt::Debug + Send + Sync {
     fn get(&self, key: &Key) -> Option<Arc<Container>>;
     /// Up to `count` entries that follow `key`, or the first ones.
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)>;
+    /// Up to `count` entries that `key` follows, the nearest first, or the last ones, the last first.
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)>;
     /// Number of entries.
     fn len(&self) -> usize;
     /// Whether there are none.
@@ -308,7 +310,47 @@ impl List {
             List::User(user) => Box::new(user.iter().map(|(_, entry)| entry.clone())),
             List::Sequence(entries) => Box::new(entries.iter().cloned()),
             List::State(state) => {
-                Box::new(StateEntries { list: state.as_ref(), page: Vec::new().into_iter(), last: None })
+                Box::new(StateEntries::new(state.as_ref(), None, false).map(|(_, entry)| entry))
+            }
+        }
+    }
+
+    /// The entries from that with the key `from` on, which has to be there, or all of them; backwards if that is
+    /// wanted. Beginning anywhere costs no more than the logarithm of the length, but in a sequence.
+    pub fn walk<'a>(
+        &'a self,
+        list: &'a Node,
+        from: Option<&Key>,
+        backwards: bool,
+    ) -> Box<dyn Iterator<Item = (Option<Key>, Arc<Container>)> + 'a> {
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        let range = if backwards { (Bound::Unbounded, start) } else { (start, Bound::Unbounded) };
+        match self {
+            List::Sorted(map) => {
+                let entries = map.range::<(Bound<&Key>, Bound<&Key>), Key>(range);
+                either_way(entries.map(|(key, entry)| (Some(key.clone()), entry.clone())), backwards)
+            }
+            List::User(user) => {
+                let start = from.and_then(|key| user.rank(key)).map_or(Bound::Unbounded, Bound::Included);
+                let range = if backwards { (Bound::Unbounded, start) } else { (start, Bound::Unbounded) };
+                let entries = user.order.range(range);
+                let entry = |(_, key): (&u64, &Key)| Some((Some(key.clone()), user.get(key)?.clone()));
+                either_way(entries.filter_map(entry), backwards)
+            }
+            List::Sequence(entries) => {
+                let place =
+                    from.and_then(|from| entries.iter().position(|e| e.key(list).as_ref() == Some(from)));
+                let (skipped, wanted) = match (place, backwards) {
+                    (Some(place), true) => (0, place + 1),
+                    (place, _) => (place.unwrap_or(0), entries.len()),
+                };
+                let wanted = entries.iter().skip(skipped).take(wanted.saturating_sub(skipped));
+                either_way(wanted.map(|entry| (entry.key(list), entry.clone())), backwards)
+            }
+            List::State(state) => {
+                let first = from.and_then(|key| Some((key.clone(), state.get(key)?)));
+                let rest = StateEntries::new(state.as_ref(), from.cloned(), backwards);
+                Box::new(first.into_iter().chain(rest).map(|(key, entry)| (Some(key), entry)))
             }
         }
     }
@@ -323,6 +365,20 @@ impl List {
                 following.next().map(|(key, entry)| (key.clone(), entry.clone()))
             }
             List::State(state) => state.after(key, 1).pop(),
+            List::User(_) | List::Sequence(_) => None,
+        }
+    }
+
+    /// The last entry of a list ordered by key that comes before `key`, or the last of all; none for a list
+    /// in another order.
+    pub fn previous(&self, key: Option<&Key>) -> Option<(Key, Arc<Container>)> {
+        match self {
+            List::Sorted(map) => {
+                let end = key.map_or(Bound::Unbounded, Bound::Excluded);
+                let mut preceding = map.range::<(Bound<&Key>, Bound<&Key>), Key>((Bound::Unbounded, end));
+                preceding.next_back().map(|(key, entry)| (key.clone(), entry.clone()))
+            }
+            List::State(state) => state.before(key, 1).pop(),
             List::User(_) | List::Sequence(_) => None,
         }
     }
@@ -396,22 +452,41 @@ struct StateEntries<'a> {
     list: &'a dyn StateList,
     page: std::vec::IntoIter<(Key, Arc<Container>)>,
     last: Option<Key>,
+    backwards: bool,
+}
+
+impl<'a> StateEntries<'a> {
+    /// The entries on the other side of `last`.
+    fn new(list: &'a dyn StateList, last: Option<Key>, backwards: bool) -> Self {
+        StateEntries { list, page: Vec::new().into_iter(), last, backwards }
+    }
+}
+
+/// The items, or the same backwards.
+fn either_way<'a, T>(
+    items: impl DoubleEndedIterator<Item = T> + 'a,
+    backwards: bool,
+) -> Box<dyn Iterator<Item = T> + 'a> {
+    if backwards { Box::new(items.rev()) } else { Box::new(items) }
 }
 
 impl Iterator for StateEntries<'_> {
-    type Item = Arc<Container>;
+    type Item = (Key, Arc<Container>);
 
     fn next(&mut self) -> Option<Self::Item> {
         const PAGE: usize = 64;
         let (key, entry) = match self.page.next() {
             Some(next) => next,
             None => {
-                self.page = self.list.after(self.last.as_ref(), PAGE).into_iter();
+                let last = self.last.as_ref();
+                let page =
+                    if self.backwards { self.list.before(last, PAGE) } else { self.list.after(last, PAGE) };
+                self.page = page.into_iter();
                 self.page.next()?
             }
         };
-        self.last = Some(key);
-        Some(entry)
+        self.last = Some(key.clone());
+        Some((key, entry))
     }
 }
 
@@ -551,6 +626,10 @@ mod tests {
 
         fn after(&self, _: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
             vec![(Key::string("a"), Arc::default()); count]
+        }
+
+        fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            self.after(key, count)
         }
 
         fn len(&self) -> usize {

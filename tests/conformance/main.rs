@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
 mod common;
+mod list_pagination;
 mod rfc7952;
 mod rfc8040;
 mod rfc8072;

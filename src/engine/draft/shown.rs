@@ -79,6 +79,20 @@ impl Made {
             after = Some(key);
         }
     }
+
+    /// The entry before a key, or the last one, that can be shown, if it does not come before another key.
+    fn previous(&self, mut before: Option<Key>, down_to: Option<&Key>) -> Option<(Key, Arc<Container>)> {
+        loop {
+            let (key, entry) = self.list.before(before.as_ref(), 1).pop()?;
+            if down_to.is_some_and(|least| key <= *least) {
+                return None;
+            }
+            if let Some(made) = (self.make)(&self.state, &self.principal, &key, &entry) {
+                return Some((key, Arc::new(made.at_revision(entry.revision))));
+            }
+            before = Some(key);
+        }
+    }
 }
 
 /// Two lists in one, by key; what was written goes before what is made.
@@ -100,6 +114,16 @@ impl StateList for Both {
             let last = entries.last().map(|(key, _)| key).or(key);
             let Some(next) = self.next(last) else { break };
             entries.push(next);
+        }
+        entries
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let mut entries: Vec<(Key, Arc<Container>)> = Vec::new();
+        while entries.len() < count {
+            let last = entries.last().map(|(key, _)| key).or(key);
+            let Some(previous) = self.previous(last) else { break };
+            entries.push(previous);
         }
         entries
     }
@@ -138,6 +162,12 @@ impl Both {
     fn next(&self, after: Option<&Key>) -> Option<(Key, Arc<Container>)> {
         let written = self.written.next(after);
         let made = self.made.next(after.cloned(), written.as_ref().map(|(key, _)| key));
+        made.or(written)
+    }
+
+    fn previous(&self, before: Option<&Key>) -> Option<(Key, Arc<Container>)> {
+        let written = self.written.previous(before);
+        let made = self.made.previous(before.cloned(), written.as_ref().map(|(key, _)| key));
         made.or(written)
     }
 }
@@ -225,6 +255,14 @@ mod tests {
             let entries: Vec<_> = (first..self.0).take(count).map(|n| (key(n), Arc::default())).collect();
             self.1.fetch_add(entries.len(), Ordering::Relaxed);
             entries
+        }
+
+        fn before(&self, before: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+            let end = match before.map(Key::values) {
+                Some([Value::Uint32(number)]) => *number,
+                _ => self.0,
+            };
+            (0..end).rev().take(count).map(|n| (key(n), Arc::default())).collect()
         }
 
         fn len(&self) -> usize {

@@ -1686,7 +1686,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 13,
+        index: 14,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -13,6 +13,8 @@ pub mod ietf_interfaces;
 #[rustfmt::skip]
 pub mod ietf_ip;
 #[rustfmt::skip]
+pub mod ietf_list_pagination;
+#[rustfmt::skip]
 pub mod ietf_netconf;
 #[rustfmt::skip]
 pub mod ietf_netconf_acm;
@@ -32,6 +34,8 @@ pub mod ietf_restconf_monitoring;
 pub mod ietf_restconf_subscribed_notifications;
 #[rustfmt::skip]
 pub mod ietf_subscribed_notifications;
+#[rustfmt::skip]
+pub mod ietf_system_capabilities;
 #[rustfmt::skip]
 pub mod ietf_yang_library;
 #[rustfmt::skip]
@@ -72,6 +76,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_inet_types::MODULE,
         &ietf_interfaces::MODULE,
         &ietf_ip::MODULE,
+        &ietf_list_pagination::MODULE,
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
         &ietf_netconf_notifications::MODULE,
@@ -82,6 +87,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_restconf_monitoring::MODULE,
         &ietf_restconf_subscribed_notifications::MODULE,
         &ietf_subscribed_notifications::MODULE,
+        &ietf_system_capabilities::MODULE,
         &ietf_yang_library::MODULE,
         &ietf_yang_metadata::MODULE,
         &ietf_yang_patch::MODULE,

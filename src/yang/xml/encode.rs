@@ -145,6 +145,7 @@ impl Writer<'_> {
         if node.needs_prefix_below(parent) {
             self.namespace("", node.module.namespace);
         }
+        let mut declared: Vec<&str> = Vec::new();
         for Note { annotation, value } in notes {
             // A module with this name could lend it to the value.
             let taken = modules.iter().any(|module| module.name == annotation.prefix);
@@ -155,7 +156,10 @@ impl Writer<'_> {
                 }
                 value => text(value, &mut modules),
             };
-            self.namespace(prefix, annotation.namespace);
+            if !declared.contains(&prefix) {
+                self.namespace(prefix, annotation.namespace);
+                declared.push(prefix);
+            }
             for part in [" ", prefix, ":", annotation.name, "=\"", &escape(&text), "\""] {
                 self.write(part);
             }

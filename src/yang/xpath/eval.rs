@@ -82,13 +82,12 @@ pub fn holds(condition: &Expr, context: &Cursor) -> Result<bool, EvalError> {
     evaluator.boolean(condition, &evaluator.start())
 }
 
-/// As [`holds`], for a condition that may take no more than `steps`.
+/// The same within a budget of steps that several evaluations share; what this one takes is taken from it.
 ///
 /// # Errors
 /// See [`EvalError`].
-pub fn holds_within(condition: &Expr, context: &Cursor, steps: u64) -> Result<bool, EvalError> {
-    let budget = Cell::new(steps);
-    let evaluator = Evaluator::new(context, &budget, 0)?;
+pub fn holds_within(condition: &Expr, context: &Cursor, budget: &Cell<u64>) -> Result<bool, EvalError> {
+    let evaluator = Evaluator::new(context, budget, 0)?;
     evaluator.boolean(condition, &evaluator.start())
 }
 

@@ -254,6 +254,13 @@ impl StateList for Endless {
         };
         (first..ENDLESS).take(count).map(Endless::entry).collect()
     }
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let end = match key.map(Key::values) {
+            Some([Value::Uint32(id)]) => *id,
+            _ => ENDLESS,
+        };
+        (0..end).rev().take(count).map(Endless::entry).collect()
+    }
     fn len(&self) -> usize {
         ENDLESS as usize
     }
