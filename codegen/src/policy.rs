@@ -49,7 +49,11 @@ impl Policy {
                         policy.features.insert(module.clone(), strings(value).ok_or_else(rule)?);
                     }
                 }
-                _ => return Err(wrong(format!("\"{key}\" is none of \"implement\", \"import\" and \"[features]\""))),
+                _ => {
+                    return Err(wrong(format!(
+                        "\"{key}\" is none of \"implement\", \"import\" and \"[features]\""
+                    )));
+                }
             }
         }
         Ok(policy)

@@ -10,6 +10,14 @@ use crate::yang::schema::{NacmDefault, Node};
 /// that knows only the draft gives tasks, and each is checked again as the task that it is.
 const OPEN_FOR_WRITING: &str = "irtf-agent";
 
+/// Operations that work on whole datastores, whoever wrote what is in them.
+const OF_WHOLE_DATASTORES: [(&str, &str); 4] = [
+    ("ietf-netconf", "commit"),
+    ("ietf-netconf", "copy-config"),
+    ("ietf-netconf", "discard-changes"),
+    ("magent-datastores", "rollback"),
+];
+
 /// Whether the principal may read instances of this node (RFC 8341 section 3.2.4). Entries that
 /// are private to agents are judged one by one with [`may_see`].
 pub fn may_read(principal: &Principal, node: &Node) -> bool {
@@ -25,7 +33,14 @@ pub fn may_write(principal: &Principal, node: &Node) -> bool {
 /// Whether the principal may invoke the rpc or action (RFC 8341 section 3.2.3). In whose name
 /// it is done is judged with [`may_act_for`].
 pub fn may_execute(principal: &Principal, operation: &Node) -> bool {
-    principal.is_admin() || operation.nacm != NacmDefault::DenyAll
+    let on_everything = OF_WHOLE_DATASTORES.contains(&(operation.module.name, operation.name));
+    principal.is_admin() || (operation.nacm != NacmDefault::DenyAll && !on_everything)
+}
+
+/// Whether the principal may edit the candidate that all share. Who commits it answers for all that is in it, and who
+/// discards it takes everybody's work away.
+pub fn may_prepare(principal: &Principal) -> bool {
+    principal.is_admin()
 }
 
 /// Whether the principal may speak in the name of an agent with this owner.

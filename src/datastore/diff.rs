@@ -41,6 +41,9 @@ pub fn diff(old: &Container, new: &Container) -> Vec<Change> {
     changes
 }
 
+/// More ways than these are not followed one by one, which would cost their square: what is shared is skipped instead.
+const WAYS_MAX: usize = 64;
+
 /// All changes from `old` to `new`, which was made of it by edits of these nodes. What the edits do not
 /// lead to is not looked at.
 pub fn diff_along<'e>(
@@ -49,7 +52,8 @@ pub fn diff_along<'e>(
     edited: impl Iterator<Item = &'e InstancePath>,
 ) -> Vec<Change> {
     let ways: Vec<&[Step]> = edited.map(|path| &path.steps[..]).collect();
-    let ways = Some(&ways[..]).filter(|ways| ways.iter().all(|way| !way.is_empty()));
+    let ways =
+        Some(&ways[..]).filter(|ways| ways.len() <= WAYS_MAX && ways.iter().all(|way| !way.is_empty()));
     let mut changes = Vec::new();
     containers(old, new, &InstancePath::default(), ways, &mut changes);
     changes

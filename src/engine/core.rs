@@ -9,7 +9,7 @@ use super::draft;
 use super::event::{Event, Startup};
 use super::options::Options;
 use super::request::{
-    Content, Datastore, EditReply, EditRequest, Found, PRECONDITION_FAILED, Precondition, Refused,
+    Candidate, Content, Datastore, EditReply, EditRequest, Found, PRECONDITION_FAILED, Precondition, Refused,
 };
 use super::state::State;
 use super::view;
@@ -44,11 +44,25 @@ pub(super) fn edit(
             let state = Arc::new(state.clone());
             view::read(&state, candidates, options, principal, request.datastore, path, Content::All)
         };
-        check(precondition, state.config_changed_at, read)?;
+        let working = match request.datastore {
+            Datastore::Candidate(which) => candidates.get(which),
+            _ => None,
+        };
+        check(precondition, working.map_or(state.config_changed_at, |working| working.changed_at), read)?;
     }
     let which = match request.datastore {
-        Datastore::Unified | Datastore::Running => {
-            return edit_running(state, options, principal, &request.edits, fresh);
+        Datastore::Running => return edit_running(state, options, principal, &request.edits, fresh),
+        Datastore::Unified => {
+            let (mut events, reply) = edit_running(state, options, principal, &request.edits, fresh)?;
+            if options.startup && !events.is_empty() {
+                // RFC 8040 section 1.4: what is edited over RESTCONF outlasts a start.
+                events.push(Event::Startup(Startup::Saved));
+            }
+            return Ok((events, reply));
+        }
+        Datastore::Candidate(Candidate::Shared) if !access::may_prepare(principal) => {
+            let message = "the candidate that all share is edited by administrators";
+            return Err(Error::application(Tag::AccessDenied, message).into());
         }
         Datastore::Candidate(which) => which,
         Datastore::Startup | Datastore::Intended | Datastore::Operational => {
@@ -56,6 +70,11 @@ pub(super) fn edit(
             return Err(Error::protocol(Tag::OperationNotSupported, message).into());
         }
     };
+    if let Some(order) = request.edits.iter().position(draft::is_order) {
+        let message = "a task is given in the running datastore: an order cannot be prepared in a candidate";
+        let error = Error::protocol(Tag::OperationNotSupported, message);
+        return Err(Refused { edit: Some(order), error });
+    }
     let now = fresh.now;
     let before = candidates.get(which).map_or(state.config.content(), |working| &working.content);
     let (content, created) = made(before, principal, &request.edits, candidates.next_revision(now))?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::candidate::Candidates;
 use super::core;
+use super::draft;
 use super::driver::Engine;
 use super::event::{Event, Startup};
 use super::operations::{admit, input};
@@ -46,7 +47,7 @@ pub(super) fn manage(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Error> {
     let mut running = |content: &Container| {
-        let edits = transform::edits(&diff(state.config.content(), content));
+        let edits = replacing(state.config.content(), content);
         core::edit_running(state, options, principal, &edits, fresh).map_err(|refused| refused.error)
     };
     match management {
@@ -96,6 +97,14 @@ pub(super) fn manage(
             }
         }
     }
+}
+
+/// The edits that make the running datastore what another is. Orders are given by a write of `tasks` itself, and
+/// neither given nor taken back by putting old or prepared data in its place.
+fn replacing(running: &Container, content: &Container) -> Vec<Edit> {
+    let mut edits = transform::edits(&diff(running, content));
+    edits.retain(|edit| !draft::is_order(edit));
+    edits
 }
 
 /// Whoever may copy may save the running configuration (RFC 8341 section 3.2.2); anything else has
@@ -151,7 +160,7 @@ pub(super) fn content(
 /// # Errors
 /// The first constraint that it violates.
 pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error> {
-    let edits = transform::edits(&diff(state.config.content(), content));
+    let edits = replacing(state.config.content(), content);
     let settled =
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
@@ -167,7 +176,7 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
         return Vec::new();
     }
     let Some(startup) = &state.startup else { return vec![Event::Startup(Startup::Saved)] };
-    let edits = transform::edits(&diff(state.config.content(), startup));
+    let edits = replacing(state.config.content(), startup);
     if edits.is_empty() {
         return Vec::new();
     }
@@ -230,13 +239,14 @@ pub(super) async fn invoke(
         Management::DeleteStartup
     } else if operation == &netconf::VALIDATE {
         let ValidateInput { source } = input(invocation)?;
-        engine.validate(named([source.candidate, source.running, source.startup])?)?;
+        engine.validate(named([source.candidate, source.running, source.startup])?).await?;
         return Ok(Container::default());
     } else if operation == &revisions::COMPARE {
         let CompareInput { source, target } = input(invocation)?;
         let source = version(engine, source.datastore, source.revision).await?;
         let target = version(engine, target.datastore, target.revision).await?;
-        return Ok(compared(principal, &source, &target).to_data());
+        let principal = principal.clone();
+        return engine.apart(move || compared(&principal, &source, &target).to_data()).await;
     } else if operation == &revisions::ROLLBACK {
         let RollbackInput { revision } = input(invocation)?;
         let content = engine.revision(revision).await?;

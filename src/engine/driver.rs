@@ -112,7 +112,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             candidates: ArcSwap::default(),
-            rebuilding: Semaphore::new(1),
+            rebuilding: Arc::new(Semaphore::new(1)),
             large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
             committed,
             ending: watch::Sender::new(false),
@@ -238,8 +238,20 @@ impl Engine {
     ///
     /// # Errors
     /// The first constraint that it violates.
-    pub fn validate(&self, datastore: Datastore) -> Result<(), Error> {
-        datastores::valid(&self.snapshot(), &self.configuration(datastore)?)
+    pub async fn validate(&self, datastore: Datastore) -> Result<(), Error> {
+        let (state, content) = (self.snapshot(), self.configuration(datastore)?);
+        self.apart(move || datastores::valid(&state, &content)).await?
+    }
+
+    /// Does work that takes long beside the runtime, as one of the large answers.
+    ///
+    /// # Errors
+    /// `resource-denied` if too many are under way.
+    pub(super) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        output::apart(&self.shared.large_answers, work).await
     }
 
     /// The running configuration as it was at a log position. One that is not among the newest is
@@ -261,9 +273,11 @@ impl Engine {
             tracing::error!(reason, position, "an old revision could not be rebuilt");
             Error::application(Tag::OperationFailed, "the event log cannot be read")
         };
-        let _one = self.shared.rebuilding.acquire().await.map_err(|_| stopping())?;
+        let one = self.shared.rebuilding.clone().acquire_owned().await.map_err(|_| stopping())?;
         let reader = self.shared.reader.clone();
         let rebuilt = tokio::task::spawn_blocking(move || {
+            // Held by the work itself: who asked may go before it is done.
+            let _one = one;
             let mut content = Arc::default();
             for record in reader.scan(0) {
                 let record = record.map_err(|e| e.to_string())?;

@@ -34,6 +34,8 @@ pub struct State {
     pub revisions: OrdMap<u64, Revision>,
     /// The configuration to start with, if it was ever written.
     pub startup: Option<Arc<Container>>,
+    /// When it was written.
+    pub startup_changed_at: Timestamp,
     /// The agents.
     pub registry: Registry,
     /// Tasks, contexts and data objects.
@@ -64,6 +66,7 @@ impl Default for State {
             config_changed_at: Timestamp::EPOCH,
             revisions: OrdMap::new(),
             startup: None,
+            startup_changed_at: Timestamp::EPOCH,
             registry: Registry::default(),
             tasks: Tasks::default(),
             negotiations: Negotiations::default(),
@@ -93,10 +96,14 @@ impl State {
                 let config = self.config.changed(new, &changes);
                 self.configured(config, changes, at);
             }
-            Event::Startup(Startup::Saved) => self.startup = Some(self.config.content().clone()),
-            Event::Startup(Startup::Edited(edits)) => {
-                let old = self.startup.clone().unwrap_or_default();
-                self.startup = Some(applied(&old, edits, revision)?);
+            Event::Startup(change) => {
+                self.startup = Some(match change {
+                    Startup::Saved => self.config.content().clone(),
+                    Startup::Edited(edits) => {
+                        applied(self.startup.as_deref().unwrap_or(&Container::default()), edits, revision)?
+                    }
+                });
+                self.startup_changed_at = at;
             }
             Event::Agents(event) => self.registry.apply(revision, at, event),
             Event::Tasks(event) => {

@@ -37,7 +37,7 @@ pub(super) struct Shared {
     /// The candidates beside it.
     pub(super) candidates: ArcSwap<Candidates>,
     /// Taken by who rebuilds an old revision from the log, which is long work.
-    pub(super) rebuilding: Semaphore,
+    pub(super) rebuilding: Arc<Semaphore>,
     /// How many more large answers can be under way.
     pub(super) large_answers: Arc<Semaphore>,
     /// The newest durable position.

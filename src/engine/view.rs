@@ -236,7 +236,7 @@ impl<'a> View<'a> {
             },
             Datastore::Startup => {
                 let config = state.startup.clone().unwrap_or_default();
-                View { revision: config.revision, config, ..running }
+                View { revision: config.revision, config, changed_at: state.startup_changed_at, ..running }
             }
             Datastore::Unified | Datastore::Running | Datastore::Intended | Datastore::Operational => running,
         }

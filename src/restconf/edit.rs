@@ -112,7 +112,7 @@ pub async fn delete(
 }
 
 fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> EditRequest {
-    EditRequest { datastore: home.datastore, edits, preconditions }
+    EditRequest { datastore: home.edited(), edits, preconditions }
 }
 
 /// The children in a body that are to be created; those that are to have their defaults are not.

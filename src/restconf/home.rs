@@ -50,6 +50,14 @@ impl Home {
         named.filter(|home| engine.has(home.datastore))
     }
 
+    /// The datastore that an edit is of: whatever name it goes by, the running one is edited as RESTCONF edits it.
+    pub fn edited(&self) -> Datastore {
+        match self.datastore {
+            Datastore::Running => Datastore::Unified,
+            datastore => datastore,
+        }
+    }
+
     /// Whether clients may edit it.
     pub fn is_writable(&self) -> bool {
         matches!(self.datastore, Datastore::Unified | Datastore::Running | Datastore::Candidate(_))

@@ -58,7 +58,7 @@ pub async fn apply(
         Err((number, error)) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
     };
     preconditions.extend(edit::exists(&target).map(|target| Precondition::Matches(target, Vec::new())));
-    let request = EditRequest { datastore: home.datastore, edits, preconditions };
+    let request = EditRequest { datastore: home.edited(), edits, preconditions };
     match engine.edit(&asked.principal, request).await {
         Ok(reply) => {
             let response = status(&patch, Outcome::Done, answer_in);

@@ -83,9 +83,13 @@ impl Authenticator {
     /// Whether a proof still holds.
     pub fn stands(&self, principal: &Principal, proof: &Proof) -> bool {
         let user = self.users.get(&principal.name).filter(|user| user.created == proof.created);
-        user.is_some_and(|user| match &proof.by {
-            By::Password(hash) => user.password == *hash,
-            By::Token(exp) => self.tokens.is_before(*exp),
+        user.is_some_and(|user| {
+            // Rights that were taken away are not kept by a stream that was begun before.
+            user.groups == principal.groups
+                && match &proof.by {
+                    By::Password(hash) => user.password == *hash,
+                    By::Token(exp) => self.tokens.is_before(*exp),
+                }
         })
     }
 

@@ -28,7 +28,7 @@ async fn put_in(bench: &Bench, datastore: Datastore, id: &str, text: &str) -> Re
     let path = data(id);
     let value = json::decode_one(body.as_bytes(), &path, &SCHEMA, &json::STORED).expect("it fits the schema");
     let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
-    bench.edit_in(datastore, "oss", edit, Vec::new()).await
+    bench.edit_in(datastore, "admin", edit, Vec::new()).await
 }
 
 fn text_in(bench: &Bench, datastore: Datastore, id: &str) -> Option<String> {
@@ -54,7 +54,7 @@ async fn rfc_6241_section_8_3_a_candidate_is_seen_by_nobody_else_until_its_commi
         assert_eq!(text_in(&bench, other, "d").as_deref(), Some("old"), "{other:?}");
         assert_eq!(text_in(&bench, other, "e"), None, "{other:?}");
     }
-    bench.call("oss", &netconf::COMMIT, json!({})).await.expect("it is committed");
+    bench.call("admin", &netconf::COMMIT, json!({})).await.expect("it is committed");
     assert_eq!(text_in(&bench, Datastore::Running, "d").as_deref(), Some("new"));
     assert_eq!(text_in(&bench, Datastore::Running, "e").as_deref(), Some("more"));
     let announced = events.next().await.expect("the log is read").expect("the commit is announced");
@@ -68,37 +68,78 @@ async fn rfc_6241_section_8_3_a_candidate_is_seen_by_nobody_else_until_its_commi
 async fn rfc_6241_section_8_3_4_2_what_is_discarded_or_not_committed_is_gone() {
     let bench = Bench::new().await;
     put_in(&bench, SHARED, "d", "new").await.expect("it is written");
-    bench.call("oss", &netconf::DISCARD_CHANGES, json!({})).await.expect("it is discarded");
+    bench.call("admin", &netconf::DISCARD_CHANGES, json!({})).await.expect("it is discarded");
     assert_eq!(text_in(&bench, SHARED, "d"), None);
     put_in(&bench, SHARED, "d", "new").await.expect("it is written");
     let bench = bench.restart().await;
     assert_eq!(text_in(&bench, SHARED, "d"), None);
 }
 
-#[tokio::test]
-async fn rfc_6241_section_8_6_an_order_that_would_be_refused_is_refused_at_the_commit_and_stays_a_candidate()
-{
-    let bench = Bench::new().await;
-    let path = plain(&[&draft::TASKS]);
-    let body =
-        json!({"irtf-agent:tasks": {"task-sendTo": "nobody-here", "content": "##task description mend it"}})
-            .to_string();
-    let value = json::decode_one(body.as_bytes(), &path, &SCHEMA, &json::STORED).expect("it fits the schema");
-    let edit = Edit { operation: Operation::Merge, path: path.clone(), value: Some(value), insert: None };
-    bench.edit_in(SHARED, "oss", edit, Vec::new()).await.expect("a candidate is no order");
-    let refused = bench.call("oss", &netconf::COMMIT, json!({})).await.expect_err("there is no such agent");
-    assert_eq!(refused.app_tag.as_deref(), Some("agent-unknown"));
-    assert!(bench.read_in(Datastore::Running, "oss", &path).is_err(), "nothing has changed");
-    assert!(bench.read_in(SHARED, "oss", &path).is_ok(), "the candidate can be corrected");
+fn put(path: InstancePath, body: Json) -> Edit {
+    let text = body.to_string();
+    let value = json::decode_one(text.as_bytes(), &path, &SCHEMA, &json::STORED).expect("it fits the schema");
+    Edit { operation: Operation::Replace, path, value: Some(value), insert: None }
 }
 
 #[tokio::test]
-async fn a_candidate_takes_only_what_its_user_may_write() {
+async fn rfc_6241_section_8_6_what_is_not_valid_is_refused_at_the_commit_and_stays_a_candidate() {
     let bench = Bench::new().await;
-    let edit =
-        Edit { operation: Operation::Remove, path: InstancePath::default(), value: None, insert: None };
-    let refused = bench.edit_in(SHARED, "oss", edit, Vec::new()).await.expect_err("it is everybody's");
+    let edit = put(data("d"), json!({"irtf-agent:data-params": [{"id": "d"}]}));
+    bench.edit_in(SHARED, "admin", edit, Vec::new()).await.expect("a candidate may be incomplete");
+    let validate = json!({"source": {"candidate": [null]}});
+    let refused =
+        bench.call("admin", &netconf::VALIDATE, validate.clone()).await.expect_err("a leaf is missing");
+    assert_eq!(refused.tag, Tag::DataMissing);
+    let refused = bench.call("admin", &netconf::COMMIT, json!({})).await.expect_err("a leaf is missing");
+    assert_eq!(refused.tag, Tag::DataMissing);
+    assert!(bench.read_in(Datastore::Running, "oss", &data("d")).is_err(), "nothing has changed");
+    put_in(&bench, SHARED, "d", "x").await.expect("the candidate can be corrected");
+    bench.call("admin", &netconf::VALIDATE, validate).await.expect("it is complete");
+    bench.call("admin", &netconf::COMMIT, json!({})).await.expect("it is complete");
+}
+
+#[tokio::test]
+async fn the_shared_candidate_is_for_administrators() {
+    let bench = Bench::new().await;
+    let edit = || put(data("d"), json!({"irtf-agent:data-params": [{"id": "d", "dataType": "text"}]}));
+    let refused = bench.edit_in(SHARED, "oss", edit(), Vec::new()).await.expect_err("oss is none");
     assert_eq!(refused.tag, Tag::AccessDenied);
+    bench.edit_in(session(1), "oss", edit(), Vec::new()).await.expect("a session has its own");
+    for operation in [&netconf::COMMIT, &netconf::DISCARD_CHANGES] {
+        let refused = bench.call("oss", operation, json!({})).await.expect_err("oss is none");
+        assert_eq!(refused.tag, Tag::AccessDenied);
+    }
+    let back = bench.call("oss", &revisions::ROLLBACK, json!({"revision": "0"})).await;
+    assert_eq!(back.expect_err("oss is none").tag, Tag::AccessDenied);
+}
+
+#[tokio::test]
+async fn an_order_is_not_prepared_and_not_given_again() {
+    let bench = Bench::new().await;
+    let tasks = plain(&[&draft::TASKS]);
+    let order = json!({"irtf-agent:tasks": {"task-sendFrom": "ip-agent", "task-sendTo": "oss-agent",
+        "content": "##task description mend it"}});
+    let refused = bench.edit_in(SHARED, "admin", put(tasks.clone(), order.clone()), Vec::new()).await;
+    assert_eq!(refused.expect_err("it is an order").tag, Tag::OperationNotSupported);
+
+    bench.order("ip", order["irtf-agent:tasks"].clone()).await.expect("it is given");
+    let given = bench.engine.snapshot().config_revision;
+    bench.delete("ip", tasks).await.expect("the draft's place is cleared");
+    let before = bench.engine.snapshot().position;
+    bench
+        .call("admin", &revisions::ROLLBACK, json!({"revision": given.to_string()}))
+        .await
+        .expect("it goes back");
+    assert_eq!(bench.engine.snapshot().position, before, "no order is given again");
+}
+
+#[tokio::test]
+async fn rfc_8040_section_1_4_what_is_edited_over_restconf_outlasts_a_start() {
+    let bench = Bench::with_startup();
+    put_in(&bench, Datastore::Unified, "kept", "x").await.expect("it is written");
+    assert_eq!(text_in(&bench, Datastore::Startup, "kept").as_deref(), Some("x"));
+    let bench = bench.restart().await;
+    assert_eq!(text_in(&bench, Datastore::Running, "kept").as_deref(), Some("x"));
 }
 
 #[tokio::test]
@@ -135,7 +176,7 @@ async fn rfc_6241_section_8_7_a_start_loads_what_was_copied_to_the_startup_datas
     let bench = Bench::with_startup();
     put_in(&bench, Datastore::Running, "kept", "x").await.expect("it is written");
     let save = json!({"target": {"startup": [null]}, "source": {"running": [null]}});
-    bench.call("oss", &netconf::COPY_CONFIG, save).await.expect("it is saved");
+    bench.call("admin", &netconf::COPY_CONFIG, save).await.expect("it is saved");
     put_in(&bench, Datastore::Running, "lost", "x").await.expect("it is written");
     assert_eq!(text_in(&bench, Datastore::Startup, "kept").as_deref(), Some("x"));
     let bench = bench.restart().await;
@@ -192,10 +233,10 @@ async fn any_two_revisions_are_compared_and_gone_back_to_from_memory_or_from_the
         assert_eq!((open.len(), &open[0]["target"]), (1, &json!("/irtf-agent:data-params=e")));
 
         let back = json!({"revision": first.to_string()});
-        bench.call("oss", &revisions::ROLLBACK, back.clone()).await.expect("it goes back");
+        bench.call("admin", &revisions::ROLLBACK, back.clone()).await.expect("it goes back");
         assert_eq!(text_in(&bench, Datastore::Running, "d").as_deref(), Some("0"));
         assert!(differences(&bench, running, back).await.is_empty());
-        let later = bench.call("oss", &revisions::ROLLBACK, json!({"revision": "99999"})).await;
+        let later = bench.call("admin", &revisions::ROLLBACK, json!({"revision": "99999"})).await;
         assert_eq!(later.expect_err("it is not reached").tag, Tag::InvalidValue);
     }
 }

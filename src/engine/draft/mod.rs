@@ -22,6 +22,7 @@ use super::state::State;
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff_child;
+use crate::datastore::edit::Edit;
 use crate::tasks;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
@@ -42,6 +43,15 @@ pub struct Dispatch {
     awaited: bool,
     /// Why it ordered nothing.
     reason: Option<String>,
+}
+
+/// Whether an edit writes `tasks`: it is an order, and more than data that is put in its place.
+pub(super) fn is_order(edit: &Edit) -> bool {
+    match (edit.path.steps.first(), &edit.value) {
+        (Some(step), _) => step.node == &nodes::TASKS,
+        (None, Some(Child::Container(root))) => root.get(&nodes::TASKS).is_some(),
+        (None, _) => false,
+    }
 }
 
 /// Called when the configuration was edited: notes what is ordered, and keeps the data objects
