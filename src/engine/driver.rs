@@ -43,6 +43,8 @@ const GROUP_MAX: usize = 256;
 const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
+/// Most updates of subscribed data that are made at a time.
+const UPDATES_AT_ONCE: usize = 4;
 /// How long due events that could not be recorded or committed are not tried again.
 const RETRY_DUE: Duration = Duration::from_secs(1);
 
@@ -113,6 +115,7 @@ impl Engine {
             snapshot: ArcSwap::from_pointee(state.clone()),
             candidates: ArcSwap::default(),
             rebuilding: Arc::new(Semaphore::new(1)),
+            updating: Arc::new(Semaphore::new(UPDATES_AT_ONCE)),
             large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
             committed,
             ending: watch::Sender::new(false),

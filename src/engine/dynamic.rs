@@ -132,11 +132,13 @@ impl DynamicSubscription {
             if self.over {
                 break;
             }
+            // The configured filter that it refers to may change with any commit. An update of data is not broken off
+            // for that: under many commits there would never be one, and the next follows the new filter.
+            let follows = self.terms.reference.is_some() && matches!(self.source, Source::Events { .. });
             let next = tokio::select! {
                 biased;
                 changed = self.orders.changed() => if changed.is_ok() { Next::Orders } else { Next::Over },
-                // The configured filter that it refers to may have changed.
-                _ = self.committed.changed(), if self.terms.reference.is_some() => Next::Orders,
+                _ = self.committed.changed(), if follows => Next::Orders,
                 next = self.source.next() => next?,
             };
             self.count();

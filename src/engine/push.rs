@@ -163,9 +163,15 @@ impl Push {
             number: self.updates,
         };
         let (old, new) = (self.base.clone(), present.clone());
-        let made = tokio::task::spawn_blocking(move || match excluded {
-            Some(excluded) => work.changes(&old, &new, &excluded),
-            None => work.full(&new).map(Some),
+        // The work holds its permit until it is done, also if it is not waited for any more.
+        let permit =
+            self.shared.updating.clone().acquire_owned().await.map_err(|e| Lost::new(e.to_string()))?;
+        let made = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            match excluded {
+                Some(excluded) => work.changes(&old, &new, &excluded),
+                None => work.full(&new).map(Some),
+            }
         });
         // Nothing is awaited from here on, so that a call that is cancelled has changed nothing.
         let made = made.await.map_err(|e| Lost::new(e.to_string()))?;

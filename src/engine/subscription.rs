@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) candidates: ArcSwap<Candidates>,
     /// Taken by who rebuilds an old revision from the log, which is long work.
     pub(super) rebuilding: Arc<Semaphore>,
+    /// Taken by the work of making an update of subscribed data.
+    pub(super) updating: Arc<Semaphore>,
     /// How many more large answers can be under way.
     pub(super) large_answers: Arc<Semaphore>,
     /// The newest durable position.
