@@ -267,7 +267,7 @@ impl Resolver<'_> {
             if node.parent != unsafe { (*first).parent } {
                 break;
             }
-            if !self.is_made_up(node) {
+            if !self.is_left_out(node) {
                 ids.push(self.read_node(at, parent));
             }
             at = node.next;
@@ -275,12 +275,14 @@ impl Resolver<'_> {
         ids
     }
 
-    /// Whether libyang itself has put a node into a module: `ietf-netconf` gets one for the errors in its replies.
-    fn is_made_up(&self, node: &ffi::lysc_node) -> bool {
+    /// Whether a node is of no concern: an augment by a module that is only imported, or one that libyang itself has
+    /// put into a module, which `ietf-netconf` gets for the errors in its replies.
+    fn is_left_out(&self, node: &ffi::lysc_node) -> bool {
         // SAFETY: the name is NUL-terminated.
         let name = unsafe { text(node.name) };
         let module = &self.schema.modules[self.module_id(node.module).0];
-        node.parent.is_null() && module.name == "ietf-netconf" && name == "rpc-error"
+        let is_made_up = node.parent.is_null() && module.name == "ietf-netconf" && name == "rpc-error";
+        is_made_up || self.loaded.is_imported(&module.name)
     }
 
     fn read_node(&mut self, pointer: LyNode, parent: Option<NodeId>) -> NodeId {
