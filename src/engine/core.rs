@@ -26,7 +26,7 @@ use crate::yang::generated::ietf_netconf_notifications::{
 };
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
-use crate::yang::path::{InstancePath, Selector};
+use crate::yang::path::InstancePath;
 use crate::yang::tree::{Child, Container};
 use crate::{agents, negotiation, tasks};
 
@@ -95,7 +95,7 @@ fn made(
     for (number, edit) in edits.iter().enumerate() {
         let at_fault = |error| Refused { edit: Some(number), error };
         writable(principal, edit).map_err(at_fault)?;
-        created.push(!exists(&content, &edit.path));
+        created.push(edit.path.find(&content).is_none());
         content = edit::apply(&content, edit, revision).map_err(at_fault)?;
     }
     Ok((content, created))
@@ -234,28 +234,6 @@ fn denied_below(principal: &Principal, child: &Child) -> Option<&'static crate::
         Child::Container(container) => in_container(container),
         Child::List(list) => list.iter().find_map(|entry| in_container(&entry)),
         Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => None,
-    }
-}
-
-fn exists(config: &Container, path: &InstancePath) -> bool {
-    let Some((last, above)) = path.steps.split_last() else { return true };
-    let mut container = Arc::new(config.clone());
-    for step in above {
-        let next = match (container.get(step.node), &step.selector) {
-            (Some(Child::Container(inner)), _) => Some(inner.clone()),
-            (Some(Child::List(list)), Selector::Key(key)) => list.get(step.node, key),
-            _ => None,
-        };
-        match next {
-            Some(next) => container = next,
-            None => return false,
-        }
-    }
-    match (container.get(last.node), &last.selector) {
-        (None, _) => false,
-        (Some(Child::List(list)), Selector::Key(key)) => list.get(last.node, key).is_some(),
-        (Some(Child::LeafList(values)), Selector::Value(value)) => values.contains(value),
-        (Some(_), _) => true,
     }
 }
 

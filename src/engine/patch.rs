@@ -9,7 +9,7 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::generated::magent_datastores::{
     CompareOutputEdit, CompareOutputOperation, CompareOutputWhere,
 };
-use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::path::{Selector, Step};
 use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
 use crate::yang::{json, resource, xml};
 
@@ -48,7 +48,7 @@ pub(super) fn written(source: &Container, edit: Edit, number: usize, form: Form)
         Some(Insert::Before(key)) => (Some(CompareOutputWhere::Before), list(key)),
         Some(Insert::After(key)) => (Some(CompareOutputWhere::After), list(key)),
     };
-    let old = instance(source, &edit.path);
+    let old = edit.path.find(source);
     let operation = match (&edit.value, &old, where_) {
         (None, ..) => CompareOutputOperation::Remove,
         (Some(_), None, None) => CompareOutputOperation::Create,
@@ -76,22 +76,4 @@ pub(super) fn written(source: &Container, edit: Edit, number: usize, form: Form)
         value: edit.value.as_ref().filter(|_| operation != CompareOutputOperation::Move).and_then(value),
         source_value,
     }
-}
-
-/// The instance at a path of configuration.
-fn instance(root: &Container, path: &InstancePath) -> Option<Child> {
-    let mut at = Child::Container(Arc::new(root.clone()));
-    for step in &path.steps {
-        let Child::Container(container) = &at else { return None };
-        let child = container.get(step.node)?;
-        at = match (child, &step.selector) {
-            (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
-            (Child::LeafList(values), Selector::Value(value)) => {
-                Child::Leaf(values.iter().find(|v| *v == value)?.clone())
-            }
-            (child, Selector::None) => child.clone(),
-            _ => return None,
-        };
-    }
-    Some(at)
 }

@@ -1,12 +1,13 @@
 //! Instance paths: which node of the data tree is meant, typed and resolved.
 //!
-//! A path needs only the schema to exist; it says nothing about whether the instance does.
-//! Parsing a RESTCONF URI lives in `restconf`, parsing an instance-identifier here.
+//! A path needs only the schema to exist; it says nothing about whether the instance does. An
+//! instance-identifier is parsed here, the path of a RESTCONF resource in `resource`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::schema::{Kind, Node, Schema};
-use super::tree::Key;
+use super::tree::{Child, Container, Key};
 use super::types::{self, Names};
 use super::value::Value;
 
@@ -96,6 +97,25 @@ impl InstancePath {
         steps.extend_from_slice(&self.steps);
         steps.push(step);
         InstancePath { steps }
+    }
+
+    /// The instance or instances that it leads to from the root of a tree: a list entry as [`Child::Container`], a
+    /// leaf-list entry as [`Child::Leaf`]. Positions are not followed.
+    pub fn find(&self, root: &Container) -> Option<Child> {
+        let mut at = Child::Container(Arc::new(root.clone()));
+        for step in &self.steps {
+            let Child::Container(container) = &at else { return None };
+            let child = container.get(step.node)?;
+            at = match (child, &step.selector) {
+                (Child::List(list), Selector::Key(key)) => Child::Container(list.get(step.node, key)?),
+                (Child::LeafList(values), Selector::Value(value)) => {
+                    Child::Leaf(values.iter().find(|v| *v == value)?.clone())
+                }
+                (child, Selector::None) => child.clone(),
+                _ => return None,
+            };
+        }
+        Some(at)
     }
 
     /// The schema node the path ends at; `None` for the root.

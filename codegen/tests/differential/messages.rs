@@ -369,8 +369,9 @@ fn state_is_read_and_printed_as_by_libyang() {
             }
         }
         println!("{name}: {done} documents with state, {valid} valid, {shown} differences");
-        // Nothing repairs state, of which some has much that is mandatory.
-        assert!(valid * 20 >= done, "{name}: of {done} documents only {valid} are valid");
+        // The project's own state has much that is mandatory, and nothing repairs it.
+        let share = if name == "project" { 20 } else { 3 };
+        assert!(valid * share >= done, "{name}: of {done} documents only {valid} are valid");
         differences += shown;
     }
     assert_eq!(differences, 0);
