@@ -46,6 +46,8 @@ pub struct Limits {
     /// How long a connection that was answered before its request was complete goes on taking (and dropping) input, so
     /// that the client reads the answer and not a reset.
     pub linger_s: u64,
+    /// Longest time between two attempts to connect to a client that is called home to. It doubles from one second.
+    pub call_home_wait_max_s: u32,
     /// How long requests that are being answered may take to end after SIGTERM or SIGINT.
     pub drain_s: u64,
 
@@ -167,6 +169,7 @@ impl Default for Limits {
             idle_timeout_s: 120,
             streams_max: 128,
             linger_s: 10,
+            call_home_wait_max_s: 60,
             drain_s: 10,
             subscribers_max: 512,
             filter_bytes_max: 8192,
@@ -234,6 +237,7 @@ impl Limits {
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
             ("streams_max", self.streams_max as u64),
+            ("call_home_wait_max_s", self.call_home_wait_max_s.into()),
             ("subscription_open_s", self.subscription_open_s.into()),
             ("push_period_min_cs", self.push_period_min_cs.into()),
             ("large_answers_max", self.large_answers_max as u64),

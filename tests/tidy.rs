@@ -32,7 +32,7 @@ const DOORS: &[&str] = &[
     "cli/",
     "main.rs",
     "application.rs",
-    "config.rs",
+    "config/",
     "clock.rs",
     "engine/driver.rs",
     "engine/dynamic.rs",

@@ -60,6 +60,10 @@ pub enum AuthError {
     /// A token that is not ours, not valid now, or of a user who is gone. RESTCONF answers 401.
     #[error("the bearer token is not valid, or no longer")]
     WrongToken,
+    /// A certificate that has ended, of a user who is not there, or of another user than the other credentials of the
+    /// request. RESTCONF answers 401.
+    #[error("the certificate is of no user, or of another one than the other credentials")]
+    WrongCertificate,
     /// Too many wrong passwords from this address for this user, or too many checks at once. RESTCONF answers 429.
     #[error("too many attempts, try again in {retry_after_s} s")]
     Throttled {
@@ -74,9 +78,10 @@ impl AuthError {
         let bearer = match self {
             AuthError::WrongToken => r#"Bearer realm="agentconf", error="invalid_token""#,
             AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
-            AuthError::Missing | AuthError::WrongPassword | AuthError::Throttled { .. } => {
-                r#"Bearer realm="agentconf""#
-            }
+            AuthError::Missing
+            | AuthError::WrongPassword
+            | AuthError::WrongCertificate
+            | AuthError::Throttled { .. } => r#"Bearer realm="agentconf""#,
         };
         [bearer, r#"Basic realm="agentconf", charset="UTF-8""#]
     }

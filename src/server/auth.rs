@@ -1,4 +1,4 @@
-//! Authentication of HTTP requests: from the `Authorization` field to a principal.
+//! Authentication of HTTP requests: from the `Authorization` field and the certificate of the client to a principal.
 //!
 //! It never decides what a principal may do; `access` does.
 
@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
+use super::certificates::Identity;
 use super::passwords::Passwords;
 use super::tokens::Tokens;
 use super::users::{User, Users};
@@ -22,6 +23,8 @@ use crate::clock::Timestamp;
 pub struct Proof {
     created: Timestamp,
     by: By,
+    /// When the certificate of the client ends, in seconds since the epoch.
+    certificate_end: Option<i64>,
 }
 
 #[derive(Clone)]
@@ -30,6 +33,8 @@ enum By {
     Password(Option<String>),
     /// When the token ends, in seconds since the epoch.
     Token(i64),
+    /// Only what every proof has.
+    Certificate,
 }
 
 impl fmt::Debug for By {
@@ -37,6 +42,7 @@ impl fmt::Debug for By {
         f.write_str(match self {
             By::Password(_) => "Password",
             By::Token(_) => "Token",
+            By::Certificate => "Certificate",
         })
     }
 }
@@ -55,9 +61,30 @@ impl Authenticator {
         Authenticator { users, passwords, tokens }
     }
 
-    /// Who sent a request with these header fields from `source`: by a bearer token (RFC 6750 §2.1) or by user name and
-    /// password (RFC 7617). The groups are those that the user file has now.
+    /// Who sent a request with these header fields from `source`: by a bearer token (RFC 6750 §2.1), by user name and
+    /// password (RFC 7617), or by the certificate of the client. The groups are those that the user file has now.
+    ///
+    /// RFC 8040 section 2.5 leaves open what a certificate and an `Authorization` field together mean. Here both have to
+    /// prove the same user: with either one ignored, a mistake of the client would go unseen.
     pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        source: SocketAddr,
+        certificate: Option<&Identity>,
+    ) -> Result<(Principal, Proof), AuthError> {
+        let by_field = self.by_field(headers, source).await;
+        let Some(identity) = certificate else { return by_field };
+        let (principal, proof) = match by_field {
+            Err(AuthError::Missing) => return self.by_certificate(identity),
+            other => other?,
+        };
+        if principal.name != identity.name || !self.tokens.is_before(identity.ends) {
+            return Err(AuthError::WrongCertificate);
+        }
+        Ok((principal, Proof { certificate_end: Some(identity.ends), ..proof }))
+    }
+
+    async fn by_field(
         &self,
         headers: &HeaderMap,
         source: SocketAddr,
@@ -86,11 +113,21 @@ impl Authenticator {
         user.is_some_and(|user| {
             // Rights that were taken away are not kept by a stream that was begun before.
             user.groups == principal.groups
+                && proof.certificate_end.is_none_or(|end| self.tokens.is_before(end))
                 && match &proof.by {
                     By::Password(hash) => user.password == *hash,
                     By::Token(exp) => self.tokens.is_before(*exp),
+                    By::Certificate => true,
                 }
         })
+    }
+
+    fn by_certificate(&self, identity: &Identity) -> Result<(Principal, Proof), AuthError> {
+        let user = self.users.get(&identity.name).filter(|_| self.tokens.is_before(identity.ends));
+        let user = user.ok_or(AuthError::WrongCertificate)?;
+        let proof =
+            Proof { created: user.created, by: By::Certificate, certificate_end: Some(identity.ends) };
+        Ok((principal(&identity.name, &user, Method::Certificate), proof))
     }
 
     fn by_token(&self, token: &str) -> Result<(Principal, Proof), AuthError> {
@@ -99,7 +136,7 @@ impl Authenticator {
         if claims.is_older_than(user.created) {
             return Err(AuthError::WrongToken);
         }
-        let proof = Proof { created: user.created, by: By::Token(claims.exp) };
+        let proof = Proof { created: user.created, by: By::Token(claims.exp), certificate_end: None };
         Ok((principal(&claims.sub, &user, Method::Token), proof))
     }
 
@@ -116,7 +153,8 @@ impl Authenticator {
         let (name, password) =
             text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
         let user = self.passwords.check(source.ip(), name, password).await?;
-        let proof = Proof { created: user.created, by: By::Password(user.password.clone()) };
+        let by = By::Password(user.password.clone());
+        let proof = Proof { created: user.created, by, certificate_end: None };
         Ok((principal(name, &user, Method::Password), proof))
     }
 }
@@ -148,6 +186,16 @@ mod tests {
         users::edit(data.path(), |map| Ok(map.insert("ann".into(), user))).unwrap();
     }
 
+    fn add(data: &TestDirectory, name: &str) {
+        let user = User {
+            groups: Default::default(),
+            password: None,
+            ssh_keys: Vec::new(),
+            created: Timestamp::EPOCH,
+        };
+        users::edit(data.path(), |map| Ok(map.insert(name.into(), user))).unwrap();
+    }
+
     fn fixture() -> Fixture {
         let data = TestDirectory::new();
         add_ann(&data, Timestamp::EPOCH);
@@ -167,7 +215,20 @@ mod tests {
                 headers.append(AUTHORIZATION, HeaderValue::from_bytes(field.as_bytes()).unwrap());
             }
             let source = "192.0.2.1:1".parse().unwrap();
-            self.authenticator.authenticate(&headers, source).await.map(|(principal, _)| principal)
+            self.authenticator.authenticate(&headers, source, None).await.map(|(principal, _)| principal)
+        }
+
+        async fn ask_with(&self, identity: &Identity, field: Option<&str>) -> Result<Principal, AuthError> {
+            let mut headers = HeaderMap::new();
+            headers.extend(field.map(|field| (AUTHORIZATION, field.parse().unwrap())));
+            let source = "192.0.2.1:1".parse().unwrap();
+            let (principal, proof) =
+                self.authenticator.authenticate(&headers, source, Some(identity)).await?;
+            assert!(self.authenticator.stands(&principal, &proof));
+            self.clock.set(Timestamp::from_seconds(identity.ends).unwrap());
+            assert!(!self.authenticator.stands(&principal, &proof), "its certificate has ended");
+            self.clock.set(Timestamp::EPOCH);
+            Ok(principal)
         }
 
         fn token(&self, name: &str) -> String {
@@ -209,6 +270,29 @@ mod tests {
         assert_eq!(f.ask(&["Bearer x"]).await, Err(AuthError::WrongToken));
         let wrong = format!("Basic {}", STANDARD.encode("ann:wrong"));
         assert_eq!(f.ask(&[&wrong]).await, Err(AuthError::WrongPassword));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_stands_alone_or_with_credentials_of_the_same_user() {
+        let f = fixture();
+        add(&f.data, "bob");
+        let identity = |name: &str, ends| Identity { name: name.to_owned(), ends };
+        let ann = identity("ann", 1000);
+        let principal = f.ask_with(&ann, None).await.unwrap();
+        assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::Certificate));
+        assert!(principal.is_in("ops"));
+        let token = format!("Bearer {}", f.token("ann"));
+        assert_eq!(f.ask_with(&ann, Some(&token)).await.unwrap().method, Method::Token);
+        for (identity, field, error) in [
+            (&ann, Some(format!("Bearer {}", f.token("bob"))), AuthError::WrongCertificate),
+            (&ann, Some("Bearer x".to_owned()), AuthError::WrongToken),
+            (&identity("nobody", 1000), None, AuthError::WrongCertificate),
+            (&identity("nobody", 1000), Some(token.clone()), AuthError::WrongCertificate),
+            (&identity("ann", 0), None, AuthError::WrongCertificate),
+            (&identity("ann", 0), Some(token), AuthError::WrongCertificate),
+        ] {
+            assert_eq!(f.ask_with(identity, field.as_deref()).await, Err(error), "{field:?}");
+        }
     }
 
     #[tokio::test]

@@ -23,12 +23,14 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::auth::Authenticator;
+use super::certificates::{Clients, Identity};
 use super::refusal::Refusals;
 use super::shutdown::Shutdown;
 use super::stream::Stream;
-use super::tls::HTTP2;
+use super::tls::{self, HTTP2};
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Standing};
+use crate::clock::Clock;
 use crate::config::ListenAddress;
 use crate::limits::Limits;
 
@@ -90,6 +92,10 @@ pub struct Shared {
     pub limits: Limits,
     /// For HTTPS.
     pub tls: TlsAcceptor,
+    /// Whom certificates of clients stand for, if clients are asked for one.
+    pub clients: Option<Arc<Clients>>,
+    /// The time.
+    pub clock: Clock,
     /// When to stop.
     pub shutdown: Shutdown,
     /// One permit for each connection.
@@ -113,7 +119,8 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
                     let (shared, scheme) = (Arc::clone(&shared), bound.scheme);
                     connections.spawn(async move {
                         let _permit = permit;
-                        connection(tcp, peer, scheme, &shared).await;
+                        let patience = Patience::of(&shared.limits);
+                        connection(tcp, peer, scheme, patience, &shared).await;
                     });
                 }
                 Err(error) => {
@@ -141,45 +148,109 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn connection(tcp: TcpStream, peer: SocketAddr, scheme: Scheme, shared: &Arc<Shared>) {
+/// How long a connection may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Whatever is being waited for.
+    pub idle: Duration,
+    /// Before and inside of the head of a request of HTTP/1.1.
+    pub header: Duration,
+    /// Between two questions of HTTP/2 whether the client is still there, each of which breaks the silence.
+    pub ping: Option<Duration>,
+}
+
+impl Patience {
+    /// With a connection that a client has made.
+    fn of(limits: &Limits) -> Patience {
+        Patience {
+            idle: Duration::from_secs(limits.idle_timeout_s),
+            header: Duration::from_secs(limits.header_timeout_s),
+            ping: Some(HTTP2_PING),
+        }
+    }
+}
+
+/// What is known of a connection when its first request comes.
+struct Connection {
+    version: Version,
+    scheme: Scheme,
+    peer: SocketAddr,
+    identity: Option<Identity>,
+    patience: Patience,
+}
+
+/// Serves one connection until it ends, whoever has made it. False if there was no TLS.
+pub async fn connection(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    scheme: Scheme,
+    patience: Patience,
+    shared: &Arc<Shared>,
+) -> bool {
     // Answers are written whole; waiting for more would only delay them.
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let stream = Stream::new(tcp, &shared.limits, shared.shutdown.clone());
+    let stream = Stream::new(tcp, patience.idle, &shared.limits, shared.shutdown.clone());
+    let mut connection = Connection { version: Version::HTTP_11, scheme, peer, identity: None, patience };
     match scheme {
-        Scheme::Http => http(Refusals::new(stream), Version::HTTP_11, scheme, peer, shared).await,
+        Scheme::Http => http(Refusals::new(stream), connection, shared).await,
         Scheme::Https => {
             let handshake =
                 timeout(Duration::from_secs(shared.limits.handshake_timeout_s), shared.tls.accept(stream));
             let tls = tokio::select! {
-                () = shared.shutdown.begun() => return,
+                () = shared.shutdown.begun() => return false,
                 result = handshake => match result {
                     Ok(Ok(tls)) => tls,
-                    Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS"),
-                    Err(_) => return tracing::debug!(%peer, "the TLS handshake took too long"),
+                    Ok(Err(error)) => {
+                        tracing::debug!(%peer, %error, "no TLS");
+                        return false;
+                    }
+                    Err(_) => {
+                        tracing::debug!(%peer, "the TLS handshake took too long");
+                        return false;
+                    }
                 },
             };
+            match identity(tls.get_ref().1, shared) {
+                Ok(identity) => connection.identity = identity,
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "a certificate was refused");
+                    return false;
+                }
+            }
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                http(tls, Version::HTTP_2, scheme, peer, shared).await;
+                connection.version = Version::HTTP_2;
+                http(tls, connection, shared).await;
             } else {
-                http(Refusals::new(tls), Version::HTTP_11, scheme, peer, shared).await;
+                http(Refusals::new(tls), connection, shared).await;
             }
         }
+    }
+    true
+}
+
+/// Whom the client's certificate stands for. Asked after the handshake too, since a session that is resumed (RFC 8446 section
+/// 2.2) brings the certificate of an earlier one without having it verified.
+fn identity(tls: &rustls::ServerConnection, shared: &Shared) -> Result<Option<Identity>, rustls::Error> {
+    match (&shared.clients, tls.peer_certificates()) {
+        (Some(clients), Some(chain)) => clients.identify(chain, tls::time(&shared.clock)).map(Some),
+        _ => Ok(None),
     }
 }
 
 async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    version: Version,
-    scheme: Scheme,
-    peer: SocketAddr,
+    connection: Connection,
     shared: &Arc<Shared>,
 ) {
+    let Connection { version, scheme, peer, identity, patience } = connection;
+    let identity = identity.map(Arc::new);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let shared = Arc::clone(shared);
+        let (shared, identity) = (Arc::clone(shared), identity.clone());
         async move {
-            let caller = shared.authenticator.authenticate(request.headers(), peer).await;
+            let caller =
+                shared.authenticator.authenticate(request.headers(), peer, identity.as_deref()).await;
             // So that no log of requests can hold a secret.
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(peer);
@@ -206,7 +277,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             }
         }
     });
-    let protocol = protocol(version, &shared.limits);
+    let protocol = protocol(version, patience, &shared.limits);
     let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -221,20 +292,20 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 /// One version alone: telling them apart by their first bytes would wait for these without a limit.
-fn protocol(version: Version, limits: &Limits) -> auto::Builder<TokioExecutor> {
+fn protocol(version: Version, patience: Patience, limits: &Limits) -> auto::Builder<TokioExecutor> {
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut builder = if version == Version::HTTP_2 { builder.http2_only() } else { builder.http1_only() };
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits.header_timeout_s))
+        .header_read_timeout(patience.header)
         .max_headers(limits.header_fields_max)
         .max_buf_size(limits.header_bytes_max);
     let header_bytes_max = limits.header_bytes_max.min(HTTP2_HEADER_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HTTP2_PING)
+        .keep_alive_interval(patience.ping)
         .keep_alive_timeout(HTTP2_PING)
         .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX));

@@ -4,6 +4,8 @@
 
 pub mod admin;
 pub mod auth;
+pub mod call_home;
+pub mod certificates;
 pub mod files;
 pub mod listener;
 pub mod passwords;
@@ -40,6 +42,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress};
 use auth::Authenticator;
+use certificates::{Clients, Verifier};
 use listener::{Bound, Scheme, Shared};
 use passwords::Passwords;
 use remembered::Digester;
@@ -94,6 +97,8 @@ pub enum ServeError {
     Pki(#[from] pki::PkiError),
     #[error("cannot prepare TLS")]
     Tls(#[from] tls::TlsError),
+    #[error("cannot prepare the certificates of clients")]
+    Clients(#[from] certificates::ClientsError),
     #[error("cannot listen at {0}")]
     Bind(ListenAddress, #[source] io::Error),
     #[error("cannot listen for signals")]
@@ -136,7 +141,10 @@ impl Server {
             }
             _ => pki::prepare(&config.data, &certificate_names(&config), now)?,
         };
-        let tls = tls::server_config(&certificate)?;
+        let clients = &config.tls.clients;
+        let clients = clients.are_asked().then(|| Clients::open(clients)).transpose()?.map(Arc::new);
+        let verifier = clients.clone().map(|clients| Verifier { clients, is_mandatory: false });
+        let tls = tls::server_config(&certificate, &[tls::HTTP2, tls::HTTP1], verifier, &clock)?;
         let all =
             |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if config.tls.certificate.is_none()
@@ -161,16 +169,22 @@ impl Server {
         let url = url(&config, &addresses);
         let prepared = Prepared { config, clock, url, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
-        let Prepared { config, shutdown, .. } = prepared;
+        let Prepared { config, clock, shutdown, .. } = prepared;
         let shared = Arc::new(Shared {
             router: application.router,
             authenticator,
             connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
             limits: config.limits,
             tls: tls.into(),
+            clients,
+            clock,
             shutdown: shutdown.clone(),
         });
-        let listeners = bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
+        let mut listeners: JoinSet<()> =
+            bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
+        for client in config.call_home {
+            listeners.spawn(call_home::run(client, Arc::clone(&shared)));
+        }
         Ok(Server { addresses, listeners, finish: application.finish, shutdown, _lock: lock })
     }
 

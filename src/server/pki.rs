@@ -231,7 +231,9 @@ mod tests {
             let metadata = std::fs::metadata(data.path().join("pki").join(file)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
         }
-        crate::server::tls::server_config(&made).unwrap();
+        use crate::server::tls;
+        let clock = crate::clock::ManualClock::new(now()).clock();
+        tls::server_config(&made, &[], None, &clock).unwrap();
     }
 
     #[test]
@@ -269,7 +271,9 @@ mod tests {
         let made = prepare(data.path(), &wanted, now()).unwrap();
         std::fs::remove_file(&made.certificate).unwrap();
         prepare(data.path(), &wanted, now()).unwrap();
-        crate::server::tls::server_config(&made).unwrap();
+        use crate::server::tls;
+        let clock = crate::clock::ManualClock::new(now()).clock();
+        tls::server_config(&made, &[], None, &clock).unwrap();
         std::fs::remove_file(data.path().join("pki/ca.pem")).unwrap();
         std::fs::remove_file(&made.certificate).unwrap();
         prepare(data.path(), &wanted, now()).unwrap();

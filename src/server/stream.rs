@@ -1,4 +1,4 @@
-//! One accepted TCP connection with two manners that sockets lack: it ends when nothing moves, and it closes gently.
+//! One TCP connection with two manners that sockets lack: it ends when nothing moves, and it closes gently.
 //!
 //! It never looks at the bytes.
 
@@ -22,7 +22,7 @@ use crate::limits::Limits;
 /// Input that stops for so long while we linger has ended.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// A connection that fails with [`io::ErrorKind::TimedOut`] when no byte has moved for `idle_timeout_s`.
+/// A connection that fails with [`io::ErrorKind::TimedOut`] when no byte has moved for too long.
 ///
 /// Closing it sends the end of our side and then drops what still comes in, for `linger_s` at most. A socket that is
 /// closed with unread input sends a reset instead, and the client may lose the answer that says why its upload was refused.
@@ -37,9 +37,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Takes an accepted connection. When `shutdown` has begun, closing it does not linger.
-    pub fn new(tcp: TcpStream, limits: &Limits, shutdown: Shutdown) -> Stream {
-        let idle = Duration::from_secs(limits.idle_timeout_s);
+    /// Takes a connection, which ends when no byte has moved for `idle`. When `shutdown` has begun, closing it does not
+    /// linger.
+    pub fn new(tcp: TcpStream, idle: Duration, limits: &Limits, shutdown: Shutdown) -> Stream {
         let linger = Duration::from_secs(limits.linger_s);
         let timer = Box::pin(tokio::time::sleep(idle));
         Stream { tcp, idle, linger, last_move: Instant::now(), timer, linger_until: None, shutdown }

@@ -5,15 +5,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::time_provider::TimeProvider;
 use rustls::{ServerConfig, version};
 
+use super::certificates::Verifier;
 use super::pki::CertificateFiles;
+use crate::clock::Clock;
 
 /// The name of HTTP/2 in ALPN.
 pub const HTTP2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
+/// The name of HTTP/1.1 in ALPN.
+pub const HTTP1: &[u8] = b"http/1.1";
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +47,14 @@ pub enum TlsError {
     },
 }
 
-/// The settings for accepting TLS with that certificate. Clients need no certificate.
-pub fn server_config(files: &CertificateFiles) -> Result<Arc<ServerConfig>, TlsError> {
+/// The settings for accepting TLS with that certificate, for protocols by their names in ALPN. Clients are asked for a
+/// certificate if there is a verifier.
+pub fn server_config(
+    files: &CertificateFiles,
+    protocols: &[&[u8]],
+    verifier: Option<Verifier>,
+    clock: &Clock,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let unreadable = |what, file: &PathBuf| {
         let file = file.clone();
         move |source| TlsError::Read { what, file, source }
@@ -52,8 +65,28 @@ pub fn server_config(files: &CertificateFiles) -> Result<Arc<ServerConfig>, TlsE
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable("a private key", &files.key))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| {
+            let verifier = verifier.map(|verifier| Arc::new(verifier) as _);
+            let verifier = verifier.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
+            builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)
+        })
         .map_err(|source| TlsError::Use { files: files.clone(), source })?;
-    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config.time_provider = Arc::new(Time(clock.clone()));
     Ok(Arc::new(config))
+}
+
+/// The time as TLS wants it.
+pub fn time(clock: &Clock) -> UnixTime {
+    let seconds = u64::try_from(clock.now().as_seconds()).unwrap_or_default();
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+#[derive(Debug)]
+struct Time(Clock);
+
+impl TimeProvider for Time {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(time(&self.0))
+    }
 }

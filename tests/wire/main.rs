@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod clients;
 mod crash;
 mod documents;
 mod hostile;

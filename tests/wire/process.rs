@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
@@ -82,6 +82,36 @@ impl Server {
         self.process.wait().unwrap();
         let log = logged(&self.data);
         assert!(!log.contains("panicked"), "a thread of the server panicked:\n{log}");
+    }
+
+    /// SIGTERM; how it ended then.
+    pub fn stop(mut self) -> ExitStatus {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let (told, ended) = sync_channel(1);
+        thread::scope(|scope| {
+            let process = &mut self.process;
+            scope.spawn(move || told.send(process.wait()));
+            match ended.recv_timeout(LIMIT) {
+                Ok(status) => status.unwrap(),
+                Err(_) => {
+                    let _ = Command::new("kill").args(["-KILL", &id]).status();
+                    panic!("the server does not stop");
+                }
+            }
+        })
+    }
+
+    /// Waits until the server has logged that.
+    pub fn wait_for_log(&self, text: &str) {
+        // It looks again no sooner than the operating system answers a request.
+        for _ in 0..100_000 {
+            if self.log().contains(text) {
+                return;
+            }
+            self.client().get("/");
+        }
+        panic!("{text:?} is not in the log:\n{}", self.log());
     }
 
     /// What the server wrote to standard error since it began.

@@ -9,6 +9,12 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+mod call_home;
+mod clients;
+
+pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, StartWith};
+pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
+
 use crate::limits::Limits;
 
 /// All settings. Made by [`Config::load`] or [`Config::default`].
@@ -19,8 +25,11 @@ pub struct Config {
     pub data: PathBuf,
     /// Where the server listens.
     pub listen: Listen,
-    /// The certificate, if it is not to be made by the server itself.
+    /// Certificates: the server's, if it is not to make one itself, and which ones of clients are taken.
     pub tls: Tls,
+    /// The clients that the server connects to (RFC 8071).
+    #[serde(rename = "call-home")]
+    pub call_home: Vec<CallHome>,
     /// Which datastores there are.
     pub datastores: Datastores,
     /// The profile of the server's own agent.
@@ -52,6 +61,8 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Further DNS names and IP addresses for a certificate that the server makes.
     pub names: Vec<String>,
+    /// Which certificates of clients are taken, and for which users.
+    pub clients: Clients,
 }
 
 /// The section `[datastores]`.
@@ -157,7 +168,7 @@ impl Config {
         let mut config: Config = toml::from_str(&text).map_err(|error| line_error(file, &text, &error))?;
         let here = file.parent().unwrap_or(Path::new(""));
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
-        for path in paths.into_iter().flatten() {
+        for path in paths.into_iter().flatten().chain(config.tls.clients.files_mut()) {
             *path = here.join(&*path);
         }
         Ok(config)
@@ -185,6 +196,17 @@ impl Config {
                 return nonsense("tls.certificate", "is missing: tls.key is of no use without it");
             }
             _ => {}
+        }
+        if let Some((key, reason)) = self.tls.clients.nonsense() {
+            return nonsense(&key, &reason);
+        }
+        for (position, client) in self.call_home.iter().enumerate() {
+            if self.call_home.iter().take(position).any(|other| other.name == client.name) {
+                return nonsense("call-home.name", &format!("{:?} is there twice", client.name));
+            }
+            if let Some((key, reason)) = client.nonsense() {
+                return nonsense(&format!("call-home.{key}"), &format!("of {:?} {reason}", client.name));
+            }
         }
         let levels = ["error", "warn", "info", "debug", "trace", "off"];
         let is_level = |directive: &str| {
@@ -269,6 +291,7 @@ impl Default for Config {
             data: PathBuf::from("./agentconf-data"),
             listen: Listen::default(),
             tls: Tls::default(),
+            call_home: Vec::new(),
             datastores: Datastores::default(),
             agent: Agent::default(),
             log: Log::default(),
@@ -329,8 +352,9 @@ mod tests {
 
     #[test]
     fn every_section_is_read() {
+        let fingerprint = format!("04{}", ":0f".repeat(32));
         let config = load(
-            r#"
+            &r#"
             data = "/var/lib/agentconf"
             [listen]
             https = ["[::1]:0", "agents.example.net:8443"]
@@ -340,6 +364,19 @@ mod tests {
             key = "/k.pem"
             [datastores]
             startup = true
+            [tls.clients]
+            authorities = ["a.pem"]
+            revocation-lists = ["a.crl"]
+            certificates = ["/b.pem"]
+            [[tls.clients.cert-to-name]]
+            id = 1
+            fingerprint = "04:%s"
+            map-type = "san-any"
+            [[call-home]]
+            name = "oss"
+            endpoints = ["[::1]:0", "oss.example.net"]
+            start-with = "last-connected"
+            periodic = { period = 5 }
             [agent]
             name = "hub"
             type = "broker"
@@ -350,7 +387,8 @@ mod tests {
             format = "json"
             [limits]
             body_bytes_max = 1000
-            "#,
+            "#
+            .replace("04:%s", &fingerprint),
         )
         .unwrap();
         config.check().unwrap();
@@ -360,6 +398,13 @@ mod tests {
             ["[::1]:0", "agents.example.net:8443"]
         );
         assert!(config.tls.certificate.unwrap().is_absolute());
+        let clients = &config.tls.clients;
+        assert!(clients.authorities[0].is_absolute() && clients.revocation_lists[0].ends_with("a.crl"));
+        assert_eq!(clients.cert_to_name[0].map_type, MapType::SanAny);
+        let home = &config.call_home[0];
+        assert_eq!(home.endpoints[1].0, "oss.example.net:4336".parse().unwrap());
+        assert_eq!((home.start_with, home.max_wait, home.max_attempts), (StartWith::LastConnected, 5, 3));
+        assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
         assert!(config.datastores.startup);
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
@@ -380,10 +425,30 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
+        let one = format!("{{id=1, fingerprint='04{}', map-type='common-name'}}", ":0f".repeat(32));
         for (text, key) in [
             ("listen.https = []", "listen.https"),
             ("listen.http = ['0.0.0.0:80']", "listen.http"),
             ("tls.certificate = 'c.pem'", "tls.key"),
+            ("tls.clients.authorities = ['a']", "tls.clients needs"),
+            (&format!("tls.clients.cert-to-name = [{one}]"), "tls.clients needs"),
+            (
+                &format!("tls.clients = {{authorities=['a'], cert-to-name=[{one}, {one}]}}"),
+                "tls.clients.cert-to-name.id",
+            ),
+            (
+                &format!(
+                    "tls.clients = {{authorities=['a'], cert-to-name=[{}]}}",
+                    one.replace("common-name", "specified")
+                ),
+                "tls.clients.cert-to-name.name",
+            ),
+            ("call-home = [{name='a', endpoints=[]}]", "call-home.endpoints of \"a\" is empty"),
+            ("call-home = [{name='a', endpoints=['b'], periodic={period=0}}]", "call-home.periodic.period"),
+            (
+                "call-home = [{name='a', endpoints=['b']}, {name='a', endpoints=['b']}]",
+                "call-home.name \"a\" is there",
+            ),
             ("agent.name = ' '", "agent.name"),
             ("log.level = 'verbose'", "log.level"),
             ("limits.connections_max = 0", "limits.connections_max"),

@@ -1,0 +1,460 @@
+//! Certificates of clients: which ones are taken, and the users they stand for (RFC 7589 sections 5 and 7).
+//!
+//! It never says whether there is such a user, nor what they may do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use sha2::Digest as _;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+use crate::config::{self, CertToName, Fingerprint, Hash, MapType};
+
+/// The certificates that are taken.
+#[derive(Debug)]
+pub struct Clients {
+    authorities: Vec<Authority>,
+    pinned: Vec<CertificateDer<'static>>,
+    /// In the order in which they are tried.
+    map: Vec<CertToName>,
+    /// Whose certificates a client is told to choose from.
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// One authority, with a verifier of its own: which one a certificate leads to decides which entry of the map is for it.
+#[derive(Debug)]
+struct Authority {
+    certificate: CertificateDer<'static>,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// Whom a certificate stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of the user, who may not exist.
+    pub name: String,
+    /// When the certificate ends, in seconds since the epoch.
+    pub ends: i64,
+}
+
+/// Why certificates of clients cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientsError {
+    /// A file cannot be read, or has no PEM of that kind.
+    #[error("cannot read {what} from {}", .file.display())]
+    Read {
+        /// What was wanted.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: pem::Error,
+    },
+    /// A file has no PEM of that kind.
+    #[error("there are no {what} in {}", .file.display())]
+    Empty {
+        /// What was wanted.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+    },
+    /// It is no certificate that can be trusted.
+    #[error("{} has a certificate that cannot be used", .0.display())]
+    Use(PathBuf, #[source] rustls::Error),
+    /// A list of revoked certificates is damaged.
+    #[error("cannot verify with these authorities and lists of revoked certificates")]
+    Verifier(#[source] VerifierBuilderError),
+}
+
+impl Clients {
+    /// Reads the files.
+    pub fn open(config: &config::Clients) -> Result<Clients, ClientsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut revoked: Vec<CertificateRevocationListDer<'static>> = Vec::new();
+        for file in &config.revocation_lists {
+            revoked.extend(read(file, "lists of revoked certificates")?);
+        }
+        let (mut authorities, mut hints) = (Vec::new(), Vec::new());
+        for file in &config.authorities {
+            for certificate in read::<CertificateDer<'static>>(file, "certificates")? {
+                let mut roots = RootCertStore::empty();
+                roots.add(certificate.clone()).map_err(|error| ClientsError::Use(file.clone(), error))?;
+                hints.extend(roots.subjects());
+                // An authority without a list has revoked nothing.
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                        .with_crls(revoked.iter().cloned())
+                        .allow_unknown_revocation_status()
+                        .build()
+                        .map_err(ClientsError::Verifier)?;
+                authorities.push(Authority { certificate, verifier });
+            }
+        }
+        let mut pinned: Vec<CertificateDer<'static>> = Vec::new();
+        for file in &config.certificates {
+            for certificate in read::<CertificateDer<'static>>(file, "certificates")? {
+                let (_, parsed) = X509Certificate::from_der(&certificate)
+                    .map_err(|_| ClientsError::Use(file.clone(), CertificateError::BadEncoding.into()))?;
+                hints.push(parsed.issuer().as_raw().to_vec().into());
+                pinned.push(certificate);
+            }
+        }
+        let mut map = config.cert_to_name.clone();
+        map.sort_by_key(|entry| entry.id);
+        let algorithms = provider.signature_verification_algorithms;
+        Ok(Clients { authorities, pinned, map, hints, algorithms })
+    }
+
+    /// Whom the first certificate of `chain` stands for at the time `now`, if it is to be taken.
+    ///
+    /// Errors: it is not trusted, or is trusted and no entry of the map gives a name; RFC 7589 section 7 has the session
+    /// ended then.
+    pub fn identify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Identity, rustls::Error> {
+        let (end_entity, intermediates) =
+            chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
+        let bad = |_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding);
+        let (_, certificate) = X509Certificate::from_der(end_entity).map_err(bad)?;
+        let ends = certificate.validity().not_after.timestamp();
+
+        let mut anchors = Vec::new();
+        let mut refusal = CertificateError::UnknownIssuer.into();
+        if self.pinned.iter().any(|pinned| pinned == end_entity) {
+            let begins = certificate.validity().not_before.timestamp();
+            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            if seconds < begins {
+                return Err(CertificateError::NotValidYet.into());
+            }
+            if seconds > ends {
+                return Err(CertificateError::Expired.into());
+            }
+            anchors.push(end_entity);
+        }
+        for authority in &self.authorities {
+            match authority.verifier.verify_client_cert(end_entity, intermediates, now) {
+                Ok(_) => anchors.push(&authority.certificate),
+                // That one authority issued it and it has ended says more than that another did not issue it.
+                Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
+                Err(error) => refusal = error,
+            }
+        }
+        if anchors.is_empty() {
+            return Err(refusal);
+        }
+        anchors.push(end_entity);
+        self.map
+            .iter()
+            .filter(|entry| anchors.iter().any(|anchor| matches(&entry.fingerprint, anchor)))
+            .filter_map(|entry| name(entry, &certificate))
+            // What RFC 6241 section 2.2 asks of a name: that XML can hold it.
+            .find(|name| !name.is_empty() && !name.contains(char::is_control))
+            .map(|name| Identity { name, ends })
+            .ok_or_else(|| CertificateError::ApplicationVerificationFailure.into())
+    }
+}
+
+/// Asks a client for a certificate.
+#[derive(Debug)]
+pub struct Verifier {
+    /// Which ones are taken.
+    pub clients: Arc<Clients>,
+    /// Whether a client without one is turned away.
+    pub is_mandatory: bool,
+}
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.clients.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        self.clients.identify(&chain, now).map(|_| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.clients.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.clients.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.clients.algorithms.supported_schemes()
+    }
+}
+
+fn read<T: PemObject>(file: &Path, what: &'static str) -> Result<Vec<T>, ClientsError> {
+    let found: Vec<T> = T::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|source| ClientsError::Read { what, file: file.to_owned(), source })?;
+    if found.is_empty() { Err(ClientsError::Empty { what, file: file.to_owned() }) } else { Ok(found) }
+}
+
+fn matches(fingerprint: &Fingerprint, certificate: &[u8]) -> bool {
+    match fingerprint.hash {
+        Hash::Sha224 => sha2::Sha224::digest(certificate).as_slice() == fingerprint.octets,
+        Hash::Sha256 => sha2::Sha256::digest(certificate).as_slice() == fingerprint.octets,
+        Hash::Sha384 => sha2::Sha384::digest(certificate).as_slice() == fingerprint.octets,
+        Hash::Sha512 => sha2::Sha512::digest(certificate).as_slice() == fingerprint.octets,
+    }
+}
+
+/// The name that an entry of the map gives to a certificate (RFC 7407 section 3.2). `None`: it has nothing to take it from.
+fn name(entry: &CertToName, certificate: &X509Certificate<'_>) -> Option<String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let alternatives = extension.iter().flat_map(|extension| &extension.value.general_names);
+    match entry.map_type {
+        MapType::Specified => entry.name.clone(),
+        MapType::CommonName => {
+            let first = certificate.subject().iter_common_name().next()?;
+            first.as_str().ok().map(str::to_owned)
+        }
+        kind => alternatives.filter_map(|name| alternative(kind, name)).next(),
+    }
+}
+
+/// The name that one alternative of the subject gives, if it is of that kind.
+fn alternative(kind: MapType, name: &GeneralName<'_>) -> Option<String> {
+    match (name, kind) {
+        (GeneralName::RFC822Name(address), MapType::SanRfc822Name | MapType::SanAny) => {
+            let (local, domain) = address.rsplit_once('@')?;
+            Some(format!("{local}@{}", domain.to_ascii_lowercase()))
+        }
+        (GeneralName::DNSName(name), MapType::SanDnsName | MapType::SanAny) => {
+            Some(name.to_ascii_lowercase())
+        }
+        (GeneralName::IPAddress(octets), MapType::SanIpAddress | MapType::SanAny) => match octets.len() {
+            4 => Some(octets.iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
+            16 => Some(octets.iter().map(|octet| format!("{octet:02x}")).collect()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::server::test_directory::TestDirectory;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+        KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    };
+    use std::time::Duration;
+
+    struct Authority {
+        issuer: Issuer<'static, KeyPair>,
+        pem: String,
+        der: CertificateDer<'static>,
+    }
+
+    fn authority(name: &str, issuer: Option<&Authority>) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = Default::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = match issuer {
+            Some(above) => params.signed_by(&key, &above.issuer).unwrap(),
+            None => params.self_signed(&key).unwrap(),
+        };
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
+        Authority { issuer: Issuer::new(params, key), pem, der }
+    }
+
+    /// Valid in the years 2020 to 2029, with the serial number 7.
+    fn leaf(issuer: &Authority, common_name: &str, names: Vec<SanType>) -> rcgen::Certificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = Default::default();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.subject_alt_names = names;
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
+        params.serial_number = Some(SerialNumber::from(7));
+        params.signed_by(&KeyPair::generate().unwrap(), &issuer.issuer).unwrap()
+    }
+
+    fn at(time: &str) -> UnixTime {
+        let seconds = time.parse::<Timestamp>().unwrap().as_seconds();
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap()))
+    }
+
+    fn now() -> UnixTime {
+        at("2026-11-21T05:00:00Z")
+    }
+
+    fn entry(id: u32, der: &[u8], map_type: MapType, name: Option<&str>) -> CertToName {
+        let fingerprint = Fingerprint { hash: Hash::Sha256, octets: sha2::Sha256::digest(der).to_vec() };
+        CertToName { id, fingerprint, map_type, name: name.map(str::to_owned) }
+    }
+
+    /// The files that hold these texts, one each.
+    fn clients(authorities: &[&str], pinned: &[&str], revoked: &[&str], map: Vec<CertToName>) -> Clients {
+        let directory = TestDirectory::new();
+        let file = |text: &&str| {
+            let path = directory.path().join(uuid::Uuid::new_v4().to_string());
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        Clients::open(&config::Clients {
+            authorities: authorities.iter().map(file).collect(),
+            certificates: pinned.iter().map(file).collect(),
+            revocation_lists: revoked.iter().map(file).collect(),
+            cert_to_name: map,
+        })
+        .unwrap()
+    }
+
+    fn identified(clients: &Clients, chain: &[&CertificateDer<'static>]) -> Result<String, rustls::Error> {
+        let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
+        clients.identify(&chain, now()).map(|identity| identity.name)
+    }
+
+    #[test]
+    fn each_map_type_takes_its_own_part_of_the_certificate() {
+        let root = authority("root", None);
+        let names = vec![
+            SanType::URI("urn:x".try_into().unwrap()),
+            SanType::DnsName("Oss.Example.NET".try_into().unwrap()),
+            SanType::DnsName("second.example.net".try_into().unwrap()),
+            SanType::Rfc822Name("FooBar@Example.COM".try_into().unwrap()),
+            SanType::IpAddress("2001:db8::a".parse().unwrap()),
+            SanType::IpAddress("192.0.2.1".parse().unwrap()),
+        ];
+        let one = leaf(&root, "Ann Bé", names.clone());
+        let of = |map_type, name| {
+            let clients = clients(&[&root.pem], &[], &[], vec![entry(1, &root.der, map_type, name)]);
+            identified(&clients, &[one.der()]).unwrap()
+        };
+        assert_eq!(of(MapType::Specified, Some("joe")), "joe");
+        assert_eq!(of(MapType::SanRfc822Name, None), "FooBar@example.com");
+        assert_eq!(of(MapType::SanDnsName, None), "oss.example.net");
+        assert_eq!(of(MapType::SanIpAddress, None), "20010db800000000000000000000000a");
+        assert_eq!(of(MapType::SanAny, None), "oss.example.net");
+        assert_eq!(of(MapType::CommonName, None), "Ann Bé");
+        let four = leaf(&root, "x", names[5..].to_vec());
+        let map = vec![entry(1, &root.der, MapType::SanAny, None)];
+        assert_eq!(identified(&clients(&[&root.pem], &[], &[], map), &[four.der()]).unwrap(), "192.0.2.1");
+    }
+
+    #[test]
+    fn entries_are_tried_by_id_until_one_gives_a_name() {
+        let root = authority("root", None);
+        let one = leaf(&root, "ann", vec![SanType::DnsName("b.example".try_into().unwrap())]);
+        let other = leaf(&root, "bob", vec![]);
+        let map = vec![
+            entry(30, &root.der, MapType::CommonName, None),
+            entry(20, &root.der, MapType::SanDnsName, None),
+            entry(10, other.der(), MapType::Specified, Some("chosen")),
+            entry(5, &root.der, MapType::SanRfc822Name, None),
+        ];
+        let clients = clients(&[&root.pem], &[], &[], map);
+        assert_eq!(identified(&clients, &[one.der()]).unwrap(), "b.example");
+        assert_eq!(identified(&clients, &[other.der()]).unwrap(), "chosen");
+        let nameless = leaf(&root, "a\u{7}b", vec![]);
+        assert_eq!(
+            identified(&clients, &[nameless.der()]),
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        );
+    }
+
+    #[test]
+    fn an_entry_counts_for_the_authorities_on_the_chain_alone() {
+        let (root, stranger) = (authority("root", None), authority("stranger", None));
+        let middle = authority("middle", Some(&root));
+        let one = leaf(&middle, "ann", vec![]);
+        let map = |of: &Authority| vec![entry(1, &of.der, MapType::CommonName, None)];
+        let both = [root.pem.as_str(), stranger.pem.as_str()];
+        assert_eq!(
+            identified(&clients(&both, &[], &[], map(&root)), &[one.der(), &middle.der]).unwrap(),
+            "ann"
+        );
+        let no_name = Err(CertificateError::ApplicationVerificationFailure.into());
+        assert_eq!(identified(&clients(&both, &[], &[], map(&stranger)), &[one.der(), &middle.der]), no_name);
+        // The client's copy of an authority is no locally held one.
+        assert_eq!(identified(&clients(&both, &[], &[], map(&middle)), &[one.der(), &middle.der]), no_name);
+        let held = [root.pem.as_str(), middle.pem.as_str()];
+        assert_eq!(identified(&clients(&held, &[], &[], map(&middle)), &[one.der()]).unwrap(), "ann");
+        let unknown =
+            identified(&clients(&[&stranger.pem], &[], &[], map(&stranger)), &[one.der(), &middle.der]);
+        assert_eq!(unknown, Err(CertificateError::UnknownIssuer.into()));
+    }
+
+    #[test]
+    fn a_pinned_certificate_needs_no_authority_but_its_time() {
+        let root = authority("root", None);
+        let (one, other) = (leaf(&root, "ann", vec![]), leaf(&root, "bob", vec![]));
+        let map = vec![entry(1, one.der(), MapType::CommonName, None)];
+        let clients = clients(&[], &[&one.pem()], &[], map);
+        assert_eq!(identified(&clients, &[one.der()]).unwrap(), "ann");
+        assert_eq!(identified(&clients, &[other.der()]), Err(CertificateError::UnknownIssuer.into()));
+        assert_eq!(identified(&clients, &[]), Err(rustls::Error::NoCertificatesPresented));
+        let then = |time| clients.identify(&[one.der().clone()], at(time));
+        assert_eq!(then("2030-01-01T00:00:01Z"), Err(CertificateError::Expired.into()));
+        assert_eq!(then("2019-12-31T23:59:59Z"), Err(CertificateError::NotValidYet.into()));
+        assert_eq!(then("2029-12-31T23:59:59Z").unwrap().ends, 1_893_456_000);
+    }
+
+    #[test]
+    fn what_its_authority_revoked_or_has_ended_is_refused() {
+        let (root, other) = (authority("root", None), authority("other", None));
+        let one = leaf(&root, "ann", vec![]);
+        let map = vec![
+            entry(1, &root.der, MapType::CommonName, None),
+            entry(2, &other.der, MapType::CommonName, None),
+        ];
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2027, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from(7),
+                revocation_time: date_time_ymd(2026, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&root.issuer).unwrap().pem().unwrap();
+        let all = [root.pem.as_str(), other.pem.as_str()];
+        assert_eq!(identified(&clients(&all, &[], &[], map.clone()), &[one.der()]).unwrap(), "ann");
+        let clients = clients(&all, &[], &[&list], map);
+        assert_eq!(identified(&clients, &[one.der()]), Err(CertificateError::Revoked.into()));
+        let theirs = leaf(&other, "bob", vec![]);
+        assert_eq!(identified(&clients, &[theirs.der()]).unwrap(), "bob");
+        assert!(clients.identify(&[theirs.der().clone()], at("2030-01-02T00:00:00Z")).is_err());
+    }
+}
