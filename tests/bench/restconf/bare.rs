@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use agentconf::clock::Clock;
 use agentconf::server::pki::CertificateFiles;
 use agentconf::server::tls;
 use bytes::Bytes;
@@ -27,7 +28,7 @@ pub async fn serve(data: &Path) -> Outcome<()> {
     let answer = Arc::new(read_answer()?);
     let pki = data.join("pki");
     let files = CertificateFiles { certificate: pki.join("server.pem"), key: pki.join("server.key") };
-    let acceptor = TlsAcceptor::from(tls::server_config(&files)?);
+    let acceptor = TlsAcceptor::from(tls::server_config(&files, &[tls::HTTP1], None, &Clock::system())?);
     let appended = OpenOptions::new().create(true).append(true).open(data.join("bare"))?;
     let appended = Arc::new(Mutex::new(appended));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
