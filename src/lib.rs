@@ -3,7 +3,7 @@
 //! Imports point one way; `tests/tidy.rs` holds them to it:
 //!
 //! ```text
-//! main → cli → application → server → restconf → engine → {datastore access agents tasks negotiation log}
+//! main → cli → application → server → {restconf netconf} → engine → {datastore access agents tasks negotiation log}
 //!      → yang → {ids clock limits}
 //! ```
 
@@ -19,6 +19,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod negotiation;
+pub mod netconf;
 pub mod restconf;
 pub mod server;
 pub mod tasks;

@@ -41,6 +41,18 @@ pub struct Limits {
     pub handshake_timeout_s: u64,
     /// A connection on which no byte moves in either direction for so long is closed.
     pub idle_timeout_s: u64,
+    /// Longest time from the beginning of an SSH connection until a user has logged in.
+    pub login_timeout_s: u64,
+    /// How often a client of SSH may try to log in on one connection.
+    pub login_attempts_max: usize,
+    /// Most NETCONF sessions on one SSH connection.
+    pub sessions_per_connection_max: usize,
+    /// Most NETCONF sessions at a time.
+    pub sessions_max: usize,
+    /// Longest time from the beginning of a NETCONF session until the client has said hello.
+    pub hello_timeout_s: u64,
+    /// Longest hello of a NETCONF client. Later messages may be as long as a request body.
+    pub hello_bytes_max: usize,
     /// Most requests at a time on one HTTP/2 connection.
     pub streams_max: u32,
     /// How long a connection that was answered before its request was complete goes on taking (and dropping) input, so
@@ -167,6 +179,12 @@ impl Default for Limits {
             connections_max: 1024,
             handshake_timeout_s: 10,
             idle_timeout_s: 120,
+            login_timeout_s: 60,
+            login_attempts_max: 6,
+            sessions_per_connection_max: 16,
+            sessions_max: 2048,
+            hello_timeout_s: 30,
+            hello_bytes_max: 1024 * 1024,
             streams_max: 128,
             linger_s: 10,
             call_home_wait_max_s: 60,
@@ -236,6 +254,11 @@ impl Limits {
             ("connections_max", self.connections_max as u64),
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),
+            ("login_timeout_s", self.login_timeout_s),
+            ("login_attempts_max", self.login_attempts_max as u64),
+            ("sessions_per_connection_max", self.sessions_per_connection_max as u64),
+            ("sessions_max", self.sessions_max as u64),
+            ("hello_timeout_s", self.hello_timeout_s),
             ("streams_max", self.streams_max as u64),
             ("call_home_wait_max_s", self.call_home_wait_max_s.into()),
             ("subscription_open_s", self.subscription_open_s.into()),

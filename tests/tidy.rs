@@ -41,6 +41,7 @@ const DOORS: &[&str] = &[
     "engine/subscription.rs",
     "engine/subscriptions.rs",
     "log/storage.rs",
+    "netconf/session.rs",
 ];
 
 /// Where the clock of the machine is read.

@@ -1,0 +1,260 @@
+//! One session on one stream: the exchange of hellos, and then messages both ways.
+//!
+//! It never knows what a message after the hello means.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::timeout;
+
+use super::framing::{self, Decoder, Framing, FramingError};
+use super::hello::{self, HelloError, Version};
+use crate::access::{Principal, Standing};
+use crate::limits::Limits;
+
+/// How much is read at a time.
+const READ_BYTES: usize = 16 * 1024;
+
+/// What carries a session: the identities of `transport` in `ietf-netconf-monitoring` (RFC 6022 section 2.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// RFC 6242.
+    Ssh,
+    /// RFC 7589.
+    Tls,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Ssh => "netconf-ssh",
+            Transport::Tls => "netconf-tls",
+        })
+    }
+}
+
+/// Who is at the other end of a stream, as its transport found out.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The user.
+    pub principal: Principal,
+    /// Whether what proved that still does.
+    pub standing: Standing,
+    /// Where they are.
+    pub address: SocketAddr,
+    /// How they came.
+    pub transport: Transport,
+}
+
+/// A session whose hellos have been exchanged.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its `session-id`.
+    pub id: u32,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// The version of the protocol that both sides have.
+    pub version: Version,
+    /// The capabilities of the client.
+    pub capabilities: BTreeSet<String>,
+}
+
+/// Why a session ended without being closed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The stream failed, or ended inside of a message.
+    #[error("the stream failed")]
+    Io(#[from] io::Error),
+    /// The bytes are no messages.
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    /// The hello of the client cannot be used.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// No hello came in time.
+    #[error("no hello came in time")]
+    Late,
+}
+
+/// The messages of the client.
+#[derive(Debug)]
+pub struct Incoming<S> {
+    stream: ReadHalf<S>,
+    decoder: Decoder,
+}
+
+/// The messages to the client.
+#[derive(Debug)]
+pub struct Outgoing<S> {
+    stream: WriteHalf<S>,
+    framing: Framing,
+}
+
+/// Begins a session: says hello, and waits for the client's at most `hello_timeout_s`. What the halves are for is the caller's
+/// affair from then on; dropping both closes the stream.
+///
+/// # Errors
+/// The session cannot be: the stream has to be dropped without another word (RFC 6241 section 8.1).
+pub async fn open<S: AsyncRead + AsyncWrite + Send>(
+    stream: S,
+    peer: Peer,
+    id: u32,
+    capabilities: &[String],
+    limits: &Limits,
+) -> Result<(Session, Incoming<S>, Outgoing<S>), SessionError> {
+    let (reading, writing) = tokio::io::split(stream);
+    let mut outgoing = Outgoing { stream: writing, framing: Framing::EndOfMessage };
+    let mut incoming = Incoming { stream: reading, decoder: Decoder::new(limits.hello_bytes_max) };
+    let ours = hello::write(capabilities.iter().map(String::as_str), id);
+    let exchange = async {
+        // Both sides speak at once: a client that writes first and reads later must not wait for us to read.
+        let (sent, theirs) = tokio::join!(outgoing.send(ours.as_bytes()), incoming.next());
+        sent.and(theirs)
+    };
+    let message = timeout(Duration::from_secs(limits.hello_timeout_s), exchange);
+    let message = message.await.map_err(|_| SessionError::Late)??;
+    let message = message.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let hello::Hello { version, capabilities } = hello::read(&message)?;
+    outgoing.framing = version.framing();
+    incoming.decoder.set(version.framing(), limits.body_bytes_max);
+    Ok((Session { id, peer, version, capabilities }, incoming, outgoing))
+}
+
+impl<S: AsyncRead> Incoming<S> {
+    /// The next message, an XML document that nobody has looked at; `None` if the client has ended the stream between two.
+    ///
+    /// What has arrived is kept if this is dropped before it is ready.
+    ///
+    /// # Errors
+    /// The bytes are no message, or the stream failed: the session has to end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SessionError> {
+        loop {
+            if let Some(message) = self.decoder.next()? {
+                return Ok(Some(message));
+            }
+            let mut bytes = Vec::with_capacity(READ_BYTES);
+            if self.stream.read_buf(&mut bytes).await? == 0 {
+                return match self.decoder.is_inside() {
+                    true => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                    false => Ok(None),
+                };
+            }
+            self.decoder.feed(&bytes);
+        }
+    }
+}
+
+impl<S: AsyncWrite> Outgoing<S> {
+    /// Writes a message.
+    ///
+    /// # Errors
+    /// It cannot be framed, or the stream failed. If this is dropped before it is ready the session has to end.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), SessionError> {
+        let mut bytes = Vec::with_capacity(message.len() + 32);
+        framing::encode(self.framing, message, &mut bytes)?;
+        self.stream.write_all(&bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Ends the stream in order.
+    ///
+    /// # Errors
+    /// The stream failed.
+    pub async fn close(mut self) -> Result<(), SessionError> {
+        Ok(self.stream.shutdown().await?)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access::Method;
+    use crate::netconf::NAMESPACE;
+    use tokio::io::DuplexStream;
+
+    fn peer() -> Peer {
+        Peer {
+            principal: Principal { name: "ann".into(), groups: Default::default(), method: Method::Password },
+            standing: Standing::new(|| true),
+            address: "192.0.2.1:1".parse().unwrap(),
+            transport: Transport::Ssh,
+        }
+    }
+
+    type Opened = Result<(Session, Incoming<DuplexStream>, Outgoing<DuplexStream>), SessionError>;
+
+    /// The session that follows from what a client writes, and all that it gets.
+    async fn opened(written: &str, limits: Limits) -> (Opened, DuplexStream) {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        theirs.write_all(written.as_bytes()).await.unwrap();
+        (open(ours, peer(), 7, &["urn:a".to_owned()], &limits).await, theirs)
+    }
+
+    fn hello(version: &str) -> String {
+        let uri = format!("urn:ietf:params:netconf:base:{version}");
+        format!(
+            "<hello xmlns='{NAMESPACE}'><capabilities><capability>{uri}</capability></capabilities></hello>]]>]]>"
+        )
+    }
+
+    #[tokio::test]
+    async fn messages_follow_in_the_framing_of_the_version() {
+        for (version, asked, answered) in
+            [("1.0", "<rpc/>]]>]]>", "<ok/>]]>]]>"), ("1.1", "\n#6\n<rpc/>\n##\n", "\n#5\n<ok/>\n##\n")]
+        {
+            // The client does not wait for our hello before it goes on.
+            let written = hello(version) + asked;
+            let (opened, mut theirs) = opened(&written, Limits::default()).await;
+            let (session, mut incoming, mut outgoing) = opened.unwrap();
+            assert_eq!((session.id, session.peer.principal.name.as_str()), (7, "ann"));
+            assert_eq!(incoming.next().await.unwrap().unwrap(), b"<rpc/>");
+            outgoing.send(b"<ok/>").await.unwrap();
+            outgoing.close().await.unwrap();
+            theirs.shutdown().await.unwrap();
+            assert_eq!(incoming.next().await.unwrap(), None);
+            drop(incoming);
+            let mut got = String::new();
+            theirs.read_to_string(&mut got).await.unwrap();
+            let (hello, rest) = got.split_once("]]>]]>").unwrap();
+            assert!(hello.contains("<session-id>7</session-id>") && hello.contains("<capability>urn:a<"));
+            assert_eq!(rest, answered);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_without_a_good_hello_is_none() {
+        let limits = || Limits { hello_bytes_max: 1000, ..Limits::default() };
+        let written = hello("3.0");
+        assert!(matches!(opened(&written, limits()).await.0, Err(SessionError::Hello(HelloError::Version))));
+        let long = format!("<hello>{}", "x".repeat(2000));
+        assert!(matches!(
+            opened(&long, limits()).await.0,
+            Err(SessionError::Framing(FramingError::TooLong(1000)))
+        ));
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        drop(theirs);
+        assert!(matches!(open(ours, peer(), 1, &[], &limits()).await, Err(SessionError::Io(_))));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_no_hello_is_not_waited_for() {
+        let unfinished = hello("1.1").replace("]]>]]>", "]]>]]");
+        let limits = Limits { hello_timeout_s: 0, ..Limits::default() };
+        let (opened, _theirs) = opened(&unfinished, limits).await;
+        assert!(matches!(opened, Err(SessionError::Late)));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_inside_of_a_message_is_an_error() {
+        let written = hello("1.1") + "\n#6\n<rpc";
+        let (opened, theirs) = opened(&written, Limits::default()).await;
+        let (_, mut incoming, _outgoing) = opened.unwrap();
+        drop(theirs);
+        assert!(matches!(incoming.next().await, Err(SessionError::Io(_))));
+    }
+}
