@@ -90,6 +90,14 @@ pub struct Limits {
     pub page_steps_max: u64,
     /// Most candidate configurations at a time, the shared one included.
     pub candidates_max: usize,
+    /// Most NETCONF sessions at a time.
+    pub sessions_max: usize,
+    /// Most NETCONF sessions of one user at a time.
+    pub sessions_user_max: usize,
+    /// Most partial locks at a time.
+    pub partial_locks_max: usize,
+    /// Most nodes that one partial lock names.
+    pub locked_nodes_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
     pub request_queue_max: usize,
     /// How long the answer to a synchronous `assign-task` waits for the result at most.
@@ -202,6 +210,10 @@ impl Default for Limits {
             page_offset_max: 1_000_000,
             page_steps_max: 5_000_000,
             candidates_max: 256,
+            sessions_max: 4096,
+            sessions_user_max: 1024,
+            partial_locks_max: 256,
+            locked_nodes_max: 1024,
             request_queue_max: 1024,
             synchronous_wait_s: 60,
             password_checks_max: 2,
@@ -267,6 +279,10 @@ impl Limits {
             ("page_entries_max", self.page_entries_max as u64),
             ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),
+            ("sessions_max", self.sessions_max as u64),
+            ("sessions_user_max", self.sessions_user_max as u64),
+            ("partial_locks_max", self.partial_locks_max as u64),
+            ("locked_nodes_max", self.locked_nodes_max as u64),
             ("request_queue_max", self.request_queue_max as u64),
             ("password_checks_max", self.password_checks_max as u64),
             ("password_queue_max", self.password_queue_max as u64),

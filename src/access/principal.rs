@@ -18,6 +18,8 @@ pub struct Principal {
     pub groups: BTreeSet<String>,
     /// How the identity was proved.
     pub method: Method,
+    /// The NETCONF session that it asks from, whose locks are its own.
+    pub session: Option<u32>,
 }
 
 /// How an identity was proved.
@@ -34,6 +36,12 @@ pub enum Method {
 }
 
 impl Principal {
+    /// The server itself, for what nobody asked for.
+    pub fn server() -> Principal {
+        let groups = BTreeSet::from([ADMIN_GROUP.to_owned()]);
+        Principal { name: String::new(), groups, method: Method::Local, session: None }
+    }
+
     /// Whether the principal is in the group.
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.contains(group)

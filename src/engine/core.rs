@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
-use super::candidate::Candidates;
-use super::draft;
-use super::event::{Event, Startup};
+use super::event::{Actor, Event, Startup};
+use super::locks::Locks;
 use super::options::Options;
 use super::request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, PRECONDITION_FAILED, Precondition, Refused,
+    Test,
 };
+use super::sessions::Sessions;
 use super::state::State;
-use super::view;
+use super::{confirm, datastores, draft, view};
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
@@ -33,7 +34,7 @@ use crate::{agents, negotiation, tasks};
 /// Decides edits of the running configuration or of a candidate, which is changed at once.
 pub(super) fn edit(
     state: &State,
-    candidates: &mut Candidates,
+    sessions: &mut Sessions,
     options: &Options,
     principal: &Principal,
     request: &EditRequest,
@@ -42,19 +43,33 @@ pub(super) fn edit(
     for precondition in &request.preconditions {
         let read = |path: &InstancePath| {
             let state = Arc::new(state.clone());
-            view::read(&state, candidates, options, principal, request.datastore, path, Content::All)
+            view::read(&state, sessions, options, principal, request.datastore, path, Content::All)
         };
         let working = match request.datastore {
-            Datastore::Candidate(which) => candidates.get(which),
+            Datastore::Candidate(which) => sessions.candidates.get(which),
             _ => None,
         };
         check(precondition, working.map_or(state.config_changed_at, |working| working.changed_at), read)?;
     }
+    sessions.locks.leave(request.datastore, principal)?;
     let which = match request.datastore {
-        Datastore::Running => return edit_running(state, options, principal, &request.edits, fresh),
+        Datastore::Running => {
+            let (mut events, reply) =
+                edit_running(state, &sessions.locks, options, principal, &request.edits, fresh)?;
+            if request.test == Test::Only {
+                events.clear();
+            }
+            return Ok((events, reply));
+        }
         Datastore::Unified => {
-            let (mut events, reply) = edit_running(state, options, principal, &request.edits, fresh)?;
-            if options.startup && !events.is_empty() {
+            if options.startup {
+                sessions.locks.leave(Datastore::Startup, principal)?;
+            }
+            let (mut events, reply) =
+                edit_running(state, &sessions.locks, options, principal, &request.edits, fresh)?;
+            if request.test == Test::Only {
+                events.clear();
+            } else if options.startup && !events.is_empty() {
                 // RFC 8040 section 1.4: what is edited over RESTCONF outlasts a start.
                 events.push(Event::Startup(Startup::Saved));
             }
@@ -76,9 +91,16 @@ pub(super) fn edit(
         return Err(Refused { edit: Some(order), error });
     }
     let now = fresh.now;
+    let candidates = &mut sessions.candidates;
     let before = candidates.get(which).map_or(state.config.content(), |working| &working.content);
     let (content, created) = made(before, principal, &request.edits, candidates.next_revision(now))?;
-    candidates.put(which, state, Arc::new(content), now, options.limits.candidates_max)?;
+    let content = Arc::new(content);
+    if request.test != Test::AtCommit {
+        datastores::valid(state, &content)?;
+    }
+    if request.test != Test::Only {
+        candidates.put(which, state, content, now, options.limits.candidates_max)?;
+    }
     let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
     Ok((Vec::new(), EditReply { revision, created, changed_at: now }))
 }
@@ -104,6 +126,7 @@ fn made(
 /// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
 pub(super) fn edit_running(
     state: &State,
+    locks: &Locks,
     options: &Options,
     principal: &Principal,
     edits: &[Edit],
@@ -117,6 +140,7 @@ pub(super) fn edit_running(
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
+    locks.leave_parts(&changes, principal)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         errors.into_iter().next().unwrap_or_else(unnamed)
@@ -125,6 +149,26 @@ pub(super) fn edit_running(
     let mut events = vec![Event::Edited(edits.iter().cloned().chain(settled.deletions).collect())];
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
     Ok((events, reply))
+}
+
+/// What takes the confirmed commit back that waits for its confirmation, if there is one; `how` says why. Nobody's locks
+/// keep the server from it.
+pub(super) fn take_back(
+    state: &State,
+    options: &Options,
+    how: impl FnOnce(&confirm::Pending) -> confirm::Event,
+    fresh: &mut Fresh,
+) -> Vec<Event> {
+    let Some(pending) = &state.pending else { return Vec::new() };
+    let mut events = vec![Event::Commit(how(pending))];
+    let edits = datastores::replacing(state.config.content(), &pending.before);
+    match edit_running(state, &Locks::default(), options, &Principal::server(), &edits, fresh) {
+        Ok((edited, _)) => events.extend(edited),
+        Err(Refused { error, .. }) => {
+            tracing::error!(%error, "a confirmed commit cannot be taken back: its configuration stays");
+        }
+    }
+    events
 }
 
 /// What is due by now, in the order of the siblings; at most `at_most` of each.
@@ -137,7 +181,7 @@ pub(super) fn due(state: &State, now: Timestamp, at_most: usize) -> Vec<Event> {
 
 /// The notifications that an event brings about. It depends on the event alone, so a replay
 /// says what was said at first.
-pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notification> {
+pub(super) fn announce(event: &Event, at: Timestamp, actor: Actor<'_>) -> Vec<Notification> {
     match event {
         Event::Edited(edits) => vec![config_change(ConfigDatastore::Running, edits, actor)],
         // A copy is a change of the whole datastore (RFC 6470 section 2.2).
@@ -162,11 +206,13 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: &str) -> Vec<Notific
             notifications
         }
         Event::Negotiation(event) => negotiation::Negotiations::announce(event, at),
+        Event::Session(event) => vec![event.announce()],
+        Event::Commit(event) => vec![event.announce(at, &actor)],
     }
 }
 
 /// `netconf-config-change` (RFC 6470 section 2.2).
-fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: &str) -> Notification {
+fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -> Notification {
     let operation = |operation| match operation {
         Operation::Create => EditOperationType::Create,
         Operation::Merge | Operation::Move => EditOperationType::Merge,
@@ -179,11 +225,17 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: &str) -> Not
         target: (!edit.path.steps.is_empty()).then(|| edit.path.clone()),
         operation: operation(edit.operation),
     });
-    let changed_by = base::NetconfConfigChangeChangedBy {
-        username: Some(actor.to_owned()),
-        // RFC 6470 section 2.2: 0 stands for no NETCONF session.
-        session_id: Some(0),
-        ..base::NetconfConfigChangeChangedBy::default()
+    let changed_by = match actor {
+        Actor::SERVER => base::NetconfConfigChangeChangedBy {
+            server: Some(()),
+            ..base::NetconfConfigChangeChangedBy::default()
+        },
+        Actor { user, session } => base::NetconfConfigChangeChangedBy {
+            username: Some(user.to_owned()),
+            // RFC 6470 section 2.2: 0 stands for no NETCONF session.
+            session_id: Some(session.unwrap_or_default()),
+            ..base::NetconfConfigChangeChangedBy::default()
+        },
     };
     let change = base::NetconfConfigChange { changed_by, datastore, edit: edit.collect() };
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }

@@ -6,16 +6,21 @@
 use std::sync::Arc;
 
 use super::candidate::Candidates;
+use super::confirm::{self, Confirm};
 use super::core;
 use super::draft;
 use super::driver::Engine;
 use super::event::{Event, Startup};
+use super::filter::Filter;
+use super::locks::{Lockable, PartialLock};
 use super::operations::{admit, input};
 use super::options::Options;
 use super::patch::{self, Form};
-use super::request::{Candidate, Datastore, EditReply, Invocation, Management};
+use super::request::{Candidate, Datastore, EditReply, Invocation, LockedPart, Locking, Management};
+use super::sessions::Sessions;
 use super::state::State;
 use crate::access::{self, Principal};
+use crate::clock::Timestamp;
 use crate::datastore::diff::diff;
 use crate::datastore::edit::{Edit, Operation};
 use crate::datastore::transform;
@@ -25,7 +30,7 @@ use crate::ids::Fresh;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_datastores::identities as names;
 use crate::yang::generated::ietf_netconf::{
-    CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
+    CancelCommitInput, CommitInput, CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
 use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
 use crate::yang::generated::magent_datastores::{
@@ -40,23 +45,37 @@ use crate::yang::tree::Container;
 /// Decides what is done to whole datastores. Candidates are changed at once.
 pub(super) fn manage(
     state: &State,
-    candidates: &mut Candidates,
+    sessions: &mut Sessions,
     options: &Options,
     principal: &Principal,
     management: &Management,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Error> {
+    let now = fresh.now;
+    let Sessions { candidates, locks, .. } = sessions;
     let mut running = |content: &Container| {
+        locks.leave(Datastore::Running, principal)?;
         let edits = replacing(state.config.content(), content);
-        core::edit_running(state, options, principal, &edits, fresh).map_err(|refused| refused.error)
+        core::edit_running(state, locks, options, principal, &edits, fresh).map_err(|refused| refused.error)
     };
     match management {
-        Management::Commit(which) => {
-            let decided = running(candidates.committed(*which, state)?.as_ref())?;
+        Management::Commit(which, confirm) => {
+            locks.leave(Datastore::Candidate(*which), principal)?;
+            let confirmed = confirm::committed(state.pending.as_ref(), principal, confirm, now)?;
+            let (edited, reply) = running(candidates.committed(*which, state)?.as_ref())?;
             candidates.discard(*which);
-            Ok(decided)
+            Ok((confirmed.map(Event::Commit).into_iter().chain(edited).collect(), reply))
+        }
+        Management::CancelCommit { persist_id } => {
+            confirm::cancelled(state.pending.as_ref(), principal, persist_id.as_deref())?;
+            let by = |_: &confirm::Pending| confirm::Event::Cancelled {
+                user: principal.name.clone(),
+                session: principal.session,
+            };
+            Ok((core::take_back(state, options, by, fresh), unchanged(state)))
         }
         Management::Discard(which) => {
+            locks.leave(Datastore::Candidate(*which), principal)?;
             candidates.discard(*which);
             Ok((Vec::new(), unchanged(state)))
         }
@@ -69,6 +88,7 @@ pub(super) fn manage(
                 insert: None,
             };
             startup(options)?;
+            locks.leave(Datastore::Startup, principal)?;
             Ok((vec![Event::Startup(Startup::Edited(vec![edit]))], unchanged(state)))
         }
         Management::Copy { from, to } if from == to => {
@@ -77,6 +97,7 @@ pub(super) fn manage(
         }
         Management::Copy { from, to } => {
             let content = content(state, candidates, options, *from)?;
+            locks.leave(*to, principal)?;
             match to {
                 Datastore::Running | Datastore::Unified => running(&content),
                 Datastore::Candidate(which) => {
@@ -84,7 +105,7 @@ pub(super) fn manage(
                         candidates.get(*which).map_or(state.config.content(), |working| &working.content);
                     let edits = transform::edits(&diff(old, &content));
                     edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
-                    candidates.put(*which, state, content, fresh.now, options.limits.candidates_max)?;
+                    candidates.put(*which, state, content, now, options.limits.candidates_max)?;
                     Ok((Vec::new(), unchanged(state)))
                 }
                 Datastore::Startup => {
@@ -101,7 +122,7 @@ pub(super) fn manage(
 
 /// The edits that make the running datastore what another is. Orders are given by a write of `tasks` itself, and
 /// neither given nor taken back by putting old or prepared data in its place.
-fn replacing(running: &Container, content: &Container) -> Vec<Edit> {
+pub(super) fn replacing(running: &Container, content: &Container) -> Vec<Edit> {
     let mut edits = transform::edits(&diff(running, content));
     edits.retain(|edit| !draft::is_order(edit));
     edits
@@ -220,7 +241,10 @@ pub(super) async fn invoke(
     let operation = invocation.operation;
     let shared = Candidate::Shared;
     let management = if operation == &netconf::COMMIT {
-        Management::Commit(shared)
+        committing(&input(invocation)?)
+    } else if operation == &netconf::CANCEL_COMMIT {
+        let CancelCommitInput { persist_id } = input(invocation)?;
+        Management::CancelCommit { persist_id }
     } else if operation == &netconf::DISCARD_CHANGES {
         Management::Discard(shared)
     } else if operation == &netconf::COPY_CONFIG {
@@ -257,6 +281,98 @@ pub(super) async fn invoke(
         return Err(Error::protocol(Tag::OperationNotSupported, message));
     };
     engine.manage(principal, management).await.map(|_| Container::default())
+}
+
+/// The parameters of `commit` (RFC 6241 section 8.4.5.1).
+fn committing(input: &CommitInput) -> Management {
+    let within_s = input.confirmed.map(|()| input.confirm_timeout);
+    let confirm = Confirm { within_s, persist: input.persist.clone(), persist_id: input.persist_id.clone() };
+    Management::Commit(Candidate::Shared, confirm)
+}
+
+/// Decides what is asked of locks, which are changed at once.
+pub(super) fn lock(
+    state: &State,
+    sessions: &mut Sessions,
+    options: &Options,
+    principal: &Principal,
+    locking: &Locking,
+    now: Timestamp,
+) -> Result<Option<LockedPart>, Error> {
+    let session = principal.session.ok_or_else(|| {
+        Error::protocol(Tag::OperationNotSupported, "only a NETCONF session can hold a lock")
+    })?;
+    match locking {
+        Locking::Lock(datastore) => {
+            match datastore {
+                Lockable::Running => others_commit(state, session)?,
+                Lockable::Startup => startup(options)?,
+                Lockable::Candidate if !access::may_prepare(principal) => {
+                    let message = "the candidate that all share is locked by administrators";
+                    return Err(Error::application(Tag::AccessDenied, message));
+                }
+                // RFC 6241 section 7.5: else the changes of others would be discarded with the lock.
+                Lockable::Candidate if sessions.candidates.get(Candidate::Shared).is_some() => {
+                    let message = "the candidate was changed, and neither committed nor discarded";
+                    return Err(Error::protocol(Tag::LockDenied, message).info("session-id", "0"));
+                }
+                Lockable::Candidate => {}
+            }
+            sessions.locks.lock(*datastore, session, now).map(|()| None)
+        }
+        Locking::Unlock(datastore) => {
+            sessions.locks.unlock(*datastore, session)?;
+            if *datastore == Lockable::Candidate {
+                // RFC 6241 section 8.3.5.2.
+                sessions.candidates.discard(Candidate::Shared);
+            }
+            Ok(None)
+        }
+        Locking::LockPart(select) => {
+            others_commit(state, session)?;
+            let mut nodes = Vec::new();
+            for expression in select {
+                let found = Filter::xpath(expression, &options.limits)?
+                    .instances(state.config.content(), &options.limits)?;
+                nodes.extend(found);
+            }
+            nodes.sort();
+            nodes.dedup();
+            if nodes.is_empty() {
+                let message = "no expression selects a node of the running datastore";
+                return Err(Error::protocol(Tag::OperationFailed, message).app_tag("no-matches"));
+            }
+            if nodes.len() > options.limits.locked_nodes_max {
+                let message =
+                    format!("a partial lock is of at most {} nodes", options.limits.locked_nodes_max);
+                return Err(Error::protocol(Tag::TooBig, message));
+            }
+            for node in &nodes {
+                if !node.steps.iter().all(|step| access::may_read(principal, step.node))
+                    || node.node().is_some_and(|node| !access::may_write(principal, node))
+                {
+                    let message = format!("{} may not write what it would lock", principal.name);
+                    return Err(Error::application(Tag::AccessDenied, message));
+                }
+            }
+            let lock = PartialLock { session, at: now, select: select.clone(), nodes: nodes.clone() };
+            let id = sessions.locks.lock_part(lock, options.limits.partial_locks_max)?;
+            Ok(Some(LockedPart { id, nodes }))
+        }
+        Locking::UnlockPart(id) => sessions.locks.unlock_part(*id, session).map(|()| None),
+    }
+}
+
+/// Refuses a lock of the running datastore while others' confirmed commit may take it back (RFC 6241 section 7.5).
+fn others_commit(state: &State, session: u32) -> Result<(), Error> {
+    match &state.pending {
+        Some(pending) if pending.is_of_others(session) => {
+            let message = "a confirmed commit of another session waits for its confirmation";
+            let holder = pending.session().unwrap_or_default().to_string();
+            Err(Error::protocol(Tag::LockDenied, message).info("session-id", holder.as_str()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The datastore that a choice of `ietf-netconf` names: candidate, running or startup.

@@ -5,6 +5,7 @@
 //! then answers. If the commit fails, the copy is dropped and nothing has happened.
 
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -14,14 +15,17 @@ use arc_swap::ArcSwap;
 use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use super::candidate::Candidates;
+use super::confirm;
 use super::core;
-use super::event::{Event, EventError};
+use super::event::{Actor, Event, EventError};
 use super::options::Options;
 use super::output::{self, Output};
 use super::page::Paging;
 use super::report::{Reported, Telling};
-use super::request::{Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Refused};
+use super::request::{
+    Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking, Management, Refused,
+};
+use super::sessions::{Counters, Live, Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscription::{Announced, Shared, Subscription, Tail};
 use super::{DynamicSubscription, Filter, datastores, operations, report, subscription, subscriptions, view};
@@ -31,6 +35,7 @@ use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::log::{Log, LogError, NewRecord};
 use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
@@ -82,6 +87,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     subscribers: Arc<Semaphore>,
+    /// Where sessions say that they ended; there are no more of them than sessions.
+    ending: mpsc::UnboundedSender<(u32, Reason)>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -90,6 +97,9 @@ enum Command {
     Edit(Principal, EditRequest, oneshot::Sender<Result<EditReply, Refused>>),
     Manage(Principal, Management, Answer<EditReply>),
     Invoke(Principal, Invocation, Answer<Container>),
+    Lock(Principal, Locking, Answer<Option<LockedPart>>),
+    Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<(u32, Arc<Live>)>),
+    Kill(Principal, u32, Answer<()>),
     Stop(oneshot::Sender<Result<(), LogError>>),
 }
 
@@ -108,12 +118,14 @@ impl Engine {
             state.apply(at, &event).map_err(|source| OpenError::Apply { position, source })?;
         }
         tracing::info!(position = state.position, "replayed");
+        // It is set once, and the first start of these options counts.
+        let _ = options.capabilities.statistics.since.set(options.clock.now());
         let (committed, _) = watch::channel(state.position);
         let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
         let subscribers = Arc::new(Semaphore::new(options.limits.subscribers_max));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
-            candidates: ArcSwap::default(),
+            sessions: ArcSwap::default(),
             rebuilding: Arc::new(Semaphore::new(1)),
             updating: Arc::new(Semaphore::new(UPDATES_AT_ONCE)),
             large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
@@ -123,8 +135,9 @@ impl Engine {
             reader: log.reader(),
             options,
         });
-        let candidates = Candidates::default();
-        let mut writer = Writer { shared: shared.clone(), log, state, candidates, queue };
+        let sessions = Sessions::default();
+        let (ending, ended) = mpsc::unbounded_channel();
+        let mut writer = Writer { shared: shared.clone(), log, state, sessions, queue, ended };
         writer.begin()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name("writer".into()).spawn(move || {
@@ -136,7 +149,7 @@ impl Engine {
                 std::process::abort();
             }
         })?;
-        Ok(Engine { shared, commands, subscribers })
+        Ok(Engine { shared, commands, subscribers, ending })
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -165,8 +178,8 @@ impl Engine {
         path: &InstancePath,
         content: Content,
     ) -> Result<Found, Error> {
-        let candidates = self.shared.candidates.load();
-        view::read(&self.snapshot(), &candidates, &self.shared.options, principal, datastore, path, content)
+        let sessions = self.shared.sessions.load();
+        view::read(&self.snapshot(), &sessions, &self.shared.options, principal, datastore, path, content)
     }
 
     /// Reads one node and tells what is asked for of its defaults and origins.
@@ -217,9 +230,9 @@ impl Engine {
         telling: Telling,
         paging: &Paging,
     ) -> Result<Reported, Error> {
-        let (state, candidates) = (self.snapshot(), self.shared.candidates.load());
+        let (state, sessions) = (self.snapshot(), self.shared.sessions.load());
         let from =
-            report::From { state: &state, candidates: &candidates, options: &self.shared.options, datastore };
+            report::From { state: &state, sessions: &sessions, options: &self.shared.options, datastore };
         report::report(&from, principal, path, content, telling, paging)
     }
 
@@ -233,8 +246,8 @@ impl Engine {
     /// # Errors
     /// `operation-not-supported` if the server does not have the datastore.
     pub(super) fn configuration(&self, datastore: Datastore) -> Result<Arc<Container>, Error> {
-        let candidates = self.shared.candidates.load();
-        datastores::content(&self.snapshot(), &candidates, &self.shared.options, datastore)
+        let candidates = &self.shared.sessions.load().candidates;
+        datastores::content(&self.snapshot(), candidates, &self.shared.options, datastore)
     }
 
     /// Checks that the configuration in a datastore can be made the running one.
@@ -304,6 +317,37 @@ impl Engine {
     /// changed then.
     pub async fn manage(&self, principal: &Principal, management: Management) -> Result<EditReply, Error> {
         self.command(|answer| Command::Manage(principal.clone(), management, answer)).await
+    }
+
+    /// Locks and unlocks datastores and parts of them.
+    ///
+    /// # Errors
+    /// `lock-denied` at once, with the session that holds what is in the way; what is wrong with the request.
+    pub async fn lock(&self, principal: &Principal, locking: Locking) -> Result<Option<LockedPart>, Error> {
+        self.command(|answer| Command::Lock(principal.clone(), locking, answer)).await
+    }
+
+    /// Begins a NETCONF session for a user who comes from a host over a transport.
+    ///
+    /// # Errors
+    /// `resource-denied` if there are too many.
+    pub async fn session(
+        &self,
+        principal: &Principal,
+        host: Option<IpAddr>,
+        transport: Transport,
+    ) -> Result<Session, Error> {
+        let who = Box::new((principal.clone(), host, transport));
+        let (id, live) = self.command(|answer| Command::Begin(who, answer)).await?;
+        Ok(Session::new(id, live, self.ending.clone()))
+    }
+
+    /// Ends another session, and releases all that it holds before the answer comes (RFC 6241 section 7.9).
+    ///
+    /// # Errors
+    /// `invalid-value` if there is no such session or it is the principal's own.
+    pub async fn kill_session(&self, principal: &Principal, session: u32) -> Result<(), Error> {
+        self.command(|answer| Command::Kill(principal.clone(), session, answer)).await
     }
 
     /// Does work that writes much beside the runtime, as a stream of what it writes; the last piece is what it
@@ -488,8 +532,10 @@ struct Writer {
     shared: Arc<Shared>,
     log: Log,
     state: State,
-    candidates: Candidates,
+    sessions: Sessions,
     queue: mpsc::Receiver<Command>,
+    /// The sessions that ended, and why.
+    ended: mpsc::UnboundedReceiver<(u32, Reason)>,
 }
 
 /// An answer that is held back; it is called with the outcome of the commit.
@@ -499,7 +545,7 @@ type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// once it is durable.
 struct Group {
     state: State,
-    candidates: Candidates,
+    sessions: Sessions,
     transactions: Vec<Vec<NewRecord>>,
     announced: Vec<Announced>,
     /// Octets of the records.
@@ -513,10 +559,16 @@ impl Writer {
     fn begin(&mut self) -> Result<(), OpenError> {
         let fresh = self.shared.fresh();
         let options = &self.shared.options;
-        let mut group = Group::new(&self.state, &self.candidates);
-        group.record(fresh.now, "", datastores::begin(&self.state, options)).map_err(OpenError::Startup)?;
+        let mut group = Group::new(&self.state, &self.sessions);
+        group
+            .record(fresh.now, Actor::SERVER, datastores::begin(&self.state, options))
+            .map_err(OpenError::Startup)?;
+        // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
+        let mut fresh = fresh;
+        let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
+        group.record(fresh.now, Actor::SERVER, taken_back).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
-        group.record(fresh.now, "", agent).map_err(OpenError::Agent)?;
+        group.record(fresh.now, Actor::SERVER, agent).map_err(OpenError::Agent)?;
         match self.commit(group) {
             true => Ok(()),
             false => Err(OpenError::Agent(stopping())),
@@ -527,16 +579,28 @@ impl Writer {
         let clock = self.shared.options.clock.clone();
         loop {
             let due = self.state.next_deadline();
+            let mut gone = None;
+            let mut overdue = false;
             let command = tokio::select! {
                 biased;
+                // First: what a session held that is gone is not in the way of who comes next.
+                Some(ended) = self.ended.recv() => {
+                    gone = Some(ended);
+                    None
+                }
                 command = self.queue.recv() => match command {
                     Some(command) => Some(command),
                     None => break,
                 },
-                () = sleep_until(&clock, due) => None,
+                () = sleep_until(&clock, due) => {
+                    overdue = true;
+                    None
+                }
             };
-            let mut group = Group::new(&self.state, &self.candidates);
-            let overdue = command.is_none();
+            let mut group = Group::new(&self.state, &self.sessions);
+            while let Some((session, reason)) = gone.take().or_else(|| self.ended.try_recv().ok()) {
+                group.end(&self.shared, session, reason, None);
+            }
             let mut stop = None;
             let mut next = command;
             let expired = group.expire(&self.shared);
@@ -578,9 +642,9 @@ impl Writer {
                 Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })
             }
         };
-        if failure.is_none() && !self.candidates.same(&group.candidates) {
-            self.candidates = group.candidates;
-            self.shared.candidates.store(Arc::new(self.candidates.clone()));
+        if failure.is_none() && !self.sessions.same(&group.sessions) {
+            self.sessions = group.sessions;
+            self.shared.sessions.store(Arc::new(self.sessions.clone()));
             // Who follows a candidate looks again.
             self.shared.committed.send_modify(|_| {});
         }
@@ -607,10 +671,10 @@ async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
 }
 
 impl Group {
-    fn new(state: &State, candidates: &Candidates) -> Self {
+    fn new(state: &State, sessions: &Sessions) -> Self {
         Group {
             state: state.clone(),
-            candidates: candidates.clone(),
+            sessions: sessions.clone(),
             transactions: Vec::new(),
             announced: Vec::new(),
             size: 0,
@@ -623,12 +687,42 @@ impl Group {
         let fresh = shared.fresh();
         let mut complete = true;
         for event in core::due(&self.state, fresh.now, DUE_MAX) {
-            if let Err(e) = self.record(fresh.now, "", vec![event]) {
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event]) {
                 tracing::error!(error = %e, "an event that was due was not recorded");
                 complete = false;
             }
         }
+        if self.state.pending.as_ref().is_some_and(|pending| pending.until() <= fresh.now) {
+            let mut fresh = shared.fresh();
+            let events =
+                core::take_back(&self.state, &shared.options, |_| confirm::Event::TimedOut, &mut fresh);
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, events) {
+                tracing::error!(error = %e, "a confirmed commit was not taken back");
+                complete = false;
+            }
+        }
         complete
+    }
+
+    /// Ends a session with all that it holds, and takes its confirmed commit back (RFC 6241 section 8.4.1).
+    fn end(&mut self, shared: &Shared, session: u32, reason: Reason, by: Option<&Principal>) {
+        let killed_by = by.map(|by| by.session.unwrap_or_default());
+        let mut sessions = self.sessions.clone();
+        let Some(ended) = sessions.end(session, reason, killed_by) else { return };
+        if let Some(live) = self.sessions.get(session) {
+            shared.options.capabilities.statistics.ended(live.counters(), reason);
+        }
+        let mut fresh = shared.fresh();
+        let mut events = vec![Event::Session(ended)];
+        if self.state.pending.as_ref().is_some_and(|pending| pending.ends_with(session)) {
+            let given_up = confirm::Pending::given_up;
+            events.extend(core::take_back(&self.state, &shared.options, given_up, &mut fresh));
+        }
+        let actor = by.map_or(Actor::SERVER, Actor::from);
+        if let Err(e) = self.record(fresh.now, actor, events) {
+            tracing::error!(error = %e, session, "the end of a session was not recorded");
+        }
+        self.sessions = sessions;
     }
 
     fn decide(&mut self, shared: &Shared, command: Command) {
@@ -636,25 +730,64 @@ impl Group {
         let now = fresh.now;
         match command {
             Command::Edit(principal, request, answer) => {
-                let mut candidates = self.candidates.clone();
+                let mut sessions = self.sessions.clone();
                 let (state, options) = (&self.state, &shared.options);
-                let decided = core::edit(state, &mut candidates, options, &principal, &request, &mut fresh);
-                let reply = self.edited(now, &principal, decided, candidates);
+                let decided = core::edit(state, &mut sessions, options, &principal, &request, &mut fresh);
+                let reply = self.edited(now, &principal, decided, sessions);
                 self.answer(answer, reply);
             }
             Command::Manage(principal, management, answer) => {
-                let mut candidates = self.candidates.clone();
+                let mut sessions = self.sessions.clone();
                 let (state, options) = (&self.state, &shared.options);
                 let decided =
-                    datastores::manage(state, &mut candidates, options, &principal, &management, &mut fresh);
-                let reply = self.edited(now, &principal, decided, candidates);
+                    datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh);
+                let reply = self.edited(now, &principal, decided, sessions);
+                self.answer(answer, reply);
+            }
+            Command::Lock(principal, locking, answer) => {
+                let mut sessions = self.sessions.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let reply = datastores::lock(state, &mut sessions, options, &principal, &locking, now);
+                if reply.is_ok() {
+                    self.sessions = sessions;
+                }
+                self.answer(answer, reply);
+            }
+            Command::Begin(who, answer) => {
+                let mut sessions = self.sessions.clone();
+                let limits = &shared.options.limits;
+                let statistics = &shared.options.capabilities.statistics;
+                let begun = sessions.begin(self.state.newest_session, *who, now, limits);
+                let reply = begun.and_then(|(id, live, event)| {
+                    self.record(now, Actor::from(&live.principal), vec![Event::Session(event)])?;
+                    self.sessions = sessions;
+                    Counters::count(&statistics.in_sessions);
+                    Ok((id, live))
+                });
+                self.answer(answer, reply);
+            }
+            Command::Kill(principal, session, answer) => {
+                let reply = match self.sessions.get(session) {
+                    Some(_) if principal.session != Some(session) => {
+                        self.end(shared, session, Reason::Killed, Some(&principal));
+                        Ok(())
+                    }
+                    Some(_) => {
+                        let message = "a session is closed with \"close-session\" by itself, and not killed";
+                        Err(Error::protocol(Tag::InvalidValue, message))
+                    }
+                    None => {
+                        let message = format!("there is no session {session}");
+                        Err(Error::protocol(Tag::InvalidValue, message))
+                    }
+                };
                 self.answer(answer, reply);
             }
             Command::Invoke(principal, invocation, answer) => {
                 let decided =
                     operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
                 let reply = decided.and_then(|(events, output)| {
-                    self.record(now, &principal.name, events)?;
+                    self.record(now, Actor::from(&principal), events)?;
                     Ok(output)
                 });
                 self.answer(answer, reply);
@@ -669,12 +802,12 @@ impl Group {
         now: Timestamp,
         principal: &Principal,
         decided: Result<(Vec<Event>, EditReply), E>,
-        candidates: Candidates,
+        sessions: Sessions,
     ) -> Result<EditReply, E> {
         let (events, mut reply) = decided?;
         let position = self.state.position;
-        self.record(now, &principal.name, events)?;
-        self.candidates = candidates;
+        self.record(now, Actor::from(principal), events)?;
+        self.sessions = sessions;
         if self.state.position > position {
             reply.revision = self.state.config_revision;
             reply.changed_at = self.state.config_changed_at;
@@ -685,7 +818,7 @@ impl Group {
     /// Applies the events of one request and keeps them for the log: all or none. What is applied
     /// is what a start will read, so that it comes to the same state, and what it could not read
     /// is never written.
-    fn record(&mut self, at: Timestamp, actor: &str, events: Vec<Event>) -> Result<(), Error> {
+    fn record(&mut self, at: Timestamp, actor: Actor<'_>, events: Vec<Event>) -> Result<(), Error> {
         let unwritable =
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
         let mut state = self.state.clone();

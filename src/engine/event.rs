@@ -3,9 +3,13 @@
 //! Kinds are numbers that never change their meaning. Payloads are JSON whose modelled parts
 //! follow RFC 7951, so that a record can be read without this program.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::{confirm, sessions};
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{NewRecord, Record};
@@ -32,6 +36,10 @@ pub enum Event {
     Tasks(tasks::Event),
     /// Something happened in a negotiation.
     Negotiation(negotiation::Event),
+    /// Something happened to a NETCONF session.
+    Session(sessions::Event),
+    /// Something happened to a confirmed commit.
+    Commit(confirm::Event),
 }
 
 /// What was written to the startup datastore.
@@ -43,6 +51,45 @@ pub enum Startup {
     Edited(Vec<Edit>),
 }
 
+/// Who brought an event about. In the log it is `USER`, or `USER#SESSION` if it was done in a NETCONF session; names of
+/// users have no `#`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor<'a> {
+    /// The user; empty for the server itself.
+    pub user: &'a str,
+    /// The NETCONF session.
+    pub session: Option<u32>,
+}
+
+impl<'a> Actor<'a> {
+    /// The server itself.
+    pub const SERVER: Actor<'static> = Actor { user: "", session: None };
+
+    /// The actor of a record.
+    pub fn recorded(text: &'a str) -> Self {
+        let parts = text.rsplit_once('#').and_then(|(user, session)| Some((user, session.parse().ok()?)));
+        match parts {
+            Some((user, session)) => Actor { user, session: Some(session) },
+            None => Actor { user: text, session: None },
+        }
+    }
+}
+
+impl<'a> From<&'a Principal> for Actor<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        Actor { user: &principal.name, session: principal.session }
+    }
+}
+
+impl fmt::Display for Actor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.session {
+            Some(session) => write!(f, "{}#{session}", self.user),
+            None => f.write_str(self.user),
+        }
+    }
+}
+
 /// Numbers of the kinds in the log. A number is never used again for anything else.
 mod kind {
     pub const EDITED: u16 = 1;
@@ -50,6 +97,8 @@ mod kind {
     pub const TASKS: u16 = 3;
     pub const NEGOTIATION: u16 = 4;
     pub const STARTUP: u16 = 5;
+    pub const SESSION: u16 = 6;
+    pub const COMMIT: u16 = 7;
 }
 
 /// Version of the payloads.
@@ -86,7 +135,7 @@ impl Event {
     ///
     /// # Errors
     /// [`EventError::Write`].
-    pub fn to_record(&self, at: Timestamp, actor: &str) -> Result<NewRecord, EventError> {
+    pub fn to_record(&self, at: Timestamp, actor: Actor<'_>) -> Result<NewRecord, EventError> {
         let (kind, payload) = match self {
             Event::Edited(edits) => (kind::EDITED, serde_json::to_vec(&stored(edits)?)?),
             Event::Startup(Startup::Saved) => (kind::STARTUP, serde_json::to_vec(&None::<Vec<StoredEdit>>)?),
@@ -96,8 +145,10 @@ impl Event {
             Event::Agents(event) => (kind::AGENTS, serde_json::to_vec(event)?),
             Event::Tasks(event) => (kind::TASKS, serde_json::to_vec(event)?),
             Event::Negotiation(event) => (kind::NEGOTIATION, serde_json::to_vec(event)?),
+            Event::Session(event) => (kind::SESSION, serde_json::to_vec(event)?),
+            Event::Commit(event) => (kind::COMMIT, serde_json::to_vec(event)?),
         };
-        Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor: actor.to_owned(), payload })
+        Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor: actor.to_string(), payload })
     }
 
     /// The event of a record.
@@ -135,6 +186,8 @@ impl Event {
             (kind::NEGOTIATION, VERSION) => {
                 serde_json::from_slice(bytes).map(Event::Negotiation).map_err(json)
             }
+            (kind::SESSION, VERSION) => serde_json::from_slice(bytes).map(Event::Session).map_err(json),
+            (kind::COMMIT, VERSION) => serde_json::from_slice(bytes).map(Event::Commit).map_err(json),
             (kind, version) => Err(EventError::Unknown { position, kind, version }),
         }
     }

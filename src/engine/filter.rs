@@ -11,9 +11,10 @@ use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::notification::Notification;
+use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Child, Container, List};
-use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate, holds_within, parse};
+use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate, evaluate_within, holds_within, parse};
 
 /// A filter; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -117,6 +118,33 @@ impl Filter {
                 }
                 Ok(selected)
             }
+        }
+    }
+}
+
+impl Filter {
+    /// The instances that an expression selects in a configuration.
+    ///
+    /// # Errors
+    /// `invalid-value` with the app-tag `not-a-node-set` if it is no set of nodes (RFC 5717 section 2.4.1), `resource-denied`
+    /// if it takes more than `filter_steps_max`.
+    pub(super) fn instances(
+        &self,
+        root: &Arc<Container>,
+        limits: &Limits,
+    ) -> Result<Vec<InstancePath>, Error> {
+        let none = || {
+            let message = "the expression does not select nodes";
+            Error::protocol(Tag::InvalidValue, message).app_tag("not-a-node-set")
+        };
+        let Kind::XPath(expr) = self.0.as_ref() else { return Err(none()) };
+        let budget = Cell::new(limits.filter_steps_max);
+        match evaluate_within(expr, &Cursor::root(&SCHEMA, root.clone()), &budget) {
+            Ok(XValue::Nodes(nodes)) => {
+                Ok(nodes.iter().map(Cursor::path).filter(|path| !path.steps.is_empty()).collect())
+            }
+            Ok(_) => Err(none()),
+            Err(error) => Err(Error::protocol(Tag::ResourceDenied, format!("the expression: {error}"))),
         }
     }
 }

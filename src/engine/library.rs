@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use super::monitoring::Statistics;
 use super::subscriptions::Subscriptions;
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
@@ -13,6 +14,7 @@ use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use crate::yang::generated::ietf_subscribed_notifications as subscribed;
 use crate::yang::generated::ietf_system_capabilities as capabilities;
 use crate::yang::generated::ietf_yang_library as library;
+use crate::yang::generated::nc_notifications;
 use crate::yang::model::Modelled;
 use crate::yang::schema::{Conformance, Module, Submodule};
 use crate::yang::tree::Container;
@@ -29,6 +31,10 @@ pub struct Capabilities {
     schemas: String,
     /// The dynamic subscriptions that there are.
     pub(super) subscriptions: Arc<Subscriptions>,
+    /// NETCONF capability URIs, as a hello has them (RFC 6241 section 8.1).
+    pub(super) netconf: Vec<String>,
+    /// What is counted of NETCONF sessions.
+    pub(super) statistics: Arc<Statistics>,
     library: OnceLock<Arc<Container>>,
 }
 
@@ -37,6 +43,26 @@ impl Capabilities {
     /// appended to, to fetch the text of a module.
     pub fn new(restconf: Vec<String>, streams: Vec<monitoring::Stream>, schemas: String) -> Self {
         Capabilities { restconf, streams, schemas, ..Capabilities::default() }
+    }
+
+    /// The same with NETCONF's capability URIs.
+    #[must_use]
+    pub fn with_netconf(self, netconf: Vec<String>) -> Self {
+        Capabilities { netconf, ..self }
+    }
+
+    /// `/nc-notifications:netconf` (RFC 5277 section 3.4).
+    pub(super) fn netconf_streams(&self) -> Container {
+        let stream = |stream: &monitoring::Stream| nc_notifications::Stream {
+            name: stream.name.clone(),
+            description: stream.description.clone().unwrap_or_default(),
+            replay_support: stream.replay_support,
+            replay_log_creation_time: stream.replay_log_creation_time.clone(),
+            // Nothing ages out of the log.
+            replay_log_aged_time: None,
+        };
+        let streams = nc_notifications::Streams { stream: self.streams.iter().map(stream).collect() };
+        nc_notifications::Netconf { streams }.to_data()
     }
 
     /// The time of the oldest event in the log.
@@ -155,7 +181,7 @@ impl Capabilities {
     }
 
     /// Where the text of a module or submodule can be fetched.
-    fn location(&self, name: &str, revision: &str) -> Vec<String> {
+    pub(super) fn location(&self, name: &str, revision: &str) -> Vec<String> {
         match (self.schemas.as_str(), revision) {
             ("", _) => Vec::new(),
             (base, "") => vec![format!("{base}{name}.yang")],

@@ -7,6 +7,7 @@
 //! and no socket is known here.
 
 mod candidate;
+mod confirm;
 mod core;
 mod datastores;
 mod draft;
@@ -15,6 +16,8 @@ mod dynamic;
 mod event;
 mod filter;
 mod library;
+mod locks;
+mod monitoring;
 mod moves;
 mod operations;
 mod options;
@@ -24,6 +27,7 @@ mod patch;
 mod push;
 mod report;
 mod request;
+mod sessions;
 mod state;
 mod subscription;
 mod subscriptions;
@@ -32,19 +36,22 @@ mod terms;
 mod update;
 mod view;
 
+pub use confirm::Confirm;
 pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;
-pub use event::Event;
+pub use event::{Actor, Event};
 pub use filter::Filter;
 pub use library::Capabilities;
+pub use locks::Lockable;
 pub use options::Options;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use report::{Reported, Telling};
 pub use request::{
-    Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, Management, Precondition,
-    Refused,
+    Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
+    Management, Precondition, Refused, Test,
 };
+pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription};
 pub use terms::STREAM;

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::options::Options;
 use super::request::Invocation;
 use super::state::State;
-use super::{draft, moves};
+use super::{draft, monitoring, moves};
 use crate::access::{self, Principal};
 use crate::agents::{self, Registrant};
 use crate::clock::Timestamp;
@@ -17,6 +17,7 @@ use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::tasks::Refusal;
 use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
@@ -29,7 +30,7 @@ use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::Container;
+use crate::yang::tree::{AnyData, Container};
 use crate::yang::value::Value;
 
 /// The owner of the server's own agent: no user has this name.
@@ -39,8 +40,13 @@ type Decided = Result<(Vec<Event>, Container), Error>;
 
 /// Whether an operation changes nothing, so that a snapshot can answer it.
 pub(super) fn is_query(operation: &'static Node) -> bool {
-    [&registry::DISCOVER_AGENTS, &task::QUERY_TASKS, &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ]
-        .contains(&operation)
+    [
+        &registry::DISCOVER_AGENTS,
+        &task::QUERY_TASKS,
+        &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ,
+        &GET_SCHEMA,
+    ]
+    .contains(&operation)
 }
 
 /// Answers an operation that changes nothing.
@@ -60,6 +66,10 @@ pub(super) fn query(
     if operation == &task::QUERY_TASKS {
         let visible = |task: &Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
         return Ok(state.tasks.query(&input(invocation)?, limits, visible)?.to_data());
+    }
+    if operation == &GET_SCHEMA {
+        let data = AnyData::Json(Arc::new(monitoring::get_schema(&input(invocation)?)?.into()));
+        return Ok(GetSchemaOutput { data: Some(data) }.to_data());
     }
     let id = target(invocation)?;
     if !reads_data(state, principal, id) {

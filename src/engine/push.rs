@@ -58,7 +58,7 @@ impl Push {
     ) -> Self {
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let now = Basis::of(&shared);
-        let base = Basis { state: established.unwrap_or(now.state), candidates: now.candidates };
+        let base = Basis { state: established.unwrap_or(now.state), sessions: now.sessions };
         let mut push = Push {
             shared,
             principal,
@@ -141,7 +141,7 @@ impl Push {
             Trigger::OnChange { .. } => {
                 !Arc::ptr_eq(&self.base.state, &self.shared.snapshot.load())
                     || (matches!(datastore, Datastore::Candidate(_))
-                        && !self.base.candidates.same(&self.shared.candidates.load()))
+                        && !self.base.sessions.candidates.same(&self.shared.sessions.load().candidates))
             }
         }
     }

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::candidate::Candidates;
 use super::options::Options;
 use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
+use super::sessions::Sessions;
 use super::state::State;
 use super::view;
 use crate::access::{self, Principal};
@@ -44,7 +44,7 @@ pub struct Reported {
 /// What is read from.
 pub(super) struct From<'a> {
     pub state: &'a Arc<State>,
-    pub candidates: &'a Candidates,
+    pub sessions: &'a Sessions,
     pub options: &'a Options,
     pub datastore: Datastore,
 }
@@ -58,8 +58,8 @@ pub(super) fn report(
     telling: Telling,
     paging: &Paging,
 ) -> Result<Reported, Error> {
-    let From { state, candidates, options, datastore } = *from;
-    let whole = || Arc::new(view::whole(state, candidates, options, principal, datastore));
+    let From { state, sessions, options, datastore } = *from;
+    let whole = || Arc::new(view::whole(state, sessions, options, principal, datastore));
     let paged = Paged { paging, limits: &options.limits, principal, path, whole: &whole };
     let mut notes = Vec::new();
     let mut part = |node, child| {
@@ -67,7 +67,7 @@ pub(super) fn report(
         notes = told;
         Ok(page)
     };
-    let found = view::read_part(state, candidates, options, principal, datastore, path, content, &mut part);
+    let found = view::read_part(state, sessions, options, principal, datastore, path, content, &mut part);
     let Reported { found, metadata } = filled(from, principal, path, content, telling, found, &whole)?;
     let of_page = (!notes.is_empty()).then(|| Box::new(OfPage::new(notes)) as Box<dyn Metadata>);
     let mut all: Vec<Box<dyn Metadata>> = of_page.into_iter().chain(metadata).collect();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::confirm::Confirm;
+use super::locks::Lockable;
 use crate::clock::Timestamp;
 use crate::datastore::edit::Edit;
 use crate::yang::error::Error;
@@ -53,8 +55,13 @@ pub enum Candidate {
 /// comes to.
 #[derive(Debug, Clone)]
 pub enum Management {
-    /// Makes a candidate the running configuration (RFC 6241 section 8.3.4.1).
-    Commit(Candidate),
+    /// Makes a candidate the running configuration (RFC 6241 section 8.3.4.1), for a time or for good.
+    Commit(Candidate, Confirm),
+    /// Takes a confirmed commit back (RFC 6241 section 8.4.4.1).
+    CancelCommit {
+        /// What it was given as `persist`.
+        persist_id: Option<String>,
+    },
     /// Makes a candidate what the running configuration is (RFC 6241 section 8.3.4.2).
     Discard(Candidate),
     /// Makes one datastore what another is (RFC 6241 section 7.3).
@@ -86,11 +93,48 @@ pub struct Found {
     pub changed_at: Timestamp,
 }
 
+/// What is asked of locks.
+#[derive(Debug, Clone)]
+pub enum Locking {
+    /// To lock a datastore (RFC 6241 section 7.5).
+    Lock(Lockable),
+    /// To give the lock up (RFC 6241 section 7.6).
+    Unlock(Lockable),
+    /// To lock the nodes of the running datastore that one of these expressions selects (RFC 5717 section 2.4.1).
+    LockPart(Vec<String>),
+    /// To give up the lock with this identifier (RFC 5717 section 2.4.2).
+    UnlockPart(u32),
+}
+
+/// Nodes that a session has locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedPart {
+    /// The identifier of the lock.
+    pub id: u32,
+    /// The nodes.
+    pub nodes: Vec<InstancePath>,
+}
+
+/// Whether an edit is tested before it is done (RFC 6241 section 7.2, `test-option`). The running datastore is always
+/// valid, so an edit of it is tested in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Test {
+    /// A candidate is only tested when it is committed.
+    #[default]
+    AtCommit,
+    /// Edits that would make the candidate invalid are refused.
+    First,
+    /// Nothing is changed.
+    Only,
+}
+
 /// Edits that all happen or none does.
 #[derive(Debug, Clone)]
 pub struct EditRequest {
     /// What is edited. It is the running configuration unless a candidate is named.
     pub datastore: Datastore,
+    /// Whether they are tested.
+    pub test: Test,
     /// The edits, in order.
     pub edits: Vec<Edit>,
     /// What has to hold before.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::confirm::{self, Pending};
 use super::draft;
 use super::event::{Event, Startup};
 use super::moves;
+use super::sessions;
 use crate::agents::Registry;
 use crate::clock::Timestamp;
 use crate::datastore::diff::{Change, diff_along};
@@ -44,6 +46,10 @@ pub struct State {
     pub negotiations: Negotiations,
     /// What became of the newest write of the draft's `tasks`.
     pub dispatch: draft::Dispatch,
+    /// The identifier of the newest NETCONF session: they go on where a start finds them.
+    pub newest_session: u32,
+    /// The confirmed commit that waits for its confirmation.
+    pub pending: Option<Pending>,
 }
 
 /// The running configuration after one edit.
@@ -71,6 +77,8 @@ impl Default for State {
             tasks: Tasks::default(),
             negotiations: Negotiations::default(),
             dispatch: draft::Dispatch::default(),
+            newest_session: 0,
+            pending: None,
         }
     }
 }
@@ -114,6 +122,9 @@ impl State {
                 self.negotiations.apply(revision, at, event);
                 moves::recorded(self, revision, at, event);
             }
+            Event::Session(sessions::Event::Started { session, .. }) => self.newest_session = *session,
+            Event::Session(sessions::Event::Ended { .. }) => {}
+            Event::Commit(event) => confirm::apply(&mut self.pending, event, self.config.content()),
         }
         Ok(())
     }
@@ -159,8 +170,12 @@ impl State {
 
     /// When something is due that no request brings about.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines =
-            [self.registry.next_deadline(), self.tasks.next_deadline(), self.negotiations.next_deadline()];
+        let deadlines = [
+            self.registry.next_deadline(),
+            self.tasks.next_deadline(),
+            self.negotiations.next_deadline(),
+            self.pending.as_ref().map(Pending::until),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

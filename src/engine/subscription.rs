@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::candidate::Candidates;
 use super::core;
-use super::event::Event;
+use super::event::{Actor, Event};
 use super::filter::Filter;
 use super::operations;
 use super::options::Options;
+use super::sessions::Sessions;
 use super::state::State;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
@@ -34,8 +34,8 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<State>,
-    /// The candidates beside it.
-    pub(super) candidates: ArcSwap<Candidates>,
+    /// The sessions beside it, with their candidates and locks.
+    pub(super) sessions: ArcSwap<Sessions>,
     /// Taken by who rebuilds an old revision from the log, which is long work.
     pub(super) rebuilding: Arc<Semaphore>,
     /// Taken by the work of making an update of subscribed data.
@@ -62,7 +62,7 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    pub(super) fn new(position: u64, at: Timestamp, actor: &str, event: &Event, size: usize) -> Self {
+    pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: &Event, size: usize) -> Self {
         Announced { position, at, notifications: core::announce(event, at, actor).into(), size }
     }
 }
@@ -322,7 +322,13 @@ impl Subscription {
             let announce = |record: &crate::log::Record| {
                 let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
                 let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-                Ok(Announced::new(record.position, at, &record.actor, &event, record.payload.len()))
+                Ok(Announced::new(
+                    record.position,
+                    at,
+                    Actor::recorded(&record.actor),
+                    &event,
+                    record.payload.len(),
+                ))
             };
             records.iter().map(announce).collect()
         });

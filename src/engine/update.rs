@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use super::candidate::Candidates;
 use super::datastores;
 use super::filter::Filter;
 use super::patch::{self, Form};
 use super::request::{Content, Datastore};
+use super::sessions::Sessions;
 use super::state::State;
 use super::subscription::Shared;
 use super::subtree::empty;
@@ -39,7 +39,7 @@ use crate::yang::{json, xml};
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
     pub(super) state: Arc<State>,
-    pub(super) candidates: Arc<Candidates>,
+    pub(super) sessions: Arc<Sessions>,
 }
 
 /// Why an update cannot be made.
@@ -47,7 +47,7 @@ pub(super) type Reason = SubscriptionSuspendedReason;
 
 impl Basis {
     pub(super) fn of(shared: &Shared) -> Basis {
-        Basis { state: shared.snapshot.load_full(), candidates: shared.candidates.load_full() }
+        Basis { state: shared.snapshot.load_full(), sessions: shared.sessions.load_full() }
     }
 }
 
@@ -118,11 +118,11 @@ impl Work {
 
     /// The datastore as the principal sees it.
     fn tree(&self, basis: &Basis) -> Result<Arc<Container>, Reason> {
-        let (state, candidates, options) = (&basis.state, &basis.candidates, &self.shared.options);
+        let (state, sessions, options) = (&basis.state, &basis.sessions, &self.shared.options);
         if self.datastore == Datastore::Operational {
             let root = InstancePath::default();
             let found =
-                view::read(state, candidates, options, &self.principal, self.datastore, &root, Content::All);
+                view::read(state, sessions, options, &self.principal, self.datastore, &root, Content::All);
             return match found.map(|found| found.child) {
                 Ok(Child::Container(root)) => Ok(root),
                 _ => Err(Reason::InsufficientResources),
@@ -130,7 +130,8 @@ impl Work {
         }
         // As it is stored: so what two revisions share is known to be the same.
         let unavailable = |_: Error| -> Reason { Reason::InsufficientResources };
-        let content = datastores::content(state, candidates, options, self.datastore).map_err(unavailable)?;
+        let content =
+            datastores::content(state, &sessions.candidates, options, self.datastore).map_err(unavailable)?;
         Ok(without(content, |node| !access::may_read(&self.principal, node)))
     }
 

@@ -5,19 +5,21 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::candidate::Candidates;
 use super::draft;
 use super::library;
+use super::monitoring;
 use super::operations;
 use super::options::Options;
 use super::request::{Content, Datastore, Found};
+use super::sessions::Sessions;
 use super::state::{Revision, State};
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
-    SCHEMA, ietf_restconf_monitoring, ietf_subscribed_notifications, ietf_system_capabilities,
-    ietf_yang_library, irtf_agent, magent_datastores, magent_registry, magent_task,
+    SCHEMA, ietf_netconf_monitoring, ietf_restconf_monitoring, ietf_subscribed_notifications,
+    ietf_system_capabilities, ietf_yang_library, irtf_agent, magent_datastores, magent_registry, magent_task,
+    nc_notifications,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -25,17 +27,17 @@ use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
 use crate::yang::value::Value;
 
-/// Reads one node of a datastore. Candidates are those of the state, and of no use to others.
+/// Reads one node of a datastore. Sessions are those beside the state, and of no use to others.
 pub(super) fn read(
     state: &Arc<State>,
-    candidates: &Candidates,
+    sessions: &Sessions,
     options: &Options,
     principal: &Principal,
     datastore: Datastore,
     path: &InstancePath,
     content: Content,
 ) -> Result<Found, Error> {
-    read_part(state, candidates, options, principal, datastore, path, content, &mut |_, child| Ok(child))
+    read_part(state, sessions, options, principal, datastore, path, content, &mut |_, child| Ok(child))
 }
 
 /// What is wanted of all instances of a node; it may be none of them.
@@ -45,7 +47,7 @@ pub(super) type Part<'p> = &'p mut dyn FnMut(&'static Node, Child) -> Result<Chi
 #[allow(clippy::too_many_arguments)] // those of read
 pub(super) fn read_part(
     state: &Arc<State>,
-    candidates: &Candidates,
+    sessions: &Sessions,
     options: &Options,
     principal: &Principal,
     datastore: Datastore,
@@ -54,7 +56,7 @@ pub(super) fn read_part(
     part: Part<'_>,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
-    let tree = View::of(datastore, state, candidates, options, principal);
+    let tree = View::of(datastore, state, sessions, options, principal);
     // The conventional datastores have no state (RFC 8342 section 5.1).
     let content = match content {
         Content::All if !tree.has_state => Content::Config,
@@ -103,12 +105,12 @@ pub(super) fn read_part(
 /// All that the principal may see: what conditions of defaults look at.
 pub(super) fn whole(
     state: &Arc<State>,
-    candidates: &Candidates,
+    sessions: &Sessions,
     options: &Options,
     principal: &Principal,
     datastore: Datastore,
 ) -> Container {
-    let tree = View::of(datastore, state, candidates, options, principal);
+    let tree = View::of(datastore, state, sessions, options, principal);
     let mut root = Container::default();
     for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
         if let Some(child) = tree.top(node, Content::All) {
@@ -202,6 +204,7 @@ fn keep_container(container: &Container, content: Content) -> Option<Container> 
 
 struct View<'a> {
     state: &'a Arc<State>,
+    sessions: &'a Sessions,
     options: &'a Options,
     principal: &'a Principal,
     /// The configuration in the datastore.
@@ -216,16 +219,16 @@ impl<'a> View<'a> {
     fn of(
         datastore: Datastore,
         state: &'a Arc<State>,
-        candidates: &Candidates,
+        sessions: &'a Sessions,
         options: &'a Options,
         principal: &'a Principal,
     ) -> Self {
         let (config, revision, changed_at) =
             (state.config.content().clone(), state.config_revision, state.config_changed_at);
         let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
-        let running = View { state, options, principal, config, revision, changed_at, has_state };
+        let running = View { state, sessions, options, principal, config, revision, changed_at, has_state };
         match datastore {
-            Datastore::Candidate(which) => match candidates.get(which) {
+            Datastore::Candidate(which) => match sessions.candidates.get(which) {
                 Some(working) => View {
                     config: working.content.clone(),
                     revision: working.revision,
@@ -271,6 +274,10 @@ impl<'a> View<'a> {
             container(library::system_capabilities())
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
+        } else if node == &ietf_netconf_monitoring::nodes::NETCONF_STATE {
+            container(monitoring::netconf_state(self.sessions, self.options))
+        } else if node == &nc_notifications::nodes::NETCONF {
+            container(self.options.capabilities.netconf_streams())
         } else if node == &ietf_subscribed_notifications::nodes::STREAMS {
             container(self.options.capabilities.streams())
         } else if node == &ietf_subscribed_notifications::nodes::SUBSCRIPTIONS {
@@ -516,7 +523,12 @@ mod tests {
             entries: Arc::new(Many(1000)),
             visible,
             state: Arc::default(),
-            principal: Principal { name: "eve".into(), groups: Default::default(), method: Method::Local },
+            principal: Principal {
+                name: "eve".into(),
+                groups: Default::default(),
+                method: Method::Local,
+                session: None,
+            },
         };
         let none = private(|_, _, _, _| false);
         assert!(none.is_empty());

@@ -15,7 +15,7 @@ use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
 use crate::datastore::defaults::SetToDefault;
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition, Refused};
+use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition, Refused, Test};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -112,7 +112,7 @@ pub async fn delete(
 }
 
 fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> EditRequest {
-    EditRequest { datastore: home.edited(), edits, preconditions }
+    EditRequest { datastore: home.edited(), test: Test::AtCommit, edits, preconditions }
 }
 
 /// The children in a body that are to be created; those that are to have their defaults are not.

@@ -16,7 +16,7 @@ use super::params::Place;
 use super::request::{Asked, decode_options};
 use super::{answer, conditions, edit};
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{EditRequest, Engine, Precondition, Refused};
+use crate::engine::{EditRequest, Engine, Precondition, Refused, Test};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -58,7 +58,7 @@ pub async fn apply(
         Err((number, error)) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
     };
     preconditions.extend(edit::exists(&target).map(|target| Precondition::Matches(target, Vec::new())));
-    let request = EditRequest { datastore: home.edited(), edits, preconditions };
+    let request = EditRequest { datastore: home.edited(), test: Test::AtCommit, edits, preconditions };
     match engine.edit(&asked.principal, request).await {
         Ok(reply) => {
             let response = status(&patch, Outcome::Done, answer_in);

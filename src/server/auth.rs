@@ -160,7 +160,7 @@ impl Authenticator {
 }
 
 fn principal(name: &str, user: &User, method: Method) -> Principal {
-    Principal { name: name.to_owned(), groups: user.groups.clone(), method }
+    Principal { name: name.to_owned(), groups: user.groups.clone(), method, session: None }
 }
 
 #[cfg(test)]

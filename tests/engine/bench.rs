@@ -8,7 +8,7 @@ use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition, Test,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
@@ -130,9 +130,7 @@ impl Bench {
         body: Json,
         preconditions: Vec<Precondition>,
     ) -> Result<EditReply, Error> {
-        let value = json::decode_one(body.to_string().as_bytes(), &path, &SCHEMA, &json::STORED)?;
-        let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
-        self.edit(user, edit, preconditions).await
+        self.edit(user, put(path, body)?, preconditions).await
     }
 
     pub async fn delete(&self, user: &str, path: InstancePath) -> Result<EditReply, Error> {
@@ -156,7 +154,7 @@ impl Bench {
         edit: Edit,
         preconditions: Vec<Precondition>,
     ) -> Result<EditReply, Error> {
-        let request = EditRequest { datastore, edits: vec![edit], preconditions };
+        let request = EditRequest { datastore, test: Test::AtCommit, edits: vec![edit], preconditions };
         self.engine.edit(&principal(user), request).await.map_err(|refused| refused.error)
     }
 
@@ -170,10 +168,16 @@ impl Bench {
     }
 }
 
+/// The edit that puts a body in the place of what is there.
+pub fn put(path: InstancePath, body: Json) -> Result<Edit, Error> {
+    let value = json::decode_one(body.to_string().as_bytes(), &path, &SCHEMA, &json::STORED)?;
+    Ok(Edit { operation: Operation::Replace, path, value: Some(value), insert: None })
+}
+
 pub fn principal(user: &str) -> Principal {
     let groups: BTreeSet<String> =
         if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
-    Principal { name: user.into(), groups, method: Method::Local }
+    Principal { name: user.into(), groups, method: Method::Local, session: None }
 }
 
 fn encoded(child: &Child, node: Option<&'static Node>) -> Json {

@@ -1,7 +1,7 @@
 //! The datastores beside the running one, and the revisions of the running one.
 
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Candidate, Datastore, EditReply, From, Management};
+use agentconf::engine::{Candidate, Confirm, Datastore, EditReply, From, Management};
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::SCHEMA;
 use agentconf::yang::generated::ietf_netconf::nodes as netconf;
@@ -150,8 +150,12 @@ async fn the_candidates_of_sessions_are_merged_unless_they_change_the_same() {
     put_in(&bench, session(2), "d", "two").await.expect("it is written");
     assert_eq!(text_in(&bench, session(2), "e"), None, "a session does not see another's");
     put_in(&bench, session(3), "d", "three").await.expect("it is written");
-    let commit =
-        async |id| bench.engine.manage(&principal("oss"), Management::Commit(Candidate::Session(id))).await;
+    let commit = async |id| {
+        bench
+            .engine
+            .manage(&principal("oss"), Management::Commit(Candidate::Session(id), Confirm::default()))
+            .await
+    };
     commit(1).await.expect("it is committed");
     commit(2).await.expect("it changes another entry");
     assert_eq!(text_in(&bench, Datastore::Running, "d").as_deref(), Some("two"));

@@ -7,3 +7,4 @@ mod abuse;
 mod bench;
 mod datastores;
 mod flows;
+mod sessions;

@@ -277,7 +277,12 @@ mod tests {
             let shown = matches!(key.values(), [Value::Uint32(n)] if n % 3 == 0 && *n < 1000);
             shown.then(|| entry.clone())
         };
-        let principal = Principal { name: "oss".into(), groups: Default::default(), method: Method::Local };
+        let principal = Principal {
+            name: "oss".into(),
+            groups: Default::default(),
+            method: Method::Local,
+            session: None,
+        };
         let made = Made { list: list.clone(), make, state: Arc::default(), principal };
         Both { node: &nodes::DATA_PARAMS, written: List::Sorted(even.collect::<OrdMap<_, _>>()), made }
     }

@@ -26,6 +26,8 @@ pub static MODULE: Module = Module {
 pub mod types {
     use crate::yang::schema::*;
 
+    /// `uri`
+    pub static URI: Type = Type { name: "uri", base: Base::String(Range::ANY, &[&super::patterns::URI_1]) };
     /// `ipv4-address`
     pub static IPV4_ADDRESS: Type = Type {
         name: "ipv4-address",
@@ -36,13 +38,24 @@ pub mod types {
         name: "ipv6-address",
         base: Base::String(Range::ANY, &[&super::patterns::IPV6_ADDRESS_1, &super::patterns::IPV6_ADDRESS_2]),
     };
+    /// `host-name`
+    pub static HOST_NAME: Type = Type {
+        name: "host-name",
+        base: Base::String(
+            Range { parts: &[(2, 253)], text: "2..253", error_message: None, error_app_tag: None },
+            &[&super::patterns::HOST_NAME_1, &super::patterns::HOST_NAME_2],
+        ),
+    };
+    /// `host`
+    pub static HOST: Type = Type {
+        name: "host",
+        base: Base::Union(&[&IPV4_ADDRESS, &IPV6_ADDRESS, &HOST_NAME]),
+    };
     /// `ip-address`
     pub static IP_ADDRESS: Type = Type {
         name: "ip-address",
         base: Base::Union(&[&IPV4_ADDRESS, &IPV6_ADDRESS]),
     };
-    /// `uri`
-    pub static URI: Type = Type { name: "uri", base: Base::String(Range::ANY, &[&super::patterns::URI_1]) };
 }
 
 /// Patterns of types.
@@ -51,6 +64,15 @@ pub mod patterns {
 
     use crate::yang::schema::Pattern;
 
+    /// What must match.
+    pub static URI_1: Pattern = Pattern {
+        xsd: "[a-z][a-z0-9+.-]*:.*",
+        regex: "\\A(?:[a-z][a-z0-9\\+\\.\\-]*:[^\\n\\r]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
     /// What must match.
     pub static IPV4_ADDRESS_1: Pattern = Pattern {
         xsd: "(([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(%.+)?",
@@ -79,9 +101,18 @@ pub mod patterns {
         compiled: OnceLock::new(),
     };
     /// What must match.
-    pub static URI_1: Pattern = Pattern {
-        xsd: "[a-z][a-z0-9+.-]*:.*",
-        regex: "\\A(?:[a-z][a-z0-9\\+\\.\\-]*:[^\\n\\r]*)\\z",
+    pub static HOST_NAME_1: Pattern = Pattern {
+        xsd: "((([a-zA-Z0-9_]([a-zA-Z0-9\\-_]){0,61})?[a-zA-Z0-9]\\.)*([a-zA-Z0-9_]([a-zA-Z0-9\\-_]){0,61})?[a-zA-Z0-9]\\.?)|\\.",
+        regex: "\\A(?:(?:(?:(?:[a-zA-Z0-9_](?:[a-zA-Z0-9\\-_]){0,61})?[a-zA-Z0-9]\\.)*(?:[a-zA-Z0-9_](?:[a-zA-Z0-9\\-_]){0,61})?[a-zA-Z0-9]\\.?)|\\.)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static HOST_NAME_2: Pattern = Pattern {
+        xsd: "[a-zA-Z0-9\\-\\.]+",
+        regex: "\\A(?:[a-zA-Z0-9\\-\\.]+)\\z",
         invert: false,
         error_message: None,
         error_app_tag: None,

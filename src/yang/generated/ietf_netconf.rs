@@ -12,7 +12,15 @@ pub static MODULE: Module = Module {
     namespace: "urn:ietf:params:xml:ns:netconf:base:1.0",
     prefix: "nc",
     conformance: Conformance::Implement,
-    features: &["writable-running", "candidate", "rollback-on-error", "validate", "startup"],
+    features: &[
+        "writable-running",
+        "candidate",
+        "confirmed-commit",
+        "rollback-on-error",
+        "validate",
+        "startup",
+        "xpath",
+    ],
     deviations: &[],
     submodules: &[],
     source: include_str!("../../../yang/standard/ietf-netconf@2013-09-29.yang"),
@@ -30,6 +38,7 @@ pub static MODULE: Module = Module {
         &nodes::KILL_SESSION,
         &nodes::COMMIT,
         &nodes::DISCARD_CHANGES,
+        &nodes::CANCEL_COMMIT,
         &nodes::VALIDATE,
     ],
     notifications: &[],
@@ -465,6 +474,13 @@ pub struct LockInputTarget {
     pub running: Option<()>,
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// Datastore to lock.
+    ///
+    /// The \<lock\> operation is only supported on writable datastores.
+    ///
+    /// If the \<lock\> operation is not supported by the server on the specified target datastore, then
+    /// the server MUST return an \<rpc-error\> element with an \<error-tag\> value of 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for LockInputTarget {
@@ -477,6 +493,7 @@ impl model::Modelled for LockInputTarget {
             candidate: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -485,6 +502,7 @@ impl model::Modelled for LockInputTarget {
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -543,6 +561,14 @@ pub struct UnlockInputTarget {
     pub running: Option<()>,
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// Datastore to unlock.
+    ///
+    /// The \<unlock\> operation is only supported on writable datastores.
+    ///
+    /// If the \<unlock\> operation is not supported by the server on the specified target datastore,
+    /// then the server MUST return an \<rpc-error\> element with an \<error-tag\> value of
+    /// 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for UnlockInputTarget {
@@ -555,6 +581,7 @@ impl model::Modelled for UnlockInputTarget {
             candidate: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -563,6 +590,7 @@ impl model::Modelled for UnlockInputTarget {
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -720,20 +748,60 @@ impl model::Modelled for KillSessionOutput {
 }
 
 /// `/ietf-netconf:commit/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommitInput {}
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommitInput {
+    /// Requests a confirmed commit.
+    pub confirmed: Option<()>,
+    /// The timeout interval for a confirmed commit.
+    pub confirm_timeout: u32,
+    /// This parameter is used to make a confirmed commit persistent. A persistent confirmed commit is
+    /// not aborted if the NETCONF session terminates. The only way to abort a persistent confirmed
+    /// commit is to let the timer expire, or to use the \<cancel-commit\> operation.
+    ///
+    /// The value of this parameter is a token that must be given in the 'persist-id' parameter of
+    /// \<commit\> or \<cancel-commit\> operations in order to confirm or cancel the persistent
+    /// confirmed commit.
+    ///
+    /// The token should be a random string.
+    pub persist: Option<String>,
+    /// This parameter is given in order to commit a persistent confirmed commit. The value must be
+    /// equal to the value given in the 'persist' parameter to the \<commit\> operation. If it does not
+    /// match, the operation fails with an 'invalid-value' error.
+    pub persist_id: Option<String>,
+}
 
 impl model::Modelled for CommitInput {
     fn node() -> &'static schema::Node {
         &nodes::COMMIT_INPUT
     }
 
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            confirmed: model::optional(data, &nodes::COMMIT_INPUT_CONFIRMED)?,
+            confirm_timeout: model::optional(data, &nodes::COMMIT_INPUT_CONFIRM_TIMEOUT)?.unwrap_or(600),
+            persist: model::optional(data, &nodes::COMMIT_INPUT_PERSIST)?,
+            persist_id: model::optional(data, &nodes::COMMIT_INPUT_PERSIST_ID)?,
+        })
     }
 
     fn to_data(&self) -> tree::Container {
-        tree::Container::default()
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::COMMIT_INPUT_CONFIRMED, &self.confirmed);
+        model::put(&mut data, &nodes::COMMIT_INPUT_CONFIRM_TIMEOUT, &self.confirm_timeout);
+        model::put_optional(&mut data, &nodes::COMMIT_INPUT_PERSIST, &self.persist);
+        model::put_optional(&mut data, &nodes::COMMIT_INPUT_PERSIST_ID, &self.persist_id);
+        data
+    }
+}
+
+impl Default for CommitInput {
+    fn default() -> Self {
+        Self {
+            confirmed: None,
+            confirm_timeout: 600,
+            persist: None,
+            persist_id: None,
+        }
     }
 }
 
@@ -791,6 +859,51 @@ impl model::Modelled for DiscardChangesOutput {
     }
 }
 
+/// `/ietf-netconf:cancel-commit/input`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CancelCommitInput {
+    /// This parameter is given in order to cancel a persistent confirmed commit. The value must be
+    /// equal to the value given in the 'persist' parameter to the \<commit\> operation. If it does not
+    /// match, the operation fails with an 'invalid-value' error.
+    pub persist_id: Option<String>,
+}
+
+impl model::Modelled for CancelCommitInput {
+    fn node() -> &'static schema::Node {
+        &nodes::CANCEL_COMMIT_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            persist_id: model::optional(data, &nodes::CANCEL_COMMIT_INPUT_PERSIST_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::CANCEL_COMMIT_INPUT_PERSIST_ID, &self.persist_id);
+        data
+    }
+}
+
+/// `/ietf-netconf:cancel-commit/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CancelCommitOutput {}
+
+impl model::Modelled for CancelCommitOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::CANCEL_COMMIT_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
+    }
+}
+
 /// `/ietf-netconf:validate/input`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ValidateInput {
@@ -830,6 +943,14 @@ pub struct ValidateInputSource {
     /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
     /// subset of the running datastore.
     pub config: Option<tree::AnyData>,
+    /// Datastore to validate.
+    ///
+    /// The \<validate\> operation is supported only on configuration datastores.
+    ///
+    /// If the \<validate\> operation is not supported by the server on the specified target datastore,
+    /// then the server MUST return an \<rpc-error\> element with an \<error-tag\> value of
+    /// 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for ValidateInputSource {
@@ -843,6 +964,7 @@ impl model::Modelled for ValidateInputSource {
             running: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
             config: model::any(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -852,6 +974,7 @@ impl model::Modelled for ValidateInputSource {
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
         model::put_any(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -2397,6 +2520,7 @@ pub mod nodes {
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2419,11 +2543,13 @@ pub mod nodes {
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE,
         ],
         data: &[
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2618,6 +2744,7 @@ pub mod nodes {
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2640,11 +2767,13 @@ pub mod nodes {
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE,
         ],
         data: &[
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -3046,6 +3175,35 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[
+            &COMMIT_INPUT_CONFIRMED,
+            &COMMIT_INPUT_CONFIRM_TIMEOUT,
+            &COMMIT_INPUT_PERSIST,
+            &COMMIT_INPUT_PERSIST_ID,
+        ],
+        data: &[
+            &COMMIT_INPUT_CONFIRMED,
+            &COMMIT_INPUT_CONFIRM_TIMEOUT,
+            &COMMIT_INPUT_PERSIST,
+            &COMMIT_INPUT_PERSIST_ID,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
+    /// `/ietf-netconf:commit/input/confirmed`
+    pub static COMMIT_INPUT_CONFIRMED: Node = Node {
+        name: "confirmed",
+        module: &super::MODULE,
+        parent: Some(&COMMIT_INPUT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::EMPTY, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -3053,7 +3211,68 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
-        description: "",
+        description: "Requests a confirmed commit.",
+    };
+    /// `/ietf-netconf:commit/input/confirm-timeout`
+    pub static COMMIT_INPUT_CONFIRM_TIMEOUT: Node = Node {
+        name: "confirm-timeout",
+        module: &super::MODULE,
+        parent: Some(&COMMIT_INPUT),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::types::COMMIT_INPUT_CONFIRM_TIMEOUT,
+            default: Some("600"),
+            units: "seconds",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "The timeout interval for a confirmed commit.",
+    };
+    /// `/ietf-netconf:commit/input/persist`
+    pub static COMMIT_INPUT_PERSIST: Node = Node {
+        name: "persist",
+        module: &super::MODULE,
+        parent: Some(&COMMIT_INPUT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "This parameter is used to make a confirmed commit\npersistent.  A persistent confirmed commit is not aborted\nif the NETCONF session terminates.  The only way to abort\na persistent confirmed commit is to let the timer expire,\nor to use the <cancel-commit> operation.\n\nThe value of this parameter is a token that must be given\nin the 'persist-id' parameter of <commit> or\n<cancel-commit> operations in order to confirm or cancel\nthe persistent confirmed commit.\n\nThe token should be a random string.",
+    };
+    /// `/ietf-netconf:commit/input/persist-id`
+    pub static COMMIT_INPUT_PERSIST_ID: Node = Node {
+        name: "persist-id",
+        module: &super::MODULE,
+        parent: Some(&COMMIT_INPUT),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "This parameter is given in order to commit a persistent\nconfirmed commit.  The value must be equal to the value\ngiven in the 'persist' parameter to the <commit> operation.\nIf it does not match, the operation fails with an\n'invalid-value' error.",
     };
     /// `/ietf-netconf:commit/output`
     pub static COMMIT_OUTPUT: Node = Node {
@@ -3131,12 +3350,88 @@ pub mod nodes {
         nacm: NacmDefault::None,
         description: "",
     };
+    /// `/ietf-netconf:cancel-commit`
+    pub static CANCEL_COMMIT: Node = Node {
+        name: "cancel-commit",
+        module: &super::MODULE,
+        parent: None,
+        index: 11,
+        kind: Kind::Rpc { input: &CANCEL_COMMIT_INPUT, output: &CANCEL_COMMIT_OUTPUT },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "This operation is used to cancel an ongoing confirmed commit.\nIf the confirmed commit is persistent, the parameter\n'persist-id' must be given, and it must match the value of the\n'persist' parameter.",
+    };
+    /// `/ietf-netconf:cancel-commit/input`
+    pub static CANCEL_COMMIT_INPUT: Node = Node {
+        name: "input",
+        module: &super::MODULE,
+        parent: Some(&CANCEL_COMMIT),
+        index: 0,
+        kind: Kind::Input,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&CANCEL_COMMIT_INPUT_PERSIST_ID],
+        data: &[&CANCEL_COMMIT_INPUT_PERSIST_ID],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
+    /// `/ietf-netconf:cancel-commit/input/persist-id`
+    pub static CANCEL_COMMIT_INPUT_PERSIST_ID: Node = Node {
+        name: "persist-id",
+        module: &super::MODULE,
+        parent: Some(&CANCEL_COMMIT_INPUT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "This parameter is given in order to cancel a persistent\nconfirmed commit.  The value must be equal to the value\ngiven in the 'persist' parameter to the <commit> operation.\nIf it does not match, the operation fails with an\n'invalid-value' error.",
+    };
+    /// `/ietf-netconf:cancel-commit/output`
+    pub static CANCEL_COMMIT_OUTPUT: Node = Node {
+        name: "output",
+        module: &super::MODULE,
+        parent: Some(&CANCEL_COMMIT),
+        index: 1,
+        kind: Kind::Output,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        description: "",
+    };
     /// `/ietf-netconf:validate`
     pub static VALIDATE: Node = Node {
         name: "validate",
         module: &super::MODULE,
         parent: None,
-        index: 11,
+        index: 12,
         kind: Kind::Rpc { input: &VALIDATE_INPUT, output: &VALIDATE_OUTPUT },
         config: false,
         mandatory: false,
@@ -3185,6 +3480,7 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -3209,12 +3505,14 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE,
         ],
         data: &[
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -3456,6 +3754,16 @@ pub mod types {
             Range { parts: &[(1, 4294967295)], text: "1..max", error_message: None, error_app_tag: None },
         ),
     };
+    /// `uint32`
+    pub static COMMIT_INPUT_CONFIRM_TIMEOUT: Type = Type {
+        name: "uint32",
+        base: Base::Uint(
+            32,
+            Range { parts: &[(1, 4294967295)], text: "1..max", error_message: None, error_app_tag: None },
+        ),
+    };
+    /// `string`
+    pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
     /// `session-id-or-zero-type`
     pub static SESSION_ID_OR_ZERO_TYPE: Type = Type {
         name: "session-id-or-zero-type",

@@ -32,6 +32,7 @@ pub static MODULE: Module = Module {
 
 /// Identities.
 pub mod identities {
+    use crate::yang::model;
     use crate::yang::schema::Identity;
 
     /// Abstract base identity for the origin annotation.
@@ -58,4 +59,71 @@ pub mod identities {
     pub static DEFAULT: Identity = Identity { name: "default", module: &super::MODULE, bases: &[&ORIGIN] };
     /// Denotes configuration for which the system cannot identify the origin.
     pub static UNKNOWN: Identity = Identity { name: "unknown", module: &super::MODULE, bases: &[&ORIGIN] };
+
+    /// Abstract base identity for the origin annotation.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Origin {
+        /// Denotes configuration from the intended configuration datastore.
+        Intended,
+        /// Denotes configuration from a dynamic configuration datastore.
+        Dynamic,
+        /// Denotes configuration originated by the system itself.
+        ///
+        /// Examples of system configuration include applied configuration for an always-existing loopback
+        /// interface, or interface configuration that is auto-created due to the hardware currently present
+        /// in the device.
+        System,
+        /// Denotes configuration learned from protocol interactions with other devices, instead of via
+        /// either the intended configuration datastore or any dynamic configuration datastore.
+        ///
+        /// Examples of protocols that provide learned configuration include link-layer negotiations,
+        /// routing protocols, and DHCP.
+        Learned,
+        /// Denotes configuration that does not have a configured or learned value but has a default value
+        /// in use. Covers both values defined in a 'default' statement and values defined via an
+        /// explanation in a 'description' statement.
+        Default,
+        /// Denotes configuration for which the system cannot identify the origin.
+        Unknown,
+        /// One of a module that was not compiled together with this one.
+        Unlisted(&'static Identity),
+    }
+
+    impl model::IdentityEnum for Origin {
+        const BASE: &'static Identity = &ORIGIN;
+        const KNOWN: &'static [(Self, &'static Identity)] = &[
+            (Self::Intended, &INTENDED),
+            (Self::Dynamic, &DYNAMIC),
+            (Self::System, &SYSTEM),
+            (Self::Learned, &LEARNED),
+            (Self::Default, &DEFAULT),
+            (Self::Unknown, &UNKNOWN),
+        ];
+
+        fn unlisted(identity: &'static Identity) -> Self {
+            Self::Unlisted(identity)
+        }
+
+        fn as_unlisted(self) -> Option<&'static Identity> {
+            if let Self::Unlisted(identity) = self { Some(identity) } else { None }
+        }
+    }
+
+    impl std::fmt::Display for Origin {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            model::IdentityEnum::identity(*self).fmt(f)
+        }
+    }
+}
+
+/// Types.
+pub mod types {
+    use crate::yang::schema::*;
+
+    /// `origin-ref`
+    pub static ORIGIN_REF: Type = Type {
+        name: "origin-ref",
+        base: Base::IdentityRef(&[&super::identities::ORIGIN]),
+    };
 }

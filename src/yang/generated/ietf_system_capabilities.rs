@@ -193,7 +193,7 @@ pub mod nodes {
         name: "system-capabilities",
         module: &super::MODULE,
         parent: None,
-        index: 4,
+        index: 5,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -33,6 +33,8 @@ pub mod types {
     };
     /// `xpath1.0`
     pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
+    /// `counter32`
+    pub static COUNTER32: Type = Type { name: "counter32", base: Base::Uint(32, Range::ANY) };
     /// `counter64`
     pub static COUNTER64: Type = Type { name: "counter64", base: Base::Uint(64, Range::ANY) };
     /// `yang-identifier`

@@ -625,7 +625,7 @@ pub mod nodes {
         name: "revisions",
         module: &super::MODULE,
         parent: None,
-        index: 13,
+        index: 14,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -1686,7 +1686,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 14,
+        index: 15,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

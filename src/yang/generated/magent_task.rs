@@ -4293,7 +4293,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: None,
-        index: 15,
+        index: 16,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

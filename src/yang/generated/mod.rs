@@ -19,7 +19,13 @@ pub mod ietf_netconf;
 #[rustfmt::skip]
 pub mod ietf_netconf_acm;
 #[rustfmt::skip]
+pub mod ietf_netconf_monitoring;
+#[rustfmt::skip]
+pub mod ietf_netconf_nmda;
+#[rustfmt::skip]
 pub mod ietf_netconf_notifications;
+#[rustfmt::skip]
+pub mod ietf_netconf_partial_lock;
 #[rustfmt::skip]
 pub mod ietf_netconf_with_defaults;
 #[rustfmt::skip]
@@ -64,6 +70,10 @@ pub mod magent_subscription_deviations;
 pub mod magent_task;
 #[rustfmt::skip]
 pub mod magent_types;
+#[rustfmt::skip]
+pub mod nc_notifications;
+#[rustfmt::skip]
+pub mod notifications;
 
 use crate::yang::schema::Schema;
 
@@ -79,7 +89,10 @@ pub static SCHEMA: Schema = Schema {
         &ietf_list_pagination::MODULE,
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
+        &ietf_netconf_monitoring::MODULE,
+        &ietf_netconf_nmda::MODULE,
         &ietf_netconf_notifications::MODULE,
+        &ietf_netconf_partial_lock::MODULE,
         &ietf_netconf_with_defaults::MODULE,
         &ietf_network_instance::MODULE,
         &ietf_origin::MODULE,
@@ -102,5 +115,7 @@ pub static SCHEMA: Schema = Schema {
         &magent_subscription_deviations::MODULE,
         &magent_task::MODULE,
         &magent_types::MODULE,
+        &nc_notifications::MODULE,
+        &notifications::MODULE,
     ],
 };

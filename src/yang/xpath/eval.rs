@@ -72,6 +72,15 @@ pub fn evaluate(expr: &Expr, context: &Cursor) -> Result<XValue, EvalError> {
     evaluator.expr(expr, &evaluator.start())
 }
 
+/// The same within a budget of steps; what this one takes is taken from it.
+///
+/// # Errors
+/// See [`EvalError`].
+pub fn evaluate_within(expr: &Expr, context: &Cursor, budget: &Cell<u64>) -> Result<XValue, EvalError> {
+    let evaluator = Evaluator::new(context, budget, 0)?;
+    evaluator.expr(expr, &evaluator.start())
+}
+
 /// Whether a condition (`must`, `when`) holds at `context`.
 ///
 /// # Errors

@@ -16,7 +16,9 @@ pub mod parse;
 pub use ast::Expr;
 pub use axes::case_chosen;
 pub use cursor::{Cursor, Slot};
-pub use eval::{EvalError, XValue, applies, evaluate, finds, holds, holds_within, implied, targets};
+pub use eval::{
+    EvalError, XValue, applies, evaluate, evaluate_within, finds, holds, holds_within, implied, targets,
+};
 pub use lex::ParseError;
 pub use parse::parse;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use agentconf::access::{Method, Principal};
 use agentconf::clock::Clock;
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Capabilities, Datastore, EditRequest, Engine, Options};
+use agentconf::engine::{Capabilities, Datastore, EditRequest, Engine, Options, Test};
 use agentconf::limits::Limits;
 use agentconf::log::Log;
 use agentconf::yang::generated::SCHEMA;
@@ -36,7 +36,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let engine =
         Engine::open(Log::open(data)?, Options { clock, limits, startup: false, profile, capabilities })?;
     let groups = ["admin".to_owned()].into();
-    let principal = Principal { name: "admin".into(), groups, method: Method::Local };
+    let principal = Principal { name: "admin".into(), groups, method: Method::Local, session: None };
     let mut numbers = 0..entries;
     loop {
         let mut edits = JoinSet::new();
@@ -61,7 +61,12 @@ fn put(number: u64) -> Outcome<EditRequest> {
     let path = InstancePath { steps: vec![step] };
     let value = json::decode_one(entry::content(&id).as_bytes(), &path, &SCHEMA, &json::STORED)?;
     let edit = Edit { operation: Operation::Replace, path, value: Some(value), insert: None };
-    Ok(EditRequest { datastore: Datastore::Running, edits: vec![edit], preconditions: Vec::new() })
+    Ok(EditRequest {
+        datastore: Datastore::Running,
+        test: Test::AtCommit,
+        edits: vec![edit],
+        preconditions: Vec::new(),
+    })
 }
 
 /// A process that serves.
