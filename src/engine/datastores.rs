@@ -79,7 +79,6 @@ pub(super) fn manage(
             candidates.discard(*which);
             Ok((Vec::new(), unchanged(state)))
         }
-        Management::Restore(content) => running(content),
         Management::DeleteStartup => {
             let edit = Edit {
                 operation: Operation::Remove,
@@ -95,8 +94,14 @@ pub(super) fn manage(
             let message = "the source and the target are the same datastore";
             Err(Error::protocol(Tag::InvalidValue, message))
         }
-        Management::Copy { from, to } => {
-            let content = content(state, candidates, options, *from)?;
+        Management::Copy { .. } | Management::Put { .. } => {
+            let (from, content, to) = match management {
+                Management::Copy { from, to } => {
+                    (Some(*from), content(state, candidates, options, *from)?, to)
+                }
+                Management::Put { content, to } => (None, content.clone(), to),
+                _ => return Ok((Vec::new(), unchanged(state))),
+            };
             locks.leave(*to, principal)?;
             match to {
                 Datastore::Running | Datastore::Unified => running(&content),
@@ -110,7 +115,7 @@ pub(super) fn manage(
                 }
                 Datastore::Startup => {
                     startup(options)?;
-                    save(state, principal, *from, &content).map(|event| (vec![event], unchanged(state)))
+                    save(state, principal, from, &content).map(|event| (vec![event], unchanged(state)))
                 }
                 Datastore::Intended | Datastore::Operational => {
                     Err(Error::protocol(Tag::OperationNotSupported, "this datastore cannot be written"))
@@ -133,10 +138,10 @@ pub(super) fn replacing(running: &Container, content: &Container) -> Vec<Edit> {
 fn save(
     state: &State,
     principal: &Principal,
-    from: Datastore,
+    from: Option<Datastore>,
     content: &Arc<Container>,
 ) -> Result<Event, Error> {
-    if matches!(from, Datastore::Running | Datastore::Unified | Datastore::Intended) {
+    if matches!(from, Some(Datastore::Running | Datastore::Unified | Datastore::Intended)) {
         return Ok(Event::Startup(Startup::Saved));
     }
     let old = state.startup.clone().unwrap_or_default();
@@ -274,7 +279,7 @@ pub(super) async fn invoke(
     } else if operation == &revisions::ROLLBACK {
         let RollbackInput { revision } = input(invocation)?;
         let content = engine.revision(revision).await?;
-        let reply = engine.manage(principal, Management::Restore(content)).await?;
+        let reply = engine.manage(principal, Management::Put { content, to: Datastore::Running }).await?;
         return Ok(RollbackOutput { revision: reply.revision }.to_data());
     } else {
         let message = format!("\"{}\" needs a NETCONF session", operation.name);

@@ -197,6 +197,33 @@ impl Engine {
         self.report_page(principal, datastore, path, content, telling, &Paging::default())
     }
 
+    /// Reads what a filter selects of a whole datastore; with `None`, all of it. Work that looks at much is done beside
+    /// the runtime, and in turn.
+    ///
+    /// # Errors
+    /// `resource-denied` if the filter takes too many steps.
+    pub async fn select(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        content: Content,
+        telling: Telling,
+        filter: Option<&Filter>,
+    ) -> Result<Reported, Error> {
+        let (engine, principal, filter) = (self.clone(), principal.clone(), filter.cloned());
+        let work = move || {
+            let (state, sessions) = (engine.snapshot(), engine.shared.sessions.load());
+            let from = report::From {
+                state: &state,
+                sessions: &sessions,
+                options: &engine.shared.options,
+                datastore,
+            };
+            report::selected(&from, &principal, content, telling, filter.as_ref())
+        };
+        output::in_turn(&self.shared.large_answers, work).await?
+    }
+
     /// The same of a page of a list or leaf-list. What looks at many entries is done beside the runtime, and at
     /// most so many at a time.
     ///
@@ -256,6 +283,15 @@ impl Engine {
     /// The first constraint that it violates.
     pub async fn validate(&self, datastore: Datastore) -> Result<(), Error> {
         let (state, content) = (self.snapshot(), self.configuration(datastore)?);
+        self.apart(move || datastores::valid(&state, &content)).await?
+    }
+
+    /// Checks that a configuration can be made the running one.
+    ///
+    /// # Errors
+    /// The first constraint that it violates.
+    pub async fn validate_content(&self, content: Container) -> Result<(), Error> {
+        let (state, content) = (self.snapshot(), Arc::new(content));
         self.apart(move || datastores::valid(&state, &content)).await?
     }
 

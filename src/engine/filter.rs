@@ -101,6 +101,15 @@ impl Filter {
         }
     }
 
+    /// What there is of what it can select, with more that stands beside it, where finding that costs less than looking at
+    /// all: what it selects of this is what it selects of all.
+    pub(super) fn narrow(&self, root: &Arc<Container>) -> Arc<Container> {
+        match self.0.as_ref() {
+            Kind::Subtree(subtree) => Arc::new(subtree.narrow(root)),
+            Kind::XPath(_) => root.clone(),
+        }
+    }
+
     /// What it selects of a datastore: the nodes, with what is below them and the keys of the entries around them.
     /// An expression that is no set of nodes selects nothing (RFC 8641, `datastore-xpath-filter`).
     ///

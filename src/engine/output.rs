@@ -62,6 +62,23 @@ pub(super) async fn apart<T: Send + 'static>(
     done.await.map_err(|_| Error::protocol(Tag::OperationFailed, "the answer could not be completed"))
 }
 
+/// The same, but what finds too many under way waits for its turn.
+///
+/// # Errors
+/// `operation-failed` if the work does not come to its end.
+pub(super) async fn in_turn<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let failed = || Error::protocol(Tag::OperationFailed, "the answer could not be completed");
+    let permit = permits.clone().acquire_owned().await.map_err(|_| failed())?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(|_| failed())
+}
+
 /// Does the work on a thread of its own. The stream fails if the work does not come to its end.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::filter::Filter;
 use super::options::Options;
 use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
@@ -80,6 +81,44 @@ pub(super) fn report(
     };
     let metadata = all.into_iter().reduce(|one, other| Box::new(Both(one, other)));
     Ok(Reported { found, metadata })
+}
+
+/// Reads what a filter selects of a whole datastore (RFC 6241 section 6, RFC 8526 section 3.1.1). The defaults that are
+/// told are there for the filter too.
+///
+/// # Errors
+/// `resource-denied` if the filter takes too many steps.
+pub(super) fn selected(
+    from: &From<'_>,
+    principal: &Principal,
+    content: Content,
+    telling: Telling,
+    filter: Option<&Filter>,
+) -> Result<Reported, Error> {
+    let From { state, sessions, options, datastore } = *from;
+    let root = InstancePath::default();
+    let Some(filter) = filter else {
+        return report(from, principal, &root, content, telling, &Paging::default());
+    };
+    let whole = Arc::new(view::whole(state, sessions, options, principal, datastore));
+    let nothing = Child::Container(Arc::default());
+    let narrow = view::part(&Child::Container(filter.narrow(&whole)), content).unwrap_or(nothing.clone());
+    let found = Found {
+        node: None,
+        child: narrow,
+        revision: state.position,
+        has_other_state: true,
+        changed_at: state.config_changed_at,
+    };
+    let reported = filled(from, principal, &root, content, telling, Ok(found), &|| whole.clone())?;
+    let selected = match &reported.found.child {
+        Child::Container(root) => filter
+            .select(root)
+            .map_err(|e| Error::protocol(Tag::ResourceDenied, format!("the filter: {e}")))?,
+        _ => Container::default(),
+    };
+    let child = Child::Container(Arc::new(selected));
+    Ok(Reported { found: Found { child, ..reported.found }, ..reported })
 }
 
 /// What was found with what is told of defaults and origins.

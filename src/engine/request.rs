@@ -73,8 +73,13 @@ pub enum Management {
     },
     /// Empties the startup datastore (RFC 6241 section 7.4).
     DeleteStartup,
-    /// Makes the running configuration what it was.
-    Restore(Arc<Container>),
+    /// Makes a datastore what is given, such as what it was.
+    Put {
+        /// The new configuration.
+        content: Arc<Container>,
+        /// The target.
+        to: Datastore,
+    },
 }
 
 /// A node that a reader found.

@@ -10,7 +10,7 @@ use imbl::OrdMap;
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
 use crate::yang::schema::{Base, Module, Node, Type};
-use crate::yang::tree::{AnyData, Child, Container, List};
+use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xml::parse::{Element, document};
@@ -137,9 +137,71 @@ impl Subtree {
         (!kept.is_empty()).then_some(kept)
     }
 
+    /// The key that the content matches demand of an entry of a list, if they name all of it.
+    fn key(&self, list: &'static Node) -> Option<Key> {
+        let value = |leaf: &&'static Node| {
+            self.0.iter().filter(|term| term.is_match).find_map(|term| match term.nodes.as_slice() {
+                [(node, Content::Value(value))] if node == leaf => Some(value.clone()),
+                _ => None,
+            })
+        };
+        let values: Vec<Value> = list.keys().iter().map(value).collect::<Option<_>>()?;
+        (!values.is_empty()).then(|| Key::new(values))
+    }
+
+    /// The entries that can be wanted: one alone if its key is named, which is looked up.
+    fn candidates<'l>(
+        &self,
+        node: &'static Node,
+        list: &'l List,
+    ) -> Box<dyn Iterator<Item = Arc<Container>> + 'l> {
+        match self.key(node) {
+            Some(key) => Box::new(list.get(node, &key).into_iter()),
+            None => Box::new(list.iter()),
+        }
+    }
+
+    /// What there is of what can be wanted, with more that stands beside it: entries whose keys are named are found, and
+    /// nothing else is looked at. [`Subtree::keep`] has the same to say of it as of all.
+    pub(super) fn narrow(&self, container: &Container) -> Container {
+        let mut narrow = Container::default().at_revision(container.revision);
+        if self.0.iter().any(|term| term.is_match) {
+            return container.clone();
+        }
+        for (node, content) in self.0.iter().flat_map(|term| &term.nodes) {
+            let child = match (content, container.get(node)) {
+                (Content::Below(below), Some(Child::Container(inner))) => {
+                    Some(Child::Container(Arc::new(below.narrow(inner))))
+                }
+                (Content::Below(below), Some(Child::List(list))) if below.key(node).is_some() => {
+                    let mut entries = empty(node);
+                    for entry in below.candidates(node, list) {
+                        entries.put(node, entry.key(node), entry);
+                    }
+                    (!entries.is_empty()).then_some(Child::List(entries))
+                }
+                (_, child) => child.cloned(),
+            };
+            // A node that is named twice is narrowed twice.
+            match (child, narrow.get(node)) {
+                (Some(Child::List(new)), Some(Child::List(old))) => {
+                    narrow.set(node, Child::List(merged(node, old, &new)));
+                }
+                (Some(_), Some(_)) => {
+                    if let Some(all) = container.get(node) {
+                        narrow.set(node, all.clone());
+                    }
+                }
+                (Some(child), None) => narrow.set(node, child),
+                (None, _) => {}
+            }
+        }
+        narrow
+    }
+
     fn entries(&self, node: &'static Node, list: &List) -> Option<Child> {
         let mut kept = empty(node);
-        for entry in list.iter() {
+        for entry in self.candidates(node, list) {
             if let Some(mut wanted) = self.keep(&entry) {
                 for key in node.keys() {
                     if let Some(value) = entry.get(key) {

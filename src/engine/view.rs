@@ -154,6 +154,18 @@ pub(super) fn select(child: &Child, step: &Step, revision: &mut u64) -> Option<C
     Some(selected)
 }
 
+/// What is left of the datastore when only configuration or only state is wanted.
+pub(super) fn part(root: &Child, content: Content) -> Option<Child> {
+    let Child::Container(root) = root else { return None };
+    let mut part = Container::default().at_revision(root.revision);
+    for (node, child) in root.iter() {
+        if let Some(child) = keep(child, node, content) {
+            part.set(node, child);
+        }
+    }
+    Some(Child::Container(Arc::new(part)))
+}
+
 /// What is left of an instance when only configuration or only state is wanted; keys stay with
 /// whatever is left of their entry (RFC 8040 section 4.8.1).
 fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
@@ -164,6 +176,7 @@ fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
             (!absent).then(|| child.clone())
         }
         (Content::Config, false, _) => None,
+        (Content::Config, true, _) if is_all_configuration(node) => Some(child.clone()),
         (Content::Config, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => Some(child.clone()),
         (Content::NonConfig, true, Child::Leaf(_) | Child::LeafList(_) | Child::Any(_)) => None,
         (_, true, Child::Container(container)) => {
@@ -184,6 +197,11 @@ fn keep(child: &Child, node: &'static Node, content: Content) -> Option<Child> {
             (!kept.is_empty()).then_some(Child::List(kept))
         }
     }
+}
+
+/// Whether there can be no state below a node.
+fn is_all_configuration(node: &Node) -> bool {
+    node.data.iter().all(|below| below.config && is_all_configuration(below))
 }
 
 fn keep_container(container: &Container, content: Content) -> Option<Container> {

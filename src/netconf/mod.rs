@@ -1,11 +1,18 @@
 //! The NETCONF front end (RFC 6241): sessions over byte streams that a transport has authenticated.
 //!
 //! `framing` cuts bytes into messages, `hello` reads and writes the first message of each side, `session` does both on a
-//! stream. What the messages after the hello mean is a function that is given to `session`. It never touches a socket, and never
-//! decides who may do what.
+//! stream; `message` reads a request and `request` what it asks for, `edit` the operations in its configuration; `answer` has
+//! the engine do it, `conversation` keeps the order and sends what the session follows, `error` writes what went wrong. It
+//! never touches a socket, and never decides who may do what.
 
+mod answer;
+pub mod conversation;
+mod edit;
+mod error;
 pub mod framing;
 pub mod hello;
+mod message;
+mod request;
 pub mod session;
 
 /// The namespace of the protocol, that of both its versions (RFC 6241 section 3.1).

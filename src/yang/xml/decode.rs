@@ -8,9 +8,9 @@ use crate::yang::decode::{
 };
 use crate::yang::error::{Error, Tag};
 use crate::yang::metadata::{Annotation, Note};
-use crate::yang::path::{InstancePath, Selector};
+use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Base, Kind, Module, Node, Schema, Type};
-use crate::yang::tree::{AnyData, Child, Container};
+use crate::yang::tree::{AnyData, Child, Container, Key};
 use crate::yang::types::{self, Names, TypeError};
 use crate::yang::value::Value;
 use crate::yang::xpath::lex::{Token, tokens};
@@ -49,15 +49,77 @@ pub fn decode_one(
     schema: &Schema,
     options: &DecodeOptions<'_>,
 ) -> Result<Child, Error> {
+    decode_element(document(bytes, options.depth_max)?, target, schema, options)
+}
+
+/// The same of an element that was parsed before.
+///
+/// # Errors
+/// It is another element or does not fit the schema.
+pub fn decode_element(
+    root: Element<'_>,
+    target: &InstancePath,
+    schema: &Schema,
+    options: &DecodeOptions<'_>,
+) -> Result<Child, Error> {
     let decoder = Decoder::new(schema, options, target.steps.iter().map(|s| s.node));
     let Some((last, above)) = target.steps.split_last() else {
         return decoder.instance(Vec::<(Element<'_>, Vec<Note>)>::new(), target);
     };
     let place = Place::at(above);
-    let root = document(bytes, options.depth_max)?;
     expect(&root, last.node.name, last.node.module.namespace, &place)?;
     let notes = notes(&root, last.node, &decoder, &place)?;
     decoder.instance(vec![(root, notes)], target)
+}
+
+/// Decodes what stands in an element that was parsed before: the children of the datastore.
+///
+/// # Errors
+/// They do not fit the schema.
+pub fn decode_inside(
+    around: Element<'_>,
+    schema: &Schema,
+    options: &DecodeOptions<'_>,
+) -> Result<Container, Error> {
+    let place = Place::at(&[]);
+    let decoder = Decoder::new(schema, options, None);
+    let inside = around.children(None, &decoder, &place)?;
+    decoder.content(inside.children, &place)
+}
+
+/// The instance below `above` that an element stands for, as far as a path has to tell: the keys of a list entry and the
+/// value of a leaf-list entry are read, and nothing else of it.
+///
+/// # Errors
+/// There is no such node, or a key or value is missing or wrong.
+pub fn step(element: &Element<'_>, above: &InstancePath, schema: &Schema) -> Result<Step, Error> {
+    let place = Place::at(&above.steps);
+    let node = resolve(element, above.node(), schema, &place)?;
+    let value = |element: &Element<'_>, leaf: &'static Node, place: &Place<'_>| {
+        element.value(leaf, schema).map_err(|e| {
+            let error = place.error(Tag::InvalidValue, leaf.name, e.message);
+            Error { app_tag: e.app_tag.map(str::to_owned), ..error }
+        })
+    };
+    let selector = match &node.kind {
+        Kind::LeafList { .. } => Selector::Value(value(element, node, &place)?),
+        Kind::List { .. } if !node.keys().is_empty() => {
+            let here = place.below(node, Selector::None);
+            let key = |leaf: &&'static Node| {
+                let is_it = |child: &&Element<'_>| {
+                    child.name == leaf.name && child.namespace.as_ref() == leaf.module.namespace
+                };
+                let Some(child) = element.children.iter().find(is_it) else {
+                    let message = format!("<{}> needs its key <{}>", node.name, leaf.name);
+                    return Err(here.error(Tag::MissingElement, leaf.name, message));
+                };
+                value(child, leaf, &here)
+            };
+            Selector::Key(Key::new(node.keys().iter().map(key).collect::<Result<_, Error>>()?))
+        }
+        _ => Selector::None,
+    };
+    Ok(Step { node, selector })
 }
 
 /// Decodes a document whose root element stands around the whole datastore.
@@ -213,7 +275,7 @@ fn check_anydata(element: &Element<'_>) -> Result<(), TypeError> {
 
 /// An XPath expression with names of modules in place of the prefixes that are in scope here: only so does it mean
 /// the same elsewhere (RFC 8639, `stream-xpath-filter`). What is no expression stays as it is, for others to refuse.
-fn with_module_names(text: &str, scope: &Scope<'_>, schema: &Schema) -> String {
+pub fn with_module_names(text: &str, scope: &Scope<'_>, schema: &Schema) -> String {
     let mut named = String::with_capacity(text.len());
     let mut done = 0;
     for (token, offset) in tokens(text).unwrap_or_default() {

@@ -1,0 +1,321 @@
+//! The configuration in an `<edit-config>` as edits (RFC 6241 section 7.2): which operation each element asks for.
+//!
+//! What has the same operation as what it stands in stays with that and is one edit; what has its own becomes an edit of its
+//! own, after it. Whether an edit can be made is not known here.
+
+use std::mem;
+
+use super::NAMESPACE;
+use crate::datastore::edit::{Edit, Operation};
+use crate::yang::decode::DecodeOptions;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::SCHEMA;
+use crate::yang::path::{InstancePath, Step};
+use crate::yang::schema::{Kind, Node};
+use crate::yang::tree::{Child, Insert, Key};
+use crate::yang::types::{self, ModuleNames};
+use crate::yang::xml::parse::{Attribute, Element};
+use crate::yang::xml::{self, with_module_names};
+
+/// The namespace of the attributes for lists that are ordered by the user (RFC 7950 section 7.8.6).
+const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
+
+/// What is done to what does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// It is merged.
+    Merge,
+    /// It takes the place of the whole datastore.
+    Replace,
+    /// Nothing: it only leads to what does.
+    None,
+}
+
+/// The edits that a `<config>` asks for.
+///
+/// # Errors
+/// What does not fit the schema, or an attribute that cannot stand there.
+pub fn edits(
+    mut config: Element<'_>,
+    default: Default,
+    options: &DecodeOptions<'_>,
+) -> Result<Vec<Edit>, Error> {
+    let around = match default {
+        Default::Merge => Some(Operation::Merge),
+        Default::Replace => Some(Operation::Replace),
+        Default::None => None,
+    };
+    let mut reader = Reader { options, edits: Vec::new() };
+    if config.attributes.iter().any(|attribute| attribute.namespace.as_ref() == NAMESPACE) {
+        let message = "<config> is no node, and has no operation";
+        return Err(unknown(message, "config", "operation"));
+    }
+    reader.inside(&mut config, &InstancePath::default(), around)?;
+    let is_empty = config.children.is_empty();
+    let rest = xml::decode_inside(config, &SCHEMA, options)?;
+    let whole = |operation| Edit {
+        operation,
+        path: InstancePath::default(),
+        value: Some(Child::Container(rest.into())),
+        insert: None,
+    };
+    let first = match default {
+        Default::Merge if !is_empty => Some(whole(Operation::Merge)),
+        Default::Replace => Some(whole(Operation::Replace)),
+        Default::Merge | Default::None => None,
+    };
+    Ok(first.into_iter().chain(reader.edits).collect())
+}
+
+struct Reader<'a> {
+    options: &'a DecodeOptions<'a>,
+    /// In the order of the document, each before those of what stands in it.
+    edits: Vec<Edit>,
+}
+
+impl Reader<'_> {
+    /// Takes out of an element what has another operation than `around`, and makes edits of it.
+    fn inside(
+        &mut self,
+        element: &mut Element<'_>,
+        path: &InstancePath,
+        around: Option<Operation>,
+    ) -> Result<(), Error> {
+        let mut kept = Vec::with_capacity(element.children.len());
+        for mut child in mem::take(&mut element.children) {
+            let own = operation(&mut child)?;
+            let place = insert_attributes(&mut child);
+            let is_key = path.node().is_some_and(|list| {
+                list.keys()
+                    .iter()
+                    .any(|key| key.name == child.name && key.module.namespace == child.namespace.as_ref())
+            });
+            if is_key {
+                // A key is there with its entry, and has no operation of its own to speak of.
+                kept.push(child);
+                continue;
+            }
+            let step = xml::step(&child, path, &SCHEMA)?;
+            let node = step.node;
+            if !node.config {
+                let message = format!("\"{}\" is state and cannot be written", node.name);
+                return Err(Error::protocol(Tag::OperationNotSupported, message).at(path.child(step)));
+            }
+            let here = path.child(step.clone());
+            if matches!(own, Some(Operation::Delete | Operation::Remove)) {
+                self.edits.extend(own.map(|operation| Edit {
+                    operation,
+                    path: here,
+                    value: None,
+                    insert: None,
+                }));
+                continue;
+            }
+            let in_force = own.or(around);
+            let insert = place.insert(&child, node, path, &here)?;
+            // An entry that is given a place is an edit of its own: only then the others around it are there before.
+            let apart = (own.is_some() && own != around) || insert.is_some();
+            let at = self.edits.len();
+            self.inside_node(&mut child, &here, node, in_force)?;
+            match (apart, in_force) {
+                (true, Some(operation)) => {
+                    let value = Some(xml::decode_element(child, &here, &SCHEMA, self.options)?);
+                    self.edits.insert(at, Edit { operation, path: here, value, insert });
+                }
+                (_, None) if !matches!(node.kind, Kind::Container { .. } | Kind::List { .. }) => {
+                    // It is only read to be checked: without an operation, a value says nothing.
+                    xml::decode_element(child, &here, &SCHEMA, self.options)?;
+                }
+                _ => kept.push(child),
+            }
+        }
+        element.children = kept;
+        Ok(())
+    }
+
+    fn inside_node(
+        &mut self,
+        element: &mut Element<'_>,
+        path: &InstancePath,
+        node: &Node,
+        operation: Option<Operation>,
+    ) -> Result<(), Error> {
+        match node.kind {
+            Kind::Container { .. } | Kind::List { .. } => self.inside(element, path, operation),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes the attribute `operation`.
+fn operation(element: &mut Element<'_>) -> Result<Option<Operation>, Error> {
+    let Some(attribute) = take(element, NAMESPACE, "operation") else { return Ok(None) };
+    match attribute.value.trim() {
+        "merge" => Ok(Some(Operation::Merge)),
+        "replace" => Ok(Some(Operation::Replace)),
+        "create" => Ok(Some(Operation::Create)),
+        "delete" => Ok(Some(Operation::Delete)),
+        "remove" => Ok(Some(Operation::Remove)),
+        other => {
+            let message = format!("\"{other}\" is not an operation: merge, replace, create, delete, remove");
+            Err(bad(message, element.name, "operation"))
+        }
+    }
+}
+
+/// The attributes of an element that give it a place in a list that is ordered by the user.
+struct Place<'m> {
+    insert: Option<Attribute<'m>>,
+    key: Option<Attribute<'m>>,
+    value: Option<Attribute<'m>>,
+}
+
+fn insert_attributes<'m>(element: &mut Element<'m>) -> Place<'m> {
+    Place {
+        insert: take(element, YANG, "insert"),
+        key: take(element, YANG, "key"),
+        value: take(element, YANG, "value"),
+    }
+}
+
+fn take<'m>(element: &mut Element<'m>, namespace: &str, name: &str) -> Option<Attribute<'m>> {
+    let is_it = |a: &Attribute<'_>| a.name == name && a.namespace.as_ref() == namespace;
+    let at = element.attributes.iter().position(is_it)?;
+    Some(element.attributes.remove(at))
+}
+
+impl Place<'_> {
+    /// RFC 7950 sections 7.7.9 and 7.8.6.
+    fn insert(
+        &self,
+        element: &Element<'_>,
+        node: &'static Node,
+        above: &InstancePath,
+        here: &InstancePath,
+    ) -> Result<Option<Insert>, Error> {
+        let Some(insert) = &self.insert else {
+            return match self.key.as_ref().or(self.value.as_ref()) {
+                Some(stray) => {
+                    let message = format!("\"{}\" goes with \"insert\"", stray.full_name);
+                    Err(bad(message, element.name, stray.name).at(here.clone()))
+                }
+                None => Ok(None),
+            };
+        };
+        let wrong = |message: String, name: &str| Err(bad(message, element.name, name).at(here.clone()));
+        if !node.user_ordered() {
+            let message = format!("\"{}\" is not ordered by the user", node.name);
+            return Err(unknown(&message, element.name, "insert").at(here.clone()));
+        }
+        let is_list = matches!(node.kind, Kind::List { .. });
+        let neighbour = if is_list { &self.key } else { &self.value };
+        let neighbour = || -> Result<Key, Error> {
+            let name = if is_list { "key" } else { "value" };
+            let Some(attribute) = neighbour else {
+                let message = format!("\"{}\" needs the attribute \"{name}\"", insert.value.trim());
+                let error = Error::protocol(Tag::MissingAttribute, message).at(here.clone());
+                return Err(error.info("bad-attribute", name).info("bad-element", element.name));
+            };
+            let refused = |message: String| bad(message, element.name, name).at(here.clone());
+            if is_list {
+                let predicates = with_module_names(attribute.value.trim(), &element.scope, &SCHEMA);
+                let list = above.child(Step::plain(node));
+                let path =
+                    InstancePath::parse(&format!("{list}{predicates}"), &SCHEMA, &ModuleNames(&SCHEMA));
+                match path.map(|path| path.steps.into_iter().next_back().map(|step| step.selector)) {
+                    Ok(Some(crate::yang::path::Selector::Key(key))) => Ok(key),
+                    Ok(_) => Err(refused(format!("\"{}\" names no entry", attribute.value))),
+                    Err(reason) => Err(refused(reason)),
+                }
+            } else {
+                let ty = node.ty().ok_or_else(|| refused("there is no value".to_owned()))?;
+                let value = types::parse(ty, &attribute.value, &ModuleNames(&SCHEMA), node.module);
+                value.map(|value| Key::new(vec![value])).map_err(|e| refused(e.message))
+            }
+        };
+        match insert.value.trim() {
+            "first" => Ok(Some(Insert::First)),
+            "last" => Ok(Some(Insert::Last)),
+            "before" => neighbour().map(|key| Some(Insert::Before(key))),
+            "after" => neighbour().map(|key| Some(Insert::After(key))),
+            other => wrong(format!("\"{other}\" is not a place: first, last, before, after"), "insert"),
+        }
+    }
+}
+
+fn bad(message: impl Into<String>, element: &str, attribute: &str) -> Error {
+    Error::protocol(Tag::BadAttribute, message).info("bad-attribute", attribute).info("bad-element", element)
+}
+
+fn unknown(message: &str, element: &str, attribute: &str) -> Error {
+    Error::protocol(Tag::UnknownAttribute, message)
+        .info("bad-attribute", attribute)
+        .info("bad-element", element)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::yang::xml::parse::document;
+
+    fn made(config: &str, default: Default) -> Result<Vec<(Operation, String, bool)>, Error> {
+        let agent = SCHEMA.module("irtf-agent").unwrap().namespace;
+        let text = format!("<config xmlns:nc=\"{NAMESPACE}\" xmlns:a=\"{agent}\">{config}</config>");
+        let edits = edits(document(text.as_bytes(), 16).unwrap(), default, &DecodeOptions::default())?;
+        Ok(edits.into_iter().map(|e| (e.operation, e.path.to_string(), e.value.is_some())).collect())
+    }
+
+    fn data(id: &str, operation: &str, inner: &str) -> String {
+        format!("<a:data-params{operation}><a:id>{id}</a:id>{inner}</a:data-params>")
+    }
+
+    const ROOT: &str = "/";
+
+    fn entry(id: &str, leaf: &str) -> String {
+        format!("/irtf-agent:data-params[id='{id}']{leaf}")
+    }
+
+    #[test]
+    fn rfc_6241_section_7_2_what_has_no_operation_is_merged_in_one_edit() {
+        let two = data("a", "", "<a:data>x</a:data>") + &data("b", "", "");
+        assert_eq!(made(&two, Default::Merge).unwrap(), [(Operation::Merge, ROOT.into(), true)]);
+        assert_eq!(made(&two, Default::Replace).unwrap(), [(Operation::Replace, ROOT.into(), true)]);
+        assert_eq!(made(&two, Default::None).unwrap(), []);
+        assert_eq!(made("", Default::Merge).unwrap(), []);
+    }
+
+    #[test]
+    fn rfc_6241_section_7_2_each_operation_is_an_edit_of_its_own() {
+        let config = data("a", "", "<a:data nc:operation='delete'/>")
+            + &data("b", " nc:operation='create'", "<a:dataType>text</a:dataType>")
+            + &data("c", " nc:operation='remove'", "")
+            + &data("d", " nc:operation='replace'", "<a:data nc:operation='merge'>y</a:data>");
+        let after = [
+            (Operation::Delete, entry("a", "/data"), false),
+            (Operation::Create, entry("b", ""), true),
+            (Operation::Remove, entry("c", ""), false),
+            (Operation::Replace, entry("d", ""), true),
+            (Operation::Merge, entry("d", "/data"), true),
+        ];
+        let merged = (Operation::Merge, ROOT.into(), true);
+        let all: Vec<_> = std::iter::once(merged).chain(after.clone()).collect();
+        assert_eq!(made(&config, Default::Merge).unwrap(), all);
+        assert_eq!(made(&config, Default::None).unwrap(), after);
+    }
+
+    #[test]
+    fn what_cannot_stand_there_is_refused_with_its_place() {
+        let refused = |config: &str| {
+            let error = made(config, Default::Merge).unwrap_err();
+            (error.tag, error.path.map(|path| path.to_string()))
+        };
+        assert_eq!(refused(&data("a", " nc:operation='none'", "")), (Tag::BadAttribute, None));
+        assert_eq!(refused(&data("a", " nc:operations='create'", "")).0, Tag::UnknownAttribute);
+        assert_eq!(refused("<a:nosuch/>").0, Tag::UnknownElement);
+        assert_eq!(refused("<a:data-params/>").0, Tag::MissingElement);
+        let y = format!(" xmlns:y='{YANG}' y:insert='first'");
+        assert_eq!(refused(&data("a", &y, "")), (Tag::UnknownAttribute, Some(entry("a", ""))));
+        assert_eq!(refused("<a:agent nc:operation='delete'/>").0, Tag::OperationNotSupported);
+    }
+}
