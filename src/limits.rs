@@ -90,8 +90,8 @@ pub struct Limits {
     pub page_steps_max: u64,
     /// Most candidate configurations at a time, the shared one included.
     pub candidates_max: usize,
-    /// Most NETCONF sessions at a time.
-    pub sessions_max: usize,
+    /// A NETCONF session without a request or a subscription for so long is ended.
+    pub session_idle_s: u64,
     /// Most NETCONF sessions of one user at a time.
     pub sessions_user_max: usize,
     /// Most partial locks at a time.
@@ -210,7 +210,7 @@ impl Default for Limits {
             page_offset_max: 1_000_000,
             page_steps_max: 5_000_000,
             candidates_max: 256,
-            sessions_max: 4096,
+            session_idle_s: 3600,
             sessions_user_max: 1024,
             partial_locks_max: 256,
             locked_nodes_max: 1024,
@@ -279,7 +279,7 @@ impl Limits {
             ("page_entries_max", self.page_entries_max as u64),
             ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),
-            ("sessions_max", self.sessions_max as u64),
+            ("session_idle_s", self.session_idle_s),
             ("sessions_user_max", self.sessions_user_max as u64),
             ("partial_locks_max", self.partial_locks_max as u64),
             ("locked_nodes_max", self.locked_nodes_max as u64),

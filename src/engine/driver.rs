@@ -162,6 +162,11 @@ impl Engine {
         &self.shared.options.limits
     }
 
+    /// NETCONF's capability URIs, as a hello has them.
+    pub fn netconf_capabilities(&self) -> &[String] {
+        &self.shared.options.capabilities.netconf
+    }
+
     /// The time that everything here is judged by.
     pub fn clock(&self) -> &Clock {
         &self.shared.options.clock

@@ -41,7 +41,7 @@ pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;
 pub use event::{Actor, Event};
 pub use filter::Filter;
-pub use library::Capabilities;
+pub use library::{CONTENT_ID, Capabilities};
 pub use locks::Lockable;
 pub use options::Options;
 pub use output::Output;

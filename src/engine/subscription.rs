@@ -242,7 +242,10 @@ impl Subscription {
     }
 
     /// The next notification up to a position that was reached already; `None` if there is none.
-    pub(super) async fn next_until(&mut self, last: u64) -> Result<Option<Delivered>, Lost> {
+    ///
+    /// # Errors
+    /// [`Lost`] if the log cannot be read.
+    pub async fn next_until(&mut self, last: u64) -> Result<Option<Delivered>, Lost> {
         loop {
             if let Some(delivered) = self.pop() {
                 return Ok(Some(delivered));
@@ -252,6 +255,11 @@ impl Subscription {
             }
             self.fill().await?;
         }
+    }
+
+    /// The time by which the stream is judged.
+    pub fn now(&self) -> Timestamp {
+        self.shared.options.clock.now()
     }
 
     /// Follows another filter, until another time, from here on.

@@ -10,12 +10,20 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::error;
 use super::request::{EditData, Get, OnError, Request};
-use crate::engine::{EditRequest, Engine, Found, Locking, Management, Reported, Session, Subscription};
+use crate::engine::{
+    DynamicSubscription, EditRequest, Engine, Found, From, Locking, Management, Reported, Session,
+    Subscription,
+};
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_partial_lock::PartialLockOutput;
+use crate::yang::generated::ietf_subscribed_notifications::nodes::{
+    ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_OUTPUT_ID,
+};
 use crate::yang::model::Modelled;
+use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
 use crate::yang::xml;
 
 /// Nodes of a reply that is written at once. A larger one is written while it is sent.
@@ -39,7 +47,14 @@ pub enum Next {
     #[default]
     GoOn,
     /// The session follows the stream of events.
-    Follow(Box<Subscription>),
+    Events {
+        /// The events.
+        events: Box<Subscription>,
+        /// The last position of a replay.
+        replay: Option<u64>,
+    },
+    /// The session follows a dynamic subscription.
+    Subscription(Box<DynamicSubscription>),
     /// The session ends.
     Close,
 }
@@ -63,20 +78,43 @@ pub async fn answer(
         Request::Kill(other) => one(engine.kill_session(session.principal(), other).await.map(|()| ok())),
         Request::Close => (Ok(ok()), Next::Close),
         Request::Subscribe { filter, from, until } => {
+            let replay = (from != From::Now).then(|| engine.snapshot().position);
             match engine.subscribe(session.principal(), filter, from, until) {
-                Ok(subscription) => (Ok(ok()), Next::Follow(Box::new(subscription))),
+                Ok(events) => (Ok(ok()), Next::Events { events: Box::new(events), replay }),
                 Err(error) => (Err(vec![error]), Next::GoOn),
             }
         }
         Request::Invoke(invocation) => {
-            one(engine.invoke(session.principal(), invocation).await.map(output_of))
+            let operation = invocation.operation;
+            let result = engine.invoke(session.principal(), invocation).await;
+            match result.and_then(|output| followed(engine, session, operation, output)) {
+                Ok((reply, next)) => (Ok(reply), next),
+                Err(error) => (Err(vec![error]), Next::GoOn),
+            }
         }
     }
 }
 
 /// The errors in a reply.
-pub fn errors(errors: &[Error]) -> Reply {
-    Reply::Whole(errors.iter().map(error::element).collect::<String>().into_bytes())
+pub fn errors(errors: &[Error]) -> String {
+    errors.iter().map(error::element).collect()
+}
+
+/// The output of an operation, and the subscription that it made, whose notifications come on this session (RFC 8640
+/// section 5).
+fn followed(
+    engine: &Engine,
+    session: &Session,
+    operation: &'static Node,
+    output: Container,
+) -> Result<(Reply, Next), Error> {
+    let next = match output.leaf(&ESTABLISH_SUBSCRIPTION_OUTPUT_ID) {
+        Some(Value::Uint32(id)) if operation == &ESTABLISH_SUBSCRIPTION => {
+            Next::Subscription(Box::new(engine.open_subscription(session.principal(), *id)?))
+        }
+        _ => Next::GoOn,
+    };
+    Ok((output_of(output), next))
 }
 
 fn ok() -> Reply {

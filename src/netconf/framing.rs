@@ -172,6 +172,30 @@ impl Decoder {
     }
 }
 
+/// Appends a piece of a message, which is XML in which every `>` is escaped, to what is to be written. [`end`] ends it.
+pub fn piece(framing: Framing, piece: &[u8], out: &mut Vec<u8>) {
+    if piece.is_empty() {
+        return;
+    }
+    match framing {
+        Framing::EndOfMessage => out.extend_from_slice(piece),
+        Framing::Chunked => {
+            for chunk in piece.chunks(usize::try_from(CHUNK_BYTES_MAX).unwrap_or(usize::MAX)) {
+                out.extend_from_slice(format!("\n#{}\n", chunk.len()).as_bytes());
+                out.extend_from_slice(chunk);
+            }
+        }
+    }
+}
+
+/// Appends what ends a message.
+pub fn end(framing: Framing, out: &mut Vec<u8>) {
+    out.extend_from_slice(match framing {
+        Framing::EndOfMessage => END,
+        Framing::Chunked => b"\n##\n",
+    });
+}
+
 /// Appends a message to what is to be written.
 ///
 /// # Errors
@@ -180,22 +204,11 @@ pub fn encode(framing: Framing, message: &[u8], out: &mut Vec<u8>) -> Result<(),
     if message.is_empty() {
         return Err(FramingError::Empty);
     }
-    match framing {
-        Framing::EndOfMessage => {
-            if message.windows(END.len()).any(|window| window == END) {
-                return Err(FramingError::Delimiter);
-            }
-            out.extend_from_slice(message);
-            out.extend_from_slice(END);
-        }
-        Framing::Chunked => {
-            for chunk in message.chunks(usize::try_from(CHUNK_BYTES_MAX).unwrap_or(usize::MAX)) {
-                out.extend_from_slice(format!("\n#{}\n", chunk.len()).as_bytes());
-                out.extend_from_slice(chunk);
-            }
-            out.extend_from_slice(b"\n##\n");
-        }
+    if framing == Framing::EndOfMessage && message.windows(END.len()).any(|window| window == END) {
+        return Err(FramingError::Delimiter);
     }
+    piece(framing, message, out);
+    end(framing, out);
     Ok(())
 }
 

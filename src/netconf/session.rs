@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
@@ -160,6 +161,26 @@ impl<S: AsyncWrite> Outgoing<S> {
         Ok(self.stream.flush().await?)
     }
 
+    /// Writes a message that comes in pieces: XML in which every `>` is escaped.
+    ///
+    /// # Errors
+    /// The stream failed, or the pieces did. The session has to end, as has one in which this is dropped before it is ready.
+    pub async fn send_pieces(
+        &mut self,
+        mut pieces: impl Stream<Item = io::Result<Vec<u8>>> + Unpin,
+    ) -> Result<(), SessionError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            bytes.clear();
+            framing::piece(self.framing, &piece?, &mut bytes);
+            self.stream.write_all(&bytes).await?;
+        }
+        bytes.clear();
+        framing::end(self.framing, &mut bytes);
+        self.stream.write_all(&bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
     /// Ends the stream in order.
     ///
     /// # Errors
@@ -179,7 +200,12 @@ mod tests {
 
     fn peer() -> Peer {
         Peer {
-            principal: Principal { name: "ann".into(), groups: Default::default(), method: Method::Password },
+            principal: Principal {
+                name: "ann".into(),
+                groups: Default::default(),
+                method: Method::Password,
+                session: None,
+            },
             standing: Standing::new(|| true),
             address: "192.0.2.1:1".parse().unwrap(),
             transport: Transport::Ssh,

@@ -1,7 +1,11 @@
 //! A notification before it has a position and a time: what it says and whom it concerns.
 
+use std::sync::Arc;
+
+use super::encode::EncodeOptions;
 use super::schema::Node;
-use super::tree::Container;
+use super::tree::{Child, Container};
+use crate::clock::Timestamp;
 
 /// A YANG notification (RFC 7950 section 7.16).
 #[derive(Debug, Clone, PartialEq)]
@@ -12,4 +16,15 @@ pub struct Notification {
     pub data: Container,
     /// The agents that it concerns; it is private to them. Empty: it concerns everybody.
     pub parties: Vec<String>,
+}
+
+/// The notification in the envelope of RFC 5277 section 4, with the time of the event.
+pub fn xml(at: Timestamp, notification: &Notification) -> Vec<u8> {
+    const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";
+    let start = format!("<notification xmlns=\"{NAMESPACE}\"><eventTime>{at}</eventTime>");
+    let mut out = start.into_bytes();
+    let child = Child::Container(Arc::new(notification.data.clone()));
+    super::xml::encode_one(notification.node, &child, &mut out, &EncodeOptions::default());
+    out.extend_from_slice(b"</notification>");
+    out
 }

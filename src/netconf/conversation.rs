@@ -1,0 +1,301 @@
+//! A session from its hello to its end: requests are answered in their order, and what it follows is sent between the replies.
+//!
+//! It never knows what a request means.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::answer::{self, Next, Reply, answer};
+use super::hello::Version;
+use super::message::{self, NoRequest};
+use super::request;
+use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
+use crate::engine::{
+    CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription,
+};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::SCHEMA;
+use crate::yang::generated::ietf_netconf_monitoring::identities::Transport as Carrier;
+use crate::yang::generated::ietf_yang_library::MODULE as YANG_LIBRARY;
+use crate::yang::generated::nc_notifications::nodes as completions;
+use crate::yang::notification;
+use crate::yang::schema::Conformance;
+
+/// What the server says of itself in a hello beside the versions of the protocol (RFC 6241 section 8).
+pub fn capabilities(startup: bool) -> Vec<String> {
+    let ours = [
+        "writable-running:1.0",
+        "candidate:1.0",
+        "confirmed-commit:1.1",
+        "rollback-on-error:1.0",
+        "validate:1.1",
+        "xpath:1.0",
+        "with-defaults:1.0?basic-mode=explicit&also-supported=report-all,report-all-tagged,trim",
+        "notification:1.0",
+        "interleave:1.0",
+        "partial-lock:1.0",
+    ];
+    let startup = startup.then_some("startup:1.0");
+    let ours =
+        ours.into_iter().chain(startup).map(|name| format!("urn:ietf:params:netconf:capability:{name}"));
+    let library = format!(
+        "urn:ietf:params:netconf:capability:yang-library:1.1?revision={}&content-id={}",
+        YANG_LIBRARY.revision,
+        CONTENT_ID.as_str()
+    );
+    // RFC 6020 section 5.6.4: modules of the first version of YANG are named here too.
+    let modules = SCHEMA.modules.iter().filter(|module| {
+        module.conformance == Conformance::Implement
+            && !module.source.contains("yang-version 1.1")
+            && !module.source.contains("yang-version \"1.1\"")
+    });
+    let modules = modules.map(|module| {
+        let mut uri = format!("{}?module={}", module.namespace, module.name);
+        let mut parameter = |name: &str, value: &str| {
+            if !value.is_empty() {
+                uri.push_str(&format!("&{name}={value}"));
+            }
+        };
+        parameter("revision", module.revision);
+        parameter("features", &module.features.join(","));
+        parameter("deviations", &module.deviations.join(","));
+        uri
+    });
+    ours.chain([library]).chain(modules).collect()
+}
+
+/// What a session follows.
+enum Followed {
+    /// The stream of events, from `create-subscription` (RFC 5277).
+    Events {
+        events: Box<Subscription>,
+        /// The last position of the replay that is going on.
+        replay: Option<u64>,
+    },
+    /// A dynamic subscription (RFC 8639).
+    Dynamic(Box<DynamicSubscription>),
+}
+
+/// What one of them has to tell; `None` when it is over.
+struct Told {
+    notification: Option<Vec<u8>>,
+    followed: Option<Followed>,
+}
+
+/// Serves a session until it ends.
+pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
+    engine: Engine,
+    stream: S,
+    peer: Peer,
+    stopping: impl Future<Output = ()>,
+) {
+    let carrier = match peer.transport {
+        Transport::Ssh => Carrier::NetconfSsh,
+        Transport::Tls => Carrier::NetconfTls,
+    };
+    let host = Some(peer.address.ip());
+    let own = match engine.session(&peer.principal, host, carrier).await {
+        Ok(own) => own,
+        Err(error) => return tracing::warn!(peer = %peer.address, %error, "no session"),
+    };
+    let address = peer.address;
+    let opened = session::open(stream, peer, own.id(), engine.netconf_capabilities(), engine.limits());
+    let (session, incoming, outgoing) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::info!(peer = %address, %error, "a session did not begin");
+            let bad = matches!(error, SessionError::Hello(_) | SessionError::Framing(_) | SessionError::Late);
+            return own.end(if bad { Reason::BadHello } else { Reason::Dropped });
+        }
+    };
+    let followed = FuturesUnordered::new();
+    let mut conversation = Conversation { engine, own, session, outgoing, followed, events: false };
+    let reason = match conversation.run(incoming, stopping).await {
+        Ok(reason) => reason,
+        Err(error) => {
+            tracing::info!(peer = %address, %error, "a session ended early");
+            match error {
+                SessionError::Io(_) => Reason::Dropped,
+                _ => Reason::Other,
+            }
+        }
+    };
+    let Conversation { own, outgoing, followed, .. } = conversation;
+    // Before the session is said to have ended, as its subscriptions end with it (RFC 8640 section 5).
+    drop(followed);
+    own.end(reason);
+    // Who has gone does not mind.
+    let _ = timeout(CLOSE, outgoing.close()).await;
+}
+
+/// How long the end of a stream may take.
+const CLOSE: Duration = Duration::from_secs(5);
+
+struct Conversation<S> {
+    engine: Engine,
+    own: Session,
+    session: session::Session,
+    outgoing: Outgoing<S>,
+    followed: FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = Told> + Send>>>,
+    /// Whether the stream of events is followed.
+    events: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
+    async fn run(
+        &mut self,
+        mut incoming: Incoming<S>,
+        stopping: impl Future<Output = ()>,
+    ) -> Result<Reason, SessionError> {
+        let mut stopping = std::pin::pin!(stopping);
+        loop {
+            let idle = Duration::from_secs(self.engine.limits().session_idle_s);
+            tokio::select! {
+                biased;
+                () = self.own.killed() => return Ok(Reason::Killed),
+                () = &mut stopping => return Ok(Reason::Other),
+                message = incoming.next() => match message? {
+                    None => return Ok(Reason::Dropped),
+                    Some(_) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
+                    Some(message) => {
+                        if let Some(reason) = self.request(&message).await? {
+                            return Ok(reason);
+                        }
+                    }
+                },
+                Some(told) = self.followed.next(), if !self.followed.is_empty() => {
+                    if !self.session.peer.standing.holds() {
+                        return Ok(Reason::Other);
+                    }
+                    self.tell(told).await?;
+                }
+                // RFC 6470 section 2.2: a session that is subscribed is not idle.
+                () = tokio::time::sleep(idle), if self.followed.is_empty() => return Ok(Reason::Timeout),
+            }
+        }
+    }
+
+    /// Answers a message; the reason if the session ends with it.
+    async fn request(&mut self, message: &[u8]) -> Result<Option<Reason>, SessionError> {
+        let read =
+            message::parse(message, self.engine.limits().depth_max).map(|rpc| request::of(&self.engine, rpc));
+        let counters = self.own.counters();
+        let (start, request) = match read {
+            Ok(read) => read,
+            Err(NoRequest { reply, error, can_go_on }) => {
+                Counters::count(&counters.in_bad_rpcs);
+                // RFC 6241 appendix A: a client of base:1.0 does not know "malformed-message".
+                if error.tag != Tag::MalformedMessage || self.session.version == Version::Base11 {
+                    self.refuse(&reply, &[error]).await?;
+                }
+                return Ok((!can_go_on).then_some(Reason::Other));
+            }
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                Counters::count(&counters.in_bad_rpcs);
+                return self.refuse(&start, &[error]).await.map(|()| None);
+            }
+        };
+        Counters::count(&counters.in_rpcs);
+        let (result, next) = match request {
+            request::Request::Subscribe { .. } if self.events => {
+                let message = "this session has subscribed to the stream already";
+                (Err(vec![Error::protocol(Tag::InUse, message)]), Next::GoOn)
+            }
+            request => answer(&self.engine, &self.own, request).await,
+        };
+        match result {
+            Ok(Reply::Whole(content)) => {
+                let mut reply = start.into_bytes();
+                reply.extend_from_slice(&content);
+                reply.extend_from_slice(b"</rpc-reply>");
+                self.outgoing.send(&reply).await?;
+            }
+            Ok(Reply::Pieces(pieces)) => {
+                let around = |text: Vec<u8>| stream::iter([Ok(text)]);
+                let pieces = around(start.into_bytes()).chain(pieces).chain(around(b"</rpc-reply>".to_vec()));
+                self.outgoing.send_pieces(pieces).await?;
+            }
+            Err(errors) => self.refuse(&start, &errors).await?,
+        }
+        match next {
+            Next::GoOn => {}
+            Next::Close => return Ok(Some(Reason::Closed)),
+            Next::Events { events, replay } => {
+                self.events = true;
+                self.follow(Followed::Events { events, replay });
+            }
+            Next::Subscription(subscription) => self.follow(Followed::Dynamic(subscription)),
+        }
+        Ok(None)
+    }
+
+    async fn refuse(&mut self, start: &str, errors: &[Error]) -> Result<(), SessionError> {
+        Counters::count(&self.own.counters().out_rpc_errors);
+        let reply = format!("{start}{}</rpc-reply>", answer::errors(errors));
+        self.outgoing.send(reply.as_bytes()).await
+    }
+
+    fn follow(&self, followed: Followed) {
+        self.followed.push(Box::pin(next(followed)));
+    }
+
+    async fn tell(&mut self, told: Told) -> Result<(), SessionError> {
+        if let Some(notification) = told.notification {
+            Counters::count(&self.own.counters().out_notifications);
+            self.outgoing.send(&notification).await?;
+        }
+        if let Some(followed) = told.followed {
+            self.follow(followed);
+        }
+        Ok(())
+    }
+}
+
+/// The next that a subscription tells.
+async fn next(mut followed: Followed) -> Told {
+    let delivered = match &mut followed {
+        Followed::Dynamic(subscription) => subscription.next().await,
+        Followed::Events { events, replay } => match *replay {
+            None => events.next().await,
+            Some(last) => match events.next_until(last).await {
+                Ok(None) => {
+                    *replay = None;
+                    // RFC 5277 section 2.1.1, `startTime`.
+                    let told = completed(&completions::REPLAY_COMPLETE, events.now());
+                    return Told { notification: Some(told), followed: Some(followed) };
+                }
+                delivered => delivered,
+            },
+        },
+    };
+    match delivered {
+        Ok(Some(Delivered { at, notification, .. })) => {
+            Told { notification: Some(notification::xml(at, &notification)), followed: Some(followed) }
+        }
+        Ok(None) => {
+            let told = match &followed {
+                // RFC 5277 section 2.1.1, `stopTime`.
+                Followed::Events { events, .. } => {
+                    Some(completed(&completions::NOTIFICATION_COMPLETE, events.now()))
+                }
+                Followed::Dynamic(_) => None,
+            };
+            Told { notification: told, followed: None }
+        }
+        Err(error) => {
+            tracing::error!(%error, "a session's subscription was ended");
+            Told { notification: None, followed: None }
+        }
+    }
+}
+
+fn completed(node: &'static crate::yang::schema::Node, at: crate::clock::Timestamp) -> Vec<u8> {
+    let notification = notification::Notification { node, data: Default::default(), parties: Vec::new() };
+    notification::xml(at, &notification)
+}
