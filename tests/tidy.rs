@@ -38,9 +38,11 @@ const DOORS: &[&str] = &[
     "engine/dynamic.rs",
     "engine/push.rs",
     "engine/output.rs",
+    "engine/sessions.rs",
     "engine/subscription.rs",
     "engine/subscriptions.rs",
     "log/storage.rs",
+    "netconf/conversation.rs",
     "netconf/session.rs",
 ];
 
