@@ -33,12 +33,15 @@ pub async fn create(
     let insert = asked.params(Place::Insert)?.insert;
     let preconditions = conditions::of_edit(&asked.headers, &parent)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let content = decode_below(engine, encoding, &body, &parent)?;
-    let (step, value) = only_child(content).map_err(|e| e.at(parent.clone()))?;
-    let path = parent.child(step);
+    let (content, defaults) = decode_below(engine, encoding, &body, &parent)?;
+    let (path, value, is_default) =
+        only_child(content, defaults, &parent).map_err(|e| e.at(parent.clone()))?;
     let insert = place(insert, &path, engine)?;
-    let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
+    let mut edits =
+        vec![Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert }];
+    // RFC 6243 section 4.5.2: it must not have been set, and is not set afterwards.
+    edits.extend(is_default.then(|| removal(path.clone())));
+    let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| refusal(engine, &asked, home, &parent, e))?;
     let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
     if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
@@ -115,15 +118,19 @@ fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> E
     EditRequest { datastore: home.edited(), edits, preconditions }
 }
 
-/// The children in a body that are to be created; those that are to have their defaults are not.
+/// Instances that are to have their defaults.
+type Defaults = Vec<(InstancePath, Child)>;
+
+/// The children in a body that are to be created, without what is to have its default.
 fn decode_below(
     engine: &Engine,
     encoding: Encoding,
     body: &[u8],
     parent: &InstancePath,
-) -> Result<Container, Error> {
+) -> Result<(Container, Defaults), Error> {
     let defaults = SetToDefault::new(&SCHEMA);
-    answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&defaults)))
+    let content = answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&defaults)))?;
+    Ok((content, defaults.into_values()))
 }
 
 /// The instance in a body, and what in it is to be set to its default.
@@ -135,7 +142,8 @@ fn decode(
 ) -> Result<(Child, Vec<InstancePath>), Error> {
     let defaults = SetToDefault::new(&SCHEMA);
     let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&defaults)))?;
-    Ok((value, defaults.into_paths()))
+    let defaults = defaults.into_values().into_iter().map(|(path, _)| path).collect();
+    Ok((value, defaults))
 }
 
 /// A node whose default is in use is a node that is not set.
@@ -151,26 +159,37 @@ async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::bod
     })
 }
 
-/// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource".
-fn only_child(content: Container) -> Result<(Step, Child), Error> {
+/// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource", and whether it is to have its default.
+fn only_child(
+    content: Container,
+    defaults: Defaults,
+    parent: &InstancePath,
+) -> Result<(InstancePath, Child, bool), Error> {
     let wrong = || {
         Error::protocol(Tag::InvalidValue, "the body has to have exactly one child of the target resource")
     };
+    let is_child = |(path, _): &(InstancePath, Child)| path.steps.len() == parent.steps.len() + 1;
+    let mut tagged = defaults.into_iter().filter(is_child);
     let mut children = content.iter();
-    let (Some((node, child)), None) = (children.next(), children.next()) else { return Err(wrong()) };
-    match child {
+    let (node, child) = match (children.next(), tagged.next()) {
+        (None, Some((path, child))) if tagged.next().is_none() => return Ok((path, child, true)),
+        (Some(found), None) if children.next().is_none() => found,
+        _ => return Err(wrong()),
+    };
+    let (step, child) = match child {
         Child::List(list) => {
             let mut entries = list.iter();
             let (Some(entry), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
             let key = entry.key(node).ok_or_else(wrong)?;
-            Ok((Step { node, selector: Selector::Key(key) }, Child::Container(entry)))
+            (Step { node, selector: Selector::Key(key) }, Child::Container(entry))
         }
         Child::LeafList(values) => {
             let [value] = values.as_slice() else { return Err(wrong()) };
-            Ok((Step { node, selector: Selector::Value(value.clone()) }, Child::Leaf(value.clone())))
+            (Step { node, selector: Selector::Value(value.clone()) }, Child::Leaf(value.clone()))
         }
-        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => Ok((Step::plain(node), child.clone())),
-    }
+        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => (Step::plain(node), child.clone()),
+    };
+    Ok((parent.child(step), child, false))
 }
 
 /// Where a new or moved entry goes (RFC 8040 sections 4.8.5 and 4.8.6).

@@ -58,6 +58,9 @@ pub(super) trait Source: Sized {
     /// The value of a leaf or leaf-list entry.
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError>;
 
+    /// What stands in an entry of a list as its key `leaf`, before anything else in the entry is looked at.
+    fn key(&self, leaf: &'static Node) -> Option<&Self>;
+
     /// The content of an anydata or anyxml.
     fn any(self, node: &'static Node) -> Result<AnyData, TypeError>;
 }
@@ -347,21 +350,23 @@ impl<'a> Decoder<'a> {
         place: &Place<'_>,
     ) -> Result<(Option<Key>, Container, bool), Error> {
         let mut entry = place.below(list, Selector::Position(position));
-        let Inside { own, children } = source.children(Some(list), self, &entry)?;
-        notes.extend(own);
-        let mut key = Vec::with_capacity(list.keys().len());
-        for leaf in list.keys() {
-            // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
-            let Some(Item { source, .. }) = children.iter().find(|item| item.node == *leaf) else {
+        let key_of = |leaf: &&'static Node| match source.key(leaf) {
+            Some(source) => self.value(leaf, source, &entry),
+            None => {
+                // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
                 let message = format!("an entry of \"{}\" is without its key \"{}\"", list.name, leaf.name);
-                return Err(entry.error(Tag::MissingElement, leaf.name, message));
-            };
-            key.push(self.value(leaf, source, &entry)?);
-        }
-        let key = (!key.is_empty()).then(|| Key::new(key));
-        if let (Some(step), Some(key)) = (&mut entry.step, &key) {
+                Err(entry.error(Tag::MissingElement, leaf.name, message))
+            }
+        };
+        let key: Result<Vec<Value>, Error> = list.keys().iter().map(key_of).collect();
+        let key = key.map(|key| (!key.is_empty()).then(|| Key::new(key)));
+        if let (Some(step), Ok(Some(key))) = (&mut entry.step, &key) {
             step.selector = Selector::Key(key.clone());
         }
+        // A name that cannot stand here may be the reason for a key that is missing, and says more.
+        let Inside { own, children } = source.children(Some(list), self, &entry)?;
+        let key = key?;
+        notes.extend(own);
         let kept = self.take(list, &[], &[notes], &entry)?;
         let content = self.content(children, &entry)?;
         Ok((key, content, kept))

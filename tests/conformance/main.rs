@@ -5,6 +5,7 @@
 
 mod common;
 mod list_pagination;
+mod rfc7951;
 mod rfc7952;
 mod rfc8040;
 mod rfc8072;

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod encodings;
 #[path = "../support/live.rs"]
 mod live;
 mod section_10;

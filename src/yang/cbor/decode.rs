@@ -12,7 +12,7 @@ use super::parse::{Cbor, document};
 use super::tags;
 use crate::yang::decode::{DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper};
 use crate::yang::error::{Error, Tag};
-use crate::yang::json::{check_anydata, resolve};
+use crate::yang::json::{check_anydata, is_name_of, resolve};
 use crate::yang::path::InstancePath;
 use crate::yang::schema::{Base, Bit, EnumValue, Kind, Module, Node, Schema, Type};
 use crate::yang::tree::{AnyData, Child, Container};
@@ -107,6 +107,11 @@ impl Source for Cbor<'_> {
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError> {
         let Some(ty) = node.ty() else { return refuse(format!("\"{}\" has no value", node.name)) };
         value(ty, self, &ModuleNames(schema), node.module, false)
+    }
+
+    fn key(&self, leaf: &'static Node) -> Option<&Self> {
+        let Cbor::Map(members) = self else { return None };
+        members.iter().find(|(name, _)| is_name_of(name, leaf)).map(|(_, value)| value)
     }
 
     fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {

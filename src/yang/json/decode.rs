@@ -154,6 +154,11 @@ impl Source for Json<'_> {
         }
     }
 
+    fn key(&self, leaf: &'static Node) -> Option<&Self> {
+        let Json::Object(members) = self else { return None };
+        members.iter().find(|(name, _)| is_name_of(name, leaf)).map(|(_, value)| value)
+    }
+
     fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
         let value = self.into_value();
         if matches!(node.kind, Kind::AnyData) {
@@ -324,6 +329,14 @@ pub(in crate::yang) fn resolve(
             let what = parent.map_or("the datastore".to_owned(), |p| format!("\"{}\"", p.name));
             Err(place.error(Tag::UnknownElement, name, format!("{what} has no child \"{name}\"{hint}")))
         }
+    }
+}
+
+/// Whether a member inside an instance of the parent stands for a child of it.
+pub(in crate::yang) fn is_name_of(name: &str, child: &Node) -> bool {
+    match child.needs_prefix_below(child.data_parent()) {
+        true => name.split_once(':') == Some((child.module.name, child.name)),
+        false => name == child.name,
     }
 }
 

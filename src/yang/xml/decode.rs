@@ -127,6 +127,11 @@ impl Source for Element<'_> {
         types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
     }
 
+    fn key(&self, leaf: &'static Node) -> Option<&Self> {
+        let is_it = |e: &&Self| e.name == leaf.name && e.namespace.as_ref() == leaf.module.namespace;
+        self.children.iter().find(is_it)
+    }
+
     fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
         if matches!(node.kind, Kind::AnyData) {
             if !is_space(&self.text) {
