@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{Error, Layer, Tag};
-use super::metadata::{Annotated, Annotation, Note, Sink};
+use super::metadata::{self, Annotated, Annotation, Note, Sink};
 use super::path::{InstancePath, Selector, Step};
-use super::schema::{Kind, Module, Node, Schema};
+use super::schema::{Kind, Module, Node, Schema, Type};
 use super::tree::{AnyData, Child, Container, Key, List};
 use super::types::TypeError;
 use super::value::Value;
@@ -148,6 +148,16 @@ impl<'p> Place<'p> {
     }
 }
 
+/// What is known of an annotation.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Meaning {
+    /// The sink takes it.
+    Known(&'static Annotation),
+    /// A module of others defines it, so a client may use it (RFC 7952 section 4); what it means is not known, so it has
+    /// no effect.
+    Advertised(&'static Node),
+}
+
 /// Builds instance data from any format.
 pub(super) struct Decoder<'a> {
     pub schema: &'a Schema,
@@ -169,26 +179,50 @@ impl<'a> Decoder<'a> {
         Decoder { schema, allow_state, metadata: options.metadata }
     }
 
-    /// An annotation that can be taken.
-    pub fn annotation(&self, is_it: impl Fn(&Annotation) -> bool) -> Option<&'static Annotation> {
-        self.metadata?.known().iter().copied().find(|annotation| is_it(annotation))
+    /// An annotation that can stand in the data, by its name and what its namespace is; `None` if there is none.
+    pub fn annotation(
+        &self,
+        name: &str,
+        is_it: impl Fn(&Annotation) -> bool,
+        is_module: impl Fn(&Module) -> bool,
+    ) -> Option<Meaning> {
+        let known = self.metadata?.known().iter().copied().find(|annotation| is_it(annotation));
+        known.map(Meaning::Known).or_else(|| {
+            let advertised = self.schema.annotation(name, is_module)?;
+            // What the server itself says of data means nothing in what it is told.
+            let is_own = metadata::TOLD
+                .iter()
+                .any(|told| (told.module.name, told.name) == (advertised.module.name, name));
+            (!is_own).then_some(Meaning::Advertised(advertised))
+        })
     }
 
-    /// The annotation with its value, of the child `node` of a place or, with `None`, of the instance there.
+    /// The annotation if somebody takes it, its value being right in any case: of the child `node` of a place or, with
+    /// `None`, of the instance there.
     pub fn note(
-        annotation: &'static Annotation,
-        value: Result<Value, TypeError>,
+        meaning: Meaning,
+        parse: impl FnOnce(&'static Type, &'static Module) -> Result<Value, TypeError>,
         node: Option<&'static Node>,
         place: &Place<'_>,
-    ) -> Result<Note, Error> {
-        value.map(|value| Note { annotation, value }).map_err(|e| {
+    ) -> Result<Option<Note>, Error> {
+        let wrong = |name: String, e: TypeError| {
             // RFC 6241 appendix A: bad-attribute is for values, too.
-            let message = format!("{annotation:?}: {}", e.message);
+            let message = format!("{name}: {}", e.message);
             let path = node.map_or_else(|| place.path(), |n| place.below(n, Selector::None).path());
             let element = node.or(path.node()).map_or("@", |node| node.name);
             let error = Error::application(Tag::BadAttribute, message).at(path.clone());
-            error.info("bad-attribute", format!("{annotation:?}").as_str()).info("bad-element", element)
-        })
+            error.info("bad-attribute", name.as_str()).info("bad-element", element)
+        };
+        match meaning {
+            Meaning::Known(annotation) => match parse(annotation.ty, annotation.module) {
+                Ok(value) => Ok(Some(Note { annotation, value })),
+                Err(e) => Err(wrong(format!("{annotation:?}"), e)),
+            },
+            Meaning::Advertised(leaf) => match leaf.ty().map(|ty| parse(ty, leaf.module)) {
+                Some(Err(e)) => Err(wrong(leaf.qualified_name(), e)),
+                Some(Ok(_)) | None => Ok(None),
+            },
+        }
     }
 
     /// Hands annotations over; whether the instance is part of the data.

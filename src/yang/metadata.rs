@@ -77,6 +77,9 @@ pub static PREVIOUS: Annotation = of_pages("previous", TEXT);
 /// `locale` (section 3.1.3 there): how entries were compared to sort them.
 pub static LOCALE: Annotation = of_pages("locale", TEXT);
 
+/// What the server says of data where modules define it, and is never told.
+pub(super) static TOLD: [&Annotation; 5] = [&ORIGIN, &REMAINING, &NEXT, &PREVIOUS, &LOCALE];
+
 /// The value of [`REMAINING`] that is none of its numbers.
 pub static REMAINING_UNKNOWN: EnumValue = EnumValue { name: "unknown", value: 0 };
 

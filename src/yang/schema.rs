@@ -40,6 +40,8 @@ pub struct Module {
     pub notifications: &'static [&'static Node],
     /// Identities that the module defines.
     pub identities: &'static [&'static Identity],
+    /// Annotations that the module defines (RFC 7952 section 3), as leafs that are in no tree.
+    pub annotations: &'static [&'static Node],
 }
 
 /// The name only: modules and nodes refer to each other in circles.
@@ -112,6 +114,8 @@ pub struct Node {
     pub whens: &'static [When],
     /// `nacm:default-deny-write` or `-all` (RFC 8341 section 3.4.8).
     pub nacm: NacmDefault,
+    /// The YANG Schema Item iDentifier (RFC 9595), or 0 if no `.sid` file gives one.
+    pub sid: u64,
     /// The `description`, or empty.
     pub description: &'static str,
 }
@@ -275,6 +279,8 @@ pub struct Identity {
     pub module: &'static Module,
     /// The identities it is directly derived from.
     pub bases: &'static [&'static Identity],
+    /// Its SID, or 0, as that of a [`Node`].
+    pub sid: u64,
 }
 
 impl Identity {
@@ -463,6 +469,12 @@ impl Schema {
     pub fn implemented(&self) -> impl Iterator<Item = &'static Module> + use<> {
         let modules = self.modules;
         modules.iter().copied().filter(|m| m.conformance == Conformance::Implement)
+    }
+
+    /// The annotation that a module of this name advertises (RFC 7952 section 4), by what its module is.
+    pub fn annotation(&self, name: &str, is_module: impl Fn(&Module) -> bool) -> Option<&'static Node> {
+        let modules = self.implemented().filter(|module| is_module(module));
+        modules.flat_map(|module| module.annotations).copied().find(|annotation| annotation.name == name)
     }
 
     /// The identity `module:name`, whatever the module's conformance.

@@ -1,6 +1,12 @@
 //! RFC 7951 and the XML of RFC 7950 where no module of the server has such a node: order, augments, anydata, anyxml
 //! and the types that name other things. The tests are named after the sections of RFC 7951.
 
+use agentconf::yang::decode::DecodeOptions;
+use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::metadata::{Annotated, Annotation, Sink};
+use agentconf::yang::path::InstancePath;
+use agentconf::yang::{json, xml};
+
 use super::Model;
 
 #[test]
@@ -105,7 +111,10 @@ fn section_5_6_anyxml_is_any_value_of_i_json() {
     let xml = "<m:bar><p xmlns=\"urn:p\" q=\"1\">mixed <b/> content</p></m:bar>";
     let written = model.xml(&model.read_xml(xml).unwrap());
     // The prefixes that were in scope stay in scope.
-    assert!(written.contains("<p xmlns:m=\"urn:m\" xmlns=\"urn:p\" q=\"1\">mixed <b/> content</p>"), "{written}");
+    assert!(
+        written.contains("<p xmlns:m=\"urn:m\" xmlns=\"urn:p\" q=\"1\">mixed <b/> content</p>"),
+        "{written}"
+    );
 }
 
 #[test]
@@ -219,4 +228,54 @@ fn section_6_11_names_in_an_instance_identifier_are_qualified_where_the_module_c
         written.contains("xmlns:itf=\"urn:itf\"") && written.contains("xmlns:ip=\"urn:ip\""),
         "{written}"
     );
+}
+
+/// Takes nothing.
+#[derive(Debug)]
+struct Nothing;
+
+impl Sink for Nothing {
+    fn known(&self) -> &[&'static Annotation] {
+        &[]
+    }
+
+    fn take(&self, instance: &Annotated<'_>) -> Result<bool, Error> {
+        assert!(instance.notes.iter().all(Vec::is_empty), "{instance:?}");
+        Ok(true)
+    }
+}
+
+#[test]
+fn rfc_7952_section_4_an_annotation_of_an_advertised_module_can_stand_at_any_instance() {
+    let model = Model::of(&[(
+        "m",
+        "import ietf-yang-metadata { prefix md; } feature never;
+         md:annotation comment { type string; } md:annotation level { type int64; }
+         md:annotation hidden { if-feature \"not never\"; type string; }
+         container top { leaf name { type string; } leaf-list tag { type string; } list item { key k; leaf k { type string; } } }",
+    )]);
+    let options = DecodeOptions { metadata: Some(&Nothing), ..DecodeOptions::default() };
+    let read = |text: &str| {
+        if text.starts_with('<') {
+            return xml::decode_below(text.as_bytes(), &InstancePath::default(), model.schema, &options);
+        }
+        json::decode_below(text.as_bytes(), &InstancePath::default(), model.schema, &options)
+    };
+    for right in [
+        r#"{"m:top":{"@":{"m:comment":"c"},"name":"n","@name":{"m:level":"7"},"tag":["a","b"],"@tag":[null,{"m:comment":""}],"item":[{"@":{"m:comment":"c"},"k":"1"}]}}"#,
+        "<top xmlns='urn:m' xmlns:m='urn:m' m:comment='c'><name m:level=' 7 '>n</name><tag>a</tag><tag m:comment=''>b</tag><item m:comment='c'><k>1</k></item></top>",
+    ] {
+        let content = read(right).unwrap_or_else(|e| panic!("{right}: {e}"));
+        assert_eq!(model.json(&content), r#""m:top":{"name":"n","tag":["a","b"],"item":[{"k":"1"}]}"#);
+    }
+    // Section 3: the value is of the type of the annotation, in the form of a leaf's.
+    for (wrong, tag) in [
+        (r#"{"m:top":{"name":"n","@name":{"m:level":7}}}"#, Tag::BadAttribute),
+        ("<top xmlns='urn:m' xmlns:m='urn:m' m:level='x'/>", Tag::BadAttribute),
+        (r#"{"m:top":{"@":{"comment":"c"}}}"#, Tag::UnknownAttribute),
+        (r#"{"m:top":{"@":{"m:hidden":"c"}}}"#, Tag::UnknownAttribute),
+        ("<top xmlns='urn:m' comment='c'/>", Tag::UnknownAttribute),
+    ] {
+        assert_eq!(read(wrong).unwrap_err().tag, tag, "{wrong}");
+    }
 }

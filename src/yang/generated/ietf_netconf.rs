@@ -34,6 +34,7 @@ pub static MODULE: Module = Module {
     ],
     notifications: &[],
     identities: &[],
+    annotations: &[&nodes::OPERATION, &nodes::TYPE, &nodes::SELECT],
 };
 
 /// `/ietf-netconf:get-config/input`.
@@ -1031,6 +1032,115 @@ impl model::LeafValue for EditConfigInputErrorOption {
     }
 }
 
+/// A value of `/operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `merge`.
+    Merge,
+    /// `replace`.
+    Replace,
+    /// `create`.
+    Create,
+    /// `delete`.
+    Delete,
+    /// `remove`.
+    Remove,
+}
+
+impl Operation {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Merge,
+        Self::Replace,
+        Self::Create,
+        Self::Delete,
+        Self::Remove,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "merge" => Some(Self::Merge),
+            "replace" => Some(Self::Replace),
+            "create" => Some(Self::Create),
+            "delete" => Some(Self::Delete),
+            "remove" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Operation {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Type {
+    /// `subtree`.
+    Subtree,
+    /// `xpath`.
+    Xpath,
+}
+
+impl Type {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Subtree,
+        Self::Xpath,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subtree => "subtree",
+            Self::Xpath => "xpath",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "subtree" => Some(Self::Subtree),
+            "xpath" => Some(Self::Xpath),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Type {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
 /// NETCONF 'operation' attribute values
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EditOperationType {
@@ -1128,6 +1238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Retrieve all or part of a specified configuration.",
     };
     /// `/ietf-netconf:get-config/input`
@@ -1155,6 +1266,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source`
@@ -1178,6 +1290,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to retrieve.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source`
@@ -1205,6 +1318,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration to retrieve.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/candidate`
@@ -1224,6 +1338,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/candidate/candidate`
@@ -1243,6 +1358,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/running`
@@ -1262,6 +1378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/running/running`
@@ -1281,6 +1398,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/startup`
@@ -1300,6 +1418,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/startup/startup`
@@ -1319,6 +1438,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.\nThis is optional-to-implement on the server because\nnot all servers will support filtering for this\ndatastore.",
     };
     /// `/ietf-netconf:get-config/input/filter`
@@ -1338,6 +1458,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Subtree or XPath filter to use.",
     };
     /// `/ietf-netconf:get-config/output`
@@ -1357,6 +1478,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/output/data`
@@ -1376,6 +1498,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the source datastore subset that matched\nthe filter criteria (if any).  An empty data container\nindicates that the request did not produce any results.",
     };
     /// `/ietf-netconf:edit-config`
@@ -1395,6 +1518,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The <edit-config> operation loads all or part of a specified\nconfiguration to the specified target configuration.",
     };
     /// `/ietf-netconf:edit-config/input`
@@ -1426,6 +1550,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target`
@@ -1448,6 +1573,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to edit.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target`
@@ -1473,6 +1599,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/candidate`
@@ -1492,6 +1619,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/candidate/candidate`
@@ -1511,6 +1639,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/running`
@@ -1530,6 +1659,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/running/running`
@@ -1549,6 +1679,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:edit-config/input/default-operation`
@@ -1572,6 +1703,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The default operation to use.",
     };
     /// `/ietf-netconf:edit-config/input/test-option`
@@ -1595,6 +1727,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The test option to use.",
     };
     /// `/ietf-netconf:edit-config/input/error-option`
@@ -1618,6 +1751,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The error option to use.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content`
@@ -1637,6 +1771,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content for the edit operation.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/config`
@@ -1656,6 +1791,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/config/config`
@@ -1675,6 +1811,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/url`
@@ -1694,6 +1831,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/output`
@@ -1713,6 +1851,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config`
@@ -1732,6 +1871,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Create or replace an entire configuration datastore with the\ncontents of another complete configuration datastore.",
     };
     /// `/ietf-netconf:copy-config/input`
@@ -1759,6 +1899,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target`
@@ -1782,6 +1923,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to copy to.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target`
@@ -1810,6 +1952,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target of the copy operation.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/candidate`
@@ -1829,6 +1972,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/candidate/candidate`
@@ -1848,6 +1992,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/running`
@@ -1867,6 +2012,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/running/running`
@@ -1886,6 +2032,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.\nThis is optional-to-implement on the server.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/startup`
@@ -1905,6 +2052,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/startup/startup`
@@ -1924,6 +2072,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/url`
@@ -1943,6 +2092,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source`
@@ -1967,6 +2117,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to copy from.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source`
@@ -1997,6 +2148,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration source for the copy operation.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/candidate`
@@ -2016,6 +2168,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/candidate/candidate`
@@ -2035,6 +2188,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/running`
@@ -2054,6 +2208,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/running/running`
@@ -2073,6 +2228,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/startup`
@@ -2092,6 +2248,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/startup/startup`
@@ -2111,6 +2268,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/url`
@@ -2130,6 +2288,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/config`
@@ -2149,6 +2308,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/config/config`
@@ -2168,6 +2328,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content: <config> element.  Represents\nan entire configuration datastore, not\na subset of the running datastore.",
     };
     /// `/ietf-netconf:copy-config/output`
@@ -2187,6 +2348,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config`
@@ -2206,6 +2368,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Delete a configuration datastore.",
     };
     /// `/ietf-netconf:delete-config/input`
@@ -2225,6 +2388,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/input/target`
@@ -2244,6 +2408,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Particular configuration to delete.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target`
@@ -2266,6 +2431,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "The configuration target to delete.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/startup`
@@ -2285,6 +2451,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/startup/startup`
@@ -2304,6 +2471,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/url`
@@ -2323,6 +2491,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/output`
@@ -2342,6 +2511,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock`
@@ -2361,6 +2531,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The lock operation allows the client to lock the configuration\nsystem of a device.",
     };
     /// `/ietf-netconf:lock/input`
@@ -2380,6 +2551,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target`
@@ -2403,6 +2575,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to lock.",
     };
     /// `/ietf-netconf:lock/input/target/config-target`
@@ -2430,6 +2603,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target to lock.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/candidate`
@@ -2449,6 +2623,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/candidate/candidate`
@@ -2468,6 +2643,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/running`
@@ -2487,6 +2663,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/running/running`
@@ -2506,6 +2683,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/startup`
@@ -2525,6 +2703,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/startup/startup`
@@ -2544,6 +2723,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:lock/output`
@@ -2563,6 +2743,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock`
@@ -2582,6 +2763,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The unlock operation is used to release a configuration lock,\npreviously obtained with the 'lock' operation.",
     };
     /// `/ietf-netconf:unlock/input`
@@ -2601,6 +2783,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target`
@@ -2624,6 +2807,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to unlock.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target`
@@ -2651,6 +2835,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target to unlock.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/candidate`
@@ -2670,6 +2855,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/candidate/candidate`
@@ -2689,6 +2875,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/running`
@@ -2708,6 +2895,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/running/running`
@@ -2727,6 +2915,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/startup`
@@ -2746,6 +2935,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/startup/startup`
@@ -2765,6 +2955,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/output`
@@ -2784,6 +2975,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get`
@@ -2803,6 +2995,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Retrieve running configuration and device state information.",
     };
     /// `/ietf-netconf:get/input`
@@ -2825,6 +3018,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get/input/filter`
@@ -2844,6 +3038,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter specifies the portion of the system\nconfiguration and state data to retrieve.",
     };
     /// `/ietf-netconf:get/output`
@@ -2863,6 +3058,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get/output/data`
@@ -2882,6 +3078,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the running datastore subset and/or state\ndata that matched the filter criteria (if any).\nAn empty data container indicates that the request did not\nproduce any results.",
     };
     /// `/ietf-netconf:close-session`
@@ -2901,6 +3098,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Request graceful termination of a NETCONF session.",
     };
     /// `/ietf-netconf:close-session/input`
@@ -2920,6 +3118,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:close-session/output`
@@ -2939,6 +3138,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:kill-session`
@@ -2958,6 +3158,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Force the termination of a NETCONF session.",
     };
     /// `/ietf-netconf:kill-session/input`
@@ -2977,6 +3178,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:kill-session/input/session-id`
@@ -2996,6 +3198,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Particular session to kill.",
     };
     /// `/ietf-netconf:kill-session/output`
@@ -3015,6 +3218,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:commit`
@@ -3034,6 +3238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Commit the candidate configuration as the device's new\ncurrent configuration.",
     };
     /// `/ietf-netconf:commit/input`
@@ -3053,6 +3258,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:commit/output`
@@ -3072,6 +3278,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:discard-changes`
@@ -3091,6 +3298,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Revert the candidate configuration to the current\nrunning configuration.",
     };
     /// `/ietf-netconf:discard-changes/input`
@@ -3110,6 +3318,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:discard-changes/output`
@@ -3129,6 +3338,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate`
@@ -3148,6 +3358,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Validates the contents of the specified configuration.",
     };
     /// `/ietf-netconf:validate/input`
@@ -3167,6 +3378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source`
@@ -3191,6 +3403,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to validate.",
     };
     /// `/ietf-netconf:validate/input/source/config-source`
@@ -3221,6 +3434,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration source to validate.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/candidate`
@@ -3240,6 +3454,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/candidate/candidate`
@@ -3259,6 +3474,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/running`
@@ -3278,6 +3494,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/running/running`
@@ -3297,6 +3514,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/startup`
@@ -3316,6 +3534,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/startup/startup`
@@ -3335,6 +3554,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/url`
@@ -3354,6 +3574,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/config`
@@ -3373,6 +3594,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/config/config`
@@ -3392,6 +3614,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content: <config> element.  Represents\nan entire configuration datastore, not\na subset of the running datastore.",
     };
     /// `/ietf-netconf:validate/output`
@@ -3411,6 +3634,67 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:operation`
+    pub static OPERATION: Node = Node {
+        name: "operation",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::OPERATION, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:type`
+    pub static TYPE: Node = Node {
+        name: "type",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::TYPE, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:select`
+    pub static SELECT: Node = Node {
+        name: "select",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::XPATH1_0, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }
@@ -3455,6 +3739,25 @@ pub mod types {
             32,
             Range { parts: &[(1, 4294967295)], text: "1..max", error_message: None, error_app_tag: None },
         ),
+    };
+    /// `enumeration`
+    pub static OPERATION: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "merge", value: 0 },
+            EnumValue { name: "replace", value: 1 },
+            EnumValue { name: "create", value: 2 },
+            EnumValue { name: "delete", value: 3 },
+            EnumValue { name: "remove", value: 4 },
+        ]),
+    };
+    /// `enumeration`
+    pub static TYPE: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "subtree", value: 0 },
+            EnumValue { name: "xpath", value: 1 },
+        ]),
     };
     /// `session-id-or-zero-type`
     pub static SESSION_ID_OR_ZERO_TYPE: Type = Type {

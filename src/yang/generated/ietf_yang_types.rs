@@ -20,19 +20,20 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Types.
 pub mod types {
     use crate::yang::schema::*;
 
+    /// `xpath1.0`
+    pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
     /// `date-and-time`
     pub static DATE_AND_TIME: Type = Type {
         name: "date-and-time",
         base: Base::String(Range::ANY, &[&super::patterns::DATE_AND_TIME_1]),
     };
-    /// `xpath1.0`
-    pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
     /// `counter64`
     pub static COUNTER64: Type = Type { name: "counter64", base: Base::Uint(64, Range::ANY) };
     /// `yang-identifier`

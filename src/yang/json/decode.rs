@@ -261,15 +261,15 @@ fn notes(
         return Err(at.error(Tag::BadElement, element, "annotations are members of an object"));
     };
     let note = |(name, value): (std::borrow::Cow<'_, str>, Json<'_>)| {
-        let is_it = |a: &Annotation| name.split_once(':') == Some((a.module.name, a.name));
-        let Some(annotation) = decoder.annotation(is_it) else {
+        let (module, local) = name.split_once(':').unwrap_or(("", &name));
+        let is_it = |a: &Annotation| (module, local) == (a.module.name, a.name);
+        let Some(meaning) = decoder.annotation(local, is_it, |m| m.name == module) else {
             return Err(at.unknown_attribute(element, &name, "there is no such annotation here"));
         };
-        let names = ModuleNames(decoder.schema);
-        let value = types::parse_json(annotation.ty, &value.into_value(), &names, annotation.module);
-        Decoder::note(annotation, value, node, place)
+        let (names, value) = (ModuleNames(decoder.schema), value.into_value());
+        Decoder::note(meaning, |ty, module| types::parse_json(ty, &value, &names, module), node, place)
     };
-    members.into_iter().map(note).collect()
+    members.into_iter().filter_map(|member| note(member).transpose()).collect()
 }
 
 /// Annotations that stand in another form than their node wants.
