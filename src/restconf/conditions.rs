@@ -132,7 +132,7 @@ impl EntityTag {
     /// The revision, if the tag is one of ours.
     fn revision(&self) -> Option<u64> {
         let (revision, encoding) = self.text.trim_matches('"').split_once('-')?;
-        let known = Encoding::ALL.iter().any(|known| known.name() == encoding);
+        let known = Encoding::ALL.iter().chain([&Encoding::SIDS]).any(|known| known.name() == encoding);
         revision.parse().ok().filter(|revision| known && *revision > 0)
     }
 }

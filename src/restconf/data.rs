@@ -108,10 +108,15 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
         let error = Error::protocol(Tag::OperationNotSupported, message).at(path.clone());
         return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
     }
-    let (encoding, wrapped) = if is_list { asked.encoding_of_list()? } else { (asked.encoding()?, false) };
+    let (encoding, wrapped) = match is_list {
+        true => asked.encoding_of_list(path.node())?,
+        false => (asked.encoding(path.node())?, false),
+    };
     let Paging { limit, sublist_limit, sort_by, .. } = &params.paging;
     let annotated = limit.or(*sublist_limit).is_some() || sort_by.is_some() || params.with_origin;
-    if encoding == Encoding::Cbor && (annotated || params.with_defaults == Some(Mode::ReportAllTagged)) {
+    if matches!(encoding, Encoding::Cbor(_))
+        && (annotated || params.with_defaults == Some(Mode::ReportAllTagged))
+    {
         let message = "metadata has no form in CBOR: ask for JSON or XML";
         return Err(Error::protocol(Tag::InvalidValue, message).into());
     }

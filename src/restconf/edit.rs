@@ -276,7 +276,7 @@ pub fn answered(
     reply: &EditReply,
     mut response: Response,
 ) -> Response {
-    let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
+    let encoding = Encoding::accepted(&asked.headers, path.node()).unwrap_or(Encoding::Json);
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
     let found = engine.read(&asked.principal, home.datastore, path, Content::All).ok();
     let found = found.filter(|found| found.revision <= reply.revision);

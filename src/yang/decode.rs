@@ -58,11 +58,11 @@ pub(super) trait Source: Sized {
     /// The value of a leaf or leaf-list entry.
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError>;
 
-    /// What stands in an entry of a list as its key `leaf`, before anything else in the entry is looked at.
-    fn key(&self, leaf: &'static Node) -> Option<&Self>;
+    /// The value of the key `leaf` in an entry of a list, before anything else in the entry is looked at.
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>>;
 
     /// The content of an anydata or anyxml.
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError>;
+    fn any(self, node: &'static Node, schema: &Schema) -> Result<AnyData, TypeError>;
 }
 
 /// What stands in an object or element.
@@ -357,7 +357,7 @@ impl<'a> Decoder<'a> {
                 Ok((Child::Leaf(value), kept))
             }
             Kind::AnyData | Kind::AnyXml => {
-                let any = source.any(node).map_err(|e| invalid(e, node, place))?;
+                let any = source.any(node, self.schema).map_err(|e| invalid(e, node, place))?;
                 Ok((Child::Any(any), self.take(node, &[], &[notes], &below)?))
             }
             _ => {
@@ -384,8 +384,8 @@ impl<'a> Decoder<'a> {
         place: &Place<'_>,
     ) -> Result<(Option<Key>, Container, bool), Error> {
         let mut entry = place.below(list, Selector::Position(position));
-        let key_of = |leaf: &&'static Node| match source.key(leaf) {
-            Some(source) => self.value(leaf, source, &entry),
+        let key_of = |leaf: &&'static Node| match source.key(leaf, self.schema) {
+            Some(value) => value.map_err(|e| invalid(e, leaf, &entry)),
             None => {
                 // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
                 let message = format!("an entry of \"{}\" is without its key \"{}\"", list.name, leaf.name);

@@ -13,4 +13,5 @@ mod rfc8527;
 mod rfc8639;
 mod rfc8641;
 mod rfc8650;
+mod rfc9254;
 mod subscriber;

@@ -11,6 +11,7 @@
 mod encodings;
 #[path = "../support/live.rs"]
 mod live;
+mod rfc9254;
 mod section_10;
 mod section_15;
 mod section_7;

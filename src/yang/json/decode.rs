@@ -154,12 +154,12 @@ impl Source for Json<'_> {
         }
     }
 
-    fn key(&self, leaf: &'static Node) -> Option<&Self> {
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
         let Json::Object(members) = self else { return None };
-        members.iter().find(|(name, _)| is_name_of(name, leaf)).map(|(_, value)| value)
+        members.iter().find(|(name, _)| is_name_of(name, leaf)).map(|(_, value)| value.value(leaf, schema))
     }
 
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+    fn any(self, node: &'static Node, _: &Schema) -> Result<AnyData, TypeError> {
         let value = self.into_value();
         if matches!(node.kind, Kind::AnyData) {
             if !value.is_object() {

@@ -127,12 +127,12 @@ impl Source for Element<'_> {
         types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
     }
 
-    fn key(&self, leaf: &'static Node) -> Option<&Self> {
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
         let is_it = |e: &&Self| e.name == leaf.name && e.namespace.as_ref() == leaf.module.namespace;
-        self.children.iter().find(is_it)
+        self.children.iter().find(is_it).map(|element| element.value(leaf, schema))
     }
 
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+    fn any(self, node: &'static Node, _: &Schema) -> Result<AnyData, TypeError> {
         if matches!(node.kind, Kind::AnyData) {
             if !is_space(&self.text) {
                 return refuse("an anydata has elements, not text".into());
