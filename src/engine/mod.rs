@@ -29,6 +29,7 @@ mod subscription;
 mod subscriptions;
 mod subtree;
 mod terms;
+mod txid;
 mod update;
 mod view;
 
@@ -48,3 +49,4 @@ pub use request::{
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription};
 pub use terms::STREAM;
+pub use txid::{EditMetadata, TXID_VALUE_MISMATCH};

@@ -13,9 +13,8 @@ use super::media::Encoding;
 use super::params::{InsertAt, Place};
 use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
-use crate::datastore::defaults::SetToDefault;
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition, Refused};
+use crate::engine::{Content, EditMetadata, EditReply, EditRequest, Engine, Precondition, Refused};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -31,9 +30,10 @@ pub async fn create(
     parent: InstancePath,
 ) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
-    let preconditions = conditions::of_edit(&asked.headers, &parent)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &parent)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let (content, defaults) = decode_below(engine, encoding, &body, &parent)?;
+    let (content, defaults, txids) = decode_below(engine, encoding, &body, &parent)?;
+    preconditions.extend(txids);
     let (path, value, is_default) =
         only_child(content, defaults, &parent).map_err(|e| e.at(parent.clone()))?;
     let insert = place(insert, &path, engine)?;
@@ -58,10 +58,11 @@ pub async fn replace(
     path: InstancePath,
 ) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
-    let preconditions = conditions::of_edit(&asked.headers, &path)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &path)?;
     let insert = place(insert, &path, engine)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let (value, defaults) = decode(engine, encoding, &body, &path)?;
+    let (value, defaults, txids) = decode(engine, encoding, &body, &path)?;
+    preconditions.extend(txids);
     let is_default = defaults.iter().any(|default| default.steps == path.steps);
     // An empty container without presence is not there afterwards.
     let is_absent =
@@ -88,7 +89,8 @@ pub async fn merge(
     asked.params(Place::Nowhere)?;
     let mut preconditions = conditions::of_edit(&asked.headers, &path)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let (value, defaults) = decode(engine, encoding, &body, &path)?;
+    let (value, defaults, txids) = decode(engine, encoding, &body, &path)?;
+    preconditions.extend(txids);
     // RFC 8040 section 4.6.1: PATCH does not create its target.
     preconditions.extend(exists(&path).map(|target| Precondition::Matches(target, Vec::new())));
     let mut edits =
@@ -121,29 +123,30 @@ fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> E
 /// Instances that are to have their defaults.
 type Defaults = Vec<(InstancePath, Child)>;
 
-/// The children in a body that are to be created, without what is to have its default.
+/// The children in a body that are to be created, without what is to have its default, and the conditions in it.
 fn decode_below(
     engine: &Engine,
     encoding: Encoding,
     body: &[u8],
     parent: &InstancePath,
-) -> Result<(Container, Defaults), Error> {
-    let defaults = SetToDefault::new(&SCHEMA);
-    let content = answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&defaults)))?;
-    Ok((content, defaults.into_values()))
+) -> Result<(Container, Defaults, Vec<Precondition>), Error> {
+    let said = EditMetadata::new(&SCHEMA);
+    let content = answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&said)))?;
+    let (defaults, txids) = said.into_parts();
+    Ok((content, defaults, txids))
 }
 
-/// The instance in a body, and what in it is to be set to its default.
+/// The instance in a body, what in it is to be set to its default, and the conditions in it.
 fn decode(
     engine: &Engine,
     encoding: Encoding,
     body: &[u8],
     path: &InstancePath,
-) -> Result<(Child, Vec<InstancePath>), Error> {
-    let defaults = SetToDefault::new(&SCHEMA);
-    let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&defaults)))?;
-    let defaults = defaults.into_values().into_iter().map(|(path, _)| path).collect();
-    Ok((value, defaults))
+) -> Result<(Child, Vec<InstancePath>, Vec<Precondition>), Error> {
+    let said = EditMetadata::new(&SCHEMA);
+    let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&said)))?;
+    let (defaults, txids) = said.into_parts();
+    Ok((value, defaults.into_iter().map(|(path, _)| path).collect(), txids))
 }
 
 /// A node whose default is in use is a node that is not set.
@@ -280,7 +283,7 @@ pub fn answered(
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
     let found = engine.read(&asked.principal, home.datastore, path, Content::All).ok();
     let found = found.filter(|found| found.revision <= reply.revision);
-    let tag = found.map(|found| conditions::entity_tag(found.revision, encoding));
+    let tag = found.map(|found| conditions::entity_tag(found.revision, encoding, false));
     data::validators(&mut response, tag, path.steps.is_empty().then_some(reply.changed_at));
     response
 }

@@ -55,8 +55,7 @@ impl Encoding {
         match self {
             Encoding::Json => "json",
             Encoding::Xml => "xml",
-            Encoding::Cbor(Keys::Sids) => "cbor-sid",
-            Encoding::Cbor(Keys::Names | Keys::Any) => "cbor",
+            Encoding::Cbor(_) => "cbor",
         }
     }
 

@@ -107,6 +107,7 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
         "replay:1.0",
         "sort-by:1.0",
         "sublist-limit:1.0",
+        "txid:1.0",
         "where:1.0",
         "with-defaults:1.0",
         "with-operational-defaults:1.0",

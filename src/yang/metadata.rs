@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::error::Error;
-use super::generated::{ietf_list_pagination, ietf_netconf_with_defaults, ietf_origin};
+use super::generated::{ietf_list_pagination, ietf_netconf_txid, ietf_netconf_with_defaults, ietf_origin};
 use super::path::InstancePath;
 use super::schema::{Base, EnumValue, Module, Node, Range, Type};
 use super::tree::Container;
@@ -57,6 +57,16 @@ pub static ORIGIN: Annotation = Annotation {
     namespace: ietf_origin::MODULE.namespace,
     prefix: ietf_origin::MODULE.prefix,
     ty: &Type { name: "identityref", base: Base::IdentityRef(&[&ietf_origin::identities::ORIGIN]) },
+};
+
+/// `etag` (draft-ietf-netconf-transaction-id-11 section 4.1): the transaction that changed the instance last. In the
+/// namespace of its module, as RFC 7952 has it and draft-al-netconf-restconf-transaction-id-00 uses it.
+pub static ETAG: Annotation = Annotation {
+    name: "etag",
+    module: &ietf_netconf_txid::MODULE,
+    namespace: ietf_netconf_txid::MODULE.namespace,
+    prefix: "txid",
+    ty: TEXT,
 };
 
 /// `remaining` (draft-ietf-netconf-list-pagination section 3.1.7): how many entries follow that are not shown.

@@ -15,3 +15,4 @@ mod rfc8641;
 mod rfc8650;
 mod rfc9254;
 mod subscriber;
+mod transaction_id;

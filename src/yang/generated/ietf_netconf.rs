@@ -145,6 +145,9 @@ pub struct EditConfigInput {
     pub error_option: EditConfigInputErrorOption,
     /// Inline Config content.
     pub config: Option<tree::AnyData>,
+    /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
+    /// configuration has changed.
+    pub with_etag: Option<bool>,
 }
 
 impl model::Modelled for EditConfigInput {
@@ -159,6 +162,7 @@ impl model::Modelled for EditConfigInput {
             test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
             error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
             config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+            with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG)?,
         })
     }
 
@@ -169,6 +173,7 @@ impl model::Modelled for EditConfigInput {
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION, &self.test_option);
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
         model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
 }
@@ -181,6 +186,7 @@ impl Default for EditConfigInput {
             test_option: EditConfigInputTestOption::TestThenSet,
             error_option: EditConfigInputErrorOption::StopOnError,
             config: None,
+            with_etag: None,
         }
     }
 }
@@ -466,6 +472,13 @@ pub struct LockInputTarget {
     pub running: Option<()>,
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// Datastore to lock.
+    ///
+    /// The \<lock\> operation is only supported on writable datastores.
+    ///
+    /// If the \<lock\> operation is not supported by the server on the specified target datastore, then
+    /// the server MUST return an \<rpc-error\> element with an \<error-tag\> value of 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for LockInputTarget {
@@ -478,6 +491,7 @@ impl model::Modelled for LockInputTarget {
             candidate: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -486,6 +500,7 @@ impl model::Modelled for LockInputTarget {
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -544,6 +559,14 @@ pub struct UnlockInputTarget {
     pub running: Option<()>,
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// Datastore to unlock.
+    ///
+    /// The \<unlock\> operation is only supported on writable datastores.
+    ///
+    /// If the \<unlock\> operation is not supported by the server on the specified target datastore,
+    /// then the server MUST return an \<rpc-error\> element with an \<error-tag\> value of
+    /// 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for UnlockInputTarget {
@@ -556,6 +579,7 @@ impl model::Modelled for UnlockInputTarget {
             candidate: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -564,6 +588,7 @@ impl model::Modelled for UnlockInputTarget {
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -722,19 +747,27 @@ impl model::Modelled for KillSessionOutput {
 
 /// `/ietf-netconf:commit/input`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommitInput {}
+pub struct CommitInput {
+    /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
+    /// configuration has changed.
+    pub with_etag: Option<bool>,
+}
 
 impl model::Modelled for CommitInput {
     fn node() -> &'static schema::Node {
         &nodes::COMMIT_INPUT
     }
 
-    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
-        Ok(Self {})
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG)?,
+        })
     }
 
     fn to_data(&self) -> tree::Container {
-        tree::Container::default()
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG, &self.with_etag);
+        data
     }
 }
 
@@ -831,6 +864,14 @@ pub struct ValidateInputSource {
     /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
     /// subset of the running datastore.
     pub config: Option<tree::AnyData>,
+    /// Datastore to validate.
+    ///
+    /// The \<validate\> operation is supported only on configuration datastores.
+    ///
+    /// If the \<validate\> operation is not supported by the server on the specified target datastore,
+    /// then the server MUST return an \<rpc-error\> element with an \<error-tag\> value of
+    /// 'invalid-value'.
+    pub datastore: Option<super::ietf_datastores::identities::Datastore>,
 }
 
 impl model::Modelled for ValidateInputSource {
@@ -844,6 +885,7 @@ impl model::Modelled for ValidateInputSource {
             running: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
             config: model::any(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
+            datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE)?,
         })
     }
 
@@ -853,6 +895,7 @@ impl model::Modelled for ValidateInputSource {
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
         model::put_any(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE, &self.datastore);
         data
     }
 }
@@ -1537,6 +1580,7 @@ pub mod nodes {
             &EDIT_CONFIG_INPUT_TEST_OPTION,
             &EDIT_CONFIG_INPUT_ERROR_OPTION,
             &EDIT_CONFIG_INPUT_EDIT_CONTENT,
+            &super::super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG,
         ],
         data: &[
             &EDIT_CONFIG_INPUT_TARGET,
@@ -1544,6 +1588,7 @@ pub mod nodes {
             &EDIT_CONFIG_INPUT_TEST_OPTION,
             &EDIT_CONFIG_INPUT_ERROR_OPTION,
             &EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG,
+            &super::super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG,
         ],
         actions: &[],
         notifications: &[],
@@ -2569,6 +2614,7 @@ pub mod nodes {
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2592,11 +2638,13 @@ pub mod nodes {
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE,
         ],
         data: &[
             &LOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &LOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::LOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2801,6 +2849,7 @@ pub mod nodes {
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -2824,11 +2873,13 @@ pub mod nodes {
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE,
         ],
         data: &[
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &UNLOCK_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &super::super::ietf_netconf_nmda::nodes::UNLOCK_INPUT_TARGET_CONFIG_TARGET_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -3251,8 +3302,8 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[],
-        data: &[],
+        children: &[&super::super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG],
+        data: &[&super::super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -3397,6 +3448,7 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],
@@ -3422,12 +3474,14 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE,
         ],
         data: &[
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
+            &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
         actions: &[],
         notifications: &[],

@@ -19,7 +19,11 @@ pub mod ietf_netconf;
 #[rustfmt::skip]
 pub mod ietf_netconf_acm;
 #[rustfmt::skip]
+pub mod ietf_netconf_nmda;
+#[rustfmt::skip]
 pub mod ietf_netconf_notifications;
+#[rustfmt::skip]
+pub mod ietf_netconf_txid;
 #[rustfmt::skip]
 pub mod ietf_netconf_with_defaults;
 #[rustfmt::skip]
@@ -46,6 +50,8 @@ pub mod ietf_yang_patch;
 pub mod ietf_yang_push;
 #[rustfmt::skip]
 pub mod ietf_yang_schema_mount;
+#[rustfmt::skip]
+pub mod ietf_yang_structure_ext;
 #[rustfmt::skip]
 pub mod ietf_yang_types;
 #[rustfmt::skip]
@@ -79,7 +85,9 @@ pub static SCHEMA: Schema = Schema {
         &ietf_list_pagination::MODULE,
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
+        &ietf_netconf_nmda::MODULE,
         &ietf_netconf_notifications::MODULE,
+        &ietf_netconf_txid::MODULE,
         &ietf_netconf_with_defaults::MODULE,
         &ietf_network_instance::MODULE,
         &ietf_origin::MODULE,
@@ -93,6 +101,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_yang_patch::MODULE,
         &ietf_yang_push::MODULE,
         &ietf_yang_schema_mount::MODULE,
+        &ietf_yang_structure_ext::MODULE,
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
         &magent_datastores::MODULE,
