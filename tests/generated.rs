@@ -46,6 +46,8 @@ mod cases {
     pub mod patterns;
     #[path = "../codegen/tests/cases/revisions.rs"]
     pub mod revisions;
+    #[path = "../codegen/tests/cases/sids.rs"]
+    pub mod sids;
     #[path = "../codegen/tests/cases/structures.rs"]
     pub mod structures;
     #[path = "../codegen/tests/cases/types.rs"]

@@ -36,7 +36,7 @@ impl Metadata for Txids {
                 // What was made for this answer, such as a container that only has defaults, was never changed.
                 let note = (content.revision > 0).then(|| Note {
                     annotation: &ETAG,
-                    value: Value::string(&format!("{}{}", content.revision, self.suffix)),
+                    value: Value::string(format!("{}{}", content.revision, self.suffix)),
                 });
                 (note.into_iter().collect(), Some(Box::new(*self)))
             }

@@ -1,5 +1,5 @@
 //! RFC 9254 with SIDs: the RFC's own examples octet for octet, and what cannot stand there. The module and its `.sid` file are
-//! the golden case `sids`.
+//! in `sids/`.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use agentconf_codegen::Compiler;
 use super::live;
 
 fn schema() -> &'static Schema {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sids");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/sids");
     let (ir, _) = Compiler::new().yang_dir(folder).resolve().unwrap_or_else(|e| panic!("{e}"));
     live::schema(&ir)
 }
