@@ -46,6 +46,8 @@ mod cases {
     pub mod patterns;
     #[path = "../codegen/tests/cases/revisions.rs"]
     pub mod revisions;
+    #[path = "../codegen/tests/cases/sids.rs"]
+    pub mod sids;
     #[path = "../codegen/tests/cases/structures.rs"]
     pub mod structures;
     #[path = "../codegen/tests/cases/types.rs"]
@@ -149,7 +151,7 @@ fn what_is_derived_from_an_identity_is_an_enum() {
     assert_eq!(Vehicle::from_name("identity:boat"), None);
 
     static JET: Identity =
-        Identity { name: "jet", module: &structures::MODULE, bases: &[&identity::identities::PLANE] };
+        Identity { name: "jet", module: &structures::MODULE, bases: &[&identity::identities::PLANE], sid: 0 };
     let jet = Vehicle::from_identity(&JET).unwrap();
     assert_eq!((jet, jet.identity()), (Vehicle::Unlisted(&JET), &JET));
     assert!(jet.is_or_derives_from(Vehicle::Plane));

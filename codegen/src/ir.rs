@@ -65,6 +65,8 @@ pub struct Module {
     pub structures: Vec<NodeId>,
     /// Its identities.
     pub identities: Vec<IdentityId>,
+    /// Its annotations (RFC 7952 section 3), as leafs that are in no tree.
+    pub annotations: Vec<NodeId>,
 }
 
 /// A submodule.
@@ -106,6 +108,8 @@ pub struct Identity {
     pub module: ModuleId,
     /// What it is directly derived from.
     pub bases: Vec<IdentityId>,
+    /// Its SID, or 0.
+    pub sid: u64,
     /// Its description, or empty.
     pub description: String,
 }
@@ -143,6 +147,8 @@ pub struct Node {
     pub whens: Vec<When>,
     /// Access default.
     pub nacm: Nacm,
+    /// Its SID, or 0.
+    pub sid: u64,
     /// Its description, or empty.
     pub description: String,
 }

@@ -58,6 +58,7 @@ mod policy;
 mod posix;
 mod reads;
 mod resolve;
+mod sid;
 mod source;
 mod statement;
 
@@ -159,6 +160,7 @@ impl Compiler {
         let loaded = load::Loaded::new(&absolute(&self.yang_dir)?)?;
         let (mut schema, raw_types) = resolve::resolve(&loaded)?;
         link::link(&mut schema, raw_types)?;
+        sid::assign(&mut schema)?;
         Ok((schema, loaded))
     }
 }

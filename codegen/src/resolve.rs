@@ -194,6 +194,7 @@ impl Resolver<'_> {
                 notifications: Vec::new(),
                 structures: Vec::new(),
                 identities: Vec::new(),
+                annotations: Vec::new(),
             });
         }
         Ok(())
@@ -219,7 +220,13 @@ impl Resolver<'_> {
                 // SAFETY: the texts are NUL-terminated; the description may be null.
                 let (name, description) = unsafe { (text(identity.name), text(identity.dsc)) };
                 let module = ModuleId(index);
-                self.schema.identities.push(Identity { name, module, bases: Vec::new(), description });
+                self.schema.identities.push(Identity {
+                    name,
+                    module,
+                    bases: Vec::new(),
+                    sid: 0,
+                    description,
+                });
             }
         }
         let pairs: Vec<_> = self.identities.iter().map(|(pointer, id)| (*pointer, *id)).collect();
@@ -246,7 +253,11 @@ impl Resolver<'_> {
             let notifications = self.siblings(compiled.notifs.cast(), None);
             let structures: Vec<LyNode> = structures(compiled).collect();
             let structures = structures.into_iter().map(|top| self.read_node(top, None)).collect();
+            let annotations: Vec<_> = annotations(compiled).collect();
+            let annotations =
+                annotations.into_iter().map(|a| self.read_annotation(a, ModuleId(index))).collect();
             let module = &mut self.schema.modules[index];
+            module.annotations = annotations;
             (module.children, module.rpcs, module.notifications) = (children, rpcs, notifications);
             module.structures = structures;
         }
@@ -313,6 +324,7 @@ impl Resolver<'_> {
             musts: Vec::new(),
             whens: Vec::new(),
             nacm: nacm(node),
+            sid: 0,
             // SAFETY: as above.
             description: unsafe { text(node.dsc) },
         });
@@ -334,6 +346,33 @@ impl Resolver<'_> {
             (read.children, read.actions, read.notifications) = (children, actions, notifications);
         }
         self.read_conditions(pointer, id);
+        id
+    }
+
+    /// An annotation as a leaf that is in no tree: its value has the form of such a leaf's (RFC 7952 section 5).
+    fn read_annotation(&mut self, (name, ty): (String, *const ffi::lysc_type), module: ModuleId) -> NodeId {
+        let id = NodeId(self.schema.nodes.len());
+        self.schema.nodes.push(Node {
+            name,
+            module,
+            parent: None,
+            index: 0,
+            kind: Kind::Leaf { ty: TypeId(0), default: None, units: String::new() },
+            config: false,
+            mandatory: false,
+            status: Status::Current,
+            children: Vec::new(),
+            data: Vec::new(),
+            actions: Vec::new(),
+            notifications: Vec::new(),
+            musts: Vec::new(),
+            whens: Vec::new(),
+            nacm: Nacm::None,
+            sid: 0,
+            description: String::new(),
+        });
+        let ty = self.read_type(ty, std::ptr::null(), id);
+        self.raw_types.insert(id, ty);
         id
     }
 
@@ -525,16 +564,37 @@ impl Resolver<'_> {
     }
 }
 
-/// The node at the top of each structure and each template of a module.
-fn structures(module: &ffi::lysc_module) -> impl Iterator<Item = LyNode> {
+/// The extensions that a module uses itself, each with its module and name.
+fn extensions(module: &ffi::lysc_module) -> impl Iterator<Item = (String, String, &ffi::lysc_ext_instance)> {
     // SAFETY: `exts` is a sized array that lives as long as the context.
-    let instances = unsafe { sized(module.exts) }.iter().filter(|e| !e.compiled.is_null());
-    instances.filter_map(|instance| {
+    let instances = unsafe { sized(module.exts) }.iter();
+    instances.map(|instance| {
         // SAFETY: definitions and modules live as long as the context; names are NUL-terminated.
         let (module, name) = unsafe {
             let definition = &*instance.def;
             (text((*definition.module).name), text(definition.name))
         };
+        (module, name, instance)
+    })
+}
+
+/// The name and type of each annotation of a module whose features are there (RFC 7952 section 3).
+fn annotations(module: &ffi::lysc_module) -> impl Iterator<Item = (String, *const ffi::lysc_type)> {
+    let annotations =
+        extensions(module).filter(|(module, name, _)| module == "ietf-yang-metadata" && name == "annotation");
+    annotations.filter_map(|(_, _, instance)| {
+        // SAFETY: `substmts` is a sized array that lives as long as the context.
+        let mut parts = unsafe { sized(instance.substmts) }.iter();
+        let part = parts.find(|part| part.stmt == ffi::ly_stmt::LY_STMT_TYPE && !part.storage_p.is_null())?;
+        // SAFETY: libyang keeps the type behind a pointer; the argument is NUL-terminated.
+        let (ty, name) = unsafe { ((*part.storage_p).cast::<ffi::lysc_type>(), text(instance.argument)) };
+        (!ty.is_null()).then_some((name, ty.cast_const()))
+    })
+}
+
+/// The node at the top of each structure and each template of a module.
+fn structures(module: &ffi::lysc_module) -> impl Iterator<Item = LyNode> {
+    extensions(module).filter(|(_, _, e)| !e.compiled.is_null()).filter_map(|(module, name, instance)| {
         match (module.as_str(), name.as_str()) {
             // SAFETY: libyang keeps the container of a structure behind a pointer.
             ("ietf-yang-structure-ext", "structure") => Some(unsafe { *instance.compiled.cast::<LyNode>() }),

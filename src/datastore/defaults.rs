@@ -346,18 +346,18 @@ pub fn same_instance(
 #[derive(Debug)]
 pub struct SetToDefault {
     schema: &'static Schema,
-    paths: RefCell<Vec<InstancePath>>,
+    values: RefCell<Vec<(InstancePath, Child)>>,
 }
 
 impl SetToDefault {
     /// One for each document.
     pub fn new(schema: &'static Schema) -> Self {
-        SetToDefault { schema, paths: RefCell::default() }
+        SetToDefault { schema, values: RefCell::default() }
     }
 
-    /// The leafs, and the leaf-lists as a whole, that were set to their defaults.
-    pub fn into_paths(self) -> Vec<InstancePath> {
-        self.paths.into_inner()
+    /// The leafs, and the leaf-lists as a whole, that were set to their defaults, with these.
+    pub fn into_values(self) -> Vec<(InstancePath, Child)> {
+        self.values.into_inner()
     }
 }
 
@@ -397,7 +397,7 @@ impl Sink for SetToDefault {
         if let Some(last) = path.steps.last_mut() {
             last.selector = Selector::None;
         }
-        self.paths.borrow_mut().push(path);
+        self.values.borrow_mut().push((path, given));
         Ok(false)
     }
 }

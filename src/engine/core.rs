@@ -13,7 +13,7 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::State;
-use super::{confirm, datastores, draft, view};
+use super::{confirm, datastores, draft, txid, view};
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
@@ -49,7 +49,8 @@ pub(super) fn edit(
             Datastore::Candidate(which) => sessions.candidates.get(which),
             _ => None,
         };
-        check(precondition, working.map_or(state.config_changed_at, |working| working.changed_at), read)?;
+        let changed_at = working.map_or(state.config_changed_at, |working| working.changed_at);
+        check(precondition, changed_at, state.position, read)?;
     }
     sessions.locks.leave(request.datastore, principal)?;
     let which = match request.datastore {
@@ -293,6 +294,7 @@ fn denied_below(principal: &Principal, child: &Child) -> Option<&'static crate::
 fn check(
     precondition: &Precondition,
     changed_at: Timestamp,
+    newest: u64,
     read: impl Fn(&InstancePath) -> Result<Found, Error>,
 ) -> Result<(), Error> {
     let revision = |path: &InstancePath| read(path).ok().map(|found| found.revision);
@@ -304,6 +306,9 @@ fn check(
         Precondition::MatchesNone(path, unwanted) => {
             let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
             (holds, Some(path), "it exists already")
+        }
+        Precondition::Txid(path, txid) => {
+            return txid::check(path, txid, revision(&txid::versioned(path)), newest);
         }
         Precondition::UnmodifiedSince(time) => {
             (changed_at.as_seconds() <= time.as_seconds(), None, "the datastore was changed since")

@@ -32,6 +32,7 @@ use crate::yang::generated::ietf_datastores::identities as names;
 use crate::yang::generated::ietf_netconf::{
     CancelCommitInput, CommitInput, CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
+use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
 use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
 use crate::yang::generated::magent_datastores::{
     CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputYangPatch, RollbackInput,
@@ -215,9 +216,9 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
     }
 }
 
-/// The operations of `ietf-netconf` that need a NETCONF session, and cannot be invoked without one.
+/// The operations of `ietf-netconf` and `ietf-netconf-nmda` that need a NETCONF session, and cannot be invoked without one.
 pub(super) fn needs_session(operation: &Node) -> bool {
-    const OF_SESSIONS: [&Node; 7] = [
+    const OF_SESSIONS: [&Node; 9] = [
         &netconf::GET,
         &netconf::GET_CONFIG,
         &netconf::EDIT_CONFIG,
@@ -225,6 +226,8 @@ pub(super) fn needs_session(operation: &Node) -> bool {
         &netconf::UNLOCK,
         &netconf::CLOSE_SESSION,
         &netconf::KILL_SESSION,
+        &nmda::GET_DATA,
+        &nmda::EDIT_DATA,
     ];
     OF_SESSIONS.contains(&operation)
 }

@@ -33,6 +33,7 @@ mod subscription;
 mod subscriptions;
 mod subtree;
 mod terms;
+mod txid;
 mod update;
 mod view;
 
@@ -55,3 +56,4 @@ pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription};
 pub use terms::STREAM;
+pub use txid::{EditMetadata, TXID_VALUE_MISMATCH};

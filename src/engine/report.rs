@@ -11,6 +11,7 @@ use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
 use super::sessions::Sessions;
 use super::state::State;
+use super::txid::Txids;
 use super::view;
 use crate::access::{self, Principal};
 use crate::datastore::defaults::{Mode, Report, Tags, same_instance};
@@ -31,6 +32,8 @@ pub struct Telling {
     pub defaults: Option<Mode>,
     /// `with-origin`; only of the operational state datastore.
     pub origin: bool,
+    /// Whether each versioned node is told with its transaction id, and what is written after that, such as `-json`.
+    pub txids: Option<&'static str>,
 }
 
 /// A node that was found, with its metadata.
@@ -79,6 +82,7 @@ pub(super) fn report(
             Found { child: page::cut(&found.child, limit, &options.limits)?, ..found }
         }
     };
+    all.extend(telling.txids.map(|suffix| Box::new(Txids { suffix }) as Box<dyn Metadata>));
     let metadata = all.into_iter().reduce(|one, other| Box::new(Both(one, other)));
     Ok(Reported { found, metadata })
 }

@@ -154,6 +154,9 @@ pub enum Precondition {
     /// `If-None-Match`: it does not exist, or has none of these revisions; an empty list
     /// stands for any.
     MatchesNone(InstancePath, Vec<u64>),
+    /// Nothing at or below the instance was changed after the transaction with this id, as the client has it
+    /// (draft-ietf-netconf-transaction-id-11 section 3.6).
+    Txid(InstancePath, String),
     /// `If-Unmodified-Since`: the configuration was not changed after this.
     UnmodifiedSince(Timestamp),
 }

@@ -143,7 +143,7 @@ pub fn read(engine: &Engine, rpc: Element<'_>) -> Result<Request, Error> {
     let explicit_test = input.get(&netconf::EDIT_CONFIG_INPUT_TEST_OPTION).is_some();
     if operation == &netconf::GET {
         let GetInput { with_defaults, .. } = given(&input)?;
-        let telling = Telling { defaults: with_defaults.map(mode), origin: false };
+        let telling = Telling { defaults: with_defaults.map(mode), origin: false, txids: None };
         return Ok(Request::Get(Box::new(Get {
             datastore: Datastore::Unified,
             content: Content::All,
@@ -156,7 +156,7 @@ pub fn read(engine: &Engine, rpc: Element<'_>) -> Result<Request, Error> {
     if operation == &netconf::GET_CONFIG {
         let GetConfigInput { source, with_defaults, .. } = given(&input)?;
         let datastore = datastore([source.candidate, source.running, source.startup], "source")?;
-        let telling = Telling { defaults: with_defaults.map(mode), origin: false };
+        let telling = Telling { defaults: with_defaults.map(mode), origin: false, txids: None };
         return Ok(Request::Get(Box::new(Get {
             datastore,
             content: Content::Config,
@@ -442,7 +442,7 @@ fn get_data(engine: &Engine, input: &GetDataInput) -> Result<Get, Error> {
         Value::Uint32(depth) => Some(u16::try_from(depth).unwrap_or(u16::MAX)),
         _ => None,
     };
-    let telling = Telling { defaults: input.with_defaults.map(mode), origin };
+    let telling = Telling { defaults: input.with_defaults.map(mode), origin, txids: None };
     Ok(Get { datastore, content, filter, telling, depth, output: &nmda::GET_DATA_OUTPUT })
 }
 

@@ -58,9 +58,9 @@ pub fn encode(
     match (encoding, node, child) {
         (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, options),
         (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, options),
-        (Encoding::Cbor, Some(node), child) => cbor::encode_one(node, child, &mut out, options),
-        (Encoding::Cbor, None, Child::Container(root)) => {
-            cbor::encode_wrapped(&DATA, root, &mut out, options);
+        (Encoding::Cbor(keys), Some(node), child) => cbor::encode_one(node, child, &mut out, options, keys),
+        (Encoding::Cbor(keys), None, Child::Container(root)) => {
+            cbor::encode_wrapped(&DATA, root, &mut out, options, keys);
         }
         (Encoding::Json, None, Child::Container(root)) => {
             out.extend_from_slice(br#"{"ietf-restconf:data":"#);
@@ -90,7 +90,7 @@ pub fn encode_xml_list(node: &'static Node, child: &Child, options: &EncodeOptio
 /// What was written as JSON and has no schema, for an encoding that writes the same data otherwise.
 pub fn of_json(encoding: Encoding, body: String) -> Vec<u8> {
     match (encoding, serde_json::from_str(&body)) {
-        (Encoding::Cbor, Ok(json)) => cbor::from_json(&json),
+        (Encoding::Cbor(_), Ok(json)) => cbor::from_json(&json),
         _ => body.into_bytes(),
     }
 }
@@ -108,8 +108,10 @@ pub fn decode(
     match (encoding, target.steps.is_empty()) {
         (Encoding::Json, false) => json::decode_one(body, target, &SCHEMA, options),
         (Encoding::Xml, false) => xml::decode_one(body, target, &SCHEMA, options),
-        (Encoding::Cbor, false) => cbor::decode_one(body, target, &SCHEMA, options),
-        (Encoding::Cbor, true) => cbor::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
+        (Encoding::Cbor(keys), false) => cbor::decode_one(body, target, &SCHEMA, options, keys),
+        (Encoding::Cbor(keys), true) => {
+            cbor::decode_wrapped(body, &DATA, &SCHEMA, options, keys).map(container)
+        }
         (Encoding::Json, true) => json::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
         (Encoding::Xml, true) => xml::decode_wrapped(body, &DATA, &SCHEMA, options).map(container),
     }
@@ -128,7 +130,7 @@ pub fn decode_below(
     match encoding {
         Encoding::Json => json::decode_below(body, above, &SCHEMA, options),
         Encoding::Xml => xml::decode_below(body, above, &SCHEMA, options),
-        Encoding::Cbor => cbor::decode_below(body, above, &SCHEMA, options),
+        Encoding::Cbor(keys) => cbor::decode_below(body, above, &SCHEMA, options, keys),
     }
 }
 

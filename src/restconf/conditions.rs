@@ -14,19 +14,27 @@ use super::errors::Refusal;
 use super::media::Encoding;
 use crate::clock::Timestamp;
 use crate::engine::Precondition;
+use crate::yang::cbor::Keys;
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::InstancePath;
 
 /// The entity tag of a representation: `"42-json"`.
 ///
 /// It is a strong one, so the encodings of one revision have different tags (RFC 9110 section 8.8.1).
-pub fn entity_tag(revision: u64, encoding: Encoding) -> String {
-    format!("\"{revision}-{}\"", encoding.name())
+/// `wrapped` is that of a list or leaf-list in XML with one element around all entries.
+pub fn entity_tag(revision: u64, encoding: Encoding, wrapped: bool) -> String {
+    format!("\"{revision}{}\"", suffix(encoding, wrapped))
 }
 
-/// The same of a list or leaf-list in XML with one element around all entries.
-pub fn entity_tag_of_xml_list(revision: u64) -> String {
-    format!("\"{revision}-xml-list\"")
+/// What tells the representations of one revision apart, in entity tags and transaction ids alike.
+pub fn suffix(encoding: Encoding, wrapped: bool) -> &'static str {
+    match encoding {
+        _ if wrapped => "-xml-list",
+        Encoding::Json => "-json",
+        Encoding::Xml => "-xml",
+        Encoding::Cbor(Keys::Sids) => "-cbor-sid",
+        Encoding::Cbor(Keys::Names | Keys::Any) => "-cbor",
+    }
 }
 
 /// A time as in `Last-Modified`, in whole seconds.
@@ -132,7 +140,9 @@ impl EntityTag {
     /// The revision, if the tag is one of ours.
     fn revision(&self) -> Option<u64> {
         let (revision, encoding) = self.text.trim_matches('"').split_once('-')?;
-        let known = Encoding::ALL.iter().any(|known| known.name() == encoding);
+        let known = Encoding::ALL.into_iter().chain([Encoding::SIDS]);
+        let known =
+            known.filter_map(|known| suffix(known, false).strip_prefix('-')).any(|known| known == encoding);
         revision.parse().ok().filter(|revision| known && *revision > 0)
     }
 }

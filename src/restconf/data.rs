@@ -108,10 +108,16 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
         let error = Error::protocol(Tag::OperationNotSupported, message).at(path.clone());
         return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
     }
-    let (encoding, wrapped) = if is_list { asked.encoding_of_list()? } else { (asked.encoding()?, false) };
+    let (encoding, wrapped) = match is_list {
+        true => asked.encoding_of_list(path.node())?,
+        false => (asked.encoding(path.node())?, false),
+    };
     let Paging { limit, sublist_limit, sort_by, .. } = &params.paging;
-    let annotated = limit.or(*sublist_limit).is_some() || sort_by.is_some() || params.with_origin;
-    if encoding == Encoding::Cbor && (annotated || params.with_defaults == Some(Mode::ReportAllTagged)) {
+    let annotated =
+        limit.or(*sublist_limit).is_some() || sort_by.is_some() || params.with_origin || params.with_etag;
+    if matches!(encoding, Encoding::Cbor(_))
+        && (annotated || params.with_defaults == Some(Mode::ReportAllTagged))
+    {
         let message = "metadata has no form in CBOR: ask for JSON or XML";
         return Err(Error::protocol(Tag::InvalidValue, message).into());
     }
@@ -120,7 +126,8 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
         None => None,
     };
-    let telling = Telling { defaults: params.with_defaults, origin: params.with_origin };
+    let txids = params.with_etag.then(|| conditions::suffix(encoding, wrapped));
+    let telling = Telling { defaults: params.with_defaults, origin: params.with_origin, txids };
     let (principal, datastore) = (&asked.principal, home.datastore);
     let reported = match params.paging == Paging::default() {
         true => engine.report(principal, datastore, path, params.content, telling),
@@ -134,10 +141,8 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
 
     let is_datastore = path.steps.is_empty();
     // The datastore has one before its first edit too (RFC 8040 section 3.4.1.2).
-    let tag = (found.revision > 0 || is_datastore).then(|| match wrapped {
-        true => conditions::entity_tag_of_xml_list(found.revision),
-        false => conditions::entity_tag(found.revision, encoding),
-    });
+    let tag = (found.revision > 0 || is_datastore)
+        .then(|| conditions::entity_tag(found.revision, encoding, wrapped));
     let modified = is_datastore.then_some(found.changed_at);
     let outcome = conditions::judge_read(&asked.headers, tag.as_deref(), modified, found.has_other_state)?;
     let mut response = match outcome {

@@ -119,7 +119,7 @@ fn resource(asked: &Asked, json: &str, xml: &str) -> Result<Response, Refusal> {
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
     }
-    let encoding = asked.encoding()?;
+    let encoding = asked.encoding(None)?;
     let body = if encoding == Encoding::Xml { xml } else { json };
     Ok(answer::negotiated(encoding, answer::of_json(encoding, body.to_owned())))
 }

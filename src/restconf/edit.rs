@@ -13,9 +13,8 @@ use super::media::Encoding;
 use super::params::{InsertAt, Place};
 use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
-use crate::datastore::defaults::SetToDefault;
 use crate::datastore::edit::{Edit, Operation};
-use crate::engine::{Content, EditReply, EditRequest, Engine, Precondition, Refused, Test};
+use crate::engine::{Content, EditMetadata, EditReply, EditRequest, Engine, Precondition, Refused, Test};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -31,14 +30,18 @@ pub async fn create(
     parent: InstancePath,
 ) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
-    let preconditions = conditions::of_edit(&asked.headers, &parent)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &parent)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let content = decode_below(engine, encoding, &body, &parent)?;
-    let (step, value) = only_child(content).map_err(|e| e.at(parent.clone()))?;
-    let path = parent.child(step);
+    let (content, defaults, txids) = decode_below(engine, encoding, &body, &parent)?;
+    preconditions.extend(txids);
+    let (path, value, is_default) =
+        only_child(content, defaults, &parent).map_err(|e| e.at(parent.clone()))?;
     let insert = place(insert, &path, engine)?;
-    let edit = Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert };
-    let reply = engine.edit(&asked.principal, request(home, vec![edit], preconditions)).await;
+    let mut edits =
+        vec![Edit { operation: Operation::Create, path: path.clone(), value: Some(value), insert }];
+    // RFC 6243 section 4.5.2: it must not have been set, and is not set afterwards.
+    edits.extend(is_default.then(|| removal(path.clone())));
+    let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| refusal(engine, &asked, home, &parent, e))?;
     let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
     if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
@@ -55,10 +58,11 @@ pub async fn replace(
     path: InstancePath,
 ) -> Result<Response, Refusal> {
     let insert = asked.params(Place::Insert)?.insert;
-    let preconditions = conditions::of_edit(&asked.headers, &path)?;
+    let mut preconditions = conditions::of_edit(&asked.headers, &path)?;
     let insert = place(insert, &path, engine)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let (value, defaults) = decode(engine, encoding, &body, &path)?;
+    let (value, defaults, txids) = decode(engine, encoding, &body, &path)?;
+    preconditions.extend(txids);
     let is_default = defaults.iter().any(|default| default.steps == path.steps);
     // An empty container without presence is not there afterwards.
     let is_absent =
@@ -85,7 +89,8 @@ pub async fn merge(
     asked.params(Place::Nowhere)?;
     let mut preconditions = conditions::of_edit(&asked.headers, &path)?;
     let (encoding, body) = body(engine, &mut asked).await?;
-    let (value, defaults) = decode(engine, encoding, &body, &path)?;
+    let (value, defaults, txids) = decode(engine, encoding, &body, &path)?;
+    preconditions.extend(txids);
     // RFC 8040 section 4.6.1: PATCH does not create its target.
     preconditions.extend(exists(&path).map(|target| Precondition::Matches(target, Vec::new())));
     let mut edits =
@@ -115,27 +120,33 @@ fn request(home: &Home, edits: Vec<Edit>, preconditions: Vec<Precondition>) -> E
     EditRequest { datastore: home.edited(), test: Test::AtCommit, edits, preconditions }
 }
 
-/// The children in a body that are to be created; those that are to have their defaults are not.
+/// Instances that are to have their defaults.
+type Defaults = Vec<(InstancePath, Child)>;
+
+/// The children in a body that are to be created, without what is to have its default, and the conditions in it.
 fn decode_below(
     engine: &Engine,
     encoding: Encoding,
     body: &[u8],
     parent: &InstancePath,
-) -> Result<Container, Error> {
-    let defaults = SetToDefault::new(&SCHEMA);
-    answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&defaults)))
+) -> Result<(Container, Defaults, Vec<Precondition>), Error> {
+    let said = EditMetadata::new(&SCHEMA);
+    let content = answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&said)))?;
+    let (defaults, txids) = said.into_parts();
+    Ok((content, defaults, txids))
 }
 
-/// The instance in a body, and what in it is to be set to its default.
+/// The instance in a body, what in it is to be set to its default, and the conditions in it.
 fn decode(
     engine: &Engine,
     encoding: Encoding,
     body: &[u8],
     path: &InstancePath,
-) -> Result<(Child, Vec<InstancePath>), Error> {
-    let defaults = SetToDefault::new(&SCHEMA);
-    let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&defaults)))?;
-    Ok((value, defaults.into_paths()))
+) -> Result<(Child, Vec<InstancePath>, Vec<Precondition>), Error> {
+    let said = EditMetadata::new(&SCHEMA);
+    let value = answer::decode(encoding, body, path, &decode_options(engine, Some(&said)))?;
+    let (defaults, txids) = said.into_parts();
+    Ok((value, defaults.into_iter().map(|(path, _)| path).collect(), txids))
 }
 
 /// A node whose default is in use is a node that is not set.
@@ -151,26 +162,37 @@ async fn body(engine: &Engine, asked: &mut Asked) -> Result<(Encoding, axum::bod
     })
 }
 
-/// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource".
-fn only_child(content: Container) -> Result<(Step, Child), Error> {
+/// RFC 8040 section 4.4.1: "exactly one instance of the expected data resource", and whether it is to have its default.
+fn only_child(
+    content: Container,
+    defaults: Defaults,
+    parent: &InstancePath,
+) -> Result<(InstancePath, Child, bool), Error> {
     let wrong = || {
         Error::protocol(Tag::InvalidValue, "the body has to have exactly one child of the target resource")
     };
+    let is_child = |(path, _): &(InstancePath, Child)| path.steps.len() == parent.steps.len() + 1;
+    let mut tagged = defaults.into_iter().filter(is_child);
     let mut children = content.iter();
-    let (Some((node, child)), None) = (children.next(), children.next()) else { return Err(wrong()) };
-    match child {
+    let (node, child) = match (children.next(), tagged.next()) {
+        (None, Some((path, child))) if tagged.next().is_none() => return Ok((path, child, true)),
+        (Some(found), None) if children.next().is_none() => found,
+        _ => return Err(wrong()),
+    };
+    let (step, child) = match child {
         Child::List(list) => {
             let mut entries = list.iter();
             let (Some(entry), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
             let key = entry.key(node).ok_or_else(wrong)?;
-            Ok((Step { node, selector: Selector::Key(key) }, Child::Container(entry)))
+            (Step { node, selector: Selector::Key(key) }, Child::Container(entry))
         }
         Child::LeafList(values) => {
             let [value] = values.as_slice() else { return Err(wrong()) };
-            Ok((Step { node, selector: Selector::Value(value.clone()) }, Child::Leaf(value.clone())))
+            (Step { node, selector: Selector::Value(value.clone()) }, Child::Leaf(value.clone()))
         }
-        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => Ok((Step::plain(node), child.clone())),
-    }
+        Child::Leaf(_) | Child::Container(_) | Child::Any(_) => (Step::plain(node), child.clone()),
+    };
+    Ok((parent.child(step), child, false))
 }
 
 /// Where a new or moved entry goes (RFC 8040 sections 4.8.5 and 4.8.6).
@@ -257,11 +279,11 @@ pub fn answered(
     reply: &EditReply,
     mut response: Response,
 ) -> Response {
-    let encoding = Encoding::accepted(&asked.headers).unwrap_or(Encoding::Json);
+    let encoding = Encoding::accepted(&asked.headers, path.node()).unwrap_or(Encoding::Json);
     // A newer revision is somebody else's, and its tag would let the client overwrite what it has not seen.
     let found = engine.read(&asked.principal, home.datastore, path, Content::All).ok();
     let found = found.filter(|found| found.revision <= reply.revision);
-    let tag = found.map(|found| conditions::entity_tag(found.revision, encoding));
+    let tag = found.map(|found| conditions::entity_tag(found.revision, encoding, false));
     data::validators(&mut response, tag, path.steps.is_empty().then_some(reply.changed_at));
     response
 }

@@ -227,7 +227,9 @@ pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
         error_path: error.path.clone(),
         error_message: Some(error.message.clone()),
         error_info: (!error.info.is_empty()).then(|| match encoding {
-            Encoding::Json | Encoding::Cbor => AnyData::Json(Arc::new(Json::Object(json_info(&error.info)))),
+            Encoding::Json | Encoding::Cbor(_) => {
+                AnyData::Json(Arc::new(Json::Object(json_info(&error.info))))
+            }
             Encoding::Xml => AnyData::Xml(xml_info(&error.info).into()),
         }),
     }

@@ -6,6 +6,10 @@
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
+use crate::yang::cbor::Keys;
+use crate::yang::generated::ietf_restconf::nodes::ERRORS;
+use crate::yang::schema::Node;
+
 /// An encoding of YANG data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -13,8 +17,8 @@ pub enum Encoding {
     Json,
     /// RFC 7950.
     Xml,
-    /// RFC 9254, with names.
-    Cbor,
+    /// RFC 9254, with names or SIDs.
+    Cbor(Keys),
 }
 
 /// What a resource or the input of an operation can be written in.
@@ -29,15 +33,20 @@ pub const ACCEPT_PATCH: &str = "application/yang-data+json, application/yang-dat
      application/yang-data+cbor;id=name, application/yang-patch+json, application/yang-patch+xml";
 
 impl Encoding {
-    /// All of them, the one for those who do not care first.
-    pub const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Xml, Encoding::Cbor];
+    /// All that everything can be written in, the one for those who do not care first.
+    pub const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Xml, Encoding::Cbor(Keys::Names)];
+
+    /// The one for what has SIDs.
+    pub const SIDS: Encoding = Encoding::Cbor(Keys::Sids);
 
     /// The media type (RFC 8040 section 11.3, RFC 9254 section 9.1).
     pub fn media_type(self) -> &'static str {
         match self {
             Encoding::Json => "application/yang-data+json",
             Encoding::Xml => "application/yang-data+xml",
-            Encoding::Cbor => "application/yang-data+cbor;id=name",
+            Encoding::Cbor(Keys::Names) => "application/yang-data+cbor;id=name",
+            Encoding::Cbor(Keys::Sids) => "application/yang-data+cbor;id=sid",
+            Encoding::Cbor(Keys::Any) => "application/yang-data+cbor",
         }
     }
 
@@ -46,23 +55,46 @@ impl Encoding {
         match self {
             Encoding::Json => "json",
             Encoding::Xml => "xml",
-            Encoding::Cbor => "cbor",
+            Encoding::Cbor(_) => "cbor",
         }
     }
 
     /// The encoding that the client wants for an answer; `None` if it takes neither.
     ///
-    /// If it likes both equally, it gets the one that it uses itself, else JSON.
-    pub fn accepted(headers: &HeaderMap) -> Option<Encoding> {
-        let own = Encoding::of_body(headers).or(Encoding::of_patch(headers)).unwrap_or(Encoding::Json);
-        let mut offers = Encoding::ALL;
+    /// If it likes both equally, it gets the one that it uses itself, else JSON. SIDs are for answers that are instances
+    /// of a node all of which has some; with names in it, it would not be `id=sid` (RFC 9254 section 7).
+    pub fn accepted(headers: &HeaderMap, node: Option<&Node>) -> Option<Encoding> {
+        let own = match Encoding::of_body(headers).or(Encoding::of_patch(headers)) {
+            Some(Encoding::Cbor(Keys::Any)) => Encoding::Cbor(Keys::Names),
+            own => own.unwrap_or(Encoding::Json),
+        };
+        let mut offers = Encoding::ALL.to_vec();
+        // Few ask for them, and only then the schema is looked at.
+        let asks = Encoding::names_sids(headers, &ACCEPT) || Encoding::names_sids(headers, &CONTENT_TYPE);
+        if asks && node.is_some_and(Node::has_sids) {
+            offers.push(Encoding::SIDS);
+        }
         offers.sort_by_key(|offer| *offer != own);
-        accepted(headers, &offers.map(Encoding::media_type)).and_then(|i| offers.get(i).copied())
+        let types: Vec<&str> = offers.iter().map(|offer| offer.media_type()).collect();
+        accepted(headers, &types).and_then(|i| offers.get(i).copied())
+    }
+
+    /// The encoding of a refusal: that of other answers, or the nearest to it.
+    pub fn of_refusal(headers: &HeaderMap) -> Encoding {
+        let nearest =
+            if Encoding::names_sids(headers, &ACCEPT) { Encoding::Cbor(Keys::Names) } else { Encoding::Json };
+        Encoding::accepted(headers, Some(&ERRORS)).unwrap_or(nearest)
+    }
+
+    /// Whether a field speaks of SIDs.
+    fn names_sids(headers: &HeaderMap, field: &HeaderName) -> bool {
+        let parameters = texts(headers, field).flatten().flat_map(|text| text.split([',', ';']));
+        parameters.filter_map(id).any(|value| value == "sid")
     }
 
     /// The same for a list or leaf-list as a whole, and whether it is to be wrapped as [`XML_LIST`].
-    pub fn accepted_for_list(headers: &HeaderMap) -> Option<(Encoding, bool)> {
-        let of_one = Encoding::accepted(headers).map(|encoding| (encoding, false));
+    pub fn accepted_for_list(headers: &HeaderMap, node: Option<&Node>) -> Option<(Encoding, bool)> {
+        let of_one = Encoding::accepted(headers, node).map(|encoding| (encoding, false));
         let offers = [of_one.map_or("", |(encoding, _)| encoding.media_type()), XML_LIST];
         match accepted(headers, &offers) {
             Some(1) => Some((Encoding::Xml, true)),
@@ -81,7 +113,7 @@ impl Encoding {
             Encoding::Json => Some("application/yang-patch+json"),
             Encoding::Xml => Some("application/yang-patch+xml"),
             // RFC 9254 names none.
-            Encoding::Cbor => None,
+            Encoding::Cbor(_) => None,
         })
     }
 
@@ -103,10 +135,17 @@ impl Encoding {
         let is_it = |known: &Encoding| {
             media_type(*known).is_some_and(|name| essence_of(name).eq_ignore_ascii_case(essence))
         };
-        let known = Encoding::ALL.into_iter().find(is_it)?;
-        // SIDs and a mixture of both are not known.
-        let names = |part: &str| known != Encoding::Cbor || id(part).is_none_or(|id| id == "name");
-        parts.all(|part| utf8(part) && names(part)).then_some(known)
+        let mut known = Encoding::ALL.into_iter().find(is_it)?;
+        if let Encoding::Cbor(keys) = &mut known {
+            // RFC 9254 section 7: without the parameter both forms may be present.
+            *keys = match parts.clone().find_map(id) {
+                None => Keys::Any,
+                Some("name") => Keys::Names,
+                Some("sid") => Keys::Sids,
+                Some(_) => return None,
+            };
+        }
+        parts.all(utf8).then_some(known)
     }
 }
 
@@ -233,29 +272,29 @@ mod tests {
             ("application/*;q=0.1, */*", Some(Json)),
             ("text/html", None),
             ("application/json", None),
-            ("application/yang-data+cbor", Some(Encoding::Cbor)),
-            ("application/yang-data+cbor; id=name", Some(Encoding::Cbor)),
+            ("application/yang-data+cbor", Some(Encoding::Cbor(Keys::Names))),
+            ("application/yang-data+cbor; id=name", Some(Encoding::Cbor(Keys::Names))),
             ("application/yang-data+cbor;id=sid, application/yang-data+xml;q=0.1", Some(Xml)),
             ("*/*;q=0", None),
             ("*/*;q=2", None),
             ("", Some(Json)),
         ] {
-            assert_eq!(Encoding::accepted(&headers(&[(ACCEPT, accept)])), wanted, "{accept}");
+            assert_eq!(Encoding::accepted(&headers(&[(ACCEPT, accept)]), None), wanted, "{accept}");
         }
     }
 
     #[test]
     fn without_a_preference_the_answer_is_as_the_request() {
         let xml = [(CONTENT_TYPE, "application/yang-data+xml"), (ACCEPT, "*/*")];
-        assert_eq!(Encoding::accepted(&headers(&[])), Some(Encoding::Json));
-        assert_eq!(Encoding::accepted(&headers(&xml[..1])), Some(Encoding::Xml));
-        assert_eq!(Encoding::accepted(&headers(&xml)), Some(Encoding::Xml));
+        assert_eq!(Encoding::accepted(&headers(&[]), None), Some(Encoding::Json));
+        assert_eq!(Encoding::accepted(&headers(&xml[..1]), None), Some(Encoding::Xml));
+        assert_eq!(Encoding::accepted(&headers(&xml), None), Some(Encoding::Xml));
     }
 
     #[test]
     fn several_accept_fields_are_one_list() {
         let both = headers(&[(ACCEPT, "text/html"), (ACCEPT, "application/yang-data+xml")]);
-        assert_eq!(Encoding::accepted(&both), Some(Encoding::Xml));
+        assert_eq!(Encoding::accepted(&both, None), Some(Encoding::Xml));
     }
 
     #[test]
@@ -266,11 +305,15 @@ mod tests {
             Encoding::of_body(&headers(&[(CONTENT_TYPE, "application/yang-data+xml;charset=\"UTF-8\"")])),
             Some(Encoding::Xml)
         );
-        for cbor in ["application/yang-data+cbor", "application/yang-data+cbor; id=\"name\""] {
-            assert_eq!(Encoding::of_body(&headers(&[(CONTENT_TYPE, cbor)])), Some(Encoding::Cbor));
+        for (cbor, keys) in [
+            ("application/yang-data+cbor", Keys::Any),
+            ("application/yang-data+cbor; id=\"name\"", Keys::Names),
+            ("application/yang-data+cbor;id=sid", Keys::Sids),
+        ] {
+            assert_eq!(Encoding::of_body(&headers(&[(CONTENT_TYPE, cbor)])), Some(Encoding::Cbor(keys)));
         }
         for other in [
-            headers(&[(CONTENT_TYPE, "application/yang-data+cbor;id=sid")]),
+            headers(&[(CONTENT_TYPE, "application/yang-data+cbor;id=other")]),
             headers(&[(CONTENT_TYPE, "application/yang-patch+cbor")]),
             headers(&[]),
             headers(&[(CONTENT_TYPE, "application/json")]),

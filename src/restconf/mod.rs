@@ -107,6 +107,7 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
         "replay:1.0",
         "sort-by:1.0",
         "sublist-limit:1.0",
+        "txid:1.0",
         "where:1.0",
         "with-defaults:1.0",
         "with-operational-defaults:1.0",
@@ -119,7 +120,7 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
 /// What goes around every request: `Host` and the length of the target before, the form of the answer after.
 async fn around(State(engine): State<Engine>, mut request: Request, next: Next) -> Response {
     let codings = Accepted::take(request.headers_mut());
-    let encoding = Encoding::accepted(request.headers()).unwrap_or(Encoding::Json);
+    let encoding = Encoding::of_refusal(request.headers());
     let head = request.method() == Method::HEAD;
     let what = format!("{} {}", request.method(), request.uri().path());
     let octets = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

@@ -35,11 +35,11 @@ pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response
     if asked.method == Method::OPTIONS {
         return Ok(options("GET, HEAD, OPTIONS"));
     }
-    let encoding = asked.encoding()?;
+    let encoding = asked.encoding(None)?;
     let all = SCHEMA.implemented().flat_map(|module| module.rpcs).copied();
     let open = all.filter(|rpc| engine.may_execute(&asked.principal, rpc));
     let body = match encoding {
-        Encoding::Json | Encoding::Cbor => {
+        Encoding::Json | Encoding::Cbor(_) => {
             let rpcs: Vec<String> = open.map(|rpc| format!("\"{}\":[null]", rpc.qualified_name())).collect();
             format!("{{\"ietf-restconf:operations\":{{{}}}}}", rpcs.join(","))
         }
@@ -97,7 +97,7 @@ async fn invoke(
     let Kind::Rpc { input, output } = operation.kind else {
         return Err(Refusal::not_found("there is no such operation"));
     };
-    let encoding = asked.encoding()?;
+    let encoding = asked.encoding(Some(output))?;
     let in_message = |error| in_message(error, operation, input);
     let around = target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(input));
     // RFC 8040 section 3.6.1: without input there is no body; the engine says so if some was mandatory.

@@ -34,6 +34,8 @@ pub struct Params {
     pub fields: Option<String>,
     /// `with-defaults` (RFC 8040 section 4.8.9).
     pub with_defaults: Option<Mode>,
+    /// `with-etag`, as the leaf of this name in `ietf-netconf-txid`.
+    pub with_etag: bool,
     /// `with-origin` (RFC 8527 section 3.2.2).
     pub with_origin: bool,
     /// The parameters of draft-ietf-netconf-list-pagination-rc section 3.
@@ -64,7 +66,7 @@ pub enum InsertAt {
     After(String),
 }
 
-/// Every parameter that RFC 8040, RFC 8527 and list pagination know, where it may stand.
+/// Every parameter that RFC 8040, RFC 8527, list pagination and transaction ids know, where it may stand.
 const KNOWN: &[(&str, &[Place])] = &[
     ("content", &READS),
     ("cursor", &READS),
@@ -83,6 +85,7 @@ const KNOWN: &[(&str, &[Place])] = &[
     ("sublist-limit", &READS),
     ("where", &READS),
     ("with-defaults", &READS),
+    ("with-etag", &READS),
     ("with-origin", &[Place::Operational]),
 ];
 
@@ -141,6 +144,7 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             "depth" => params.depth = depth(&value)?,
             "fields" => params.fields = Some(value),
             "with-defaults" => params.with_defaults = Some(with_defaults(&value)?),
+            "with-etag" => params.with_etag = with_etag(&value)?,
             "with-origin" => params.with_origin = with_origin(&value)?,
             "filter" => params.filter = Some(value),
             "insert" => insert = Some(value),
@@ -189,6 +193,10 @@ fn with_defaults(value: &str) -> Result<Mode, Error> {
         "trim" => Ok(Mode::Trim),
         _ => wrong("with-defaults", value, "explicit, report-all, report-all-tagged or trim"),
     }
+}
+
+fn with_etag(value: &str) -> Result<bool, Error> {
+    value.parse().or_else(|_| wrong("with-etag", value, "true or false"))
 }
 
 fn is_backwards(value: &str) -> Result<bool, Error> {

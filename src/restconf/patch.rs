@@ -43,7 +43,7 @@ pub async fn apply(
     encoding: Encoding,
 ) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
-    let answer_in = asked.encoding()?;
+    let answer_in = asked.encoding(None)?;
     let mut preconditions = conditions::of_edit(&asked.headers, &target)?;
     let body = asked.octets(engine).await?;
     let (patch, edits) = {
@@ -83,7 +83,7 @@ fn decode(
     let place = InstancePath { steps: vec![Step::plain(&nodes::YANG_PATCH)] };
     let options = DecodeOptions { allow_state: true, ..*options };
     let decoded = match encoding {
-        Encoding::Json | Encoding::Cbor => json::decode_one(body, &place, &SCHEMA, &options),
+        Encoding::Json | Encoding::Cbor(_) => json::decode_one(body, &place, &SCHEMA, &options),
         Encoding::Xml => xml::decode_one(body, &place, &SCHEMA, &options),
     };
     let Child::Container(patch) = decoded? else {

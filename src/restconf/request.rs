@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::metadata::Sink;
+use crate::yang::schema::Node;
 
 /// Every method that some resource has.
 pub const METHODS: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
@@ -112,13 +113,13 @@ impl Asked {
         Err(Refusal::method_not_allowed(allow))
     }
 
-    /// The encoding for the answer.
+    /// The encoding for the answer, an instance of `node` if it is one.
     ///
     /// # Errors
     /// 406.
-    pub fn encoding(&self) -> Result<Encoding, Refusal> {
+    pub fn encoding(&self, node: Option<&Node>) -> Result<Encoding, Refusal> {
         let offers = || Encoding::ALL.map(Encoding::media_type).join(" or ");
-        Encoding::accepted(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
+        Encoding::accepted(&self.headers, node).ok_or_else(|| Refusal::not_acceptable(&offers()))
     }
 
     /// The encoding for an answer that is a list or leaf-list as a whole, and whether it is to be wrapped as
@@ -126,10 +127,10 @@ impl Asked {
     ///
     /// # Errors
     /// 406.
-    pub fn encoding_of_list(&self) -> Result<(Encoding, bool), Refusal> {
+    pub fn encoding_of_list(&self, node: Option<&Node>) -> Result<(Encoding, bool), Refusal> {
         let offers =
             || format!("{} or {}", Encoding::ALL.map(Encoding::media_type).join(", "), media::XML_LIST);
-        Encoding::accepted_for_list(&self.headers).ok_or_else(|| Refusal::not_acceptable(&offers()))
+        Encoding::accepted_for_list(&self.headers, node).ok_or_else(|| Refusal::not_acceptable(&offers()))
     }
 
     /// The whole body with its encoding, once; `None` if there is none.

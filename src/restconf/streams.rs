@@ -158,7 +158,7 @@ fn notification(delivered: &Delivered, encoding: Encoding) -> String {
     let mut out = Vec::new();
     match encoding {
         // The data of a server-sent event is text, so there is no stream in CBOR.
-        Encoding::Json | Encoding::Cbor => {
+        Encoding::Json | Encoding::Cbor(_) => {
             out.extend_from_slice(
                 format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes(),
             );

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{Error, Layer, Tag};
-use super::metadata::{Annotated, Annotation, Note, Sink};
+use super::metadata::{self, Annotated, Annotation, Note, Sink};
 use super::path::{InstancePath, Selector, Step};
-use super::schema::{Kind, Module, Node, Schema};
+use super::schema::{Kind, Module, Node, Schema, Type};
 use super::tree::{AnyData, Child, Container, Key, List};
 use super::types::TypeError;
 use super::value::Value;
@@ -58,8 +58,11 @@ pub(super) trait Source: Sized {
     /// The value of a leaf or leaf-list entry.
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError>;
 
+    /// The value of the key `leaf` in an entry of a list, before anything else in the entry is looked at.
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>>;
+
     /// The content of an anydata or anyxml.
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError>;
+    fn any(self, node: &'static Node, schema: &Schema) -> Result<AnyData, TypeError>;
 }
 
 /// What stands in an object or element.
@@ -145,6 +148,16 @@ impl<'p> Place<'p> {
     }
 }
 
+/// What is known of an annotation.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Meaning {
+    /// The sink takes it.
+    Known(&'static Annotation),
+    /// A module of others defines it, so a client may use it (RFC 7952 section 4); what it means is not known, so it has
+    /// no effect.
+    Advertised(&'static Node),
+}
+
 /// Builds instance data from any format.
 pub(super) struct Decoder<'a> {
     pub schema: &'a Schema,
@@ -166,26 +179,50 @@ impl<'a> Decoder<'a> {
         Decoder { schema, allow_state, metadata: options.metadata }
     }
 
-    /// An annotation that can be taken.
-    pub fn annotation(&self, is_it: impl Fn(&Annotation) -> bool) -> Option<&'static Annotation> {
-        self.metadata?.known().iter().copied().find(|annotation| is_it(annotation))
+    /// An annotation that can stand in the data, by its name and what its namespace is; `None` if there is none.
+    pub fn annotation(
+        &self,
+        name: &str,
+        is_it: impl Fn(&Annotation) -> bool,
+        is_module: impl Fn(&Module) -> bool,
+    ) -> Option<Meaning> {
+        let known = self.metadata?.known().iter().copied().find(|annotation| is_it(annotation));
+        known.map(Meaning::Known).or_else(|| {
+            let advertised = self.schema.annotation(name, is_module)?;
+            // What the server itself says of data means nothing in what it is told.
+            let is_own = metadata::TOLD
+                .iter()
+                .any(|told| (told.module.name, told.name) == (advertised.module.name, name));
+            (!is_own).then_some(Meaning::Advertised(advertised))
+        })
     }
 
-    /// The annotation with its value, of the child `node` of a place or, with `None`, of the instance there.
+    /// The annotation if somebody takes it, its value being right in any case: of the child `node` of a place or, with
+    /// `None`, of the instance there.
     pub fn note(
-        annotation: &'static Annotation,
-        value: Result<Value, TypeError>,
+        meaning: Meaning,
+        parse: impl FnOnce(&'static Type, &'static Module) -> Result<Value, TypeError>,
         node: Option<&'static Node>,
         place: &Place<'_>,
-    ) -> Result<Note, Error> {
-        value.map(|value| Note { annotation, value }).map_err(|e| {
+    ) -> Result<Option<Note>, Error> {
+        let wrong = |name: String, e: TypeError| {
             // RFC 6241 appendix A: bad-attribute is for values, too.
-            let message = format!("{annotation:?}: {}", e.message);
+            let message = format!("{name}: {}", e.message);
             let path = node.map_or_else(|| place.path(), |n| place.below(n, Selector::None).path());
             let element = node.or(path.node()).map_or("@", |node| node.name);
             let error = Error::application(Tag::BadAttribute, message).at(path.clone());
-            error.info("bad-attribute", format!("{annotation:?}").as_str()).info("bad-element", element)
-        })
+            error.info("bad-attribute", name.as_str()).info("bad-element", element)
+        };
+        match meaning {
+            Meaning::Known(annotation) => match parse(annotation.ty, annotation.module) {
+                Ok(value) => Ok(Some(Note { annotation, value })),
+                Err(e) => Err(wrong(format!("{annotation:?}"), e)),
+            },
+            Meaning::Advertised(leaf) => match leaf.ty().map(|ty| parse(ty, leaf.module)) {
+                Some(Err(e)) => Err(wrong(leaf.qualified_name(), e)),
+                Some(Ok(_)) | None => Ok(None),
+            },
+        }
     }
 
     /// Hands annotations over; whether the instance is part of the data.
@@ -320,7 +357,7 @@ impl<'a> Decoder<'a> {
                 Ok((Child::Leaf(value), kept))
             }
             Kind::AnyData | Kind::AnyXml => {
-                let any = source.any(node).map_err(|e| invalid(e, node, place))?;
+                let any = source.any(node, self.schema).map_err(|e| invalid(e, node, place))?;
                 Ok((Child::Any(any), self.take(node, &[], &[notes], &below)?))
             }
             _ => {
@@ -347,21 +384,23 @@ impl<'a> Decoder<'a> {
         place: &Place<'_>,
     ) -> Result<(Option<Key>, Container, bool), Error> {
         let mut entry = place.below(list, Selector::Position(position));
-        let Inside { own, children } = source.children(Some(list), self, &entry)?;
-        notes.extend(own);
-        let mut key = Vec::with_capacity(list.keys().len());
-        for leaf in list.keys() {
-            // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
-            let Some(Item { source, .. }) = children.iter().find(|item| item.node == *leaf) else {
+        let key_of = |leaf: &&'static Node| match source.key(leaf, self.schema) {
+            Some(value) => value.map_err(|e| invalid(e, leaf, &entry)),
+            None => {
+                // RFC 7950 section 8.3.1: an entry without all its keys is a missing-element.
                 let message = format!("an entry of \"{}\" is without its key \"{}\"", list.name, leaf.name);
-                return Err(entry.error(Tag::MissingElement, leaf.name, message));
-            };
-            key.push(self.value(leaf, source, &entry)?);
-        }
-        let key = (!key.is_empty()).then(|| Key::new(key));
-        if let (Some(step), Some(key)) = (&mut entry.step, &key) {
+                Err(entry.error(Tag::MissingElement, leaf.name, message))
+            }
+        };
+        let key: Result<Vec<Value>, Error> = list.keys().iter().map(key_of).collect();
+        let key = key.map(|key| (!key.is_empty()).then(|| Key::new(key)));
+        if let (Some(step), Ok(Some(key))) = (&mut entry.step, &key) {
             step.selector = Selector::Key(key.clone());
         }
+        // A name that cannot stand here may be the reason for a key that is missing, and says more.
+        let Inside { own, children } = source.children(Some(list), self, &entry)?;
+        let key = key?;
+        notes.extend(own);
         let kept = self.take(list, &[], &[notes], &entry)?;
         let content = self.content(children, &entry)?;
         Ok((key, content, kept))

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::error::Error;
-use super::generated::{ietf_list_pagination, ietf_netconf_with_defaults, ietf_origin};
+use super::generated::{ietf_list_pagination, ietf_netconf_txid, ietf_netconf_with_defaults, ietf_origin};
 use super::path::InstancePath;
 use super::schema::{Base, EnumValue, Module, Node, Range, Type};
 use super::tree::Container;
@@ -59,6 +59,16 @@ pub static ORIGIN: Annotation = Annotation {
     ty: &Type { name: "identityref", base: Base::IdentityRef(&[&ietf_origin::identities::ORIGIN]) },
 };
 
+/// `etag` (draft-ietf-netconf-transaction-id-11 section 4.1): the transaction that changed the instance last. In the
+/// namespace of its module, as RFC 7952 has it and draft-al-netconf-restconf-transaction-id-00 uses it.
+pub static ETAG: Annotation = Annotation {
+    name: "etag",
+    module: &ietf_netconf_txid::MODULE,
+    namespace: ietf_netconf_txid::MODULE.namespace,
+    prefix: "txid",
+    ty: TEXT,
+};
+
 /// `remaining` (draft-ietf-netconf-list-pagination section 3.1.7): how many entries follow that are not shown.
 pub static REMAINING: Annotation = of_pages(
     "remaining",
@@ -76,6 +86,9 @@ pub static PREVIOUS: Annotation = of_pages("previous", TEXT);
 
 /// `locale` (section 3.1.3 there): how entries were compared to sort them.
 pub static LOCALE: Annotation = of_pages("locale", TEXT);
+
+/// What the server says of data where modules define it, and is never told.
+pub(super) static TOLD: [&Annotation; 5] = [&ORIGIN, &REMAINING, &NEXT, &PREVIOUS, &LOCALE];
 
 /// The value of [`REMAINING`] that is none of its numbers.
 pub static REMAINING_UNKNOWN: EnumValue = EnumValue { name: "unknown", value: 0 };

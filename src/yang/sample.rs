@@ -42,6 +42,7 @@ const fn module(name: &'static str, namespace: &'static str, conformance: Confor
         rpcs: &[],
         notifications: &[],
         identities: &[],
+        annotations: &[],
     }
 }
 
@@ -56,9 +57,9 @@ pub static BETA: Module = Module { data: &[&OTHER], ..module("beta", "urn:beta",
 pub static IMPORTED: Module =
     Module { identities: &[&KIND_TWO], ..module("imported", "urn:imported", Conformance::Import) };
 
-static KIND_BASE: Identity = Identity { name: "kind-base", module: &ALPHA, bases: &[] };
-static KIND_ONE: Identity = Identity { name: "kind-one", module: &ALPHA, bases: &[&KIND_BASE] };
-static KIND_TWO: Identity = Identity { name: "kind-two", module: &IMPORTED, bases: &[&KIND_BASE] };
+static KIND_BASE: Identity = Identity { name: "kind-base", module: &ALPHA, bases: &[], sid: 0 };
+static KIND_ONE: Identity = Identity { name: "kind-one", module: &ALPHA, bases: &[&KIND_BASE], sid: 0 };
+static KIND_TWO: Identity = Identity { name: "kind-two", module: &IMPORTED, bases: &[&KIND_BASE], sid: 0 };
 
 static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
 static INT32: Type = Type { name: "int32", base: Base::Int(32, Range::ANY) };
@@ -104,6 +105,7 @@ pub const fn node(name: &'static str, parent: Option<&'static Node>, index: u16,
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     }
 }

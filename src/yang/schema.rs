@@ -40,6 +40,8 @@ pub struct Module {
     pub notifications: &'static [&'static Node],
     /// Identities that the module defines.
     pub identities: &'static [&'static Identity],
+    /// Annotations that the module defines (RFC 7952 section 3), as leafs that are in no tree.
+    pub annotations: &'static [&'static Node],
 }
 
 /// The name only: modules and nodes refer to each other in circles.
@@ -112,6 +114,8 @@ pub struct Node {
     pub whens: &'static [When],
     /// `nacm:default-deny-write` or `-all` (RFC 8341 section 3.4.8).
     pub nacm: NacmDefault,
+    /// The YANG Schema Item iDentifier (RFC 9595), or 0 if no `.sid` file gives one.
+    pub sid: u64,
     /// The `description`, or empty.
     pub description: &'static str,
 }
@@ -275,6 +279,8 @@ pub struct Identity {
     pub module: &'static Module,
     /// The identities it is directly derived from.
     pub bases: &'static [&'static Identity],
+    /// Its SID, or 0, as that of a [`Node`].
+    pub sid: u64,
 }
 
 impl Identity {
@@ -465,6 +471,30 @@ impl Schema {
         modules.iter().copied().filter(|m| m.conformance == Conformance::Implement)
     }
 
+    /// The data node with this SID.
+    pub fn node_with_sid(&self, sid: u64) -> Option<&'static Node> {
+        let mut open: Vec<&'static Node> =
+            self.implemented().flat_map(|module| module.data).copied().collect();
+        while let Some(node) = open.pop() {
+            if node.sid == sid {
+                return Some(node).filter(|_| sid > 0);
+            }
+            open.extend(node.data);
+        }
+        None
+    }
+
+    /// The identity with this SID.
+    pub fn identity_with_sid(&self, sid: u64) -> Option<&'static Identity> {
+        self.modules.iter().flat_map(|m| m.identities).copied().find(|i| sid > 0 && i.sid == sid)
+    }
+
+    /// The annotation that a module of this name advertises (RFC 7952 section 4), by what its module is.
+    pub fn annotation(&self, name: &str, is_module: impl Fn(&Module) -> bool) -> Option<&'static Node> {
+        let modules = self.implemented().filter(|module| is_module(module));
+        modules.flat_map(|module| module.annotations).copied().find(|annotation| annotation.name == name)
+    }
+
     /// The identity `module:name`, whatever the module's conformance.
     pub fn identity(&self, module: &str, name: &str) -> Option<&'static Identity> {
         let module = self.modules.iter().filter(|m| m.name == module);
@@ -496,6 +526,20 @@ impl Node {
             Kind::Leaf { ty, .. } | Kind::LeafList { ty, .. } => Some(ty),
             _ => None,
         }
+    }
+
+    /// The SID that stands for an instance in a map: that of the operation for its input and output (RFC 9254 section
+    /// 4.2.1); 0 if there is none.
+    pub fn key_sid(&self) -> u64 {
+        match (&self.kind, self.parent) {
+            (Kind::Input | Kind::Output, Some(operation)) => operation.sid,
+            _ => self.sid,
+        }
+    }
+
+    /// Whether each node that can be in an instance has a SID, and the node itself.
+    pub fn has_sids(&self) -> bool {
+        self.key_sid() > 0 && self.data.iter().all(|node| node.has_sids())
     }
 
     /// The keys of a list; empty for any other node.

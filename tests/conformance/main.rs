@@ -5,6 +5,7 @@
 
 mod common;
 mod list_pagination;
+mod rfc7951;
 mod rfc7952;
 mod rfc8040;
 mod rfc8072;
@@ -12,4 +13,6 @@ mod rfc8527;
 mod rfc8639;
 mod rfc8641;
 mod rfc8650;
+mod rfc9254;
 mod subscriber;
+mod transaction_id;

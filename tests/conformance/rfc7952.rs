@@ -14,12 +14,15 @@ async fn section_5_annotations_that_are_not_understood_are_refused_where_they_st
     let answer = server.put(target, &annotated("irtf-agent:note")).await;
     assert_eq!(answer.refusal(), (400, "unknown-attribute".to_owned()));
     let error = &answer.json()["ietf-restconf:errors"]["error"][0];
-    assert_eq!(error["error-path"], "/irtf-agent:data-params[1]/dataType");
+    assert_eq!(error["error-path"], "/irtf-agent:data-params[id='d']/dataType");
     assert_eq!(error["error-info"]["ietf-netconf:bad-attribute"], "irtf-agent:note");
     assert_eq!(error["error-info"]["ietf-netconf:bad-element"], "dataType");
     // It has no default that it could be set to (RFC 6243 section 4.5.2).
     let answer = server.put(target, &annotated("ietf-netconf-with-defaults:default")).await;
     assert_eq!(answer.refusal(), (400, "invalid-value".to_owned()));
+    // What the server alone says of data (RFC 8342 section 5.3.4) cannot be told to it.
+    let answer = server.put(target, &annotated("ietf-origin:origin")).await;
+    assert_eq!(answer.refusal(), (400, "unknown-attribute".to_owned()));
     let xml = concat!(
         "<data-params xmlns='urn:ietf:params:xml:ns:yang:irtf-agent' xmlns:q='urn:q' q:z='1'>",
         "<id>d</id><dataType>text</dataType></data-params>"

@@ -90,6 +90,7 @@ impl Emitter<'_> {
             ("rpcs", nodes(&module.rpcs)),
             ("notifications", nodes(&module.notifications)),
             ("identities", Layout::slice(identities)),
+            ("annotations", nodes(&module.annotations)),
         ];
         let fallback = format!("The module `{}`.", module.name);
         *text += &doc("", &fallback, 0);
@@ -163,6 +164,7 @@ impl Emitter<'_> {
             ("musts", musts),
             ("whens", whens),
             ("nacm", Layout::text(nacm)),
+            ("sid", number_of(node.sid)),
             ("description", Layout::literal(&node.description)),
         ];
         tables.nodes += &doc("", &format!("`{}`", self.schema.path(id)), 4);
@@ -233,6 +235,7 @@ impl Emitter<'_> {
             ("name", Layout::literal(&identity.name)),
             ("module", Layout::text("&super::MODULE")),
             ("bases", Layout::slice(bases)),
+            ("sid", number_of(identity.sid)),
         ];
         tables.identities += &doc(&identity.description, &format!("`{}`.", identity.name), 4);
         declare(

@@ -23,6 +23,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// `/conditions:limits`.
@@ -197,6 +198,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/low`
@@ -216,6 +218,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/high`
@@ -235,6 +238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/same`
@@ -261,6 +265,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/mode`
@@ -280,6 +285,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/mode/a`
@@ -299,6 +305,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/point`
@@ -322,6 +329,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/point/x`
@@ -349,6 +357,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/point/of`
@@ -376,6 +385,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/point/y`
@@ -395,6 +405,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/conditions:limits/name`
@@ -434,6 +445,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

@@ -22,6 +22,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[&identities::PLANE, &identities::SEAPLANE],
+    annotations: &[],
 };
 
 /// Schema nodes.
@@ -45,6 +46,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }
@@ -58,12 +60,14 @@ pub mod identities {
         name: "plane",
         module: &super::MODULE,
         bases: &[&super::super::kinds::identities::VEHICLE],
+        sid: 0,
     };
     /// `seaplane`.
     pub static SEAPLANE: Identity = Identity {
         name: "seaplane",
         module: &super::MODULE,
         bases: &[&PLANE, &super::super::kinds::identities::BOAT],
+        sid: 0,
     };
 }
 
@@ -102,6 +106,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[&identities::VEHICLE, &identities::BOAT],
+    annotations: &[],
 };
 
 /// Identities.
@@ -110,9 +115,9 @@ pub mod identities {
     use agentconf::yang::schema::Identity;
 
     /// `vehicle`.
-    pub static VEHICLE: Identity = Identity { name: "vehicle", module: &super::MODULE, bases: &[] };
+    pub static VEHICLE: Identity = Identity { name: "vehicle", module: &super::MODULE, bases: &[], sid: 0 };
     /// `boat`.
-    pub static BOAT: Identity = Identity { name: "boat", module: &super::MODULE, bases: &[&VEHICLE] };
+    pub static BOAT: Identity = Identity { name: "boat", module: &super::MODULE, bases: &[&VEHICLE], sid: 0 };
 
     /// What is derived from the identity `vehicle`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,6 +22,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -49,6 +50,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::WIPE],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// `/nacm:secrets`.
@@ -169,6 +171,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/nacm:settings`
@@ -188,6 +191,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyWrite,
+        sid: 0,
         description: "",
     };
     /// `/nacm:settings/below`
@@ -207,6 +211,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyWrite,
+        sid: 0,
         description: "",
     };
     /// `/nacm:open`
@@ -226,6 +231,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/nacm:wipe`
@@ -245,6 +251,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/nacm:wipe/input`
@@ -264,6 +271,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/nacm:wipe/output`
@@ -283,6 +291,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

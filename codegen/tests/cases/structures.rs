@@ -22,6 +22,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -48,6 +49,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -74,6 +76,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -100,6 +103,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -126,6 +130,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 }
 #[rustfmt::skip]
@@ -153,6 +158,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[&nodes::AUTHOR],
 };
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
@@ -347,6 +353,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter`
@@ -374,6 +381,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/body`
@@ -401,6 +409,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/body/text`
@@ -420,6 +429,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/body/author`
@@ -439,6 +449,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/sender`
@@ -458,6 +469,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/page`
@@ -481,6 +493,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/page/number`
@@ -500,6 +513,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/structures:letter/stamp`
@@ -519,6 +533,27 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/structures:author`
+    pub static AUTHOR: Node = Node {
+        name: "author",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

@@ -8,8 +8,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod encodings;
 #[path = "../support/live.rs"]
 mod live;
+mod rfc9254;
 mod section_10;
 mod section_15;
 mod section_7;

@@ -235,7 +235,7 @@ fn written(inside: &str) -> Result<(String, Vec<String>), (Tag, String)> {
     let document = format!("{{\"defaults:radio\":{{{inside}}}}}");
     let content = json::decode_children(document.as_bytes(), None, set.schema, &options);
     let content = content.map_err(|e| (e.tag, e.path.unwrap_or_default().to_string()))?;
-    let paths = sink.into_paths().iter().map(ToString::to_string).collect();
+    let paths = sink.into_values().iter().map(|(path, _)| path.to_string()).collect();
     Ok((text(&set, &content, None), paths))
 }
 

@@ -93,6 +93,7 @@ impl Live {
             rpcs: self.nodes(&module.rpcs),
             notifications: self.nodes(&module.notifications),
             identities: self.identities(&module.identities),
+            annotations: self.nodes(&module.annotations),
         }
     }
 
@@ -101,6 +102,7 @@ impl Live {
             name: text(&identity.name),
             module: self.modules.get(identity.module.0),
             bases: self.identities(&identity.bases),
+            sid: identity.sid,
         }
     }
 
@@ -142,6 +144,7 @@ impl Live {
                 from::Nacm::DenyWrite => to::NacmDefault::DenyWrite,
                 from::Nacm::DenyAll => to::NacmDefault::DenyAll,
             },
+            sid: node.sid,
             description: "",
         }
     }

@@ -282,7 +282,8 @@ impl Document<'_> {
                     }});
                     let responses =
                         json!({"200": found, "304": {"$ref": "#/components/responses/unchanged"}});
-                    let parameters = ["content", "depth", "fields", "with-defaults", "if-none-match"];
+                    let parameters =
+                        ["content", "depth", "fields", "with-defaults", "with-etag", "if-none-match"];
                     operation(tag, references("parameters", &parameters), responses)
                 }
                 ("POST", Some(child)) => {

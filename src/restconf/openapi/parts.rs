@@ -25,6 +25,8 @@ pub fn components(schemas: Json) -> Json {
                 json!({"type": "string", "pattern": "^/"})),
             "filter": query("filter", "An XPath expression that is true of the events that are wanted.", json!({"type": "string"})),
             "start-time": query("start-time", "Replays from this time on.", json!({"type": "string", "format": "date-time"})),
+            "with-etag": query("with-etag", "Tells the transaction that last changed each container and entry.",
+                json!({"type": "boolean", "default": false})),
             "with-origin": query("with-origin", "Tells where configuration comes from.", json!({"const": ""})),
             "stop-time": query("stop-time", "Ends the stream; needs \"start-time\".", json!({"type": "string", "format": "date-time"})),
             "if-match": header("If-Match", "Only if the resource has one of these entity tags."),

@@ -1,4 +1,4 @@
-//! CBOR documents to instance data: member names and the CBOR form of values (RFC 9254 sections 4 to 6).
+//! CBOR documents to instance data: member names, SIDs and the CBOR form of values (RFC 9254 sections 4 to 6).
 //!
 //! Names are those of JSON; the rules that all encodings share are in `yang::decode`.
 
@@ -8,14 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use super::parse::{Cbor, document};
-use super::tags;
-use crate::yang::decode::{DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper};
+use super::parse::{Cbor, Key, document};
+use super::{Keys, content_of_any, tags};
+use crate::yang::decode::{DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, candidates};
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
-use crate::yang::json::{check_anydata, resolve};
-use crate::yang::path::InstancePath;
+use crate::yang::json::{self, check_anydata, is_name_of, resolve};
+use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Base, Bit, EnumValue, Kind, Module, Node, Schema, Type};
-use crate::yang::tree::{AnyData, Child, Container};
+use crate::yang::tree::{self, AnyData, Child, Container};
 use crate::yang::types::{self, ModuleNames, TypeError};
 use crate::yang::value::Value;
 
@@ -29,11 +30,12 @@ pub fn decode_below(
     above: &InstancePath,
     schema: &Schema,
     options: &DecodeOptions<'_>,
+    keys: Keys,
 ) -> Result<Container, Error> {
-    let cbor = document(bytes, options.depth_max)?;
+    let data = Data { cbor: document(bytes, options.depth_max)?, reference: 0, keys };
     let place = Place::at(&above.steps);
     let decoder = Decoder::new(schema, options, above.steps.iter().map(|s| s.node));
-    let inside = children(cbor, above.node(), &decoder, &place, true)?;
+    let inside = children(data, above.node(), &decoder, &place, true)?;
     decoder.content(inside.children, &place)
 }
 
@@ -46,14 +48,16 @@ pub fn decode_one(
     target: &InstancePath,
     schema: &Schema,
     options: &DecodeOptions<'_>,
+    keys: Keys,
 ) -> Result<Child, Error> {
     let decoder = Decoder::new(schema, options, target.steps.iter().map(|s| s.node));
     let Some((last, above)) = target.steps.split_last() else {
-        return decoder.instance(Vec::<(Cbor<'_>, _)>::new(), target);
+        return decoder.instance(Vec::<(Data<'_>, _)>::new(), target);
     };
     let place = Place::at(above);
-    let cbor = only_member(document(bytes, options.depth_max)?, &last.node.qualified_name(), &place)?;
-    let sources = instances(last.node, cbor, &place)?;
+    let data = Data { cbor: document(bytes, options.depth_max)?, reference: 0, keys };
+    let data = only_member(data, &last.node.qualified_name(), last.node.key_sid(), &place)?;
+    let sources = instances(last.node, data, &place)?;
     decoder.instance(sources.into_iter().map(|source| (source, Vec::new())).collect(), target)
 }
 
@@ -66,35 +70,78 @@ pub fn decode_wrapped(
     wrapper: &Wrapper,
     schema: &Schema,
     options: &DecodeOptions<'_>,
+    keys: Keys,
 ) -> Result<Container, Error> {
     let name = format!("{}:{}", wrapper.module, wrapper.name);
     let place = Place::at(&[]);
-    let cbor = only_member(document(bytes, options.depth_max)?, &name, &place)?;
+    let data = Data { cbor: document(bytes, options.depth_max)?, reference: 0, keys };
+    let data = only_member(data, &name, 0, &place)?;
     let decoder = Decoder::new(schema, options, None);
-    let inside = cbor.children(None, &decoder, &place)?;
+    let inside = data.children(None, &decoder, &place)?;
     decoder.content(inside.children, &place)
 }
 
-/// The value of the only member, which has this name.
-fn only_member<'a>(cbor: Cbor<'a>, wanted: &str, place: &Place<'_>) -> Result<Cbor<'a>, Error> {
-    let Cbor::Map(members) = cbor else {
+/// A data item where it stands.
+pub(super) struct Data<'a> {
+    pub(super) cbor: Cbor<'a>,
+    /// The reference SID of the maps in it.
+    pub(super) reference: u64,
+    pub(super) keys: Keys,
+}
+
+/// The SID that a key in a map with this reference SID means.
+fn sid_of(key: &Key<'_>, reference: u64) -> Option<u64> {
+    match key {
+        Key::Name(_) => None,
+        Key::Delta(delta) => u64::try_from(i128::from(reference) + delta).ok(),
+        Key::Sid(sid) => Some(*sid),
+    }
+}
+
+/// The value of the only member, which has this name or SID.
+fn only_member<'a>(data: Data<'a>, wanted: &str, sid: u64, place: &Place<'_>) -> Result<Data<'a>, Error> {
+    let Cbor::Map(members) = data.cbor else {
         let message = format!("a map with the member \"{wanted}\" is expected");
         return Err(place.error(Tag::BadElement, wanted, message));
     };
     let mut found = None;
-    for (name, value) in members {
-        if name != wanted {
-            let message = format!("\"{name}\" cannot stand here: only \"{wanted}\" is expected");
-            return Err(place.error(Tag::UnknownElement, &name, message));
+    for (key, cbor) in members {
+        allowed(&key, data.keys, place)?;
+        let reference = match &key {
+            Key::Name(name) if name == wanted => 0,
+            key if sid > 0 && sid_of(key, 0) == Some(sid) => sid,
+            key => {
+                let message = format!("\"{key}\" cannot stand here: only \"{wanted}\" is expected");
+                return Err(place.error(Tag::UnknownElement, &key.to_string(), message));
+            }
+        };
+        if found.replace(Data { cbor, reference, keys: data.keys }).is_some() {
+            return Err(place.error(Tag::BadElement, wanted, format!("\"{wanted}\" stands more than once")));
         }
-        found = Some(value);
     }
     found.ok_or_else(|| {
         place.error(Tag::MissingElement, wanted, format!("the member \"{wanted}\" is missing"))
     })
 }
 
-impl Source for Cbor<'_> {
+/// That the form of a key is the one that the media type tells.
+fn allowed(key: &Key<'_>, keys: Keys, place: &Place<'_>) -> Result<(), Error> {
+    match (key, keys) {
+        (Key::Name(_), Keys::Sids) => Err(place.error(
+            Tag::UnknownElement,
+            &key.to_string(),
+            format!("\"{key}\": a SID is expected (id=sid)"),
+        )),
+        (Key::Delta(_) | Key::Sid(_), Keys::Names) => Err(place.error(
+            Tag::UnknownElement,
+            &key.to_string(),
+            format!("{key}: a name is expected (id=name)"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Source for Data<'_> {
     fn children(
         self,
         parent: Option<&'static Node>,
@@ -106,96 +153,220 @@ impl Source for Cbor<'_> {
 
     fn value(&self, node: &'static Node, schema: &Schema) -> Result<Value, TypeError> {
         let Some(ty) = node.ty() else { return refuse(format!("\"{}\" has no value", node.name)) };
-        value(ty, self, &ModuleNames(schema), node.module, false)
+        Values { names: &ModuleNames(schema), module: node.module, keys: self.keys }
+            .value(ty, &self.cbor, false)
     }
 
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
+        let Cbor::Map(members) = &self.cbor else { return None };
+        let is_it = |key: &Key<'_>| match key {
+            Key::Name(name) => is_name_of(name, leaf),
+            key => leaf.sid > 0 && sid_of(key, self.reference) == Some(leaf.sid),
+        };
+        let (_, value) = members.iter().find(|(key, _)| is_it(key))?;
+        let names = &ModuleNames(schema);
+        Some(Values { names, module: leaf.module, keys: self.keys }.value(leaf.ty()?, value, false))
+    }
+
+    fn any(self, node: &'static Node, schema: &Schema) -> Result<AnyData, TypeError> {
         let data = matches!(node.kind, Kind::AnyData);
-        let json = plain(self, data)?;
+        let json = match self.cbor {
+            Cbor::Map(members) if data => content(members, self.reference, self.keys, schema)?,
+            _ if data => return refuse("an anydata is a map".into()),
+            cbor => plain(cbor, data)?,
+        };
         if data {
-            if !json.is_object() {
-                return refuse("an anydata is a map".into());
-            }
             check_anydata(&json)?;
         }
         Ok(AnyData::Json(Arc::new(json)))
     }
 }
 
+/// The content of an anydata. What stands there by its SID is decoded by the schema (RFC 9254 section 4.5).
+fn content(
+    members: Vec<(Key<'_>, Cbor<'_>)>,
+    reference: u64,
+    keys: Keys,
+    schema: &Schema,
+) -> Result<Json, TypeError> {
+    let wrong = |error: Error| TypeError { message: error.message, app_tag: None };
+    let mut object = serde_json::Map::new();
+    for (key, cbor) in members {
+        allowed(&key, keys, &Place::at(&[])).map_err(wrong)?;
+        let Some(sid) = sid_of(&key, reference) else {
+            object.insert(key.to_string(), plain(cbor, true)?);
+            continue;
+        };
+        let Some(node) = content_of_any(schema).find(|node| sid > 0 && node.sid == sid) else {
+            return refuse(format!("{key}: nothing that an anydata can hold has the SID {sid}"));
+        };
+        let state = DecodeOptions { allow_state: true, ..DecodeOptions::default() };
+        let target = InstancePath { steps: vec![Step::plain(node)] };
+        let place = Place::at(&[]);
+        let sources = instances(node, Data { cbor, reference: sid, keys }, &place).map_err(wrong)?;
+        let sources = sources.into_iter().map(|source| (source, Vec::new())).collect();
+        let child = Decoder::new(schema, &state, None).instance(sources, &target).map_err(wrong)?;
+        let mut text = Vec::new();
+        json::encode_one(node, &child, &mut text, &EncodeOptions { schema, ..EncodeOptions::default() });
+        if let Ok(Json::Object(known)) = serde_json::from_slice(&text) {
+            object.extend(known);
+        }
+    }
+    Ok(Json::Object(object))
+}
+
 /// The members of a map as nodes; `top` where all names have to be qualified.
 fn children<'a>(
-    cbor: Cbor<'a>,
+    data: Data<'a>,
     parent: Option<&'static Node>,
     decoder: &Decoder<'_>,
     place: &Place<'_>,
     top: bool,
-) -> Result<Inside<Cbor<'a>>, Error> {
-    let Cbor::Map(members) = cbor else {
+) -> Result<Inside<Data<'a>>, Error> {
+    let Data { cbor: Cbor::Map(members), reference, keys } = data else {
         let name = parent.map_or("data", |p| p.name);
         return Err(place.error(Tag::BadElement, name, format!("\"{name}\" is a map")));
     };
-    let mut children = Vec::with_capacity(members.len());
-    for (name, value) in members {
-        let node = resolve(&name, parent, decoder.schema, place, top)?;
+    let mut children: Vec<Item<Data<'a>>> = Vec::with_capacity(members.len());
+    for (key, cbor) in members {
+        allowed(&key, keys, place)?;
+        let (node, reference) = match (&key, sid_of(&key, reference)) {
+            (Key::Name(name), _) => (resolve(name, parent, decoder.schema, place, top)?, 0),
+            (_, Some(sid @ 1..)) => {
+                match candidates(parent, decoder.schema).into_iter().find(|n| n.sid == sid) {
+                    // Two keys can mean one node.
+                    Some(node) if children.iter().all(|item| item.node != node) => (node, sid),
+                    Some(node) => {
+                        let message = format!("\"{}\" stands more than once", node.name);
+                        return Err(place.error(Tag::BadElement, node.name, message));
+                    }
+                    None => {
+                        let what = parent.map_or("the datastore".to_owned(), |p| format!("\"{}\"", p.name));
+                        let message = format!("{what} has no child with the SID {sid}");
+                        return Err(place.error(Tag::UnknownElement, &sid.to_string(), message));
+                    }
+                }
+            }
+            _ => {
+                let message = format!("{key}: there is no such SID");
+                return Err(place.error(Tag::UnknownElement, &key.to_string(), message));
+            }
+        };
         let item = |source| Item { node, source, notes: Vec::new() };
-        children.extend(instances(node, value, place)?.into_iter().map(item));
+        children.extend(instances(node, Data { cbor, reference, keys }, place)?.into_iter().map(item));
     }
     Ok(Inside { own: Vec::new(), children })
 }
 
 /// The instances of a node in the value of its member.
-fn instances<'a>(node: &'static Node, value: Cbor<'a>, place: &Place<'_>) -> Result<Vec<Cbor<'a>>, Error> {
-    match (&node.kind, value) {
-        (Kind::List { .. } | Kind::LeafList { .. }, Cbor::Array(items)) => Ok(items),
+fn instances<'a>(node: &'static Node, data: Data<'a>, place: &Place<'_>) -> Result<Vec<Data<'a>>, Error> {
+    let Data { cbor, reference, keys } = data;
+    match (&node.kind, cbor) {
+        (Kind::List { .. } | Kind::LeafList { .. }, Cbor::Array(items)) => {
+            Ok(items.into_iter().map(|cbor| Data { cbor, reference, keys }).collect())
+        }
         (Kind::List { .. } | Kind::LeafList { .. }, _) => {
             Err(place.error(Tag::BadElement, node.name, format!("\"{}\" is an array", node.name)))
         }
-        (_, value) => Ok(vec![value]),
+        (_, cbor) => Ok(vec![Data { cbor, reference, keys }]),
     }
 }
 
-/// A value in the form for its type, which is checked as its text is.
-fn value(
-    ty: &'static Type,
-    cbor: &Cbor<'_>,
-    names: &ModuleNames<'_>,
+/// What values are read with.
+struct Values<'n> {
+    names: &'n ModuleNames<'n>,
     module: &'static Module,
-    in_union: bool,
-) -> Result<Value, TypeError> {
-    let parse = |text: &str| types::parse(ty, text, names, module);
-    // RFC 9254 section 6.12: what could be taken for another type has a tag in a union.
-    let tag = match &ty.base {
-        Base::Bits(_) => tags::BITS,
-        Base::Enumeration(_) => tags::ENUMERATION,
-        Base::IdentityRef(_) => tags::IDENTITY,
-        Base::InstanceIdentifier { .. } => tags::INSTANCE,
-        _ => 0,
-    };
-    match (&ty.base, cbor) {
-        (Base::LeafRef(leafref), cbor) => value(leafref.real, cbor, names, module, in_union),
-        (Base::Union(members), cbor) => {
-            types::in_union(ty, members, |member| value(member, cbor, names, module, true))
+    keys: Keys,
+}
+
+impl Values<'_> {
+    /// A value in the form for its type, which is checked as its text is.
+    fn value(&self, ty: &'static Type, cbor: &Cbor<'_>, in_union: bool) -> Result<Value, TypeError> {
+        let parse = |text: &str| types::parse(ty, text, self.names, self.module);
+        // RFC 9254 section 6.12: what could be taken for another type has a tag in a union.
+        let tag = match &ty.base {
+            Base::Bits(_) => tags::BITS,
+            Base::Enumeration(_) => tags::ENUMERATION,
+            Base::IdentityRef(_) => tags::IDENTITY,
+            Base::InstanceIdentifier { .. } => tags::INSTANCE,
+            _ => 0,
+        };
+        match (&ty.base, cbor) {
+            (Base::LeafRef(leafref), cbor) => self.value(leafref.real, cbor, in_union),
+            (Base::Union(members), cbor) => {
+                types::in_union(ty, members, |member| self.value(member, cbor, true))
+            }
+            (_, Cbor::Tagged(given, inner)) if in_union && tag > 0 && *given == tag => match inner.as_ref() {
+                Cbor::Text(text) => parse(text),
+                inner @ (Cbor::Integer(_) | Cbor::Array(_))
+                    if tag == tags::IDENTITY || tag == tags::INSTANCE =>
+                {
+                    parse(&self.by_sid(&ty.base, inner)?)
+                }
+                other => refuse(format!("tag {tag} cannot be of {}", kind(other))),
+            },
+            (Base::Int(..) | Base::Uint(..), Cbor::Integer(number)) => parse(&number.to_string()),
+            (Base::Decimal64(..), Cbor::Tagged(tags::DECIMAL, fraction)) => parse(&decimal(fraction)?),
+            (Base::String(..), Cbor::Text(text)) => parse(text),
+            (Base::Boolean, Cbor::Bool(value)) => Ok(Value::Bool(*value)),
+            (Base::Enumeration(values), Cbor::Integer(number)) if !in_union => {
+                enumeration(values, i128::from(*number))
+            }
+            (Base::Bits(bits), cbor @ (Cbor::Bytes(_) | Cbor::Array(_))) if !in_union => {
+                parse(&names_of_bits(bits, cbor)?.join(" "))
+            }
+            (Base::Binary(_), Cbor::Bytes(octets)) => parse(&STANDARD.encode(octets)),
+            (Base::IdentityRef(_) | Base::InstanceIdentifier { .. }, Cbor::Text(text)) if !in_union => {
+                parse(text)
+            }
+            (Base::IdentityRef(_) | Base::InstanceIdentifier { .. }, Cbor::Integer(_) | Cbor::Array(_))
+                if !in_union =>
+            {
+                parse(&self.by_sid(&ty.base, cbor)?)
+            }
+            (Base::Empty, Cbor::Null) => Ok(Value::Empty),
+            _ => refuse(format!("{} does not stand for a value of type {}", kind(cbor), ty.name)),
         }
-        (_, Cbor::Tagged(given, inner)) if in_union && tag > 0 && *given == tag => match inner.as_ref() {
-            Cbor::Text(text) => parse(text),
-            other => refuse(format!("tag {tag} is of a text, not {}", kind(other))),
-        },
-        (Base::Int(..) | Base::Uint(..), Cbor::Integer(number)) => parse(&number.to_string()),
-        (Base::Decimal64(..), Cbor::Tagged(tags::DECIMAL, fraction)) => parse(&decimal(fraction)?),
-        (Base::String(..), Cbor::Text(text)) => parse(text),
-        (Base::Boolean, Cbor::Bool(value)) => Ok(Value::Bool(*value)),
-        (Base::Enumeration(values), Cbor::Integer(number)) if !in_union => {
-            enumeration(values, i128::from(*number))
+    }
+
+    /// An identity or instance that is told by a SID, as its text (RFC 9254 sections 6.10.1 and 6.13.1).
+    fn by_sid(&self, base: &Base, cbor: &Cbor<'_>) -> Result<String, TypeError> {
+        let schema = self.names.0;
+        let sid = |cbor: &Cbor<'_>| match cbor {
+            Cbor::Integer(sid) if self.keys != Keys::Names => u64::try_from(i128::from(*sid)).ok(),
+            _ => None,
+        };
+        let none = || refuse(format!("{} is no SID here", kind(cbor)));
+        if let Base::IdentityRef(_) = base {
+            let identity = sid(cbor).and_then(|sid| schema.identity_with_sid(sid));
+            return identity.map_or_else(none, |identity| Ok(identity.to_string()));
         }
-        (Base::Bits(bits), cbor @ (Cbor::Bytes(_) | Cbor::Array(_))) if !in_union => {
-            parse(&names_of_bits(bits, cbor)?.join(" "))
+        let (first, rest) = match cbor {
+            Cbor::Array(items) => match items.split_first() {
+                Some((first, rest)) if !rest.is_empty() => (first, rest),
+                _ => return none(),
+            },
+            cbor => (cbor, &[][..]),
+        };
+        let Some(node) = sid(first).and_then(|sid| schema.node_with_sid(sid)) else { return none() };
+        let mut lists: Vec<_> = std::iter::successors(Some(node), |node| node.data_parent()).collect();
+        lists.reverse();
+        let leafs = lists.iter().flat_map(|list| list.keys()).copied();
+        if leafs.clone().count() != rest.len() {
+            return refuse(format!("\"{}\" needs another number of keys", node.name));
         }
-        (Base::Binary(_), Cbor::Bytes(octets)) => parse(&STANDARD.encode(octets)),
-        (Base::IdentityRef(_) | Base::InstanceIdentifier { .. }, Cbor::Text(text)) if !in_union => {
-            parse(text)
+        let values = leafs.zip(rest).map(|(leaf, cbor)| {
+            let Some(ty) = leaf.ty() else { return none().map(|_| Value::Empty) };
+            Values { names: self.names, module: leaf.module, keys: self.keys }.value(ty, cbor, false)
+        });
+        let mut values = values.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let keys = lists.iter().filter(|list| !list.keys().is_empty());
+        let keys: Vec<_> =
+            keys.map(|list| tree::Key::new(values.by_ref().take(list.keys().len()).collect())).collect();
+        match InstancePath::of(node, keys) {
+            Ok(path) => Ok(path.to_string()),
+            Err(message) => refuse(message),
         }
-        (Base::Empty, Cbor::Null) => Ok(Value::Empty),
-        _ => refuse(format!("{} does not stand for a value of type {}", kind(cbor), ty.name)),
     }
 }
 
@@ -295,8 +466,10 @@ fn plain(cbor: Cbor<'_>, data: bool) -> Result<Json, TypeError> {
             items.into_iter().map(|item| plain(item, data)).collect::<Result<Vec<_>, _>>()?.into()
         }
         Cbor::Map(members) => {
-            let members =
-                members.into_iter().map(|(name, value)| Ok((name.into_owned(), plain(value, data)?)));
+            let members = members.into_iter().map(|(key, value)| match key {
+                Key::Name(name) => Ok((name.into_owned(), plain(value, data)?)),
+                key => refuse(format!("{key}: a name is expected, for what has it is not known")),
+            });
             Json::Object(members.collect::<Result<_, TypeError>>()?)
         }
         Cbor::Tagged(tags::DECIMAL, fraction) => decimal(&fraction)?.into(),

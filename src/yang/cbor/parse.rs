@@ -4,10 +4,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
 
 use minicbor::data::{Int, Type};
 use minicbor::decode::{Decoder, Error as CborError};
 
+use super::tags;
 use crate::yang::decode::malformed;
 use crate::yang::error::Error;
 
@@ -29,9 +31,30 @@ pub enum Cbor<'a> {
     /// An array.
     Array(Vec<Cbor<'a>>),
     /// A map, its members in the order given.
-    Map(Vec<(Cow<'a, str>, Cbor<'a>)>),
+    Map(Vec<(Key<'a>, Cbor<'a>)>),
     /// A tag and what it is of.
     Tagged(u64, Box<Cbor<'a>>),
+}
+
+/// What a member of a map is called by (RFC 9254 sections 3.2 and 3.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key<'a> {
+    /// A name.
+    Name(Cow<'a, str>),
+    /// A difference to the reference SID of the map.
+    Delta(i128),
+    /// A SID, with tag 47.
+    Sid(u64),
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Name(name) => f.write_str(name),
+            Key::Delta(delta) => write!(f, "{delta}"),
+            Key::Sid(sid) => write!(f, "{}({sid})", tags::SID),
+        }
+    }
 }
 
 /// Parses a document.
@@ -103,14 +126,10 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth_left: usize) -> Result<Cbor<'a>, Error> {
         let mut left = self.read(Decoder::map)?;
-        let mut members: Vec<(Cow<'a, str>, Cbor<'a>)> = Vec::new();
-        let mut many: HashSet<Cow<'a, str>> = HashSet::new();
+        let mut members: Vec<(Key<'a>, Cbor<'a>)> = Vec::new();
+        let mut many: HashSet<Key<'a>> = HashSet::new();
         while self.has_more(&mut left)? {
-            let kind = self.0.datatype().map_err(|e| self.failed(&e))?;
-            if !matches!(kind, Type::String | Type::StringIndef) {
-                return Err(self.wrong(&format!("a name is expected, not {kind}; SIDs are not known here")));
-            }
-            let name = self.text(kind)?;
+            let name = self.key()?;
             if members.len() == FEW {
                 many.extend(members.iter().map(|(name, _)| name.clone()));
             }
@@ -119,11 +138,29 @@ impl<'a> Reader<'a> {
                 _ => many.insert(name.clone()),
             };
             if !new {
-                return Err(self.wrong(&format!("member {name:?} stands twice")));
+                return Err(self.wrong(&format!("member \"{name}\" stands twice")));
             }
             members.push((name, self.item(depth_left)?));
         }
         Ok(Cbor::Map(members))
+    }
+
+    fn key(&mut self) -> Result<Key<'a>, Error> {
+        let kind = self.0.datatype().map_err(|e| self.failed(&e))?;
+        match kind {
+            Type::String | Type::StringIndef => Ok(Key::Name(self.text(kind)?)),
+            Type::Tag => {
+                let tag = self.read(Decoder::tag)?;
+                match tag.as_u64() {
+                    tags::SID => Ok(Key::Sid(self.read(Decoder::u64)?)),
+                    other => Err(self.wrong(&format!("tag {other} cannot stand at a name or SID"))),
+                }
+            }
+            _ => match self.0.int() {
+                Ok(delta) => Ok(Key::Delta(i128::from(delta))),
+                Err(_) => Err(self.wrong(&format!("a name or a SID is expected, not {kind}"))),
+            },
+        }
     }
 
     fn text(&mut self, kind: Type) -> Result<Cow<'a, str>, Error> {

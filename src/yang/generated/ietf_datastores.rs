@@ -29,6 +29,7 @@ pub static MODULE: Module = Module {
         &identities::DYNAMIC,
         &identities::OPERATIONAL,
     ],
+    annotations: &[],
 };
 
 /// Identities.
@@ -37,44 +38,60 @@ pub mod identities {
     use crate::yang::schema::Identity;
 
     /// Abstract base identity for datastore identities.
-    pub static DATASTORE: Identity = Identity { name: "datastore", module: &super::MODULE, bases: &[] };
+    pub static DATASTORE: Identity = Identity {
+        name: "datastore",
+        module: &super::MODULE,
+        bases: &[],
+        sid: 0,
+    };
     /// Abstract base identity for conventional configuration datastores.
     pub static CONVENTIONAL: Identity = Identity {
         name: "conventional",
         module: &super::MODULE,
         bases: &[&DATASTORE],
+        sid: 0,
     };
     /// The running configuration datastore.
     pub static RUNNING: Identity = Identity {
         name: "running",
         module: &super::MODULE,
         bases: &[&CONVENTIONAL],
+        sid: 0,
     };
     /// The candidate configuration datastore.
     pub static CANDIDATE: Identity = Identity {
         name: "candidate",
         module: &super::MODULE,
         bases: &[&CONVENTIONAL],
+        sid: 0,
     };
     /// The startup configuration datastore.
     pub static STARTUP: Identity = Identity {
         name: "startup",
         module: &super::MODULE,
         bases: &[&CONVENTIONAL],
+        sid: 0,
     };
     /// The intended configuration datastore.
     pub static INTENDED: Identity = Identity {
         name: "intended",
         module: &super::MODULE,
         bases: &[&CONVENTIONAL],
+        sid: 0,
     };
     /// Abstract base identity for dynamic configuration datastores.
-    pub static DYNAMIC: Identity = Identity { name: "dynamic", module: &super::MODULE, bases: &[&DATASTORE] };
+    pub static DYNAMIC: Identity = Identity {
+        name: "dynamic",
+        module: &super::MODULE,
+        bases: &[&DATASTORE],
+        sid: 0,
+    };
     /// The operational state datastore.
     pub static OPERATIONAL: Identity = Identity {
         name: "operational",
         module: &super::MODULE,
         bases: &[&DATASTORE],
+        sid: 0,
     };
 
     /// Abstract base identity for datastore identities.

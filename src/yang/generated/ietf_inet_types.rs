@@ -20,6 +20,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Types.

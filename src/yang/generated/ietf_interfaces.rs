@@ -20,6 +20,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[&identities::INTERFACE_TYPE],
+    annotations: &[],
 };
 
 /// Identities.
@@ -31,5 +32,6 @@ pub mod identities {
         name: "interface-type",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
 }

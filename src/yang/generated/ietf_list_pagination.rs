@@ -25,12 +25,93 @@ pub static MODULE: Module = Module {
         &identities::CURSOR_NOT_FOUND,
         &identities::LOCALE_UNAVAILABLE,
     ],
+    annotations: &[&nodes::REMAINING, &nodes::NEXT, &nodes::PREVIOUS, &nodes::LOCALE],
 };
 
 /// Schema nodes.
 pub mod nodes {
     use crate::yang::schema::*;
 
+    /// `/ietf-list-pagination:remaining`
+    pub static REMAINING: Node = Node {
+        name: "remaining",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::REMAINING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-list-pagination:next`
+    pub static NEXT: Node = Node {
+        name: "next",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-list-pagination:previous`
+    pub static PREVIOUS: Node = Node {
+        name: "previous",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-list-pagination:locale`
+    pub static LOCALE: Node = Node {
+        name: "locale",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/ietf-list-pagination:constrained`
     pub static SYSTEM_CAPABILITIES_DATASTORE_CAPABILITIES_PER_NODE_CAPABILITIES_CONSTRAINED: Node = Node {
         name: "constrained",
@@ -59,6 +140,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates that 'where' filters and 'sort-by' parameters\non the targeted 'config false' list node are constrained.\nIf a list is not 'constrained', then full XPath 1.0\nexpressions may be used in 'where' filters and all node\nidentifiers are usable by 'sort-by'.\n\nSetting this to true will make the list constrained.\n\nBy default this is false, i.e. a list is not constrained.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/ietf-list-pagination:indexed`
@@ -89,6 +171,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates that the targeted descendent node of a\n'constrained' list (see the 'constrained' leaf) may be\nused in 'where' filters and/or 'sort-by' parameters.\nIf a descendent node of a 'constrained' list is not\n'indexed', then it MUST NOT be used in 'where' filters\nor 'sort-by' parameters.\n\nSetting this to true will allow a constrained list to be\nused in 'where' filters and/or 'sort-by' parameters.\n\nBy default this is false, i.e. a list constrained is not\nallowed for 'where' filters or 'sort-by' parameters.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/ietf-list-pagination:cursor-supported`
@@ -119,6 +202,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates that the targeted list node supports the\n'cursor' parameter.\n\nSetting this to true will enable the 'cursor' query\nparameter for a 'config false' list.\n\nBy default this is false, i.e. the 'cursor' query parameter\nis disabled for 'config false' lists.",
     };
 }
@@ -132,6 +216,7 @@ pub mod identities {
         name: "list-pagination-error",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// The 'offset' query parameter value is greater than the number of instances in the target list or
     /// leaf-list resource.
@@ -139,12 +224,14 @@ pub mod identities {
         name: "offset-out-of-range",
         module: &super::MODULE,
         bases: &[&LIST_PAGINATION_ERROR],
+        sid: 0,
     };
     /// The 'cursor' query parameter value is unknown for the target list.
     pub static CURSOR_NOT_FOUND: Identity = Identity {
         name: "cursor-not-found",
         module: &super::MODULE,
         bases: &[&LIST_PAGINATION_ERROR],
+        sid: 0,
     };
     /// The 'locale' query parameter input is not a valid locale or the locale is not available on the
     /// system.
@@ -152,6 +239,7 @@ pub mod identities {
         name: "locale-unavailable",
         module: &super::MODULE,
         bases: &[&LIST_PAGINATION_ERROR],
+        sid: 0,
     };
 }
 
@@ -159,6 +247,17 @@ pub mod identities {
 pub mod types {
     use crate::yang::schema::*;
 
+    /// `uint32`
+    pub static UINT32: Type = Type { name: "uint32", base: Base::Uint(32, Range::ANY) };
+    /// `enumeration`
+    pub static REMAINING_2: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[EnumValue { name: "unknown", value: 0 }]),
+    };
+    /// `union`
+    pub static REMAINING: Type = Type { name: "union", base: Base::Union(&[&UINT32, &REMAINING_2]) };
+    /// `string`
+    pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
     /// `boolean`
     pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
 }

@@ -43,6 +43,7 @@ pub static MODULE: Module = Module {
     ],
     notifications: &[],
     identities: &[],
+    annotations: &[&nodes::OPERATION, &nodes::TYPE, &nodes::SELECT],
 };
 
 /// `/ietf-netconf:get-config/input`.
@@ -153,6 +154,9 @@ pub struct EditConfigInput {
     pub error_option: EditConfigInputErrorOption,
     /// Inline Config content.
     pub config: Option<tree::AnyData>,
+    /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
+    /// configuration has changed.
+    pub with_etag: Option<bool>,
 }
 
 impl model::Modelled for EditConfigInput {
@@ -167,6 +171,7 @@ impl model::Modelled for EditConfigInput {
             test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
             error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
             config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+            with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG)?,
         })
     }
 
@@ -177,6 +182,7 @@ impl model::Modelled for EditConfigInput {
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION, &self.test_option);
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
         model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
 }
@@ -189,6 +195,7 @@ impl Default for EditConfigInput {
             test_option: EditConfigInputTestOption::TestThenSet,
             error_option: EditConfigInputErrorOption::StopOnError,
             config: None,
+            with_etag: None,
         }
     }
 }
@@ -768,6 +775,9 @@ pub struct CommitInput {
     /// equal to the value given in the 'persist' parameter to the \<commit\> operation. If it does not
     /// match, the operation fails with an 'invalid-value' error.
     pub persist_id: Option<String>,
+    /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
+    /// configuration has changed.
+    pub with_etag: Option<bool>,
 }
 
 impl model::Modelled for CommitInput {
@@ -781,6 +791,7 @@ impl model::Modelled for CommitInput {
             confirm_timeout: model::optional(data, &nodes::COMMIT_INPUT_CONFIRM_TIMEOUT)?.unwrap_or(600),
             persist: model::optional(data, &nodes::COMMIT_INPUT_PERSIST)?,
             persist_id: model::optional(data, &nodes::COMMIT_INPUT_PERSIST_ID)?,
+            with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG)?,
         })
     }
 
@@ -790,6 +801,7 @@ impl model::Modelled for CommitInput {
         model::put(&mut data, &nodes::COMMIT_INPUT_CONFIRM_TIMEOUT, &self.confirm_timeout);
         model::put_optional(&mut data, &nodes::COMMIT_INPUT_PERSIST, &self.persist);
         model::put_optional(&mut data, &nodes::COMMIT_INPUT_PERSIST_ID, &self.persist_id);
+        model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
 }
@@ -801,6 +813,7 @@ impl Default for CommitInput {
             confirm_timeout: 600,
             persist: None,
             persist_id: None,
+            with_etag: None,
         }
     }
 }
@@ -1154,6 +1167,115 @@ impl model::LeafValue for EditConfigInputErrorOption {
     }
 }
 
+/// A value of `/operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `merge`.
+    Merge,
+    /// `replace`.
+    Replace,
+    /// `create`.
+    Create,
+    /// `delete`.
+    Delete,
+    /// `remove`.
+    Remove,
+}
+
+impl Operation {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Merge,
+        Self::Replace,
+        Self::Create,
+        Self::Delete,
+        Self::Remove,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "merge" => Some(Self::Merge),
+            "replace" => Some(Self::Replace),
+            "create" => Some(Self::Create),
+            "delete" => Some(Self::Delete),
+            "remove" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Operation {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// A value of `/type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Type {
+    /// `subtree`.
+    Subtree,
+    /// `xpath`.
+    Xpath,
+}
+
+impl Type {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Subtree,
+        Self::Xpath,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subtree => "subtree",
+            Self::Xpath => "xpath",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "subtree" => Some(Self::Subtree),
+            "xpath" => Some(Self::Xpath),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for Type {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
 /// NETCONF 'operation' attribute values
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EditOperationType {
@@ -1251,6 +1373,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Retrieve all or part of a specified configuration.",
     };
     /// `/ietf-netconf:get-config/input`
@@ -1278,6 +1401,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source`
@@ -1301,6 +1425,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to retrieve.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source`
@@ -1328,6 +1453,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration to retrieve.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/candidate`
@@ -1347,6 +1473,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/candidate/candidate`
@@ -1366,6 +1493,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/running`
@@ -1385,6 +1513,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/running/running`
@@ -1404,6 +1533,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/startup`
@@ -1423,6 +1553,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/input/source/config-source/startup/startup`
@@ -1442,6 +1573,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.\nThis is optional-to-implement on the server because\nnot all servers will support filtering for this\ndatastore.",
     };
     /// `/ietf-netconf:get-config/input/filter`
@@ -1461,6 +1593,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Subtree or XPath filter to use.",
     };
     /// `/ietf-netconf:get-config/output`
@@ -1480,6 +1613,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get-config/output/data`
@@ -1499,6 +1633,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the source datastore subset that matched\nthe filter criteria (if any).  An empty data container\nindicates that the request did not produce any results.",
     };
     /// `/ietf-netconf:edit-config`
@@ -1518,6 +1653,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The <edit-config> operation loads all or part of a specified\nconfiguration to the specified target configuration.",
     };
     /// `/ietf-netconf:edit-config/input`
@@ -1536,6 +1672,7 @@ pub mod nodes {
             &EDIT_CONFIG_INPUT_TEST_OPTION,
             &EDIT_CONFIG_INPUT_ERROR_OPTION,
             &EDIT_CONFIG_INPUT_EDIT_CONTENT,
+            &super::super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG,
         ],
         data: &[
             &EDIT_CONFIG_INPUT_TARGET,
@@ -1543,12 +1680,14 @@ pub mod nodes {
             &EDIT_CONFIG_INPUT_TEST_OPTION,
             &EDIT_CONFIG_INPUT_ERROR_OPTION,
             &EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG,
+            &super::super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG,
         ],
         actions: &[],
         notifications: &[],
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target`
@@ -1571,6 +1710,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to edit.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target`
@@ -1596,6 +1736,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/candidate`
@@ -1615,6 +1756,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/candidate/candidate`
@@ -1634,6 +1776,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/running`
@@ -1653,6 +1796,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/target/config-target/running/running`
@@ -1672,6 +1816,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:edit-config/input/default-operation`
@@ -1695,6 +1840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The default operation to use.",
     };
     /// `/ietf-netconf:edit-config/input/test-option`
@@ -1718,6 +1864,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The test option to use.",
     };
     /// `/ietf-netconf:edit-config/input/error-option`
@@ -1741,6 +1888,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The error option to use.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content`
@@ -1760,6 +1908,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content for the edit operation.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/config`
@@ -1779,6 +1928,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/config/config`
@@ -1798,6 +1948,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content.",
     };
     /// `/ietf-netconf:edit-config/input/edit-content/url`
@@ -1817,6 +1968,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:edit-config/output`
@@ -1836,6 +1988,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config`
@@ -1855,6 +2008,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Create or replace an entire configuration datastore with the\ncontents of another complete configuration datastore.",
     };
     /// `/ietf-netconf:copy-config/input`
@@ -1882,6 +2036,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target`
@@ -1905,6 +2060,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to copy to.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target`
@@ -1933,6 +2089,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target of the copy operation.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/candidate`
@@ -1952,6 +2109,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/candidate/candidate`
@@ -1971,6 +2129,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/running`
@@ -1990,6 +2149,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/running/running`
@@ -2009,6 +2169,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.\nThis is optional-to-implement on the server.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/startup`
@@ -2028,6 +2189,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/startup/startup`
@@ -2047,6 +2209,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:copy-config/input/target/config-target/url`
@@ -2066,6 +2229,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source`
@@ -2090,6 +2254,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to copy from.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source`
@@ -2120,6 +2285,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration source for the copy operation.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/candidate`
@@ -2139,6 +2305,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/candidate/candidate`
@@ -2158,6 +2325,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/running`
@@ -2177,6 +2345,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/running/running`
@@ -2196,6 +2365,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/startup`
@@ -2215,6 +2385,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/startup/startup`
@@ -2234,6 +2405,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/url`
@@ -2253,6 +2425,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/config`
@@ -2272,6 +2445,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/config/config`
@@ -2291,6 +2465,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content: <config> element.  Represents\nan entire configuration datastore, not\na subset of the running datastore.",
     };
     /// `/ietf-netconf:copy-config/output`
@@ -2310,6 +2485,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config`
@@ -2329,6 +2505,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Delete a configuration datastore.",
     };
     /// `/ietf-netconf:delete-config/input`
@@ -2348,6 +2525,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/input/target`
@@ -2367,6 +2545,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Particular configuration to delete.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target`
@@ -2389,6 +2568,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "The configuration target to delete.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/startup`
@@ -2408,6 +2588,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/startup/startup`
@@ -2427,6 +2608,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:delete-config/input/target/config-target/url`
@@ -2446,6 +2628,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:delete-config/output`
@@ -2465,6 +2648,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock`
@@ -2484,6 +2668,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The lock operation allows the client to lock the configuration\nsystem of a device.",
     };
     /// `/ietf-netconf:lock/input`
@@ -2503,6 +2688,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target`
@@ -2527,6 +2713,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to lock.",
     };
     /// `/ietf-netconf:lock/input/target/config-target`
@@ -2556,6 +2743,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target to lock.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/candidate`
@@ -2575,6 +2763,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/candidate/candidate`
@@ -2594,6 +2783,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/running`
@@ -2613,6 +2803,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/running/running`
@@ -2632,6 +2823,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.",
     };
     /// `/ietf-netconf:lock/input/target/config-target/startup`
@@ -2651,6 +2843,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/startup/startup`
@@ -2670,6 +2863,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:lock/output`
@@ -2689,6 +2883,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock`
@@ -2708,6 +2903,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The unlock operation is used to release a configuration lock,\npreviously obtained with the 'lock' operation.",
     };
     /// `/ietf-netconf:unlock/input`
@@ -2727,6 +2923,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target`
@@ -2751,6 +2948,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to unlock.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target`
@@ -2780,6 +2978,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration target to unlock.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/candidate`
@@ -2799,6 +2998,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/candidate/candidate`
@@ -2818,6 +3018,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/running`
@@ -2837,6 +3038,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/running/running`
@@ -2856,6 +3058,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/startup`
@@ -2875,6 +3078,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/startup/startup`
@@ -2894,6 +3098,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config target.",
     };
     /// `/ietf-netconf:unlock/output`
@@ -2913,6 +3118,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get`
@@ -2932,6 +3138,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Retrieve running configuration and device state information.",
     };
     /// `/ietf-netconf:get/input`
@@ -2954,6 +3161,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get/input/filter`
@@ -2973,6 +3181,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter specifies the portion of the system\nconfiguration and state data to retrieve.",
     };
     /// `/ietf-netconf:get/output`
@@ -2992,6 +3201,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:get/output/data`
@@ -3011,6 +3221,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the running datastore subset and/or state\ndata that matched the filter criteria (if any).\nAn empty data container indicates that the request did not\nproduce any results.",
     };
     /// `/ietf-netconf:close-session`
@@ -3030,6 +3241,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Request graceful termination of a NETCONF session.",
     };
     /// `/ietf-netconf:close-session/input`
@@ -3049,6 +3261,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:close-session/output`
@@ -3068,6 +3281,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:kill-session`
@@ -3087,6 +3301,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Force the termination of a NETCONF session.",
     };
     /// `/ietf-netconf:kill-session/input`
@@ -3106,6 +3321,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:kill-session/input/session-id`
@@ -3125,6 +3341,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Particular session to kill.",
     };
     /// `/ietf-netconf:kill-session/output`
@@ -3144,6 +3361,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:commit`
@@ -3163,6 +3381,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Commit the candidate configuration as the device's new\ncurrent configuration.",
     };
     /// `/ietf-netconf:commit/input`
@@ -3180,18 +3399,21 @@ pub mod nodes {
             &COMMIT_INPUT_CONFIRM_TIMEOUT,
             &COMMIT_INPUT_PERSIST,
             &COMMIT_INPUT_PERSIST_ID,
+            &super::super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG,
         ],
         data: &[
             &COMMIT_INPUT_CONFIRMED,
             &COMMIT_INPUT_CONFIRM_TIMEOUT,
             &COMMIT_INPUT_PERSIST,
             &COMMIT_INPUT_PERSIST_ID,
+            &super::super::ietf_netconf_txid::nodes::COMMIT_INPUT_WITH_ETAG,
         ],
         actions: &[],
         notifications: &[],
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:commit/input/confirmed`
@@ -3211,6 +3433,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Requests a confirmed commit.",
     };
     /// `/ietf-netconf:commit/input/confirm-timeout`
@@ -3234,6 +3457,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The timeout interval for a confirmed commit.",
     };
     /// `/ietf-netconf:commit/input/persist`
@@ -3253,6 +3477,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter is used to make a confirmed commit\npersistent.  A persistent confirmed commit is not aborted\nif the NETCONF session terminates.  The only way to abort\na persistent confirmed commit is to let the timer expire,\nor to use the <cancel-commit> operation.\n\nThe value of this parameter is a token that must be given\nin the 'persist-id' parameter of <commit> or\n<cancel-commit> operations in order to confirm or cancel\nthe persistent confirmed commit.\n\nThe token should be a random string.",
     };
     /// `/ietf-netconf:commit/input/persist-id`
@@ -3272,6 +3497,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter is given in order to commit a persistent\nconfirmed commit.  The value must be equal to the value\ngiven in the 'persist' parameter to the <commit> operation.\nIf it does not match, the operation fails with an\n'invalid-value' error.",
     };
     /// `/ietf-netconf:commit/output`
@@ -3291,6 +3517,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:discard-changes`
@@ -3310,6 +3537,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Revert the candidate configuration to the current\nrunning configuration.",
     };
     /// `/ietf-netconf:discard-changes/input`
@@ -3329,6 +3557,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:discard-changes/output`
@@ -3348,6 +3577,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:cancel-commit`
@@ -3367,6 +3597,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This operation is used to cancel an ongoing confirmed commit.\nIf the confirmed commit is persistent, the parameter\n'persist-id' must be given, and it must match the value of the\n'persist' parameter.",
     };
     /// `/ietf-netconf:cancel-commit/input`
@@ -3386,6 +3617,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:cancel-commit/input/persist-id`
@@ -3405,6 +3637,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter is given in order to cancel a persistent\nconfirmed commit.  The value must be equal to the value\ngiven in the 'persist' parameter to the <commit> operation.\nIf it does not match, the operation fails with an\n'invalid-value' error.",
     };
     /// `/ietf-netconf:cancel-commit/output`
@@ -3424,6 +3657,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate`
@@ -3443,6 +3677,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Validates the contents of the specified configuration.",
     };
     /// `/ietf-netconf:validate/input`
@@ -3462,6 +3697,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source`
@@ -3487,6 +3723,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Particular configuration to validate.",
     };
     /// `/ietf-netconf:validate/input/source/config-source`
@@ -3519,6 +3756,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration source to validate.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/candidate`
@@ -3538,6 +3776,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/candidate/candidate`
@@ -3557,6 +3796,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The candidate configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/running`
@@ -3576,6 +3816,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/running/running`
@@ -3595,6 +3836,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/startup`
@@ -3614,6 +3856,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/startup/startup`
@@ -3633,6 +3876,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The startup configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/url`
@@ -3652,6 +3896,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/config`
@@ -3671,6 +3916,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/config/config`
@@ -3690,6 +3936,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline Config content: <config> element.  Represents\nan entire configuration datastore, not\na subset of the running datastore.",
     };
     /// `/ietf-netconf:validate/output`
@@ -3709,6 +3956,67 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:operation`
+    pub static OPERATION: Node = Node {
+        name: "operation",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::OPERATION, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:type`
+    pub static TYPE: Node = Node {
+        name: "type",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::TYPE, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:select`
+    pub static SELECT: Node = Node {
+        name: "select",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::XPATH1_0, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }
@@ -3764,6 +4072,25 @@ pub mod types {
     };
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
+    /// `enumeration`
+    pub static OPERATION: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "merge", value: 0 },
+            EnumValue { name: "replace", value: 1 },
+            EnumValue { name: "create", value: 2 },
+            EnumValue { name: "delete", value: 3 },
+            EnumValue { name: "remove", value: 4 },
+        ]),
+    };
+    /// `enumeration`
+    pub static TYPE: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "subtree", value: 0 },
+            EnumValue { name: "xpath", value: 1 },
+        ]),
+    };
     /// `session-id-or-zero-type`
     pub static SESSION_ID_OR_ZERO_TYPE: Type = Type {
         name: "session-id-or-zero-type",

@@ -34,6 +34,7 @@ pub static MODULE: Module = Module {
         &identities::RNG,
         &identities::RNC,
     ],
+    annotations: &[],
 };
 
 /// The netconf-state container is the root of the monitoring data model.
@@ -802,6 +803,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The netconf-state container is the root of the monitoring\ndata model.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/capabilities`
@@ -821,6 +823,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the list of NETCONF capabilities supported by the\nserver.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/capabilities/capability`
@@ -845,6 +848,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of NETCONF capabilities supported by the server.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores`
@@ -864,6 +868,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the list of NETCONF configuration datastores.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore`
@@ -887,6 +892,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of NETCONF configuration datastores supported by\nthe NETCONF server and related information.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/name`
@@ -906,6 +912,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the datastore associated with this list entry.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks`
@@ -928,6 +935,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The NETCONF <lock> and <partial-lock> operations allow\na client to lock specific resources in a datastore.  The\nNETCONF server will prevent changes to the locked\nresources by all sessions except the one that acquired\nthe lock(s).\n\nMonitoring information is provided for each datastore\nentry including details such as the session that acquired\nthe lock, the type of lock (global or partial) and the\nlist of locked resources.  Multiple locks per datastore\nare supported.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type`
@@ -953,6 +961,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates if a global lock or a set of partial locks\nare set.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/global-lock`
@@ -972,6 +981,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/global-lock/global-lock`
@@ -997,6 +1007,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Present if the global lock is set.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/global-lock/global-lock/locked-by-session`
@@ -1016,6 +1027,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The session ID of the session that has locked\nthis resource.  Both a global lock and a partial\nlock MUST contain the NETCONF session-id.\n\nIf the lock is held by a session that is not managed\nby the NETCONF server (e.g., a CLI session), a session\nid of 0 (zero) is reported.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/global-lock/global-lock/locked-time`
@@ -1039,6 +1051,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The date and time of when the resource was\nlocked.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock`
@@ -1058,6 +1071,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock`
@@ -1093,6 +1107,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of partial locks.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock/lock-id`
@@ -1112,6 +1127,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This is the lock id returned in the <partial-lock>\nresponse.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock/locked-by-session`
@@ -1131,6 +1147,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The session ID of the session that has locked\nthis resource.  Both a global lock and a partial\nlock MUST contain the NETCONF session-id.\n\nIf the lock is held by a session that is not managed\nby the NETCONF server (e.g., a CLI session), a session\nid of 0 (zero) is reported.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock/locked-time`
@@ -1154,6 +1171,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The date and time of when the resource was\nlocked.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock/select`
@@ -1178,6 +1196,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The xpath expression that was used to request\nthe lock.  The select expression indicates the\noriginal intended scope of the lock.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/datastores/datastore/locks/lock-type/partial-lock/partial-lock/locked-node`
@@ -1202,6 +1221,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The list of instance-identifiers (i.e., the\nlocked nodes).\n\nThe scope of the partial lock is defined by the list\nof locked nodes.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas`
@@ -1221,6 +1241,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the list of data model schemas supported by the\nserver.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema`
@@ -1260,6 +1281,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of data model schemas supported by the server.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema/identifier`
@@ -1279,6 +1301,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier to uniquely reference the schema.  The\nidentifier is used in the <get-schema> operation and may\nbe used for other purposes such as file retrieval.\n\nFor modeling languages that support or require a data\nmodel name (e.g., YANG module name) the identifier MUST\nmatch that name.  For YANG data models, the identifier is\nthe name of the module or submodule.  In other cases, an\nidentifier such as a filename MAY be used instead.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema/version`
@@ -1298,6 +1321,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Version of the schema supported.  Multiple versions MAY be\nsupported simultaneously by a NETCONF server.  Each\nversion MUST be reported individually in the schema list,\ni.e., with same identifier, possibly different location,\nbut different version.\n\nFor YANG data models, version is the value of the most\nrecent YANG 'revision' statement in the module or\nsubmodule, or the empty string if no 'revision' statement\nis present.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema/format`
@@ -1317,6 +1341,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data modeling language the schema is written\nin (currently xsd, yang, yin, rng, or rnc).\nFor YANG data models, 'yang' format MUST be supported and\n'yin' format MAY also be provided.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema/namespace`
@@ -1336,6 +1361,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The XML namespace defined by the data model.\n\nFor YANG data models, this is the module's namespace.\nIf the list entry describes a submodule, this field\ncontains the namespace of the module to which the\nsubmodule belongs.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/schemas/schema/location`
@@ -1360,6 +1386,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One or more locations from which the schema can be\nretrieved.  This list SHOULD contain at least one\nentry per schema.\n\nA schema entry may be located on a remote file system\n(e.g., reference to file system for ftp retrieval) or\nretrieved directly from a server supporting the\n<get-schema> operation (denoted by the value 'NETCONF').",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions`
@@ -1379,6 +1406,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The sessions container includes session-specific data for\nNETCONF management sessions.  The session list MUST include\nall currently active NETCONF sessions.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session`
@@ -1422,6 +1450,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "All NETCONF sessions managed by the NETCONF server\nMUST be reported in this list.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/session-id`
@@ -1445,6 +1474,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unique identifier for the session.  This value is the\nNETCONF session identifier, as defined in RFC 4741.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/transport`
@@ -1468,6 +1498,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the transport for each session, e.g.,\n'netconf-ssh', 'netconf-soap', etc.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/username`
@@ -1487,6 +1518,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The username is the client identity that was authenticated\nby the NETCONF transport protocol.  The algorithm used to\nderive the username is NETCONF transport protocol specific\nand in addition specific to the authentication mechanism\nused by the NETCONF transport protocol.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/source-host`
@@ -1506,6 +1538,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Host identifier of the NETCONF client.  The value\nreturned is implementation specific (e.g., hostname,\nIPv4 address, IPv6 address)",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/login-time`
@@ -1529,6 +1562,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Time at the server at which the session was established.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/in-rpcs`
@@ -1552,6 +1586,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of correct <rpc> messages received.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/in-bad-rpcs`
@@ -1575,6 +1610,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of messages received when an <rpc> message was expected,\nthat were not correct <rpc> messages.  This includes XML parse\nerrors and errors on the rpc layer.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/out-rpc-errors`
@@ -1598,6 +1634,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of <rpc-reply> messages sent that contained an\n<rpc-error> element.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/sessions/session/out-notifications`
@@ -1621,6 +1658,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of <notification> messages sent.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics`
@@ -1658,6 +1696,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Statistical data pertaining to the NETCONF server.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/netconf-start-time`
@@ -1681,6 +1720,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Date and time at which the management subsystem was\nstarted.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/in-bad-hellos`
@@ -1704,6 +1744,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of sessions silently dropped because an\ninvalid <hello> message was received.  This includes <hello>\nmessages with a 'session-id' attribute, bad namespace, and\nbad capability declarations.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/in-sessions`
@@ -1727,6 +1768,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of sessions started.  This counter is incremented\nwhen a <hello> message with a <session-id> is sent.\n\n'in-sessions' - 'in-bad-hellos' =\n   'number of correctly started netconf sessions'",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/dropped-sessions`
@@ -1750,6 +1792,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of sessions that were abnormally terminated, e.g.,\ndue to idle timeout or transport close.  This counter is not\nincremented when a session is properly closed by a\n<close-session> operation, or killed by a <kill-session>\noperation.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/in-rpcs`
@@ -1773,6 +1816,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of correct <rpc> messages received.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/in-bad-rpcs`
@@ -1796,6 +1840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of messages received when an <rpc> message was expected,\nthat were not correct <rpc> messages.  This includes XML parse\nerrors and errors on the rpc layer.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/out-rpc-errors`
@@ -1819,6 +1864,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of <rpc-reply> messages sent that contained an\n<rpc-error> element.",
     };
     /// `/ietf-netconf-monitoring:netconf-state/statistics/out-notifications`
@@ -1842,6 +1888,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of <notification> messages sent.",
     };
     /// `/ietf-netconf-monitoring:get-schema`
@@ -1861,6 +1908,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This operation is used to retrieve a schema from the\nNETCONF server.\n\nPositive Response:\n  The NETCONF server returns the requested schema.\n\nNegative Response:\n  If requested schema does not exist, the <error-tag> is\n  'invalid-value'.\n\n  If more than one schema matches the requested parameters, the\n  <error-tag> is 'operation-failed', and <error-app-tag> is\n  'data-not-unique'.",
     };
     /// `/ietf-netconf-monitoring:get-schema/input`
@@ -1880,6 +1928,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-monitoring:get-schema/input/identifier`
@@ -1899,6 +1948,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier for the schema list entry.",
     };
     /// `/ietf-netconf-monitoring:get-schema/input/version`
@@ -1918,6 +1968,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Version of the schema requested.  If this parameter is not\npresent, and more than one version of the schema exists on\nthe server, a 'data-not-unique' error is returned, as\ndescribed above.",
     };
     /// `/ietf-netconf-monitoring:get-schema/input/format`
@@ -1937,6 +1988,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data modeling language of the schema.  If this\nparameter is not present, and more than one formats of\nthe schema exists on the server, a 'data-not-unique' error\nis returned, as described above.",
     };
     /// `/ietf-netconf-monitoring:get-schema/output`
@@ -1956,6 +2008,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-monitoring:get-schema/output/data`
@@ -1975,6 +2028,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the schema content.",
     };
 }
@@ -1985,12 +2039,18 @@ pub mod identities {
     use crate::yang::schema::Identity;
 
     /// Base identity for NETCONF transport types.
-    pub static TRANSPORT: Identity = Identity { name: "transport", module: &super::MODULE, bases: &[] };
+    pub static TRANSPORT: Identity = Identity {
+        name: "transport",
+        module: &super::MODULE,
+        bases: &[],
+        sid: 0,
+    };
     /// NETCONF over Secure Shell (SSH).
     pub static NETCONF_SSH: Identity = Identity {
         name: "netconf-ssh",
         module: &super::MODULE,
         bases: &[&TRANSPORT],
+        sid: 0,
     };
     /// NETCONF over Simple Object Access Protocol (SOAP) over Blocks Extensible Exchange Protocol
     /// (BEEP).
@@ -1998,6 +2058,7 @@ pub mod identities {
         name: "netconf-soap-over-beep",
         module: &super::MODULE,
         bases: &[&TRANSPORT],
+        sid: 0,
     };
     /// NETCONF over Simple Object Access Protocol (SOAP) over Hypertext Transfer Protocol Secure
     /// (HTTPS).
@@ -2005,35 +2066,64 @@ pub mod identities {
         name: "netconf-soap-over-https",
         module: &super::MODULE,
         bases: &[&TRANSPORT],
+        sid: 0,
     };
     /// NETCONF over Blocks Extensible Exchange Protocol (BEEP).
     pub static NETCONF_BEEP: Identity = Identity {
         name: "netconf-beep",
         module: &super::MODULE,
         bases: &[&TRANSPORT],
+        sid: 0,
     };
     /// NETCONF over Transport Layer Security (TLS).
     pub static NETCONF_TLS: Identity = Identity {
         name: "netconf-tls",
         module: &super::MODULE,
         bases: &[&TRANSPORT],
+        sid: 0,
     };
     /// Base identity for data model schema languages.
     pub static SCHEMA_FORMAT: Identity = Identity {
         name: "schema-format",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// W3C XML Schema Definition.
-    pub static XSD: Identity = Identity { name: "xsd", module: &super::MODULE, bases: &[&SCHEMA_FORMAT] };
+    pub static XSD: Identity = Identity {
+        name: "xsd",
+        module: &super::MODULE,
+        bases: &[&SCHEMA_FORMAT],
+        sid: 0,
+    };
     /// The YANG data modeling language for NETCONF.
-    pub static YANG: Identity = Identity { name: "yang", module: &super::MODULE, bases: &[&SCHEMA_FORMAT] };
+    pub static YANG: Identity = Identity {
+        name: "yang",
+        module: &super::MODULE,
+        bases: &[&SCHEMA_FORMAT],
+        sid: 0,
+    };
     /// The YIN syntax for YANG.
-    pub static YIN: Identity = Identity { name: "yin", module: &super::MODULE, bases: &[&SCHEMA_FORMAT] };
+    pub static YIN: Identity = Identity {
+        name: "yin",
+        module: &super::MODULE,
+        bases: &[&SCHEMA_FORMAT],
+        sid: 0,
+    };
     /// Regular Language for XML Next Generation (RELAX NG).
-    pub static RNG: Identity = Identity { name: "rng", module: &super::MODULE, bases: &[&SCHEMA_FORMAT] };
+    pub static RNG: Identity = Identity {
+        name: "rng",
+        module: &super::MODULE,
+        bases: &[&SCHEMA_FORMAT],
+        sid: 0,
+    };
     /// Relax NG Compact Syntax
-    pub static RNC: Identity = Identity { name: "rnc", module: &super::MODULE, bases: &[&SCHEMA_FORMAT] };
+    pub static RNC: Identity = Identity {
+        name: "rnc",
+        module: &super::MODULE,
+        bases: &[&SCHEMA_FORMAT],
+        sid: 0,
+    };
 
     /// Base identity for NETCONF transport types.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

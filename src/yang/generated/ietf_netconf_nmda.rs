@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::GET_DATA, &nodes::EDIT_DATA],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// `/ietf-netconf-nmda:get-data/input`.
@@ -171,6 +172,9 @@ pub struct EditDataInput {
     pub default_operation: EditDataInputDefaultOperation,
     /// Inline config content.
     pub config: Option<tree::AnyData>,
+    /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
+    /// configuration has changed.
+    pub with_etag: Option<bool>,
 }
 
 impl model::Modelled for EditDataInput {
@@ -183,6 +187,7 @@ impl model::Modelled for EditDataInput {
             datastore: model::required(data, &nodes::EDIT_DATA_INPUT_DATASTORE)?,
             default_operation: model::optional(data, &nodes::EDIT_DATA_INPUT_DEFAULT_OPERATION)?.unwrap_or(EditDataInputDefaultOperation::Merge),
             config: model::any(data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+            with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG)?,
         })
     }
 
@@ -191,6 +196,7 @@ impl model::Modelled for EditDataInput {
         model::put(&mut data, &nodes::EDIT_DATA_INPUT_DATASTORE, &self.datastore);
         model::put(&mut data, &nodes::EDIT_DATA_INPUT_DEFAULT_OPERATION, &self.default_operation);
         model::put_any(&mut data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
 }
@@ -202,6 +208,7 @@ impl EditDataInput {
             datastore,
             default_operation: EditDataInputDefaultOperation::Merge,
             config: None,
+            with_etag: None,
         }
     }
 }
@@ -297,6 +304,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:lock/input/target/config-target/ietf-netconf-nmda:datastore/datastore`
@@ -320,6 +328,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore to lock.\n\nThe <lock> operation is only supported on writable\ndatastores.\n\nIf the <lock> operation is not supported by the server on\nthe specified target datastore, then the server MUST return\nan <rpc-error> element with an <error-tag> value of\n'invalid-value'.",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/ietf-netconf-nmda:datastore`
@@ -339,6 +348,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:unlock/input/target/config-target/ietf-netconf-nmda:datastore/datastore`
@@ -362,6 +372,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore to unlock.\n\nThe <unlock> operation is only supported on writable\ndatastores.\n\nIf the <unlock> operation is not supported by the server on\nthe specified target datastore, then the server MUST return\nan <rpc-error> element with an <error-tag> value of\n'invalid-value'.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/ietf-netconf-nmda:datastore`
@@ -381,6 +392,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf:validate/input/source/config-source/ietf-netconf-nmda:datastore/datastore`
@@ -404,6 +416,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore to validate.\n\nThe <validate> operation is supported only on configuration\ndatastores.\n\nIf the <validate> operation is not supported by the server\non the specified target datastore, then the server MUST\nreturn an <rpc-error> element with an <error-tag> value of\n'invalid-value'.",
     };
     /// `/ietf-netconf-nmda:get-data`
@@ -423,6 +436,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Retrieve data from an NMDA datastore.  The content returned\nby get-data must satisfy all filters, i.e., the filter\ncriteria are logically ANDed.\n\nAny ancestor nodes (including list keys) of nodes selected by\nthe filters are included in the response.\n\nThe 'with-origin' parameter is only valid for an operational\ndatastore.  If 'with-origin' is used with an invalid\ndatastore, then the server MUST return an <rpc-error> element\nwith an <error-tag> value of 'invalid-value'.\n\nThe 'with-defaults' parameter only applies to the operational\ndatastore if the NETCONF :with-defaults and\n:with-operational-defaults capabilities are both advertised.\nIf the 'with-defaults' parameter is present in a request for\nwhich it is not supported, then the server MUST return an\n<rpc-error> element with an <error-tag> value of\n'invalid-value'.",
     };
     /// `/ietf-netconf-nmda:get-data/input`
@@ -460,6 +474,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/input/datastore`
@@ -483,6 +498,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore from which to retrieve data.\n\nIf the datastore is not supported by the server, then the\nserver MUST return an <rpc-error> element with an\n<error-tag> value of 'invalid-value'.",
     };
     /// `/ietf-netconf-nmda:get-data/input/filter-spec`
@@ -505,6 +521,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-netconf-nmda:get-data/input/filter-spec/subtree-filter`
@@ -524,6 +541,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/input/filter-spec/subtree-filter/subtree-filter`
@@ -543,6 +561,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-netconf-nmda:get-data/input/filter-spec/xpath-filter`
@@ -562,6 +581,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/input/filter-spec/xpath-filter/xpath-filter`
@@ -581,6 +601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node-set, all nodes in the\nnode-set are selected by the filter.  Otherwise, if the\nexpression does not return a node-set, then the\n<get-data> operation fails.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n  o  The set of namespace declarations are those in\n     scope on the 'xpath-filter' leaf element.\n\n  o  The set of variable bindings is empty.\n\n  o  The function library is the core function library,\n     and the XPath functions are defined in Section 10\n     of RFC 7950.\n\n  o  The context node is the root node of the target\n     datastore.",
     };
     /// `/ietf-netconf-nmda:get-data/input/config-filter`
@@ -600,6 +621,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Filter for nodes with the given value for their 'config'\nproperty.  When this leaf is set to 'true', only 'config\ntrue' nodes are selected, and when set to 'false', only\n'config false' nodes are selected.  If this leaf is not\npresent, no nodes are filtered.",
     };
     /// `/ietf-netconf-nmda:get-data/input/origin-filters`
@@ -632,6 +654,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Filters configuration nodes based on the 'origin'\nannotation.  Configuration nodes that do not have an\n'origin' annotation are treated as if they have the\n'origin' annotation 'or:unknown'.\n\nSystem state nodes are not affected by origin-filters and\nthus not filtered.  Note that system state nodes can be\nfiltered with the 'config-filter' leaf.",
     };
     /// `/ietf-netconf-nmda:get-data/input/origin-filters/origin-filter`
@@ -651,6 +674,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/input/origin-filters/origin-filter/origin-filter`
@@ -675,6 +699,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Filter based on the 'origin' annotation.  A\nconfiguration node matches the filter if its 'origin'\nannotation is derived from or equal to any of the given\nfilter values.",
     };
     /// `/ietf-netconf-nmda:get-data/input/origin-filters/negated-origin-filter`
@@ -694,6 +719,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/input/origin-filters/negated-origin-filter/negated-origin-filter`
@@ -718,6 +744,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Filter based on the 'origin' annotation.  A\nconfiguration node matches the filter if its 'origin'\nannotation is neither derived from nor equal to any of\nthe given filter values.",
     };
     /// `/ietf-netconf-nmda:get-data/input/max-depth`
@@ -741,6 +768,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "For each node selected by the filters, this parameter\nselects how many conceptual subtree levels should be\nreturned in the reply.  If the depth is 1, the reply\nincludes just the selected nodes but no children.  If the\ndepth is 'unbounded', all descendant nodes are included.",
     };
     /// `/ietf-netconf-nmda:get-data/input/with-origin`
@@ -767,6 +795,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If this parameter is present, the server will return\nthe 'origin' annotation for the nodes that have one.",
     };
     /// `/ietf-netconf-nmda:get-data/input/with-defaults`
@@ -790,6 +819,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The explicit defaults processing mode requested.",
     };
     /// `/ietf-netconf-nmda:get-data/output`
@@ -809,6 +839,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:get-data/output/data`
@@ -828,6 +859,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the source datastore subset that matched\nthe filter criteria (if any).  An empty data\ncontainer indicates that the request did not\nproduce any results.",
     };
     /// `/ietf-netconf-nmda:edit-data`
@@ -847,6 +879,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Edit data in an NMDA datastore.\n\nIf an error condition occurs such that an error severity\n<rpc-error> element is generated, the server will stop\nprocessing the <edit-data> operation and restore the\nspecified configuration to its complete state at\nthe start of this <edit-data> operation.",
     };
     /// `/ietf-netconf-nmda:edit-data/input`
@@ -863,17 +896,20 @@ pub mod nodes {
             &EDIT_DATA_INPUT_DATASTORE,
             &EDIT_DATA_INPUT_DEFAULT_OPERATION,
             &EDIT_DATA_INPUT_EDIT_CONTENT,
+            &super::super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG,
         ],
         data: &[
             &EDIT_DATA_INPUT_DATASTORE,
             &EDIT_DATA_INPUT_DEFAULT_OPERATION,
             &EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG,
+            &super::super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG,
         ],
         actions: &[],
         notifications: &[],
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:edit-data/input/datastore`
@@ -897,6 +933,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore that is the target of the <edit-data> operation.\n\nIf the target datastore is not writable, or is not\nsupported by the server, then the server MUST return an\n<rpc-error> element with an <error-tag> value of\n'invalid-value'.",
     };
     /// `/ietf-netconf-nmda:edit-data/input/default-operation`
@@ -920,6 +957,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The default operation to use.",
     };
     /// `/ietf-netconf-nmda:edit-data/input/edit-content`
@@ -939,6 +977,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content for the edit operation.",
     };
     /// `/ietf-netconf-nmda:edit-data/input/edit-content/config`
@@ -958,6 +997,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:edit-data/input/edit-content/config/config`
@@ -977,6 +1017,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Inline config content.",
     };
     /// `/ietf-netconf-nmda:edit-data/input/edit-content/url`
@@ -996,6 +1037,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-nmda:edit-data/output`
@@ -1015,6 +1057,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

@@ -27,6 +27,7 @@ pub static MODULE: Module = Module {
         &nodes::NETCONF_CONFIRMED_COMMIT,
     ],
     identities: &[],
+    annotations: &[],
 };
 
 /// Generated when the NETCONF server detects that the \<running\> or \<startup\> configuration
@@ -644,6 +645,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when the NETCONF server detects that the\n<running> or <startup> configuration datastore\nhas been changed by a management session.\nThe notification summarizes the edits that\nhave been detected.\n\nThe server MAY choose to also generate this\nnotification while loading a datastore during the\nboot process for the device.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by`
@@ -668,6 +670,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the source of the change.\nIf caused by internal action, then the\nempty leaf 'server' will be present.\nIf caused by a management session, then\nthe name, remote host address, and session ID\nof the session that made the change will be reported.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user`
@@ -695,6 +698,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/server`
@@ -714,6 +718,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/server/server`
@@ -733,6 +738,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If present, the change was caused\nby the server.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/by-user`
@@ -760,6 +766,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/by-user/username`
@@ -779,6 +786,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/by-user/session-id`
@@ -802,6 +810,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the session.\nA NETCONF session MUST be identified by a non-zero value.\nA non-NETCONF session MAY be identified by the value zero.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/changed-by/server-or-user/by-user/source-host`
@@ -821,6 +830,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Address of the remote host for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/datastore`
@@ -844,6 +854,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates which configuration datastore has changed.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/edit`
@@ -867,6 +878,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An edit record SHOULD be present for each distinct\nedit operation that the server has detected on\nthe target datastore.  This list MAY be omitted\nif the detailed edit operations are not known.\nThe server MAY report entries in this list for\nchanges not made by a NETCONF session (e.g., CLI).",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/edit/target`
@@ -886,6 +898,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Topmost node associated with the configuration change.\nA server SHOULD set this object to the node within\nthe datastore that is being altered.  A server MAY\nset this object to one of the ancestors of the actual\nnode that was changed, or omit this object, if the\nexact node is not known.",
     };
     /// `/ietf-netconf-notifications:netconf-config-change/edit/operation`
@@ -909,6 +922,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of edit operation performed.\nA server MUST set this object to the NETCONF edit\noperation performed on the target datastore.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change`
@@ -938,6 +952,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when the NETCONF server detects that\nthe server capabilities have changed.\nIndicates which capabilities have been added, deleted,\nand/or modified.  The manner in which a server\ncapability is changed is outside the scope of this\ndocument.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by`
@@ -962,6 +977,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the source of the change.\nIf caused by internal action, then the\nempty leaf 'server' will be present.\nIf caused by a management session, then\nthe name, remote host address, and session ID\nof the session that made the change will be reported.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user`
@@ -989,6 +1005,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/server`
@@ -1008,6 +1025,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/server/server`
@@ -1027,6 +1045,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If present, the change was caused\nby the server.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/by-user`
@@ -1054,6 +1073,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/by-user/username`
@@ -1073,6 +1093,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/by-user/session-id`
@@ -1096,6 +1117,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the session.\nA NETCONF session MUST be identified by a non-zero value.\nA non-NETCONF session MAY be identified by the value zero.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/changed-by/server-or-user/by-user/source-host`
@@ -1115,6 +1137,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Address of the remote host for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/added-capability`
@@ -1139,6 +1162,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of capabilities that have just been added.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/deleted-capability`
@@ -1163,6 +1187,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of capabilities that have just been deleted.",
     };
     /// `/ietf-netconf-notifications:netconf-capability-change/modified-capability`
@@ -1187,6 +1212,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of capabilities that have just been modified.\nA capability is considered to be modified if the\nbase URI for the capability has not changed, but\none or more of the parameters encoded at the end of\nthe capability URI have changed.\nThe new modified value of the complete URI is returned.",
     };
     /// `/ietf-netconf-notifications:netconf-session-start`
@@ -1214,6 +1240,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when a NETCONF server detects that a\nNETCONF session has started.  A server MAY generate\nthis event for non-NETCONF management sessions.\nIndicates the identity of the user that started\nthe session.",
     };
     /// `/ietf-netconf-notifications:netconf-session-start/username`
@@ -1233,6 +1260,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-session-start/session-id`
@@ -1256,6 +1284,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the session.\nA NETCONF session MUST be identified by a non-zero value.\nA non-NETCONF session MAY be identified by the value zero.",
     };
     /// `/ietf-netconf-notifications:netconf-session-start/source-host`
@@ -1275,6 +1304,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Address of the remote host for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end`
@@ -1306,6 +1336,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when a NETCONF server detects that a\nNETCONF session has terminated.\nA server MAY optionally generate this event for\nnon-NETCONF management sessions.  Indicates the\nidentity of the user that owned the session,\nand why the session was terminated.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end/username`
@@ -1325,6 +1356,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end/session-id`
@@ -1348,6 +1380,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the session.\nA NETCONF session MUST be identified by a non-zero value.\nA non-NETCONF session MAY be identified by the value zero.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end/source-host`
@@ -1367,6 +1400,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Address of the remote host for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end/killed-by`
@@ -1397,6 +1431,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The ID of the session that directly caused this session\nto be abnormally terminated.  If this session was abnormally\nterminated by a non-NETCONF session unknown to the server,\nthen this leaf will not be present.",
     };
     /// `/ietf-netconf-notifications:netconf-session-end/termination-reason`
@@ -1420,6 +1455,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Reason the session was terminated.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit`
@@ -1451,6 +1487,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when a NETCONF server detects that a\nconfirmed-commit event has occurred.  Indicates the event\nand the current state of the confirmed-commit procedure\nin progress.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit/username`
@@ -1477,6 +1514,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit/session-id`
@@ -1507,6 +1545,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the session.\nA NETCONF session MUST be identified by a non-zero value.\nA non-NETCONF session MAY be identified by the value zero.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit/source-host`
@@ -1533,6 +1572,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Address of the remote host for the session.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit/confirm-event`
@@ -1556,6 +1596,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the event that caused the notification.",
     };
     /// `/ietf-netconf-notifications:netconf-confirmed-commit/timeout`
@@ -1582,6 +1623,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configured timeout value if the event type\nis 'start' or 'extend'.  This value represents\nthe approximate number of seconds from the event\ntime when the 'timeout' event might occur.",
     };
 }

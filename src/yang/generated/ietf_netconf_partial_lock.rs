@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::PARTIAL_LOCK, &nodes::PARTIAL_UNLOCK],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// `/ietf-netconf-partial-lock:partial-lock/input`.
@@ -144,6 +145,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A NETCONF operation that locks parts of the running datastore.",
     };
     /// `/ietf-netconf-partial-lock:partial-lock/input`
@@ -163,6 +165,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-partial-lock:partial-lock/input/select`
@@ -187,6 +190,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "XPath expression that specifies the scope of the lock.\nAn Instance Identifier expression MUST be used unless the\n:xpath capability is supported, in which case any XPath 1.0\nexpression is allowed.",
     };
     /// `/ietf-netconf-partial-lock:partial-lock/output`
@@ -206,6 +210,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-partial-lock:partial-lock/output/lock-id`
@@ -225,6 +230,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the lock, if granted.  The lock-id SHOULD be\nused in the partial-unlock rpc.",
     };
     /// `/ietf-netconf-partial-lock:partial-lock/output/locked-node`
@@ -249,6 +255,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of locked nodes in the running datastore",
     };
     /// `/ietf-netconf-partial-lock:partial-unlock`
@@ -268,6 +275,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A NETCONF operation that releases a previously acquired\npartial-lock.",
     };
     /// `/ietf-netconf-partial-lock:partial-unlock/input`
@@ -287,6 +295,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-netconf-partial-lock:partial-unlock/input/lock-id`
@@ -306,6 +315,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the lock to be released.  MUST be the value\nreceived in the response to a partial-lock operation.",
     };
     /// `/ietf-netconf-partial-lock:partial-unlock/output`
@@ -325,6 +335,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[&nodes::DEFAULT],
 };
 
 /// Possible modes to report default data.
@@ -102,6 +103,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The explicit defaults processing mode requested.",
     };
     /// `/ietf-netconf:copy-config/input/ietf-netconf-with-defaults:with-defaults`
@@ -121,6 +123,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The explicit defaults processing mode requested.",
     };
     /// `/ietf-netconf:get/input/ietf-netconf-with-defaults:with-defaults`
@@ -140,7 +143,28 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The explicit defaults processing mode requested.",
+    };
+    /// `/ietf-netconf-with-defaults:default`
+    pub static DEFAULT: Node = Node {
+        name: "default",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
     };
 }
 
@@ -158,4 +182,6 @@ pub mod types {
             EnumValue { name: "explicit", value: 3 },
         ]),
     };
+    /// `boolean`
+    pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
 }

@@ -28,7 +28,34 @@ pub static MODULE: Module = Module {
         &identities::DEFAULT,
         &identities::UNKNOWN,
     ],
+    annotations: &[&nodes::ORIGIN],
 };
+
+/// Schema nodes.
+pub mod nodes {
+    use crate::yang::schema::*;
+
+    /// `/ietf-origin:origin`
+    pub static ORIGIN: Node = Node {
+        name: "origin",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::ORIGIN_REF, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+}
 
 /// Identities.
 pub mod identities {
@@ -36,29 +63,59 @@ pub mod identities {
     use crate::yang::schema::Identity;
 
     /// Abstract base identity for the origin annotation.
-    pub static ORIGIN: Identity = Identity { name: "origin", module: &super::MODULE, bases: &[] };
+    pub static ORIGIN: Identity = Identity { name: "origin", module: &super::MODULE, bases: &[], sid: 0 };
     /// Denotes configuration from the intended configuration datastore.
-    pub static INTENDED: Identity = Identity { name: "intended", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static INTENDED: Identity = Identity {
+        name: "intended",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
     /// Denotes configuration from a dynamic configuration datastore.
-    pub static DYNAMIC: Identity = Identity { name: "dynamic", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static DYNAMIC: Identity = Identity {
+        name: "dynamic",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
     /// Denotes configuration originated by the system itself.
     ///
     /// Examples of system configuration include applied configuration for an always-existing loopback
     /// interface, or interface configuration that is auto-created due to the hardware currently present
     /// in the device.
-    pub static SYSTEM: Identity = Identity { name: "system", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static SYSTEM: Identity = Identity {
+        name: "system",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
     /// Denotes configuration learned from protocol interactions with other devices, instead of via
     /// either the intended configuration datastore or any dynamic configuration datastore.
     ///
     /// Examples of protocols that provide learned configuration include link-layer negotiations,
     /// routing protocols, and DHCP.
-    pub static LEARNED: Identity = Identity { name: "learned", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static LEARNED: Identity = Identity {
+        name: "learned",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
     /// Denotes configuration that does not have a configured or learned value but has a default value
     /// in use. Covers both values defined in a 'default' statement and values defined via an
     /// explanation in a 'description' statement.
-    pub static DEFAULT: Identity = Identity { name: "default", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static DEFAULT: Identity = Identity {
+        name: "default",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
     /// Denotes configuration for which the system cannot identify the origin.
-    pub static UNKNOWN: Identity = Identity { name: "unknown", module: &super::MODULE, bases: &[&ORIGIN] };
+    pub static UNKNOWN: Identity = Identity {
+        name: "unknown",
+        module: &super::MODULE,
+        bases: &[&ORIGIN],
+        sid: 0,
+    };
 
     /// Abstract base identity for the origin annotation.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
@@ -368,6 +369,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Represents an error report returned by the server if\na request results in an error.",
     };
     /// `/ietf-restconf:errors/error`
@@ -405,6 +407,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An entry containing information about one\nspecific error that occurred while processing\na RESTCONF request.",
     };
     /// `/ietf-restconf:errors/error/error-type`
@@ -424,6 +427,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The protocol layer where the error occurred.",
     };
     /// `/ietf-restconf:errors/error/error-tag`
@@ -443,6 +447,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The enumerated error-tag.",
     };
     /// `/ietf-restconf:errors/error/error-app-tag`
@@ -462,6 +467,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The application-specific error-tag.",
     };
     /// `/ietf-restconf:errors/error/error-path`
@@ -481,6 +487,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG instance identifier associated\nwith the error node.",
     };
     /// `/ietf-restconf:errors/error/error-message`
@@ -500,6 +507,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A message describing the error.",
     };
     /// `/ietf-restconf:errors/error/error-info`
@@ -519,6 +527,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This anydata value MUST represent a container with\nzero or more data nodes representing additional\nerror information.",
     };
     /// `/ietf-restconf:restconf`
@@ -538,6 +547,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Conceptual container representing the RESTCONF\nroot resource.",
     };
     /// `/ietf-restconf:restconf/data`
@@ -557,6 +567,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Container representing the datastore resource.\nRepresents the conceptual root of all state data\nand configuration data supported by the server.\nThe child nodes of this container can be any data\nresources that are defined as top-level data nodes\nfrom the YANG modules advertised by the server in\nthe 'ietf-yang-library' module.",
     };
     /// `/ietf-restconf:restconf/operations`
@@ -576,6 +587,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Container for all operation resources.\n\nEach resource is represented as an empty leaf with the\nname of the RPC operation from the YANG 'rpc' statement.\n\nFor example, the 'system-restart' RPC operation defined\nin the 'ietf-system' module would be represented as\nan empty leaf in the 'ietf-system' namespace.  This is\na conceptual leaf and will not actually be found in\nthe module:\n\n   module ietf-system {\n     leaf system-reset {\n       type empty;\n     }\n   }\n\nTo invoke the 'system-restart' RPC operation:\n\n   POST /restconf/operations/ietf-system:system-restart\n\nTo discover the RPC operations supported by the server:\n\n   GET /restconf/operations\n\nIn XML, the YANG module namespace identifies the module:\n\n  <system-restart\n     xmlns='urn:ietf:params:xml:ns:yang:ietf-system'/>\n\nIn JSON, the YANG module name identifies the module:\n\n  { 'ietf-system:system-restart' : [null] }\n",
     };
     /// `/ietf-restconf:restconf/yang-library-version`
@@ -595,6 +607,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the revision date of the 'ietf-yang-library'\nmodule that is implemented by this RESTCONF server.\nIndicates the year, month, and day in YYYY-MM-DD\nnumeric format.",
     };
 }

@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Contains RESTCONF protocol monitoring information.
@@ -246,6 +247,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains RESTCONF protocol monitoring information.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/capabilities`
@@ -265,6 +267,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a list of protocol capability URIs.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/capabilities/capability`
@@ -289,6 +292,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A RESTCONF protocol capability URI.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams`
@@ -308,6 +312,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Container representing the notification event streams\nsupported by the server.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream`
@@ -343,6 +348,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each entry describes an event stream supported by\nthe server.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/name`
@@ -362,6 +368,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The stream name.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/description`
@@ -381,6 +388,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Description of stream content.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/replay-support`
@@ -400,6 +408,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates if replay buffer is supported for this stream.\nIf 'true', then the server MUST support the 'start-time'\nand 'stop-time' query parameters for this stream.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/replay-log-creation-time`
@@ -430,6 +439,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the time the replay log for this stream\nwas created.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/access`
@@ -459,6 +469,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The server will create an entry in this list for each\nencoding format that is supported for this stream.\nThe media type 'text/event-stream' is expected\nfor all event streams.  This list identifies the\nsubtypes supported for this stream.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/access/encoding`
@@ -478,6 +489,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This is the secondary encoding format within the\n'text/event-stream' encoding used by all streams.\nThe type 'xml' is supported for XML encoding.\nThe type 'json' is supported for JSON encoding.",
     };
     /// `/ietf-restconf-monitoring:restconf-state/streams/stream/access/location`
@@ -497,6 +509,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the entry point\nfor establishing notification delivery via\nserver-sent events.",
     };
 }

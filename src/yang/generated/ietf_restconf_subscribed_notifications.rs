@@ -20,6 +20,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Schema nodes.
@@ -43,6 +44,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Location of a subscription-specific URI on the publisher.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/output/ietf-restconf-subscribed-notifications:uri`
@@ -62,6 +64,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Location of a subscription-specific URI on the publisher.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-restconf-subscribed-notifications:uri`
@@ -81,6 +84,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Location of a subscription-specific URI on the publisher.",
     };
 }

@@ -52,6 +52,7 @@ pub static MODULE: Module = Module {
         &identities::ENCODE_JSON,
         &identities::TRANSPORT,
     ],
+    annotations: &[],
 };
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
@@ -1647,6 +1648,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains information on the built-in event streams provided by\nthe publisher.",
     };
     /// `/ietf-subscribed-notifications:streams/stream`
@@ -1682,6 +1684,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the built-in event streams that are supported by\nthe publisher.",
     };
     /// `/ietf-subscribed-notifications:streams/stream/name`
@@ -1701,6 +1704,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A handle for a system-provided event stream made up of a\nsequential set of event records, each of which is\ncharacterized by its own domain and semantics.",
     };
     /// `/ietf-subscribed-notifications:streams/stream/description`
@@ -1720,6 +1724,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A description of the event stream, including such\ninformation as the type of event records that are\navailable in this event stream.",
     };
     /// `/ietf-subscribed-notifications:streams/stream/replay-support`
@@ -1739,6 +1744,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates that event record replay is available on this\nevent stream.",
     };
     /// `/ietf-subscribed-notifications:streams/stream/replay-log-creation-time`
@@ -1769,6 +1775,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The timestamp of the creation of the log used to support\nthe replay function on this event stream.  This time\nmight be earlier than the earliest available information\ncontained in the log.  This object is updated if the log\nresets for some reason.",
     };
     /// `/ietf-subscribed-notifications:streams/stream/replay-log-aged-time`
@@ -1799,6 +1806,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The timestamp associated with the last event record that\nhas been aged out of the log.  This timestamp identifies\nhow far back in history this replay log extends, if it\ndoesn't extend back to the 'replay-log-creation-time'.\nThis object MUST be present if replay is supported and any\nevent records have been aged out of the log.",
     };
     /// `/ietf-subscribed-notifications:filters`
@@ -1818,6 +1826,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a list of configurable filters that can be applied to\nsubscriptions.  This facilitates the reuse of complex filters\nonce defined.",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter`
@@ -1845,6 +1854,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A list of preconfigured filters that can be applied to\nsubscriptions.",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/name`
@@ -1864,6 +1874,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A name to differentiate between filters.",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/filter-spec`
@@ -1889,6 +1900,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/filter-spec/stream-subtree-filter`
@@ -1908,6 +1920,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/filter-spec/stream-subtree-filter/stream-subtree-filter`
@@ -1927,6 +1940,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\na subtree filter as defined in RFC 6241, Section 6.\n\nThe subtree filter is applied to the representation of\nindividual, delineated event records as contained in the\nevent stream.\n\nIf the subtree filter returns a non-empty node set, the\nfilter matches the event record, and the event record is\nincluded in the notification message sent to the\nreceivers.",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/filter-spec/stream-xpath-filter`
@@ -1946,6 +1960,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:filters/stream-filter/filter-spec/stream-xpath-filter/stream-xpath-filter`
@@ -1965,6 +1980,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\nan XPath 1.0 expression.\n\nThe XPath expression is evaluated on the representation of\nindividual, delineated event records as contained in\nthe event stream.\n\nThe result of the XPath expression is converted to a\nboolean value using the standard XPath 1.0 rules.  If the\nboolean value is 'true', the filter matches the event\nrecord, and the event record is included in the\nnotification message sent to the receivers.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n   o  The set of namespace declarations is the set of\n      prefix and namespace pairs for all YANG modules\n      implemented by the server, where the prefix is the\n      YANG module name and the namespace is as defined by\n      the 'namespace' statement in the YANG module.\n\n      If the leaf is encoded in XML, all namespace\n      declarations in scope on the 'stream-xpath-filter'\n      leaf element are added to the set of namespace\n      declarations.  If a prefix found in the XML is\n      already present in the set of namespace\n      declarations, the namespace in the XML is used.\n\n   o  The set of variable bindings is empty.\n\n   o  The function library is comprised of the core\n      function library and the XPath functions defined in\n      Section 10 in RFC 7950.\n\n   o  The context node is the root node.",
     };
     /// `/ietf-subscribed-notifications:subscriptions`
@@ -1984,6 +2000,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the list of currently active subscriptions, i.e.,\nsubscriptions that are currently in effect, used for\nsubscription management and monitoring purposes.  This\nincludes subscriptions that have been set up via\nRPC primitives as well as subscriptions that have been\nestablished via configuration.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription`
@@ -2032,6 +2049,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The identity and specific parameters of a subscription.\nSubscriptions in this list can be created using a control\nchannel or RPC or can be established through configuration.\n\nIf the 'kill-subscription' RPC or configuration operations\nare used to delete a subscription, a\n'subscription-terminated' message is sent to any active or\nsuspended receivers.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/id`
@@ -2051,6 +2069,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of a subscription; unique in a given\npublisher.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target`
@@ -2083,6 +2102,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the source of information against which a\nsubscription is being applied as well as specifics on the\nsubset of information desired from that source.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream`
@@ -2112,6 +2132,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter`
@@ -2138,6 +2159,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An event stream filter can be applied to a subscription.\nThat filter will either come referenced from a global\nlist or be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/by-reference`
@@ -2157,6 +2179,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Apply a filter that has been configured separately.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/by-reference/stream-filter-name`
@@ -2176,6 +2199,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing event stream filter that is\nto be applied to an event stream for the\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription`
@@ -2198,6 +2222,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription/filter-spec`
@@ -2223,6 +2248,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter`
@@ -2246,6 +2272,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter/stream-subtree-filter`
@@ -2265,6 +2292,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\na subtree filter as defined in RFC 6241, Section 6.\n\nThe subtree filter is applied to the representation of\nindividual, delineated event records as contained in the\nevent stream.\n\nIf the subtree filter returns a non-empty node set, the\nfilter matches the event record, and the event record is\nincluded in the notification message sent to the\nreceivers.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter`
@@ -2288,6 +2316,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter/stream-xpath-filter`
@@ -2307,6 +2336,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\nan XPath 1.0 expression.\n\nThe XPath expression is evaluated on the representation of\nindividual, delineated event records as contained in\nthe event stream.\n\nThe result of the XPath expression is converted to a\nboolean value using the standard XPath 1.0 rules.  If the\nboolean value is 'true', the filter matches the event\nrecord, and the event record is included in the\nnotification message sent to the receivers.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n   o  The set of namespace declarations is the set of\n      prefix and namespace pairs for all YANG modules\n      implemented by the server, where the prefix is the\n      YANG module name and the namespace is as defined by\n      the 'namespace' statement in the YANG module.\n\n      If the leaf is encoded in XML, all namespace\n      declarations in scope on the 'stream-xpath-filter'\n      leaf element are added to the set of namespace\n      declarations.  If a prefix found in the XML is\n      already present in the set of namespace\n      declarations, the namespace in the XML is used.\n\n   o  The set of variable bindings is empty.\n\n   o  The function library is comprised of the core\n      function library and the XPath functions defined in\n      Section 10 in RFC 7950.\n\n   o  The context node is the root node.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/stream`
@@ -2330,6 +2360,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the event stream to be considered for this\nsubscription.  If an event stream has been removed\nand can no longer be referenced by an active\nsubscription, send a 'subscription-terminated'\nnotification with 'stream-unavailable' as the reason.\nIf a configured subscription refers to a nonexistent\nevent stream, move that subscription to the\n'invalid' state.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/stream/replay-start-time`
@@ -2353,6 +2384,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to trigger the 'replay' feature for a dynamic\nsubscription, where event records that are selected\nneed to be at or after the specified starting time.  If\n'replay-start-time' is not present, this is not a replay\nsubscription and event record push should start\nimmediately.  It is never valid to specify start times\nthat are later than or equal to the current time.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/stop-time`
@@ -2376,6 +2408,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies a time after which notification messages for a\nsubscription should not be sent.  If 'stop-time' is not\npresent, the notification messages will continue until the\nsubscription is terminated.  If 'replay-start-time' exists,\n'stop-time' must be for a subsequent time.  If\n'replay-start-time' doesn't exist, 'stop-time', when\nestablished, must be for a future time.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/encoding`
@@ -2402,6 +2435,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The type of encoding for notification messages.  For a\ndynamic subscription, if not included as part of an\n'establish-subscription' RPC, the encoding will be populated\nwith the encoding used by that RPC.  For a configured\nsubscription, if not explicitly configured, the encoding\nwill be the default encoding for an underlying transport.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers`
@@ -2421,6 +2455,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Set of receivers in a subscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers/receiver`
@@ -2454,6 +2489,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A host intended as a recipient for the notification\nmessages of a subscription.  For configured\nsubscriptions, transport-specific network parameters\n(or a leafref to those parameters) may be augmented to a\nspecific receiver in this list.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers/receiver/name`
@@ -2473,6 +2509,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies a unique receiver for a subscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers/receiver/sent-event-records`
@@ -2496,6 +2533,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The number of event records sent to the receiver.  The\ncount is initialized when a dynamic subscription is\nestablished or when a configured receiver\ntransitions to the 'valid' state.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers/receiver/excluded-event-records`
@@ -2519,6 +2557,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The number of event records explicitly removed via\neither an event stream filter or an access control\nfilter so that they are not passed to a receiver.\nThis count is set to zero each time\n'sent-event-records' is initialized.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/receivers/receiver/state`
@@ -2542,6 +2581,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the state of a subscription from the\nperspective of a particular receiver.  With this\ninformation, it is possible to determine whether a\npublisher is currently generating notification\nmessages intended for that receiver.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription`
@@ -2561,6 +2601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This RPC allows a subscriber to create (and possibly\nnegotiate) a subscription on its own behalf.  If successful,\nthe subscription remains in effect for the duration of the\nsubscriber's association with the publisher or until the\nsubscription is terminated.  If an error occurs or the\npublisher cannot meet the terms of a subscription, an RPC\nerror is returned, and the subscription is not created.\nIn that case, the RPC reply's 'error-info' MAY include\nsuggested parameter settings that would have a higher\nlikelihood of succeeding in a subsequent\n'establish-subscription' request.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input`
@@ -2599,6 +2640,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target`
@@ -2631,6 +2673,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the source of information against which a\nsubscription is being applied as well as specifics on the\nsubset of information desired from that source.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream`
@@ -2660,6 +2703,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter`
@@ -2686,6 +2730,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An event stream filter can be applied to a subscription.\nThat filter will either come referenced from a global\nlist or be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/by-reference`
@@ -2707,6 +2752,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Apply a filter that has been configured separately.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/by-reference/stream-filter-name`
@@ -2726,6 +2772,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing event stream filter that is\nto be applied to an event stream for the\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription`
@@ -2750,6 +2797,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription/filter-spec`
@@ -2775,6 +2823,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter`
@@ -2798,6 +2847,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter/stream-subtree-filter`
@@ -2817,6 +2867,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\na subtree filter as defined in RFC 6241, Section 6.\n\nThe subtree filter is applied to the representation of\nindividual, delineated event records as contained in the\nevent stream.\n\nIf the subtree filter returns a non-empty node set, the\nfilter matches the event record, and the event record is\nincluded in the notification message sent to the\nreceivers.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter`
@@ -2840,6 +2891,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter/stream-xpath-filter`
@@ -2859,6 +2911,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\nan XPath 1.0 expression.\n\nThe XPath expression is evaluated on the representation of\nindividual, delineated event records as contained in\nthe event stream.\n\nThe result of the XPath expression is converted to a\nboolean value using the standard XPath 1.0 rules.  If the\nboolean value is 'true', the filter matches the event\nrecord, and the event record is included in the\nnotification message sent to the receivers.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n   o  The set of namespace declarations is the set of\n      prefix and namespace pairs for all YANG modules\n      implemented by the server, where the prefix is the\n      YANG module name and the namespace is as defined by\n      the 'namespace' statement in the YANG module.\n\n      If the leaf is encoded in XML, all namespace\n      declarations in scope on the 'stream-xpath-filter'\n      leaf element are added to the set of namespace\n      declarations.  If a prefix found in the XML is\n      already present in the set of namespace\n      declarations, the namespace in the XML is used.\n\n   o  The set of variable bindings is empty.\n\n   o  The function library is comprised of the core\n      function library and the XPath functions defined in\n      Section 10 in RFC 7950.\n\n   o  The context node is the root node.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/stream`
@@ -2882,6 +2935,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the event stream to be considered for\nthis subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/stream/replay-start-time`
@@ -2905,6 +2959,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to trigger the 'replay' feature for a dynamic\nsubscription, where event records that are selected\nneed to be at or after the specified starting time.  If\n'replay-start-time' is not present, this is not a replay\nsubscription and event record push should start\nimmediately.  It is never valid to specify start times\nthat are later than or equal to the current time.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/stop-time`
@@ -2928,6 +2983,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies a time after which notification messages for a\nsubscription should not be sent.  If 'stop-time' is not\npresent, the notification messages will continue until the\nsubscription is terminated.  If 'replay-start-time' exists,\n'stop-time' must be for a subsequent time.  If\n'replay-start-time' doesn't exist, 'stop-time', when\nestablished, must be for a future time.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/encoding`
@@ -2947,6 +3003,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The type of encoding for the subscribed data.  If not\nincluded as part of the RPC, the encoding MUST be set by\nthe publisher to be the encoding used by this RPC.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/output`
@@ -2974,6 +3031,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/output/id`
@@ -2993,6 +3051,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier used for this subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/output/replay-start-time-revision`
@@ -3016,6 +3075,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If a replay has been requested, this object represents\nthe earliest time covered by the event buffer for the\nrequested event stream.  The value of this object is the\n'replay-log-aged-time' if it exists.  Otherwise, it is\nthe 'replay-log-creation-time'.  All buffered event\nrecords after this time will be replayed to a receiver.\nThis object will only be sent if the starting time has\nbeen revised to be later than the time requested by the\nsubscriber.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription`
@@ -3035,6 +3095,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This RPC allows a subscriber to modify a dynamic\nsubscription's parameters.  If successful, the changed\nsubscription parameters remain in effect for the duration of\nthe subscription, until the subscription is again modified, or\nuntil the subscription is terminated.  In the case of an error\nor an inability to meet the modified parameters, the\nsubscription is not modified and the original subscription\nparameters remain in effect.  In that case, the RPC error MAY\ninclude 'error-info' suggested parameter hints that would have\na high likelihood of succeeding in a subsequent\n'modify-subscription' request.  A successful\n'modify-subscription' will return a suspended subscription to\nthe 'active' state.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input`
@@ -3071,6 +3132,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/id`
@@ -3090,6 +3152,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier to use for this subscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target`
@@ -3120,6 +3183,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the source of information against which a\nsubscription is being applied as well as specifics on the\nsubset of information desired from that source.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream`
@@ -3143,6 +3207,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter`
@@ -3169,6 +3234,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An event stream filter can be applied to a subscription.\nThat filter will either come referenced from a global\nlist or be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/by-reference`
@@ -3188,6 +3254,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Apply a filter that has been configured separately.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/by-reference/stream-filter-name`
@@ -3207,6 +3274,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing event stream filter that is\nto be applied to an event stream for the\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription`
@@ -3229,6 +3297,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription/filter-spec`
@@ -3254,6 +3323,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter`
@@ -3277,6 +3347,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter/stream-subtree-filter`
@@ -3296,6 +3367,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\na subtree filter as defined in RFC 6241, Section 6.\n\nThe subtree filter is applied to the representation of\nindividual, delineated event records as contained in the\nevent stream.\n\nIf the subtree filter returns a non-empty node set, the\nfilter matches the event record, and the event record is\nincluded in the notification message sent to the\nreceivers.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter`
@@ -3319,6 +3391,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter/stream-xpath-filter`
@@ -3338,6 +3411,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\nan XPath 1.0 expression.\n\nThe XPath expression is evaluated on the representation of\nindividual, delineated event records as contained in\nthe event stream.\n\nThe result of the XPath expression is converted to a\nboolean value using the standard XPath 1.0 rules.  If the\nboolean value is 'true', the filter matches the event\nrecord, and the event record is included in the\nnotification message sent to the receivers.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n   o  The set of namespace declarations is the set of\n      prefix and namespace pairs for all YANG modules\n      implemented by the server, where the prefix is the\n      YANG module name and the namespace is as defined by\n      the 'namespace' statement in the YANG module.\n\n      If the leaf is encoded in XML, all namespace\n      declarations in scope on the 'stream-xpath-filter'\n      leaf element are added to the set of namespace\n      declarations.  If a prefix found in the XML is\n      already present in the set of namespace\n      declarations, the namespace in the XML is used.\n\n   o  The set of variable bindings is empty.\n\n   o  The function library is comprised of the core\n      function library and the XPath functions defined in\n      Section 10 in RFC 7950.\n\n   o  The context node is the root node.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/stop-time`
@@ -3361,6 +3435,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies a time after which notification messages for a\nsubscription should not be sent.  If 'stop-time' is not\npresent, the notification messages will continue until the\nsubscription is terminated.  If 'replay-start-time' exists,\n'stop-time' must be for a subsequent time.  If\n'replay-start-time' doesn't exist, 'stop-time', when\nestablished, must be for a future time.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/output`
@@ -3380,6 +3455,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:delete-subscription`
@@ -3399,6 +3475,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This RPC allows a subscriber to delete a subscription that\nwas previously created by that same subscriber using the\n'establish-subscription' RPC.\n\nIf an error occurs, the server replies with an 'rpc-error'\nwhere the 'error-info' field MAY contain a\n'delete-subscription-error-info' structure.",
     };
     /// `/ietf-subscribed-notifications:delete-subscription/input`
@@ -3418,6 +3495,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:delete-subscription/input/id`
@@ -3437,6 +3515,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the subscription that is to be deleted.\nOnly subscriptions that were created using\n'establish-subscription' from the same origin as this RPC\ncan be deleted via this RPC.",
     };
     /// `/ietf-subscribed-notifications:delete-subscription/output`
@@ -3456,6 +3535,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:kill-subscription`
@@ -3475,6 +3555,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "This RPC allows an operator to delete a dynamic subscription\nwithout restrictions on the originating subscriber or\nunderlying transport session.\n\nIf an error occurs, the server replies with an 'rpc-error'\nwhere the 'error-info' field MAY contain a\n'delete-subscription-error-info' structure.",
     };
     /// `/ietf-subscribed-notifications:kill-subscription/input`
@@ -3494,6 +3575,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:kill-subscription/input/id`
@@ -3513,6 +3595,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::DenyAll,
+        sid: 0,
         description: "Identifier of the subscription that is to be deleted.\nOnly subscriptions that were created using\n'establish-subscription' can be deleted via this RPC.",
     };
     /// `/ietf-subscribed-notifications:kill-subscription/output`
@@ -3532,6 +3615,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:replay-completed`
@@ -3551,6 +3635,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification is sent to indicate that all of the replay\nnotifications have been sent.",
     };
     /// `/ietf-subscribed-notifications:replay-completed/id`
@@ -3570,6 +3655,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the affected subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified`
@@ -3612,6 +3698,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification indicates that a subscription has been\nmodified.  Notification messages sent from this point on will\nconform to the modified terms of the subscription.  For\ncompleteness, this subscription state change notification\nincludes both modified and unmodified aspects of a\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/id`
@@ -3631,6 +3718,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the affected subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target`
@@ -3663,6 +3751,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the source of information against which a\nsubscription is being applied as well as specifics on the\nsubset of information desired from that source.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream`
@@ -3692,6 +3781,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter`
@@ -3718,6 +3808,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An event stream filter can be applied to a subscription.\nThat filter will either come referenced from a global\nlist or be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/by-reference`
@@ -3737,6 +3828,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Apply a filter that has been configured separately.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/by-reference/stream-filter-name`
@@ -3756,6 +3848,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing event stream filter that is\nto be applied to an event stream for the\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription`
@@ -3778,6 +3871,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Filter applied to the subscription.  If the\n'stream-filter-name' is populated, the filter in the\nsubscription came from the 'filters' container.\nOtherwise, it is populated in-line as part of the\nsubscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription/filter-spec`
@@ -3803,6 +3897,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter`
@@ -3826,6 +3921,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription/filter-spec/stream-subtree-filter/stream-subtree-filter`
@@ -3845,6 +3941,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\na subtree filter as defined in RFC 6241, Section 6.\n\nThe subtree filter is applied to the representation of\nindividual, delineated event records as contained in the\nevent stream.\n\nIf the subtree filter returns a non-empty node set, the\nfilter matches the event record, and the event record is\nincluded in the notification message sent to the\nreceivers.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter`
@@ -3868,6 +3965,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream-filter/within-subscription/filter-spec/stream-xpath-filter/stream-xpath-filter`
@@ -3887,6 +3985,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Event stream evaluation criteria encoded in the syntax of\nan XPath 1.0 expression.\n\nThe XPath expression is evaluated on the representation of\nindividual, delineated event records as contained in\nthe event stream.\n\nThe result of the XPath expression is converted to a\nboolean value using the standard XPath 1.0 rules.  If the\nboolean value is 'true', the filter matches the event\nrecord, and the event record is included in the\nnotification message sent to the receivers.\n\nThe expression is evaluated in the following XPath\ncontext:\n\n   o  The set of namespace declarations is the set of\n      prefix and namespace pairs for all YANG modules\n      implemented by the server, where the prefix is the\n      YANG module name and the namespace is as defined by\n      the 'namespace' statement in the YANG module.\n\n      If the leaf is encoded in XML, all namespace\n      declarations in scope on the 'stream-xpath-filter'\n      leaf element are added to the set of namespace\n      declarations.  If a prefix found in the XML is\n      already present in the set of namespace\n      declarations, the namespace in the XML is used.\n\n   o  The set of variable bindings is empty.\n\n   o  The function library is comprised of the core\n      function library and the XPath functions defined in\n      Section 10 in RFC 7950.\n\n   o  The context node is the root node.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/stream`
@@ -3910,6 +4009,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the event stream to be considered for\nthis subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/stream/replay-start-time`
@@ -3933,6 +4033,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to trigger the 'replay' feature for a dynamic\nsubscription, where event records that are selected\nneed to be at or after the specified starting time.  If\n'replay-start-time' is not present, this is not a replay\nsubscription and event record push should start\nimmediately.  It is never valid to specify start times\nthat are later than or equal to the current time.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/stop-time`
@@ -3956,6 +4057,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies a time after which notification messages for a\nsubscription should not be sent.  If 'stop-time' is not\npresent, the notification messages will continue until the\nsubscription is terminated.  If 'replay-start-time' exists,\n'stop-time' must be for a subsequent time.  If\n'replay-start-time' doesn't exist, 'stop-time', when\nestablished, must be for a future time.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/encoding`
@@ -3982,6 +4084,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The type of encoding for notification messages.  For a\ndynamic subscription, if not included as part of an\n'establish-subscription' RPC, the encoding will be populated\nwith the encoding used by that RPC.  For a configured\nsubscription, if not explicitly configured, the encoding\nwill be the default encoding for an underlying transport.",
     };
     /// `/ietf-subscribed-notifications:subscription-resumed`
@@ -4001,6 +4104,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification indicates that a subscription that had\npreviously been suspended has resumed.  Notifications will\nonce again be sent.  In addition, a 'subscription-resumed'\nindicates that no modification of parameters has occurred\nsince the last time event records have been sent.",
     };
     /// `/ietf-subscribed-notifications:subscription-resumed/id`
@@ -4020,6 +4124,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the affected subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-suspended`
@@ -4039,6 +4144,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification indicates that a suspension of the\nsubscription by the publisher has occurred.  No further\nnotifications will be sent until the subscription resumes.\nThis notification shall only be sent to receivers of a\nsubscription; it does not constitute a general-purpose\nnotification.",
     };
     /// `/ietf-subscribed-notifications:subscription-suspended/id`
@@ -4058,6 +4164,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the affected subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-suspended/reason`
@@ -4077,6 +4184,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the condition that resulted in the suspension.",
     };
     /// `/ietf-subscribed-notifications:subscription-terminated`
@@ -4096,6 +4204,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification indicates that a subscription has been\nterminated.",
     };
     /// `/ietf-subscribed-notifications:subscription-terminated/id`
@@ -4115,6 +4224,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the affected subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-terminated/reason`
@@ -4134,6 +4244,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the condition that resulted in the termination.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription-stream-error-info`
@@ -4159,6 +4270,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If any 'establish-subscription' RPC parameters are\nunsupportable against the event stream, a subscription\nis not created and the RPC error response MUST indicate the\nreason why the subscription failed to be created.  This\nyang-data MAY be inserted as structured data in a\nsubscription's RPC error response to indicate the reason for\nthe failure.  This yang-data MUST be inserted if hints are\nto be provided back to the subscriber.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription-stream-error-info/reason`
@@ -4182,6 +4294,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the reason why the subscription has failed to\nbe created to a targeted event stream.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription-stream-error-info/filter-failure-hint`
@@ -4201,6 +4314,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information describing where and/or why a provided\nfilter was unsupportable for a subscription.  The\nsyntax and semantics of this hint are\nimplementation specific.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription-stream-error-info`
@@ -4226,6 +4340,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This yang-data MAY be provided as part of a subscription's\nRPC error response when there is a failure of a\n'modify-subscription' RPC that has been made against an\nevent stream.  This yang-data MUST be used if hints are to\nbe provided back to the subscriber.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription-stream-error-info/reason`
@@ -4249,6 +4364,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information in a 'modify-subscription' RPC error response\nthat indicates the reason why the subscription to an event\nstream has failed to be modified.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription-stream-error-info/filter-failure-hint`
@@ -4268,6 +4384,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information describing where and/or why a provided\nfilter was unsupportable for a subscription.  The syntax\nand semantics of this hint are\nimplementation specific.",
     };
     /// `/ietf-subscribed-notifications:delete-subscription-error-info`
@@ -4287,6 +4404,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If a 'delete-subscription' RPC or a 'kill-subscription' RPC\nfails, the subscription is not deleted and the RPC error\nresponse MUST indicate the reason for this failure.  This\nyang-data MAY be inserted as structured data in a\nsubscription's RPC error response to indicate the reason\nfor the failure.",
     };
     /// `/ietf-subscribed-notifications:delete-subscription-error-info/reason`
@@ -4310,6 +4428,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the reason why the subscription has failed to be\ndeleted.",
     };
 }
@@ -4325,6 +4444,7 @@ pub mod identities {
         name: "delete-subscription-error",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Base identity for the problem found while attempting to fulfill an 'establish-subscription' RPC
     /// request.
@@ -4332,6 +4452,7 @@ pub mod identities {
         name: "establish-subscription-error",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Base identity for the problem found while attempting to fulfill a 'modify-subscription' RPC
     /// request.
@@ -4339,6 +4460,7 @@ pub mod identities {
         name: "modify-subscription-error",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Base identity for the problem condition communicated to a receiver as part of a
     /// 'subscription-suspended' notification.
@@ -4346,6 +4468,7 @@ pub mod identities {
         name: "subscription-suspended-reason",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Base identity for the problem condition communicated to a receiver as part of a
     /// 'subscription-terminated' notification.
@@ -4353,12 +4476,14 @@ pub mod identities {
         name: "subscription-terminated-reason",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Unable to encode notification messages in the desired format.
     pub static ENCODING_UNSUPPORTED: Identity = Identity {
         name: "encoding-unsupported",
         module: &super::MODULE,
         bases: &[&ESTABLISH_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// Referenced filter does not exist. This means a receiver is referencing a filter that doesn't
     /// exist or to which it does not have access permissions.
@@ -4366,6 +4491,7 @@ pub mod identities {
         name: "filter-unavailable",
         module: &super::MODULE,
         bases: &[&SUBSCRIPTION_TERMINATED_REASON],
+        sid: 0,
     };
     /// Cannot parse syntax in the filter. This failure can be from a syntax error or a syntax too
     /// complex to be processed by the publisher.
@@ -4373,6 +4499,7 @@ pub mod identities {
         name: "filter-unsupported",
         module: &super::MODULE,
         bases: &[&ESTABLISH_SUBSCRIPTION_ERROR, &MODIFY_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// The publisher does not have sufficient resources to support the requested subscription. An
     /// example might be that allocated CPU is too limited to generate the desired set of notification
@@ -4381,6 +4508,7 @@ pub mod identities {
         name: "insufficient-resources",
         module: &super::MODULE,
         bases: &[&ESTABLISH_SUBSCRIPTION_ERROR, &MODIFY_SUBSCRIPTION_ERROR, &SUBSCRIPTION_SUSPENDED_REASON],
+        sid: 0,
     };
     /// Referenced subscription doesn't exist. This may be as a result of a nonexistent subscription ID,
     /// an ID that belongs to another subscriber, or an ID for a configured subscription.
@@ -4388,6 +4516,7 @@ pub mod identities {
         name: "no-such-subscription",
         module: &super::MODULE,
         bases: &[&DELETE_SUBSCRIPTION_ERROR, &MODIFY_SUBSCRIPTION_ERROR, &SUBSCRIPTION_TERMINATED_REASON],
+        sid: 0,
     };
     /// Replay cannot be performed for this subscription. This means the publisher will not provide the
     /// requested historic information from the event stream via replay to this receiver.
@@ -4395,6 +4524,7 @@ pub mod identities {
         name: "replay-unsupported",
         module: &super::MODULE,
         bases: &[&ESTABLISH_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// Not a subscribable event stream. This means the referenced event stream is not available for
     /// subscription by the receiver.
@@ -4402,6 +4532,7 @@ pub mod identities {
         name: "stream-unavailable",
         module: &super::MODULE,
         bases: &[&SUBSCRIPTION_TERMINATED_REASON],
+        sid: 0,
     };
     /// Termination of a previously suspended subscription. The publisher has eliminated the
     /// subscription, as it exceeded a time limit for suspension.
@@ -4409,6 +4540,7 @@ pub mod identities {
         name: "suspension-timeout",
         module: &super::MODULE,
         bases: &[&SUBSCRIPTION_TERMINATED_REASON],
+        sid: 0,
     };
     /// The publisher does not have the network bandwidth needed to get the volume of generated
     /// information intended for a receiver.
@@ -4416,6 +4548,7 @@ pub mod identities {
         name: "unsupportable-volume",
         module: &super::MODULE,
         bases: &[&SUBSCRIPTION_SUSPENDED_REASON],
+        sid: 0,
     };
     /// If a transport identity derives from this identity, it means that it supports configurable
     /// encodings. An example of a configurable encoding might be a new identity such as 'encode-cbor'.
@@ -4427,23 +4560,31 @@ pub mod identities {
         name: "configurable-encoding",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Base identity to represent data encodings.
-    pub static ENCODING: Identity = Identity { name: "encoding", module: &super::MODULE, bases: &[] };
+    pub static ENCODING: Identity = Identity { name: "encoding", module: &super::MODULE, bases: &[], sid: 0 };
     /// Encode data using XML as described in RFC 7950\.
     pub static ENCODE_XML: Identity = Identity {
         name: "encode-xml",
         module: &super::MODULE,
         bases: &[&ENCODING],
+        sid: 0,
     };
     /// Encode data using JSON as described in RFC 7951\.
     pub static ENCODE_JSON: Identity = Identity {
         name: "encode-json",
         module: &super::MODULE,
         bases: &[&ENCODING],
+        sid: 0,
     };
     /// An identity that represents the underlying mechanism for passing notification messages.
-    pub static TRANSPORT: Identity = Identity { name: "transport", module: &super::MODULE, bases: &[] };
+    pub static TRANSPORT: Identity = Identity {
+        name: "transport",
+        module: &super::MODULE,
+        bases: &[],
+        sid: 0,
+    };
 
     /// Base identity for the problem found while attempting to fulfill either a 'delete-subscription'
     /// RPC request or a 'kill-subscription' RPC request.

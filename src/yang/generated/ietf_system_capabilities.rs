@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// System capabilities. Capability values specified here at the system level are valid for all
@@ -205,6 +206,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "System capabilities.\nCapability values specified here at the system level\nare valid for all datastores and are used when the\ncapability is not specified at the datastore level\nor for specific data nodes.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities`
@@ -234,6 +236,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Capabilities values per datastore.\n\nFor non-NMDA servers/publishers, 'config false' data is\nconsidered as if it were part of the running datastore.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/datastore`
@@ -257,6 +260,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The datastore for which capabilities are defined.\nOnly one specific datastore can be specified,\ne.g., ds:conventional must not be used, as it\nrepresents a set of configuration datastores.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities`
@@ -290,6 +294,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each list entry specifies capabilities for the selected\ndata nodes.  The same capabilities apply to the data nodes\nin the subtree below the selected nodes.\n\nThe system SHALL order the entries according to their\nprecedence. The order of the entries MUST NOT change\nunless the underlying capabilities also change.\n\nNote that the longest patch matching can be achieved\nby ordering more specific matches before less\nspecific ones.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/node-selection`
@@ -313,6 +318,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A method to select some or all nodes within a\ndatastore.",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/node-selection/node-selector`
@@ -336,6 +342,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-system-capabilities:system-capabilities/datastore-capabilities/per-node-capabilities/node-selection/node-selector/node-selector`
@@ -355,6 +362,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Selects the data nodes for which capabilities are\nspecified. The special value '/' denotes all data\nnodes in the datastore, consistent with the path\nleaf node on page 41 of [RFC8341].",
     };
 }

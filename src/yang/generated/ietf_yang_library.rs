@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[&nodes::YANG_LIBRARY_UPDATE, &nodes::YANG_LIBRARY_CHANGE],
     identities: &[],
+    annotations: &[],
 };
 
 /// Container holding the entire YANG library of this server.
@@ -938,6 +939,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Container holding the entire YANG library of this server.",
     };
     /// `/ietf-yang-library:yang-library/module-set`
@@ -969,6 +971,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A set of modules that may be used by one or more schemas.\n\nA module set does not have to be referentially complete,\ni.e., it may define modules that contain import statements\nfor other modules not included in the module set.",
     };
     /// `/ietf-yang-library:yang-library/module-set/name`
@@ -988,6 +991,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary name of the module set.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module`
@@ -1027,6 +1031,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An entry in this list represents a module implemented by the\nserver, as per Section 5.6.5 of RFC 7950, with a particular\nset of supported features and deviations.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/name`
@@ -1050,6 +1055,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/revision`
@@ -1069,6 +1075,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.  If no revision\nstatement is present in the YANG module or submodule, this\nleaf is not instantiated.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/namespace`
@@ -1088,6 +1095,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The XML namespace identifier for this module.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/location`
@@ -1112,6 +1120,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/submodule`
@@ -1143,6 +1152,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each entry represents one submodule within the\nparent module.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/submodule/name`
@@ -1166,6 +1176,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/submodule/revision`
@@ -1185,6 +1196,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.  If no revision\nstatement is present in the YANG module or submodule, this\nleaf is not instantiated.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/submodule/location`
@@ -1209,6 +1221,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/feature`
@@ -1233,6 +1246,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of all YANG feature names from this module that are\nsupported by the server, regardless whether they are defined\nin the module or any included submodule.",
     };
     /// `/ietf-yang-library:yang-library/module-set/module/deviation`
@@ -1257,6 +1271,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of all YANG deviation modules used by this server to\nmodify the conformance of the module associated with this\nentry.  Note that the same module can be used for deviations\nfor multiple modules, so the same entry MAY appear within\nmultiple 'module' entries.\n\nThis reference MUST NOT (directly or indirectly)\nrefer to the module being deviated.\n\nRobust clients may want to make sure that they handle a\nsituation where a module deviates itself (directly or\nindirectly) gracefully.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module`
@@ -1295,6 +1310,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An entry in this list indicates that the server imports\nreusable definitions from the specified revision of the\nmodule but does not implement any protocol-accessible\nobjects from this revision.\n\nMultiple entries for the same module name MAY exist.  This\ncan occur if multiple modules import the same module but\nspecify different revision dates in the import statements.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/name`
@@ -1318,6 +1334,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module name.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/revision`
@@ -1341,6 +1358,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module revision date.\nA zero-length string is used if no revision statement\nis present in the YANG module.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/namespace`
@@ -1360,6 +1378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The XML namespace identifier for this module.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/location`
@@ -1384,6 +1403,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/submodule`
@@ -1415,6 +1435,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each entry represents one submodule within the\nparent module.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/submodule/name`
@@ -1438,6 +1459,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/submodule/revision`
@@ -1457,6 +1479,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.  If no revision\nstatement is present in the YANG module or submodule, this\nleaf is not instantiated.",
     };
     /// `/ietf-yang-library:yang-library/module-set/import-only-module/submodule/location`
@@ -1481,6 +1504,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:yang-library/schema`
@@ -1504,6 +1528,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A datastore schema that may be used by one or more\ndatastores.\n\nThe schema must be valid and referentially complete, i.e.,\nit must contain modules to satisfy all used import\nstatements for all modules specified in the schema.",
     };
     /// `/ietf-yang-library:yang-library/schema/name`
@@ -1523,6 +1548,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary name of the schema.",
     };
     /// `/ietf-yang-library:yang-library/schema/module-set`
@@ -1547,6 +1573,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A set of module-sets that are included in this schema.\nIf a non-import-only module appears in multiple module\nsets, then the module revision and the associated features\nand deviations must be identical.",
     };
     /// `/ietf-yang-library:yang-library/datastore`
@@ -1570,6 +1597,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A datastore supported by this server.\n\nEach datastore indicates which schema it supports.\n\nThe server MUST instantiate one entry in this list per\nspecific datastore it supports.\n\nEach datastore entry with the same datastore schema SHOULD\nreference the same schema.",
     };
     /// `/ietf-yang-library:yang-library/datastore/name`
@@ -1593,6 +1621,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The identity of the datastore.",
     };
     /// `/ietf-yang-library:yang-library/datastore/schema`
@@ -1612,6 +1641,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A reference to the schema supported by this datastore.\nAll non-import-only modules of the schema are implemented\nwith their associated features and deviations.",
     };
     /// `/ietf-yang-library:yang-library/content-id`
@@ -1631,6 +1661,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A server-generated identifier of the contents of the\n'/yang-library' tree.  The server MUST change the value of\nthis leaf if the information represented by the\n'/yang-library' tree, except '/yang-library/content-id', has\nchanged.",
     };
     /// `/ietf-yang-library:modules-state`
@@ -1650,6 +1681,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains YANG module monitoring information.",
     };
     /// `/ietf-yang-library:modules-state/module-set-id`
@@ -1669,6 +1701,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a server-specific identifier representing\nthe current set of modules and submodules.  The\nserver MUST change the value of this leaf if the\ninformation represented by the 'module' list instances\nhas changed.",
     };
     /// `/ietf-yang-library:modules-state/module`
@@ -1710,6 +1743,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each entry represents one revision of one module\ncurrently supported by the server.",
     };
     /// `/ietf-yang-library:modules-state/module/name`
@@ -1733,6 +1767,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:modules-state/module/revision`
@@ -1756,6 +1791,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.\nA zero-length string is used if no revision statement\nis present in the YANG module or submodule.",
     };
     /// `/ietf-yang-library:modules-state/module/schema`
@@ -1775,6 +1811,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:modules-state/module/namespace`
@@ -1794,6 +1831,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The XML namespace identifier for this module.",
     };
     /// `/ietf-yang-library:modules-state/module/feature`
@@ -1818,6 +1856,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of YANG feature names from this module that are\nsupported by the server, regardless of whether they are\ndefined in the module or any included submodule.",
     };
     /// `/ietf-yang-library:modules-state/module/deviation`
@@ -1841,6 +1880,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "List of YANG deviation module names and revisions\nused by this server to modify the conformance of\nthe module associated with this entry.  Note that\nthe same module can be used for deviations for\nmultiple modules, so the same entry MAY appear\nwithin multiple 'module' entries.\n\nThe deviation module MUST be present in the 'module'\nlist, with the same name and revision values.\nThe 'conformance-type' value will be 'implement' for\nthe deviation module.",
     };
     /// `/ietf-yang-library:modules-state/module/deviation/name`
@@ -1864,6 +1904,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:modules-state/module/deviation/revision`
@@ -1887,6 +1928,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.\nA zero-length string is used if no revision statement\nis present in the YANG module or submodule.",
     };
     /// `/ietf-yang-library:modules-state/module/conformance-type`
@@ -1910,6 +1952,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the type of conformance the server is claiming\nfor the YANG module identified by this entry.",
     };
     /// `/ietf-yang-library:modules-state/module/submodule`
@@ -1941,6 +1984,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Each entry represents one submodule within the\nparent module.",
     };
     /// `/ietf-yang-library:modules-state/module/submodule/name`
@@ -1964,6 +2008,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule name.",
     };
     /// `/ietf-yang-library:modules-state/module/submodule/revision`
@@ -1987,6 +2032,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The YANG module or submodule revision date.\nA zero-length string is used if no revision statement\nis present in the YANG module or submodule.",
     };
     /// `/ietf-yang-library:modules-state/module/submodule/schema`
@@ -2006,6 +2052,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains a URL that represents the YANG schema\nresource for this module or submodule.\n\nThis leaf will only be present if there is a URL\navailable for retrieval of the schema for this entry.",
     };
     /// `/ietf-yang-library:yang-library-update`
@@ -2025,6 +2072,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when any YANG library information on the\nserver has changed.",
     };
     /// `/ietf-yang-library:yang-library-update/content-id`
@@ -2044,6 +2092,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the YANG library content identifier for the updated\nYANG library at the time the notification is generated.",
     };
     /// `/ietf-yang-library:yang-library-change`
@@ -2063,6 +2112,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Generated when the set of modules and submodules supported\nby the server has changed.",
     };
     /// `/ietf-yang-library:yang-library-change/module-set-id`
@@ -2082,6 +2132,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Contains the module-set-id value representing the\nset of modules and submodules supported at the server\nat the time the notification is generated.",
     };
 }

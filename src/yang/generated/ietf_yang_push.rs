@@ -32,6 +32,7 @@ pub static MODULE: Module = Module {
         &identities::SYNC_TOO_BIG,
         &identities::UNCHANGING_SELECTION,
     ],
+    annotations: &[],
 };
 
 /// What the module defines for data outside of datastores (RFC 8791, RFC 8040 section 8).
@@ -1305,6 +1306,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A list of preconfigured filters that can be applied\nto datastore subscriptions.",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-id`
@@ -1324,6 +1326,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An identifier to differentiate between selection\nfilters.",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-spec`
@@ -1349,6 +1352,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-spec/datastore-subtree-filter`
@@ -1368,6 +1372,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-spec/datastore-subtree-filter/datastore-subtree-filter`
@@ -1387,6 +1392,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-spec/datastore-xpath-filter`
@@ -1406,6 +1412,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:filters/ietf-yang-push:selection-filter/filter-spec/datastore-xpath-filter/datastore-xpath-filter`
@@ -1425,6 +1432,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node set, all nodes in the\nnode set are selected by the filter.  Otherwise, if the\nexpression does not return a node set, the filter\ndoesn't select any nodes.\n\nThe expression is evaluated in the following XPath\ncontext:\n\no  The set of namespace declarations is the set of prefix\n   and namespace pairs for all YANG modules implemented\n   by the server, where the prefix is the YANG module\n   name and the namespace is as defined by the\n   'namespace' statement in the YANG module.\n\n   If the leaf is encoded in XML, all namespace\n   declarations in scope on the 'stream-xpath-filter'\n   leaf element are added to the set of namespace\n   declarations.  If a prefix found in the XML is\n   already present in the set of namespace declarations,\n   the namespace in the XML is used.\n\no  The set of variable bindings is empty.\n\no  The function library is comprised of the core\n   function library and the XPath functions defined in\n   Section 10 in RFC 7950.\n\no  The context node is the root node of the target\n   datastore.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore`
@@ -1452,6 +1460,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/datastore`
@@ -1475,6 +1484,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore from which to retrieve data.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter`
@@ -1501,6 +1511,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The source of the selection filter applied to the\nsubscription.  This will either (1) come referenced from a\nglobal list or (2) be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/by-reference`
@@ -1524,6 +1535,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Incorporates a filter that has been configured\nseparately.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/by-reference/selection-filter-ref`
@@ -1543,6 +1555,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing selection filter that is to be\napplied to the subscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription`
@@ -1567,6 +1580,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec`
@@ -1592,6 +1606,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter`
@@ -1615,6 +1630,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter/datastore-subtree-filter`
@@ -1634,6 +1650,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter`
@@ -1657,6 +1674,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter/datastore-xpath-filter`
@@ -1676,6 +1694,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node set, all nodes in the\nnode set are selected by the filter.  Otherwise, if the\nexpression does not return a node set, the filter\ndoesn't select any nodes.\n\nThe expression is evaluated in the following XPath\ncontext:\n\no  The set of namespace declarations is the set of prefix\n   and namespace pairs for all YANG modules implemented\n   by the server, where the prefix is the YANG module\n   name and the namespace is as defined by the\n   'namespace' statement in the YANG module.\n\n   If the leaf is encoded in XML, all namespace\n   declarations in scope on the 'stream-xpath-filter'\n   leaf element are added to the set of namespace\n   declarations.  If a prefix found in the XML is\n   already present in the set of namespace declarations,\n   the namespace in the XML is used.\n\no  The set of variable bindings is empty.\n\no  The function library is comprised of the core\n   function library and the XPath functions defined in\n   Section 10 in RFC 7950.\n\no  The context node is the root node of the target\n   datastore.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger`
@@ -1708,6 +1727,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Defines necessary conditions for sending an event record to\nthe subscriber.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/periodic`
@@ -1727,6 +1747,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/periodic/periodic`
@@ -1752,6 +1773,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to periodically notify the\nreceiver regarding the current values of the datastore\nas defined by the selection filter.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/periodic/periodic/period`
@@ -1771,6 +1793,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Duration of time that should occur between periodic\npush updates, in units of 0.01 seconds.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/periodic/periodic/anchor-time`
@@ -1794,6 +1817,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Designates a timestamp before or after which a series\nof periodic push updates are determined.  The next\nupdate will take place at a point in time that is a\nmultiple of a period from the 'anchor-time'.\nFor example, for an 'anchor-time' that is set for the\ntop of a particular minute and a period interval of a\nminute, updates will be sent at the top of every\nminute that this subscription is active.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/on-change`
@@ -1813,6 +1837,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/on-change/on-change`
@@ -1840,6 +1865,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to notify the receiver\nregarding changes in values in the datastore subset as\ndefined by a selection filter.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/on-change/on-change/dampening-period`
@@ -1859,6 +1885,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the minimum interval between the assembly of\nsuccessive update records for a single receiver of a\nsubscription.  Whenever subscribed objects change and\na dampening-period interval (which may be zero) has\nelapsed since the previous update record creation for\na receiver, any subscribed objects and properties\nthat have changed since the previous update record\nwill have their current values marshalled and placed\nin a new update record.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/on-change/on-change/sync-on-start`
@@ -1878,6 +1905,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When this object is set to 'false', (1) it restricts an\non-change subscription from sending 'push-update'\nnotifications and (2) pushing a full selection per the\nterms of the selection filter MUST NOT be done for\nthis subscription.  Only updates about changes\n(i.e., only 'push-change-update' notifications)\nare sent.  When set to 'true' (the default behavior),\nin order to facilitate a receiver's synchronization,\na full update is sent, via a 'push-update' notification,\nwhen the subscription starts.  After that,\n'push-change-update' notifications are exclusively sent,\nunless the publisher chooses to resync the subscription\nvia a new 'push-update' notification.",
     };
     /// `/ietf-subscribed-notifications:subscriptions/subscription/ietf-yang-push:update-trigger/on-change/on-change/excluded-change`
@@ -1902,6 +1930,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to restrict which changes trigger an update.  For\nexample, if a 'replace' operation is excluded, only the\ncreation and deletion of objects are reported.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore`
@@ -1929,6 +1958,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information specifying the parameters of a request for a\ndatastore subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/datastore`
@@ -1952,6 +1982,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore from which to retrieve data.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter`
@@ -1978,6 +2009,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The source of the selection filter applied to the\nsubscription.  This will either (1) come referenced from a\nglobal list or (2) be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/by-reference`
@@ -2001,6 +2033,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Incorporates a filter that has been configured\nseparately.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/by-reference/selection-filter-ref`
@@ -2020,6 +2053,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing selection filter that is to be\napplied to the subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription`
@@ -2044,6 +2078,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec`
@@ -2069,6 +2104,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter`
@@ -2092,6 +2128,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter/datastore-subtree-filter`
@@ -2111,6 +2148,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter`
@@ -2134,6 +2172,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter/datastore-xpath-filter`
@@ -2153,6 +2192,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node set, all nodes in the\nnode set are selected by the filter.  Otherwise, if the\nexpression does not return a node set, the filter\ndoesn't select any nodes.\n\nThe expression is evaluated in the following XPath\ncontext:\n\no  The set of namespace declarations is the set of prefix\n   and namespace pairs for all YANG modules implemented\n   by the server, where the prefix is the YANG module\n   name and the namespace is as defined by the\n   'namespace' statement in the YANG module.\n\n   If the leaf is encoded in XML, all namespace\n   declarations in scope on the 'stream-xpath-filter'\n   leaf element are added to the set of namespace\n   declarations.  If a prefix found in the XML is\n   already present in the set of namespace declarations,\n   the namespace in the XML is used.\n\no  The set of variable bindings is empty.\n\no  The function library is comprised of the core\n   function library and the XPath functions defined in\n   Section 10 in RFC 7950.\n\no  The context node is the root node of the target\n   datastore.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger`
@@ -2178,6 +2218,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Defines necessary conditions for sending an event record to\nthe subscriber.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/periodic`
@@ -2197,6 +2238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/periodic/periodic`
@@ -2222,6 +2264,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to periodically notify the\nreceiver regarding the current values of the datastore\nas defined by the selection filter.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/periodic/periodic/period`
@@ -2241,6 +2284,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Duration of time that should occur between periodic\npush updates, in units of 0.01 seconds.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/periodic/periodic/anchor-time`
@@ -2264,6 +2308,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Designates a timestamp before or after which a series\nof periodic push updates are determined.  The next\nupdate will take place at a point in time that is a\nmultiple of a period from the 'anchor-time'.\nFor example, for an 'anchor-time' that is set for the\ntop of a particular minute and a period interval of a\nminute, updates will be sent at the top of every\nminute that this subscription is active.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/on-change`
@@ -2283,6 +2328,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/on-change/on-change`
@@ -2310,6 +2356,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to notify the receiver\nregarding changes in values in the datastore subset as\ndefined by a selection filter.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/on-change/on-change/dampening-period`
@@ -2329,6 +2376,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the minimum interval between the assembly of\nsuccessive update records for a single receiver of a\nsubscription.  Whenever subscribed objects change and\na dampening-period interval (which may be zero) has\nelapsed since the previous update record creation for\na receiver, any subscribed objects and properties\nthat have changed since the previous update record\nwill have their current values marshalled and placed\nin a new update record.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/on-change/on-change/sync-on-start`
@@ -2348,6 +2396,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When this object is set to 'false', (1) it restricts an\non-change subscription from sending 'push-update'\nnotifications and (2) pushing a full selection per the\nterms of the selection filter MUST NOT be done for\nthis subscription.  Only updates about changes\n(i.e., only 'push-change-update' notifications)\nare sent.  When set to 'true' (the default behavior),\nin order to facilitate a receiver's synchronization,\na full update is sent, via a 'push-update' notification,\nwhen the subscription starts.  After that,\n'push-change-update' notifications are exclusively sent,\nunless the publisher chooses to resync the subscription\nvia a new 'push-update' notification.",
     };
     /// `/ietf-subscribed-notifications:establish-subscription/input/ietf-yang-push:update-trigger/on-change/on-change/excluded-change`
@@ -2372,6 +2421,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to restrict which changes trigger an update.  For\nexample, if a 'replace' operation is excluded, only the\ncreation and deletion of objects are reported.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore`
@@ -2399,6 +2449,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information specifying the parameters of a request for a\ndatastore subscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/datastore`
@@ -2422,6 +2473,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore from which to retrieve data.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter`
@@ -2448,6 +2500,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The source of the selection filter applied to the\nsubscription.  This will either (1) come referenced from a\nglobal list or (2) be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/by-reference`
@@ -2471,6 +2524,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Incorporates a filter that has been configured\nseparately.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/by-reference/selection-filter-ref`
@@ -2490,6 +2544,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing selection filter that is to be\napplied to the subscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription`
@@ -2514,6 +2569,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A local definition allows a filter to have the same\nlifecycle as the subscription.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec`
@@ -2539,6 +2595,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter`
@@ -2562,6 +2619,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter/datastore-subtree-filter`
@@ -2581,6 +2639,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter`
@@ -2604,6 +2663,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter/datastore-xpath-filter`
@@ -2623,6 +2683,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node set, all nodes in the\nnode set are selected by the filter.  Otherwise, if the\nexpression does not return a node set, the filter\ndoesn't select any nodes.\n\nThe expression is evaluated in the following XPath\ncontext:\n\no  The set of namespace declarations is the set of prefix\n   and namespace pairs for all YANG modules implemented\n   by the server, where the prefix is the YANG module\n   name and the namespace is as defined by the\n   'namespace' statement in the YANG module.\n\n   If the leaf is encoded in XML, all namespace\n   declarations in scope on the 'stream-xpath-filter'\n   leaf element are added to the set of namespace\n   declarations.  If a prefix found in the XML is\n   already present in the set of namespace declarations,\n   the namespace in the XML is used.\n\no  The set of variable bindings is empty.\n\no  The function library is comprised of the core\n   function library and the XPath functions defined in\n   Section 10 in RFC 7950.\n\no  The context node is the root node of the target\n   datastore.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger`
@@ -2648,6 +2709,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Defines necessary conditions for sending an event record to\nthe subscriber.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/periodic`
@@ -2667,6 +2729,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/periodic/periodic`
@@ -2692,6 +2755,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to periodically notify the\nreceiver regarding the current values of the datastore\nas defined by the selection filter.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/periodic/periodic/period`
@@ -2711,6 +2775,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Duration of time that should occur between periodic\npush updates, in units of 0.01 seconds.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/periodic/periodic/anchor-time`
@@ -2734,6 +2799,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Designates a timestamp before or after which a series\nof periodic push updates are determined.  The next\nupdate will take place at a point in time that is a\nmultiple of a period from the 'anchor-time'.\nFor example, for an 'anchor-time' that is set for the\ntop of a particular minute and a period interval of a\nminute, updates will be sent at the top of every\nminute that this subscription is active.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/on-change`
@@ -2753,6 +2819,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/on-change/on-change`
@@ -2772,6 +2839,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to notify the receiver\nregarding changes in values in the datastore subset as\ndefined by a selection filter.",
     };
     /// `/ietf-subscribed-notifications:modify-subscription/input/ietf-yang-push:update-trigger/on-change/on-change/dampening-period`
@@ -2791,6 +2859,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the minimum interval between the assembly of\nsuccessive update records for a single receiver of a\nsubscription.  Whenever subscribed objects change and\na dampening-period interval (which may be zero) has\nelapsed since the previous update record creation for\na receiver, any subscribed objects and properties\nthat have changed since the previous update record\nwill have their current values marshalled and placed\nin a new update record.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore`
@@ -2818,6 +2887,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/datastore`
@@ -2841,6 +2911,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Datastore from which to retrieve data.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter`
@@ -2867,6 +2938,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The source of the selection filter applied to the\nsubscription.  This will either (1) come referenced from a\nglobal list or (2) be provided in the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/by-reference`
@@ -2888,6 +2960,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Incorporates a filter that has been configured\nseparately.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/by-reference/selection-filter-ref`
@@ -2907,6 +2980,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "References an existing selection filter that is to be\napplied to the subscription.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription`
@@ -2929,6 +3003,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the selection filter and where it originated\nfrom.  If the 'selection-filter-ref' is populated, the\nfilter in the subscription came from the 'filters'\ncontainer.  Otherwise, it is populated in-line as part\nof the subscription itself.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec`
@@ -2954,6 +3029,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The content filter specification for this request.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter`
@@ -2977,6 +3053,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-subtree-filter/datastore-subtree-filter`
@@ -2996,6 +3073,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter identifies the portions of the\ntarget datastore to retrieve.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter`
@@ -3019,6 +3097,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/target/ietf-yang-push:datastore/selection-filter/within-subscription/filter-spec/datastore-xpath-filter/datastore-xpath-filter`
@@ -3038,6 +3117,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This parameter contains an XPath expression identifying\nthe portions of the target datastore to retrieve.\n\nIf the expression returns a node set, all nodes in the\nnode set are selected by the filter.  Otherwise, if the\nexpression does not return a node set, the filter\ndoesn't select any nodes.\n\nThe expression is evaluated in the following XPath\ncontext:\n\no  The set of namespace declarations is the set of prefix\n   and namespace pairs for all YANG modules implemented\n   by the server, where the prefix is the YANG module\n   name and the namespace is as defined by the\n   'namespace' statement in the YANG module.\n\n   If the leaf is encoded in XML, all namespace\n   declarations in scope on the 'stream-xpath-filter'\n   leaf element are added to the set of namespace\n   declarations.  If a prefix found in the XML is\n   already present in the set of namespace declarations,\n   the namespace in the XML is used.\n\no  The set of variable bindings is empty.\n\no  The function library is comprised of the core\n   function library and the XPath functions defined in\n   Section 10 in RFC 7950.\n\no  The context node is the root node of the target\n   datastore.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger`
@@ -3063,6 +3143,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Defines necessary conditions for sending an event record to\nthe subscriber.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/periodic`
@@ -3082,6 +3163,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/periodic/periodic`
@@ -3107,6 +3189,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to periodically notify the\nreceiver regarding the current values of the datastore\nas defined by the selection filter.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/periodic/periodic/period`
@@ -3126,6 +3209,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Duration of time that should occur between periodic\npush updates, in units of 0.01 seconds.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/periodic/periodic/anchor-time`
@@ -3149,6 +3233,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Designates a timestamp before or after which a series\nof periodic push updates are determined.  The next\nupdate will take place at a point in time that is a\nmultiple of a period from the 'anchor-time'.\nFor example, for an 'anchor-time' that is set for the\ntop of a particular minute and a period interval of a\nminute, updates will be sent at the top of every\nminute that this subscription is active.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/on-change`
@@ -3168,6 +3253,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/on-change/on-change`
@@ -3195,6 +3281,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The publisher is requested to notify the receiver\nregarding changes in values in the datastore subset as\ndefined by a selection filter.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/on-change/on-change/dampening-period`
@@ -3214,6 +3301,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Specifies the minimum interval between the assembly of\nsuccessive update records for a single receiver of a\nsubscription.  Whenever subscribed objects change and\na dampening-period interval (which may be zero) has\nelapsed since the previous update record creation for\na receiver, any subscribed objects and properties\nthat have changed since the previous update record\nwill have their current values marshalled and placed\nin a new update record.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/on-change/on-change/sync-on-start`
@@ -3233,6 +3321,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When this object is set to 'false', (1) it restricts an\non-change subscription from sending 'push-update'\nnotifications and (2) pushing a full selection per the\nterms of the selection filter MUST NOT be done for\nthis subscription.  Only updates about changes\n(i.e., only 'push-change-update' notifications)\nare sent.  When set to 'true' (the default behavior),\nin order to facilitate a receiver's synchronization,\na full update is sent, via a 'push-update' notification,\nwhen the subscription starts.  After that,\n'push-change-update' notifications are exclusively sent,\nunless the publisher chooses to resync the subscription\nvia a new 'push-update' notification.",
     };
     /// `/ietf-subscribed-notifications:subscription-modified/ietf-yang-push:update-trigger/on-change/on-change/excluded-change`
@@ -3257,6 +3346,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Used to restrict which changes trigger an update.  For\nexample, if a 'replace' operation is excluded, only the\ncreation and deletion of objects are reported.",
     };
     /// `/ietf-yang-push:resync-subscription`
@@ -3276,6 +3366,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This RPC allows a subscriber of an active on-change\nsubscription to request a full push of objects.\n\nA successful invocation results in a 'push-update' of all\ndatastore nodes that the subscriber is permitted to access.\nThis RPC can only be invoked on the same session on which the\nsubscription is currently active.  In the case of an error, a\n'resync-subscription-error' is sent as part of an error\nresponse.",
     };
     /// `/ietf-yang-push:resync-subscription/input`
@@ -3295,6 +3386,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-yang-push:resync-subscription/input/id`
@@ -3318,6 +3410,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the subscription that is to be resynced.",
     };
     /// `/ietf-yang-push:resync-subscription/output`
@@ -3337,6 +3430,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/ietf-yang-push:push-update`
@@ -3356,6 +3450,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification contains a push update that in turn contains\ndata subscribed to via a subscription.  In the case of a\nperiodic subscription, this notification is sent for periodic\nupdates.  It can also be used for synchronization updates of\nan on-change subscription.  This notification shall only be\nsent to receivers of a subscription.  It does not constitute\na general-purpose notification that would be subscribable as\npart of the NETCONF event stream by any receiver.",
     };
     /// `/ietf-yang-push:push-update/id`
@@ -3379,6 +3474,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the subscription that drove the\nnotification to be sent.",
     };
     /// `/ietf-yang-push:push-update/datastore-contents`
@@ -3398,6 +3494,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This contains the updated data.  It constitutes a snapshot\nat the time of update of the set of data that has been\nsubscribed to.  The snapshot corresponds to the same\nsnapshot that would be returned in a corresponding 'get'\noperation with the same selection filter parameters\napplied.",
     };
     /// `/ietf-yang-push:push-update/incomplete-update`
@@ -3417,6 +3514,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This is a flag that indicates that not all datastore\nnodes subscribed to are included with this update.  In\nother words, the publisher has failed to fulfill its full\nsubscription obligations and, despite its best efforts, is\nproviding an incomplete set of objects.",
     };
     /// `/ietf-yang-push:push-change-update`
@@ -3444,6 +3542,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification contains an on-change push update.  This\nnotification shall only be sent to the receivers of a\nsubscription.  It does not constitute a general-purpose\nnotification that would be subscribable as part of the\nNETCONF event stream by any receiver.",
     };
     /// `/ietf-yang-push:push-change-update/id`
@@ -3467,6 +3566,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This references the subscription that drove the\nnotification to be sent.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes`
@@ -3486,6 +3586,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This contains the set of datastore changes of the target\ndatastore, starting at the time of the previous update, per\nthe terms of the subscription.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch`
@@ -3513,6 +3614,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Represents a conceptual sequence of datastore edits,\ncalled a patch.  Each patch is given a client-assigned\npatch identifier.  Each edit MUST be applied\nin ascending order, and all edits MUST be applied.\nIf any errors occur, then the target datastore MUST NOT\nbe changed by the YANG Patch operation.\n\nIt is possible for a datastore constraint violation to occur\ndue to any node in the datastore, including nodes not\nincluded in the 'edit' list.  Any validation errors MUST\nbe reported in the reply message.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/patch-id`
@@ -3532,6 +3634,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary string provided by the client to identify\nthe entire patch.  Error messages returned by the server\nthat pertain to this patch will be identified by this\n'patch-id' value.  A client SHOULD attempt to generate\nunique 'patch-id' values to distinguish between\ntransactions from multiple clients in any audit logs\nmaintained by the server.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/comment`
@@ -3551,6 +3654,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary string provided by the client to describe\nthe entire patch.  This value SHOULD be present in any\naudit logging records generated by the server for the\npatch.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit`
@@ -3588,6 +3692,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Represents one edit within the YANG Patch request message.\nThe 'edit' list is applied in the following manner:\n\n  - The first edit is conceptually applied to a copy\n    of the existing target datastore, e.g., the\n    running configuration datastore.\n  - Each ascending edit is conceptually applied to\n    the result of the previous edit(s).\n  - After all edits have been successfully processed,\n    the result is validated according to YANG constraints.\n  - If successful, the server will attempt to apply\n    the result to the target datastore.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/edit-id`
@@ -3607,6 +3712,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Arbitrary string index for the edit.\nError messages returned by the server that pertain\nto a specific edit will be identified by this value.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/operation`
@@ -3630,6 +3736,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The datastore operation requested for the associated\n'edit' entry.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/target`
@@ -3653,6 +3760,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the target data node for the edit\noperation.  If the target has the value '/', then\nthe target data node is the target resource.\nThe target node MUST identify a data resource,\nnot the datastore resource.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/point`
@@ -3686,6 +3794,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The absolute URL path for the data node that is being\nused as the insertion point or move point for the\ntarget of this 'edit' entry.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/where`
@@ -3716,6 +3825,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies where a data resource will be inserted\nor moved.  YANG only allows these operations for\nlist and leaf-list data nodes that are\n'ordered-by user'.",
     };
     /// `/ietf-yang-push:push-change-update/datastore-changes/yang-patch/edit/value`
@@ -3742,6 +3852,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Value used for this edit operation.  The anydata 'value'\ncontains the target resource associated with the\n'target' leaf.\n\nFor example, suppose the target node is a YANG container\nnamed foo:\n\n    container foo {\n      leaf a { type string; }\n      leaf b { type int32; }\n    }\n\nThe 'value' node contains one instance of foo:\n\n    <value>\n       <foo xmlns='example-foo-namespace'>\n          <a>some value</a>\n          <b>42</b>\n       </foo>\n    </value>\n ",
     };
     /// `/ietf-yang-push:push-change-update/incomplete-update`
@@ -3761,6 +3872,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The presence of this object indicates that not all changes\nthat have occurred since the last update are included with\nthis update.  In other words, the publisher has failed to\nfulfill its full subscription obligations -- for example,\nin cases where it was not able to keep up with a burst of\nchanges.",
     };
     /// `/ietf-yang-push:resync-subscription-error`
@@ -3796,6 +3908,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If a 'resync-subscription' RPC fails, the subscription is\nnot resynced and the RPC error response MUST indicate the\nreason for this failure.  This yang-data MAY be inserted as\nstructured data in a subscription's RPC error response\nto indicate the reason for the failure.",
     };
     /// `/ietf-yang-push:resync-subscription-error/reason`
@@ -3815,6 +3928,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the reason why the publisher has declined a\nrequest for subscription resynchronization.",
     };
     /// `/ietf-yang-push:resync-subscription-error/period-hint`
@@ -3834,6 +3948,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Returned when the requested time period is too short.  This\nhint can assert a viable period for either a periodic push\ncadence or an on-change dampening interval.",
     };
     /// `/ietf-yang-push:resync-subscription-error/filter-failure-hint`
@@ -3853,6 +3968,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information describing where and/or why a provided filter\nwas unsupportable for a subscription.",
     };
     /// `/ietf-yang-push:resync-subscription-error/object-count-estimate`
@@ -3872,6 +3988,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could potentially be\nreturned by the selection filter, this identifies the\nestimate of the number of objects that the filter would\npotentially pass.",
     };
     /// `/ietf-yang-push:resync-subscription-error/object-count-limit`
@@ -3891,6 +4008,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could be returned by\nthe selection filter, this identifies the upper limit of\nthe publisher's ability to service this subscription.",
     };
     /// `/ietf-yang-push:resync-subscription-error/kilobytes-estimate`
@@ -3910,6 +4028,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information could be beyond the capacity\nof the publisher, this would identify the estimated\ndata size that could result from this selection filter.",
     };
     /// `/ietf-yang-push:resync-subscription-error/kilobytes-limit`
@@ -3929,6 +4048,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information would be beyond the capacity\nof the publisher, this identifies the upper limit of the\npublisher's ability to service this subscription.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info`
@@ -3964,6 +4084,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If any 'establish-subscription' RPC parameters are\nunsupportable against the datastore, a subscription is not\ncreated and the RPC error response MUST indicate the reason\nwhy the subscription failed to be created.  This yang-data\nMAY be inserted as structured data in a subscription's\nRPC error response to indicate the reason for the failure.\nThis yang-data MUST be inserted if hints are to be provided\nback to the subscriber.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/reason`
@@ -3987,6 +4108,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the reason why the subscription has failed to\nbe created to a targeted datastore.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/period-hint`
@@ -4006,6 +4128,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Returned when the requested time period is too short.  This\nhint can assert a viable period for either a periodic push\ncadence or an on-change dampening interval.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/filter-failure-hint`
@@ -4025,6 +4148,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information describing where and/or why a provided filter\nwas unsupportable for a subscription.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/object-count-estimate`
@@ -4044,6 +4168,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could potentially be\nreturned by the selection filter, this identifies the\nestimate of the number of objects that the filter would\npotentially pass.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/object-count-limit`
@@ -4063,6 +4188,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could be returned by\nthe selection filter, this identifies the upper limit of\nthe publisher's ability to service this subscription.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/kilobytes-estimate`
@@ -4082,6 +4208,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information could be beyond the capacity\nof the publisher, this would identify the estimated\ndata size that could result from this selection filter.",
     };
     /// `/ietf-yang-push:establish-subscription-datastore-error-info/kilobytes-limit`
@@ -4101,6 +4228,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information would be beyond the capacity\nof the publisher, this identifies the upper limit of the\npublisher's ability to service this subscription.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info`
@@ -4136,6 +4264,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This yang-data MAY be provided as part of a subscription's\nRPC error response when there is a failure of a\n'modify-subscription' RPC that has been made against a\ndatastore.  This yang-data MUST be used if hints are to be\nprovided back to the subscriber.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/reason`
@@ -4159,6 +4288,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicates the reason why the subscription has failed to\nbe modified.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/period-hint`
@@ -4178,6 +4308,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Returned when the requested time period is too short.  This\nhint can assert a viable period for either a periodic push\ncadence or an on-change dampening interval.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/filter-failure-hint`
@@ -4197,6 +4328,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Information describing where and/or why a provided filter\nwas unsupportable for a subscription.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/object-count-estimate`
@@ -4216,6 +4348,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could potentially be\nreturned by the selection filter, this identifies the\nestimate of the number of objects that the filter would\npotentially pass.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/object-count-limit`
@@ -4235,6 +4368,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If there are too many objects that could be returned by\nthe selection filter, this identifies the upper limit of\nthe publisher's ability to service this subscription.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/kilobytes-estimate`
@@ -4254,6 +4388,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information could be beyond the capacity\nof the publisher, this would identify the estimated\ndata size that could result from this selection filter.",
     };
     /// `/ietf-yang-push:modify-subscription-datastore-error-info/kilobytes-limit`
@@ -4273,6 +4408,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "If the returned information would be beyond the capacity\nof the publisher, this identifies the upper limit of the\npublisher's ability to service this subscription.",
     };
 }
@@ -4287,6 +4423,7 @@ pub mod identities {
         name: "resync-subscription-error",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Unable to remove the set of 'excluded-change' parameters. This means that the publisher is
     /// unable to restrict 'push-change-update' notifications to just the change types requested for
@@ -4295,6 +4432,7 @@ pub mod identities {
         name: "cant-exclude",
         module: &super::MODULE,
         bases: &[&super::super::ietf_subscribed_notifications::identities::ESTABLISH_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// This is not a subscribable datastore.
     pub static DATASTORE_NOT_SUBSCRIBABLE: Identity = Identity {
@@ -4304,6 +4442,7 @@ pub mod identities {
             &super::super::ietf_subscribed_notifications::identities::ESTABLISH_SUBSCRIPTION_ERROR,
             &super::super::ietf_subscribed_notifications::identities::SUBSCRIPTION_TERMINATED_REASON,
         ],
+        sid: 0,
     };
     /// The referenced subscription doesn't exist. This may be as a result of a nonexistent subscription
     /// ID, an ID that belongs to another subscriber, or an ID for a configured subscription.
@@ -4311,12 +4450,14 @@ pub mod identities {
         name: "no-such-subscription-resync",
         module: &super::MODULE,
         bases: &[&RESYNC_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// On-change is not supported for any objects that are selectable by this filter.
     pub static ON_CHANGE_UNSUPPORTED: Identity = Identity {
         name: "on-change-unsupported",
         module: &super::MODULE,
         bases: &[&super::super::ietf_subscribed_notifications::identities::ESTABLISH_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// Neither 'sync-on-start' nor resynchronization is supported for this subscription. This error
     /// will be used for two reasons: (1) if an 'establish-subscription' RPC includes 'sync-on-start'
@@ -4328,6 +4469,7 @@ pub mod identities {
         name: "on-change-sync-unsupported",
         module: &super::MODULE,
         bases: &[&super::super::ietf_subscribed_notifications::identities::ESTABLISH_SUBSCRIPTION_ERROR],
+        sid: 0,
     };
     /// The requested time period or 'dampening-period' is too short. This can be for both periodic and
     /// on-change subscriptions (with or without dampening). Hints suggesting alternative periods may be
@@ -4340,6 +4482,7 @@ pub mod identities {
             &super::super::ietf_subscribed_notifications::identities::MODIFY_SUBSCRIPTION_ERROR,
             &super::super::ietf_subscribed_notifications::identities::SUBSCRIPTION_SUSPENDED_REASON,
         ],
+        sid: 0,
     };
     /// Periodic or on-change push update data trees exceed a maximum size limit. Hints on the estimated
     /// size of what was too big may be returned as supplemental information.
@@ -4351,6 +4494,7 @@ pub mod identities {
             &super::super::ietf_subscribed_notifications::identities::MODIFY_SUBSCRIPTION_ERROR,
             &super::super::ietf_subscribed_notifications::identities::SUBSCRIPTION_SUSPENDED_REASON,
         ],
+        sid: 0,
     };
     /// The 'sync-on-start' or resynchronization data tree exceeds a maximum size limit. Hints on the
     /// estimated size of what was too big may be returned as supplemental information.
@@ -4363,6 +4507,7 @@ pub mod identities {
             &super::super::ietf_subscribed_notifications::identities::SUBSCRIPTION_SUSPENDED_REASON,
             &RESYNC_SUBSCRIPTION_ERROR,
         ],
+        sid: 0,
     };
     /// The selection filter is unlikely to ever select data tree nodes. This means that based on the
     /// subscriber's current access rights, the publisher recognizes that the selection filter is
@@ -4377,6 +4522,7 @@ pub mod identities {
             &super::super::ietf_subscribed_notifications::identities::MODIFY_SUBSCRIPTION_ERROR,
             &super::super::ietf_subscribed_notifications::identities::SUBSCRIPTION_TERMINATED_REASON,
         ],
+        sid: 0,
     };
 
     /// Problem found while attempting to fulfill a 'resync-subscription' RPC request.

@@ -20,19 +20,20 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Types.
 pub mod types {
     use crate::yang::schema::*;
 
+    /// `xpath1.0`
+    pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
     /// `date-and-time`
     pub static DATE_AND_TIME: Type = Type {
         name: "date-and-time",
         base: Base::String(Range::ANY, &[&super::patterns::DATE_AND_TIME_1]),
     };
-    /// `xpath1.0`
-    pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
     /// `counter32`
     pub static COUNTER32: Type = Type { name: "counter32", base: Base::Uint(32, Range::ANY) };
     /// `counter64`

@@ -35,6 +35,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::TASK_NEGOTIATE],
     notifications: &[&nodes::CONDITION_NOTIFICATIONS],
     identities: &[],
+    annotations: &[],
 };
 
 /// Agent configuration
@@ -1176,6 +1177,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent configuration",
     };
     /// `/irtf-agent:agent/name`
@@ -1195,6 +1197,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent name",
     };
     /// `/irtf-agent:agent/alias`
@@ -1214,6 +1217,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent alias",
     };
     /// `/irtf-agent:agent/description`
@@ -1233,6 +1237,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent description",
     };
     /// `/irtf-agent:agent/type`
@@ -1252,6 +1257,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent type",
     };
     /// `/irtf-agent:agent/skills`
@@ -1271,6 +1277,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "abilities",
     };
     /// `/irtf-agent:agent/skills/skill`
@@ -1306,6 +1313,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:agent/skills/skill/skill-name`
@@ -1325,6 +1333,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent skill name",
     };
     /// `/irtf-agent:agent/skills/skill/skill-description`
@@ -1344,6 +1353,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent skill description",
     };
     /// `/irtf-agent:agent/skills/skill/skill-tags`
@@ -1368,6 +1378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent skill tags",
     };
     /// `/irtf-agent:agent/skills/skill/input-modes`
@@ -1392,6 +1403,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent skill input-mode: image, text, audio, video",
     };
     /// `/irtf-agent:agent/skills/skill/output-modes`
@@ -1416,6 +1428,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent skill output-mode: image, text, audio, video",
     };
     /// `/irtf-agent:agent/version`
@@ -1435,6 +1448,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent version, comply sematics version 2.0",
     };
     /// `/irtf-agent:agent/provider`
@@ -1454,6 +1468,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "vendor",
     };
     /// `/irtf-agent:agent/domain`
@@ -1473,6 +1488,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "supported domain, such as: Wireless, Optical, IP, Core Network",
     };
     /// `/irtf-agent:agent/capability`
@@ -1500,6 +1516,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "agent support capabilities",
     };
     /// `/irtf-agent:agent/capability/streaming`
@@ -1519,6 +1536,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "if support streaming",
     };
     /// `/irtf-agent:agent/capability/push-notifications`
@@ -1538,6 +1556,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "if support streaming notification",
     };
     /// `/irtf-agent:agent/capability/negotiate`
@@ -1557,6 +1576,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "supported negotiate type, such as: acp-task-feasibility-negotiation-v1.0,\nacp-task-fulfillment-negotiation-v1.0",
     };
     /// `/irtf-agent:agent/management-object`
@@ -1576,6 +1596,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent management domain, such as:xx subnet",
     };
     /// `/irtf-agent:agent/authentication`
@@ -1595,6 +1616,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent authentication information",
     };
     /// `/irtf-agent:agent/authentication/authentication-methods`
@@ -1628,6 +1650,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:agent/authentication/authentication-methods/accessinfo-id`
@@ -1647,6 +1670,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "unique accessinfo id",
     };
     /// `/irtf-agent:agent/authentication/authentication-methods/scheme`
@@ -1666,6 +1690,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "scheme authentification method",
     };
     /// `/irtf-agent:agent/authentication/authentication-methods/jwtInfo`
@@ -1685,6 +1710,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "jwt authentification method",
     };
     /// `/irtf-agent:agent/authentication/authentication-methods/oauth`
@@ -1704,6 +1730,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "scheme authentification method",
     };
     /// `/irtf-agent:context`
@@ -1739,6 +1766,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "context configuration",
     };
     /// `/irtf-agent:context/id`
@@ -1758,6 +1786,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:context/sendFrom`
@@ -1777,6 +1806,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent name of sender",
     };
     /// `/irtf-agent:context/sendTo`
@@ -1796,6 +1826,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Agent name of receiver",
     };
     /// `/irtf-agent:context/request-info`
@@ -1819,6 +1850,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "request-info configuration",
     };
     /// `/irtf-agent:context/request-info/content`
@@ -1838,6 +1870,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "request message",
     };
     /// `/irtf-agent:context/request-info/dataParam`
@@ -1857,6 +1890,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data information",
     };
     /// `/irtf-agent:context/request-info/time`
@@ -1876,6 +1910,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "UTC time: e.g., 2025-04-21 14:19:00+0",
     };
     /// `/irtf-agent:context/response-info`
@@ -1895,6 +1930,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "response-info configuration",
     };
     /// `/irtf-agent:context/response-info/dataParam`
@@ -1914,6 +1950,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data information",
     };
     /// `/irtf-agent:context/response-info/time`
@@ -1933,6 +1970,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "UTC time: e.g., 2025-04-21 14:19:00+0",
     };
     /// `/irtf-agent:msg-base`
@@ -1972,6 +2010,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/task-sendFrom`
@@ -1991,6 +2030,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which send this task",
     };
     /// `/irtf-agent:msg-base/task-sendTo`
@@ -2010,6 +2050,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which recieve this task",
     };
     /// `/irtf-agent:msg-base/commuType`
@@ -2029,6 +2070,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "communication type, which related to task type\nCapabilityRequest: request capabilities of Agent\ntaskAssgin: assign task by Agent consumer\ntaskCancel: cancel task by Agent consumer\nFeasibilityNegotiate/FulfillmentNegotiate: Negotiate task\ntaskResultQuery: query task result\ntaskResultSubscribe: subscribe task result\ntaskResultNotify:notify task result",
     };
     /// `/irtf-agent:msg-base/task-id`
@@ -2048,6 +2090,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task id.",
     };
     /// `/irtf-agent:msg-base/content`
@@ -2067,6 +2110,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/expected-response`
@@ -2086,6 +2130,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/term-explains`
@@ -2109,6 +2154,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/term-explains/term`
@@ -2128,6 +2174,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/term-explains/explaination`
@@ -2147,6 +2194,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:msg-base/msg-data`
@@ -2166,6 +2214,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "msg convey data.",
     };
     /// `/irtf-agent:msg-base/context`
@@ -2185,6 +2234,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "history information",
     };
     /// `/irtf-agent:data-params`
@@ -2228,6 +2278,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "DataParams configuration",
     };
     /// `/irtf-agent:data-params/id`
@@ -2247,6 +2298,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:data-params/dataType`
@@ -2266,6 +2318,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "datatype??optional value: text, image, audio, video",
     };
     /// `/irtf-agent:data-params/description`
@@ -2285,6 +2338,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data description",
     };
     /// `/irtf-agent:data-params/dataSize`
@@ -2304,6 +2358,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data size",
     };
     /// `/irtf-agent:data-params/format`
@@ -2323,6 +2378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data format\ndataType = text, value:text/plain, application/json, etc.\ndataType = image, value:jpg, png, etc.\ndataType = audio, value: mp3, WAV, etc.\ndataType = video, value:mp4,avi, etc.",
     };
     /// `/irtf-agent:data-params/url`
@@ -2342,6 +2398,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "resource url, for large data",
     };
     /// `/irtf-agent:data-params/data`
@@ -2361,6 +2418,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "data content",
     };
     /// `/irtf-agent:data-params/chunked`
@@ -2380,6 +2438,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "if data is too large, it can be chunked to several pieces",
     };
     /// `/irtf-agent:data-params/finished`
@@ -2399,6 +2458,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "last piece of chunked data: true",
     };
     /// `/irtf-agent:tasks`
@@ -2446,6 +2506,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-sendFrom`
@@ -2465,6 +2526,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which send this task",
     };
     /// `/irtf-agent:tasks/task-sendTo`
@@ -2484,6 +2546,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which recieve this task",
     };
     /// `/irtf-agent:tasks/commuType`
@@ -2503,6 +2566,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "communication type, which related to task type\nCapabilityRequest: request capabilities of Agent\ntaskAssgin: assign task by Agent consumer\ntaskCancel: cancel task by Agent consumer\nFeasibilityNegotiate/FulfillmentNegotiate: Negotiate task\ntaskResultQuery: query task result\ntaskResultSubscribe: subscribe task result\ntaskResultNotify:notify task result",
     };
     /// `/irtf-agent:tasks/task-id`
@@ -2522,6 +2586,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task id.",
     };
     /// `/irtf-agent:tasks/content`
@@ -2541,6 +2606,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "You are a task executor. please execute the task based on the target object, task description, and environmental information. For example.",
     };
     /// `/irtf-agent:tasks/task-subscription`
@@ -2568,6 +2634,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-subscription/subscript-protocol`
@@ -2587,6 +2654,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-subscription/subscript-method`
@@ -2606,6 +2674,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-subscription/subscript-url`
@@ -2625,6 +2694,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-async`
@@ -2644,6 +2714,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/task-status`
@@ -2663,6 +2734,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:tasks/expected-response`
@@ -2682,6 +2754,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The results that are expected of the interaction.",
     };
     /// `/irtf-agent:tasks/term-explains`
@@ -2705,6 +2778,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Explanations of terms.",
     };
     /// `/irtf-agent:tasks/term-explains/term`
@@ -2724,6 +2798,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The term.",
     };
     /// `/irtf-agent:tasks/term-explains/explaination`
@@ -2743,6 +2818,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the term means.",
     };
     /// `/irtf-agent:tasks/msg-data`
@@ -2762,6 +2838,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "msg convey data.",
     };
     /// `/irtf-agent:tasks/context`
@@ -2781,6 +2858,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "history information",
     };
     /// `/irtf-agent:data`
@@ -2800,6 +2878,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "provide another information.",
     };
     /// `/irtf-agent:task-negotiate`
@@ -2819,6 +2898,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task-negotiate ....",
     };
     /// `/irtf-agent:task-negotiate/input`
@@ -2854,6 +2934,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/input/task-sendFrom`
@@ -2873,6 +2954,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which send this task",
     };
     /// `/irtf-agent:task-negotiate/input/task-sendTo`
@@ -2892,6 +2974,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which recieve this task",
     };
     /// `/irtf-agent:task-negotiate/input/commuType`
@@ -2911,6 +2994,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "communication type, which related to task type\nCapabilityRequest: request capabilities of Agent\ntaskAssgin: assign task by Agent consumer\ntaskCancel: cancel task by Agent consumer\nFeasibilityNegotiate/FulfillmentNegotiate: Negotiate task\ntaskResultQuery: query task result\ntaskResultSubscribe: subscribe task result\ntaskResultNotify:notify task result",
     };
     /// `/irtf-agent:task-negotiate/input/task-id`
@@ -2930,6 +3014,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task id.",
     };
     /// `/irtf-agent:task-negotiate/input/content`
@@ -2954,6 +3039,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "You are a task executor. please execute the task based on the target object, task description, and environmental information. For example,\n// <anydata>\n<content namespace=\"prompt\">\n##target object\n<object>xxx</object>\n##task description\n<description>xxx</description>\n##environmental infomation\n<environmentInput>xxx</environmentInput>",
     };
     /// `/irtf-agent:task-negotiate/input/type`
@@ -2973,6 +3059,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/output`
@@ -2998,6 +3085,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/output/data`
@@ -3017,6 +3105,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Copy of the source datastore subset that matched\nthe filter criteria (if any).  An empty data container\nindicates that the request did not produce any results.",
     };
     /// `/irtf-agent:condition-notifications`
@@ -3050,6 +3139,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the tesk condition is met, this notification is sent.",
     };
     /// `/irtf-agent:condition-notifications/task-sendFrom`
@@ -3069,6 +3159,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which send this task",
     };
     /// `/irtf-agent:condition-notifications/task-sendTo`
@@ -3088,6 +3179,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "the agent which recieve this task",
     };
     /// `/irtf-agent:condition-notifications/commuType`
@@ -3107,6 +3199,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "communication type, which related to task type\nCapabilityRequest: request capabilities of Agent\ntaskAssgin: assign task by Agent consumer\ntaskCancel: cancel task by Agent consumer\nFeasibilityNegotiate/FulfillmentNegotiate: Negotiate task\ntaskResultQuery: query task result\ntaskResultSubscribe: subscribe task result\ntaskResultNotify:notify task result",
     };
     /// `/irtf-agent:condition-notifications/task-id`
@@ -3126,6 +3219,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task id.",
     };
     /// `/irtf-agent:condition-notifications/input-required`
@@ -3159,6 +3253,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:condition-notifications/input-required/required`
@@ -3182,6 +3277,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:condition-notifications/input-required/task-async`
@@ -3201,6 +3297,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:condition-notifications/input-required/status`
@@ -3220,6 +3317,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Indicate the status of the task, such as suspended, finished, etc.",
     };
     /// `/irtf-agent:condition-notifications/input-required/start-time`
@@ -3239,6 +3337,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "UTC time: e.g., 2025-04-21 14:19:00+0",
     };
 }

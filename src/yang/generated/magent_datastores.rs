@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::COMPARE, &nodes::ROLLBACK],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// The newest revisions of the running datastore.
@@ -637,6 +638,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The newest revisions of the running datastore.",
     };
     /// `/magent-datastores:revisions/revision`
@@ -660,6 +662,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One edit of the running datastore.",
     };
     /// `/magent-datastores:revisions/revision/number`
@@ -679,6 +682,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The revision.",
     };
     /// `/magent-datastores:revisions/revision/time`
@@ -702,6 +706,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the edit was made.",
     };
     /// `/magent-datastores:compare`
@@ -721,6 +726,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Tells how two versions of the configuration differ.\n\nThe output has the edits that make 'target' of 'source'.  A\nclient is told of what it may read.",
     };
     /// `/magent-datastores:compare/input`
@@ -740,6 +746,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/input/source`
@@ -762,6 +769,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The version that the edits start from.",
     };
     /// `/magent-datastores:compare/input/source/version`
@@ -784,6 +792,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is meant.",
     };
     /// `/magent-datastores:compare/input/source/version/datastore`
@@ -803,6 +812,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/input/source/version/datastore/datastore`
@@ -826,6 +836,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration in this datastore.",
     };
     /// `/magent-datastores:compare/input/source/version/revision`
@@ -845,6 +856,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/input/source/version/revision/revision`
@@ -864,6 +876,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running datastore at this revision.",
     };
     /// `/magent-datastores:compare/input/target`
@@ -886,6 +899,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The version that the edits lead to.",
     };
     /// `/magent-datastores:compare/input/target/version`
@@ -908,6 +922,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is meant.",
     };
     /// `/magent-datastores:compare/input/target/version/datastore`
@@ -927,6 +942,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/input/target/version/datastore/datastore`
@@ -950,6 +966,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The configuration in this datastore.",
     };
     /// `/magent-datastores:compare/input/target/version/revision`
@@ -969,6 +986,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/input/target/version/revision/revision`
@@ -988,6 +1006,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The running datastore at this revision.",
     };
     /// `/magent-datastores:compare/output`
@@ -1007,6 +1026,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:compare/output/differences`
@@ -1026,6 +1046,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The edits; none if the versions are the same.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch`
@@ -1053,6 +1074,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Represents a conceptual sequence of datastore edits,\ncalled a patch.  Each patch is given a client-assigned\npatch identifier.  Each edit MUST be applied\nin ascending order, and all edits MUST be applied.\nIf any errors occur, then the target datastore MUST NOT\nbe changed by the YANG Patch operation.\n\nIt is possible for a datastore constraint violation to occur\ndue to any node in the datastore, including nodes not\nincluded in the 'edit' list.  Any validation errors MUST\nbe reported in the reply message.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/patch-id`
@@ -1072,6 +1094,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary string provided by the client to identify\nthe entire patch.  Error messages returned by the server\nthat pertain to this patch will be identified by this\n'patch-id' value.  A client SHOULD attempt to generate\nunique 'patch-id' values to distinguish between\ntransactions from multiple clients in any audit logs\nmaintained by the server.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/comment`
@@ -1091,6 +1114,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An arbitrary string provided by the client to describe\nthe entire patch.  This value SHOULD be present in any\naudit logging records generated by the server for the\npatch.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit`
@@ -1130,6 +1154,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Represents one edit within the YANG Patch request message.\nThe 'edit' list is applied in the following manner:\n\n  - The first edit is conceptually applied to a copy\n    of the existing target datastore, e.g., the\n    running configuration datastore.\n  - Each ascending edit is conceptually applied to\n    the result of the previous edit(s).\n  - After all edits have been successfully processed,\n    the result is validated according to YANG constraints.\n  - If successful, the server will attempt to apply\n    the result to the target datastore.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/edit-id`
@@ -1149,6 +1174,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Arbitrary string index for the edit.\nError messages returned by the server that pertain\nto a specific edit will be identified by this value.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/operation`
@@ -1172,6 +1198,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The datastore operation requested for the associated\n'edit' entry.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/target`
@@ -1195,6 +1222,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies the target data node for the edit\noperation.  If the target has the value '/', then\nthe target data node is the target resource.\nThe target node MUST identify a data resource,\nnot the datastore resource.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/point`
@@ -1228,6 +1256,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The absolute URL path for the data node that is being\nused as the insertion point or move point for the\ntarget of this 'edit' entry.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/where`
@@ -1258,6 +1287,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifies where a data resource will be inserted\nor moved.  YANG only allows these operations for\nlist and leaf-list data nodes that are\n'ordered-by user'.",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/value`
@@ -1284,6 +1314,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Value used for this edit operation.  The anydata 'value'\ncontains the target resource associated with the\n'target' leaf.\n\nFor example, suppose the target node is a YANG container\nnamed foo:\n\n    container foo {\n      leaf a { type string; }\n      leaf b { type int32; }\n    }\n\nThe 'value' node contains one instance of foo:\n\n    <value>\n       <foo xmlns='example-foo-namespace'>\n          <a>some value</a>\n          <b>42</b>\n       </foo>\n    </value>\n ",
     };
     /// `/magent-datastores:compare/output/differences/yang-patch/edit/source-value`
@@ -1310,6 +1341,7 @@ pub mod nodes {
             },
         ],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The value in the source of what is replaced or\nremoved.",
     };
     /// `/magent-datastores:rollback`
@@ -1329,6 +1361,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Makes the running datastore what it was at a revision, as one\nnew edit, which is checked and announced like any other.",
     };
     /// `/magent-datastores:rollback/input`
@@ -1348,6 +1381,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:rollback/input/revision`
@@ -1367,6 +1401,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The revision to go back to.",
     };
     /// `/magent-datastores:rollback/output`
@@ -1386,6 +1421,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-datastores:rollback/output/revision`
@@ -1405,6 +1441,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The revision that the datastore has now.",
     };
 }

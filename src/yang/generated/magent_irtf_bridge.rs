@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// What became of the latest write of 'tasks'. An earlier task is found with the operations of
@@ -498,6 +499,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What became of the latest write of 'tasks'.  An earlier task\nis found with the operations of 'magent-task'.",
     };
     /// `/irtf-agent:tasks/magent-irtf-bridge:dispatch/task`
@@ -517,6 +519,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that the write created or concerned.  If the client\ngave no 'task-id', this is the one that the server chose.",
     };
     /// `/irtf-agent:tasks/magent-irtf-bridge:dispatch/status`
@@ -536,6 +539,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/irtf-agent:tasks/magent-irtf-bridge:dispatch/reason`
@@ -555,6 +559,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round`
@@ -588,6 +593,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The round.  Without this container the request is a proposal\nwithout terms.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/negotiation`
@@ -607,6 +613,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The negotiation that the round belongs to.  Without this\nleaf it is the open one of these agents of this type about\nthis task; if there is none, one is opened.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/in-reply-to`
@@ -630,6 +637,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the latest round.  It is required if 'negotiation'\nis given.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/move`
@@ -653,6 +661,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent does.  Without this leaf it makes a\nproposal.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term`
@@ -686,6 +695,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/name`
@@ -705,6 +715,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value`
@@ -732,6 +743,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/number`
@@ -751,6 +763,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/number/number`
@@ -774,6 +787,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/text`
@@ -793,6 +807,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/text/text`
@@ -812,6 +827,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/window`
@@ -831,6 +847,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/window/window`
@@ -856,6 +873,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/window/window/start`
@@ -879,6 +897,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/value/window/window/end`
@@ -902,6 +921,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/term/unit`
@@ -925,6 +945,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/content`
@@ -944,6 +965,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/irtf-agent:task-negotiate/input/magent-irtf-bridge:round/structured-content`
@@ -963,6 +985,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round`
@@ -998,6 +1021,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the negotiation stands.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/negotiation`
@@ -1017,6 +1041,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The negotiation.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/status`
@@ -1040,6 +1065,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the negotiation.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/number`
@@ -1059,6 +1085,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the latest round.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/move`
@@ -1082,6 +1109,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the other agent did, if it moved at once.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term`
@@ -1115,6 +1143,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/name`
@@ -1134,6 +1163,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value`
@@ -1161,6 +1191,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/number`
@@ -1180,6 +1211,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/number/number`
@@ -1203,6 +1235,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/text`
@@ -1222,6 +1255,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/text/text`
@@ -1241,6 +1275,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/window`
@@ -1260,6 +1295,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/window/window`
@@ -1285,6 +1321,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/window/window/start`
@@ -1308,6 +1345,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/value/window/window/end`
@@ -1331,6 +1369,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/term/unit`
@@ -1354,6 +1393,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/content`
@@ -1373,6 +1413,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/irtf-agent:task-negotiate/output/magent-irtf-bridge:round/structured-content`
@@ -1392,6 +1433,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event`
@@ -1425,6 +1467,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What has happened.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/sequence`
@@ -1444,6 +1487,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the event; it counts from 1 within the task.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/status`
@@ -1463,6 +1507,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/reason`
@@ -1482,6 +1527,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/progress`
@@ -1505,6 +1551,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/overdue`
@@ -1524,6 +1571,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the task had not ended when its deadline passed.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result`
@@ -1553,6 +1601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The result.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result/content`
@@ -1572,6 +1621,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result/structured-content`
@@ -1591,6 +1641,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result/data`
@@ -1615,6 +1666,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/irtf-agent:condition-notifications/magent-irtf-bridge:event/result/at`
@@ -1638,6 +1690,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the result was reported.",
     };
 }

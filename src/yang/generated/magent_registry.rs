@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::REGISTER_AGENT, &nodes::DISCOVER_AGENTS],
     notifications: &[&nodes::REGISTRY_CHANGE],
     identities: &[],
+    annotations: &[],
 };
 
 /// The registry. It is state, since agents register themselves and come and go.
@@ -1698,6 +1699,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The registry.  It is state, since agents register themselves\nand come and go.",
     };
     /// `/magent-registry:registry/agents`
@@ -1717,6 +1719,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agents.",
     };
     /// `/magent-registry:registry/agents/agent`
@@ -1768,6 +1771,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An agent that is registered.",
     };
     /// `/magent-registry:registry/agents/agent/name`
@@ -1787,6 +1791,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the agent.",
     };
     /// `/magent-registry:registry/agents/agent/alias`
@@ -1806,6 +1811,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Another name of the agent, for people.",
     };
     /// `/magent-registry:registry/agents/agent/description`
@@ -1825,6 +1831,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent is for.",
     };
     /// `/magent-registry:registry/agents/agent/type`
@@ -1844,6 +1851,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the agent.",
     };
     /// `/magent-registry:registry/agents/agent/version`
@@ -1863,6 +1871,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Version of the agent, as in Semantic Versioning 2.0.0.",
     };
     /// `/magent-registry:registry/agents/agent/provider`
@@ -1882,6 +1891,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Vendor of the agent.",
     };
     /// `/magent-registry:registry/agents/agent/domain`
@@ -1906,6 +1916,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Domains that the agent serves, such as Wireless, Optical, IP\nor Core Network.",
     };
     /// `/magent-registry:registry/agents/agent/management-object`
@@ -1930,6 +1941,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent manages, such as a subnet.",
     };
     /// `/magent-registry:registry/agents/agent/skills`
@@ -1949,6 +1961,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Skills of the agent.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill`
@@ -1986,6 +1999,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One business skill of the agent.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/skill-name`
@@ -2005,6 +2019,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the skill.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/skill-description`
@@ -2024,6 +2039,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the skill is for.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/skill-tags`
@@ -2048,6 +2064,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Tags of the skill.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/input-modes`
@@ -2072,6 +2089,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Input that the skill takes, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/output-modes`
@@ -2096,6 +2114,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Output that the skill gives, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:registry/agents/agent/skills/skill/examples`
@@ -2120,6 +2139,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Examples of requests for the skill.",
     };
     /// `/magent-registry:registry/agents/agent/capability`
@@ -2147,6 +2167,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Mechanisms that the agent supports.",
     };
     /// `/magent-registry:registry/agents/agent/capability/streaming`
@@ -2166,6 +2187,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether streaming is supported.",
     };
     /// `/magent-registry:registry/agents/agent/capability/push-notifications`
@@ -2185,6 +2207,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether subscriptions with pushed reports are supported.",
     };
     /// `/magent-registry:registry/agents/agent/capability/negotiate`
@@ -2209,6 +2232,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kinds of negotiation that are supported, such as\nacp-task-feasibility-negotiation-v1.0.",
     };
     /// `/magent-registry:registry/agents/agent/authentication`
@@ -2228,6 +2252,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How other agents authenticate to the agent.  It says what is\nneeded and never holds a secret.",
     };
     /// `/magent-registry:registry/agents/agent/authentication/authentication-methods`
@@ -2261,6 +2286,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One authentication method that the agent supports.",
     };
     /// `/magent-registry:registry/agents/agent/authentication/authentication-methods/accessinfo-id`
@@ -2280,6 +2306,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the method.",
     };
     /// `/magent-registry:registry/agents/agent/authentication/authentication-methods/scheme`
@@ -2299,6 +2326,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Scheme, such as JWT, OAuth 2.0 or API Key.",
     };
     /// `/magent-registry:registry/agents/agent/authentication/authentication-methods/jwt-info`
@@ -2318,6 +2346,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of JWT authentication.",
     };
     /// `/magent-registry:registry/agents/agent/authentication/authentication-methods/oauth`
@@ -2337,6 +2366,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of OAuth 2.0 authentication.",
     };
     /// `/magent-registry:registry/agents/agent/endpoints`
@@ -2356,6 +2386,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the agent can be reached.",
     };
     /// `/magent-registry:registry/agents/agent/endpoints/endpoint`
@@ -2385,6 +2416,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One way to reach the agent.",
     };
     /// `/magent-registry:registry/agents/agent/endpoints/endpoint/url`
@@ -2404,6 +2436,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "URL of the endpoint.",
     };
     /// `/magent-registry:registry/agents/agent/endpoints/endpoint/protocol`
@@ -2423,6 +2456,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Protocol spoken there, such as netconf, restconf or a2a.",
     };
     /// `/magent-registry:registry/agents/agent/registration`
@@ -2452,6 +2486,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The registration.",
     };
     /// `/magent-registry:registry/agents/agent/registration/owner`
@@ -2471,6 +2506,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the user who registered the agent, as NETCONF and\nRESTCONF use it for access control.",
     };
     /// `/magent-registry:registry/agents/agent/registration/registered-at`
@@ -2494,6 +2530,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent was registered.",
     };
     /// `/magent-registry:registry/agents/agent/registration/updated-at`
@@ -2517,6 +2554,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration was last renewed or changed.",
     };
     /// `/magent-registry:registry/agents/agent/registration/expires-at`
@@ -2540,6 +2578,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration ends if it is not renewed.  Without\nthis leaf it does not end by itself.",
     };
     /// `/magent-registry:registry/agents/agent/renew`
@@ -2562,6 +2601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Renews the registration without a change of the profile.",
     };
     /// `/magent-registry:registry/agents/agent/renew/input`
@@ -2581,6 +2621,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:registry/agents/agent/renew/input/lifetime`
@@ -2604,6 +2645,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How long the registration is to last.  The server can\nshorten it, and chooses it if it is not given.",
     };
     /// `/magent-registry:registry/agents/agent/renew/output`
@@ -2623,6 +2665,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:registry/agents/agent/renew/output/expires-at`
@@ -2646,6 +2689,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration now ends.",
     };
     /// `/magent-registry:registry/agents/agent/deregister`
@@ -2668,6 +2712,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Ends the registration.  Tasks of the agent stay as they\nare.",
     };
     /// `/magent-registry:registry/agents/agent/deregister/input`
@@ -2687,6 +2732,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:registry/agents/agent/deregister/input/reason`
@@ -2706,6 +2752,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the registration ends.",
     };
     /// `/magent-registry:registry/agents/agent/deregister/output`
@@ -2725,6 +2772,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:register-agent`
@@ -2744,6 +2792,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Registers an agent.  If the same user has registered an agent of\nthis name, its whole profile is replaced and the registration is\nrenewed, so the operation can be repeated safely.",
     };
     /// `/magent-registry:register-agent/input`
@@ -2791,6 +2840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:register-agent/input/name`
@@ -2810,6 +2860,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the agent.",
     };
     /// `/magent-registry:register-agent/input/alias`
@@ -2829,6 +2880,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Another name of the agent, for people.",
     };
     /// `/magent-registry:register-agent/input/description`
@@ -2848,6 +2900,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent is for.",
     };
     /// `/magent-registry:register-agent/input/type`
@@ -2867,6 +2920,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the agent.",
     };
     /// `/magent-registry:register-agent/input/version`
@@ -2886,6 +2940,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Version of the agent, as in Semantic Versioning 2.0.0.",
     };
     /// `/magent-registry:register-agent/input/provider`
@@ -2905,6 +2960,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Vendor of the agent.",
     };
     /// `/magent-registry:register-agent/input/domain`
@@ -2929,6 +2985,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Domains that the agent serves, such as Wireless, Optical, IP\nor Core Network.",
     };
     /// `/magent-registry:register-agent/input/management-object`
@@ -2953,6 +3010,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent manages, such as a subnet.",
     };
     /// `/magent-registry:register-agent/input/skills`
@@ -2972,6 +3030,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Skills of the agent.",
     };
     /// `/magent-registry:register-agent/input/skills/skill`
@@ -3009,6 +3068,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One business skill of the agent.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/skill-name`
@@ -3028,6 +3088,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the skill.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/skill-description`
@@ -3047,6 +3108,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the skill is for.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/skill-tags`
@@ -3071,6 +3133,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Tags of the skill.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/input-modes`
@@ -3095,6 +3158,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Input that the skill takes, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/output-modes`
@@ -3119,6 +3183,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Output that the skill gives, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:register-agent/input/skills/skill/examples`
@@ -3143,6 +3208,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Examples of requests for the skill.",
     };
     /// `/magent-registry:register-agent/input/capability`
@@ -3170,6 +3236,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Mechanisms that the agent supports.",
     };
     /// `/magent-registry:register-agent/input/capability/streaming`
@@ -3189,6 +3256,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether streaming is supported.",
     };
     /// `/magent-registry:register-agent/input/capability/push-notifications`
@@ -3208,6 +3276,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether subscriptions with pushed reports are supported.",
     };
     /// `/magent-registry:register-agent/input/capability/negotiate`
@@ -3232,6 +3301,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kinds of negotiation that are supported, such as\nacp-task-feasibility-negotiation-v1.0.",
     };
     /// `/magent-registry:register-agent/input/authentication`
@@ -3251,6 +3321,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How other agents authenticate to the agent.  It says what is\nneeded and never holds a secret.",
     };
     /// `/magent-registry:register-agent/input/authentication/authentication-methods`
@@ -3284,6 +3355,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One authentication method that the agent supports.",
     };
     /// `/magent-registry:register-agent/input/authentication/authentication-methods/accessinfo-id`
@@ -3303,6 +3375,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the method.",
     };
     /// `/magent-registry:register-agent/input/authentication/authentication-methods/scheme`
@@ -3322,6 +3395,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Scheme, such as JWT, OAuth 2.0 or API Key.",
     };
     /// `/magent-registry:register-agent/input/authentication/authentication-methods/jwt-info`
@@ -3341,6 +3415,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of JWT authentication.",
     };
     /// `/magent-registry:register-agent/input/authentication/authentication-methods/oauth`
@@ -3360,6 +3435,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of OAuth 2.0 authentication.",
     };
     /// `/magent-registry:register-agent/input/endpoints`
@@ -3379,6 +3455,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the agent can be reached.",
     };
     /// `/magent-registry:register-agent/input/endpoints/endpoint`
@@ -3408,6 +3485,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One way to reach the agent.",
     };
     /// `/magent-registry:register-agent/input/endpoints/endpoint/url`
@@ -3427,6 +3505,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "URL of the endpoint.",
     };
     /// `/magent-registry:register-agent/input/endpoints/endpoint/protocol`
@@ -3446,6 +3525,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Protocol spoken there, such as netconf, restconf or a2a.",
     };
     /// `/magent-registry:register-agent/input/lifetime`
@@ -3469,6 +3549,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How long the registration is to last.  The server can\nshorten it, and chooses it if it is not given.",
     };
     /// `/magent-registry:register-agent/output`
@@ -3496,6 +3577,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:register-agent/output/registered-at`
@@ -3519,6 +3601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent was registered.",
     };
     /// `/magent-registry:register-agent/output/updated-at`
@@ -3542,6 +3625,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration was last renewed or changed.",
     };
     /// `/magent-registry:register-agent/output/expires-at`
@@ -3565,6 +3649,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration ends if it is not renewed.  Without\nthis leaf it does not end by itself.",
     };
     /// `/magent-registry:discover-agents`
@@ -3584,6 +3669,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Finds agents.  An agent is found if it meets every condition that\nis given; of the values of one leaf-list it must meet one.\nWithout conditions all agents are found.\n\nAgents that the user has no read access to are left out.",
     };
     /// `/magent-registry:discover-agents/input`
@@ -3631,6 +3717,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:discover-agents/input/name`
@@ -3655,6 +3742,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the agent.",
     };
     /// `/magent-registry:discover-agents/input/type`
@@ -3679,6 +3767,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the agent.",
     };
     /// `/magent-registry:discover-agents/input/provider`
@@ -3703,6 +3792,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Vendor of the agent.",
     };
     /// `/magent-registry:discover-agents/input/domain`
@@ -3727,6 +3817,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Domain that the agent serves.",
     };
     /// `/magent-registry:discover-agents/input/management-object`
@@ -3751,6 +3842,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent manages.",
     };
     /// `/magent-registry:discover-agents/input/skill-name`
@@ -3775,6 +3867,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of a skill of the agent.",
     };
     /// `/magent-registry:discover-agents/input/skill-tag`
@@ -3799,6 +3892,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Tag of a skill of the agent.",
     };
     /// `/magent-registry:discover-agents/input/input-mode`
@@ -3823,6 +3917,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Input that a skill of the agent takes.",
     };
     /// `/magent-registry:discover-agents/input/output-mode`
@@ -3847,6 +3942,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Output that a skill of the agent gives.",
     };
     /// `/magent-registry:discover-agents/input/negotiate`
@@ -3871,6 +3967,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of negotiation that the agent supports.",
     };
     /// `/magent-registry:discover-agents/input/text`
@@ -3890,6 +3987,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is looked for, in natural language.  How it is matched\nis up to the server.",
     };
     /// `/magent-registry:discover-agents/input/limit`
@@ -3909,6 +4007,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Give no more agents than this.  The server can give fewer.",
     };
     /// `/magent-registry:discover-agents/input/cursor`
@@ -3928,6 +4027,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The value of 'next-cursor' of the previous part of the same\nsearch.",
     };
     /// `/magent-registry:discover-agents/output`
@@ -3947,6 +4047,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-registry:discover-agents/output/agent`
@@ -3998,6 +4099,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An agent that was found.  If 'text' was given, the server\nSHOULD put the best match first.",
     };
     /// `/magent-registry:discover-agents/output/agent/name`
@@ -4017,6 +4119,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/alias`
@@ -4036,6 +4139,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Another name of the agent, for people.",
     };
     /// `/magent-registry:discover-agents/output/agent/description`
@@ -4055,6 +4159,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent is for.",
     };
     /// `/magent-registry:discover-agents/output/agent/type`
@@ -4074,6 +4179,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/version`
@@ -4093,6 +4199,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Version of the agent, as in Semantic Versioning 2.0.0.",
     };
     /// `/magent-registry:discover-agents/output/agent/provider`
@@ -4112,6 +4219,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Vendor of the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/domain`
@@ -4136,6 +4244,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Domains that the agent serves, such as Wireless, Optical, IP\nor Core Network.",
     };
     /// `/magent-registry:discover-agents/output/agent/management-object`
@@ -4160,6 +4269,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent manages, such as a subnet.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills`
@@ -4179,6 +4289,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Skills of the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill`
@@ -4216,6 +4327,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One business skill of the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/skill-name`
@@ -4235,6 +4347,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the skill.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/skill-description`
@@ -4254,6 +4367,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the skill is for.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/skill-tags`
@@ -4278,6 +4392,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Tags of the skill.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/input-modes`
@@ -4302,6 +4417,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Input that the skill takes, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/output-modes`
@@ -4326,6 +4442,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Output that the skill gives, such as text, image, audio or\nvideo.",
     };
     /// `/magent-registry:discover-agents/output/agent/skills/skill/examples`
@@ -4350,6 +4467,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Examples of requests for the skill.",
     };
     /// `/magent-registry:discover-agents/output/agent/capability`
@@ -4377,6 +4495,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Mechanisms that the agent supports.",
     };
     /// `/magent-registry:discover-agents/output/agent/capability/streaming`
@@ -4396,6 +4515,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether streaming is supported.",
     };
     /// `/magent-registry:discover-agents/output/agent/capability/push-notifications`
@@ -4415,6 +4535,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether subscriptions with pushed reports are supported.",
     };
     /// `/magent-registry:discover-agents/output/agent/capability/negotiate`
@@ -4439,6 +4560,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kinds of negotiation that are supported, such as\nacp-task-feasibility-negotiation-v1.0.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication`
@@ -4458,6 +4580,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How other agents authenticate to the agent.  It says what is\nneeded and never holds a secret.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods`
@@ -4491,6 +4614,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One authentication method that the agent supports.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods/accessinfo-id`
@@ -4510,6 +4634,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the method.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods/scheme`
@@ -4529,6 +4654,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Scheme, such as JWT, OAuth 2.0 or API Key.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods/jwt-info`
@@ -4548,6 +4674,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of JWT authentication.",
     };
     /// `/magent-registry:discover-agents/output/agent/authentication/authentication-methods/oauth`
@@ -4567,6 +4694,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Public parameters of OAuth 2.0 authentication.",
     };
     /// `/magent-registry:discover-agents/output/agent/endpoints`
@@ -4586,6 +4714,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the agent can be reached.",
     };
     /// `/magent-registry:discover-agents/output/agent/endpoints/endpoint`
@@ -4615,6 +4744,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One way to reach the agent.",
     };
     /// `/magent-registry:discover-agents/output/agent/endpoints/endpoint/url`
@@ -4634,6 +4764,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "URL of the endpoint.",
     };
     /// `/magent-registry:discover-agents/output/agent/endpoints/endpoint/protocol`
@@ -4653,6 +4784,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Protocol spoken there, such as netconf, restconf or a2a.",
     };
     /// `/magent-registry:discover-agents/output/agent/expires-at`
@@ -4676,6 +4808,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the registration ends if it is not renewed.",
     };
     /// `/magent-registry:discover-agents/output/next-cursor`
@@ -4695,6 +4828,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Present if there are more agents.",
     };
     /// `/magent-registry:registry-change`
@@ -4714,6 +4848,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The registry has changed.  'name' identifies the list entry\n/registry/agents/agent, which no longer exists if 'change' is\n'deregistered' or 'expired'.",
     };
     /// `/magent-registry:registry-change/name`
@@ -4733,6 +4868,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the agent.",
     };
     /// `/magent-registry:registry-change/change`
@@ -4752,6 +4888,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What has happened.",
     };
 }

@@ -40,6 +40,7 @@ pub static MODULE: Module = Module {
         &identities::FEASIBILITY,
         &identities::FULFILLMENT,
     ],
+    annotations: &[],
 };
 
 /// What the agents do with each other. The server decides how long it keeps instances that have
@@ -4315,6 +4316,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agents do with each other.  The server decides how long\nit keeps instances that have ended.",
     };
     /// `/magent-task:interaction/tasks`
@@ -4334,6 +4336,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The tasks.",
     };
     /// `/magent-task:interaction/tasks/task`
@@ -4414,6 +4417,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A task.",
     };
     /// `/magent-task:interaction/tasks/task/id`
@@ -4433,6 +4437,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the task.",
     };
     /// `/magent-task:interaction/tasks/task/from`
@@ -4452,6 +4457,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that assigns the task; the draft's\n'task-sendFrom'.",
     };
     /// `/magent-task:interaction/tasks/task/to`
@@ -4471,6 +4477,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to execute the task; the draft's\n'task-sendTo'.",
     };
     /// `/magent-task:interaction/tasks/task/type`
@@ -4490,6 +4497,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the task.  Its values are agreed between the agents.",
     };
     /// `/magent-task:interaction/tasks/task/parent`
@@ -4509,6 +4517,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that this task is a part of.",
     };
     /// `/magent-task:interaction/tasks/task/negotiation`
@@ -4528,6 +4537,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The feasibility negotiation whose outcome this task carries\nout.",
     };
     /// `/magent-task:interaction/tasks/task/context`
@@ -4547,6 +4557,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the task belongs to.",
     };
     /// `/magent-task:interaction/tasks/task/content`
@@ -4566,6 +4577,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/structured-content`
@@ -4585,6 +4597,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/expected-response`
@@ -4604,6 +4617,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The results that are expected.",
     };
     /// `/magent-task:interaction/tasks/task/term-explains`
@@ -4633,6 +4647,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Explanations of terms.",
     };
     /// `/magent-task:interaction/tasks/task/term-explains/term`
@@ -4652,6 +4667,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The term.",
     };
     /// `/magent-task:interaction/tasks/task/term-explains/explanation`
@@ -4671,6 +4687,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the term means; the draft's 'explaination' (sic).",
     };
     /// `/magent-task:interaction/tasks/task/deadline`
@@ -4694,6 +4711,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the task is to be finished.  A task that has not ended by\nthen goes on; 'overdue' becomes 'true' and a 'task-event' says\nso once.  What follows is up to the agents.",
     };
     /// `/magent-task:interaction/tasks/task/data`
@@ -4718,6 +4736,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/tasks/task/asynchronous`
@@ -4737,6 +4756,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the assigning agent did not wait for the result.",
     };
     /// `/magent-task:interaction/tasks/task/status`
@@ -4756,6 +4776,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/magent-task:interaction/tasks/task/reason`
@@ -4775,6 +4796,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/magent-task:interaction/tasks/task/progress`
@@ -4798,6 +4820,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/magent-task:interaction/tasks/task/overdue`
@@ -4817,6 +4840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the task had not ended when its deadline passed.  Once\nit is 'true' it stays so.  It is absent if the task has no\ndeadline.",
     };
     /// `/magent-task:interaction/tasks/task/event-sequence`
@@ -4836,6 +4860,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The value of 'sequence' in the latest 'task-event' of this\ntask.  A client that has missed events sees it here.",
     };
     /// `/magent-task:interaction/tasks/task/created-at`
@@ -4859,6 +4884,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the task was created.",
     };
     /// `/magent-task:interaction/tasks/task/updated-at`
@@ -4882,6 +4908,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When anything of the task was last changed.",
     };
     /// `/magent-task:interaction/tasks/task/history`
@@ -4901,6 +4928,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The statuses that the task has had.",
     };
     /// `/magent-task:interaction/tasks/task/history/change`
@@ -4936,6 +4964,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A change of the status.",
     };
     /// `/magent-task:interaction/tasks/task/history/change/number`
@@ -4955,6 +4984,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the change; it counts from 1.",
     };
     /// `/magent-task:interaction/tasks/task/history/change/status`
@@ -4974,6 +5004,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The new status.",
     };
     /// `/magent-task:interaction/tasks/task/history/change/reason`
@@ -4993,6 +5024,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the status was changed.",
     };
     /// `/magent-task:interaction/tasks/task/history/change/by`
@@ -5012,6 +5044,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that changed it.  Without this leaf it was\nthe server.",
     };
     /// `/magent-task:interaction/tasks/task/history/change/at`
@@ -5035,6 +5068,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the status was changed.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests`
@@ -5054,6 +5088,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the executing agent has asked for.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request`
@@ -5089,6 +5124,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A request for input.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/id`
@@ -5108,6 +5144,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request; it counts from 1 within the task.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/content`
@@ -5127,6 +5164,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/structured-content`
@@ -5146,6 +5184,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/at`
@@ -5169,6 +5208,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the request was made.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/answer`
@@ -5198,6 +5238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The answer.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/answer/content`
@@ -5217,6 +5258,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/answer/structured-content`
@@ -5236,6 +5278,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/answer/data`
@@ -5260,6 +5303,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/tasks/task/input-requests/input-request/answer/at`
@@ -5283,6 +5327,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the request was answered.",
     };
     /// `/magent-task:interaction/tasks/task/result`
@@ -5314,6 +5359,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Result of the task.",
     };
     /// `/magent-task:interaction/tasks/task/result/content`
@@ -5333,6 +5379,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/result/structured-content`
@@ -5352,6 +5399,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/result/data`
@@ -5376,6 +5424,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/tasks/task/result/at`
@@ -5399,6 +5448,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the result was reported.",
     };
     /// `/magent-task:interaction/tasks/task/result/verification`
@@ -5426,6 +5476,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the assigning agent says of the result.",
     };
     /// `/magent-task:interaction/tasks/task/result/verification/verdict`
@@ -5445,6 +5496,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The verdict.",
     };
     /// `/magent-task:interaction/tasks/task/result/verification/comment`
@@ -5464,6 +5516,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the verdict is what it is.",
     };
     /// `/magent-task:interaction/tasks/task/result/verification/at`
@@ -5487,6 +5540,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the result was verified.",
     };
     /// `/magent-task:interaction/tasks/task/cancel`
@@ -5509,6 +5563,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Cancels the task.",
     };
     /// `/magent-task:interaction/tasks/task/cancel/input`
@@ -5528,6 +5583,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/cancel/input/reason`
@@ -5547,6 +5603,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task is cancelled.",
     };
     /// `/magent-task:interaction/tasks/task/cancel/output`
@@ -5566,6 +5623,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/cancel/output/status`
@@ -5585,6 +5643,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/tasks/task/suspend`
@@ -5607,6 +5666,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Suspends the execution of the task.",
     };
     /// `/magent-task:interaction/tasks/task/suspend/input`
@@ -5626,6 +5686,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/suspend/input/reason`
@@ -5645,6 +5706,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task is suspended.",
     };
     /// `/magent-task:interaction/tasks/task/suspend/output`
@@ -5664,6 +5726,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/suspend/output/status`
@@ -5683,6 +5746,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/tasks/task/resume`
@@ -5705,6 +5769,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Goes on with the execution of a suspended task.",
     };
     /// `/magent-task:interaction/tasks/task/resume/input`
@@ -5724,6 +5789,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/resume/output`
@@ -5743,6 +5809,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/resume/output/status`
@@ -5762,6 +5829,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/tasks/task/report`
@@ -5784,6 +5852,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The executing agent reports on the task.  An agent that is\na client of the server uses it; the server itself sets the\nsame nodes for its own agent.\n\n'status' is 'finished' if and only if 'result' is present,\nand is 'blocked' if 'input-request' is present.",
     };
     /// `/magent-task:interaction/tasks/task/report/input`
@@ -5859,6 +5928,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/report/input/status`
@@ -5878,6 +5948,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The new status.  Without this leaf the status stays as\nit is.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/reason`
@@ -5897,6 +5968,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/progress`
@@ -5920,6 +5992,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/input-request`
@@ -5945,6 +6018,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent asks for.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/input-request/content`
@@ -5964,6 +6038,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/input-request/structured-content`
@@ -5983,6 +6058,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result`
@@ -6010,6 +6086,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The result.  It takes the place of an earlier one.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/content`
@@ -6029,6 +6106,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/structured-content`
@@ -6048,6 +6126,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data`
@@ -6085,6 +6164,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A data object.  If 'source' is present, a new data object is\nstored; else the data object must exist and be complete.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/id`
@@ -6104,6 +6184,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/data-type`
@@ -6123,6 +6204,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/description`
@@ -6142,6 +6224,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/media-type`
@@ -6165,6 +6248,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source`
@@ -6192,6 +6276,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/text`
@@ -6211,6 +6296,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/text/text`
@@ -6230,6 +6316,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/binary`
@@ -6249,6 +6336,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/binary/binary`
@@ -6268,6 +6356,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/url`
@@ -6287,6 +6376,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/report/input/result/data/source/url/url`
@@ -6306,6 +6396,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:interaction/tasks/task/report/output`
@@ -6328,6 +6419,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/report/output/status`
@@ -6347,6 +6439,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/tasks/task/report/output/request`
@@ -6366,6 +6459,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request for input.",
     };
     /// `/magent-task:interaction/tasks/task/answer`
@@ -6388,6 +6482,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Answers a request for input.  When no request is left\nwithout an answer, the status goes from 'blocked' to\n'processing'.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input`
@@ -6429,6 +6524,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/request`
@@ -6448,6 +6544,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/content`
@@ -6467,6 +6564,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/structured-content`
@@ -6486,6 +6584,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data`
@@ -6523,6 +6622,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A data object.  If 'source' is present, a new data object is\nstored; else the data object must exist and be complete.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/id`
@@ -6542,6 +6642,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/data-type`
@@ -6561,6 +6662,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/description`
@@ -6580,6 +6682,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/media-type`
@@ -6603,6 +6706,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source`
@@ -6630,6 +6734,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/text`
@@ -6649,6 +6754,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/text/text`
@@ -6668,6 +6774,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/binary`
@@ -6687,6 +6794,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/binary/binary`
@@ -6706,6 +6814,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/url`
@@ -6725,6 +6834,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/answer/input/data/source/url/url`
@@ -6744,6 +6854,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:interaction/tasks/task/answer/output`
@@ -6763,6 +6874,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/answer/output/status`
@@ -6782,6 +6894,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/tasks/task/verify`
@@ -6804,6 +6917,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The assigning agent says whether the result meets the\nrequirements.  With 'rework' the status goes from\n'finished' to 'processing'.",
     };
     /// `/magent-task:interaction/tasks/task/verify/input`
@@ -6826,6 +6940,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/verify/input/verdict`
@@ -6845,6 +6960,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The verdict.",
     };
     /// `/magent-task:interaction/tasks/task/verify/input/comment`
@@ -6864,6 +6980,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the verdict is what it is.",
     };
     /// `/magent-task:interaction/tasks/task/verify/output`
@@ -6883,6 +7000,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/tasks/task/verify/output/status`
@@ -6902,6 +7020,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task after the action.",
     };
     /// `/magent-task:interaction/negotiations`
@@ -6921,6 +7040,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The negotiations.",
     };
     /// `/magent-task:interaction/negotiations/negotiation`
@@ -6974,6 +7094,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A negotiation between two agents.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/id`
@@ -6993,6 +7114,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the negotiation.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/type`
@@ -7016,6 +7138,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the negotiation.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/task`
@@ -7035,6 +7158,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that is negotiated.  In a feasibility negotiation\nit need not exist yet.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/context`
@@ -7054,6 +7178,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the negotiation belongs to.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/initiator`
@@ -7073,6 +7198,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that opened the negotiation.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/responder`
@@ -7092,6 +7218,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The other agent.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/status`
@@ -7115,6 +7242,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the negotiation.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/turn`
@@ -7134,6 +7262,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to move.  It is absent when the\nnegotiation is no longer open.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/lifetime`
@@ -7157,6 +7286,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How long the agents have for each move.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/deadline`
@@ -7180,6 +7310,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the negotiation expires, whatever moves are made.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/max-rounds`
@@ -7203,6 +7334,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Largest number of rounds.  The last one can only be\n'accept', 'reject' or 'withdraw'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/expires-at`
@@ -7226,6 +7358,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the negotiation expires if no move is made: 'lifetime'\nafter the latest round, but not after 'deadline'.  It is\nabsent when the negotiation is no longer open.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/agreed-round`
@@ -7249,6 +7382,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round whose proposal was accepted.  It is\npresent if and only if 'status' is 'agreed'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round`
@@ -7290,6 +7424,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A round.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/number`
@@ -7313,6 +7448,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round; it counts from 1.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/from`
@@ -7332,6 +7468,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that moved.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/move`
@@ -7355,6 +7492,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent did.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term`
@@ -7388,6 +7526,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/name`
@@ -7407,6 +7546,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value`
@@ -7434,6 +7574,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/number`
@@ -7453,6 +7594,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/number/number`
@@ -7476,6 +7618,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/text`
@@ -7495,6 +7638,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/text/text`
@@ -7514,6 +7658,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/window`
@@ -7533,6 +7678,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/window/window`
@@ -7558,6 +7704,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/window/window/start`
@@ -7581,6 +7728,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/value/window/window/end`
@@ -7604,6 +7752,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/term/unit`
@@ -7627,6 +7776,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/content`
@@ -7646,6 +7796,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/structured-content`
@@ -7665,6 +7816,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/data`
@@ -7689,6 +7841,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/round/at`
@@ -7712,6 +7865,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent moved.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond`
@@ -7734,6 +7888,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Makes the next move.  The type 'negotiation-move' says\nwhich moves are possible when.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input`
@@ -7793,6 +7948,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/from`
@@ -7812,6 +7968,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that moves.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/in-reply-to`
@@ -7835,6 +7992,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the latest round.  The move is refused if\nanother one has come in between, unless it is\n'withdraw'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/move`
@@ -7858,6 +8016,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent does.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term`
@@ -7891,6 +8050,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/name`
@@ -7910,6 +8070,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value`
@@ -7937,6 +8098,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/number`
@@ -7956,6 +8118,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/number/number`
@@ -7979,6 +8142,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/text`
@@ -7998,6 +8162,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/text/text`
@@ -8017,6 +8182,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/window`
@@ -8036,6 +8202,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/window/window`
@@ -8061,6 +8228,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/window/window/start`
@@ -8084,6 +8252,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/value/window/window/end`
@@ -8107,6 +8276,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/term/unit`
@@ -8130,6 +8300,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/content`
@@ -8149,6 +8320,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/structured-content`
@@ -8168,6 +8340,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data`
@@ -8205,6 +8378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A data object.  If 'source' is present, a new data object is\nstored; else the data object must exist and be complete.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/id`
@@ -8224,6 +8398,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/data-type`
@@ -8243,6 +8418,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/description`
@@ -8262,6 +8438,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/media-type`
@@ -8285,6 +8462,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source`
@@ -8312,6 +8490,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/text`
@@ -8331,6 +8510,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/text/text`
@@ -8350,6 +8530,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/binary`
@@ -8369,6 +8550,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/binary/binary`
@@ -8388,6 +8570,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/url`
@@ -8407,6 +8590,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/input/data/source/url/url`
@@ -8426,6 +8610,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output`
@@ -8453,6 +8638,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/status`
@@ -8476,6 +8662,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the negotiation after the move.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/number`
@@ -8495,6 +8682,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round that the move makes.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply`
@@ -8532,6 +8720,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The move of the other agent, if it was made while the\naction was in progress.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/number`
@@ -8555,6 +8744,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round; it counts from 1.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/from`
@@ -8574,6 +8764,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that moved.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/move`
@@ -8597,6 +8788,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent did.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term`
@@ -8630,6 +8822,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/name`
@@ -8649,6 +8842,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value`
@@ -8676,6 +8870,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/number`
@@ -8695,6 +8890,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/number/number`
@@ -8718,6 +8914,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/text`
@@ -8737,6 +8934,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/text/text`
@@ -8756,6 +8954,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/window`
@@ -8775,6 +8974,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/window/window`
@@ -8800,6 +9000,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/window/window/start`
@@ -8823,6 +9024,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/value/window/window/end`
@@ -8846,6 +9048,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/term/unit`
@@ -8869,6 +9072,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/content`
@@ -8888,6 +9092,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/structured-content`
@@ -8907,6 +9112,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/data`
@@ -8931,6 +9137,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/at`
@@ -8954,6 +9161,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent moved.",
     };
     /// `/magent-task:interaction/contexts`
@@ -8973,6 +9181,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The contexts.",
     };
     /// `/magent-task:interaction/contexts/context`
@@ -9006,6 +9215,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What agents have said to each other about one matter.  It\ncomes into being when an operation first names it.  The\nserver records every message of the tasks and negotiations\nthat belong to it.\n\nAn agent that has sent or received a message of it reads all\nof it and can begin further tasks and negotiations in it.\nAnother agent gets in by being given one of them.",
     };
     /// `/magent-task:interaction/contexts/context/id`
@@ -9025,6 +9235,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the context.",
     };
     /// `/magent-task:interaction/contexts/context/created-at`
@@ -9048,6 +9259,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the first message was recorded.",
     };
     /// `/magent-task:interaction/contexts/context/updated-at`
@@ -9071,6 +9283,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the latest message was recorded.",
     };
     /// `/magent-task:interaction/contexts/context/message`
@@ -9122,6 +9335,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A message.",
     };
     /// `/magent-task:interaction/contexts/context/message/number`
@@ -9141,6 +9355,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the message; it counts from 1.",
     };
     /// `/magent-task:interaction/contexts/context/message/type`
@@ -9164,6 +9379,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the message.",
     };
     /// `/magent-task:interaction/contexts/context/message/from`
@@ -9183,6 +9399,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that sent the message.",
     };
     /// `/magent-task:interaction/contexts/context/message/to`
@@ -9202,6 +9419,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that the message was sent to.",
     };
     /// `/magent-task:interaction/contexts/context/message/task`
@@ -9221,6 +9439,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that the message is about.",
     };
     /// `/magent-task:interaction/contexts/context/message/negotiation`
@@ -9240,6 +9459,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The negotiation that the message is a move of.",
     };
     /// `/magent-task:interaction/contexts/context/message/move`
@@ -9263,6 +9483,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent did, if the message is a move.",
     };
     /// `/magent-task:interaction/contexts/context/message/in-reply-to`
@@ -9282,6 +9503,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the message that this one answers.",
     };
     /// `/magent-task:interaction/contexts/context/message/term`
@@ -9315,6 +9537,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/name`
@@ -9334,6 +9557,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value`
@@ -9361,6 +9585,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/number`
@@ -9380,6 +9605,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/number/number`
@@ -9403,6 +9629,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/text`
@@ -9422,6 +9649,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/text/text`
@@ -9441,6 +9669,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/window`
@@ -9460,6 +9689,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/window/window`
@@ -9485,6 +9715,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/window/window/start`
@@ -9508,6 +9739,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/value/window/window/end`
@@ -9531,6 +9763,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:interaction/contexts/context/message/term/unit`
@@ -9554,6 +9787,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:interaction/contexts/context/message/content`
@@ -9573,6 +9807,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:interaction/contexts/context/message/structured-content`
@@ -9592,6 +9827,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:interaction/contexts/context/message/data`
@@ -9616,6 +9852,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/contexts/context/message/at`
@@ -9639,6 +9876,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the message was sent.",
     };
     /// `/magent-task:interaction/data-objects`
@@ -9658,6 +9896,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:interaction/data-objects/data-object`
@@ -9701,6 +9940,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that agents exchange.",
     };
     /// `/magent-task:interaction/data-objects/data-object/id`
@@ -9720,6 +9960,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:interaction/data-objects/data-object/data-type`
@@ -9739,6 +9980,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:interaction/data-objects/data-object/description`
@@ -9758,6 +10000,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:interaction/data-objects/data-object/media-type`
@@ -9781,6 +10024,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:interaction/data-objects/data-object/url`
@@ -9800,6 +10044,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched, if the server does not hold\nit.",
     };
     /// `/magent-task:interaction/data-objects/data-object/size`
@@ -9819,6 +10064,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Size of the data that the server holds.  For text it is\nthat of its UTF-8 encoding.",
     };
     /// `/magent-task:interaction/data-objects/data-object/complete`
@@ -9838,6 +10084,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the whole of the data has come.",
     };
     /// `/magent-task:interaction/data-objects/data-object/owner`
@@ -9857,6 +10104,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that gave the data.",
     };
     /// `/magent-task:interaction/data-objects/data-object/created-at`
@@ -9880,6 +10128,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the first part of the data came.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read`
@@ -9902,6 +10151,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Gives the data, or a part of it.  The data is not in the\nlist itself, so that the list stays cheap to read.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/input`
@@ -9927,6 +10177,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/input/offset`
@@ -9946,6 +10197,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where in the data the part begins.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/input/length`
@@ -9969,6 +10221,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Give no more than this.  The server can give less.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output`
@@ -9995,6 +10248,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/part`
@@ -10020,6 +10274,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The part of the data.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/part/text`
@@ -10039,6 +10294,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/part/text/text`
@@ -10058,6 +10314,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The part, if the data is text.  It holds whole\ncharacters only.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/part/binary`
@@ -10077,6 +10334,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/part/binary/binary`
@@ -10096,6 +10354,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The part, if the data is not text.",
     };
     /// `/magent-task:interaction/data-objects/data-object/read/output/next-offset`
@@ -10115,6 +10374,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the next part begins.  It is absent if there is\nno next part.",
     };
     /// `/magent-task:assign-task`
@@ -10134,6 +10394,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Assigns a task.  If a task with the same identifier, assigning\nagent and order exists, no other one is created and the reply\ntells of that one, so the operation can be repeated safely.",
     };
     /// `/magent-task:assign-task/input`
@@ -10193,6 +10454,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:assign-task/input/id`
@@ -10212,6 +10474,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the task.  The server chooses one if it is not\ngiven.",
     };
     /// `/magent-task:assign-task/input/from`
@@ -10231,6 +10494,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that assigns the task; the draft's\n'task-sendFrom'.",
     };
     /// `/magent-task:assign-task/input/to`
@@ -10250,6 +10514,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to execute the task; the draft's\n'task-sendTo'.",
     };
     /// `/magent-task:assign-task/input/type`
@@ -10269,6 +10534,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the task.  Its values are agreed between the agents.",
     };
     /// `/magent-task:assign-task/input/parent`
@@ -10288,6 +10554,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that this task is a part of.",
     };
     /// `/magent-task:assign-task/input/negotiation`
@@ -10307,6 +10574,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The feasibility negotiation whose outcome this task carries\nout.",
     };
     /// `/magent-task:assign-task/input/context`
@@ -10326,6 +10594,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the task belongs to.",
     };
     /// `/magent-task:assign-task/input/content`
@@ -10345,6 +10614,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:assign-task/input/structured-content`
@@ -10364,6 +10634,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:assign-task/input/expected-response`
@@ -10383,6 +10654,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The results that are expected.",
     };
     /// `/magent-task:assign-task/input/term-explains`
@@ -10406,6 +10678,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Explanations of terms.",
     };
     /// `/magent-task:assign-task/input/term-explains/term`
@@ -10425,6 +10698,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The term.",
     };
     /// `/magent-task:assign-task/input/term-explains/explanation`
@@ -10444,6 +10718,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the term means; the draft's 'explaination' (sic).",
     };
     /// `/magent-task:assign-task/input/deadline`
@@ -10467,6 +10742,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the task is to be finished.  A task that has not ended by\nthen goes on; 'overdue' becomes 'true' and a 'task-event' says\nso once.  What follows is up to the agents.",
     };
     /// `/magent-task:assign-task/input/data`
@@ -10504,6 +10780,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A data object.  If 'source' is present, a new data object is\nstored; else the data object must exist and be complete.",
     };
     /// `/magent-task:assign-task/input/data/id`
@@ -10523,6 +10800,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:assign-task/input/data/data-type`
@@ -10542,6 +10820,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:assign-task/input/data/description`
@@ -10561,6 +10840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:assign-task/input/data/media-type`
@@ -10584,6 +10864,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:assign-task/input/data/source`
@@ -10611,6 +10892,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:assign-task/input/data/source/text`
@@ -10630,6 +10912,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:assign-task/input/data/source/text/text`
@@ -10649,6 +10932,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:assign-task/input/data/source/binary`
@@ -10668,6 +10952,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:assign-task/input/data/source/binary/binary`
@@ -10687,6 +10972,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:assign-task/input/data/source/url`
@@ -10706,6 +10992,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:assign-task/input/data/source/url/url`
@@ -10725,6 +11012,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:assign-task/input/asynchronous`
@@ -10744,6 +11032,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the reply comes as soon as the task is created.  If\nnot, it comes when the task is blocked or has ended, or\nafter 'timeout'.",
     };
     /// `/magent-task:assign-task/input/timeout`
@@ -10763,6 +11052,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How long the server waits before it replies.  It can wait\nfor less.  It has no effect on an asynchronous task.",
     };
     /// `/magent-task:assign-task/output`
@@ -10798,6 +11088,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:assign-task/output/id`
@@ -10817,6 +11108,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the task.",
     };
     /// `/magent-task:assign-task/output/status`
@@ -10836,6 +11128,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/magent-task:assign-task/output/reason`
@@ -10855,6 +11148,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/magent-task:assign-task/output/progress`
@@ -10878,6 +11172,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/magent-task:assign-task/output/overdue`
@@ -10897,6 +11192,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the task had not ended when its deadline passed.  Once\nit is 'true' it stays so.  It is absent if the task has no\ndeadline.",
     };
     /// `/magent-task:assign-task/output/input-request`
@@ -10926,6 +11222,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The oldest request for input without an answer.",
     };
     /// `/magent-task:assign-task/output/input-request/id`
@@ -10945,6 +11242,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request; it counts from 1 within the task.",
     };
     /// `/magent-task:assign-task/output/input-request/content`
@@ -10964,6 +11262,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:assign-task/output/input-request/structured-content`
@@ -10983,6 +11282,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:assign-task/output/input-request/at`
@@ -11006,6 +11306,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the request was made.",
     };
     /// `/magent-task:assign-task/output/result`
@@ -11035,6 +11336,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The result.",
     };
     /// `/magent-task:assign-task/output/result/content`
@@ -11054,6 +11356,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:assign-task/output/result/structured-content`
@@ -11073,6 +11376,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:assign-task/output/result/data`
@@ -11097,6 +11401,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:assign-task/output/result/at`
@@ -11120,6 +11425,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the result was reported.",
     };
     /// `/magent-task:query-tasks`
@@ -11139,6 +11445,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Finds tasks.  A task is found if it meets every condition that\nis given; of the values of one leaf-list it must meet one.\nWithout conditions all tasks are found.\n\nTasks that the user has no read access to are left out.  The\ntasks come in the order of their creation.",
     };
     /// `/magent-task:query-tasks/input`
@@ -11178,6 +11485,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:query-tasks/input/from`
@@ -11202,6 +11510,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that assigned the task.",
     };
     /// `/magent-task:query-tasks/input/to`
@@ -11226,6 +11535,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to execute the task.",
     };
     /// `/magent-task:query-tasks/input/type`
@@ -11250,6 +11560,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the task.",
     };
     /// `/magent-task:query-tasks/input/status`
@@ -11274,6 +11585,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/magent-task:query-tasks/input/context`
@@ -11298,6 +11610,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the task belongs to.",
     };
     /// `/magent-task:query-tasks/input/parent`
@@ -11322,6 +11635,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that the task is a part of.",
     };
     /// `/magent-task:query-tasks/input/changed-since`
@@ -11345,6 +11659,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task was changed at this time or later.",
     };
     /// `/magent-task:query-tasks/input/limit`
@@ -11364,6 +11679,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Give no more tasks than this.  The server can give fewer.",
     };
     /// `/magent-task:query-tasks/input/cursor`
@@ -11383,6 +11699,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The value of 'next-cursor' of the previous part of the same\nsearch.",
     };
     /// `/magent-task:query-tasks/output`
@@ -11402,6 +11719,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:query-tasks/output/task`
@@ -11449,6 +11767,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A task that was found.",
     };
     /// `/magent-task:query-tasks/output/task/id`
@@ -11468,6 +11787,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the task.",
     };
     /// `/magent-task:query-tasks/output/task/from`
@@ -11487,6 +11807,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that assigned the task.",
     };
     /// `/magent-task:query-tasks/output/task/to`
@@ -11506,6 +11827,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to execute the task.",
     };
     /// `/magent-task:query-tasks/output/task/type`
@@ -11525,6 +11847,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Type of the task.",
     };
     /// `/magent-task:query-tasks/output/task/status`
@@ -11544,6 +11867,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/magent-task:query-tasks/output/task/reason`
@@ -11563,6 +11887,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/magent-task:query-tasks/output/task/progress`
@@ -11586,6 +11911,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/magent-task:query-tasks/output/task/overdue`
@@ -11605,6 +11931,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the task had not ended when its deadline passed.  Once\nit is 'true' it stays so.  It is absent if the task has no\ndeadline.",
     };
     /// `/magent-task:query-tasks/output/task/event-sequence`
@@ -11624,6 +11951,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The value of 'sequence' in the latest 'task-event' of this\ntask.",
     };
     /// `/magent-task:query-tasks/output/task/created-at`
@@ -11647,6 +11975,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the task was created.",
     };
     /// `/magent-task:query-tasks/output/task/updated-at`
@@ -11670,6 +11999,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When anything of the task was last changed.",
     };
     /// `/magent-task:query-tasks/output/next-cursor`
@@ -11689,6 +12019,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Present if there are more tasks.",
     };
     /// `/magent-task:open-negotiation`
@@ -11708,6 +12039,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Opens a negotiation.  Its first round is a proposal of the agent\nthat opens it.",
     };
     /// `/magent-task:open-negotiation/input`
@@ -11768,6 +12100,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/id`
@@ -11787,6 +12120,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the negotiation.  The server chooses one if it\nis not given.",
     };
     /// `/magent-task:open-negotiation/input/type`
@@ -11810,6 +12144,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the negotiation.",
     };
     /// `/magent-task:open-negotiation/input/from`
@@ -11829,6 +12164,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that opens the negotiation.",
     };
     /// `/magent-task:open-negotiation/input/to`
@@ -11848,6 +12184,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The other agent.",
     };
     /// `/magent-task:open-negotiation/input/task`
@@ -11867,6 +12204,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that is negotiated.  In a feasibility negotiation\nit need not exist yet.",
     };
     /// `/magent-task:open-negotiation/input/context`
@@ -11886,6 +12224,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the negotiation belongs to.",
     };
     /// `/magent-task:open-negotiation/input/lifetime`
@@ -11909,6 +12248,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How long the agents have for each move.  The server can\nshorten it, and chooses it if it is not given.",
     };
     /// `/magent-task:open-negotiation/input/deadline`
@@ -11932,6 +12272,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the negotiation expires, whatever moves are made.\nWithout this leaf only 'lifetime' and 'max-rounds' end it.",
     };
     /// `/magent-task:open-negotiation/input/max-rounds`
@@ -11955,6 +12296,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Largest number of rounds, the first one included.  The last\none can only be 'accept', 'reject' or 'withdraw'.  The server\ncan lower the number, and chooses it if it is not given.",
     };
     /// `/magent-task:open-negotiation/input/term`
@@ -11988,6 +12330,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:open-negotiation/input/term/name`
@@ -12007,6 +12350,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:open-negotiation/input/term/value`
@@ -12034,6 +12378,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:open-negotiation/input/term/value/number`
@@ -12053,6 +12398,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/term/value/number/number`
@@ -12076,6 +12422,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:open-negotiation/input/term/value/text`
@@ -12095,6 +12442,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/term/value/text/text`
@@ -12114,6 +12462,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:open-negotiation/input/term/value/window`
@@ -12133,6 +12482,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/term/value/window/window`
@@ -12158,6 +12508,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:open-negotiation/input/term/value/window/window/start`
@@ -12181,6 +12532,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:open-negotiation/input/term/value/window/window/end`
@@ -12204,6 +12556,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:open-negotiation/input/term/unit`
@@ -12227,6 +12580,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:open-negotiation/input/content`
@@ -12246,6 +12600,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:open-negotiation/input/structured-content`
@@ -12265,6 +12620,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:open-negotiation/input/data`
@@ -12302,6 +12658,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A data object.  If 'source' is present, a new data object is\nstored; else the data object must exist and be complete.",
     };
     /// `/magent-task:open-negotiation/input/data/id`
@@ -12321,6 +12678,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:open-negotiation/input/data/data-type`
@@ -12340,6 +12698,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:open-negotiation/input/data/description`
@@ -12359,6 +12718,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:open-negotiation/input/data/media-type`
@@ -12382,6 +12742,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:open-negotiation/input/data/source`
@@ -12409,6 +12770,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:open-negotiation/input/data/source/text`
@@ -12428,6 +12790,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/data/source/text/text`
@@ -12447,6 +12810,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:open-negotiation/input/data/source/binary`
@@ -12466,6 +12830,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/data/source/binary/binary`
@@ -12485,6 +12850,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:open-negotiation/input/data/source/url`
@@ -12504,6 +12870,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/input/data/source/url/url`
@@ -12523,6 +12890,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:open-negotiation/output`
@@ -12546,6 +12914,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/output/id`
@@ -12565,6 +12934,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the negotiation.",
     };
     /// `/magent-task:open-negotiation/output/status`
@@ -12588,6 +12958,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the negotiation.",
     };
     /// `/magent-task:open-negotiation/output/reply`
@@ -12625,6 +12996,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The move of the other agent, if it was made while the\noperation was in progress.",
     };
     /// `/magent-task:open-negotiation/output/reply/number`
@@ -12648,6 +13020,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round; it counts from 1.",
     };
     /// `/magent-task:open-negotiation/output/reply/from`
@@ -12667,6 +13040,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that moved.",
     };
     /// `/magent-task:open-negotiation/output/reply/move`
@@ -12690,6 +13064,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent did.",
     };
     /// `/magent-task:open-negotiation/output/reply/term`
@@ -12723,6 +13098,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/name`
@@ -12742,6 +13118,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value`
@@ -12769,6 +13146,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/number`
@@ -12788,6 +13166,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/number/number`
@@ -12811,6 +13190,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/text`
@@ -12830,6 +13210,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/text/text`
@@ -12849,6 +13230,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/window`
@@ -12868,6 +13250,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/window/window`
@@ -12893,6 +13276,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/window/window/start`
@@ -12916,6 +13300,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/value/window/window/end`
@@ -12939,6 +13324,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:open-negotiation/output/reply/term/unit`
@@ -12962,6 +13348,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:open-negotiation/output/reply/content`
@@ -12981,6 +13368,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:open-negotiation/output/reply/structured-content`
@@ -13000,6 +13388,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:open-negotiation/output/reply/data`
@@ -13024,6 +13413,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:open-negotiation/output/reply/at`
@@ -13047,6 +13437,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent moved.",
     };
     /// `/magent-task:put-data`
@@ -13066,6 +13457,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Stores a data object, or the next part of one.",
     };
     /// `/magent-task:put-data/input`
@@ -13105,6 +13497,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:put-data/input/id`
@@ -13124,6 +13517,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.  The server chooses one if it\nis not given.",
     };
     /// `/magent-task:put-data/input/from`
@@ -13143,6 +13537,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that gives the data.",
     };
     /// `/magent-task:put-data/input/data-type`
@@ -13162,6 +13557,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the data.",
     };
     /// `/magent-task:put-data/input/description`
@@ -13181,6 +13577,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the data is.",
     };
     /// `/magent-task:put-data/input/media-type`
@@ -13204,6 +13601,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Media type, such as application/json or image/png.",
     };
     /// `/magent-task:put-data/input/source`
@@ -13227,6 +13625,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data is.",
     };
     /// `/magent-task:put-data/input/source/text`
@@ -13246,6 +13645,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:put-data/input/source/text/text`
@@ -13265,6 +13665,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is text.",
     };
     /// `/magent-task:put-data/input/source/binary`
@@ -13284,6 +13685,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:put-data/input/source/binary/binary`
@@ -13303,6 +13705,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data, if it is not text.",
     };
     /// `/magent-task:put-data/input/source/url`
@@ -13322,6 +13725,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:put-data/input/source/url/url`
@@ -13341,6 +13745,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where the data can be fetched.",
     };
     /// `/magent-task:put-data/input/offset`
@@ -13360,6 +13765,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Where in the data this part begins.  It must be the present\nsize of the data object.  A data object that does not exist\nhas the size 0.",
     };
     /// `/magent-task:put-data/input/more`
@@ -13379,6 +13785,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether another part follows.  The draft's 'finished' is its\ncontrary.",
     };
     /// `/magent-task:put-data/output`
@@ -13398,6 +13805,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:put-data/output/id`
@@ -13417,6 +13825,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the data object.",
     };
     /// `/magent-task:put-data/output/size`
@@ -13436,6 +13845,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Size of the data that the server now holds.",
     };
     /// `/magent-task:put-data/output/complete`
@@ -13455,6 +13865,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the whole of the data has come.",
     };
     /// `/magent-task:task-event`
@@ -13506,6 +13917,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Something has happened to a task.  'task' identifies the list\nentry /interaction/tasks/task.",
     };
     /// `/magent-task:task-event/task`
@@ -13525,6 +13937,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the task.",
     };
     /// `/magent-task:task-event/sequence`
@@ -13544,6 +13957,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the event; it counts from 1 within the task.",
     };
     /// `/magent-task:task-event/event`
@@ -13563,6 +13977,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What has happened.",
     };
     /// `/magent-task:task-event/from`
@@ -13582,6 +13997,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that assigned the task.",
     };
     /// `/magent-task:task-event/to`
@@ -13601,6 +14017,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to execute the task.",
     };
     /// `/magent-task:task-event/context`
@@ -13620,6 +14037,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The context that the task belongs to.",
     };
     /// `/magent-task:task-event/status`
@@ -13639,6 +14057,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the task.",
     };
     /// `/magent-task:task-event/reason`
@@ -13658,6 +14077,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Why the task has this status.",
     };
     /// `/magent-task:task-event/progress`
@@ -13681,6 +14101,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "How much of the task is done.",
     };
     /// `/magent-task:task-event/overdue`
@@ -13700,6 +14121,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Whether the task had not ended when its deadline passed.  Once\nit is 'true' it stays so.  It is absent if the task has no\ndeadline.",
     };
     /// `/magent-task:task-event/previous-status`
@@ -13719,6 +14141,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The status before the event, if the event changed it.",
     };
     /// `/magent-task:task-event/input-request`
@@ -13748,6 +14171,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The request, if 'event' is 'input-requested'.",
     };
     /// `/magent-task:task-event/input-request/id`
@@ -13767,6 +14191,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request; it counts from 1 within the task.",
     };
     /// `/magent-task:task-event/input-request/content`
@@ -13786,6 +14211,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:task-event/input-request/structured-content`
@@ -13805,6 +14231,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:task-event/input-request/at`
@@ -13828,6 +14255,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the request was made.",
     };
     /// `/magent-task:task-event/answered-request`
@@ -13847,6 +14275,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the request, if 'event' is 'input-answered'.",
     };
     /// `/magent-task:task-event/result`
@@ -13876,6 +14305,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The result, if 'event' is 'result-reported'.",
     };
     /// `/magent-task:task-event/result/content`
@@ -13895,6 +14325,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:task-event/result/structured-content`
@@ -13914,6 +14345,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:task-event/result/data`
@@ -13938,6 +14370,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:task-event/result/at`
@@ -13961,6 +14394,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the result was reported.",
     };
     /// `/magent-task:task-event/verdict`
@@ -13980,6 +14414,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The verdict, if 'event' is 'result-verified'.",
     };
     /// `/magent-task:negotiation-event`
@@ -14021,6 +14456,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A move was made in a negotiation, or it has expired.\n'negotiation' identifies the list entry\n/interaction/negotiations/negotiation.",
     };
     /// `/magent-task:negotiation-event/negotiation`
@@ -14040,6 +14476,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Identifier of the negotiation.",
     };
     /// `/magent-task:negotiation-event/type`
@@ -14063,6 +14500,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Kind of the negotiation.",
     };
     /// `/magent-task:negotiation-event/task`
@@ -14082,6 +14520,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The task that is negotiated.",
     };
     /// `/magent-task:negotiation-event/initiator`
@@ -14101,6 +14540,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that opened the negotiation.",
     };
     /// `/magent-task:negotiation-event/responder`
@@ -14120,6 +14560,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The other agent.",
     };
     /// `/magent-task:negotiation-event/status`
@@ -14143,6 +14584,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Status of the negotiation.",
     };
     /// `/magent-task:negotiation-event/turn`
@@ -14162,6 +14604,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that is to move.",
     };
     /// `/magent-task:negotiation-event/expires-at`
@@ -14185,6 +14628,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the negotiation expires if no move is made.",
     };
     /// `/magent-task:negotiation-event/agreed-round`
@@ -14208,6 +14652,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round whose proposal was accepted, if 'status' is\n'agreed'.",
     };
     /// `/magent-task:negotiation-event/round`
@@ -14245,6 +14690,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The round, if a move was made.",
     };
     /// `/magent-task:negotiation-event/round/number`
@@ -14268,6 +14714,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Number of the round; it counts from 1.",
     };
     /// `/magent-task:negotiation-event/round/from`
@@ -14287,6 +14734,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The agent that moved.",
     };
     /// `/magent-task:negotiation-event/round/move`
@@ -14310,6 +14758,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What the agent did.",
     };
     /// `/magent-task:negotiation-event/round/term`
@@ -14343,6 +14792,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A term.",
     };
     /// `/magent-task:negotiation-event/round/term/name`
@@ -14362,6 +14812,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Name of the term.",
     };
     /// `/magent-task:negotiation-event/round/term/value`
@@ -14389,6 +14840,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What is proposed.",
     };
     /// `/magent-task:negotiation-event/round/term/value/number`
@@ -14408,6 +14860,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:negotiation-event/round/term/value/number/number`
@@ -14431,6 +14884,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A number.",
     };
     /// `/magent-task:negotiation-event/round/term/value/text`
@@ -14450,6 +14904,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:negotiation-event/round/term/value/text/text`
@@ -14469,6 +14924,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "One of several values that the agents know, such as gold,\nor other text.",
     };
     /// `/magent-task:negotiation-event/round/term/value/window`
@@ -14488,6 +14944,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/magent-task:negotiation-event/round/term/value/window/window`
@@ -14513,6 +14970,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
     };
     /// `/magent-task:negotiation-event/round/term/value/window/window/start`
@@ -14536,6 +14994,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window begins.",
     };
     /// `/magent-task:negotiation-event/round/term/value/window/window/end`
@@ -14559,6 +15018,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the window ends.  It is later than 'start'.",
     };
     /// `/magent-task:negotiation-event/round/term/unit`
@@ -14582,6 +15042,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:negotiation-event/round/content`
@@ -14601,6 +15062,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Prompt or other text in natural language.  It can have many\nlines.  The convention of the draft, two number signs before\nthe title of a section, can be used and is not required.",
     };
     /// `/magent-task:negotiation-event/round/structured-content`
@@ -14620,6 +15082,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Data that is modelled with YANG.",
     };
     /// `/magent-task:negotiation-event/round/data`
@@ -14644,6 +15107,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The data objects.",
     };
     /// `/magent-task:negotiation-event/round/at`
@@ -14667,6 +15131,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "When the agent moved.",
     };
 }
@@ -14678,30 +15143,39 @@ pub mod identities {
 
     /// Base of the types of a message between two agents. It is what the leaf 'commuType' of the draft
     /// says with a string. A derived identity names the string, if the draft has one.
-    pub static MESSAGE_TYPE: Identity = Identity { name: "message-type", module: &super::MODULE, bases: &[] };
+    pub static MESSAGE_TYPE: Identity = Identity {
+        name: "message-type",
+        module: &super::MODULE,
+        bases: &[],
+        sid: 0,
+    };
     /// A request for the capabilities of an agent; the draft's 'CapabilityRequest'.
     pub static CAPABILITY_REQUEST: Identity = Identity {
         name: "capability-request",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// A task is assigned; the draft's 'taskAssgin' (sic).
     pub static TASK_ASSIGN: Identity = Identity {
         name: "task-assign",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// A task is cancelled; the draft's 'taskCancel'.
     pub static TASK_CANCEL: Identity = Identity {
         name: "task-cancel",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// A task is negotiated.
     pub static TASK_NEGOTIATE: Identity = Identity {
         name: "task-negotiate",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// It is negotiated whether and how a task can be done before it is assigned; the draft's
     /// 'FeasibilityNegotiate'.
@@ -14709,6 +15183,7 @@ pub mod identities {
         name: "feasibility-negotiate",
         module: &super::MODULE,
         bases: &[&TASK_NEGOTIATE],
+        sid: 0,
     };
     /// It is negotiated whether the outcome of a task meets its requirements; the draft's
     /// 'FulfillmentNegotiate'.
@@ -14716,6 +15191,7 @@ pub mod identities {
         name: "fulfillment-negotiate",
         module: &super::MODULE,
         bases: &[&TASK_NEGOTIATE],
+        sid: 0,
     };
     /// The status of a task is queried. Section 5\.2 of the draft names this operation; its module has
     /// no string for it.
@@ -14723,30 +15199,35 @@ pub mod identities {
         name: "task-status-query",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The status of a task is reported. The draft has no string for it.
     pub static TASK_STATUS_NOTIFY: Identity = Identity {
         name: "task-status-notify",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The result of a task is queried; the draft's 'taskResultQuery'.
     pub static TASK_RESULT_QUERY: Identity = Identity {
         name: "task-result-query",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The result of a task is subscribed to; the draft's 'taskResultSubscribe'.
     pub static TASK_RESULT_SUBSCRIBE: Identity = Identity {
         name: "task-result-subscribe",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The result of a task is reported; the draft's 'taskResultNotify'.
     pub static TASK_RESULT_NOTIFY: Identity = Identity {
         name: "task-result-notify",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The result of a task is accepted or not by the agent that assigned it (Section 4\.5 of the
     /// draft).
@@ -14754,30 +15235,35 @@ pub mod identities {
         name: "task-result-verify",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// The executing agent asks for input.
     pub static INPUT_REQUEST: Identity = Identity {
         name: "input-request",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// An answer to a request for input.
     pub static INPUT_ANSWER: Identity = Identity {
         name: "input-answer",
         module: &super::MODULE,
         bases: &[&MESSAGE_TYPE],
+        sid: 0,
     };
     /// Base of the kinds of negotiation.
     pub static NEGOTIATION_TYPE: Identity = Identity {
         name: "negotiation-type",
         module: &super::MODULE,
         bases: &[],
+        sid: 0,
     };
     /// Whether and how a task can be done. It comes before the assignment; the draft's 'FEASIBILITY'.
     pub static FEASIBILITY: Identity = Identity {
         name: "feasibility",
         module: &super::MODULE,
         bases: &[&NEGOTIATION_TYPE],
+        sid: 0,
     };
     /// Whether an outcome meets the requirements of a task. It comes during the execution; the draft's
     /// 'FULFILLMENT'.
@@ -14785,6 +15271,7 @@ pub mod identities {
         name: "fulfillment",
         module: &super::MODULE,
         bases: &[&NEGOTIATION_TYPE],
+        sid: 0,
     };
 
     /// Base of the types of a message between two agents. It is what the leaf 'commuType' of the draft

@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Status of a task. 'finished', 'failed', 'cancelled' and 'rejected' are final, with one

@@ -27,6 +27,8 @@ pub mod ietf_netconf_notifications;
 #[rustfmt::skip]
 pub mod ietf_netconf_partial_lock;
 #[rustfmt::skip]
+pub mod ietf_netconf_txid;
+#[rustfmt::skip]
 pub mod ietf_netconf_with_defaults;
 #[rustfmt::skip]
 pub mod ietf_network_instance;
@@ -52,6 +54,8 @@ pub mod ietf_yang_patch;
 pub mod ietf_yang_push;
 #[rustfmt::skip]
 pub mod ietf_yang_schema_mount;
+#[rustfmt::skip]
+pub mod ietf_yang_structure_ext;
 #[rustfmt::skip]
 pub mod ietf_yang_types;
 #[rustfmt::skip]
@@ -93,6 +97,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_netconf_nmda::MODULE,
         &ietf_netconf_notifications::MODULE,
         &ietf_netconf_partial_lock::MODULE,
+        &ietf_netconf_txid::MODULE,
         &ietf_netconf_with_defaults::MODULE,
         &ietf_network_instance::MODULE,
         &ietf_origin::MODULE,
@@ -106,6 +111,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_yang_patch::MODULE,
         &ietf_yang_push::MODULE,
         &ietf_yang_schema_mount::MODULE,
+        &ietf_yang_structure_ext::MODULE,
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
         &magent_datastores::MODULE,

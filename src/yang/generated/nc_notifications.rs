@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[&nodes::REPLAY_COMPLETE, &nodes::NOTIFICATION_COMPLETE],
     identities: &[],
+    annotations: &[],
 };
 
 /// Top-level element in the notification namespace
@@ -214,6 +215,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Top-level element in the notification namespace",
     };
     /// `/nc-notifications:netconf/streams`
@@ -233,6 +235,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The list of event streams supported by the system. When\na query is issued, the returned set of streams is\ndetermined based on user privileges.",
     };
     /// `/nc-notifications:netconf/streams/stream`
@@ -268,6 +271,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Stream name, description and other information.",
     };
     /// `/nc-notifications:netconf/streams/stream/name`
@@ -291,6 +295,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The name of the event stream. If this is the default\nNETCONF stream, this must have the value 'NETCONF'.",
     };
     /// `/nc-notifications:netconf/streams/stream/description`
@@ -310,6 +315,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A description of the event stream, including such\ninformation as the type of events that are sent over\nthis stream.",
     };
     /// `/nc-notifications:netconf/streams/stream/replaySupport`
@@ -329,6 +335,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A description of the event stream, including such\ninformation as the type of events that are sent over\nthis stream.",
     };
     /// `/nc-notifications:netconf/streams/stream/replayLogCreationTime`
@@ -352,6 +359,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The timestamp of the creation of the log used to support\nthe replay function on this stream. Note that this might\nbe earlier then the earliest available notification in\nthe log. This object is updated if the log resets for\nsome reason.  This object MUST be present if replay is\nsupported.",
     };
     /// `/nc-notifications:netconf/streams/stream/replayLogAgedTime`
@@ -375,6 +383,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The timestamp of the last notification\naged out of the log. This\nobject MUST be present if replay is\nsupported and any notifications\nhave been aged out of the log.",
     };
     /// `/nc-notifications:replayComplete`
@@ -394,6 +403,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification is sent to signal the end of a replay\nportion of a subscription.",
     };
     /// `/nc-notifications:notificationComplete`
@@ -413,6 +423,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "This notification is sent to signal the end of a notification\nsubscription. It is sent in the case that stopTime was\nspecified during the creation of the subscription..",
     };
 }

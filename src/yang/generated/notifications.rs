@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[&nodes::CREATE_SUBSCRIPTION],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// internal struct to start a notification
@@ -143,6 +144,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "internal struct to start a notification",
     };
     /// `/notifications:notification/eventTime`
@@ -166,6 +168,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/notifications:create-subscription`
@@ -185,6 +188,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "The command to create a notification subscription. It\ntakes as argument the name of the notification stream\nand filter. Both of those options limit the content of\nthe subscription. In addition, there are two time-related\nparameters, startTime and stopTime, which can be used to\nselect the time interval of interest to the notification\nreplay feature.",
     };
     /// `/notifications:create-subscription/input`
@@ -214,6 +218,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/notifications:create-subscription/input/stream`
@@ -233,6 +238,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An optional parameter that indicates which stream of events\nis of interest. If not present, then events in the default\nNETCONF stream will be sent.",
     };
     /// `/notifications:create-subscription/input/filter`
@@ -252,6 +258,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An optional parameter that indicates which subset of all\npossible events is of interest. The format of this\nparameter is the same as that of the filter parameter\nin the NETCONF protocol operations. If not present,\nall events not precluded by other parameters will\nbe sent.",
     };
     /// `/notifications:create-subscription/input/startTime`
@@ -275,6 +282,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "A parameter used to trigger the replay feature and\nindicates that the replay should start at the time\nspecified. If start time is not present, this is not a\nreplay subscription.",
     };
     /// `/notifications:create-subscription/input/stopTime`
@@ -298,6 +306,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "An optional parameter used with the optional replay\nfeature to indicate the newest notifications of\ninterest. If stop time is not present, the notifications\nwill continue until the subscription is terminated.\nMust be used with startTime.",
     };
     /// `/notifications:create-subscription/output`
@@ -317,6 +326,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }

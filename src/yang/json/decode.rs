@@ -154,7 +154,12 @@ impl Source for Json<'_> {
         }
     }
 
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
+        let Json::Object(members) = self else { return None };
+        members.iter().find(|(name, _)| is_name_of(name, leaf)).map(|(_, value)| value.value(leaf, schema))
+    }
+
+    fn any(self, node: &'static Node, _: &Schema) -> Result<AnyData, TypeError> {
         let value = self.into_value();
         if matches!(node.kind, Kind::AnyData) {
             if !value.is_object() {
@@ -256,15 +261,15 @@ fn notes(
         return Err(at.error(Tag::BadElement, element, "annotations are members of an object"));
     };
     let note = |(name, value): (std::borrow::Cow<'_, str>, Json<'_>)| {
-        let is_it = |a: &Annotation| name.split_once(':') == Some((a.module.name, a.name));
-        let Some(annotation) = decoder.annotation(is_it) else {
+        let (module, local) = name.split_once(':').unwrap_or(("", &name));
+        let is_it = |a: &Annotation| (module, local) == (a.module.name, a.name);
+        let Some(meaning) = decoder.annotation(local, is_it, |m| m.name == module) else {
             return Err(at.unknown_attribute(element, &name, "there is no such annotation here"));
         };
-        let names = ModuleNames(decoder.schema);
-        let value = types::parse_json(annotation.ty, &value.into_value(), &names, annotation.module);
-        Decoder::note(annotation, value, node, place)
+        let (names, value) = (ModuleNames(decoder.schema), value.into_value());
+        Decoder::note(meaning, |ty, module| types::parse_json(ty, &value, &names, module), node, place)
     };
-    members.into_iter().map(note).collect()
+    members.into_iter().filter_map(|member| note(member).transpose()).collect()
 }
 
 /// Annotations that stand in another form than their node wants.
@@ -324,6 +329,14 @@ pub(in crate::yang) fn resolve(
             let what = parent.map_or("the datastore".to_owned(), |p| format!("\"{}\"", p.name));
             Err(place.error(Tag::UnknownElement, name, format!("{what} has no child \"{name}\"{hint}")))
         }
+    }
+}
+
+/// Whether a member inside an instance of the parent stands for a child of it.
+pub(in crate::yang) fn is_name_of(name: &str, child: &Node) -> bool {
+    match child.needs_prefix_below(child.data_parent()) {
+        true => name.split_once(':') == Some((child.module.name, child.name)),
+        false => name == child.name,
     }
 }
 

@@ -10,7 +10,7 @@ mod decode;
 mod encode;
 mod parse;
 
-pub(in crate::yang) use decode::{check_anydata, resolve};
+pub(in crate::yang) use decode::{check_anydata, is_name_of, resolve};
 pub use decode::{decode_below, decode_children, decode_one, decode_wrapped};
 pub use encode::{encode_children, encode_member, encode_one};
 

@@ -189,7 +189,12 @@ impl Source for Element<'_> {
         types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
     }
 
-    fn any(self, node: &'static Node) -> Result<AnyData, TypeError> {
+    fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
+        let is_it = |e: &&Self| e.name == leaf.name && e.namespace.as_ref() == leaf.module.namespace;
+        self.children.iter().find(is_it).map(|element| element.value(leaf, schema))
+    }
+
+    fn any(self, node: &'static Node, _: &Schema) -> Result<AnyData, TypeError> {
         if matches!(node.kind, Kind::AnyData) {
             if !is_space(&self.text) {
                 return refuse("an anydata has elements, not text".into());
@@ -247,7 +252,8 @@ fn notes(
 ) -> Result<Vec<Note>, Error> {
     let note = |attribute: &Attribute<'_>| {
         let is_it = |a: &Annotation| a.name == attribute.name && a.namespace == attribute.namespace.as_ref();
-        let Some(annotation) = decoder.annotation(is_it) else {
+        let is_module = |m: &Module| m.namespace == attribute.namespace.as_ref();
+        let Some(meaning) = decoder.annotation(attribute.name, is_it, is_module) else {
             let below = place.below(node, Selector::None);
             let why = "there is no such annotation here";
             let error = below.unknown_attribute(node.name, attribute.full_name, why);
@@ -256,13 +262,14 @@ fn notes(
                 namespace => error.info("bad-namespace", namespace),
             });
         };
-        let text =
-            if keeps_space(annotation.ty) { &attribute.value } else { attribute.value.trim_matches(SPACE) };
         let names = Prefixes { scope: &element.scope, schema: decoder.schema };
-        let value = types::parse(annotation.ty, text, &names, annotation.module);
-        Decoder::note(annotation, value, Some(node), place)
+        let parse = |ty: &'static Type, module| {
+            let text = if keeps_space(ty) { &attribute.value } else { attribute.value.trim_matches(SPACE) };
+            types::parse(ty, text, &names, module)
+        };
+        Decoder::note(meaning, parse, Some(node), place)
     };
-    element.attributes.iter().map(note).collect()
+    element.attributes.iter().filter_map(|attribute| note(attribute).transpose()).collect()
 }
 
 /// RFC 7950 section 7.10: what can be modelled with YANG never has text beside elements.

@@ -43,12 +43,13 @@ static MODULE: Module = Module {
     rpcs: &[&OP],
     notifications: &[],
     identities: &[&BASE, &MIDDLE, &END],
+    annotations: &[],
 };
 static SCHEMA: Schema = Schema { modules: &[&MODULE] };
 
-static BASE: Identity = Identity { name: "base", module: &MODULE, bases: &[] };
-static MIDDLE: Identity = Identity { name: "middle", module: &MODULE, bases: &[&BASE] };
-static END: Identity = Identity { name: "end", module: &MODULE, bases: &[&MIDDLE] };
+static BASE: Identity = Identity { name: "base", module: &MODULE, bases: &[], sid: 0 };
+static MIDDLE: Identity = Identity { name: "middle", module: &MODULE, bases: &[&BASE], sid: 0 };
+static END: Identity = Identity { name: "end", module: &MODULE, bases: &[&MIDDLE], sid: 0 };
 
 static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
 static UINT16: Type = Type { name: "uint16", base: Base::Uint(16, Range::ANY) };
@@ -115,6 +116,7 @@ const fn node(name: &'static str, parent: Option<&'static Node>, index: u16, kin
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     }
 }

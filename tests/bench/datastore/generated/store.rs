@@ -21,6 +21,7 @@ pub static MODULE: Module = Module {
     rpcs: &[],
     notifications: &[],
     identities: &[],
+    annotations: &[],
 };
 
 /// Entries without constraints: what an entry itself takes.
@@ -221,6 +222,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Entries without constraints: what an entry itself takes.",
     };
     /// `/store:item/id`
@@ -240,6 +242,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:item/content`
@@ -259,6 +262,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:target`
@@ -282,6 +286,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "What entries refer to.",
     };
     /// `/store:target/name`
@@ -301,6 +306,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:target/serial`
@@ -320,6 +326,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry`
@@ -343,6 +350,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "Entries with one constraint of each kind.",
     };
     /// `/store:entry/id`
@@ -362,6 +370,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry/target`
@@ -381,6 +390,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry/serial`
@@ -400,6 +410,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry/address`
@@ -419,6 +430,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry/low`
@@ -438,6 +450,7 @@ pub mod nodes {
         musts: &[],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
     /// `/store:entry/high`
@@ -465,6 +478,7 @@ pub mod nodes {
         ],
         whens: &[],
         nacm: NacmDefault::None,
+        sid: 0,
         description: "",
     };
 }
