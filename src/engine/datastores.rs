@@ -165,7 +165,7 @@ pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
         Ok(_) => Ok(()),
-        Err(errors) => errors.into_iter().next().map_or(Ok(()), Err),
+        Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }
 }
 

@@ -278,7 +278,7 @@ pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocatio
     let content = Arc::new(invocation.input.clone());
     let errors =
         VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
-    errors.into_iter().next().map_or(Ok(()), Err)
+    Error::first(errors).map_or(Ok(()), Err)
 }
 
 /// The input as its struct; validation has found everything mandatory in it.

@@ -37,7 +37,7 @@ pub fn components(schemas: Json) -> Json {
         "headers": {
             "ETag": {"description": "The entity tag of the representation.", "schema": {"type": "string"}},
             "Last-Modified": {"description": "When the datastore was last changed.", "schema": {"type": "string"}},
-            "Location": {"description": "The path of the new resource.", "required": true,
+            "Location": {"description": "The URI of the new resource.", "required": true,
                 "schema": {"type": "string", "format": "uri-reference"}},
         },
         "responses": {
