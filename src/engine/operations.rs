@@ -118,6 +118,9 @@ pub(super) fn invoke(
         return moves::respond(state, options, principal, id, input(invocation)?, fresh)
             .map(|(e, o)| (e, o.to_data()));
     }
+    if invocation.target.as_ref().and_then(InstancePath::node) != Some(&task::INTERACTION_TASKS_TASK) {
+        return Err(not_carried_out(operation));
+    }
     let id = target(invocation)?;
     let subject = task_of(state, principal, id)?;
     let assigner = || acts_for(state, options, principal, &subject.from);
@@ -143,8 +146,13 @@ pub(super) fn invoke(
     if operation == &task::INTERACTION_TASKS_TASK_RESUME {
         return done(state.tasks.resume(now, id, limits), Event::Tasks);
     }
+    Err(not_carried_out(operation))
+}
+
+/// Nobody here knows the operation: it is that of a module which is only modelled.
+fn not_carried_out(operation: &Node) -> Error {
     let message = format!("\"{}\" is not an operation that this server carries out", operation.name);
-    Err(Error::protocol(Tag::OperationNotSupported, message))
+    Error::protocol(Tag::OperationNotSupported, message)
 }
 
 /// Assigns a task in the name of its `from`.

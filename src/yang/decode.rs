@@ -270,6 +270,10 @@ impl<'a> Decoder<'a> {
 
     /// Notes an error and goes on, unless there are enough of them or the rest cannot be understood.
     fn fault(&self, error: Error) -> Result<(), Error> {
+        // There were enough further down.
+        if error.next.is_some() {
+            return Err(error);
+        }
         let is_last = error.tag == Tag::MalformedMessage;
         let mut faults = self.faults.borrow_mut();
         faults.push(error);
