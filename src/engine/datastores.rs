@@ -314,6 +314,7 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
     let edits = transform::edits(&changes).into_iter().filter(readable);
     let edit = edits
+        .flat_map(|edit| patch::of_entries(source, edit))
         .enumerate()
         .map(|(number, edit)| patch::written(source, edit, number + 1, Form::Json))
         .collect();

@@ -70,6 +70,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf/operations", any(operations::list))
         .route("/restconf/operations/", any(operations::list))
         .route("/restconf/operations/{rpc}", any(operations::rpc))
+        .route("/restconf/operations/{rpc}/", any(operations::rpc))
         .route(openapi::PATH, any(openapi::serve))
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))

@@ -204,3 +204,29 @@ fn section_2_3_all_that_is_wrong_with_an_edit_or_with_the_whole_is_told() {
     // Without edits nothing is to be done.
     assert_eq!(patch(&server, "/data", vec![]).status, 200);
 }
+
+#[test]
+fn section_2_2_what_compare_writes_is_a_patch_that_makes_the_one_of_the_other() {
+    let Some(server) = Server::start() else { return };
+    let source = json!({"example-yard:yard": {"name": "n", "colour": ["red", "blue"], "berth": [
+        {"name": "a", "rope": ["1", "2", "3", "4"]}, {"name": "b"}, {"name": "c"}]}});
+    let target = json!({"example-yard:yard": {"colour": ["blue", "green"], "level": [7], "berth": [
+        {"name": "c"}, {"name": "a", "rope": ["4", "1", "5", "3"]}, {"name": "d", "sign": "s"}]}});
+    let running = "/ds/ietf-datastores:running/example-yard:yard";
+    let candidate = "/ds/ietf-datastores:candidate/example-yard:yard";
+    assert_eq!(json(&server, "PUT", running, &source).status, 201);
+    assert_eq!(json(&server, "PUT", candidate, &target).status, 204);
+    let input = json!({"magent-datastores:input": {
+        "source": {"datastore": "ietf-datastores:running"}, "target": {"datastore": "ietf-datastores:candidate"}}});
+    let compared = json(&server, "POST", "/operations/magent-datastores:compare", &input).json();
+    let mut edits = compared["magent-datastores:output"]["differences"]["yang-patch"]["edit"].clone();
+    for edit in edits.as_array_mut().unwrap() {
+        edit.as_object_mut().unwrap().remove("source-value");
+    }
+    let patched = patch(&server, "/ds/ietf-datastores:running", edits.as_array().unwrap().clone());
+    assert_eq!(patched.status, 200, "{edits}: {patched:?}");
+    let config = |target: &str| server.ask("GET", &format!("{target}?content=config"), &[], "").json();
+    assert_eq!(config(running), target);
+    let compared = json(&server, "POST", "/operations/magent-datastores:compare", &input);
+    assert!(!compared.body.contains("yang-patch\":{\"patch-id\":\"differences\",\"edit\""), "{compared:?}");
+}

@@ -162,7 +162,7 @@ impl Server {
 
     fn exchange(&self, method: &str, path: &str, fields: &[&str], body: &str) -> Answer {
         let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--include", "--http1.1", "--path-as-is", "--max-time", "60"])
+        curl.args(["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "60"])
             .arg("--cacert")
             .arg(self.data.path().join("data/pki/ca.pem"))
             .args(["--header", &format!("Authorization: Bearer {}", self.token)]);
