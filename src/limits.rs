@@ -180,7 +180,7 @@ impl Default for Limits {
             body_bytes_max: 16 * 1024 * 1024,
             body_timeout_s: 60,
             url_bytes_max: 16 * 1024,
-            header_bytes_max: 256 * 1024,
+            header_bytes_max: 64 * 1024,
             header_fields_max: 100,
             header_timeout_s: 30,
             depth_max: 64,

@@ -124,7 +124,7 @@ impl World {
 fn app_tag<T>(result: Result<T, Error>) -> (Tag, String) {
     match result {
         Ok(_) => panic!("not refused"),
-        Err(error) => (error.tag, error.app_tag.unwrap_or_default()),
+        Err(error) => (error.tag, error.app_tag.unwrap_or_default().into()),
     }
 }
 

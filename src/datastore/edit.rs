@@ -159,6 +159,13 @@ impl Editing<'_> {
             (_, Some(content)) => content.clone(),
             (_, None) => return Err(self.error(depth, Tag::InvalidValue, "the edit has no content")),
         };
+        if says_nothing(node, &content) {
+            // A merge leaves what is there.
+            if self.edit.operation != Operation::Merge {
+                parent.remove(node);
+            }
+            return Ok(());
+        }
         self.stamp_child(&mut content);
         clear_other_cases(parent, node);
         match (&step.selector, content) {
@@ -258,7 +265,13 @@ impl Editing<'_> {
             _ => Vec::new(),
         };
         let old = values.iter().position(|v| v == value);
-        if old.is_some() && self.edit.insert.is_none() {
+        // As in a list, behind itself is where it is.
+        let stays = match &self.edit.insert {
+            None => true,
+            Some(Insert::After(key)) => key.values() == std::slice::from_ref(value),
+            Some(_) => false,
+        };
+        if old.is_some() && stays {
             return Ok(());
         }
         if let Some(old) = old {
@@ -357,6 +370,11 @@ impl Editing<'_> {
         let steps = self.edit.path.steps.get(..=depth).unwrap_or(&self.edit.path.steps).to_vec();
         Error::application(tag, message).at(InstancePath { steps })
     }
+}
+
+/// An empty container without presence is as good as absent (RFC 7950 section 7.5.1).
+fn says_nothing(node: &Node, content: &Child) -> bool {
+    matches!((&node.kind, content), (Kind::Container { presence: false }, Child::Container(inner)) if inner.is_empty())
 }
 
 fn take_list(parent: &mut Container, node: &'static Node) -> List {

@@ -144,7 +144,7 @@ pub(super) fn edit_running(
     locks.leave_parts(&changes, principal)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
-        errors.into_iter().next().unwrap_or_else(unnamed)
+        Error::first(errors).unwrap_or_else(unnamed)
     })?;
     let after = state.edited(config, changes, fresh.now);
     let mut events = vec![Event::Edited(edits.iter().cloned().chain(settled.deletions).collect())];

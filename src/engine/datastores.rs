@@ -192,7 +192,7 @@ pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
         Ok(_) => Ok(()),
-        Err(errors) => errors.into_iter().next().map_or(Ok(()), Err),
+        Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }
 }
 
@@ -438,6 +438,7 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
     let edits = transform::edits(&changes).into_iter().filter(readable);
     let edit = edits
+        .flat_map(|edit| patch::of_entries(source, edit))
         .enumerate()
         .map(|(number, edit)| patch::written(source, edit, number + 1, Form::Json))
         .collect();

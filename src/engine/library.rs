@@ -36,6 +36,7 @@ pub struct Capabilities {
     /// What is counted of NETCONF sessions.
     pub(super) statistics: Arc<Statistics>,
     library: OnceLock<Arc<Container>>,
+    modules: OnceLock<Arc<Container>>,
 }
 
 impl Capabilities {
@@ -124,6 +125,42 @@ impl Capabilities {
     /// `/ietf-yang-library:yang-library`.
     pub(super) fn yang_library(&self, startup: bool) -> Arc<Container> {
         self.library.get_or_init(|| Arc::new(self.make_library(startup))).clone()
+    }
+
+    /// `/ietf-yang-library:modules-state`, for clients that know RFC 7895 and nothing newer (RFC 8525 section 1).
+    pub(super) fn modules_state(&self, startup: bool) -> Arc<Container> {
+        self.modules.get_or_init(|| Arc::new(self.make_modules(startup))).clone()
+    }
+
+    fn make_modules(&self, startup: bool) -> Container {
+        let submodule = |s: &Submodule| library::ModulesStateModuleSubmodule {
+            name: s.name.into(),
+            revision: Value::string(s.revision),
+            schema: self.location(s.name, s.revision).pop(),
+        };
+        let deviation = |name: String| {
+            let revision = SCHEMA.module(&name).map_or("", |module| module.revision);
+            library::Deviation { name, revision: Value::string(revision) }
+        };
+        let module = |module: &&'static Module| {
+            let told = self.module(module, startup);
+            let (conformance_type, feature) = match module.conformance {
+                Conformance::Implement => (library::ConformanceType::Implement, told.feature),
+                Conformance::Import => (library::ConformanceType::Import, Vec::new()),
+            };
+            library::ModulesStateModule {
+                name: told.name,
+                revision: Value::string(module.revision),
+                schema: told.location.into_iter().next(),
+                namespace: told.namespace,
+                feature,
+                deviation: told.deviation.into_iter().map(deviation).collect(),
+                conformance_type,
+                submodule: module.submodules.iter().map(submodule).collect(),
+            }
+        };
+        let module = SCHEMA.modules.iter().map(module).collect();
+        library::ModulesState { module_set_id: CONTENT_ID.clone(), module }.to_data()
     }
 
     fn make_library(&self, startup: bool) -> Container {

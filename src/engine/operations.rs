@@ -128,6 +128,9 @@ pub(super) fn invoke(
         return moves::respond(state, options, principal, id, input(invocation)?, fresh)
             .map(|(e, o)| (e, o.to_data()));
     }
+    if invocation.target.as_ref().and_then(InstancePath::node) != Some(&task::INTERACTION_TASKS_TASK) {
+        return Err(not_carried_out(operation));
+    }
     let id = target(invocation)?;
     let subject = task_of(state, principal, id)?;
     let assigner = || acts_for(state, options, principal, &subject.from);
@@ -153,8 +156,13 @@ pub(super) fn invoke(
     if operation == &task::INTERACTION_TASKS_TASK_RESUME {
         return done(state.tasks.resume(now, id, limits), Event::Tasks);
     }
+    Err(not_carried_out(operation))
+}
+
+/// Nobody here knows the operation: it is that of a module which is only modelled.
+fn not_carried_out(operation: &Node) -> Error {
     let message = format!("\"{}\" is not an operation that this server carries out", operation.name);
-    Err(Error::protocol(Tag::OperationNotSupported, message))
+    Error::protocol(Tag::OperationNotSupported, message)
 }
 
 /// Assigns a task in the name of its `from`.
@@ -288,7 +296,7 @@ pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocatio
     let content = Arc::new(invocation.input.clone());
     let errors =
         VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
-    errors.into_iter().next().map_or(Ok(()), Err)
+    Error::first(errors).map_or(Ok(()), Err)
 }
 
 /// The input as its struct; validation has found everything mandatory in it.

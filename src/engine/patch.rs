@@ -2,15 +2,18 @@
 //!
 //! Nothing here makes an edit or carries one out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::datastore::edit::Edit;
+use crate::datastore::edit::{Edit, Operation};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::generated::magent_datastores::{
     CompareOutputEdit, CompareOutputOperation, CompareOutputWhere,
 };
-use crate::yang::path::{Selector, Step};
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Kind;
 use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
+use crate::yang::value::Value;
 use crate::yang::{json, resource, xml};
 
 /// What the content of an anydata is written in. It can be shown in the other, but with less certainty: there is no
@@ -31,6 +34,49 @@ impl Form {
             Form::Xml => String::from_utf8(text).ok().map(|text| AnyData::Xml(text.into())),
         }
     }
+}
+
+/// The same as edits of one entry each, if it is that of a whole leaf-list: an edit of a YANG Patch is of one instance
+/// (RFC 8072 section 2.2). Another order of what the server orders is no difference (RFC 7950 section 7.7.7).
+pub(super) fn of_entries(source: &Container, edit: Edit) -> Vec<Edit> {
+    let Some((last, above)) = edit.path.steps.split_last().filter(|(last, _)| {
+        matches!(last.node.kind, Kind::LeafList { .. }) && last.selector == Selector::None
+    }) else {
+        return vec![edit];
+    };
+    let values = |child: Option<&Child>| match child {
+        Some(Child::LeafList(values)) => values.as_ref().clone(),
+        _ => Vec::new(),
+    };
+    let (old, new) = (values(edit.path.find(source).as_ref()), values(edit.value.as_ref()));
+    let (old_set, new_set): (BTreeSet<&Value>, BTreeSet<&Value>) =
+        (old.iter().collect(), new.iter().collect());
+    let entry = |value: &Value, operation, content, insert| {
+        let mut path = InstancePath { steps: above.to_vec() };
+        path.steps.push(Step { node: last.node, selector: Selector::Value(value.clone()) });
+        Edit { operation, path, value: content, insert }
+    };
+    let put =
+        |value: &Value, insert| entry(value, Operation::Replace, Some(Child::Leaf(value.clone())), insert);
+    let gone = old.iter().filter(|value| !new_set.contains(value));
+    let mut edits: Vec<Edit> = gone.map(|value| entry(value, Operation::Remove, None, None)).collect();
+    if !last.node.user_ordered() {
+        edits.extend(new.iter().filter(|value| !old_set.contains(value)).map(|value| put(value, None)));
+        return edits;
+    }
+    let mut kept = old.iter().filter(|value| new_set.contains(value)).peekable();
+    let mut moved = BTreeSet::new();
+    let mut before: Option<&Value> = None;
+    for value in &new {
+        while kept.next_if(|next| moved.contains(next)).is_some() {}
+        if kept.next_if_eq(&value).is_none() {
+            moved.insert(value);
+            let place = before.map_or(Insert::First, |before| Insert::After(Key::new(vec![before.clone()])));
+            edits.push(put(value, Some(place)));
+        }
+        before = Some(value);
+    }
+    edits
 }
 
 /// An edit of `source` as RFC 8072 writes it, with what it replaces or removes.

@@ -138,10 +138,16 @@ fn filled(
     let From { state, datastore, .. } = *from;
     let is_missing = found.as_ref().is_err_and(|e| e.tag == Tag::DataMissing);
     let mode = match (telling.defaults, path.node().map(|node| &node.kind)) {
+        // RFC 8527 section 3.2.1: what is in use is there, whether or not anybody set it.
+        (None | Some(Mode::Explicit), _) if datastore == Datastore::Operational => Mode::ReportAll,
         (Some(mode), _) => mode,
-        (None, _) if datastore == Datastore::Operational => Mode::ReportAll,
-        // RFC 8040 section 3.5.4: of a leaf without an instance, the default in use is returned.
-        (None, Some(Kind::Leaf { .. } | Kind::LeafList { .. })) if is_missing => Mode::ReportAll,
+        // RFC 8040 section 3.5.4: of a leaf without an instance, the default in use is returned; not so in the
+        // datastores that have names (RFC 8527 section 3.2).
+        (None, Some(Kind::Leaf { .. } | Kind::LeafList { .. }))
+            if is_missing && datastore == Datastore::Unified =>
+        {
+            Mode::ReportAll
+        }
         (None, _) => Mode::Explicit,
     };
     if mode == Mode::Explicit && !telling.origin {

@@ -288,6 +288,8 @@ impl<'a> View<'a> {
             container(self.interaction())
         } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
             Some(Child::Container(self.options.capabilities.yang_library(self.options.startup)))
+        } else if node == &ietf_yang_library::nodes::MODULES_STATE {
+            Some(Child::Container(self.options.capabilities.modules_state(self.options.startup)))
         } else if node == &ietf_system_capabilities::nodes::SYSTEM_CAPABILITIES {
             container(library::system_capabilities())
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {

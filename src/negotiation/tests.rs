@@ -118,7 +118,7 @@ impl World {
 fn app_tag<T>(result: Result<T, Error>) -> String {
     match result {
         Ok(_) => panic!("not refused"),
-        Err(error) => error.app_tag.unwrap_or_else(|| error.tag.as_str().to_owned()),
+        Err(error) => error.app_tag.as_deref().unwrap_or(error.tag.as_str()).to_owned(),
     }
 }
 

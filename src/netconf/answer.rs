@@ -97,7 +97,7 @@ pub async fn answer(
 
 /// The errors in a reply.
 pub fn errors(errors: &[Error]) -> String {
-    errors.iter().map(error::element).collect()
+    errors.iter().flat_map(Error::all).map(error::element).collect()
 }
 
 /// The output of an operation, and the subscription that it made, whose notifications come on this session (RFC 8640

@@ -177,8 +177,10 @@ fn body(
     form: Form,
 ) -> Result<Body, Refusal> {
     let Reported { found: Found { node, child, .. }, metadata } = reported;
-    let child = selection.map(|selection| selection.prune(&child)).unwrap_or(child);
-    let depth = params.depth;
+    let (child, depth) = match selection {
+        Some(selection) => (selection.prune(&child, params.depth), None),
+        None => (child, params.depth),
+    };
     let is_large = child.is_larger_than(AT_ONCE_MAX);
     let encode = move |drain: Option<&dyn Drain>| {
         let metadata = metadata.as_deref();
@@ -206,7 +208,7 @@ fn refused(error: Error) -> Refusal {
 }
 
 /// Whether the path means all instances of a list or leaf-list.
-fn is_whole_list(path: &InstancePath) -> bool {
+pub fn is_whole_list(path: &InstancePath) -> bool {
     path.steps.last().is_some_and(|step| {
         matches!(step.node.kind, Kind::List { .. } | Kind::LeafList { .. }) && step.selector == Selector::None
     })

@@ -15,6 +15,7 @@ use super::request::{Asked, decode_options};
 use super::{answer, conditions, data};
 use crate::datastore::edit::{Edit, Operation};
 use crate::engine::{Content, EditMetadata, EditReply, EditRequest, Engine, Precondition, Refused, Test};
+use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -44,7 +45,9 @@ pub async fn create(
     let reply = engine.edit(&asked.principal, request(home, edits, preconditions)).await;
     let reply = reply.map_err(|e| refusal(engine, &asked, home, &parent, e))?;
     let mut response = answered(engine, &asked, home, &path, &reply, answer::empty(StatusCode::CREATED));
-    if let Ok(location) = HeaderValue::try_from(format!("{}{}", home.prefix, resource::format(&path))) {
+    if let Ok(location) =
+        HeaderValue::try_from(asked.uri(&format!("{}{}", home.prefix, resource::format(&path))))
+    {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -131,7 +134,8 @@ fn decode_below(
     parent: &InstancePath,
 ) -> Result<(Container, Defaults, Vec<Precondition>), Error> {
     let said = EditMetadata::new(&SCHEMA);
-    let content = answer::decode_below(encoding, body, parent, &decode_options(engine, Some(&said)))?;
+    let options = DecodeOptions { keep_empty: true, ..decode_options(engine, Some(&said)) };
+    let content = answer::decode_below(encoding, body, parent, &options)?;
     let (defaults, txids) = said.into_parts();
     Ok((content, defaults, txids))
 }
@@ -262,12 +266,16 @@ fn refusal(engine: &Engine, asked: &Asked, home: &Home, target: &InstancePath, r
 /// 404 if what the edit itself missed is the resource that was asked for, or something it is in. What would be
 /// missing after the edit is another matter.
 fn target_missing(refused: Refused, target: &InstancePath) -> Refusal {
-    let error = refused.error;
-    let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
-    match refused.edit.is_some() && error.app_tag.is_none() && around {
-        true => Refusal::from(error).into_not_found(),
-        false => error.into(),
+    match refused.edit.is_some() && is_missing(&refused.error, target) {
+        true => Refusal::from(refused.error).into_not_found(),
+        false => refused.error.into(),
     }
+}
+
+/// Whether what an edit of `target` missed is that, or something it is in.
+pub fn is_missing(error: &Error, target: &InstancePath) -> bool {
+    let around = error.path.as_ref().is_some_and(|path| target.steps.starts_with(&path.steps));
+    error.tag == Tag::DataMissing && error.app_tag.is_none() && around
 }
 
 /// The answer to an edit that was made, with the entity tag that the resource has got by it.

@@ -200,9 +200,13 @@ fn home(info: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// `ietf-restconf:errors` with this error.
+/// `ietf-restconf:errors` with this error and those that were found with it.
+pub fn errors(error: &Error, encoding: Encoding) -> restconf::Errors {
+    restconf::Errors { error: error.all().map(|error| entry(error, encoding)).collect() }
+}
+
 fn body(error: &Error, encoding: Encoding) -> Vec<u8> {
-    let errors = restconf::Errors { error: vec![entry(error, encoding)] };
+    let errors = errors(error, encoding);
     answer::encode(
         encoding,
         Some(restconf::Errors::node()),
@@ -213,7 +217,7 @@ fn body(error: &Error, encoding: Encoding) -> Vec<u8> {
 
 /// The error as an entry of `ietf-restconf:errors`. Only its `error-info`, for which there is no schema,
 /// depends on the encoding.
-pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
+fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
     let error_type = match error.layer {
         Layer::Transport => restconf::ErrorType::Transport,
         Layer::Rpc => restconf::ErrorType::Rpc,
@@ -223,7 +227,7 @@ pub fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
     restconf::Error {
         error_type,
         error_tag: error.tag.as_str().to_owned(),
-        error_app_tag: error.app_tag.clone(),
+        error_app_tag: error.app_tag.as_deref().map(str::to_owned),
         error_path: error.path.clone(),
         error_message: Some(error.message.clone()),
         error_info: (!error.info.is_empty()).then(|| match encoding {

@@ -37,26 +37,22 @@ impl Selection {
         }
     }
 
-    /// The instance without what is not wanted.
-    pub fn prune(&self, child: &Child) -> Child {
-        match child {
-            _ if self.children.is_empty() => child.clone(),
-            Child::Container(container) => Child::Container(Arc::new(self.prune_container(container))),
-            Child::List(list) => {
-                let entries: Vector<_> =
-                    list.iter().map(|entry| Arc::new(self.prune_container(&entry))).collect();
-                Child::List(List::Sequence(Box::new(entries)))
-            }
-            Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
+    /// The instance without what is not wanted. Of what is, there are `depth` levels (`None`: all of them): a node
+    /// that is selected is on the first of them, whatever it is in (RFC 8040 section 4.8.2).
+    pub fn prune(&self, child: &Child, depth: Option<u16>) -> Child {
+        match (self.children.is_empty(), depth) {
+            (true, None) => child.clone(),
+            (true, Some(levels)) => each_container(child, &|container| cut(container, levels)),
+            (false, _) => each_container(child, &|container| self.prune_container(container, depth)),
         }
     }
 
-    fn prune_container(&self, container: &Container) -> Container {
+    fn prune_container(&self, container: &Container, depth: Option<u16>) -> Container {
         let mut pruned = Container::default();
         pruned.revision = container.revision;
         for (node, child) in container.iter() {
             match self.children.iter().find(|(wanted, _)| *wanted == node) {
-                Some((_, below)) => pruned.set(node, below.prune(child)),
+                Some((_, below)) => pruned.set(node, below.prune(child, depth)),
                 None if node.is_key() => pruned.set(node, child.clone()),
                 None => {}
             }
@@ -74,6 +70,32 @@ impl Selection {
             Some((_, known)) => below.children.into_iter().for_each(|(node, below)| known.add(node, below)),
         }
     }
+}
+
+/// The container, or each entry of the list, as something else.
+fn each_container(child: &Child, make: &dyn Fn(&Container) -> Container) -> Child {
+    match child {
+        Child::Container(container) => Child::Container(Arc::new(make(container))),
+        Child::List(list) => {
+            let entries: Vector<_> = list.iter().map(|entry| Arc::new(make(&entry))).collect();
+            Child::List(List::Sequence(Box::new(entries)))
+        }
+        Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
+    }
+}
+
+/// So many levels of a container, itself being the first. An entry keeps its keys.
+fn cut(container: &Container, levels: u16) -> Container {
+    let mut kept = Container::default();
+    kept.revision = container.revision;
+    for (node, child) in container.iter() {
+        match levels {
+            0 | 1 if node.is_key() => kept.set(node, child.clone()),
+            0 | 1 => {}
+            _ => kept.set(node, each_container(child, &|inner| cut(inner, levels - 1))),
+        }
+    }
+    kept
 }
 
 struct Parser<'a> {
@@ -177,11 +199,16 @@ mod tests {
 
     /// The JSON of the pruned agent.
     fn pruned(text: &str) -> String {
+        pruned_to(text, None)
+    }
+
+    fn pruned_to(text: &str, depth: Option<u16>) -> String {
         let agent = br#"{"name":"a","version":"1","skills":{"skill":[
             {"skill-name":"s","skill-description":"d","skill-tags":["t"]},{"skill-name":"u"}]},
             "capability":{"streaming":true,"negotiate":"n"}}"#;
         let agent = json::decode_children(agent, Some(&AGENT), &SCHEMA, &json::STORED).unwrap();
-        let Child::Container(kept) = parse(text).unwrap().prune(&Child::Container(Arc::new(agent))) else {
+        let Child::Container(kept) = parse(text).unwrap().prune(&Child::Container(Arc::new(agent)), depth)
+        else {
             panic!("no container");
         };
         let mut out = Vec::new();
@@ -199,6 +226,17 @@ mod tests {
         let tags = r#"{"skills":{"skill":[{"skill-name":"s","skill-tags":["t"]},{"skill-name":"u"}]}}"#;
         assert_eq!(pruned("skills/skill/skill-tags"), tags);
         assert_eq!(pruned("skills(skill(skill-name;skill-tags))"), tags);
+    }
+
+    #[test]
+    fn the_depth_counts_from_what_is_named() {
+        assert_eq!(pruned_to("name;skills", Some(1)), r#"{"name":"a","skills":{}}"#);
+        assert_eq!(
+            pruned_to("skills", Some(2)),
+            r#"{"skills":{"skill":[{"skill-name":"s"},{"skill-name":"u"}]}}"#
+        );
+        assert_eq!(pruned_to("skills", Some(3)), pruned("skills"));
+        assert_eq!(pruned_to("capability/streaming", Some(1)), pruned("capability/streaming"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -62,11 +62,15 @@ pub fn router(engine: Engine) -> Router {
         .route("/.well-known/host-meta", any(discovery::host_meta))
         .route("/.well-known/host-meta.json", any(discovery::host_meta_json))
         .route("/restconf", any(discovery::api))
+        .route("/restconf/", any(discovery::api))
         .route("/restconf/data", any(data::serve))
+        .route("/restconf/data/", any(data::serve))
         .route("/restconf/data/{*path}", any(data::serve))
         .route("/restconf/ds/{*path}", any(data::serve))
         .route("/restconf/operations", any(operations::list))
+        .route("/restconf/operations/", any(operations::list))
         .route("/restconf/operations/{rpc}", any(operations::rpc))
+        .route("/restconf/operations/{rpc}/", any(operations::rpc))
         .route(openapi::PATH, any(openapi::serve))
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))
@@ -128,9 +132,13 @@ async fn around(State(engine): State<Engine>, mut request: Request, next: Next) 
     let mut response = if octets > octets_max {
         let message = format!("a request target has at most {octets_max} octets");
         Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
-    } else if request.version() == Version::HTTP_11 && !names_host(request.headers()) {
-        let error =
-            Error::protocol(Tag::MalformedMessage, "a request of HTTP/1.1 has exactly one valid \"Host\"");
+    } else if request.version() == Version::HTTP_11 && !names_host(request.headers())
+        || names_user(request.uri())
+    {
+        let error = Error::protocol(
+            Tag::MalformedMessage,
+            "a request of HTTP/1.1 has exactly one valid \"Host\", and no authority names a user",
+        );
         Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
     } else if let Err(refusal) = codings.check(request.method()) {
         refusal.into_response()
@@ -157,6 +165,11 @@ fn names_host(headers: &HeaderMap) -> bool {
         after.is_some_and(|port| port.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()))
     };
     host.to_str().is_ok_and(|text| text.is_empty() || is_authority(text))
+}
+
+/// RFC 9113 section 8.3.1, RFC 9110 section 4.2.4: nothing stands before the host.
+fn names_user(target: &Uri) -> bool {
+    target.authority().is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 /// RFC 9110 section 9.3.2: a HEAD is answered as a GET, without the content.

@@ -134,7 +134,8 @@ async fn invoke(
 }
 
 /// RFC 8040 section 3.6.3: the path of an error in the input begins with `input`, as the input itself does.
-fn in_message(error: Error, operation: &'static Node, input: &'static Node) -> Error {
+fn in_message(mut error: Error, operation: &'static Node, input: &'static Node) -> Error {
+    error.next = error.next.map(|next| Box::new(in_message(*next, operation, input)));
     let found = error.path.as_ref().and_then(|path| {
         let at = path.steps.iter().position(|step| step.node == operation)?;
         let below = path.steps.get(at + 1..)?.iter().skip_while(|step| step.node == input);

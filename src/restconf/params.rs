@@ -93,7 +93,7 @@ const READS: [Place; 2] = [Place::Read, Place::Operational];
 
 /// The parameters that only lists and leaf-lists have. `sublist-limit` is for whatever has some in it
 /// (draft-ietf-netconf-list-pagination section 3.2).
-const OF_LISTS: [&str; 7] = ["cursor", "direction", "limit", "locale", "offset", "sort-by", "where"];
+pub const OF_LISTS: [&str; 7] = ["cursor", "direction", "limit", "locale", "offset", "sort-by", "where"];
 
 /// Parses the query of a request.
 ///

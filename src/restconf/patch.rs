@@ -14,14 +14,13 @@ use super::home::Home;
 use super::media::Encoding;
 use super::params::Place;
 use super::request::{Asked, decode_options};
-use super::{answer, conditions, edit};
+use super::{answer, conditions, data, edit};
 use crate::datastore::edit::{Edit, Operation};
 use crate::engine::{EditRequest, Engine, Precondition, Refused, Test};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
-use crate::yang::generated::ietf_restconf as restconf;
 use crate::yang::generated::ietf_yang_patch::{
     Edit as PatchEdit, EditStatus, EditStatusEdit, EditStatusEditErrors, Errors, Operation as PatchOperation,
     Where, YangPatch, YangPatchStatus, nodes,
@@ -53,11 +52,15 @@ pub async fn apply(
         let edits = Reading { base, target: &target, options: &options }.edits(&patch, &values);
         (patch, edits)
     };
+    // RFC 8072 sections 2 and 3: both belong in records for an audit.
+    let (id, comment) = (start(&patch.patch_id), patch.comment.as_deref().map(start));
+    tracing::info!(user = %asked.principal.name, patch = id, ?comment, edits = patch.edit.len(), "a YANG Patch");
     let edits = match edits {
         Ok(edits) => edits,
         Err((number, error)) => return Ok(status(&patch, Outcome::Edit(number, error), answer_in)),
     };
     preconditions.extend(edit::exists(&target).map(|target| Precondition::Matches(target, Vec::new())));
+    let paths: Vec<InstancePath> = edits.iter().map(|edit| edit.path.clone()).collect();
     let request = EditRequest { datastore: home.edited(), test: Test::AtCommit, edits, preconditions };
     match engine.edit(&asked.principal, request).await {
         Ok(reply) => {
@@ -67,11 +70,27 @@ pub async fn apply(
         Err(refused) => match (edit::missing_target(engine, &asked, home, &target, &refused), refused) {
             (Some(missing), _) => Err(missing),
             (None, Refused { edit: Some(number), error }) => {
-                Ok(status(&patch, Outcome::Edit(number, error), answer_in))
+                let mut response = status(&patch, Outcome::Edit(number, error.clone()), answer_in);
+                // RFC 8072 section 2.2; what is created need not be there.
+                let creates = |edit: &PatchEdit| {
+                    matches!(edit.operation, PatchOperation::Create | PatchOperation::Insert)
+                };
+                if paths.get(number).is_some_and(|path| edit::is_missing(&error, path))
+                    && !patch.edit.get(number).is_some_and(creates)
+                {
+                    *response.status_mut() = StatusCode::NOT_FOUND;
+                }
+                Ok(response)
             }
             (None, Refused { edit: None, error }) => Ok(status(&patch, Outcome::Global(error), answer_in)),
         },
     }
+}
+
+/// As much of a text as a log takes.
+fn start(text: &str) -> &str {
+    const LOGGED_CHARS: usize = 100;
+    text.char_indices().nth(LOGGED_CHARS).map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }
 
 /// The patch, and the values of its edits in the encoding in which they came.
@@ -128,6 +147,11 @@ impl Reading<'_> {
             // RFC 8072 section 2.4: the target is a data resource and not the datastore.
             return Err(Error::protocol(Tag::InvalidValue, "the target of an edit cannot be the datastore")
                 .info("bad-element", "target"));
+        }
+        if data::is_whole_list(&path) {
+            // RFC 8072 section 2.2: exactly one instance.
+            let message = "the target of an edit is one entry, so it needs the keys or the value of that";
+            return Err(Error::protocol(Tag::InvalidValue, message).at(path).info("bad-element", "target"));
         }
         let operation = match edit.operation {
             PatchOperation::Create | PatchOperation::Insert => Operation::Create,
@@ -221,7 +245,12 @@ impl Reading<'_> {
             let message = format!("\"point\" has to be another entry of \"{}\" here", last.node.name);
             key.ok_or_else(|| Error::protocol(Tag::InvalidValue, message).info("bad-element", "point"))
         };
-        match edit.where_.unwrap_or(Where::Last) {
+        let place = edit.where_.unwrap_or(Where::Last);
+        if edit.point.is_some() && matches!(place, Where::First | Where::Last) {
+            let message = "\"point\" needs a \"where\" that is before or after";
+            return Err(Error::protocol(Tag::UnknownElement, message).info("bad-element", "point"));
+        }
+        match place {
             Where::First => Ok(Insert::First),
             Where::Last => Ok(Insert::Last),
             Where::Before => neighbour().map(Insert::Before),
@@ -241,7 +270,7 @@ enum Outcome {
 
 /// `yang-patch-status` (RFC 8072 section 2.3).
 fn status(patch: &YangPatch, outcome: Outcome, encoding: Encoding) -> Response {
-    let errors = |error: &Error| restconf::Errors { error: vec![errors::entry(error, encoding)] };
+    let errors = |error: &Error| errors::errors(error, encoding);
     let mut said = YangPatchStatus {
         patch_id: patch.patch_id.clone(),
         errors: None,

@@ -55,6 +55,8 @@ impl FromRequest<Engine> for Asked {
         let principal = caller.cloned()?;
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = parts.uri.authority().map(|authority| authority.as_str()).or(host);
+        // Nobody can go to a server without a name, and who goes does not hand on the name of a user.
+        let authority = authority.filter(|authority| !authority.is_empty() && !authority.contains('@'));
         let origin = parts.extensions.get::<Scheme>().zip(authority);
         let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
         Ok(Asked {
@@ -71,13 +73,15 @@ impl FromRequest<Engine> for Asked {
 }
 
 impl Asked {
-    /// The path below `prefix`, still percent-encoded and without the slash between them.
+    /// The path below `prefix`, still percent-encoded and without the slash between them. One more slash at its end
+    /// says nothing: the rules for paths (RFC 8040 section 3.5.3.1) have no use for an empty last segment.
     pub fn path_below(&self, prefix: &str) -> &str {
         let rest = self.path.strip_prefix(prefix).unwrap_or_default();
-        rest.strip_prefix('/').unwrap_or(rest)
+        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        rest.strip_suffix('/').filter(|shorter| !shorter.is_empty()).unwrap_or(rest)
     }
 
-    /// A path on this server as a URI, for who knows nothing of the request.
+    /// A path on this server as a URI, for who knows nothing of the request. Without a usable `Host` it is the path.
     pub fn uri(&self, path: &str) -> String {
         format!("{}{path}", self.origin.as_deref().unwrap_or_default())
     }
@@ -185,5 +189,5 @@ impl Asked {
 /// How the bodies of requests are decoded: configuration alone, within the limits, and `metadata` takes its
 /// annotations if it can have any.
 pub fn decode_options<'a>(engine: &Engine, metadata: Option<&'a dyn Sink>) -> DecodeOptions<'a> {
-    DecodeOptions { allow_state: false, depth_max: engine.limits().depth_max, metadata }
+    DecodeOptions { depth_max: engine.limits().depth_max, metadata, ..DecodeOptions::default() }
 }

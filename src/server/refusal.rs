@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Refusals<S> {
     stream: S,
     instead: Option<Instead>,
+    /// Whether the end of a line has arrived since the last answer.
+    line: bool,
 }
 
 /// What is written instead of what the library wants to write.
@@ -28,7 +30,7 @@ struct Instead {
 impl<S> Refusals<S> {
     /// Takes a connection.
     pub fn new(stream: S) -> Refusals<S> {
-        Refusals { stream, instead: None }
+        Refusals { stream, instead: None, line: false }
     }
 }
 
@@ -36,7 +38,8 @@ impl<S: AsyncWrite + Unpin> Refusals<S> {
     /// Writes a whole refusal if that is what `buf` is. `None` if it is something else.
     fn poll_refusal(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.instead.is_none() {
-            self.instead = refusal(buf).map(|bytes| Instead { bytes, written: 0, replaces: buf.len() });
+            self.instead =
+                refusal(buf, self.line).map(|bytes| Instead { bytes, written: 0, replaces: buf.len() });
         }
         let instead = self.instead.as_mut()?;
         while let Some(rest) = instead.bytes.get(instead.written..).filter(|rest| !rest.is_empty()) {
@@ -53,15 +56,19 @@ impl<S: AsyncWrite + Unpin> Refusals<S> {
     }
 }
 
-/// The head and body to write instead of `head`, if that is the head of a bare refusal.
-fn refusal(head: &[u8]) -> Option<Vec<u8>> {
-    let (tag, message) = match head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()? {
-        b"400" => ("malformed-message", "this is not a request of HTTP/1.1"),
-        b"414" => ("too-big", "the request target is too long"),
-        b"431" => ("too-big", "the header fields are too long or too many"),
+/// The head and body to write instead of `head`, if that is the head of a bare refusal. If not even a `line` of the request
+/// has arrived, it is not the header fields that are too long.
+fn refusal(head: &[u8], line: bool) -> Option<Vec<u8>> {
+    let (status, tag, message) = match (head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?, line) {
+        (b"400", _) => ("400 Bad Request", "malformed-message", "this is not a request of HTTP/1.1"),
+        (b"414", _) | (b"431", false) => ("414 URI Too Long", "too-big", "the request target is too long"),
+        (b"431", true) => {
+            ("431 Request Header Fields Too Large", "too-big", "the header fields are too long or too many")
+        }
         _ => return None,
     };
     let head = std::str::from_utf8(head).ok()?.strip_suffix("\r\n\r\n")?;
+    let (_, head) = head.split_once("\r\n")?;
     let fields = head
         .split_once("content-length: 0\r\n")
         .or_else(|| Some((head.strip_suffix("content-length: 0")?, "")));
@@ -73,7 +80,7 @@ fn refusal(head: &[u8]) -> Option<Vec<u8>> {
     let after = after.trim_end();
     let after = if after.is_empty() { String::new() } else { format!("{after}\r\n") };
     Some(
-        format!("{before}content-type: {content_type}\r\ncontent-length: {length}\r\n{after}\r\n{body}")
+        format!("HTTP/1.1 {status}\r\n{before}content-type: {content_type}\r\ncontent-length: {length}\r\n{after}\r\n{body}")
             .into_bytes(),
     )
 }
@@ -84,7 +91,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Refusals<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.line = self.line || buf.filled().iter().skip(before).any(|octet| *octet == b'\n');
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -92,7 +102,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Refusals<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.poll_refusal(cx, buf) {
             Some(result) => result,
-            None => Pin::new(&mut self.stream).poll_write(cx, buf),
+            None => {
+                self.line = false;
+                Pin::new(&mut self.stream).poll_write(cx, buf)
+            }
         }
     }
 
@@ -104,7 +117,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Refusals<S> {
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
         match self.poll_refusal(cx, first) {
             Some(result) => result,
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            None => {
+                self.line = false;
+                Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+            }
         }
     }
 
@@ -134,7 +150,7 @@ mod tests {
             "connection: close\r\ndate: Sat\r\ncontent-length: 0\r\n",
         ] {
             let head = format!("HTTP/1.1 414 URI Too Long\r\n{fields}\r\n");
-            let answer = String::from_utf8(refusal(head.as_bytes()).unwrap()).unwrap();
+            let answer = String::from_utf8(refusal(head.as_bytes(), true).unwrap()).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 414 URI Too Long\r\nconnection: close\r\n"), "{head}");
             assert!(head.contains("\r\ndate: Sat"));
@@ -143,6 +159,11 @@ mod tests {
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(body["ietf-restconf:errors"]["error"][0]["error-tag"], "too-big");
         }
+        let long = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
+        assert!(refusal(long, false).unwrap().starts_with(b"HTTP/1.1 414 URI Too Long\r\ncontent-type"));
+        assert!(
+            refusal(long, true).unwrap().starts_with(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+        );
         for other in [
             "",
             "HTTP/1.1 4",
@@ -151,7 +172,7 @@ mod tests {
             "HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\n",
             "414",
         ] {
-            assert_eq!(refusal(other.as_bytes()), None, "{other}");
+            assert_eq!(refusal(other.as_bytes(), true), None, "{other}");
         }
     }
 }

@@ -77,7 +77,8 @@ async fn what_cannot_be_a_request_is_refused_with_a_body() {
     let server = start(&data, Limits::default()).await;
     for (request, status, tag) in [
         (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000)), "414", "too-big"),
-        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1_000_000)), "431", "too-big"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1_000_000)), "414", "too-big"),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(1_000_000)), "431", "too-big"),
         (format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1000)), "431", "too-big"),
         ("nonsense\r\n\r\n".to_owned(), "400", "malformed-message"),
     ] {

@@ -4,10 +4,11 @@
 //! makes a list entry is decided here, so that both formats accept exactly the same data.
 //! Conditions over several nodes (`must`, `when`, leafref, mandatory) are never checked here.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::error::{Error, Layer, Tag};
+use super::error::{ERRORS_MAX, Error, Layer, Tag};
 use super::metadata::{self, Annotated, Annotation, Note, Sink};
 use super::path::{InstancePath, Selector, Step};
 use super::schema::{Kind, Module, Node, Schema, Type};
@@ -24,12 +25,15 @@ pub struct DecodeOptions<'a> {
     pub depth_max: usize,
     /// Who takes annotations; with `None`, data that has any is refused.
     pub metadata: Option<&'a dyn Sink>,
+    /// Whether empty containers without presence are kept that stand right at the top of the document, which
+    /// says with them what it is about.
+    pub keep_empty: bool,
 }
 
 impl Default for DecodeOptions<'_> {
     /// Configuration only, without annotations, nested at most 64 deep.
     fn default() -> Self {
-        DecodeOptions { allow_state: false, depth_max: 64, metadata: None }
+        DecodeOptions { allow_state: false, depth_max: 64, metadata: None, keep_empty: false }
     }
 }
 
@@ -163,6 +167,9 @@ pub(super) struct Decoder<'a> {
     pub schema: &'a Schema,
     allow_state: bool,
     metadata: Option<&'a dyn Sink>,
+    keep_empty: bool,
+    /// What was wrong so far with the children of nodes, so that all of it can be told.
+    faults: RefCell<Vec<Error>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -176,7 +183,8 @@ impl<'a> Decoder<'a> {
             matches!(node.kind, Kind::Rpc { .. } | Kind::Input | Kind::Output | Kind::Notification)
         };
         let allow_state = options.allow_state || above.into_iter().any(operation);
-        Decoder { schema, allow_state, metadata: options.metadata }
+        let DecodeOptions { metadata, keep_empty, .. } = *options;
+        Decoder { schema, allow_state, metadata, keep_empty, faults: RefCell::default() }
     }
 
     /// An annotation that can stand in the data, by its name and what its namespace is; `None` if there is none.
@@ -244,47 +252,77 @@ impl<'a> Decoder<'a> {
     /// The content of a container, list entry, operation or the root from its children.
     pub fn content<S: Source>(&self, children: Vec<Item<S>>, place: &Place<'_>) -> Result<Container, Error> {
         let mut content = Content::default();
-        for Item { node, source, notes } in children {
-            match node.kind {
-                Kind::LeafList { .. } => {
-                    let value = self.value(node, &source, place)?;
-                    let list = content.values(node, self, place)?;
-                    list.values.push(value);
-                    list.notes.push(notes);
+        for item in children {
+            if let Err(error) = self.child(&mut content, item, place) {
+                self.fault(error)?;
+            }
+        }
+        let content = content.finish(self, place)?;
+        if place.above.is_none() { self.faultless(content) } else { Ok(content) }
+    }
+
+    /// One child of a container, list entry, operation or the root.
+    fn child<S: Source>(
+        &self,
+        content: &mut Content,
+        Item { node, source, notes }: Item<S>,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        match node.kind {
+            Kind::LeafList { .. } => {
+                let value = self.value(node, &source, place)?;
+                let list = content.values(node, self, place)?;
+                list.values.push(value);
+                list.notes.push(notes);
+            }
+            Kind::List { .. } => {
+                let building = content.entries(node, self, place)?;
+                let (key, entry, kept) = self.entry(node, source, notes, building.next(), place)?;
+                if kept {
+                    building.push(node, key, entry, place)?;
                 }
-                Kind::List { .. } => {
-                    let building = content.entries(node, self, place)?;
-                    let (key, entry, kept) = self.entry(node, source, notes, building.position(), place)?;
-                    if kept {
-                        building.push(node, key, entry, place)?;
-                    }
+            }
+            _ => {
+                content.admit(node, self, place)?;
+                if content.done.get(node).is_some() {
+                    let message = format!("\"{}\" stands more than once", node.name);
+                    return Err(place.below(node, Selector::None).error(Tag::BadElement, node.name, message));
                 }
-                _ => {
-                    content.admit(node, self, place)?;
-                    if content.done.get(node).is_some() {
-                        let message = format!("\"{}\" stands more than once", node.name);
-                        return Err(place.below(node, Selector::None).error(
-                            Tag::BadElement,
-                            node.name,
-                            message,
-                        ));
+                let (child, kept) = match place.key_value(node) {
+                    Some(value) => {
+                        let below = place.below(node, Selector::None);
+                        // Without its key there would be no entry: it stays, whatever is said of it.
+                        self.take(node, std::slice::from_ref(value), &[notes], &below)?;
+                        (Child::Leaf(value.clone()), true)
                     }
-                    let (child, kept) = match place.key_value(node) {
-                        Some(value) => {
-                            let below = place.below(node, Selector::None);
-                            // Without its key there would be no entry: it stays, whatever is said of it.
-                            self.take(node, std::slice::from_ref(value), &[notes], &below)?;
-                            (Child::Leaf(value.clone()), true)
-                        }
-                        None => self.single(node, source, notes, place)?,
-                    };
-                    if kept {
-                        content.done.set(node, child);
-                    }
+                    None => self.single(node, source, notes, place)?,
+                };
+                if kept {
+                    content.done.set(node, child);
                 }
             }
         }
-        content.finish(self, place)
+        Ok(())
+    }
+
+    /// Notes an error and goes on, unless there are enough of them or the rest cannot be understood.
+    fn fault(&self, error: Error) -> Result<(), Error> {
+        // There were enough further down.
+        if error.next.is_some() {
+            return Err(error);
+        }
+        let is_last = error.tag == Tag::MalformedMessage;
+        let mut faults = self.faults.borrow_mut();
+        faults.push(error);
+        match is_last || faults.len() >= ERRORS_MAX {
+            true => Error::first(faults.split_off(0)).map_or(Ok(()), Err),
+            false => Ok(()),
+        }
+    }
+
+    /// What was decoded, if nothing was wrong on the way.
+    fn faultless<T>(&self, decoded: T) -> Result<T, Error> {
+        Error::first(self.faults.take()).map_or(Ok(decoded), Err)
     }
 
     /// The instance that `target` leads to; `sources` are its parts, with annotations: exactly one unless
@@ -294,6 +332,10 @@ impl<'a> Decoder<'a> {
         sources: Vec<(S, Vec<Note>)>,
         target: &InstancePath,
     ) -> Result<Child, Error> {
+        self.whole(sources, target).and_then(|child| self.faultless(child))
+    }
+
+    fn whole<S: Source>(&self, sources: Vec<(S, Vec<Note>)>, target: &InstancePath) -> Result<Child, Error> {
         let Some((last, above)) = target.steps.split_last() else {
             return Err(Error::application(Tag::OperationFailed, "the root has no instance of its own"));
         };
@@ -504,7 +546,8 @@ impl Content {
             Some(slot) => slot,
             None => {
                 self.admit(node, decoder, place)?;
-                self.lists.push((node, Building { list: List::empty(node), keys: BTreeSet::new() }));
+                self.lists
+                    .push((node, Building { list: List::empty(node), keys: BTreeSet::new(), position: 0 }));
                 self.lists.len() - 1
             }
         };
@@ -529,6 +572,9 @@ impl Content {
             self.done.set(node, Child::List(building.list));
         }
         // RFC 7950 section 7.5.1: without presence and content, a container says nothing.
+        if decoder.keep_empty && place.above.is_none() {
+            return Ok(self.done);
+        }
         let empty = |(node, child): (&'static Node, &Child)| match (&node.kind, child) {
             (Kind::Container { presence: false }, Child::Container(inner)) if inner.is_empty() => Some(node),
             _ => None,
@@ -553,12 +599,15 @@ struct Building {
     list: List,
     /// Keys of a sequence, which cannot look them up itself.
     keys: BTreeSet<Key>,
+    /// That of the last entry, counted from 1; with those that cannot be decoded.
+    position: u32,
 }
 
 impl Building {
-    /// Position of the next entry, counted from 1.
-    fn position(&self) -> u32 {
-        u32::try_from(self.list.len()).unwrap_or(u32::MAX).saturating_add(1)
+    /// Position of the next entry.
+    fn next(&mut self) -> u32 {
+        self.position = self.position.saturating_add(1);
+        self.position
     }
 
     fn push(

@@ -3,6 +3,7 @@
 //! Front ends turn it into their reply; nothing here knows a protocol's status codes.
 
 use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 
 use super::path::InstancePath;
@@ -17,14 +18,19 @@ pub struct Error {
     /// `error-tag`.
     pub tag: Tag,
     /// `error-app-tag`.
-    pub app_tag: Option<String>,
+    pub app_tag: Option<Box<str>>,
     /// `error-path`.
     pub path: Option<InstancePath>,
     /// `error-message`: the place and the rule, for a person.
     pub message: String,
     /// `error-info`, for the tags that have one.
     pub info: Vec<Info>,
+    /// The one after this, of several that were found together.
+    pub next: Option<Box<Error>>,
 }
+
+/// Most errors that are told together.
+pub const ERRORS_MAX: usize = 32;
 
 /// `error-type` (RFC 6241 section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +161,18 @@ impl Error {
             path: None,
             message: message.into(),
             info: Vec::new(),
+            next: None,
         }
+    }
+
+    /// The first of several errors, which leads to the others; `None` if there is none.
+    pub fn first(errors: Vec<Error>) -> Option<Self> {
+        errors.into_iter().rev().reduce(|next, error| Error { next: Some(Box::new(next)), ..error })
+    }
+
+    /// This error and those that were found with it.
+    pub fn all(&self) -> impl Iterator<Item = &Error> {
+        successors(Some(self), |error| error.next.as_deref())
     }
 
     /// An error of the operation.
@@ -170,7 +187,7 @@ impl Error {
     }
 
     /// With an error-app-tag.
-    pub fn app_tag(mut self, app_tag: impl Into<String>) -> Self {
+    pub fn app_tag(mut self, app_tag: impl Into<Box<str>>) -> Self {
         self.app_tag = Some(app_tag.into());
         self
     }

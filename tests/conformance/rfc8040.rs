@@ -124,7 +124,7 @@ async fn section_3_5_3_1_keys_with_reserved_characters() {
     let post = server.post("/restconf/data", &entry("x/y,z", "x")).await;
     assert_eq!(
         (post.status, post.header("location")),
-        (201, "/restconf/data/irtf-agent:data-params=x%2Fy%2Cz")
+        (201, "https://localhost/restconf/data/irtf-agent:data-params=x%2Fy%2Cz")
     );
     let found = server.get(post.header("location")).await.json();
     assert_eq!(found["irtf-agent:data-params"][0]["id"], "x/y,z");
@@ -228,7 +228,7 @@ async fn section_4_4_1_post_creates_exactly_one_child() {
     let server = start_server().await;
     let created = server.post("/restconf/data", &entry("d", "x")).await;
     assert_eq!((created.status, created.body.as_str()), (201, ""));
-    assert_eq!(created.header("location"), "/restconf/data/irtf-agent:data-params=d");
+    assert_eq!(created.header("location"), "https://localhost/restconf/data/irtf-agent:data-params=d");
     let etag = server.get(created.header("location")).await.header("etag").to_owned();
     assert_eq!(created.header("etag"), etag);
     assert_eq!(server.post("/restconf/data", &entry("d", "x")).await.refusal(), refused(409, "data-exists"));
@@ -243,7 +243,7 @@ async fn section_4_4_1_post_creates_exactly_one_child() {
     let leaf = server.post(&format!("{DATA}=d"), r#"{"irtf-agent:format":"text/plain"}"#).await;
     assert_eq!(
         (leaf.status, leaf.header("location")),
-        (201, "/restconf/data/irtf-agent:data-params=d/format")
+        (201, "https://localhost/restconf/data/irtf-agent:data-params=d/format")
     );
     let nowhere = server.post(&format!("{DATA}=nosuch"), r#"{"irtf-agent:format":"text/plain"}"#).await;
     assert_eq!(nowhere.refusal(), refused(404, "invalid-value"));

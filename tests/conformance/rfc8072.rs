@@ -145,7 +145,7 @@ async fn section_2_4_a_wrong_edit_is_refused_with_its_place() {
         (json!({"operation": "create", "target": data}), 400, "missing-element"),
         (json!({"operation": "remove", "target": data, "value": entry("a", "1")}), 400, "unknown-element"),
         (json!({"operation": "create", "target": data, "value": entry("b", "1")}), 400, "invalid-value"),
-        (json!({"operation": "delete", "target": data}), 409, "data-missing"),
+        (json!({"operation": "delete", "target": data}), 404, "data-missing"),
         (json!({"operation": "move", "target": data, "where": "first"}), 400, "bad-element"),
         (
             json!({"operation": "merge", "target": data, "where": "first", "value": entry("a", "1")}),

@@ -84,7 +84,8 @@ fn curl_shows_why_a_request_is_too_big_over_both_versions_of_http() {
 #[test]
 fn long_targets_and_heads_are_refused() {
     let victim = Victim::new();
-    for length in [20_000, 60_000, 100_000] {
+    // Up to where the server looks at it, up to where the library does, and beyond what it takes of a head.
+    for length in [20_000, 60_000, 100_000, 300_000] {
         let target = format!("/restconf/data/irtf-agent:data-params={}", "a".repeat(length));
         let head = victim.server.client().head("GET", &target, &[]);
         victim.refuses_bytes("a long target", (414, "too-big", ""), head.as_bytes());
@@ -95,7 +96,7 @@ fn long_targets_and_heads_are_refused() {
     victim.refuses("a long query", (414, "too-big", ""), Request::new("GET", &target, b""));
     let client = victim.server.client();
     // The library takes up to twice what it is told.
-    let long = "a".repeat(600_000);
+    let long = "a".repeat(200_000);
     victim.refuses_bytes(
         "a long field",
         (431, "too-big", ""),

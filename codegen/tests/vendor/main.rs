@@ -2,12 +2,16 @@
 //! compile beside the project's own modules, become Rust that compiles and validates, and are
 //! served.
 //!
-//! The modules come from the packages that `tests/run` installs, see `corpus.rs`. It builds
-//! `examples/own_modules` and the server with them, which takes a minute each.
+//! The modules come from the packages that `tests/run` installs, see `corpus.rs`, and from `yang/` here, which has the
+//! nodes that the server's own modules lack and that RESTCONF has rules for. It builds `examples/own_modules` and the
+//! server with them, which takes a minute each.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod rfc8040;
+mod rfc8072;
 mod served;
+mod server;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

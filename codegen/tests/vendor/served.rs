@@ -2,151 +2,9 @@
 //! violated over HTTPS by curl, in JSON and in XML, and the answer has the status, error-tag,
 //! error-app-tag, error-path and error-info of RFC 7950 sections 8.3 and 15 and RFC 8040 section 7.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-use agentconf_codegen::Compiler;
 use serde_json::{Value as Json, json};
 
-use super::{copy, drop_all, packages, project};
-
-/// The server with the vendor's modules, in `target/`, where it stays for the next time.
-fn built(packages: &[PathBuf; 3]) -> PathBuf {
-    let root = project();
-    let package = root.join("target/vendor-server");
-    if package.exists() {
-        std::fs::remove_dir_all(&package).unwrap();
-    }
-    copy(&root.join("src"), &package.join("src"));
-    copy(&root.join("yang"), &package.join("yang"));
-    // The only one of these modules with a "unique".
-    drop_all(&package.join("yang"), packages, &["openconfig-network-instance"]);
-    let out = package.join("src/yang/generated");
-    std::fs::remove_dir_all(&out).unwrap();
-    std::fs::create_dir_all(&out).unwrap();
-    let files = Compiler::new().yang_dir(package.join("yang")).out_dir(&out).compile();
-    for (name, text) in files.unwrap_or_else(|e| panic!("{e}")) {
-        std::fs::write(out.join(name), text).unwrap();
-    }
-    // A workspace and a program of its own, so that the project's program stays what it is.
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
-    let (before, after) = manifest.split_once("[[bench]]").unwrap();
-    let (_, after) = after.split_once("\n\n").unwrap();
-    let manifest = format!("{before}[[bin]]\nname = \"vendor-server\"\npath = \"src/main.rs\"\n\n{after}")
-        .replace("members = [\".\", \"codegen\"]", "members = [\".\"]");
-    std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
-    std::fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    let target = root.join("target");
-    let mut cargo = Command::new(env!("CARGO"));
-    let built = cargo.args(["build", "--offline", "--quiet", "--bin", "vendor-server"]);
-    let built = built.current_dir(&package).env("CARGO_TARGET_DIR", &target).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    target.join("debug/vendor-server")
-}
-
-/// A running server; it ends with this.
-struct Server {
-    process: Child,
-    data: tempfile::TempDir,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Encoding {
-    Json,
-    Xml,
-}
-
-impl Server {
-    fn start(program: &Path) -> Server {
-        let data = tempfile::tempdir().unwrap();
-        let mut process = Command::new(program)
-            .args(["serve", "--https", "127.0.0.1:0", "--data"])
-            .arg(data.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let listening = lines.map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("listening https ").map(|address| format!("https://{address}/restconf/data"))
-        });
-        Server { process, data, url: listening.unwrap() }
-    }
-
-    /// The status and the body of the answer.
-    fn send(&self, method: &str, path: &str, encoding: Encoding, body: &str) -> (u16, String) {
-        let data = self.data.path().join("data");
-        let token = std::fs::read_to_string(data.join("admin.jwt")).unwrap();
-        let media_type = match encoding {
-            Encoding::Json => "application/yang-data+json",
-            Encoding::Xml => "application/yang-data+xml",
-        };
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"])
-            .arg("--cacert")
-            .arg(data.join("pki/ca.pem"))
-            .args(["--request", method, "--header", &format!("Authorization: Bearer {}", token.trim())])
-            .args(["--header", &format!("Accept: {media_type}")]);
-        if !body.is_empty() {
-            curl.args(["--header", &format!("Content-Type: {media_type}"), "--data-binary", body]);
-        }
-        let output = curl.arg(format!("{}{path}", self.url)).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (body, status) = text.rsplit_once('\n').unwrap();
-        (status.parse().unwrap(), body.to_owned())
-    }
-
-    fn accepts(&self, method: &str, path: &str, body: &str) {
-        let (status, answer) = self.send(method, path, Encoding::Json, body);
-        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
-    }
-
-    /// Sends in both encodings what has to be refused.
-    fn refuses(&self, method: &str, path: &str, json: &str, xml: &str, wanted: &Refusal) {
-        let (_, before) = self.send("GET", "", Encoding::Json, "");
-        let (status, answer) = self.send(method, path, Encoding::Json, json);
-        assert_eq!(status, wanted.status, "{method} {path} {json}: {answer}");
-        let answer: Json = serde_json::from_str(&answer).unwrap();
-        let mut expected = json!({
-            "error-type": "application", "error-tag": wanted.tag, "error-path": wanted.path,
-            "error-message": wanted.message,
-        });
-        if let Some(app_tag) = wanted.app_tag {
-            expected["error-app-tag"] = json!(app_tag);
-        }
-        if let Some((name, value)) = &wanted.info {
-            expected["error-info"] = json!({ *name: value });
-        }
-        assert_eq!(answer["ietf-restconf:errors"]["error"], json!([expected]), "{method} {path} {json}");
-
-        let (status, answer) = self.send(method, path, Encoding::Xml, xml);
-        assert_eq!(status, wanted.status, "{method} {path} {xml}: {answer}");
-        let text = |name: &str| element(&answer, name).map(|(_, text)| text);
-        assert_eq!(text("error-tag").as_deref(), Some(wanted.tag), "{answer}");
-        assert_eq!(text("error-app-tag").as_deref(), wanted.app_tag, "{answer}");
-        assert_eq!(text("error-message").as_deref(), Some(wanted.message), "{answer}");
-        let (attributes, in_xml) = element(&answer, "error-path").unwrap();
-        assert_eq!(bare(&in_xml), bare(wanted.path), "{answer}");
-        // In XML every name has a prefix, and every prefix stands for a namespace.
-        for step in in_xml.split(['/', '[']).skip(1) {
-            let (prefix, _) = step.split_once(':').unwrap();
-            assert!(attributes.contains(&format!(" xmlns:{prefix}=\"")), "{answer}");
-        }
-        let (_, after) = self.send("GET", "", Encoding::Json, "");
-        assert_eq!(before, after, "what was refused has changed nothing");
-    }
-}
+use super::server::{Encoding, Server};
 
 /// What has to come back.
 struct Refusal {
@@ -156,6 +14,41 @@ struct Refusal {
     path: &'static str,
     message: &'static str,
     info: Option<(&'static str, Json)>,
+}
+
+/// Sends in both encodings what has to be refused.
+fn refuses(server: &Server, method: &str, path: &str, json: &str, xml: &str, wanted: &Refusal) {
+    let (_, before) = server.send("GET", "", Encoding::Json, "");
+    let (status, answer) = server.send(method, path, Encoding::Json, json);
+    assert_eq!(status, wanted.status, "{method} {path} {json}: {answer}");
+    let answer: Json = serde_json::from_str(&answer).unwrap();
+    let mut expected = json!({
+        "error-type": "application", "error-tag": wanted.tag, "error-path": wanted.path,
+        "error-message": wanted.message,
+    });
+    if let Some(app_tag) = wanted.app_tag {
+        expected["error-app-tag"] = json!(app_tag);
+    }
+    if let Some((name, value)) = &wanted.info {
+        expected["error-info"] = json!({ *name: value });
+    }
+    assert_eq!(answer["ietf-restconf:errors"]["error"], json!([expected]), "{method} {path} {json}");
+
+    let (status, answer) = server.send(method, path, Encoding::Xml, xml);
+    assert_eq!(status, wanted.status, "{method} {path} {xml}: {answer}");
+    let text = |name: &str| element(&answer, name).map(|(_, text)| text);
+    assert_eq!(text("error-tag").as_deref(), Some(wanted.tag), "{answer}");
+    assert_eq!(text("error-app-tag").as_deref(), wanted.app_tag, "{answer}");
+    assert_eq!(text("error-message").as_deref(), Some(wanted.message), "{answer}");
+    let (attributes, in_xml) = element(&answer, "error-path").unwrap();
+    assert_eq!(bare(&in_xml), bare(wanted.path), "{answer}");
+    // In XML every name has a prefix, and every prefix stands for a namespace.
+    for step in in_xml.split(['/', '[']).skip(1) {
+        let (prefix, _) = step.split_once(':').unwrap();
+        assert!(attributes.contains(&format!(" xmlns:{prefix}=\"")), "{answer}");
+    }
+    let (_, after) = server.send("GET", "", Encoding::Json, "");
+    assert_eq!(before, after, "what was refused has changed nothing");
 }
 
 /// The attributes and the text of the first element of a name.
@@ -174,8 +67,7 @@ fn bare(path: &str) -> String {
 
 #[test]
 fn a_server_with_dropped_files_refuses_what_they_forbid() {
-    let Some(packages) = packages() else { return };
-    let server = Server::start(&built(&packages));
+    let Some(server) = Server::start() else { return };
     interfaces(&server);
     l3vpn(&server);
     openconfig(&server);
@@ -189,7 +81,8 @@ fn interfaces(server: &Server) {
         r#"{"ietf-interfaces:interface":[{"name":"eth0","type":"iana-if-type:ethernetCsmacd","ietf-ip:ipv4":{}}]}"#,
     );
     // An identity that there is not.
-    server.refuses(
+    refuses(
+        server,
         "PUT",
         one,
         r#"{"ietf-interfaces:interface":[{"name":"eth0","type":"iana-if-type:none"}]}"#,
@@ -205,7 +98,8 @@ fn interfaces(server: &Server) {
         },
     );
     // One that is not derived from the base.
-    server.refuses(
+    refuses(
+        server,
         "PUT",
         one,
         r#"{"ietf-interfaces:interface":[{"name":"eth0","type":"ietf-l3vpn-svc:bgp"}]}"#,
@@ -221,7 +115,8 @@ fn interfaces(server: &Server) {
         },
     );
     // A mandatory choice of the module that augments.
-    server.refuses(
+    refuses(
+        server,
         "POST",
         "/ietf-interfaces:interfaces/interface=eth0/ietf-ip:ipv4",
         r#"{"ietf-ip:address":[{"ip":"192.0.2.1"}]}"#,
@@ -236,7 +131,8 @@ fn interfaces(server: &Server) {
         },
     );
     // Outside of a range.
-    server.refuses(
+    refuses(
+        server,
         "PUT",
         "/ietf-interfaces:interfaces/interface=eth0/ietf-ip:ipv4/mtu",
         r#"{"ietf-ip:mtu":20}"#,
@@ -267,7 +163,8 @@ fn l3vpn(server: &Server) {
     // A change that makes the must of another leaf false.
     let flow =
         "/ietf-l3vpn-svc:l3vpn-svc/sites/site=s1/service/qos/qos-classification-policy/rule=1/match-flow";
-    server.refuses(
+    refuses(
+        server,
         "PATCH",
         flow,
         r#"{"ietf-l3vpn-svc:match-flow":{"l4-src-port-range":{"lower-port":99}}}"#,
@@ -285,7 +182,8 @@ fn l3vpn(server: &Server) {
     );
     // A reference to nothing, by writing it and by deleting its target.
     let entry = "/ietf-l3vpn-svc:l3vpn-svc/sites/site=s1/vpn-policies/vpn-policy=p/entries=e";
-    server.refuses(
+    refuses(
+        server,
         "PATCH",
         entry,
         r#"{"ietf-l3vpn-svc:entries":[{"id":"e","vpn":[{"vpn-id":"v2"}]}]}"#,
@@ -300,7 +198,8 @@ fn l3vpn(server: &Server) {
             info: None,
         },
     );
-    server.refuses(
+    refuses(
+        server,
         "DELETE",
         "/ietf-l3vpn-svc:l3vpn-svc/vpn-services/vpn-service=v1",
         "",
@@ -316,7 +215,8 @@ fn l3vpn(server: &Server) {
         },
     );
     // Mandatory, but only where its when holds.
-    server.refuses(
+    refuses(
+        server,
         "PATCH",
         "/ietf-l3vpn-svc:l3vpn-svc/vpn-services/vpn-service=v1",
         r#"{"ietf-l3vpn-svc:vpn-service":[{"vpn-id":"v1","multicast":{"enabled":true,"rp":{"rp-group-mappings":
@@ -347,7 +247,8 @@ fn openconfig(server: &Server) {
     let one = "/openconfig-interfaces:interfaces/interface=e0";
     server.accepts("PUT", one, &interface("ethernetCsmacd", ethernet));
     // What is written where its when is false.
-    server.refuses(
+    refuses(
+        server,
         "PUT",
         one,
         &interface("tunnel", ethernet),
@@ -389,7 +290,8 @@ fn openconfig(server: &Server) {
         .iter()
         .flat_map(|id| ["interface", "subinterface"].map(|leaf| format!("{entry}[id='{id}']/config/{leaf}")))
         .collect();
-    server.refuses(
+    refuses(
+        server,
         "POST",
         &format!("{instance}/interfaces"),
         r#"{"openconfig-network-instance:interface":[{"id":"2","config":{"id":"2","interface":"e0","subinterface":0}}]}"#,

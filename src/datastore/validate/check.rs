@@ -12,16 +12,13 @@ use super::{chain, descend};
 use crate::datastore::edit::excludes;
 use crate::datastore::index::Index;
 use crate::datastore::index::watched::{Forward, Watched};
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::{ERRORS_MAX, Error, Tag};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Base, Kind, LeafRef, Must, Node, Type, Unique};
 use crate::yang::tree::{Child, Container, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xpath::{self, Cursor};
-
-/// Most violations that are reported at once.
-const ERRORS_MAX: usize = 32;
 
 /// The violations found so far.
 pub struct Check<'r> {

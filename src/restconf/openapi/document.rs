@@ -7,7 +7,9 @@ use serde_json::{Map, Value as Json, json};
 use super::parts::{self, content, wrapped};
 use super::schemas::{Schemas, member, one_line, only_one};
 use super::{MEDIA_TYPE, PATH, Rights, types};
-use crate::restconf::{PREFIX, PREFIX_DATA, PREFIX_OPERATIONS, PREFIX_SUBSCRIPTIONS, answer, data, streams};
+use crate::restconf::{
+    PREFIX, PREFIX_DATA, PREFIX_OPERATIONS, PREFIX_SUBSCRIPTIONS, answer, data, params, streams,
+};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
@@ -196,7 +198,7 @@ impl Document<'_> {
         let child = self.child(None, &writable);
         for (path, editable) in all {
             let methods = if editable && child.is_some() { data::methods(&root) } else { data::READ_ONLY };
-            let mut methods = self.methods("ietf-restconf", methods, &schema, child.as_ref(), false);
+            let mut methods = self.methods("ietf-restconf", methods, &schema, child.as_ref(), (false, false));
             if path.ends_with(":operational")
                 && let Some(Json::Array(parameters)) =
                     methods.get_mut("get").map(|get| &mut get["parameters"])
@@ -240,7 +242,8 @@ impl Document<'_> {
         let below = node.data.iter().copied().filter(|child| self.rights.writable.contains(child));
         let below: Vec<&'static Node> = below.filter(|child| !child.is_key()).collect();
         let child = if offered.contains("POST") { self.child(Some(node), &below) } else { None };
-        let methods = self.methods(node.module.name, offered, &body, child.as_ref(), node.user_ordered());
+        let of_what = (node.user_ordered(), many && whole);
+        let methods = self.methods(node.module.name, offered, &body, child.as_ref(), of_what);
         self.add(place, methods);
         if many && whole {
             return;
@@ -259,14 +262,15 @@ impl Document<'_> {
         (!children.is_empty()).then(|| Child { schema: self.schemas.child(parent, children), user_ordered })
     }
 
-    /// What the methods of a data resource take and give. Those for which there is no body are left out.
+    /// What the methods of a data resource take and give; whether that is ordered by the user, and a list or leaf-list
+    /// as a whole. Those for which there is no body are left out.
     fn methods(
         &self,
         tag: &str,
         offered: &str,
         body: &Json,
         child: Option<&Child>,
-        user_ordered: bool,
+        (user_ordered, of_list): (bool, bool),
     ) -> Map<String, Json> {
         let into = |ordered: bool| {
             let all = ["if-match", "if-none-match", "insert", "point"];
@@ -282,8 +286,19 @@ impl Document<'_> {
                     }});
                     let responses =
                         json!({"200": found, "304": {"$ref": "#/components/responses/unchanged"}});
-                    let parameters =
-                        ["content", "depth", "fields", "with-defaults", "with-etag", "if-none-match"];
+                    let mut parameters = vec![
+                        "content",
+                        "depth",
+                        "fields",
+                        "with-defaults",
+                        "with-etag",
+                        "sublist-limit",
+                        "if-none-match",
+                    ];
+                    if of_list {
+                        // There is one locale, so "locale" has nothing to choose.
+                        parameters.extend(params::OF_LISTS.iter().filter(|name| **name != "locale"));
+                    }
                     operation(tag, references("parameters", &parameters), responses)
                 }
                 ("POST", Some(child)) => {

@@ -20,6 +20,17 @@ pub fn components(schemas: Json) -> Json {
             })),
             "with-defaults": query("with-defaults", "What is said of values that are the default.",
                 json!({"enum": ["explicit", "report-all", "report-all-tagged", "trim"], "default": "explicit"})),
+            "limit": query("limit", "The most entries that are wanted; more is told with the first.", count_or_unbounded()),
+            "offset": query("offset", "How many entries are skipped, behind the cursor if there is one.", json!({
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+            })),
+            "cursor": query("cursor", "Where the page begins, as \"next\" or \"previous\" of another page tells; empty for the first.",
+                json!({"type": "string"})),
+            "direction": query("direction", "Which end is the first.",
+                json!({"enum": ["forwards", "backwards"], "default": "forwards"})),
+            "where": query("where", "An XPath expression that is true of the entries that are wanted.", json!({"type": "string"})),
+            "sort-by": query("sort-by", "The descendant of the entries whose values order them.", json!({"type": "string"})),
+            "sublist-limit": query("sublist-limit", "The most entries of each list further down.", count_or_unbounded()),
             "insert": query("insert", "Where a new entry goes.", json!({"enum": ["first", "last", "before", "after"]})),
             "point": query("point", "The entry that \"before\" and \"after\" mean, as a path below the datastore.",
                 json!({"type": "string", "pattern": "^/"})),
@@ -39,7 +50,7 @@ pub fn components(schemas: Json) -> Json {
         "headers": {
             "ETag": {"description": "The entity tag of the representation.", "schema": {"type": "string"}},
             "Last-Modified": {"description": "When the datastore was last changed.", "schema": {"type": "string"}},
-            "Location": {"description": "The path of the new resource.", "required": true,
+            "Location": {"description": "The URI of the new resource.", "required": true,
                 "schema": {"type": "string", "format": "uri-reference"}},
         },
         "responses": {
@@ -66,6 +77,10 @@ pub fn components(schemas: Json) -> Json {
             "basic": {"type": "http", "scheme": "basic", "description": "User name and password."},
         },
     })
+}
+
+fn count_or_unbounded() -> Json {
+    json!({"anyOf": [{"type": "integer", "minimum": 1, "maximum": u32::MAX}, {"const": "unbounded"}]})
 }
 
 fn query(name: &str, description: &str, schema: Json) -> Json {

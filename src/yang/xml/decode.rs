@@ -98,7 +98,7 @@ pub fn step(element: &Element<'_>, above: &InstancePath, schema: &Schema) -> Res
     let value = |element: &Element<'_>, leaf: &'static Node, place: &Place<'_>| {
         element.value(leaf, schema).map_err(|e| {
             let error = place.error(Tag::InvalidValue, leaf.name, e.message);
-            Error { app_tag: e.app_tag.map(str::to_owned), ..error }
+            Error { app_tag: e.app_tag.map(Into::into), ..error }
         })
     };
     let selector = match &node.kind {

@@ -34,6 +34,35 @@ async fn rfc_9112_section_3_2_a_request_has_one_valid_host() {
 }
 
 #[tokio::test]
+async fn rfc_9110_section_10_2_2_location_is_a_uri_of_the_server_as_it_was_called() {
+    let server = start_server().await;
+    let path = "/restconf/data/irtf-agent:data-params=d";
+    let body = r#"{"irtf-agent:data-params":[{"id":"d","dataType":"text"}]}"#;
+    for (target, version, host, origin) in [
+        ("", "1.1", "Host: example.org:8443\r\n", "https://example.org:8443"),
+        ("", "1.1", "Host: [::1]:443\r\n", "https://[::1]:443"),
+        ("https://example.net", "1.1", "Host: example.org\r\n", "https://example.net"),
+        // Who does not say how the server is called gets a path, which is a reference to it (RFC 3986 section 4.2).
+        ("", "1.1", "Host:\r\n", ""),
+        ("", "1.0", "", ""),
+        ("", "1.0", "Host: user@example.org\r\n", ""),
+    ] {
+        let request = format!(
+            "POST {target}/restconf/data HTTP/{version}\r\n{host}{{auth}}\r\nConnection: close\r\n\
+             Content-Type: application/yang-data+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = server.raw(&request).await;
+        let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        assert_eq!(location, Some(format!("{origin}{path}").as_str()), "{request}: {answer}");
+        assert_eq!(server.ask("DELETE", path, &[], "").await.status, 204);
+    }
+    let user = format!("GET https://user@localhost{LIBRARY} HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n");
+    assert_eq!(status(&server.raw(&user).await), "400");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn rfc_9112_section_3_2_2_a_target_in_absolute_form_is_taken() {
     let server = start_server().await;
     let request = format!("GET https://localhost{LIBRARY} HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n");

@@ -138,7 +138,8 @@ async fn section_3_5_3_names_are_qualified_where_the_module_changes_and_may_be_e
         (":data-params=d", 400),
         ("1irtf:data-params=d", 400),
         ("irtf-agent:data-params%3Dd", 400),
-        ("irtf-agent:data-params=d/", 400),
+        ("irtf-agent:data-params=d//", 400),
+        ("/", 400),
         ("irtf-agent:data-params=d//id", 400),
         ("irtf-agent:data-params=d/../id", 400),
         ("irtf-agent:data-params;v=1", 400),
@@ -150,9 +151,41 @@ async fn section_3_5_3_names_are_qualified_where_the_module_changes_and_may_be_e
             assert_eq!(answer.status, status, "{method} {target}");
         }
     }
-    for elsewhere in ["/restconf/", "/restconf/data/", "/restconf//data", "//restconf", "/restconf/dat"] {
+    for elsewhere in ["/restconf//", "/restconf//data", "//restconf", "/restconf/dat", "/restconf/dat/"] {
         assert_eq!(server.get(elsewhere).await.refusal(), refused(404, "invalid-value"), "{elsewhere}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_5_3_1_one_slash_at_the_end_says_nothing() {
+    let server = start_server().await;
+    server.put(&format!("{DATA}=d"), &entry("d", "x")).await;
+    for target in [
+        "/restconf",
+        "/restconf/data",
+        "/restconf/operations",
+        "/restconf/operations/magent-registry:register-agent",
+        "/restconf/ds/ietf-datastores:running",
+        &format!("{DATA}=d"),
+        &format!("{DATA}=d/data"),
+        DATA,
+    ] {
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE"] {
+            let plain = server.ask(method, target, &[], "").await;
+            let slash = server.ask(method, &format!("{target}/"), &[], "").await;
+            assert_eq!((slash.status, &slash.body), (plain.status, &plain.body), "{method} {target}");
+            assert_eq!(slash.header("allow"), plain.header("allow"), "{method} {target}");
+        }
+    }
+    let made = server.post("/restconf/data/", &entry("e", "x")).await;
+    assert_eq!((made.status, made.header("location")), (201, format!("https://localhost{DATA}=e").as_str()));
+    // It is no part of a key.
+    assert_eq!(server.put(&format!("{DATA}=/"), &entry("", "x")).await.status, 201);
+    assert_eq!(server.get(&format!("{DATA}=")).await.json()["irtf-agent:data-params"][0]["id"], "");
+    let below = r#"{"irtf-agent:format":"x"}"#;
+    assert_eq!(server.put(&format!("{DATA}=d/format/"), below).await.status, 201);
+    assert_eq!(server.ask("DELETE", &format!("{DATA}=e/"), &[], "").await.status, 204);
     server.stop().await;
 }
 
@@ -170,7 +203,11 @@ async fn section_3_5_3_keys_that_are_empty_several_or_full_of_reserved_character
     ] {
         let made = server.post("/restconf/data", &entry(key, "x")).await;
         let location = format!("{DATA}={encoded}");
-        assert_eq!((made.status, made.header("location")), (201, location.as_str()), "{key}");
+        assert_eq!(
+            (made.status, made.header("location")),
+            (201, format!("https://localhost{location}").as_str()),
+            "{key}"
+        );
         let found = server.get(&location).await.json();
         assert_eq!(found["irtf-agent:data-params"][0]["id"], json!(key));
         assert_eq!(server.ask("DELETE", &location, &[], "").await.status, 204, "{key}");

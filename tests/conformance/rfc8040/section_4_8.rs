@@ -166,7 +166,8 @@ async fn section_4_8_3_fields_nest_and_what_is_no_expression_is_refused() {
         .await;
     assert_eq!(
         both.json(),
-        json!({"ietf-restconf:data": {"irtf-agent:data-params": [{"id": "d"}], "magent-registry:registry": {}}})
+        json!({"ietf-restconf:data": {"irtf-agent:data-params": [{"id": "d", "data": "x"}],
+            "magent-registry:registry": {"agents": {}}}})
     );
     let xml = server.ask("GET", &format!("{DATA}=d?fields=data"), &[&format!("Accept: {XML}")], "").await;
     assert_eq!(
