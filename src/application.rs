@@ -36,7 +36,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         shutdown.begun().await;
         streams.end_subscriptions();
     });
-    Ok(Application { router, finish: Box::pin(async move { Ok(engine.stop().await?) }) })
+    Ok(Application { router, netconf: None, finish: Box::pin(async move { Ok(engine.stop().await?) }) })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.
