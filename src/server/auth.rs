@@ -322,6 +322,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_public_key_stands_as_long_as_the_user_has_it() {
+        let f = fixture();
+        let set = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| line.to_string()).collect();
+            users::edit(f.data.path(), |map| Ok(map.get_mut("ann").unwrap().ssh_keys = lines)).unwrap();
+        };
+        set(&["one", "two"]);
+        let ask = |name: &str, key: &str| f.authenticator.by_key(name, |line| line == key);
+        let (principal, proof) = ask("ann", "two").unwrap();
+        assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::PublicKey));
+        assert!(ask("ann", "three").is_none() && ask("nobody", "one").is_none());
+        assert!(f.authenticator.stands(&principal, &proof));
+        set(&["one"]);
+        assert!(!f.authenticator.stands(&principal, &proof));
+    }
+
+    #[tokio::test]
     async fn tokens_end_with_their_user() {
         let f = fixture();
         let token = format!("Bearer {}", f.token("ann"));

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -116,12 +115,7 @@ async fn call(client: &CallHome, endpoint: &ListenAddress, shared: &Arc<Shared>)
 
 async fn connect(endpoint: &ListenAddress, keepalives: Keepalives) -> io::Result<(TcpStream, SocketAddr)> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-    let seconds = |count: u16| Duration::from_secs(count.into());
-    let keepalives = TcpKeepalive::new()
-        .with_time(seconds(keepalives.idle_time))
-        .with_interval(seconds(keepalives.probe_interval))
-        .with_retries(keepalives.max_probes.into());
-    SockRef::from(&tcp).set_tcp_keepalive(&keepalives)?;
+    listener::keep_alive(&tcp, keepalives)?;
     let peer = tcp.peer_addr()?;
     Ok((tcp, peer))
 }

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -34,7 +35,7 @@ use super::tls::{self, HTTP2};
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Standing};
 use crate::clock::Clock;
-use crate::config::ListenAddress;
+use crate::config::{Keepalives, ListenAddress};
 use crate::limits::Limits;
 use crate::netconf::session::Transport;
 
@@ -130,6 +131,11 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
+                    if bound.scheme == Scheme::Tls
+                        && let Err(error) = keep_alive(&tcp, Keepalives::default())
+                    {
+                        tracing::debug!(%peer, %error, "cannot set TCP keepalives");
+                    }
                     let (shared, scheme) = (Arc::clone(&shared), bound.scheme);
                     connections.spawn(async move {
                         let _permit = permit;
@@ -160,6 +166,16 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection ended badly");
     }
+}
+
+/// Has TCP ask whether the other side is still there, and end the connection if it is not.
+pub fn keep_alive(tcp: &TcpStream, keepalives: Keepalives) -> io::Result<()> {
+    let seconds = |count: u16| Duration::from_secs(count.into());
+    let keepalives = TcpKeepalive::new()
+        .with_time(seconds(keepalives.idle_time))
+        .with_interval(seconds(keepalives.probe_interval))
+        .with_retries(keepalives.max_probes.into());
+    SockRef::from(tcp).set_tcp_keepalive(&keepalives)
 }
 
 /// How long a connection may be silent.
