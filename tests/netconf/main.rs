@@ -8,6 +8,8 @@ mod served;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use agentconf::netconf::NAMESPACE;
+use agentconf::server::{Application, Prepared};
 use served::{Server, begin, exchange, hello, reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -208,6 +210,28 @@ async fn clients_are_called_over_both_transports() {
 }
 
 #[tokio::test]
+async fn the_whole_program_is_asked_over_ssh() {
+    let server = Server::start_whole("").await;
+    server.add_user("ann", "correct horse", &[]);
+    server.set_askpass("correct horse");
+    let rpc = |id: u32, inside: &str| {
+        let message = format!("<rpc xmlns=\"{NAMESPACE}\" message-id=\"{id}\">{inside}</rpc>");
+        format!("\n#{}\n{message}\n##\n", message.len())
+    };
+    let config = rpc(1, "<get-config><source><running/></source></get-config>");
+    let input = hello("1.1") + &config + &rpc(2, "<unknown/>") + &rpc(3, "<close-session/>");
+    let (said, errors) =
+        openssh(&server, &["-o", "PreferredAuthentications=password"], &NETCONF, &input).await;
+    let replies: Vec<&str> = said.split("<rpc-reply").skip(1).collect();
+    assert!(said.contains("urn:ietf:params:netconf:capability:candidate:1.0"), "{said} {errors}");
+    let [first, second, third] = replies[..] else { panic!("{said} {errors}") };
+    assert!(first.contains("message-id=\"1\"") && first.contains("<data"), "{first}");
+    assert!(second.contains("message-id=\"2\"") && second.contains("<error-tag>"), "{second}");
+    assert!(third.contains("message-id=\"3\"") && third.contains("<ok/>"), "{third}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_host_key_is_made_once_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::start("").await;
@@ -226,6 +250,9 @@ async fn a_program_without_netconf_does_not_pretend() {
     let mut config = served::config(directory.path(), "");
     config.listen.tls.clear();
     let clock = agentconf::clock::Clock::system();
-    let started = agentconf::server::Server::start(config, clock, agentconf::application::build).await;
+    let build = async |_: &Prepared| {
+        Ok(Application { router: axum::Router::new(), netconf: None, finish: Box::pin(async { Ok(()) }) })
+    };
+    let started = agentconf::server::Server::start(config, clock, build).await;
     assert!(matches!(started.map(drop), Err(agentconf::server::ServeError::NoNetconf)));
 }

@@ -17,7 +17,7 @@ use agentconf::server::listener::Scheme;
 use agentconf::server::netconf::{Duplex, Handler};
 use agentconf::server::shutdown::Shutdown;
 use agentconf::server::users::{self, User};
-use agentconf::server::{Application, Prepared};
+use agentconf::server::{Application, ApplicationError, Prepared};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use russh::client;
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
@@ -161,6 +161,13 @@ impl Server {
         Server::start_in(tempfile::tempdir().unwrap(), settings.to_owned()).await
     }
 
+    /// One whose sessions are those of the program.
+    pub async fn start_whole(settings: &str) -> Server {
+        let (directory, settings) = (tempfile::tempdir().unwrap(), settings.to_owned());
+        let sessions = Arc::new(AtomicUsize::new(0));
+        Server::start_with(directory, settings, sessions, agentconf::application::build).await
+    }
+
     async fn start_in(directory: tempfile::TempDir, settings: String) -> Server {
         let sessions = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&sessions);
@@ -171,6 +178,15 @@ impl Server {
                 finish: Box::pin(async { Ok(()) }),
             })
         };
+        Server::start_with(directory, settings, sessions, build).await
+    }
+
+    async fn start_with(
+        directory: tempfile::TempDir,
+        settings: String,
+        sessions: Arc<AtomicUsize>,
+        build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
+    ) -> Server {
         let config = config(directory.path(), &settings);
         let server = agentconf::server::Server::start(config, Clock::system(), build).await.unwrap();
         let address = |wanted| server.addresses().iter().find(|(scheme, _)| *scheme == wanted).unwrap().1;
