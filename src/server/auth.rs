@@ -326,7 +326,11 @@ mod tests {
         let f = fixture();
         let set = |lines: &[&str]| {
             let lines = lines.iter().map(|line| line.to_string()).collect();
-            users::edit(f.data.path(), |map| Ok(map.get_mut("ann").unwrap().ssh_keys = lines)).unwrap();
+            let edit = |map: &mut users::UserMap| {
+                map.get_mut("ann").unwrap().ssh_keys = lines;
+                Ok(())
+            };
+            users::edit(f.data.path(), edit).unwrap();
         };
         set(&["one", "two"]);
         let ask = |name: &str, key: &str| f.authenticator.by_key(name, |line| line == key);
