@@ -2,15 +2,19 @@
 //!
 //! It decides nothing; each part is told what it needs and knows nothing of the others.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::config::Agent;
 use crate::engine::{Engine, Options};
 use crate::log::Log;
+use crate::netconf::conversation;
 use crate::restconf;
+use crate::server::netconf::Handler;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
 
-/// Opens the log, replays it, and makes the router.
+/// Opens the log, replays it, and makes the router and what runs NETCONF sessions.
 ///
 /// # Errors
 /// The log cannot be opened or does not fit this program.
@@ -23,7 +27,8 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
         let oldest = log.reader().read(0, 1)?.first().map_or(clock.now().as_micros(), |record| record.at);
-        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url);
+        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url)
+            .with_netconf(conversation::capabilities(startup));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
             Options { clock, limits, startup, profile, capabilities },
@@ -36,7 +41,13 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         shutdown.begun().await;
         streams.end_subscriptions();
     });
-    Ok(Application { router, finish: Box::pin(async move { Ok(engine.stop().await?) }) })
+    let (sessions, stopping) = (engine.clone(), prepared.shutdown.clone());
+    let netconf: Handler = Arc::new(move |stream, peer| {
+        let (engine, stopping) = (sessions.clone(), stopping.clone());
+        Box::pin(async move { conversation::serve(engine, stream, peer, stopping.begun()).await })
+    });
+    let finish = Box::pin(async move { Ok(engine.stop().await?) });
+    Ok(Application { router, netconf: Some(netconf), finish })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

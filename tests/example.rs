@@ -79,7 +79,7 @@ impl Drop for Running {
 async fn does_its_task(program: &str, name: &str) -> Tested {
     let directory = tempfile::tempdir()?;
     let data = directory.path();
-    let listen = Listen { https: vec!["127.0.0.1:0".parse()?], http: Vec::new() };
+    let listen = Listen { https: vec!["127.0.0.1:0".parse()?], ..Listen::default() };
     let config = Config { data: data.to_owned(), listen, ..Config::default() };
     let limits = config.limits.clone();
     let server = Server::start(config, Clock::system(), application::build).await?;

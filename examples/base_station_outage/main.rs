@@ -99,7 +99,7 @@ async fn stage() -> Result<(), Failure> {
 
 /// A directory with a user for each agent; the settings of a server there, and the tokens.
 fn prepare(data: &Path) -> Result<(Config, Vec<String>), Failure> {
-    let listen = Listen { https: vec!["127.0.0.1:0".parse()?], http: Vec::new() };
+    let listen = Listen { https: vec!["127.0.0.1:0".parse()?], ..Listen::default() };
     let config = Config { data: data.to_owned(), listen, ..Config::default() };
     files::create_directory(data)?;
     let user = User {

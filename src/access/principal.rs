@@ -29,6 +29,8 @@ pub enum Method {
     Password,
     /// By a bearer token (RFC 6750).
     Token,
+    /// By a public key of SSH (RFC 4252 section 7).
+    PublicKey,
     /// By a certificate of the client.
     Certificate,
     /// The server itself, or a command on its machine that opens its files.

@@ -21,6 +21,13 @@ pub struct Serve {
     /// Serve RESTCONF over plain HTTP too, at this loopback address; may be repeated.
     #[arg(long, value_name = "ADDR")]
     http: Vec<ListenAddress>,
+    /// Serve NETCONF over SSH too, at this address; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    ssh: Vec<ListenAddress>,
+    /// Serve NETCONF over TLS too, at this address; may be repeated. The configuration has to say whose certificates are
+    /// taken.
+    #[arg(long, value_name = "ADDR")]
+    tls: Vec<ListenAddress>,
 }
 
 impl Serve {
@@ -35,6 +42,12 @@ impl Serve {
         }
         if !self.http.is_empty() {
             config.listen.http = self.http;
+        }
+        if !self.ssh.is_empty() {
+            config.listen.ssh = self.ssh;
+        }
+        if !self.tls.is_empty() {
+            config.listen.tls = self.tls;
         }
         telemetry::start(&config.log).map_err(|error| ConfigError::Nonsense {
             key: "log.level".into(),

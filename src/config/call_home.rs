@@ -6,15 +6,15 @@ use serde::Deserialize;
 use super::{ListenAddress, ListenAddressError};
 use crate::clock::{self, Timestamp};
 
-/// Where a client waits for RESTCONF call home over TLS if its port is not named (RFC 8071 section 6.2).
-const RESTCONF_PORT: u16 = 4336;
-
 /// A client that the server connects to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CallHome {
     /// Name of the client, for the log.
     pub name: String,
+    /// What is spoken.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Where the client waits; more than one if it is on several machines, tried in turn.
     pub endpoints: Vec<Endpoint>,
     /// If there: the connection is not held, but made at times.
@@ -34,10 +34,28 @@ pub struct CallHome {
     pub keepalives: Keepalives,
 }
 
-/// `HOST` or `HOST:PORT`, as for [`ListenAddress`]; without a port it is the one of IANA's registry.
+/// What is spoken with a client that was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// RESTCONF over TLS.
+    #[default]
+    Restconf,
+    /// NETCONF over SSH.
+    NetconfSsh,
+    /// NETCONF over TLS.
+    NetconfTls,
+}
+
+/// `HOST` or `HOST:PORT`, as for [`ListenAddress`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Endpoint(pub ListenAddress);
+pub struct Endpoint {
+    /// The name or address, without brackets.
+    pub host: String,
+    /// The port; without one it is that of IANA's registry.
+    pub port: Option<u16>,
+}
 
 /// A connection that is made at times.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -93,12 +111,33 @@ impl TryFrom<String> for Endpoint {
     type Error = ListenAddressError;
 
     fn try_from(text: String) -> Result<Endpoint, ListenAddressError> {
-        let whole: Result<ListenAddress, _> = text.parse();
-        whole.or_else(|error| format!("{text}:{RESTCONF_PORT}").parse().map_err(|_| error)).map(Endpoint)
+        let (address, has_port) = match text.parse::<ListenAddress>() {
+            Ok(address) => (address, true),
+            Err(error) => (format!("{text}:0").parse::<ListenAddress>().map_err(|_| error)?, false),
+        };
+        Ok(Endpoint { host: address.host, port: has_port.then_some(address.port) })
+    }
+}
+
+impl Protocol {
+    /// Where a client waits for a call if its port is not named (RFC 8071 section 6).
+    fn port(self) -> u16 {
+        match self {
+            Protocol::NetconfSsh => 4334,
+            Protocol::NetconfTls => 4335,
+            Protocol::Restconf => 4336,
+        }
     }
 }
 
 impl CallHome {
+    /// The address of an endpoint by its place in the list.
+    pub fn address(&self, place: usize) -> Option<ListenAddress> {
+        let endpoint = self.endpoints.get(place)?;
+        let port = endpoint.port.unwrap_or_else(|| self.protocol.port());
+        Some(ListenAddress { host: endpoint.host.clone(), port })
+    }
+
     /// The key of what makes no sense, and the predicate that says why.
     pub(super) fn nonsense(&self) -> Option<(&'static str, &'static str)> {
         let zero = [
@@ -135,10 +174,17 @@ mod tests {
 
     #[test]
     fn an_endpoint_without_a_port_has_the_registered_one() {
-        let read = |text: &str| Endpoint::try_from(text.to_owned()).map(|endpoint| endpoint.0.to_string());
-        assert_eq!(read("oss.example.net").unwrap(), "oss.example.net:4336");
-        assert_eq!(read("[2001:db8::1]").unwrap(), "[2001:db8::1]:4336");
-        assert_eq!(read("192.0.2.1:99").unwrap(), "192.0.2.1:99");
+        let read = |text: &str| {
+            let endpoint = Endpoint::try_from(text.to_owned())?;
+            Ok::<_, ListenAddressError>((endpoint.host, endpoint.port))
+        };
+        assert_eq!(read("oss.example.net").unwrap(), ("oss.example.net".to_owned(), None));
+        assert_eq!(read("[2001:db8::1]").unwrap(), ("2001:db8::1".to_owned(), None));
+        assert_eq!(read("192.0.2.1:99").unwrap(), ("192.0.2.1".to_owned(), Some(99)));
+        for (protocol, port) in [("restconf", 4336), ("netconf-ssh", 4334), ("netconf-tls", 4335)] {
+            let text = format!("name = 'a'\nendpoints = ['b']\nprotocol = '{protocol}'");
+            assert_eq!(toml::from_str::<CallHome>(&text).unwrap().address(0).unwrap().port, port);
+        }
         for text in ["", "a b", "2001:db8::1", "oss:99999", "[x]"] {
             assert!(read(text).is_err(), "{text}");
         }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 mod call_home;
 mod clients;
 
-pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, StartWith};
+pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
 
 use crate::limits::Limits;
@@ -48,6 +48,10 @@ pub struct Listen {
     pub https: Vec<ListenAddress>,
     /// Addresses for RESTCONF over plain HTTP/1.1. Only loopback addresses are allowed.
     pub http: Vec<ListenAddress>,
+    /// Addresses for NETCONF over SSH (RFC 6242).
+    pub ssh: Vec<ListenAddress>,
+    /// Addresses for NETCONF over TLS (RFC 7589). They need [`Clients`], since every client has to show a certificate.
+    pub tls: Vec<ListenAddress>,
 }
 
 /// The section `[tls]`.
@@ -178,10 +182,18 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let nonsense =
             |key: &str, reason: &str| Err(ConfigError::Nonsense { key: key.into(), reason: reason.into() });
-        if self.listen.https.is_empty() && self.listen.http.is_empty() {
+        let Listen { https, http, ssh, tls } = &self.listen;
+        if [https, http, ssh, tls].into_iter().all(Vec::is_empty) {
             return nonsense(
                 "listen.https",
-                "is empty, and so is listen.http: there is nothing to listen on",
+                "is empty, and so are the others: there is nothing to listen on",
+            );
+        }
+        let calls_tls = self.call_home.iter().any(|client| client.protocol == Protocol::NetconfTls);
+        if (!tls.is_empty() || calls_tls) && !self.tls.clients.are_asked() {
+            return nonsense(
+                "tls.clients",
+                "is missing: clients of NETCONF over TLS have to show certificates",
             );
         }
         if let Some(address) = self.listen.http.iter().find(|address| !address.is_loopback()) {
@@ -302,7 +314,8 @@ impl Default for Config {
 
 impl Default for Listen {
     fn default() -> Listen {
-        Listen { https: vec![ListenAddress { host: "127.0.0.1".into(), port: 8443 }], http: Vec::new() }
+        let https = vec![ListenAddress { host: "127.0.0.1".into(), port: 8443 }];
+        Listen { https, http: Vec::new(), ssh: Vec::new(), tls: Vec::new() }
     }
 }
 
@@ -402,7 +415,7 @@ mod tests {
         assert!(clients.authorities[0].is_absolute() && clients.revocation_lists[0].ends_with("a.crl"));
         assert_eq!(clients.cert_to_name[0].map_type, MapType::SanAny);
         let home = &config.call_home[0];
-        assert_eq!(home.endpoints[1].0, "oss.example.net:4336".parse().unwrap());
+        assert_eq!(home.address(1).unwrap(), "oss.example.net:4336".parse().unwrap());
         assert_eq!((home.start_with, home.max_wait, home.max_attempts), (StartWith::LastConnected, 5, 3));
         assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
@@ -443,6 +456,8 @@ mod tests {
                 ),
                 "tls.clients.cert-to-name.name",
             ),
+            ("listen.tls = ['127.0.0.1:0']", "tls.clients is missing"),
+            ("call-home = [{name='a', endpoints=['b'], protocol='netconf-tls'}]", "tls.clients is missing"),
             ("call-home = [{name='a', endpoints=[]}]", "call-home.endpoints of \"a\" is empty"),
             ("call-home = [{name='a', endpoints=['b'], periodic={period=0}}]", "call-home.periodic.period"),
             (

@@ -94,7 +94,7 @@ impl Decoder {
     }
 
     /// The next message that is complete; `None` if more bytes are needed for one.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
+    pub fn take(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
         let is_complete = match self.framing {
             Framing::EndOfMessage => self.read_to_end()?,
             Framing::Chunked => self.read_chunks()?,
@@ -228,7 +228,7 @@ mod tests {
         let mut messages = Vec::new();
         for piece in pieces {
             decoder.feed(piece);
-            while let Some(message) = decoder.next()? {
+            while let Some(message) = decoder.take()? {
                 messages.push(String::from_utf8(message).unwrap());
             }
         }
@@ -318,7 +318,7 @@ mod tests {
             let mut messages = Vec::new();
             for piece in [&bytes[..cut], &bytes[cut..]] {
                 decoder.feed(piece);
-                while let Some(message) = decoder.next().unwrap() {
+                while let Some(message) = decoder.take().unwrap() {
                     messages.push(message);
                     decoder.set(Framing::Chunked, 100);
                 }

@@ -134,7 +134,7 @@ impl<S: AsyncRead> Incoming<S> {
     /// The bytes are no message, or the stream failed: the session has to end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SessionError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.take()? {
                 return Ok(Some(message));
             }
             let mut bytes = Vec::with_capacity(READ_BYTES);

@@ -33,6 +33,8 @@ enum By {
     Password(Option<String>),
     /// When the token ends, in seconds since the epoch.
     Token(i64),
+    /// The line of the user file that has the key.
+    PublicKey(String),
     /// Only what every proof has.
     Certificate,
 }
@@ -42,6 +44,7 @@ impl fmt::Debug for By {
         f.write_str(match self {
             By::Password(_) => "Password",
             By::Token(_) => "Token",
+            By::PublicKey(_) => "PublicKey",
             By::Certificate => "Certificate",
         })
     }
@@ -101,7 +104,7 @@ impl Authenticator {
         if scheme.eq_ignore_ascii_case("Bearer") {
             self.by_token(credentials)
         } else if scheme.eq_ignore_ascii_case("Basic") {
-            self.by_password(credentials, source).await
+            self.by_basic(credentials, source).await
         } else {
             Err(AuthError::Malformed("the scheme is neither Bearer nor Basic"))
         }
@@ -117,12 +120,17 @@ impl Authenticator {
                 && match &proof.by {
                     By::Password(hash) => user.password == *hash,
                     By::Token(exp) => self.tokens.is_before(*exp),
+                    By::PublicKey(line) => user.ssh_keys.contains(line),
                     By::Certificate => true,
                 }
         })
     }
 
-    fn by_certificate(&self, identity: &Identity) -> Result<(Principal, Proof), AuthError> {
+    /// The user that a certificate stands for, where it is the only proof.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongCertificate`]: it has ended, or there is no such user.
+    pub fn by_certificate(&self, identity: &Identity) -> Result<(Principal, Proof), AuthError> {
         let user = self.users.get(&identity.name).filter(|_| self.tokens.is_before(identity.ends));
         let user = user.ok_or(AuthError::WrongCertificate)?;
         let proof =
@@ -140,11 +148,16 @@ impl Authenticator {
         Ok((principal(&claims.sub, &user, Method::Token), proof))
     }
 
-    async fn by_password(
-        &self,
-        credentials: &str,
-        source: SocketAddr,
-    ) -> Result<(Principal, Proof), AuthError> {
+    /// The user of that name, if one of their public keys is the one that `is_it` knows. Who asks has proved that they have
+    /// the private key, or is going to.
+    pub fn by_key(&self, name: &str, is_it: impl Fn(&str) -> bool) -> Option<(Principal, Proof)> {
+        let user = self.users.get(name)?;
+        let line = user.ssh_keys.iter().find(|line| is_it(line))?.clone();
+        let proof = Proof { created: user.created, by: By::PublicKey(line), certificate_end: None };
+        Some((principal(name, &user, Method::PublicKey), proof))
+    }
+
+    async fn by_basic(&self, credentials: &str, source: SocketAddr) -> Result<(Principal, Proof), AuthError> {
         let bytes = STANDARD
             .decode(credentials)
             .map_err(|_| AuthError::Malformed("Basic is not followed by base64"))?;
@@ -152,6 +165,19 @@ impl Authenticator {
             String::from_utf8(bytes).map_err(|_| AuthError::Malformed("name and password are not UTF-8"))?;
         let (name, password) =
             text.split_once(':').ok_or(AuthError::Malformed("there is no colon after the user name"))?;
+        self.by_password(name, password, source).await
+    }
+
+    /// The user of that name, if the password is theirs.
+    ///
+    /// # Errors
+    /// As [`Passwords::check`].
+    pub async fn by_password(
+        &self,
+        name: &str,
+        password: &str,
+        source: SocketAddr,
+    ) -> Result<(Principal, Proof), AuthError> {
         let user = self.passwords.check(source.ip(), name, password).await?;
         let by = By::Password(user.password.clone());
         let proof = Proof { created: user.created, by, certificate_end: None };
@@ -293,6 +319,27 @@ mod tests {
         ] {
             assert_eq!(f.ask_with(identity, field.as_deref()).await, Err(error), "{field:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_public_key_stands_as_long_as_the_user_has_it() {
+        let f = fixture();
+        let set = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| line.to_string()).collect();
+            let edit = |map: &mut users::UserMap| {
+                map.get_mut("ann").unwrap().ssh_keys = lines;
+                Ok(())
+            };
+            users::edit(f.data.path(), edit).unwrap();
+        };
+        set(&["one", "two"]);
+        let ask = |name: &str, key: &str| f.authenticator.by_key(name, |line| line == key);
+        let (principal, proof) = ask("ann", "two").unwrap();
+        assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::PublicKey));
+        assert!(ask("ann", "three").is_none() && ask("nobody", "one").is_none());
+        assert!(f.authenticator.stands(&principal, &proof));
+        set(&["one"]);
+        assert!(!f.authenticator.stands(&principal, &proof));
     }
 
     #[tokio::test]

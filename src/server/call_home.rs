@@ -7,23 +7,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::listener::{self, Patience, Scheme, Shared};
+use super::listener::{self, FOREVER, Patience, Scheme, Shared};
 use crate::clock::Timestamp;
-use crate::config::{CallHome, Keepalives, ListenAddress, Periodic, StartWith};
+use crate::config::{CallHome, Keepalives, ListenAddress, Periodic, Protocol, StartWith};
 
-/// A silence without an end, for the sums that are made with it.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Between the end of a connection that is to be held and the next one.
 const AGAIN_S: u64 = 1;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Called {
-    /// There was a connection with TLS; it has ended.
+    /// There was a connection with a client that knows its protocol; it has ended.
     Served,
     /// There was none.
     Failed,
@@ -44,8 +41,8 @@ pub async fn run(client: CallHome, shared: Arc<Shared>) {
     let (mut attempts, mut failures) = (0, 0);
     // Both counted from the last connection: `attempts` for the endpoint, `failures` for the client.
     loop {
-        let Some(endpoint) = client.endpoints.get(at) else { return };
-        let until = match call(&client, &endpoint.0, &shared).await {
+        let Some(endpoint) = client.address(at) else { return };
+        let until = match call(&client, &endpoint, &shared).await {
             _ if shared.shutdown.has_begun() => return,
             Called::Served => {
                 (attempts, failures, last) = (0, 0, Some(at));
@@ -92,7 +89,12 @@ async fn call(client: &CallHome, endpoint: &ListenAddress, shared: &Arc<Shared>)
         None => FOREVER,
     };
     let patience = Patience { idle, header: idle, ping: None };
-    let mut served = std::pin::pin!(listener::connection(tcp, peer, Scheme::Https, patience, shared));
+    let scheme = match client.protocol {
+        Protocol::Restconf => Scheme::Https,
+        Protocol::NetconfSsh => Scheme::Ssh,
+        Protocol::NetconfTls => Scheme::Tls,
+    };
+    let mut served = std::pin::pin!(listener::connection(tcp, peer, scheme, patience, shared));
     let is_served = tokio::select! {
         is_served = served.as_mut() => is_served,
         () = shared.shutdown.begun() => {
@@ -106,19 +108,14 @@ async fn call(client: &CallHome, endpoint: &ListenAddress, shared: &Arc<Shared>)
         tracing::info!(client = name, %peer, "the connection that was called home has ended");
         Called::Served
     } else {
-        tracing::warn!(client = name, %peer, "no TLS with the client that was called");
+        tracing::warn!(client = name, %peer, "the client that was called does not answer as it should");
         Called::Failed
     }
 }
 
 async fn connect(endpoint: &ListenAddress, keepalives: Keepalives) -> io::Result<(TcpStream, SocketAddr)> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-    let seconds = |count: u16| Duration::from_secs(count.into());
-    let keepalives = TcpKeepalive::new()
-        .with_time(seconds(keepalives.idle_time))
-        .with_interval(seconds(keepalives.probe_interval))
-        .with_retries(keepalives.max_probes.into());
-    SockRef::from(&tcp).set_tcp_keepalive(&keepalives)?;
+    listener::keep_alive(&tcp, keepalives)?;
     let peer = tcp.peer_addr()?;
     Ok((tcp, peer))
 }
@@ -173,6 +170,7 @@ mod tests {
     fn client(periodic: Option<Periodic>) -> CallHome {
         CallHome {
             name: "oss".into(),
+            protocol: Protocol::Restconf,
             endpoints: vec!["a".to_owned().try_into().unwrap(), "b".to_owned().try_into().unwrap()],
             periodic,
             start_with: StartWith::FirstListed,

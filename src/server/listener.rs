@@ -14,31 +14,38 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 use super::auth::Authenticator;
 use super::certificates::{Clients, Identity};
+use super::netconf::{self, Netconf};
 use super::refusal::Refusals;
 use super::shutdown::Shutdown;
+use super::ssh;
 use super::stream::Stream;
 use super::tls::{self, HTTP2};
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Standing};
 use crate::clock::Clock;
-use crate::config::ListenAddress;
+use crate::config::{Keepalives, ListenAddress};
 use crate::limits::Limits;
+use crate::netconf::session::Transport;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Longest list of header fields in HTTP/2, whose library cannot hand on longer paths.
 const HTTP2_HEADER_BYTES_MAX: usize = 65_000;
 const HTTP2_PING: Duration = Duration::from_secs(30);
+/// A silence without an end, for the sums that are made with it.
+pub const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What is spoken on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,10 @@ pub enum Scheme {
     Https,
     /// HTTP/1.1 on a loopback address.
     Http,
+    /// NETCONF over SSH.
+    Ssh,
+    /// NETCONF over TLS.
+    Tls,
 }
 
 impl fmt::Display for Scheme {
@@ -54,6 +65,8 @@ impl fmt::Display for Scheme {
         f.write_str(match self {
             Scheme::Https => "https",
             Scheme::Http => "http",
+            Scheme::Ssh => "ssh",
+            Scheme::Tls => "tls",
         })
     }
 }
@@ -94,6 +107,8 @@ pub struct Shared {
     pub tls: TlsAcceptor,
     /// Whom certificates of clients stand for, if clients are asked for one.
     pub clients: Option<Arc<Clients>>,
+    /// Runs NETCONF sessions, if there are to be any.
+    pub netconf: Option<Netconf>,
     /// The time.
     pub clock: Clock,
     /// When to stop.
@@ -116,10 +131,15 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
+                    if bound.scheme == Scheme::Tls
+                        && let Err(error) = keep_alive(&tcp, Keepalives::default())
+                    {
+                        tracing::debug!(%peer, %error, "cannot set TCP keepalives");
+                    }
                     let (shared, scheme) = (Arc::clone(&shared), bound.scheme);
                     connections.spawn(async move {
                         let _permit = permit;
-                        let patience = Patience::of(&shared.limits);
+                        let patience = Patience::of(scheme, &shared.limits);
                         connection(tcp, peer, scheme, patience, &shared).await;
                     });
                 }
@@ -148,6 +168,16 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// Has TCP ask whether the other side is still there, and end the connection if it is not.
+pub fn keep_alive(tcp: &TcpStream, keepalives: Keepalives) -> io::Result<()> {
+    let seconds = |count: u16| Duration::from_secs(count.into());
+    let keepalives = TcpKeepalive::new()
+        .with_time(seconds(keepalives.idle_time))
+        .with_interval(seconds(keepalives.probe_interval))
+        .with_retries(keepalives.max_probes.into());
+    SockRef::from(tcp).set_tcp_keepalive(&keepalives)
+}
+
 /// How long a connection may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -160,13 +190,13 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// With a connection that a client has made.
-    fn of(limits: &Limits) -> Patience {
-        Patience {
-            idle: Duration::from_secs(limits.idle_timeout_s),
-            header: Duration::from_secs(limits.header_timeout_s),
-            ping: Some(HTTP2_PING),
-        }
+    /// With a connection that a client has made. A session of NETCONF may be silent as long as its client answers TCP or SSH.
+    fn of(scheme: Scheme, limits: &Limits) -> Patience {
+        let idle = match scheme {
+            Scheme::Https | Scheme::Http => Duration::from_secs(limits.idle_timeout_s),
+            Scheme::Ssh | Scheme::Tls => FOREVER,
+        };
+        Patience { idle, header: Duration::from_secs(limits.header_timeout_s), ping: Some(HTTP2_PING) }
     }
 }
 
@@ -179,7 +209,8 @@ struct Connection {
     patience: Patience,
 }
 
-/// Serves one connection until it ends, whoever has made it. False if there was no TLS.
+/// Serves one connection until it ends, whoever has made it. False if the client does not know the protocol, or has not proved
+/// who it is where that comes first.
 pub async fn connection(
     tcp: TcpStream,
     peer: SocketAddr,
@@ -196,29 +227,10 @@ pub async fn connection(
     match scheme {
         Scheme::Http => http(Refusals::new(stream), connection, shared).await,
         Scheme::Https => {
-            let handshake =
-                timeout(Duration::from_secs(shared.limits.handshake_timeout_s), shared.tls.accept(stream));
-            let tls = tokio::select! {
-                () = shared.shutdown.begun() => return false,
-                result = handshake => match result {
-                    Ok(Ok(tls)) => tls,
-                    Ok(Err(error)) => {
-                        tracing::debug!(%peer, %error, "no TLS");
-                        return false;
-                    }
-                    Err(_) => {
-                        tracing::debug!(%peer, "the TLS handshake took too long");
-                        return false;
-                    }
-                },
+            let Some((tls, identity)) = handshake(stream, &shared.tls, peer, shared).await else {
+                return false;
             };
-            match identity(tls.get_ref().1, shared) {
-                Ok(identity) => connection.identity = identity,
-                Err(error) => {
-                    tracing::warn!(%peer, %error, "a certificate was refused");
-                    return false;
-                }
-            }
+            connection.identity = identity;
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
                 connection.version = Version::HTTP_2;
                 http(tls, connection, shared).await;
@@ -226,8 +238,54 @@ pub async fn connection(
                 http(Refusals::new(tls), connection, shared).await;
             }
         }
+        Scheme::Ssh => return ssh::serve(stream, peer, shared).await,
+        Scheme::Tls => {
+            let Some(acceptor) = shared.netconf.as_ref().and_then(|netconf| netconf.tls.as_ref()) else {
+                return false;
+            };
+            let Some((tls, identity)) = handshake(stream, acceptor, peer, shared).await else { return false };
+            let user = identity.ok_or(AuthError::Missing);
+            match user.and_then(|identity| shared.authenticator.by_certificate(&identity)) {
+                Ok(user) => netconf::session(Box::new(tls), user, peer, Transport::Tls, shared).await,
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "credentials were refused");
+                    return false;
+                }
+            }
+        }
     }
     true
+}
+
+/// TLS, and whom the client's certificate stands for if it has shown one. `None`: there is neither.
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    acceptor: &TlsAcceptor,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Option<(TlsStream<S>, Option<Identity>)> {
+    let handshake = timeout(Duration::from_secs(shared.limits.handshake_timeout_s), acceptor.accept(stream));
+    let tls = tokio::select! {
+        () = shared.shutdown.begun() => return None,
+        result = handshake => match result {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "no TLS");
+                return None;
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "the TLS handshake took too long");
+                return None;
+            }
+        },
+    };
+    match identity(tls.get_ref().1, shared) {
+        Ok(identity) => Some((tls, identity)),
+        Err(error) => {
+            tracing::warn!(%peer, %error, "a certificate was refused");
+            None
+        }
+    }
 }
 
 /// Whom the client's certificate stands for. Asked after the handshake too, since a session that is resumed (RFC 8446 section
@@ -256,7 +314,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(match scheme {
                 Scheme::Http => axum::http::uri::Scheme::HTTP,
-                Scheme::Https => axum::http::uri::Scheme::HTTPS,
+                _ => axum::http::uri::Scheme::HTTPS,
             });
             match &caller {
                 Ok((principal, proof)) => {

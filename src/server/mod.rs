@@ -8,11 +8,13 @@ pub mod call_home;
 pub mod certificates;
 pub mod files;
 pub mod listener;
+pub mod netconf;
 pub mod passwords;
 pub mod pki;
 pub mod refusal;
 pub mod remembered;
 pub mod shutdown;
+pub mod ssh;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;
@@ -40,10 +42,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, ListenAddress};
+use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use auth::Authenticator;
 use certificates::{Clients, Verifier};
 use listener::{Bound, Scheme, Shared};
+use netconf::Netconf;
 use passwords::Passwords;
 use remembered::Digester;
 use shutdown::{Shutdown, Signals};
@@ -71,6 +74,8 @@ pub struct Application {
     /// Answers the requests. Each has the extensions [`SocketAddr`] (of the client) and
     /// [`crate::access::Caller`]; its `Authorization` field is gone.
     pub router: axum::Router,
+    /// Runs NETCONF sessions, if the application has that protocol.
+    pub netconf: Option<netconf::Handler>,
     /// Awaited when no connection is left: writes what is to be written, and says if something went wrong before.
     pub finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
 }
@@ -99,6 +104,10 @@ pub enum ServeError {
     Tls(#[from] tls::TlsError),
     #[error("cannot prepare the certificates of clients")]
     Clients(#[from] certificates::ClientsError),
+    #[error("cannot prepare SSH")]
+    Ssh(#[from] ssh::SshError),
+    #[error("the configuration asks for NETCONF, which this program does not have")]
+    NoNetconf,
     #[error("cannot listen at {0}")]
     Bind(ListenAddress, #[source] io::Error),
     #[error("cannot listen for signals")]
@@ -145,6 +154,13 @@ impl Server {
         let clients = clients.are_asked().then(|| Clients::open(clients)).transpose()?.map(Arc::new);
         let verifier = clients.clone().map(|clients| Verifier { clients, is_mandatory: false });
         let tls = tls::server_config(&certificate, &[tls::HTTP2, tls::HTTP1], verifier, &clock)?;
+        let tls_netconf = match &clients {
+            Some(clients) => {
+                let verifier = Verifier { clients: Arc::clone(clients), is_mandatory: true };
+                Some(tls::server_config(&certificate, &[], Some(verifier), &clock)?.into())
+            }
+            None => None,
+        };
         let all =
             |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if config.tls.certificate.is_none()
@@ -170,6 +186,16 @@ impl Server {
         let prepared = Prepared { config, clock, url, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, clock, shutdown, .. } = prepared;
+        let netconf = match (application.netconf, has_netconf(&config)) {
+            (Some(handler), true) => {
+                let ssh = ssh::config(&config.data, &config.limits, random)?;
+                let sessions =
+                    Arc::new(Semaphore::new(config.limits.sessions_max.min(Semaphore::MAX_PERMITS)));
+                Some(Netconf { handler, sessions, ssh, tls: tls_netconf })
+            }
+            (None, true) => return Err(ServeError::NoNetconf),
+            (_, false) => None,
+        };
         let shared = Arc::new(Shared {
             router: application.router,
             authenticator,
@@ -177,6 +203,7 @@ impl Server {
             limits: config.limits,
             tls: tls.into(),
             clients,
+            netconf,
             clock,
             shutdown: shutdown.clone(),
         });
@@ -258,7 +285,9 @@ async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
     let https = config.listen.https.iter().map(|address| (address, Scheme::Https));
     let http = config.listen.http.iter().map(|address| (address, Scheme::Http));
     let mut bound = Vec::new();
-    for (address, scheme) in https.chain(http) {
+    let ssh = config.listen.ssh.iter().map(|address| (address, Scheme::Ssh));
+    let tls = config.listen.tls.iter().map(|address| (address, Scheme::Tls));
+    for (address, scheme) in https.chain(http).chain(ssh).chain(tls) {
         bound.push(
             listener::bind(address, scheme)
                 .await
@@ -268,10 +297,17 @@ async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
     Ok(bound)
 }
 
+/// Whether NETCONF is spoken with anybody.
+fn has_netconf(config: &Config) -> bool {
+    let calls = config.call_home.iter().any(|client| client.protocol != Protocol::Restconf);
+    calls || !config.listen.ssh.is_empty() || !config.listen.tls.is_empty()
+}
+
 /// What a client can call this server, as far as its configuration tells: by the first name for the certificate, or else as
 /// the first listener does, with the port that it really has.
 fn url(config: &Config, addresses: &[(Scheme, SocketAddr)]) -> String {
-    let Some((scheme, address)) = addresses.first() else { return String::new() };
+    let is_http = |(scheme, _): &&(Scheme, SocketAddr)| matches!(scheme, Scheme::Https | Scheme::Http);
+    let Some((scheme, address)) = addresses.iter().find(is_http) else { return String::new() };
     let host = match config.tls.names.first() {
         Some(name) => name.to_owned(),
         None if address.ip().is_unspecified() => "localhost".to_owned(),
@@ -283,7 +319,8 @@ fn url(config: &Config, addresses: &[(Scheme, SocketAddr)]) -> String {
 
 /// What clients may call this server. An address that stands for all says nothing about that.
 fn certificate_names(config: &Config) -> BTreeSet<String> {
-    let hosts = config.listen.https.iter().map(|address| &address.host).chain(&config.tls.names);
+    let listeners = config.listen.https.iter().chain(&config.listen.tls);
+    let hosts = listeners.map(|address| &address.host).chain(&config.tls.names);
     let canonical = |name: &String| match name.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => None,
         Ok(address) => Some(address.to_string()),

@@ -24,13 +24,14 @@ async fn who(request: Request) -> String {
 }
 
 async fn application(_: &Prepared) -> Result<Application, ApplicationError> {
-    Ok(Application { router: Router::new().fallback(who), finish: Box::pin(async { Ok(()) }) })
+    Ok(Application { router: Router::new().fallback(who), netconf: None, finish: Box::pin(async { Ok(()) }) })
 }
 
 fn config(data: &TestDirectory, limits: Limits) -> Config {
     let listen = crate::config::Listen {
         https: vec!["127.0.0.1:0".parse().unwrap()],
         http: vec!["127.0.0.1:0".parse().unwrap()],
+        ..Default::default()
     };
     Config { data: data.path().to_owned(), listen, limits, ..Config::default() }
 }
@@ -142,7 +143,11 @@ async fn an_application_that_fails_fails_the_server() {
     let result = Server::start(config(&data, Limits::default()), clock(), no_start).await;
     assert!(matches!(result.map(drop), Err(ServeError::Start(_))));
     let no_end = async |_: &Prepared| {
-        Ok(Application { router: Router::new(), finish: Box::pin(async { Err("lost".into()) }) })
+        Ok(Application {
+            router: Router::new(),
+            netconf: None,
+            finish: Box::pin(async { Err("lost".into()) }),
+        })
     };
     let server = Server::start(config(&data, Limits::default()), clock(), no_end).await.unwrap();
     assert!(matches!(server.stop().await, Err(ServeError::Finish(_))));

@@ -47,7 +47,7 @@ pub async fn start_server() -> TestServer {
 /// Starts a server with these limits.
 pub async fn start_server_with(limits: Limits) -> TestServer {
     let directory = tempfile::tempdir().expect("a directory");
-    let listen = Listen { https: vec!["127.0.0.1:0".parse().expect("an address")], http: Vec::new() };
+    let listen = Listen { https: vec!["127.0.0.1:0".parse().expect("an address")], ..Listen::default() };
     let config = Config { data: directory.path().to_owned(), listen, limits, ..Config::default() };
     let server = Server::start(config, Clock::system(), agentconf::application::build)
         .await

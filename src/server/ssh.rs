@@ -1,0 +1,458 @@
+//! SSH for NETCONF (RFC 6242): the host key, logging in, and channels that have the subsystem `netconf`.
+//!
+//! It never offers a shell, a command, a terminal or the forwarding of anything.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::ssh_key::{self, LineEnding};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+};
+use russh::{
+    Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher,
+    compression, kex, mac,
+};
+use rustls::crypto::SecureRandom;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::auth::Proof;
+use super::files::{self, FileError, Readers};
+use super::listener::Shared;
+use super::netconf;
+use super::shutdown::Shutdown;
+use crate::access::Principal;
+use crate::limits::Limits;
+use crate::netconf::session::Transport;
+
+const SUBSYSTEM: &str = "netconf";
+/// After so long a silence the client is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Shortest time until a login is refused, so that how long it takes tells nothing.
+const REFUSAL: Duration = Duration::from_millis(100);
+/// How long the client may take to read why it is disconnected.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// What a client may send on a channel before it has to wait for us.
+const WINDOW_BYTES: u32 = 256 * 1024;
+
+const METHODS: &[MethodKind] =
+    &[MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password];
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G16_SHA512,
+    kex::EXTENSION_SUPPORT_AS_SERVER,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+];
+const CIPHERS: &[cipher::Name] =
+    &[cipher::CHACHA20_POLY1305, cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::AES_256_CTR];
+const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
+/// Of host and users: no DSA, and no RSA with SHA-1.
+const KEYS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// Why there is no SSH.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The operating system gives no random bytes.
+    #[error("no randomness for a new key")]
+    Random,
+    /// The file of the host key holds something else, or a key cannot be written.
+    #[error("{} is not a private key in the form of OpenSSH", .0.display())]
+    Key(PathBuf, #[source] ssh_key::Error),
+}
+
+/// The rules of SSH, with the host key of a data directory, which is made if it is missing.
+///
+/// # Errors
+/// The host key cannot be read or made.
+pub fn config(data: &Path, limits: &Limits, random: &dyn SecureRandom) -> Result<Arc<Config>, SshError> {
+    let preferred = Preferred {
+        kex: Cow::Borrowed(KEX),
+        key: Cow::Borrowed(KEYS),
+        cipher: Cow::Borrowed(CIPHERS),
+        mac: Cow::Borrowed(MACS),
+        compression: Cow::Borrowed(&[compression::NONE]),
+        ..Preferred::DEFAULT
+    };
+    Ok(Arc::new(Config {
+        server_id: SshId::Standard("SSH-2.0-agentconf".into()),
+        methods: MethodSet::from(METHODS),
+        auth_rejection_time: REFUSAL,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: vec![host_key(data, random)?],
+        window_size: WINDOW_BYTES,
+        channel_buffer_size: 16,
+        preferred,
+        max_auth_attempts: limits.login_attempts_max,
+        inactivity_timeout: None,
+        keepalive_interval: Some(KEEPALIVE),
+        ..Config::default()
+    }))
+}
+
+/// Reads `ssh/host_ed25519` (mode 0600), or makes it, with the public key beside it.
+fn host_key(data: &Path, random: &dyn SecureRandom) -> Result<PrivateKey, SshError> {
+    let directory = data.join("ssh");
+    files::create_directory(&directory)?;
+    let file = directory.join("host_ed25519");
+    let wrong = |error| SshError::Key(file.clone(), error);
+    let text = match files::read(&file)? {
+        Some(text) => text,
+        None => {
+            let mut seed = [0; 32];
+            random.fill(&mut seed).map_err(|_| SshError::Random)?;
+            let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+            let text = key.to_openssh(LineEnding::LF).map_err(wrong)?;
+            files::create_or_read(&file, &text, Readers::Owner)?
+        }
+    };
+    let key = PrivateKey::from_openssh(&text).map_err(wrong)?;
+    let public = key.public_key().to_openssh().map_err(wrong)? + "\n";
+    let public_file = file.with_extension("pub");
+    if files::read(&public_file)?.as_deref() != Some(&public) {
+        files::replace(&public_file, &public, Readers::All)?;
+    }
+    Ok(key)
+}
+
+/// Serves one connection: its channels are sessions of NETCONF, several at a time if the client wants. False if nobody logged in.
+pub async fn serve<S>(stream: S, address: SocketAddr, shared: &Arc<Shared>) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(netconf) = &shared.netconf else { return false };
+    let (opened, mut channels) = mpsc::channel(1);
+    let is_logged_in = Arc::new(AtomicBool::new(false));
+    let client = Client {
+        shared: Arc::clone(shared),
+        address,
+        user: None,
+        is_logged_in: Arc::clone(&is_logged_in),
+        waiting: HashMap::new(),
+        opened,
+        sessions: Arc::new(Semaphore::new(
+            shared.limits.sessions_per_connection_max.min(Semaphore::MAX_PERMITS),
+        )),
+    };
+    let cut = Shutdown::new();
+    let stream = Cuttable::new(stream, cut.clone());
+    let greeted = timeout(
+        Duration::from_secs(shared.limits.handshake_timeout_s),
+        russh::server::run_stream(Arc::clone(&netconf.ssh), stream, client),
+    );
+    let mut connection = tokio::select! {
+        () = shared.shutdown.begun() => return false,
+        greeted = greeted => match greeted {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                tracing::debug!(peer = %address, %error, "no SSH");
+                return false;
+            }
+            Err(_) => {
+                tracing::debug!(peer = %address, "the SSH greeting took too long");
+                return false;
+            }
+        },
+    };
+    let handle = connection.handle();
+    let mut login = std::pin::pin!(tokio::time::sleep(Duration::from_secs(shared.limits.login_timeout_s)));
+    let mut is_due = false;
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(peer = %address, %error, "a connection ended early");
+                }
+                // The streams of its sessions have ended with it.
+                while sessions.join_next().await.is_some() {}
+                return is_logged_in.load(Ordering::Relaxed);
+            }
+            Some(Opened { channel, user, permit }) = channels.recv() => {
+                let shared = Arc::clone(shared);
+                sessions.spawn(async move {
+                    let _permit = permit;
+                    let stream = Box::new(channel.into_stream());
+                    netconf::session(stream, user, address, Transport::Ssh, &shared).await;
+                });
+            }
+            Some(ended) = sessions.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a session ended badly");
+                }
+            }
+            () = &mut login, if !is_due => {
+                is_due = true;
+                if !is_logged_in.load(Ordering::Relaxed) {
+                    tracing::debug!(peer = %address, "nobody logged in in time");
+                    break;
+                }
+            }
+            () = shared.shutdown.begun() => break,
+        }
+    }
+    // Whoever waits for us, for `drain_s` at most, ends the sessions that do not.
+    while sessions.join_next().await.is_some() {}
+    let goodbye = async {
+        let _ =
+            handle.disconnect(Disconnect::ByApplication, "closed by the server".into(), "en".into()).await;
+        (&mut connection).await
+    };
+    let _ = timeout(GOODBYE, goodbye).await;
+    cut.begin();
+    is_logged_in.load(Ordering::Relaxed)
+}
+
+/// A channel that has become a session.
+struct Opened {
+    channel: Channel<Msg>,
+    user: (Principal, Proof),
+    permit: OwnedSemaphorePermit,
+}
+
+/// One connection, as the library asks about it.
+struct Client {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    /// Who has logged in.
+    user: Option<(Principal, Proof)>,
+    is_logged_in: Arc<AtomicBool>,
+    /// Channels that have no subsystem yet.
+    waiting: HashMap<ChannelId, Channel<Msg>>,
+    opened: mpsc::Sender<Opened>,
+    sessions: Arc<Semaphore>,
+}
+
+impl Client {
+    async fn by_password(&mut self, name: &str, password: &str) -> Auth {
+        match self.shared.authenticator.by_password(name, password, self.address).await {
+            Ok(user) => {
+                self.user = Some(user);
+                Auth::Accept
+            }
+            Err(error) => {
+                tracing::warn!(peer = %self.address, %error, "credentials were refused");
+                refused()
+            }
+        }
+    }
+
+    /// The user, if the key is one of theirs and is used with a good algorithm.
+    fn by_key(&self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Option<(Principal, Proof)> {
+        let is_it =
+            |line: &str| PublicKey::from_openssh(line).is_ok_and(|own| own.key_data() == key.key_data());
+        KEYS.contains(algorithm).then(|| self.shared.authenticator.by_key(name, is_it)).flatten()
+    }
+}
+
+/// The client may try again, as often as `login_attempts_max` lets it. Without that the library takes the method away.
+fn refused() -> Auth {
+    Auth::Reject { proceed_with_methods: Some(MethodSet::from(METHODS)), partial_success: false }
+}
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
+        Ok(self.by_password(user, password).await)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, russh::Error> {
+        let Some(mut answers) = response else {
+            return Ok(Auth::Partial {
+                name: "".into(),
+                instructions: "".into(),
+                prompts: vec![("Password: ".into(), false)].into(),
+            });
+        };
+        let answer = answers.next().unwrap_or_default();
+        match std::str::from_utf8(&answer) {
+            Ok(password) => Ok(self.by_password(user, password).await),
+            Err(_) => Ok(refused()),
+        }
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, russh::Error> {
+        let is_known = self.by_key(user, offer.public_key, offer.algorithm).is_some();
+        Ok(if is_known { Auth::Accept } else { refused() })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
+        self.user = self.by_key(user, key.public_key, key.algorithm);
+        Ok(if self.user.is_some() { Auth::Accept } else { refused() })
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), russh::Error> {
+        self.is_logged_in.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        if self.waiting.len() >= self.shared.limits.sessions_per_connection_max {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        } else {
+            self.waiting.insert(channel.id(), channel);
+            reply.accept().await;
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _session: &mut Session) -> Result<(), russh::Error> {
+        self.waiting.remove(&id);
+        Ok(())
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let permit = Arc::clone(&self.sessions).try_acquire_owned();
+        let (SUBSYSTEM, Ok(permit), Some(user)) = (name, permit, self.user.clone()) else {
+            return session.channel_failure(id);
+        };
+        let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };
+        session.channel_success(id)?;
+        self.opened.send(Opened { channel, user, permit }).await.map_err(|_| russh::Error::Disconnect)
+    }
+
+    async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        session.channel_failure(id)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        _command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        session.channel_failure(id)
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(russh::Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        session.channel_failure(id)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        _name: &str,
+        _value: &str,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        session.channel_failure(id)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _single: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        session.channel_failure(id)
+    }
+}
+
+/// A stream that can be ended from outside: the library serves a connection in a task of its own, which nothing else ends.
+struct Cuttable<S> {
+    stream: S,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_cut: bool,
+}
+
+impl<S> Cuttable<S> {
+    fn new(stream: S, cut: Shutdown) -> Cuttable<S> {
+        Cuttable { stream, cut: Box::pin(async move { cut.begun().await }), is_cut: false }
+    }
+
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        self.is_cut = self.is_cut || self.cut.as_mut().poll(cx).is_ready();
+        self.is_cut
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cuttable<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
