@@ -439,7 +439,7 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let edits = transform::edits(&changes).into_iter().filter(readable);
     let edit = edits
         .enumerate()
-        .map(|(number, edit)| patch::written(source, edit, number + 1, Form::Json))
+        .map(|(number, edit)| patch::compared(source, edit, number + 1, Form::Json))
         .collect();
     let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::confirm;
 use super::core;
@@ -27,9 +27,10 @@ use super::request::{
 };
 use super::sessions::{Counters, Live, Reason, Session, Sessions};
 use super::state::{State, applied};
+use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Announced, Shared, Subscription, Tail};
 use super::{DynamicSubscription, Filter, datastores, operations, report, subscription, subscriptions, view};
-use crate::access::{self, Principal};
+use crate::access::{self, Principal, Standing};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -86,7 +87,7 @@ pub enum OpenError {
 pub struct Engine {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    subscribers: Arc<Semaphore>,
+    subscribers: Arc<Subscribers>,
     /// Where sessions say that they ended; there are no more of them than sessions.
     ending: mpsc::UnboundedSender<(u32, Reason)>,
 }
@@ -122,7 +123,6 @@ impl Engine {
         let _ = options.capabilities.statistics.since.set(options.clock.now());
         let (committed, _) = watch::channel(state.position);
         let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
-        let subscribers = Arc::new(Semaphore::new(options.limits.subscribers_max));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             sessions: ArcSwap::default(),
@@ -149,7 +149,7 @@ impl Engine {
                 std::process::abort();
             }
         })?;
-        Ok(Engine { shared, commands, subscribers, ending })
+        Ok(Engine { shared, commands, subscribers: Arc::default(), ending })
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -493,29 +493,37 @@ impl Engine {
         from: subscription::From,
         until: Option<Timestamp>,
     ) -> Result<Subscription, Error> {
-        let permit = self.subscriber()?;
-        Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, permit)
+        let seat = self.seat(principal)?;
+        Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, seat)
     }
 
-    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made. When it is
-    /// dropped, the subscription is over.
+    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made, by the last
+    /// part of its URI, or its identifier if it has none. When it is dropped, the subscription is over.
     ///
     /// # Errors
     /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
     /// there are too many subscribers, `operation-failed` if the log cannot be read.
-    pub fn open_subscription(&self, principal: &Principal, id: u32) -> Result<DynamicSubscription, Error> {
-        subscriptions::open(&self.shared, principal, id, self.subscriber()?)
+    pub fn open_subscription(&self, principal: &Principal, name: &str) -> Result<DynamicSubscription, Error> {
+        subscriptions::open(&self.shared, principal, name, self.seat(principal)?)
     }
 
-    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4).
-    pub fn locate_subscription(&self, id: u32, uri: &str) {
-        self.shared.options.capabilities.subscriptions.locate(id, uri);
+    /// Whether [`Self::open_subscription`] would find a subscription whose stream is not open.
+    ///
+    /// # Errors
+    /// `data-missing`, `in-use`.
+    pub fn find_subscription(&self, principal: &Principal, name: &str) -> Result<(), Error> {
+        let now = self.shared.options.clock.now();
+        self.shared.options.capabilities.subscriptions.open(principal, name, now, false).map(drop)
     }
 
-    fn subscriber(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.subscribers.clone().try_acquire_owned().map_err(|_| {
-            Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
-        })
+    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4),
+    /// and for how long who established it may come for it.
+    pub fn locate_subscription(&self, id: u32, uri: &str, standing: Option<Standing>) {
+        self.shared.options.capabilities.subscriptions.locate(id, uri, standing);
+    }
+
+    fn seat(&self, principal: &Principal) -> Result<Seat, Error> {
+        self.subscribers.admit(principal, self.limits())
     }
 
     /// Ends all subscriptions, so that their connections can be closed.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::core;
 use super::event::{Actor, Event};
@@ -17,6 +17,7 @@ use super::operations;
 use super::options::Options;
 use super::sessions::Sessions;
 use super::state::State;
+use super::subscribers::Seat;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::log::LogReader;
@@ -161,7 +162,7 @@ pub struct Subscription {
     excluded: u64,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Subscription {
@@ -171,7 +172,7 @@ impl Subscription {
         filter: Option<Filter>,
         from: From,
         until: Option<Timestamp>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Result<Self, Error> {
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let newest = *committed.borrow();
@@ -206,7 +207,7 @@ impl Subscription {
             excluded: 0,
             committed,
             ending,
-            _permit: permit,
+            _seat: seat,
         })
     }
 
@@ -247,8 +248,10 @@ impl Subscription {
     /// [`Lost`] if the log cannot be read.
     pub async fn next_until(&mut self, last: u64) -> Result<Option<Delivered>, Lost> {
         loop {
-            if let Some(delivered) = self.pop() {
-                return Ok(Some(delivered));
+            while self.pending.front().is_some_and(|next| next.position <= last) {
+                if let Some(delivered) = self.take() {
+                    return Ok(Some(delivered));
+                }
             }
             if self.finished || self.position >= last {
                 return Ok(None);
@@ -276,18 +279,27 @@ impl Subscription {
 
     /// The next of those that were read and pass the filter.
     fn pop(&mut self) -> Option<Delivered> {
-        while let Some(delivered) = self.pending.pop_front() {
-            if self.until.is_some_and(|until| delivered.at > until) {
-                self.finished = true;
-                self.pending.clear();
-                return None;
-            }
-            let limits = &self.shared.options.limits;
-            if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
+        while !self.pending.is_empty() {
+            if let Some(delivered) = self.take() {
                 return Some(delivered);
             }
-            self.excluded += 1;
         }
+        None
+    }
+
+    /// Takes one of those that were read, and gives it if it passes the filter.
+    fn take(&mut self) -> Option<Delivered> {
+        let delivered = self.pending.pop_front()?;
+        if self.until.is_some_and(|until| delivered.at > until) {
+            self.finished = true;
+            self.pending.clear();
+            return None;
+        }
+        let limits = &self.shared.options.limits;
+        if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
+            return Some(delivered);
+        }
+        self.excluded += 1;
         None
     }
 

@@ -13,9 +13,10 @@ use super::dynamic::DynamicSubscription;
 use super::operations::{admit, input};
 use super::request::Invocation;
 use super::state::State;
+use super::subscribers::Seat;
 use super::subscription::Shared;
-use super::terms::{Operation, Target, Terms, Trigger, put, refuse, wrong};
-use crate::access::Principal;
+use super::terms::{Operation, Target, Terms, Trigger, put, refused, wrong};
+use crate::access::{Principal, Standing};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_subscribed_notifications::{
@@ -49,8 +50,8 @@ struct Book {
 pub(super) struct Dynamic {
     pub(super) id: u32,
     pub(super) principal: Principal,
-    /// Where its stream is, for protocols that open streams by a URI.
-    uri: OnceLock<String>,
+    /// Where its stream is, for protocols that open streams by a URI, and who may come for it.
+    place: OnceLock<Place>,
     /// When it is given up, if its stream is not opened.
     open_by: Timestamp,
     /// What there was when it was established: nothing that came after is missed.
@@ -60,6 +61,14 @@ pub(super) struct Dynamic {
     pub(super) suspended: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) excluded: AtomicU64,
+}
+
+/// What a front end knows of a subscription.
+#[derive(Debug)]
+struct Place {
+    uri: String,
+    /// Whether what proved the subscriber's identity still does. A user who is made anew under an old name is another.
+    standing: Option<Standing>,
 }
 
 /// What its stream has to follow.
@@ -109,15 +118,15 @@ pub(super) fn invoke(
         subscriptions.modify(shared, principal, &invocation.input, now)?;
     } else if operation == &nodes::DELETE_SUBSCRIPTION {
         let DeleteSubscriptionInput { id } = input(invocation)?;
-        let own = subscriptions.of(principal, id, now, Operation::Delete)?;
+        let own = subscriptions.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
         subscriptions.end(&own, Ended::Deleted);
     } else if operation == &nodes::KILL_SUBSCRIPTION {
         let KillSubscriptionInput { id } = input(invocation)?;
-        let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, Operation::Delete))?;
+        let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, &sn::NO_SUCH_SUBSCRIPTION))?;
         subscriptions.end(&any, Ended::Killed);
     } else {
         let ResyncSubscriptionInput { id } = input(invocation)?;
-        resync(&*subscriptions.of(principal, id, now, Operation::Resync)?)?;
+        resync(&*subscriptions.of(principal, id, now, &yp::NO_SUCH_SUBSCRIPTION_RESYNC)?)?;
     }
     Ok(Container::default())
 }
@@ -148,8 +157,7 @@ impl Subscriptions {
         let own = book.all.values().filter(|s| s.principal.name == principal.name).count();
         if own >= limits.subscriptions_user_max || book.all.len() >= limits.subscriptions_max {
             let message = "there are as many subscriptions as there may be";
-            let of_data = terms.is_of_data();
-            return Err(refuse(Operation::Establish, of_data, &sn::INSUFFICIENT_RESOURCES, message, &[]));
+            return Err(refused(&sn::INSUFFICIENT_RESOURCES, message));
         }
         // Wraps only after two thousand million subscriptions.
         let mut id = FIRST_ID | book.count;
@@ -161,7 +169,7 @@ impl Subscriptions {
         let subscription = Dynamic {
             id,
             principal: principal.clone(),
-            uri: OnceLock::new(),
+            place: OnceLock::new(),
             open_by: now.saturating_add_seconds(limits.subscription_open_s.into()),
             start: Mutex::new(Some(state)),
             orders: watch::Sender::new(orders),
@@ -186,7 +194,7 @@ impl Subscriptions {
             Some(Value::Uint32(id)) => *id,
             _ => return Err(wrong("id", "is missing")),
         };
-        let subscription = self.of(principal, id, now, Operation::Modify)?;
+        let subscription = self.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
         let old = subscription.orders.borrow().terms.clone();
         let new = recast_data(input, &nodes::ESTABLISH_SUBSCRIPTION_INPUT);
         let mut policy = old.policy.clone();
@@ -196,6 +204,9 @@ impl Subscriptions {
             filters.into_iter().for_each(|node| drop(policy.remove(node)));
         }
         for (node, child) in new.iter() {
+            if old.is_of_data() && node.name.starts_with("stream-") {
+                return Err(wrong(node.name, "is a filter of events, and this is a subscription to data"));
+            }
             let fixed = ["datastore", "periodic", "on-change"].contains(&node.name);
             match (policy.get(node), child) {
                 (None, _) if fixed => {
@@ -229,10 +240,10 @@ impl Subscriptions {
         principal: &Principal,
         id: u32,
         now: Timestamp,
-        operation: Operation,
+        otherwise: &'static Identity,
     ) -> Result<Arc<Dynamic>, Error> {
         let own = self.get(id, now).filter(|subscription| subscription.principal.name == principal.name);
-        own.ok_or_else(|| unknown(id, operation))
+        own.ok_or_else(|| unknown(id, otherwise))
     }
 
     fn get(&self, id: u32, now: Timestamp) -> Option<Arc<Dynamic>> {
@@ -241,18 +252,26 @@ impl Subscriptions {
         book.all.get(&id).cloned()
     }
 
-    /// Takes a subscription for its stream, of which there is one.
+    /// Takes a subscription for its stream, of which there is one; or looks only whether it could be taken.
     ///
     /// # Errors
     /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open.
-    pub(super) fn open(&self, principal: &Principal, id: u32, now: Timestamp) -> Result<Arc<Dynamic>, Error> {
-        let own = self
-            .of(principal, id, now, Operation::Modify)
-            .map_err(|_| Error::protocol(Tag::DataMissing, format!("there is no subscription {id}")))?;
-        match own.opened.swap(true, Relaxed) {
+    pub(super) fn open(
+        &self,
+        principal: &Principal,
+        name: &str,
+        now: Timestamp,
+        take: bool,
+    ) -> Result<Arc<Dynamic>, Error> {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.forget(now);
+        let is_it = |s: &&Arc<Dynamic>| s.principal.name == principal.name && s.is_called(name);
+        let own = book.all.values().find(is_it).cloned();
+        let own = own.ok_or_else(|| Error::protocol(Tag::DataMissing, "there is no such subscription"))?;
+        match own.opened.fetch_or(take, Relaxed) {
             false => Ok(own),
             true => {
-                let message = format!("the stream of subscription {id} is open already");
+                let message = format!("the stream of subscription {} is open already", own.id);
                 Err(Error::protocol(Tag::InUse, message))
             }
         }
@@ -264,11 +283,11 @@ impl Subscriptions {
         self.remove(subscription.id);
     }
 
-    pub(super) fn locate(&self, id: u32, uri: &str) {
+    pub(super) fn locate(&self, id: u32, uri: &str, standing: Option<Standing>) {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(subscription) = book.all.get(&id) {
             // There is one place alone, told once.
-            let _ = subscription.uri.set(uri.to_owned());
+            let _ = subscription.place.set(Place { uri: uri.to_owned(), standing });
         }
     }
 
@@ -297,18 +316,31 @@ impl Subscriptions {
 }
 
 impl Book {
-    /// Gives up the subscriptions whose streams were not opened in time.
+    /// Gives up the subscriptions whose streams were not opened in time, or cannot be by who established them.
     fn forget(&mut self, now: Timestamp) {
-        self.all.retain(|_, subscription| subscription.opened.load(Relaxed) || now < subscription.open_by);
+        self.all.retain(|_, s| s.opened.load(Relaxed) || now < s.open_by && s.stands());
     }
 }
 
 impl Dynamic {
+    /// Whether its URI ends with this name; without a URI its identifier is its name.
+    fn is_called(&self, name: &str) -> bool {
+        match self.place.get() {
+            Some(place) => place.uri.rsplit('/').next() == Some(name),
+            None => self.id.to_string() == name,
+        }
+    }
+
+    fn stands(&self) -> bool {
+        self.place.get().and_then(|place| place.standing.as_ref()).is_none_or(Standing::holds)
+    }
+
     /// Its entry in the list of subscriptions.
     fn shown(&self) -> Container {
         use nodes::SUBSCRIPTIONS_SUBSCRIPTION as NODE;
         let mut entry = self.described(&NODE);
-        let state = match self.suspended.load(Relaxed) {
+        // RFC 8650 section 3: before its stream is open it is not active.
+        let state = match self.suspended.load(Relaxed) || !self.opened.load(Relaxed) {
             true => ReceiverState::Suspended,
             false => ReceiverState::Active,
         };
@@ -338,8 +370,8 @@ impl Dynamic {
     fn described(&self, node: &'static Node) -> Container {
         let mut described = recast_data(&self.orders.borrow().terms.policy, node);
         put(&mut described, node, "id", &self.id.to_string());
-        if let Some(uri) = self.uri.get() {
-            put(&mut described, node, "uri", uri);
+        if let Some(place) = self.place.get() {
+            put(&mut described, node, "uri", &place.uri);
         }
         described
     }
@@ -361,18 +393,14 @@ fn resync(subscription: &Dynamic) -> Result<(), Error> {
     );
     if !can {
         let message = "only a subscription to changes that was synchronized at its start can be again";
-        return Err(refuse(Operation::Resync, true, &yp::ON_CHANGE_SYNC_UNSUPPORTED, message, &[]));
+        return Err(refused(&yp::ON_CHANGE_SYNC_UNSUPPORTED, message));
     }
     subscription.orders.send_modify(|orders| orders.resyncs += 1);
     Ok(())
 }
 
-fn unknown(id: u32, operation: Operation) -> Error {
-    let identity = match operation {
-        Operation::Resync => &yp::NO_SUCH_SUBSCRIPTION_RESYNC,
-        _ => &sn::NO_SUCH_SUBSCRIPTION,
-    };
-    refuse(operation, false, identity, format!("there is no subscription {id} of yours"), &[])
+fn unknown(id: u32, identity: &'static Identity) -> Error {
+    refused(identity, format!("there is no subscription {id} of yours"))
 }
 
 fn is_filter(node: &Node) -> bool {
@@ -391,10 +419,10 @@ fn is_filter(node: &Node) -> bool {
 pub(super) fn open(
     shared: &Arc<Shared>,
     principal: &Principal,
-    id: u32,
-    permit: tokio::sync::OwnedSemaphorePermit,
+    name: &str,
+    seat: Seat,
 ) -> Result<DynamicSubscription, Error> {
     let now = shared.options.clock.now();
-    let subscription = shared.options.capabilities.subscriptions.open(principal, id, now)?;
-    DynamicSubscription::start(shared.clone(), subscription, permit)
+    let subscription = shared.options.capabilities.subscriptions.open(principal, name, now, true)?;
+    DynamicSubscription::start(shared.clone(), subscription, seat)
 }

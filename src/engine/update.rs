@@ -15,7 +15,7 @@ use super::sessions::Sessions;
 use super::state::State;
 use super::subscription::Shared;
 use super::subtree::empty;
-use super::terms::Terms;
+use super::terms::{Target, Terms, Trigger};
 use super::view;
 use crate::access::{self, Principal};
 use crate::datastore::diff::diff;
@@ -32,7 +32,8 @@ use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::{Child, Container, Key, List};
+use crate::yang::tree::{AnyData, Child, Container, Key, List};
+use crate::yang::value::Value;
 use crate::yang::{json, xml};
 
 /// What there is at one moment.
@@ -59,14 +60,19 @@ pub(super) struct Work {
     pub(super) form: Form,
     pub(super) terms: Arc<Terms>,
     pub(super) datastore: Datastore,
-    pub(super) number: u64,
+    /// The counter that an update of what has changed has as `patch-id`.
+    pub(super) number: u32,
 }
 
 impl Work {
     /// `push-update`.
     pub(super) fn full(&self, basis: &Basis) -> Result<Notification, Reason> {
         let content = self.select(&self.tree(basis)?)?;
-        fits(&content, &mut self.nodes_max())?;
+        let too_big = |reason| match (&reason, self.is_on_change()) {
+            (Reason::UpdateTooBig, true) => Reason::SyncTooBig,
+            _ => reason,
+        };
+        fits(&content, &mut self.room()).map_err(too_big)?;
         let contents = self.form.any(|out, options| match self.form {
             Form::Json => json::encode_children(&content, None, out, options),
             Form::Xml => xml::encode_children(&content, None, out, options),
@@ -75,23 +81,28 @@ impl Work {
         Ok(Notification { node: PushUpdate::node(), data: update.to_data(), parties: Vec::new() })
     }
 
-    /// `push-change-update`; nothing if all that has changed was not asked for.
+    /// `push-change-update`; nothing if all that has changed was not asked for. It is marked as incomplete if there were
+    /// changes before that could not be told.
     pub(super) fn changes(
         &self,
         old: &Basis,
         new: &Basis,
         excluded: &[ChangeType],
+        incomplete: bool,
     ) -> Result<Option<Notification>, Reason> {
         let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
         if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
-            let (less, rest) = differing(&old, &new, &mut self.nodes_max())?;
+            let (less, rest) = differing(&old, &new, &mut self.room().nodes)?;
             (old, new) = (Arc::new(less), Arc::new(rest));
         }
         let (old, new) = (self.select(&old)?, self.select(&new)?);
         let changes = diff(&old, &new);
-        let (mut edits, mut left) = (Vec::new(), self.nodes_max());
+        let (mut edits, mut room) = (Vec::new(), self.room());
         for edit in transform::edits(&changes) {
-            spend(&mut left, edit.value.as_ref().map_or(1, Child::size))?;
+            room.take(1, 0)?;
+            if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
+                child_fits(node, value, &mut room)?;
+            }
             let edit = patch::written(&old, edit, edits.len() + 1, self.form);
             // Both are made of the grouping of RFC 8072.
             let Ok(mut edit) = recast::<_, PushChangeUpdateEdit>(&edit) else { continue };
@@ -108,12 +119,18 @@ impl Work {
         let patch_id = self.number.to_string();
         let yang_patch = PushChangeUpdateYangPatch { patch_id, comment: None, edit: edits };
         let datastore_changes = PushChangeUpdateDatastoreChanges { yang_patch };
-        let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update: None };
+        let incomplete_update = incomplete.then_some(());
+        let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update };
         Ok(Some(Notification { node: PushChangeUpdate::node(), data: update.to_data(), parties: Vec::new() }))
     }
 
-    fn nodes_max(&self) -> usize {
-        self.shared.options.limits.push_nodes_max
+    fn room(&self) -> Room {
+        let limits = &self.shared.options.limits;
+        Room { nodes: limits.push_nodes_max, octets: limits.push_bytes_max }
+    }
+
+    fn is_on_change(&self) -> bool {
+        matches!(self.terms.target, Target::Datastore { trigger: Trigger::OnChange { .. }, .. })
     }
 
     /// The datastore as the principal sees it.
@@ -144,7 +161,7 @@ impl Work {
     fn select(&self, root: &Arc<Container>) -> Result<Container, Reason> {
         match &self.terms.filter {
             None => Ok(root.as_ref().clone()),
-            Some(filter) => filter.select(root).map_err(|_| Reason::InsufficientResources),
+            Some(filter) => filter.select(root, &self.shared.options.limits).map_err(|_| Reason::InsufficientResources),
         }
     }
 }
@@ -170,30 +187,55 @@ fn change_type(operation: PushChangeUpdateOperation) -> ChangeType {
     }
 }
 
-fn spend(left: &mut usize, nodes: usize) -> Result<(), Reason> {
-    *left = left.checked_sub(nodes).ok_or(Reason::UpdateTooBig)?;
+fn spend(left: &mut usize, count: usize) -> Result<(), Reason> {
+    *left = left.checked_sub(count).ok_or(Reason::UpdateTooBig)?;
     Ok(())
 }
 
-/// That there are no more nodes below than may be.
-fn fits(container: &Container, left: &mut usize) -> Result<(), Reason> {
-    for (_, child) in container.iter() {
-        match child {
-            Child::Leaf(_) | Child::Any(_) => spend(left, 1)?,
-            Child::LeafList(values) => spend(left, values.len())?,
-            Child::Container(inner) => {
-                spend(left, 1)?;
-                fits(inner, left)?;
-            }
-            Child::List(list) => {
-                for entry in list.iter() {
-                    spend(left, 1)?;
-                    fits(&entry, left)?;
-                }
-            }
-        }
+/// How much more an update can hold.
+struct Room {
+    nodes: usize,
+    /// Of names and values.
+    octets: usize,
+}
+
+impl Room {
+    fn take(&mut self, nodes: usize, octets: usize) -> Result<(), Reason> {
+        spend(&mut self.nodes, nodes)?;
+        spend(&mut self.octets, octets)
     }
-    Ok(())
+}
+
+/// That there is room for all that is below.
+fn fits(container: &Container, room: &mut Room) -> Result<(), Reason> {
+    container.iter().try_for_each(|(node, child)| child_fits(node, child, room))
+}
+
+fn child_fits(node: &Node, child: &Child, room: &mut Room) -> Result<(), Reason> {
+    let name = node.name.len();
+    match child {
+        Child::Leaf(value) => room.take(1, name + octets(value)),
+        Child::Any(AnyData::Json(json)) => room.take(1, name + json.to_string().len()),
+        Child::Any(AnyData::Xml(text)) => room.take(1, name + text.len()),
+        Child::LeafList(values) => values.iter().try_for_each(|value| room.take(1, name + octets(value))),
+        Child::Container(inner) => {
+            room.take(1, name)?;
+            fits(inner, room)
+        }
+        Child::List(list) => list.iter().try_for_each(|entry| {
+            room.take(1, name)?;
+            fits(&entry, room)
+        }),
+    }
+}
+
+fn octets(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Binary(octets) => octets.len().div_ceil(3) * 4,
+        // All others are short.
+        value => value.canonical().len(),
+    }
 }
 
 /// Two trees without the containers and entries that are the same in both. Leafs stay, as a filter may look at them.
