@@ -85,6 +85,8 @@ pub struct Limits {
     pub push_bytes_max: usize,
     /// Most steps that a filter of data may take for one update.
     pub push_steps_max: u64,
+    /// Most states within a dampening period that are kept to tell what came and went; of more it is not told.
+    pub push_states_max: usize,
     /// Most answers at a time that are too large to be made at once. More are answered with 503.
     pub large_answers_max: usize,
     /// Most entries of one page of a list, and most that `where` and `sort-by` look at for it. Where there are more, the
@@ -214,6 +216,7 @@ impl Default for Limits {
             push_nodes_max: 100_000,
             push_bytes_max: 16 * 1024 * 1024,
             push_steps_max: 1_000_000,
+            push_states_max: 16,
             large_answers_max: 64,
             page_entries_max: 100_000,
             page_offset_max: 1_000_000,

@@ -420,7 +420,7 @@ impl Engine {
             return datastores::invoke(self, principal, &invocation).await;
         }
         if subscriptions::is_about_subscriptions(invocation.operation) {
-            return subscriptions::invoke(&self.shared, principal, &invocation);
+            return subscriptions::invoke(&self.shared, principal, &invocation).await;
         }
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();

@@ -41,6 +41,8 @@ pub(super) struct Push {
     /// How many updates of changes there were since the last one in full: the `patch-id` of the next (RFC 8641 section
     /// 3.7). After the greatest it is 0 again.
     changes: u32,
+    /// States that were passed since the last update, within its dampening period, the oldest: `push_states_max` at most.
+    passed: Vec<Basis>,
     /// Whether there were changes since the last update that no update will have.
     incomplete: bool,
     pub(super) suspended: bool,
@@ -73,6 +75,7 @@ impl Push {
             sync: false,
             due: Timestamp::EPOCH,
             changes: 0,
+            passed: Vec::new(),
             incomplete: false,
             suspended: false,
             out: VecDeque::new(),
@@ -88,6 +91,7 @@ impl Push {
     /// that was agreed.
     pub(super) fn modify(&mut self, terms: Arc<Terms>) {
         self.suspended = false;
+        self.passed.clear();
         let now = self.shared.options.clock.now();
         (self.sync, self.due) = match &terms.target {
             Target::Datastore { trigger: Trigger::Periodic { period, anchor }, .. } => {
@@ -131,6 +135,7 @@ impl Push {
                 return Ok(Some(notification));
             }
             self.committed.borrow_and_update();
+            self.remember();
             let (now, stop) = (clock.now(), self.terms.stop.unwrap_or(Timestamp::MAX));
             if now >= stop {
                 return Ok(None);
@@ -144,7 +149,11 @@ impl Push {
                 biased;
                 // It fails if the server is gone; then the stream ends too.
                 _ = self.ending.wait_for(|ending| *ending) => return Ok(None),
-                changed = self.committed.changed(), if due.is_none() => if changed.is_err() { return Ok(None) },
+                changed = self.committed.changed(), if due.is_none() || self.is_dampened(now) => {
+                    if changed.is_err() {
+                        return Ok(None);
+                    }
+                }
                 () = clock.sleep_until(due.unwrap_or(stop).min(stop)) => {}
             }
         }
@@ -164,6 +173,26 @@ impl Push {
         }
     }
 
+    fn is_dampened(&self, now: Timestamp) -> bool {
+        let is_on_change =
+            matches!(self.terms.target, Target::Datastore { trigger: Trigger::OnChange { .. }, .. });
+        is_on_change && !self.sync && now < self.due
+    }
+
+    /// Keeps what there is, so that the next update can tell also what is as before by then (RFC 8641 section 3.3).
+    fn remember(&mut self) {
+        if !self.is_dampened(self.shared.options.clock.now())
+            || self.passed.len() >= self.shared.options.limits.push_states_max
+        {
+            return;
+        }
+        let present = Basis::of(&self.shared);
+        let newest = self.passed.last().unwrap_or(&self.base);
+        if !Arc::ptr_eq(&newest.state, &present.state) || !newest.candidates.same(&present.candidates) {
+            self.passed.push(present);
+        }
+    }
+
     async fn update(&mut self, now: Timestamp) -> Result<(), Lost> {
         let Target::Datastore { datastore, trigger } = &self.terms.target else { return Ok(()) };
         let present = Basis::of(&self.shared);
@@ -180,7 +209,9 @@ impl Push {
             datastore: *datastore,
             number: self.changes,
         };
-        let (old, new, incomplete) = (self.base.clone(), present.clone(), self.incomplete);
+        let states: Vec<Basis> =
+            [&self.base].into_iter().chain(&self.passed).chain([&present]).cloned().collect();
+        let (new, incomplete) = (present.clone(), self.incomplete);
         let is_full = excluded.is_none();
         // The work holds its permit until it is done, also if it is not waited for any more.
         let permit =
@@ -188,13 +219,14 @@ impl Push {
         let made = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             match excluded {
-                Some(excluded) => work.changes(&old, &new, &excluded, incomplete),
+                Some(excluded) => work.changes(&states, &excluded, incomplete),
                 None => work.full(&new).map(Some),
             }
         });
         // Nothing is awaited from here on, so that a call that is cancelled has changed nothing.
         let made = made.await.map_err(|e| Lost::new(e.to_string()))?;
         self.base = present;
+        self.passed.clear();
         match trigger {
             Trigger::Periodic { period, anchor } => {
                 self.due = tick(anchor.unwrap_or(self.due), *period, now);

@@ -15,7 +15,9 @@ use super::request::Invocation;
 use super::state::State;
 use super::subscribers::Seat;
 use super::subscription::Shared;
-use super::terms::{Operation, Target, Terms, Trigger, put, refused, wrong};
+use super::patch::Form;
+use super::terms::{Operation, Target, Terms, Trigger, put, refuse, refused, wrong};
+use super::update::{Basis, Reason, Work};
 use crate::access::{Principal, Standing};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
@@ -103,19 +105,19 @@ pub(super) fn is_about_subscriptions(operation: &Node) -> bool {
 }
 
 /// Carries out an operation on subscriptions.
-pub(super) fn invoke(
-    shared: &Shared,
+pub(super) async fn invoke(
+    shared: &Arc<Shared>,
     principal: &Principal,
     invocation: &Invocation,
 ) -> Result<Container, Error> {
     admit(&shared.snapshot.load(), principal, invocation)?;
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
-        return subscriptions.establish(shared, principal, invocation.input.clone());
+        return subscriptions.establish(shared, principal, invocation.input.clone()).await;
     }
     let now = shared.options.clock.now();
     if operation == &nodes::MODIFY_SUBSCRIPTION {
-        subscriptions.modify(shared, principal, &invocation.input, now)?;
+        subscriptions.modify(shared, principal, &invocation.input, now).await?;
     } else if operation == &nodes::DELETE_SUBSCRIPTION {
         let DeleteSubscriptionInput { id } = input(invocation)?;
         let own = subscriptions.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
@@ -126,15 +128,16 @@ pub(super) fn invoke(
         subscriptions.end(&any, Ended::Killed);
     } else {
         let ResyncSubscriptionInput { id } = input(invocation)?;
-        resync(&*subscriptions.of(principal, id, now, &yp::NO_SUCH_SUBSCRIPTION_RESYNC)?)?;
+        let own = subscriptions.of(principal, id, now, &yp::NO_SUCH_SUBSCRIPTION_RESYNC)?;
+        resync(shared, &own).await?;
     }
     Ok(Container::default())
 }
 
 impl Subscriptions {
-    fn establish(
+    async fn establish(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         principal: &Principal,
         mut policy: Container,
     ) -> Result<Container, Error> {
@@ -145,7 +148,8 @@ impl Subscriptions {
             // A front end fills in its own; an engine that is asked directly has JSON.
             policy.set(encoding, Child::Leaf(Value::Identity(&sn::ENCODE_JSON)));
         }
-        let terms = Terms::new(policy, &state, options, now, Operation::Establish)?;
+        let terms = Arc::new(Terms::new(policy, &state, options, now, Operation::Establish)?);
+        afford(shared, principal, &terms, Some(Operation::Establish)).await?;
         let oldest = options.capabilities.replay_from();
         let revised = match (&terms.target, oldest.as_deref().map(str::parse::<Timestamp>)) {
             (Target::Events { replay: Some(start) }, Some(Ok(from))) if *start < from => oldest,
@@ -165,7 +169,7 @@ impl Subscriptions {
             id = FIRST_ID | id.wrapping_add(1);
         }
         book.count = book.count.wrapping_add(1);
-        let orders = Orders { terms: Arc::new(terms), modified: 0, resyncs: 0, ended: None };
+        let orders = Orders { terms, modified: 0, resyncs: 0, ended: None };
         let subscription = Dynamic {
             id,
             principal: principal.clone(),
@@ -183,9 +187,9 @@ impl Subscriptions {
     }
 
     /// RFC 8639 section 2.4.3: what the input has takes the place of what was agreed; the rest stays.
-    fn modify(
+    async fn modify(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         principal: &Principal,
         input: &Container,
         now: Timestamp,
@@ -225,8 +229,9 @@ impl Subscriptions {
                 (_, child) => policy.set(node, child.clone()),
             }
         }
-        let state = shared.snapshot.load();
+        let state = shared.snapshot.load_full();
         let terms = Arc::new(Terms::new(policy, &state, &shared.options, now, Operation::Modify)?);
+        afford(shared, principal, &terms, Some(Operation::Modify)).await?;
         subscription.orders.send_modify(|orders| {
             orders.terms = terms;
             orders.modified += 1;
@@ -386,17 +391,61 @@ impl Dynamic {
 }
 
 /// RFC 8641 section 4.4.4.
-fn resync(subscription: &Dynamic) -> Result<(), Error> {
-    let can = matches!(
-        subscription.orders.borrow().terms.target,
-        Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. }
-    );
+async fn resync(shared: &Arc<Shared>, subscription: &Dynamic) -> Result<(), Error> {
+    let terms = subscription.orders.borrow().terms.clone();
+    let can =
+        matches!(terms.target, Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. });
     if !can {
         let message = "only a subscription to changes that was synchronized at its start can be again";
         return Err(refused(&yp::ON_CHANGE_SYNC_UNSUPPORTED, message));
     }
+    afford(shared, &subscription.principal, &terms, None).await?;
     subscription.orders.send_modify(|orders| orders.resyncs += 1);
     Ok(())
+}
+
+/// What could not be told already now is rather declined than suspended later (RFC 8641 section 3.11.2).
+async fn afford(
+    shared: &Arc<Shared>,
+    principal: &Principal,
+    terms: &Arc<Terms>,
+    operation: Option<Operation>,
+) -> Result<(), Error> {
+    let Target::Datastore { datastore, trigger } = &terms.target else { return Ok(()) };
+    if matches!(trigger, Trigger::OnChange { sync: false, .. }) {
+        return Ok(());
+    }
+    let work = Work {
+        shared: shared.clone(),
+        principal: principal.clone(),
+        id: 0,
+        form: Form::Json,
+        terms: terms.clone(),
+        datastore: *datastore,
+        number: 0,
+    };
+    let failed = || Error::application(Tag::OperationFailed, "what is selected could not be looked at");
+    let permit = shared.updating.clone().acquire_owned().await.map_err(|_| failed())?;
+    let selected = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work.selected(&Basis::of(&work.shared)).map(drop)
+    });
+    let Err(reason) = selected.await.map_err(|_| failed())? else { return Ok(()) };
+    let limits = &shared.options.limits;
+    let uint32 = |count: usize| Value::Uint32(u32::try_from(count).unwrap_or(u32::MAX));
+    let hints = [
+        ("object-count-limit", uint32(limits.push_nodes_max)),
+        ("kilobytes-limit", uint32(limits.push_bytes_max / 1024)),
+    ];
+    let (identity, message, hints): (&'static Identity, _, &[_]) = match reason {
+        Reason::SyncTooBig => (&yp::SYNC_TOO_BIG, "more is selected than one update can hold", &hints),
+        Reason::UpdateTooBig => (&yp::UPDATE_TOO_BIG, "more is selected than one update can hold", &hints),
+        _ => (&sn::INSUFFICIENT_RESOURCES, "the filter takes more steps than it may", &[]),
+    };
+    Err(match operation {
+        Some(operation) => refuse(operation, true, identity, message, hints),
+        None => refused(identity, message),
+    })
 }
 
 fn unknown(id: u32, identity: &'static Identity) -> Error {

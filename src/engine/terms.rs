@@ -249,9 +249,7 @@ pub(super) fn refuse(
 ) -> Error {
     let tag = match identity.name {
         "insufficient-resources" => Tag::ResourceDenied,
-        "replay-unsupported" | "cant-exclude" | "on-change-unsupported" | "on-change-sync-unsupported" => {
-            Tag::OperationNotSupported
-        }
+        "on-change-sync-unsupported" => Tag::OperationNotSupported,
         "update-too-big" | "sync-too-big" => Tag::TooBig,
         "unchanging-selection" => Tag::OperationFailed,
         _ => Tag::InvalidValue,

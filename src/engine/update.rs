@@ -3,6 +3,7 @@
 //! It is a function of two snapshots, the principal and the terms. It waits for nothing and takes its time: it is run
 //! where that keeps nobody waiting.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
@@ -19,6 +20,7 @@ use super::terms::{Target, Terms, Trigger};
 use super::view;
 use crate::access::{self, Principal};
 use crate::datastore::diff::diff;
+use crate::datastore::edit::Edit;
 use crate::datastore::transform;
 use crate::yang::error::Error;
 use crate::yang::generated::ietf_subscribed_notifications::identities::SubscriptionSuspendedReason;
@@ -34,7 +36,7 @@ use crate::yang::recast::recast;
 use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::value::Value;
-use crate::yang::{json, xml};
+use crate::yang::{json, resource, xml};
 
 /// What there is at one moment.
 #[derive(Debug, Clone)]
@@ -65,14 +67,20 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// `push-update`.
-    pub(super) fn full(&self, basis: &Basis) -> Result<Notification, Reason> {
+    /// All that is selected, if it is not too much.
+    pub(super) fn selected(&self, basis: &Basis) -> Result<Container, Reason> {
         let content = self.select(&self.tree(basis)?)?;
         let too_big = |reason| match (&reason, self.is_on_change()) {
             (Reason::UpdateTooBig, true) => Reason::SyncTooBig,
             _ => reason,
         };
         fits(&content, &mut self.room()).map_err(too_big)?;
+        Ok(content)
+    }
+
+    /// `push-update`.
+    pub(super) fn full(&self, basis: &Basis) -> Result<Notification, Reason> {
+        let content = self.selected(basis)?;
         let contents = self.form.any(|out, options| match self.form {
             Form::Json => json::encode_children(&content, None, out, options),
             Form::Xml => xml::encode_children(&content, None, out, options),
@@ -81,24 +89,37 @@ impl Work {
         Ok(Notification { node: PushUpdate::node(), data: update.to_data(), parties: Vec::new() })
     }
 
-    /// `push-change-update`; nothing if all that has changed was not asked for. It is marked as incomplete if there were
-    /// changes before that could not be told.
+    /// `push-change-update` of what has changed from the first state to the last, and what came and went in those
+    /// between; nothing if all that was not asked for. It is marked as incomplete if there were changes before that could
+    /// not be told.
     pub(super) fn changes(
         &self,
-        old: &Basis,
-        new: &Basis,
+        states: &[Basis],
         excluded: &[ChangeType],
         incomplete: bool,
     ) -> Result<Option<Notification>, Reason> {
-        let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
-        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
-            let (less, rest) = differing(&old, &new, &mut self.room().nodes)?;
-            (old, new) = (Arc::new(less), Arc::new(rest));
+        let (Some(first), Some(last)) = (states.first(), states.last()) else { return Ok(None) };
+        let mut all = self.edits(first, last)?;
+        if states.len() > 2 {
+            let mut seen = Seen::default();
+            all.iter().for_each(|(_, edit)| seen.add(&edit.path));
+            let mut passing = Vec::new();
+            for pair in states.windows(2).rev() {
+                let [old, new] = pair else { continue };
+                let mut room = self.room().nodes;
+                for (old, edit) in self.edits(old, new)?.into_iter().rev() {
+                    spend(&mut room, 1)?;
+                    // The last change is told, though it is as before.
+                    if !seen.has(&edit.path) {
+                        seen.add(&edit.path);
+                        passing.push((old, edit));
+                    }
+                }
+            }
+            all.extend(passing.into_iter().rev());
         }
-        let (old, new) = (self.select(&old)?, self.select(&new)?);
-        let changes = diff(&old, &new);
         let (mut edits, mut room) = (Vec::new(), self.room());
-        for edit in transform::edits(&changes) {
+        for (old, edit) in all {
             room.take(1, 0)?;
             if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
                 child_fits(node, value, &mut room)?;
@@ -122,6 +143,17 @@ impl Work {
         let incomplete_update = incomplete.then_some(());
         let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update };
         Ok(Some(Notification { node: PushChangeUpdate::node(), data: update.to_data(), parties: Vec::new() }))
+    }
+
+    /// The edits from one state to another, each with what it is made in.
+    fn edits(&self, old: &Basis, new: &Basis) -> Result<Vec<(Arc<Container>, Edit)>, Reason> {
+        let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
+        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
+            let (less, rest) = differing(&old, &new, &mut self.room().nodes)?;
+            (old, new) = (Arc::new(less), Arc::new(rest));
+        }
+        let (old, new) = (Arc::new(self.select(&old)?), self.select(&new)?);
+        Ok(transform::edits(&diff(&old, &new)).into_iter().map(|edit| (old.clone(), edit)).collect())
     }
 
     fn room(&self) -> Room {
@@ -185,6 +217,32 @@ fn change_type(operation: PushChangeUpdateOperation) -> ChangeType {
         PushChangeUpdateOperation::Move => ChangeType::Move,
         PushChangeUpdateOperation::Merge | PushChangeUpdateOperation::Replace => ChangeType::Replace,
     }
+}
+
+/// Places that changes were told of.
+#[derive(Default)]
+struct Seen {
+    at: HashSet<String>,
+    above: HashSet<String>,
+}
+
+impl Seen {
+    fn add(&mut self, path: &InstancePath) {
+        for length in 0..path.steps.len() {
+            self.above.insert(prefix(path, length));
+        }
+        self.at.insert(resource::format(path));
+    }
+
+    /// Whether a change was told of there, above or below.
+    fn has(&self, path: &InstancePath) -> bool {
+        self.above.contains(&resource::format(path))
+            || (0..=path.steps.len()).any(|length| self.at.contains(&prefix(path, length)))
+    }
+}
+
+fn prefix(path: &InstancePath, length: usize) -> String {
+    resource::format(&InstancePath { steps: path.steps.iter().take(length).cloned().collect() })
 }
 
 fn spend(left: &mut usize, count: usize) -> Result<(), Reason> {

@@ -226,9 +226,8 @@ async fn section_4_4_4_a_subscriber_that_asks_is_told_all_again() {
     };
     assert_eq!(resync(subscriber.id).await.status, 204);
     assert_eq!(contents(subscriber.next().await), entry("a"));
-    let (status, identity, info) = reason(&resync(1).await);
+    let (status, identity, _) = reason(&resync(1).await);
     assert_eq!((status, identity.as_str()), (404, "ietf-yang-push:no-such-subscription-resync"));
-    assert!(info["ietf-yang-push:resync-subscription-error"]["reason"].is_string(), "{info}");
     let periodic = subscribe(&server, to(json!({"periodic": {"period": 6000}}))).await;
     let (status, identity, _) = reason(&resync(periodic.id).await);
     assert_eq!((status, identity.as_str()), (501, "ietf-yang-push:on-change-sync-unsupported"));

@@ -64,6 +64,9 @@ async fn section_3_4_what_a_subscriber_may_not_see_is_not_in_its_stream_and_cred
     assert!(subscriber.next().await.is_some());
     server.remove_user("eve");
     change(&server, "b").await;
+    let told = subscriber.next().await.expect("why it ends");
+    let told = &told["ietf-subscribed-notifications:subscription-terminated"];
+    assert_eq!(told["reason"], json!("ietf-subscribed-notifications:stream-unavailable"), "{told}");
     assert_eq!(subscriber.next().await, None);
     server.stop().await;
 }
