@@ -44,7 +44,7 @@ pub use crate::engine::STREAM as NAME;
 pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 const MEDIA_TYPE: &str = "text/event-stream";
 /// How often it is looked whether who follows a quiet stream still may.
-const STANDING_S: i64 = 10;
+const STANDING_S: i64 = 5;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// The stream with JSON events.
