@@ -69,11 +69,7 @@ enum Next {
 }
 
 impl DynamicSubscription {
-    pub(super) fn start(
-        shared: Arc<Shared>,
-        subscription: Arc<Dynamic>,
-        seat: Seat,
-    ) -> Result<Self, Error> {
+    pub(super) fn start(shared: Arc<Shared>, subscription: Arc<Dynamic>, seat: Seat) -> Result<Self, Error> {
         let orders = subscription.orders.subscribe();
         let (terms, modified) = (orders.borrow().terms.clone(), orders.borrow().modified);
         let principal = subscription.principal.clone();

@@ -27,7 +27,9 @@ impl Subscribers {
     /// `resource-denied` if the server has `subscribers_max`, or the user `subscribers_user_max`.
     pub(super) fn admit(self: &Arc<Self>, principal: &Principal, limits: &Limits) -> Result<Seat, Error> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |whose| Err(Error::protocol(Tag::ResourceDenied, format!("{whose} has as many streams as it may")));
+        let full = |whose| {
+            Err(Error::protocol(Tag::ResourceDenied, format!("{whose} has as many streams as it may")))
+        };
         if users.values().sum::<usize>() >= limits.subscribers_max {
             return full("the server");
         }

@@ -28,8 +28,10 @@ use crate::yang::notification::Notification;
 const TAIL_MAX: usize = 1024;
 /// Most octets of their records.
 const TAIL_BYTES_MAX: usize = 32 << 20;
-/// Events read from the log at a time.
+/// Events that one subscriber takes at a time.
 const BATCH: usize = 256;
+/// Once it has records of so many octets it takes no more: what waits for a slow reader is in the log, not in memory.
+const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// What the writer shares with readers and subscribers.
 #[derive(Debug)]
@@ -94,11 +96,17 @@ impl Tail {
     }
 
     /// The events after a position; `None` if they are no longer all here.
-    fn after(&self, position: u64, count: usize) -> Option<Vec<Announced>> {
+    fn after(&self, position: u64) -> Option<Vec<Announced>> {
         let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = tail.events.front()?.position;
         let skip = usize::try_from((position + 1).checked_sub(first)?).ok()?;
-        Some(tail.events.iter().skip(skip).take(count).cloned().collect())
+        let mut size = 0;
+        let fits = |event: &&Announced| {
+            let fits = size < BATCH_BYTES_MAX;
+            size += event.size;
+            fits
+        };
+        Some(tail.events.iter().skip(skip).take(BATCH).take_while(fits).cloned().collect())
     }
 }
 
@@ -305,7 +313,7 @@ impl Subscription {
 
     /// Takes the next events, keeping what the principal may see.
     async fn fill(&mut self) -> Result<(), Lost> {
-        let events = match self.shared.tail.after(self.position, BATCH) {
+        let events = match self.shared.tail.after(self.position) {
             Some(events) => events,
             None => self.read_log().await?,
         };
@@ -353,5 +361,32 @@ impl Subscription {
             records.iter().map(announce).collect()
         });
         read.await.map_err(|e| Lost(e.to_string()))?
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_takes_little_at_a_time_and_never_nothing() {
+        let tail = Tail::default();
+        let event = |position: u64, size: usize| Announced {
+            position,
+            at: Timestamp::EPOCH,
+            notifications: Arc::from([]),
+            size,
+        };
+        tail.push(vec![
+            event(5, 4 * BATCH_BYTES_MAX),
+            event(6, BATCH_BYTES_MAX / 2),
+            event(7, BATCH_BYTES_MAX),
+        ]);
+        let taken = |after| -> Vec<u64> { tail.after(after).unwrap().iter().map(|e| e.position).collect() };
+        assert_eq!((taken(4), taken(5), taken(7)), (vec![5], vec![6, 7], vec![]));
+        assert!(tail.after(3).is_none(), "that is in the log alone");
+        tail.push((8..1000).map(|position| event(position, 1)).collect());
+        assert_eq!(taken(7).len(), BATCH);
     }
 }

@@ -11,11 +11,11 @@ use tokio::sync::watch;
 
 use super::dynamic::DynamicSubscription;
 use super::operations::{admit, input};
+use super::patch::Form;
 use super::request::Invocation;
 use super::state::State;
 use super::subscribers::Seat;
 use super::subscription::Shared;
-use super::patch::Form;
 use super::terms::{Operation, Target, Terms, Trigger, put, refuse, refused, wrong};
 use super::update::{Basis, Reason, Work};
 use crate::access::{Principal, Standing};
@@ -393,8 +393,7 @@ impl Dynamic {
 /// RFC 8641 section 4.4.4.
 async fn resync(shared: &Arc<Shared>, subscription: &Dynamic) -> Result<(), Error> {
     let terms = subscription.orders.borrow().terms.clone();
-    let can =
-        matches!(terms.target, Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. });
+    let can = matches!(terms.target, Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. });
     if !can {
         let message = "only a subscription to changes that was synchronized at its start can be again";
         return Err(refused(&yp::ON_CHANGE_SYNC_UNSUPPORTED, message));

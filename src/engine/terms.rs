@@ -254,8 +254,8 @@ pub(super) fn refuse(
         "unchanging-selection" => Tag::OperationFailed,
         _ => Tag::InvalidValue,
     };
-    let error = Error::application(tag, message)
-        .app_tag(format!("{}:{}", identity.module.name, identity.name));
+    let error =
+        Error::application(tag, message).app_tag(format!("{}:{}", identity.module.name, identity.name));
     let structure: &'static Node = match (operation, of_data) {
         _ if hints.is_empty() => return error,
         (Operation::Establish, false) => &subscribed::ESTABLISH_SUBSCRIPTION_STREAM_ERROR_INFO,

@@ -193,7 +193,9 @@ impl Work {
     fn select(&self, root: &Arc<Container>) -> Result<Container, Reason> {
         match &self.terms.filter {
             None => Ok(root.as_ref().clone()),
-            Some(filter) => filter.select(root, &self.shared.options.limits).map_err(|_| Reason::InsufficientResources),
+            Some(filter) => {
+                filter.select(root, &self.shared.options.limits).map_err(|_| Reason::InsufficientResources)
+            }
         }
     }
 }

@@ -80,7 +80,7 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
     if asked.method == Method::HEAD {
         return Ok(events_of(stream::empty()));
     }
-    Ok(follow(engine, Source::Log(subscription), encoding, asked))
+    Ok(follow(engine, Source::Log(Box::new(subscription)), encoding, asked))
 }
 
 /// The stream of a dynamic subscription (RFC 8650 section 3.4), in the encoding that was agreed. Its events have no
@@ -117,7 +117,7 @@ pub fn locate(engine: &Engine, asked: &Asked, established: &mut Container) {
 
 /// What is followed.
 enum Source {
-    Log(Subscription),
+    Log(Box<Subscription>),
     Subscription(Box<DynamicSubscription>),
 }
 

@@ -394,7 +394,8 @@ async fn section_2_4_2_without_an_encoding_it_is_that_of_the_rpc_or_none() {
     let entry = &list["ietf-subscribed-notifications:subscriptions"]["subscription"][0];
     assert_eq!(entry["encoding"], json!("ietf-subscribed-notifications:encode-json"));
     // {"ietf-subscribed-notifications:input": {"stream": "NETCONF"}} in CBOR (RFC 9254 section 3.3).
-    let body = [b"\xa1\x78\x23ietf-subscribed-notifications:input\xa1\x66stream\x67NETCONF".as_slice()].concat();
+    let body =
+        [b"\xa1\x78\x23ietf-subscribed-notifications:input\xa1\x66stream\x67NETCONF".as_slice()].concat();
     let target = "/restconf/operations/ietf-subscribed-notifications:establish-subscription";
     let fields = ["Content-Type: application/yang-data+cbor", &*format!("Accept: {JSON}")];
     let answer = server.ask_octets(server.admin(), "POST", target, &fields, &body).await;
@@ -485,7 +486,10 @@ async fn section_2_6_a_message_has_the_time_of_its_event_at_the_top() {
     let time = notification["eventTime"].as_str().expect("a time");
     let text = in_xml.next_text().await.expect("an event");
     let begin = "<notification xmlns=\"urn:ietf:params:xml:ns:netconf:notification:1.0\">";
-    assert!(text.starts_with(&format!("{begin}<eventTime>{time}</eventTime><netconf-config-change ")), "{text}");
+    assert!(
+        text.starts_with(&format!("{begin}<eventTime>{time}</eventTime><netconf-config-change ")),
+        "{text}"
+    );
     server.stop().await;
 }
 
@@ -538,7 +542,8 @@ async fn section_2_8_what_access_control_keeps_back_is_counted_as_excluded() {
     let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI");
     let mut subscriber = Subscriber::open(&server, &eve, 0, uri).await;
     let profile = json!({"magent-registry:input":
-        {"name": "one", "description": "d", "version": "1.0.0", "provider": "p", "domain": ["IP"]}}).to_string();
+        {"name": "one", "description": "d", "version": "1.0.0", "provider": "p", "domain": ["IP"]}})
+    .to_string();
     let registered = server.post("/restconf/operations/magent-registry:register-agent", &profile).await;
     assert_eq!(registered.status, 200);
     let order = json!({"magent-task:input":
@@ -568,7 +573,8 @@ async fn section_2_8_what_access_control_keeps_back_is_counted_as_excluded() {
 #[tokio::test]
 async fn section_2_9_the_module_and_its_features_are_in_the_library() {
     let server = start_server().await;
-    let module = "/restconf/data/ietf-yang-library:yang-library/module-set=all/module=ietf-subscribed-notifications";
+    let module =
+        "/restconf/data/ietf-yang-library:yang-library/module-set=all/module=ietf-subscribed-notifications";
     let module = server.get(module).await.json();
     let features = &module["ietf-yang-library:module"][0]["feature"];
     assert_eq!(features, &json!(["encode-json", "encode-xml", "replay", "subtree", "xpath"]));

@@ -197,7 +197,8 @@ async fn section_3_7_a_full_update_is_what_a_get_gives() {
     change(&server, "a").await;
     for datastore in ["running", "intended", "candidate", "operational"] {
         for token in [server.admin(), &eve] {
-            let input = to(json!({"datastore": format!("ietf-datastores:{datastore}"), "periodic": {"period": 10},
+            let input =
+                to(json!({"datastore": format!("ietf-datastores:{datastore}"), "periodic": {"period": 10},
                 "datastore-subtree-filter": {"irtf-agent:data-params": {}}}));
             let establish = invoke(&server, token, "establish-subscription", input).await;
             assert_eq!(establish.status, 200, "{establish:?}");
@@ -497,22 +498,24 @@ async fn section_3_11_2_what_cannot_be_told_is_declined_with_the_limits() {
     let server = start_server_with(limits).await;
     let body = json!({"irtf-agent:data-params": [{"id": "a", "dataType": "text", "data": "x".repeat(4096)}]});
     assert_eq!(server.put(&format!("{DATA}=a"), &body.to_string()).await.status, 201);
-    let establish = async |more: Json| invoke(&server, server.admin(), "establish-subscription", to(more)).await;
-    for (trigger, expected) in [
-        (json!({"periodic": {"period": 100}}), "update-too-big"),
-        (json!({"on-change": {}}), "sync-too-big"),
-    ] {
+    let establish =
+        async |more: Json| invoke(&server, server.admin(), "establish-subscription", to(more)).await;
+    for (trigger, expected) in
+        [(json!({"periodic": {"period": 100}}), "update-too-big"), (json!({"on-change": {}}), "sync-too-big")]
+    {
         let (status, identity, info) = reason(&establish(trigger).await);
         assert_eq!((status, identity), (400, format!("ietf-yang-push:{expected}")));
         let hints = &info["ietf-yang-push:establish-subscription-datastore-error-info"];
         assert_eq!(hints, &json!({"object-count-limit": 100, "kilobytes-limit": 4}));
     }
-    assert_eq!(establish(json!({"on-change": {"sync-on-start": false}})).await.status, 200, "there is no need");
-    let mut subscriber = subscribe(
-        &server,
-        to(json!({"on-change": {}, "datastore-xpath-filter": "/data-params[id='b']"})),
-    )
-    .await;
+    assert_eq!(
+        establish(json!({"on-change": {"sync-on-start": false}})).await.status,
+        200,
+        "there is no need"
+    );
+    let mut subscriber =
+        subscribe(&server, to(json!({"on-change": {}, "datastore-xpath-filter": "/data-params[id='b']"})))
+            .await;
     assert_eq!(contents(subscriber.next().await), json!({}));
     let body = body.to_string().replace(r#""id":"a""#, r#""id":"b""#);
     assert_eq!(server.put(&format!("{DATA}=b"), &body).await.status, 201);

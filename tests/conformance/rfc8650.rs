@@ -85,7 +85,8 @@ async fn section_3_1_what_the_subscriber_does_not_see_end_ends_for_the_server() 
 #[tokio::test]
 async fn section_3_2_the_streams_are_those_of_the_monitoring_module() {
     let server = start_server().await;
-    let of_restconf = server.get("/restconf/data/ietf-restconf-monitoring:restconf-state/streams").await.json();
+    let of_restconf =
+        server.get("/restconf/data/ietf-restconf-monitoring:restconf-state/streams").await.json();
     let streams = server.get("/restconf/data/ietf-subscribed-notifications:streams").await.json();
     let names = |streams: &Json| -> Vec<Json> {
         streams["stream"].as_array().expect("a list").iter().map(|stream| stream["name"].clone()).collect()
@@ -120,8 +121,10 @@ async fn section_3_3_each_error_has_its_tag_status_and_identity() {
     let sync = json!({"ietf-yang-push:on-change": {}});
     let whole = json!({"ietf-yang-push:periodic": {"period": 100}});
     let short = json!({"ietf-yang-push:periodic": {"period": 1}});
-    let nothing = json!({"ietf-yang-push:datastore-subtree-filter": {"nosuch:a": {}}, "ietf-yang-push:on-change": {}});
-    let startup = json!({"ietf-yang-push:datastore": "ietf-datastores:startup", "ietf-yang-push:on-change": {}});
+    let nothing =
+        json!({"ietf-yang-push:datastore-subtree-filter": {"nosuch:a": {}}, "ietf-yang-push:on-change": {}});
+    let startup =
+        json!({"ietf-yang-push:datastore": "ietf-datastores:startup", "ietf-yang-push:on-change": {}});
     let filter = json!({"stream": "NETCONF", "stream-xpath-filter": "/a["});
     let events = json!({"stream": "NETCONF"});
     let resync = "ietf-yang-push:resync-subscription";
@@ -129,7 +132,14 @@ async fn section_3_3_each_error_has_its_tag_status_and_identity() {
     // Tables 1 to 3, as far as there is a cause.
     let rows = [
         (ESTABLISH, filter, SN, "filter-unsupported", "invalid-value", 400),
-        ("ietf-subscribed-notifications:modify-subscription", modify, SN, "no-such-subscription", "invalid-value", 404),
+        (
+            "ietf-subscribed-notifications:modify-subscription",
+            modify,
+            SN,
+            "no-such-subscription",
+            "invalid-value",
+            404,
+        ),
         (
             "ietf-subscribed-notifications:delete-subscription",
             no_such.clone(),
@@ -148,14 +158,7 @@ async fn section_3_3_each_error_has_its_tag_status_and_identity() {
         ),
         (ESTABLISH, of_data(startup), YP, "datastore-not-subscribable", "invalid-value", 400),
         (resync, no_such, YP, "no-such-subscription-resync", "invalid-value", 404),
-        (
-            resync,
-            json!({"id": periodic}),
-            YP,
-            "on-change-sync-unsupported",
-            "operation-not-supported",
-            501,
-        ),
+        (resync, json!({"id": periodic}), YP, "on-change-sync-unsupported", "operation-not-supported", 501),
         (ESTABLISH, of_data(short), YP, "period-unsupported", "invalid-value", 400),
         (ESTABLISH, of_data(whole), YP, "update-too-big", "too-big", 400),
         (ESTABLISH, of_data(sync), YP, "sync-too-big", "too-big", 400),
