@@ -14,11 +14,13 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, Stream};
 
 use super::errors::Refusal;
@@ -149,14 +151,16 @@ async fn next(mut followed: Followed) -> Option<(Result<Event, Infallible>, Foll
     if followed.over {
         return None;
     }
-    let standing = followed.standing.as_ref();
-    let next = tokio::select! {
-        biased;
-        () = lapse(standing, &followed.clock) => None,
-        next = followed.source.next() => Some(next?),
+    let next = {
+        let lapsed = pin!(lapse(followed.standing.as_ref(), &followed.clock));
+        match select(lapsed, pin!(followed.source.next())).await {
+            Either::Left(_) => None,
+            Either::Right((next, _)) => Some(next?),
+        }
     };
+    let stands = followed.standing.as_ref().is_none_or(Standing::holds);
     let delivered = match (next, &mut followed.source) {
-        (Some(delivered), _) if standing.is_none_or(Standing::holds) => delivered,
+        (Some(delivered), _) if stands => delivered,
         // Who was removed, or whose token has ended, is told nothing more than that.
         (_, Source::Log(_)) => return None,
         (_, Source::Subscription(subscription)) => {
