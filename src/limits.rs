@@ -83,7 +83,7 @@ pub struct Limits {
     pub push_nodes_max: usize,
     /// Most octets of the names and values in one update of a datastore subscription.
     pub push_bytes_max: usize,
-    /// Most steps that a filter of data may take for one update.
+    /// Most steps that a filter of data may take for one update or answer.
     pub push_steps_max: u64,
     /// Most states within a dampening period that are kept to tell what came and went; of more it is not told.
     pub push_states_max: usize,

@@ -188,7 +188,9 @@ impl Push {
         }
         let present = Basis::of(&self.shared);
         let newest = self.passed.last().unwrap_or(&self.base);
-        if !Arc::ptr_eq(&newest.state, &present.state) || !newest.candidates.same(&present.candidates) {
+        if !Arc::ptr_eq(&newest.state, &present.state)
+            || !newest.sessions.candidates.same(&present.sessions.candidates)
+        {
             self.passed.push(present);
         }
     }
