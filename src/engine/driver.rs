@@ -29,8 +29,8 @@ use super::sessions::{Counters, Live, Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{DynamicSubscription, Filter, datastores, operations, report, subscription, subscriptions, view};
-use crate::access::{self, Principal, Standing};
+use super::{Filter, datastores, operations, report, subscription, subscriptions, view};
+use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -85,7 +85,7 @@ pub enum OpenError {
 /// A handle to the engine; cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     subscribers: Arc<Subscribers>,
     /// Where sessions say that they ended; there are no more of them than sessions.
@@ -497,32 +497,8 @@ impl Engine {
         Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, seat)
     }
 
-    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made, by the last
-    /// part of its URI, or its identifier if it has none. When it is dropped, the subscription is over.
-    ///
-    /// # Errors
-    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
-    /// there are too many subscribers, `operation-failed` if the log cannot be read.
-    pub fn open_subscription(&self, principal: &Principal, name: &str) -> Result<DynamicSubscription, Error> {
-        subscriptions::open(&self.shared, principal, name, self.seat(principal)?)
-    }
-
-    /// Whether [`Self::open_subscription`] would find a subscription whose stream is not open.
-    ///
-    /// # Errors
-    /// `data-missing`, `in-use`.
-    pub fn find_subscription(&self, principal: &Principal, name: &str) -> Result<(), Error> {
-        let now = self.shared.options.clock.now();
-        self.shared.options.capabilities.subscriptions.open(principal, name, now, false).map(drop)
-    }
-
-    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4),
-    /// and for how long who established it may come for it.
-    pub fn locate_subscription(&self, id: u32, uri: &str, standing: Option<Standing>) {
-        self.shared.options.capabilities.subscriptions.locate(id, uri, standing);
-    }
-
-    fn seat(&self, principal: &Principal) -> Result<Seat, Error> {
+    /// A place for one more subscriber.
+    pub(super) fn seat(&self, principal: &Principal) -> Result<Seat, Error> {
         self.subscribers.admit(principal, self.limits())
     }
 

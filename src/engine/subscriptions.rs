@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::driver::Engine;
 use super::dynamic::DynamicSubscription;
 use super::operations::{admit, input};
 use super::patch::Form;
 use super::request::Invocation;
 use super::state::State;
-use super::subscribers::Seat;
 use super::subscription::Shared;
 use super::terms::{Operation, Target, Terms, Trigger, put, refuse, refused, wrong};
 use super::update::{Basis, Reason, Work};
@@ -463,14 +463,32 @@ fn is_filter(node: &Node) -> bool {
     .contains(&node.name)
 }
 
-/// Opens the stream of a subscription.
-pub(super) fn open(
-    shared: &Arc<Shared>,
-    principal: &Principal,
-    name: &str,
-    seat: Seat,
-) -> Result<DynamicSubscription, Error> {
-    let now = shared.options.clock.now();
-    let subscription = shared.options.capabilities.subscriptions.open(principal, name, now, true)?;
-    DynamicSubscription::start(shared.clone(), subscription, seat)
+impl Engine {
+    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made, by the last
+    /// part of its URI, or its identifier if it has none. When it is dropped, the subscription is over.
+    ///
+    /// # Errors
+    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
+    /// there are too many subscribers, `operation-failed` if the log cannot be read.
+    pub fn open_subscription(&self, principal: &Principal, name: &str) -> Result<DynamicSubscription, Error> {
+        let seat = self.seat(principal)?;
+        let now = self.shared.options.clock.now();
+        let subscription = self.shared.options.capabilities.subscriptions.open(principal, name, now, true)?;
+        DynamicSubscription::start(self.shared.clone(), subscription, seat)
+    }
+
+    /// Whether [`Self::open_subscription`] would find a subscription whose stream is not open.
+    ///
+    /// # Errors
+    /// `data-missing`, `in-use`.
+    pub fn find_subscription(&self, principal: &Principal, name: &str) -> Result<(), Error> {
+        let now = self.shared.options.clock.now();
+        self.shared.options.capabilities.subscriptions.open(principal, name, now, false).map(drop)
+    }
+
+    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4),
+    /// and for how long who established it may come for it.
+    pub fn locate_subscription(&self, id: u32, uri: &str, standing: Option<Standing>) {
+        self.shared.options.capabilities.subscriptions.locate(id, uri, standing);
+    }
 }
