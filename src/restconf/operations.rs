@@ -117,7 +117,7 @@ async fn invoke(
         let own = match Encoding::of_body(&asked.headers) {
             Some(Encoding::Xml) => &ENCODE_XML,
             // What stands in a server-sent event is text.
-            Some(Encoding::Cbor) => {
+            Some(Encoding::Cbor(_)) => {
                 let message = "notifications cannot be encoded in CBOR: give an \"encoding\"";
                 let error = Error::application(Tag::InvalidValue, message);
                 return Err(error.app_tag("ietf-subscribed-notifications:encoding-unsupported").into());
