@@ -65,6 +65,8 @@ pub struct Limits {
 
     /// Most subscribers of event streams at a time.
     pub subscribers_max: usize,
+    /// Most of them of one user.
+    pub subscribers_user_max: usize,
     /// Longest filter of events or data that a client gives.
     pub filter_bytes_max: usize,
     /// Most steps that a filter may take for one event. An event that needs more does not pass.
@@ -79,6 +81,12 @@ pub struct Limits {
     pub push_period_min_cs: u32,
     /// Most nodes in one update of a datastore subscription.
     pub push_nodes_max: usize,
+    /// Most octets of the names and values in one update of a datastore subscription.
+    pub push_bytes_max: usize,
+    /// Most steps that a filter of data may take for one update or answer.
+    pub push_steps_max: u64,
+    /// Most states within a dampening period that are kept to tell what came and went; of more it is not told.
+    pub push_states_max: usize,
     /// Most answers at a time that are too large to be made at once. More are answered with 503.
     pub large_answers_max: usize,
     /// Most entries of one page of a list, and most that `where` and `sort-by` look at for it. Where there are more, the
@@ -198,6 +206,7 @@ impl Default for Limits {
             call_home_wait_max_s: 60,
             drain_s: 10,
             subscribers_max: 512,
+            subscribers_user_max: 256,
             filter_bytes_max: 8192,
             filter_steps_max: 100_000,
             subscriptions_max: 4096,
@@ -205,6 +214,9 @@ impl Default for Limits {
             subscription_open_s: 60,
             push_period_min_cs: 10,
             push_nodes_max: 100_000,
+            push_bytes_max: 16 * 1024 * 1024,
+            push_steps_max: 1_000_000,
+            push_states_max: 16,
             large_answers_max: 64,
             page_entries_max: 100_000,
             page_offset_max: 1_000_000,

@@ -440,7 +440,7 @@ fn compared(principal: &Principal, source: &Container, target: &Container) -> Co
     let edit = edits
         .flat_map(|edit| patch::of_entries(source, edit))
         .enumerate()
-        .map(|(number, edit)| patch::written(source, edit, number + 1, Form::Json))
+        .map(|(number, edit)| patch::compared(source, edit, number + 1, Form::Json))
         .collect();
     let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }

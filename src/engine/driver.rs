@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::confirm;
 use super::core;
@@ -27,8 +27,9 @@ use super::request::{
 };
 use super::sessions::{Counters, Live, Reason, Session, Sessions};
 use super::state::{State, applied};
+use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Announced, Shared, Subscription, Tail};
-use super::{DynamicSubscription, Filter, datastores, operations, report, subscription, subscriptions, view};
+use super::{Filter, datastores, operations, report, subscription, subscriptions, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -84,9 +85,9 @@ pub enum OpenError {
 /// A handle to the engine; cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    subscribers: Arc<Semaphore>,
+    subscribers: Arc<Subscribers>,
     /// Where sessions say that they ended; there are no more of them than sessions.
     ending: mpsc::UnboundedSender<(u32, Reason)>,
 }
@@ -122,7 +123,6 @@ impl Engine {
         let _ = options.capabilities.statistics.since.set(options.clock.now());
         let (committed, _) = watch::channel(state.position);
         let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
-        let subscribers = Arc::new(Semaphore::new(options.limits.subscribers_max));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             sessions: ArcSwap::default(),
@@ -149,7 +149,7 @@ impl Engine {
                 std::process::abort();
             }
         })?;
-        Ok(Engine { shared, commands, subscribers, ending })
+        Ok(Engine { shared, commands, subscribers: Arc::default(), ending })
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -420,7 +420,7 @@ impl Engine {
             return datastores::invoke(self, principal, &invocation).await;
         }
         if subscriptions::is_about_subscriptions(invocation.operation) {
-            return subscriptions::invoke(&self.shared, principal, &invocation);
+            return subscriptions::invoke(&self.shared, principal, &invocation).await;
         }
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();
@@ -493,29 +493,13 @@ impl Engine {
         from: subscription::From,
         until: Option<Timestamp>,
     ) -> Result<Subscription, Error> {
-        let permit = self.subscriber()?;
-        Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, permit)
+        let seat = self.seat(principal)?;
+        Subscription::start(self.shared.clone(), principal.clone(), filter, from, until, seat)
     }
 
-    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made. When it is
-    /// dropped, the subscription is over.
-    ///
-    /// # Errors
-    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
-    /// there are too many subscribers, `operation-failed` if the log cannot be read.
-    pub fn open_subscription(&self, principal: &Principal, id: u32) -> Result<DynamicSubscription, Error> {
-        subscriptions::open(&self.shared, principal, id, self.subscriber()?)
-    }
-
-    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4).
-    pub fn locate_subscription(&self, id: u32, uri: &str) {
-        self.shared.options.capabilities.subscriptions.locate(id, uri);
-    }
-
-    fn subscriber(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.subscribers.clone().try_acquire_owned().map_err(|_| {
-            Error::protocol(Tag::ResourceDenied, "there are as many subscribers as the server can serve")
-        })
+    /// A place for one more subscriber.
+    pub(super) fn seat(&self, principal: &Principal) -> Result<Seat, Error> {
+        self.subscribers.admit(principal, self.limits())
     }
 
     /// Ends all subscriptions, so that their connections can be closed.

@@ -2,17 +2,18 @@
 //!
 //! It is read from the log, or made from snapshots when it is wanted, at the pace of the reader: nothing is queued for a
 //! subscriber and no volume is too much. So a subscription is never suspended because its receiver is slow; only an
-//! update that would be larger than `push_nodes_max` suspends one (RFC 8641 section 3.11.1).
+//! update that would be larger than `push_nodes_max` or `push_bytes_max` suspends one (RFC 8641 section 3.11.1).
 //!
 //! `subscription-started` and `subscription-completed` are of configured subscriptions alone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::patch::Form;
 use super::push::Push;
+use super::subscribers::Seat;
 use super::subscription::{Delivered, From, Lost, Shared, Subscription};
 use super::subscriptions::{Dynamic, Ended, Orders};
 use super::terms::{Target, Terms};
@@ -68,11 +69,7 @@ enum Next {
 }
 
 impl DynamicSubscription {
-    pub(super) fn start(
-        shared: Arc<Shared>,
-        subscription: Arc<Dynamic>,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Self, Error> {
+    pub(super) fn start(shared: Arc<Shared>, subscription: Arc<Dynamic>, seat: Seat) -> Result<Self, Error> {
         let orders = subscription.orders.subscribe();
         let (terms, modified) = (orders.borrow().terms.clone(), orders.borrow().modified);
         let principal = subscription.principal.clone();
@@ -83,7 +80,7 @@ impl DynamicSubscription {
             Target::Events { replay } => {
                 let from = replay.map_or(From::Behind(position), From::Time);
                 let replay = replay.map(|_| position);
-                Subscription::start(shared.clone(), principal, terms.filter.clone(), from, terms.stop, permit)
+                Subscription::start(shared.clone(), principal, terms.filter.clone(), from, terms.stop, seat)
                     .map(|events| Source::Events { events: Box::new(events), replay })
             }
             Target::Datastore { .. } => {
@@ -92,7 +89,7 @@ impl DynamicSubscription {
                     false => Form::Json,
                 };
                 let (shared, terms, id) = (shared.clone(), terms.clone(), subscription.id);
-                let push = Push::start(shared, principal, id, form, terms, established, permit);
+                let push = Push::start(shared, principal, id, form, terms, established, seat);
                 Ok(Source::Data(Box::new(push)))
             }
         };
@@ -118,59 +115,78 @@ impl DynamicSubscription {
         self.subscription.encoding()
     }
 
-    /// The next notification; `None` when the subscription is over.
+    /// The next notification; `None` when the subscription is over. Unless its subscriber deleted it or its stop time
+    /// has come, the last one says that and why (RFC 8639 section 2.7.3).
     ///
     /// Cancelling the call loses nothing.
-    ///
-    /// # Errors
-    /// [`Lost`] if the log cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Delivered>, Lost> {
+    pub async fn next(&mut self) -> Option<Delivered> {
         while !self.over {
             if let Some(told) = self.follow_orders() {
-                return Ok(Some(told));
+                return Some(told);
             }
             if self.over {
                 break;
             }
             // The configured filter that it refers to may change with any commit. An update of data is not broken off
             // for that: under many commits there would never be one, and the next follows the new filter.
-            let follows = self.terms.reference.is_some() && matches!(self.source, Source::Events { .. });
+            let follows = self.terms.reference.is_some()
+                && match &self.source {
+                    Source::Events { .. } => true,
+                    Source::Data(push) => push.is_idle(),
+                };
             let next = tokio::select! {
                 biased;
                 changed = self.orders.changed() => if changed.is_ok() { Next::Orders } else { Next::Over },
                 _ = self.committed.changed(), if follows => Next::Orders,
-                next = self.source.next() => next?,
+                next = self.source.next() => next.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a subscription was terminated");
+                    Next::Over
+                }),
             };
             self.count();
             match next {
                 Next::Orders => {}
                 Next::Told(told) => {
                     self.subscription.sent.fetch_add(1, Relaxed);
-                    return Ok(Some(told));
+                    return Some(told);
                 }
                 Next::Made(position, notification) => {
                     let is_update =
                         [PushUpdate::node(), PushChangeUpdate::node()].contains(&notification.node);
                     self.subscription.sent.fetch_add(u64::from(is_update), Relaxed);
                     let at = self.shared.options.clock.now();
-                    return Ok(Some(Delivered { position, part: 0, at, notification }));
+                    return Some(Delivered { position, part: 0, at, notification });
                 }
                 Next::ReplayCompleted => {
                     let data = ReplayCompleted { id: self.subscription.id }.to_data();
-                    return Ok(Some(self.told(Notification {
-                        node: ReplayCompleted::node(),
-                        data,
-                        parties: Vec::new(),
-                    })));
+                    let node = ReplayCompleted::node();
+                    return Some(self.told(Notification { node, data, parties: Vec::new() }));
                 }
-                // A server that stops says nothing: no reason that there is would be true.
-                Next::Over if *self.shared.ending.borrow() => self.over = true,
-                Next::Over => {
-                    return Ok(Some(self.terminated(SubscriptionTerminatedReason::NoSuchSubscription)));
-                }
+                Next::Over => match self.terms.stop {
+                    // That it comes to its end as agreed is told of configured subscriptions alone (section 2.7.6).
+                    Some(stop) if stop <= self.shared.options.clock.now() => self.over = true,
+                    _ => return Some(self.unavailable()),
+                },
             }
         }
-        Ok(None)
+        None
+    }
+
+    /// Ends it because its receiver may not have it any more (RFC 8639 section 2.1, RFC 8641 section 3.9): the last that
+    /// it tells.
+    pub fn revoke(&mut self) -> Delivered {
+        self.terminated(match &self.source {
+            Source::Events { .. } => SubscriptionTerminatedReason::StreamUnavailable,
+            Source::Data(_) => SubscriptionTerminatedReason::UnchangingSelection,
+        })
+    }
+
+    /// Ends it because the server stops or cannot go on.
+    fn unavailable(&mut self) -> Delivered {
+        self.terminated(match &self.source {
+            Source::Events { .. } => SubscriptionTerminatedReason::StreamUnavailable,
+            Source::Data(_) => SubscriptionTerminatedReason::DatastoreNotSubscribable,
+        })
     }
 
     /// Does what was ordered meanwhile, and follows the filter that is referred to; gives what that has to tell.
@@ -185,6 +201,10 @@ impl DynamicSubscription {
                 return Some(self.terminated(SubscriptionTerminatedReason::NoSuchSubscription));
             }
             None => {}
+        }
+        // What was made under the old terms comes first.
+        if matches!(&self.source, Source::Data(push) if push.has_more()) {
+            return None;
         }
         if orders.modified != self.modified {
             self.modified = orders.modified;

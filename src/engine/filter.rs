@@ -14,7 +14,7 @@ use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Child, Container, List};
-use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate, evaluate_within, holds_within, parse};
+use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate_within, holds_within, parse};
 
 /// A filter; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -114,13 +114,14 @@ impl Filter {
     /// An expression that is no set of nodes selects nothing (RFC 8641, `datastore-xpath-filter`).
     ///
     /// # Errors
-    /// The expression takes too many steps.
-    pub(super) fn select(&self, root: &Arc<Container>) -> Result<Container, EvalError> {
+    /// The expression takes more than `push_steps_max`.
+    pub(super) fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
         match self.0.as_ref() {
             Kind::Subtree(subtree) => Ok(subtree.keep(root).unwrap_or_default()),
             Kind::XPath(expr) => {
                 let mut selected = Container::default();
-                if let XValue::Nodes(nodes) = evaluate(expr, &Cursor::root(&SCHEMA, root.clone()))? {
+                let (root, steps) = (Cursor::root(&SCHEMA, root.clone()), Cell::new(limits.push_steps_max));
+                if let XValue::Nodes(nodes) = evaluate_within(expr, &root, &steps)? {
                     for node in &nodes {
                         put(&mut selected, node);
                     }
@@ -251,7 +252,8 @@ mod tests {
     }
 
     fn selected(filter: &str) -> serde_json::Value {
-        let kept = Filter::xpath(filter, &Limits::default()).unwrap().select(&data()).unwrap();
+        let limits = Limits::default();
+        let kept = Filter::xpath(filter, &limits).unwrap().select(&data(), &limits).unwrap();
         let mut out = Vec::new();
         json::encode_children(&kept, None, &mut out, &Default::default());
         serde_json::from_slice(&out).unwrap()
@@ -274,6 +276,14 @@ mod tests {
         assert_eq!(selected("count(/data-params)"), json!({}), "no set of nodes");
         assert_eq!(selected("/data-params[id='c']"), json!({}));
         assert_eq!(selected("/irtf-agent:tasks"), json!({}), "what is there by default alone");
+    }
+
+    #[test]
+    fn a_selection_takes_no_more_steps_than_are_configured() {
+        let filter = Filter::xpath("/data-params[id='a']", &Limits::default()).unwrap();
+        let of = |steps| filter.select(&data(), &Limits { push_steps_max: steps, ..Limits::default() });
+        assert!(matches!(of(3), Err(EvalError::TooManySteps)));
+        assert!(of(100).is_ok());
     }
 
     #[test]

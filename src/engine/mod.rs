@@ -29,6 +29,7 @@ mod report;
 mod request;
 mod sessions;
 mod state;
+mod subscribers;
 mod subscription;
 mod subscriptions;
 mod subtree;

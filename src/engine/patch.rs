@@ -11,7 +11,7 @@ use crate::yang::generated::magent_datastores::{
     CompareOutputEdit, CompareOutputOperation, CompareOutputWhere,
 };
 use crate::yang::path::{InstancePath, Selector, Step};
-use crate::yang::schema::Kind;
+use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
 use crate::yang::value::Value;
 use crate::yang::{json, resource, xml};
@@ -80,6 +80,17 @@ pub(super) fn of_entries(source: &Container, edit: Edit) -> Vec<Edit> {
 }
 
 /// An edit of `source` as RFC 8072 writes it, with what it replaces or removes.
+pub(super) fn compared(source: &Container, edit: Edit, number: usize, form: Form) -> CompareOutputEdit {
+    let node = edit.path.node();
+    let old = edit.path.find(source);
+    let mut written = written(source, edit, number, form);
+    if matches!(written.operation, CompareOutputOperation::Replace | CompareOutputOperation::Remove) {
+        written.source_value = old.and_then(|old| value(node?, &old, form));
+    }
+    written
+}
+
+/// An edit of `source` as RFC 8072 writes it.
 pub(super) fn written(source: &Container, edit: Edit, number: usize, form: Form) -> CompareOutputEdit {
     let list = |key: &Key| {
         let mut path = edit.path.clone();
@@ -102,24 +113,24 @@ pub(super) fn written(source: &Container, edit: Edit, number: usize, form: Form)
         (Some(new), Some(old), Some(_)) if new == old => CompareOutputOperation::Move,
         (Some(_), Some(_), _) => CompareOutputOperation::Replace,
     };
-    let value = |child: &Child| {
-        let node = edit.path.node()?;
-        form.any(|out, options| match form {
-            Form::Json => json::encode_one(node, child, out, options),
-            Form::Xml => xml::encode_one(node, child, out, options),
-        })
-    };
-    let source_value = match operation {
-        CompareOutputOperation::Replace | CompareOutputOperation::Remove => old.as_ref().and_then(&value),
-        _ => None,
-    };
     CompareOutputEdit {
         edit_id: number.to_string(),
         operation,
         target: resource::format(&edit.path),
         point,
         where_,
-        value: edit.value.as_ref().filter(|_| operation != CompareOutputOperation::Move).and_then(value),
-        source_value,
+        value: edit
+            .value
+            .as_ref()
+            .filter(|_| operation != CompareOutputOperation::Move)
+            .and_then(|new| value(edit.path.node()?, new, form)),
+        source_value: None,
     }
+}
+
+fn value(node: &'static Node, child: &Child, form: Form) -> Option<AnyData> {
+    form.any(|out, options| match form {
+        Form::Json => json::encode_one(node, child, out, options),
+        Form::Xml => xml::encode_one(node, child, out, options),
+    })
 }

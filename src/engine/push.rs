@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::patch::Form;
 use super::request::Datastore;
 use super::state::State;
+use super::subscribers::Seat;
 use super::subscription::{Lost, Shared};
 use super::terms::{Target, Terms, Trigger};
 use super::update::{Basis, Work};
@@ -37,13 +38,18 @@ pub(super) struct Push {
     sync: bool,
     /// The earliest time of the next update.
     due: Timestamp,
-    /// How many updates there were: each has its number as `patch-id`.
-    updates: u64,
+    /// How many updates of changes there were since the last one in full: the `patch-id` of the next (RFC 8641 section
+    /// 3.7). After the greatest it is 0 again.
+    changes: u32,
+    /// States that were passed since the last update, within its dampening period, the oldest: `push_states_max` at most.
+    passed: Vec<Basis>,
+    /// Whether there were changes since the last update that no update will have.
+    incomplete: bool,
     pub(super) suspended: bool,
     out: VecDeque<Notification>,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Push {
@@ -54,7 +60,7 @@ impl Push {
         form: Form,
         terms: Arc<Terms>,
         established: Option<Arc<State>>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Self {
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let now = Basis::of(&shared);
@@ -68,19 +74,24 @@ impl Push {
             base,
             sync: false,
             due: Timestamp::EPOCH,
-            updates: 0,
+            changes: 0,
+            passed: Vec::new(),
+            incomplete: false,
             suspended: false,
             out: VecDeque::new(),
             committed,
             ending,
-            _permit: permit,
+            _seat: seat,
         };
         push.modify(terms);
         push
     }
 
-    /// Follows other terms. What another filter selects is told in full first, if that was agreed.
+    /// Follows other terms, and tries again if it was suspended. What another filter selects is told in full first, if
+    /// that was agreed.
     pub(super) fn modify(&mut self, terms: Arc<Terms>) {
+        self.suspended = false;
+        self.passed.clear();
         let now = self.shared.options.clock.now();
         (self.sync, self.due) = match &terms.target {
             Target::Datastore { trigger: Trigger::Periodic { period, anchor }, .. } => {
@@ -98,6 +109,17 @@ impl Push {
         self.due = self.shared.options.clock.now();
     }
 
+    /// Whether nothing is waiting to be told and no update is to be made now, so that a call of [`Self::next`] can be
+    /// cancelled without work being lost.
+    pub(super) fn is_idle(&self) -> bool {
+        self.out.is_empty() && !(self.is_wanted() && self.due <= self.shared.options.clock.now())
+    }
+
+    /// Whether something of an update that was made is not told yet.
+    pub(super) fn has_more(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// The position of what the newest update was made from.
     pub(super) fn position(&self) -> u64 {
         self.base.state.position
@@ -113,6 +135,7 @@ impl Push {
                 return Ok(Some(notification));
             }
             self.committed.borrow_and_update();
+            self.remember();
             let (now, stop) = (clock.now(), self.terms.stop.unwrap_or(Timestamp::MAX));
             if now >= stop {
                 return Ok(None);
@@ -126,7 +149,11 @@ impl Push {
                 biased;
                 // It fails if the server is gone; then the stream ends too.
                 _ = self.ending.wait_for(|ending| *ending) => return Ok(None),
-                changed = self.committed.changed(), if due.is_none() => if changed.is_err() { return Ok(None) },
+                changed = self.committed.changed(), if due.is_none() || self.is_dampened(now) => {
+                    if changed.is_err() {
+                        return Ok(None);
+                    }
+                }
                 () = clock.sleep_until(due.unwrap_or(stop).min(stop)) => {}
             }
         }
@@ -146,6 +173,28 @@ impl Push {
         }
     }
 
+    fn is_dampened(&self, now: Timestamp) -> bool {
+        let is_on_change =
+            matches!(self.terms.target, Target::Datastore { trigger: Trigger::OnChange { .. }, .. });
+        is_on_change && !self.sync && now < self.due
+    }
+
+    /// Keeps what there is, so that the next update can tell also what is as before by then (RFC 8641 section 3.3).
+    fn remember(&mut self) {
+        if !self.is_dampened(self.shared.options.clock.now())
+            || self.passed.len() >= self.shared.options.limits.push_states_max
+        {
+            return;
+        }
+        let present = Basis::of(&self.shared);
+        let newest = self.passed.last().unwrap_or(&self.base);
+        if !Arc::ptr_eq(&newest.state, &present.state)
+            || !newest.sessions.candidates.same(&present.sessions.candidates)
+        {
+            self.passed.push(present);
+        }
+    }
+
     async fn update(&mut self, now: Timestamp) -> Result<(), Lost> {
         let Target::Datastore { datastore, trigger } = &self.terms.target else { return Ok(()) };
         let present = Basis::of(&self.shared);
@@ -160,26 +209,37 @@ impl Push {
             form: self.form,
             terms: self.terms.clone(),
             datastore: *datastore,
-            number: self.updates,
+            number: self.changes,
         };
-        let (old, new) = (self.base.clone(), present.clone());
+        let states: Vec<Basis> =
+            [&self.base].into_iter().chain(&self.passed).chain([&present]).cloned().collect();
+        let (new, incomplete) = (present.clone(), self.incomplete);
+        let is_full = excluded.is_none();
         // The work holds its permit until it is done, also if it is not waited for any more.
         let permit =
             self.shared.updating.clone().acquire_owned().await.map_err(|e| Lost::new(e.to_string()))?;
         let made = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             match excluded {
-                Some(excluded) => work.changes(&old, &new, &excluded),
+                Some(excluded) => work.changes(&states, &excluded, incomplete),
                 None => work.full(&new).map(Some),
             }
         });
         // Nothing is awaited from here on, so that a call that is cancelled has changed nothing.
         let made = made.await.map_err(|e| Lost::new(e.to_string()))?;
         self.base = present;
-        self.due = match trigger {
-            Trigger::Periodic { period, anchor } => tick(anchor.unwrap_or(self.due), *period, now),
-            Trigger::OnChange { dampening, .. } => later(now, *dampening),
-        };
+        self.passed.clear();
+        match trigger {
+            Trigger::Periodic { period, anchor } => {
+                self.due = tick(anchor.unwrap_or(self.due), *period, now);
+            }
+            // What was not told dampens nothing: else it could be guessed (RFC 8641 section 3.9).
+            Trigger::OnChange { dampening, .. } => {
+                if matches!(made, Ok(Some(_))) {
+                    self.due = later(self.shared.options.clock.now(), *dampening);
+                }
+            }
+        }
         match made {
             Ok(update) => {
                 if std::mem::take(&mut self.suspended) {
@@ -187,14 +247,24 @@ impl Push {
                     let node = SubscriptionResumed::node();
                     self.out.push_back(Notification { node, data, parties: Vec::new() });
                 }
-                self.updates += u64::from(update.is_some());
+                if is_full {
+                    (self.changes, self.incomplete) = (0, false);
+                } else if update.is_some() {
+                    (self.changes, self.incomplete) = (self.changes.wrapping_add(1), false);
+                }
                 self.sync = false;
                 self.out.extend(update);
             }
-            Err(_) if self.suspended => {}
             Err(reason) => {
-                self.suspended = true;
-                self.sync = matches!(trigger, Trigger::OnChange { sync: true, .. });
+                // All that has changed would be too much (RFC 8641 section 3.11.1): what there is then is told in full when
+                // that fits again, or if that was not agreed, what changes from now on, marked as incomplete.
+                (self.sync, self.incomplete) = match trigger {
+                    Trigger::OnChange { sync, .. } => (*sync, true),
+                    Trigger::Periodic { .. } => (false, false),
+                };
+                if std::mem::replace(&mut self.suspended, true) {
+                    return Ok(());
+                }
                 let data = SubscriptionSuspended { id: self.id, reason }.to_data();
                 let node = SubscriptionSuspended::node();
                 self.out.push_back(Notification { node, data, parties: Vec::new() });

@@ -117,7 +117,7 @@ pub(super) fn selected(
     let reported = filled(from, principal, &root, content, telling, Ok(found), &|| whole.clone())?;
     let selected = match &reported.found.child {
         Child::Container(root) => filter
-            .select(root)
+            .select(root, &options.limits)
             .map_err(|e| Error::protocol(Tag::ResourceDenied, format!("the filter: {e}")))?,
         _ => Container::default(),
     };

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::core;
 use super::event::{Actor, Event};
@@ -17,6 +17,7 @@ use super::operations;
 use super::options::Options;
 use super::sessions::Sessions;
 use super::state::State;
+use super::subscribers::Seat;
 use crate::access::{self, Principal};
 use crate::clock::Timestamp;
 use crate::log::LogReader;
@@ -27,8 +28,10 @@ use crate::yang::notification::Notification;
 const TAIL_MAX: usize = 1024;
 /// Most octets of their records.
 const TAIL_BYTES_MAX: usize = 32 << 20;
-/// Events read from the log at a time.
+/// Events that one subscriber takes at a time.
 const BATCH: usize = 256;
+/// Once it has records of so many octets it takes no more: what waits for a slow reader is in the log, not in memory.
+const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// What the writer shares with readers and subscribers.
 #[derive(Debug)]
@@ -93,11 +96,17 @@ impl Tail {
     }
 
     /// The events after a position; `None` if they are no longer all here.
-    fn after(&self, position: u64, count: usize) -> Option<Vec<Announced>> {
+    fn after(&self, position: u64) -> Option<Vec<Announced>> {
         let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = tail.events.front()?.position;
         let skip = usize::try_from((position + 1).checked_sub(first)?).ok()?;
-        Some(tail.events.iter().skip(skip).take(count).cloned().collect())
+        let mut size = 0;
+        let fits = |event: &&Announced| {
+            let fits = size < BATCH_BYTES_MAX;
+            size += event.size;
+            fits
+        };
+        Some(tail.events.iter().skip(skip).take(BATCH).take_while(fits).cloned().collect())
     }
 }
 
@@ -161,7 +170,7 @@ pub struct Subscription {
     excluded: u64,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Subscription {
@@ -171,7 +180,7 @@ impl Subscription {
         filter: Option<Filter>,
         from: From,
         until: Option<Timestamp>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Result<Self, Error> {
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let newest = *committed.borrow();
@@ -206,7 +215,7 @@ impl Subscription {
             excluded: 0,
             committed,
             ending,
-            _permit: permit,
+            _seat: seat,
         })
     }
 
@@ -247,8 +256,10 @@ impl Subscription {
     /// [`Lost`] if the log cannot be read.
     pub async fn next_until(&mut self, last: u64) -> Result<Option<Delivered>, Lost> {
         loop {
-            if let Some(delivered) = self.pop() {
-                return Ok(Some(delivered));
+            while self.pending.front().is_some_and(|next| next.position <= last) {
+                if let Some(delivered) = self.take() {
+                    return Ok(Some(delivered));
+                }
             }
             if self.finished || self.position >= last {
                 return Ok(None);
@@ -276,24 +287,33 @@ impl Subscription {
 
     /// The next of those that were read and pass the filter.
     fn pop(&mut self) -> Option<Delivered> {
-        while let Some(delivered) = self.pending.pop_front() {
-            if self.until.is_some_and(|until| delivered.at > until) {
-                self.finished = true;
-                self.pending.clear();
-                return None;
-            }
-            let limits = &self.shared.options.limits;
-            if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
+        while !self.pending.is_empty() {
+            if let Some(delivered) = self.take() {
                 return Some(delivered);
             }
-            self.excluded += 1;
         }
+        None
+    }
+
+    /// Takes one of those that were read, and gives it if it passes the filter.
+    fn take(&mut self) -> Option<Delivered> {
+        let delivered = self.pending.pop_front()?;
+        if self.until.is_some_and(|until| delivered.at > until) {
+            self.finished = true;
+            self.pending.clear();
+            return None;
+        }
+        let limits = &self.shared.options.limits;
+        if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
+            return Some(delivered);
+        }
+        self.excluded += 1;
         None
     }
 
     /// Takes the next events, keeping what the principal may see.
     async fn fill(&mut self) -> Result<(), Lost> {
-        let events = match self.shared.tail.after(self.position, BATCH) {
+        let events = match self.shared.tail.after(self.position) {
             Some(events) => events,
             None => self.read_log().await?,
         };
@@ -341,5 +361,32 @@ impl Subscription {
             records.iter().map(announce).collect()
         });
         read.await.map_err(|e| Lost(e.to_string()))?
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_takes_little_at_a_time_and_never_nothing() {
+        let tail = Tail::default();
+        let event = |position: u64, size: usize| Announced {
+            position,
+            at: Timestamp::EPOCH,
+            notifications: Arc::from([]),
+            size,
+        };
+        tail.push(vec![
+            event(5, 4 * BATCH_BYTES_MAX),
+            event(6, BATCH_BYTES_MAX / 2),
+            event(7, BATCH_BYTES_MAX),
+        ]);
+        let taken = |after| -> Vec<u64> { tail.after(after).unwrap().iter().map(|e| e.position).collect() };
+        assert_eq!((taken(4), taken(5), taken(7)), (vec![5], vec![6, 7], vec![]));
+        assert!(tail.after(3).is_none(), "that is in the log alone");
+        tail.push((8..1000).map(|position| event(position, 1)).collect());
+        assert_eq!(taken(7).len(), BATCH);
     }
 }

@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::driver::Engine;
 use super::dynamic::DynamicSubscription;
 use super::operations::{admit, input};
+use super::patch::Form;
 use super::request::Invocation;
 use super::state::State;
 use super::subscription::Shared;
-use super::terms::{Operation, Target, Terms, Trigger, put, refuse, wrong};
-use crate::access::Principal;
+use super::terms::{Operation, Target, Terms, Trigger, put, refuse, refused, wrong};
+use super::update::{Basis, Reason, Work};
+use crate::access::{Principal, Standing};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_subscribed_notifications::{
@@ -49,8 +52,8 @@ struct Book {
 pub(super) struct Dynamic {
     pub(super) id: u32,
     pub(super) principal: Principal,
-    /// Where its stream is, for protocols that open streams by a URI.
-    uri: OnceLock<String>,
+    /// Where its stream is, for protocols that open streams by a URI, and who may come for it.
+    place: OnceLock<Place>,
     /// When it is given up, if its stream is not opened.
     open_by: Timestamp,
     /// What there was when it was established: nothing that came after is missed.
@@ -60,6 +63,14 @@ pub(super) struct Dynamic {
     pub(super) suspended: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) excluded: AtomicU64,
+}
+
+/// What a front end knows of a subscription.
+#[derive(Debug)]
+struct Place {
+    uri: String,
+    /// Whether what proved the subscriber's identity still does. A user who is made anew under an old name is another.
+    standing: Option<Standing>,
 }
 
 /// What its stream has to follow.
@@ -94,38 +105,39 @@ pub(super) fn is_about_subscriptions(operation: &Node) -> bool {
 }
 
 /// Carries out an operation on subscriptions.
-pub(super) fn invoke(
-    shared: &Shared,
+pub(super) async fn invoke(
+    shared: &Arc<Shared>,
     principal: &Principal,
     invocation: &Invocation,
 ) -> Result<Container, Error> {
     admit(&shared.snapshot.load(), principal, invocation)?;
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
-        return subscriptions.establish(shared, principal, invocation.input.clone());
+        return subscriptions.establish(shared, principal, invocation.input.clone()).await;
     }
     let now = shared.options.clock.now();
     if operation == &nodes::MODIFY_SUBSCRIPTION {
-        subscriptions.modify(shared, principal, &invocation.input, now)?;
+        subscriptions.modify(shared, principal, &invocation.input, now).await?;
     } else if operation == &nodes::DELETE_SUBSCRIPTION {
         let DeleteSubscriptionInput { id } = input(invocation)?;
-        let own = subscriptions.of(principal, id, now, Operation::Delete)?;
+        let own = subscriptions.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
         subscriptions.end(&own, Ended::Deleted);
     } else if operation == &nodes::KILL_SUBSCRIPTION {
         let KillSubscriptionInput { id } = input(invocation)?;
-        let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, Operation::Delete))?;
+        let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, &sn::NO_SUCH_SUBSCRIPTION))?;
         subscriptions.end(&any, Ended::Killed);
     } else {
         let ResyncSubscriptionInput { id } = input(invocation)?;
-        resync(&*subscriptions.of(principal, id, now, Operation::Resync)?)?;
+        let own = subscriptions.of(principal, id, now, &yp::NO_SUCH_SUBSCRIPTION_RESYNC)?;
+        resync(shared, &own).await?;
     }
     Ok(Container::default())
 }
 
 impl Subscriptions {
-    fn establish(
+    async fn establish(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         principal: &Principal,
         mut policy: Container,
     ) -> Result<Container, Error> {
@@ -136,7 +148,8 @@ impl Subscriptions {
             // A front end fills in its own; an engine that is asked directly has JSON.
             policy.set(encoding, Child::Leaf(Value::Identity(&sn::ENCODE_JSON)));
         }
-        let terms = Terms::new(policy, &state, options, now, Operation::Establish)?;
+        let terms = Arc::new(Terms::new(policy, &state, options, now, Operation::Establish)?);
+        afford(shared, principal, &terms, Some(Operation::Establish)).await?;
         let oldest = options.capabilities.replay_from();
         let revised = match (&terms.target, oldest.as_deref().map(str::parse::<Timestamp>)) {
             (Target::Events { replay: Some(start) }, Some(Ok(from))) if *start < from => oldest,
@@ -148,8 +161,7 @@ impl Subscriptions {
         let own = book.all.values().filter(|s| s.principal.name == principal.name).count();
         if own >= limits.subscriptions_user_max || book.all.len() >= limits.subscriptions_max {
             let message = "there are as many subscriptions as there may be";
-            let of_data = terms.is_of_data();
-            return Err(refuse(Operation::Establish, of_data, &sn::INSUFFICIENT_RESOURCES, message, &[]));
+            return Err(refused(&sn::INSUFFICIENT_RESOURCES, message));
         }
         // Wraps only after two thousand million subscriptions.
         let mut id = FIRST_ID | book.count;
@@ -157,11 +169,11 @@ impl Subscriptions {
             id = FIRST_ID | id.wrapping_add(1);
         }
         book.count = book.count.wrapping_add(1);
-        let orders = Orders { terms: Arc::new(terms), modified: 0, resyncs: 0, ended: None };
+        let orders = Orders { terms, modified: 0, resyncs: 0, ended: None };
         let subscription = Dynamic {
             id,
             principal: principal.clone(),
-            uri: OnceLock::new(),
+            place: OnceLock::new(),
             open_by: now.saturating_add_seconds(limits.subscription_open_s.into()),
             start: Mutex::new(Some(state)),
             orders: watch::Sender::new(orders),
@@ -175,9 +187,9 @@ impl Subscriptions {
     }
 
     /// RFC 8639 section 2.4.3: what the input has takes the place of what was agreed; the rest stays.
-    fn modify(
+    async fn modify(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         principal: &Principal,
         input: &Container,
         now: Timestamp,
@@ -186,7 +198,7 @@ impl Subscriptions {
             Some(Value::Uint32(id)) => *id,
             _ => return Err(wrong("id", "is missing")),
         };
-        let subscription = self.of(principal, id, now, Operation::Modify)?;
+        let subscription = self.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
         let old = subscription.orders.borrow().terms.clone();
         let new = recast_data(input, &nodes::ESTABLISH_SUBSCRIPTION_INPUT);
         let mut policy = old.policy.clone();
@@ -196,6 +208,9 @@ impl Subscriptions {
             filters.into_iter().for_each(|node| drop(policy.remove(node)));
         }
         for (node, child) in new.iter() {
+            if old.is_of_data() && node.name.starts_with("stream-") {
+                return Err(wrong(node.name, "is a filter of events, and this is a subscription to data"));
+            }
             let fixed = ["datastore", "periodic", "on-change"].contains(&node.name);
             match (policy.get(node), child) {
                 (None, _) if fixed => {
@@ -214,8 +229,9 @@ impl Subscriptions {
                 (_, child) => policy.set(node, child.clone()),
             }
         }
-        let state = shared.snapshot.load();
+        let state = shared.snapshot.load_full();
         let terms = Arc::new(Terms::new(policy, &state, &shared.options, now, Operation::Modify)?);
+        afford(shared, principal, &terms, Some(Operation::Modify)).await?;
         subscription.orders.send_modify(|orders| {
             orders.terms = terms;
             orders.modified += 1;
@@ -229,10 +245,10 @@ impl Subscriptions {
         principal: &Principal,
         id: u32,
         now: Timestamp,
-        operation: Operation,
+        otherwise: &'static Identity,
     ) -> Result<Arc<Dynamic>, Error> {
         let own = self.get(id, now).filter(|subscription| subscription.principal.name == principal.name);
-        own.ok_or_else(|| unknown(id, operation))
+        own.ok_or_else(|| unknown(id, otherwise))
     }
 
     fn get(&self, id: u32, now: Timestamp) -> Option<Arc<Dynamic>> {
@@ -241,18 +257,26 @@ impl Subscriptions {
         book.all.get(&id).cloned()
     }
 
-    /// Takes a subscription for its stream, of which there is one.
+    /// Takes a subscription for its stream, of which there is one; or looks only whether it could be taken.
     ///
     /// # Errors
     /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open.
-    pub(super) fn open(&self, principal: &Principal, id: u32, now: Timestamp) -> Result<Arc<Dynamic>, Error> {
-        let own = self
-            .of(principal, id, now, Operation::Modify)
-            .map_err(|_| Error::protocol(Tag::DataMissing, format!("there is no subscription {id}")))?;
-        match own.opened.swap(true, Relaxed) {
+    pub(super) fn open(
+        &self,
+        principal: &Principal,
+        name: &str,
+        now: Timestamp,
+        take: bool,
+    ) -> Result<Arc<Dynamic>, Error> {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.forget(now);
+        let is_it = |s: &&Arc<Dynamic>| s.principal.name == principal.name && s.is_called(name);
+        let own = book.all.values().find(is_it).cloned();
+        let own = own.ok_or_else(|| Error::protocol(Tag::DataMissing, "there is no such subscription"))?;
+        match own.opened.fetch_or(take, Relaxed) {
             false => Ok(own),
             true => {
-                let message = format!("the stream of subscription {id} is open already");
+                let message = format!("the stream of subscription {} is open already", own.id);
                 Err(Error::protocol(Tag::InUse, message))
             }
         }
@@ -264,11 +288,11 @@ impl Subscriptions {
         self.remove(subscription.id);
     }
 
-    pub(super) fn locate(&self, id: u32, uri: &str) {
+    pub(super) fn locate(&self, id: u32, uri: &str, standing: Option<Standing>) {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(subscription) = book.all.get(&id) {
             // There is one place alone, told once.
-            let _ = subscription.uri.set(uri.to_owned());
+            let _ = subscription.place.set(Place { uri: uri.to_owned(), standing });
         }
     }
 
@@ -297,18 +321,31 @@ impl Subscriptions {
 }
 
 impl Book {
-    /// Gives up the subscriptions whose streams were not opened in time.
+    /// Gives up the subscriptions whose streams were not opened in time, or cannot be by who established them.
     fn forget(&mut self, now: Timestamp) {
-        self.all.retain(|_, subscription| subscription.opened.load(Relaxed) || now < subscription.open_by);
+        self.all.retain(|_, s| s.opened.load(Relaxed) || now < s.open_by && s.stands());
     }
 }
 
 impl Dynamic {
+    /// Whether its URI ends with this name; without a URI its identifier is its name.
+    fn is_called(&self, name: &str) -> bool {
+        match self.place.get() {
+            Some(place) => place.uri.rsplit('/').next() == Some(name),
+            None => self.id.to_string() == name,
+        }
+    }
+
+    fn stands(&self) -> bool {
+        self.place.get().and_then(|place| place.standing.as_ref()).is_none_or(Standing::holds)
+    }
+
     /// Its entry in the list of subscriptions.
     fn shown(&self) -> Container {
         use nodes::SUBSCRIPTIONS_SUBSCRIPTION as NODE;
         let mut entry = self.described(&NODE);
-        let state = match self.suspended.load(Relaxed) {
+        // RFC 8650 section 3: before its stream is open it is not active.
+        let state = match self.suspended.load(Relaxed) || !self.opened.load(Relaxed) {
             true => ReceiverState::Suspended,
             false => ReceiverState::Active,
         };
@@ -338,8 +375,8 @@ impl Dynamic {
     fn described(&self, node: &'static Node) -> Container {
         let mut described = recast_data(&self.orders.borrow().terms.policy, node);
         put(&mut described, node, "id", &self.id.to_string());
-        if let Some(uri) = self.uri.get() {
-            put(&mut described, node, "uri", uri);
+        if let Some(place) = self.place.get() {
+            put(&mut described, node, "uri", &place.uri);
         }
         described
     }
@@ -354,25 +391,64 @@ impl Dynamic {
 }
 
 /// RFC 8641 section 4.4.4.
-fn resync(subscription: &Dynamic) -> Result<(), Error> {
-    let can = matches!(
-        subscription.orders.borrow().terms.target,
-        Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. }
-    );
+async fn resync(shared: &Arc<Shared>, subscription: &Dynamic) -> Result<(), Error> {
+    let terms = subscription.orders.borrow().terms.clone();
+    let can = matches!(terms.target, Target::Datastore { trigger: Trigger::OnChange { sync: true, .. }, .. });
     if !can {
         let message = "only a subscription to changes that was synchronized at its start can be again";
-        return Err(refuse(Operation::Resync, true, &yp::ON_CHANGE_SYNC_UNSUPPORTED, message, &[]));
+        return Err(refused(&yp::ON_CHANGE_SYNC_UNSUPPORTED, message));
     }
+    afford(shared, &subscription.principal, &terms, None).await?;
     subscription.orders.send_modify(|orders| orders.resyncs += 1);
     Ok(())
 }
 
-fn unknown(id: u32, operation: Operation) -> Error {
-    let identity = match operation {
-        Operation::Resync => &yp::NO_SUCH_SUBSCRIPTION_RESYNC,
-        _ => &sn::NO_SUCH_SUBSCRIPTION,
+/// What could not be told already now is rather declined than suspended later (RFC 8641 section 3.11.2).
+async fn afford(
+    shared: &Arc<Shared>,
+    principal: &Principal,
+    terms: &Arc<Terms>,
+    operation: Option<Operation>,
+) -> Result<(), Error> {
+    let Target::Datastore { datastore, trigger } = &terms.target else { return Ok(()) };
+    if matches!(trigger, Trigger::OnChange { sync: false, .. }) {
+        return Ok(());
+    }
+    let work = Work {
+        shared: shared.clone(),
+        principal: principal.clone(),
+        id: 0,
+        form: Form::Json,
+        terms: terms.clone(),
+        datastore: *datastore,
+        number: 0,
     };
-    refuse(operation, false, identity, format!("there is no subscription {id} of yours"), &[])
+    let failed = || Error::application(Tag::OperationFailed, "what is selected could not be looked at");
+    let permit = shared.updating.clone().acquire_owned().await.map_err(|_| failed())?;
+    let selected = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work.selected(&Basis::of(&work.shared)).map(drop)
+    });
+    let Err(reason) = selected.await.map_err(|_| failed())? else { return Ok(()) };
+    let limits = &shared.options.limits;
+    let uint32 = |count: usize| Value::Uint32(u32::try_from(count).unwrap_or(u32::MAX));
+    let hints = [
+        ("object-count-limit", uint32(limits.push_nodes_max)),
+        ("kilobytes-limit", uint32(limits.push_bytes_max / 1024)),
+    ];
+    let (identity, message, hints): (&'static Identity, _, &[_]) = match reason {
+        Reason::SyncTooBig => (&yp::SYNC_TOO_BIG, "more is selected than one update can hold", &hints),
+        Reason::UpdateTooBig => (&yp::UPDATE_TOO_BIG, "more is selected than one update can hold", &hints),
+        _ => (&sn::INSUFFICIENT_RESOURCES, "the filter takes more steps than it may", &[]),
+    };
+    Err(match operation {
+        Some(operation) => refuse(operation, true, identity, message, hints),
+        None => refused(identity, message),
+    })
+}
+
+fn unknown(id: u32, identity: &'static Identity) -> Error {
+    refused(identity, format!("there is no subscription {id} of yours"))
 }
 
 fn is_filter(node: &Node) -> bool {
@@ -387,14 +463,32 @@ fn is_filter(node: &Node) -> bool {
     .contains(&node.name)
 }
 
-/// Opens the stream of a subscription.
-pub(super) fn open(
-    shared: &Arc<Shared>,
-    principal: &Principal,
-    id: u32,
-    permit: tokio::sync::OwnedSemaphorePermit,
-) -> Result<DynamicSubscription, Error> {
-    let now = shared.options.clock.now();
-    let subscription = shared.options.capabilities.subscriptions.open(principal, id, now)?;
-    DynamicSubscription::start(shared.clone(), subscription, permit)
+impl Engine {
+    /// Opens the stream of a dynamic subscription, which the operation `establish-subscription` has made, by the last
+    /// part of its URI, or its identifier if it has none. When it is dropped, the subscription is over.
+    ///
+    /// # Errors
+    /// `data-missing` if the principal has no such subscription, `in-use` if its stream is open, `resource-denied` if
+    /// there are too many subscribers, `operation-failed` if the log cannot be read.
+    pub fn open_subscription(&self, principal: &Principal, name: &str) -> Result<DynamicSubscription, Error> {
+        let seat = self.seat(principal)?;
+        let now = self.shared.options.clock.now();
+        let subscription = self.shared.options.capabilities.subscriptions.open(principal, name, now, true)?;
+        DynamicSubscription::start(self.shared.clone(), subscription, seat)
+    }
+
+    /// Whether [`Self::open_subscription`] would find a subscription whose stream is not open.
+    ///
+    /// # Errors
+    /// `data-missing`, `in-use`.
+    pub fn find_subscription(&self, principal: &Principal, name: &str) -> Result<(), Error> {
+        let now = self.shared.options.clock.now();
+        self.shared.options.capabilities.subscriptions.open(principal, name, now, false).map(drop)
+    }
+
+    /// Records where the stream of a subscription is, for protocols that open streams by a URI (RFC 8650 section 3.4),
+    /// and for how long who established it may come for it.
+    pub fn locate_subscription(&self, id: u32, uri: &str, standing: Option<Standing>) {
+        self.shared.options.capabilities.subscriptions.locate(id, uri, standing);
+    }
 }

@@ -68,13 +68,11 @@ pub(super) enum Trigger {
     OnChange { dampening: u32, sync: bool, excluded: Vec<ChangeType> },
 }
 
-/// The operation that an error answers: it decides in which structure the reason is given.
+/// The operation that an error answers: it decides in which structure hints are given.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     Establish,
     Modify,
-    Delete,
-    Resync,
 }
 
 impl Terms {
@@ -234,8 +232,14 @@ fn time(leaf: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Err
     text.map(|text| text.parse().map_err(|e| wrong(leaf, &format!("is no time: {e}")))).transpose()
 }
 
+/// The error that an identity stands for, without hints.
+pub(super) fn refused(identity: &'static Identity, message: impl Into<String>) -> Error {
+    refuse(Operation::Establish, false, identity, message, &[])
+}
+
 /// The error that an identity stands for (RFC 8640 section 7 and RFC 8650 section 3.3: the tag, and the identity as
-/// `error-app-tag`), with its reason and hints as structured data (RFC 8639 section 2.4.6, RFC 8641 section 4.4.1).
+/// `error-app-tag`), with hints, if there are any, as structured data (RFC 8639 section 2.4.6, RFC 8641 section 3.8). The
+/// data has no `reason`: that is the identity, which is told already.
 pub(super) fn refuse(
     operation: Operation,
     of_data: bool,
@@ -245,31 +249,27 @@ pub(super) fn refuse(
 ) -> Error {
     let tag = match identity.name {
         "insufficient-resources" => Tag::ResourceDenied,
-        "replay-unsupported" | "cant-exclude" | "on-change-unsupported" | "on-change-sync-unsupported" => {
-            Tag::OperationNotSupported
-        }
+        "on-change-sync-unsupported" => Tag::OperationNotSupported,
         "update-too-big" | "sync-too-big" => Tag::TooBig,
         "unchanging-selection" => Tag::OperationFailed,
         _ => Tag::InvalidValue,
     };
+    let error =
+        Error::application(tag, message).app_tag(format!("{}:{}", identity.module.name, identity.name));
     let structure: &'static Node = match (operation, of_data) {
+        _ if hints.is_empty() => return error,
         (Operation::Establish, false) => &subscribed::ESTABLISH_SUBSCRIPTION_STREAM_ERROR_INFO,
         (Operation::Modify, false) => &subscribed::MODIFY_SUBSCRIPTION_STREAM_ERROR_INFO,
         (Operation::Establish, true) => &push::ESTABLISH_SUBSCRIPTION_DATASTORE_ERROR_INFO,
         (Operation::Modify, true) => &push::MODIFY_SUBSCRIPTION_DATASTORE_ERROR_INFO,
-        (Operation::Delete, _) => &subscribed::DELETE_SUBSCRIPTION_ERROR_INFO,
-        (Operation::Resync, _) => &push::RESYNC_SUBSCRIPTION_ERROR,
     };
     let mut content = Container::default();
-    let reason = ("reason", Value::Identity(identity));
-    for (name, value) in std::iter::once(&reason).chain(hints) {
+    for (name, value) in hints {
         if let Some(node) = structure.data.iter().find(|node| node.name == *name) {
             content.set(node, Child::Leaf(value.clone()));
         }
     }
-    Error::application(tag, message)
-        .app_tag(format!("{}:{}", identity.module.name, identity.name))
-        .info(structure.name, InfoValue::Structure(structure, Arc::new(content)))
+    error.info(structure.name, InfoValue::Structure(structure, Arc::new(content)))
 }
 
 /// Puts a leaf by its text; one that the node does not have is left out.

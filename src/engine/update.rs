@@ -3,6 +3,7 @@
 //! It is a function of two snapshots, the principal and the terms. It waits for nothing and takes its time: it is run
 //! where that keeps nobody waiting.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
@@ -15,10 +16,11 @@ use super::sessions::Sessions;
 use super::state::State;
 use super::subscription::Shared;
 use super::subtree::empty;
-use super::terms::Terms;
+use super::terms::{Target, Terms, Trigger};
 use super::view;
 use crate::access::{self, Principal};
 use crate::datastore::diff::diff;
+use crate::datastore::edit::Edit;
 use crate::datastore::transform;
 use crate::yang::error::Error;
 use crate::yang::generated::ietf_subscribed_notifications::identities::SubscriptionSuspendedReason;
@@ -32,8 +34,9 @@ use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::{Child, Container, Key, List};
-use crate::yang::{json, xml};
+use crate::yang::tree::{AnyData, Child, Container, Key, List};
+use crate::yang::value::Value;
+use crate::yang::{json, resource, xml};
 
 /// What there is at one moment.
 #[derive(Debug, Clone)]
@@ -59,14 +62,25 @@ pub(super) struct Work {
     pub(super) form: Form,
     pub(super) terms: Arc<Terms>,
     pub(super) datastore: Datastore,
-    pub(super) number: u64,
+    /// The counter that an update of what has changed has as `patch-id`.
+    pub(super) number: u32,
 }
 
 impl Work {
+    /// All that is selected, if it is not too much.
+    pub(super) fn selected(&self, basis: &Basis) -> Result<Container, Reason> {
+        let content = self.select(&self.tree(basis)?)?;
+        let too_big = |reason| match (&reason, self.is_on_change()) {
+            (Reason::UpdateTooBig, true) => Reason::SyncTooBig,
+            _ => reason,
+        };
+        fits(&content, &mut self.room()).map_err(too_big)?;
+        Ok(content)
+    }
+
     /// `push-update`.
     pub(super) fn full(&self, basis: &Basis) -> Result<Notification, Reason> {
-        let content = self.select(&self.tree(basis)?)?;
-        fits(&content, &mut self.nodes_max())?;
+        let content = self.selected(basis)?;
         let contents = self.form.any(|out, options| match self.form {
             Form::Json => json::encode_children(&content, None, out, options),
             Form::Xml => xml::encode_children(&content, None, out, options),
@@ -75,23 +89,44 @@ impl Work {
         Ok(Notification { node: PushUpdate::node(), data: update.to_data(), parties: Vec::new() })
     }
 
-    /// `push-change-update`; nothing if all that has changed was not asked for.
+    /// `push-change-update` of what has changed from the first state to the last, and what came and went in those
+    /// between; nothing if all that was not asked for. It is marked as incomplete if there were changes before that could
+    /// not be told.
     pub(super) fn changes(
         &self,
-        old: &Basis,
-        new: &Basis,
+        states: &[Basis],
         excluded: &[ChangeType],
+        incomplete: bool,
     ) -> Result<Option<Notification>, Reason> {
-        let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
-        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
-            let (less, rest) = differing(&old, &new, &mut self.nodes_max())?;
-            (old, new) = (Arc::new(less), Arc::new(rest));
+        let (Some(first), Some(last)) = (states.first(), states.last()) else { return Ok(None) };
+        let mut all = self.edits(first, last)?;
+        if states.len() > 2 {
+            let mut seen = Seen::default();
+            all.iter().for_each(|(_, edit)| seen.add(&edit.path));
+            let mut passing = Vec::new();
+            for pair in states.windows(2).rev() {
+                let [old, new] = pair else { continue };
+                let mut room = self.room().nodes;
+                for (old, edit) in self.edits(old, new)?.into_iter().rev() {
+                    spend(&mut room, 1)?;
+                    // The last change is told, though it is as before.
+                    if !seen.has(&edit.path) {
+                        seen.add(&edit.path);
+                        passing.push((old, edit));
+                    }
+                }
+            }
+            all.extend(passing.into_iter().rev());
         }
-        let (old, new) = (self.select(&old)?, self.select(&new)?);
-        let changes = diff(&old, &new);
-        let (mut edits, mut left) = (Vec::new(), self.nodes_max());
-        for edit in transform::edits(&changes) {
-            spend(&mut left, edit.value.as_ref().map_or(1, Child::size))?;
+        let (mut edits, mut room) = (Vec::new(), self.room());
+        let of_instances = all.into_iter().flat_map(|(old, edit)| {
+            patch::of_entries(&old, edit).into_iter().map(move |edit| (old.clone(), edit))
+        });
+        for (old, edit) in of_instances {
+            room.take(1, 0)?;
+            if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
+                child_fits(node, value, &mut room)?;
+            }
             let edit = patch::written(&old, edit, edits.len() + 1, self.form);
             // Both are made of the grouping of RFC 8072.
             let Ok(mut edit) = recast::<_, PushChangeUpdateEdit>(&edit) else { continue };
@@ -108,12 +143,29 @@ impl Work {
         let patch_id = self.number.to_string();
         let yang_patch = PushChangeUpdateYangPatch { patch_id, comment: None, edit: edits };
         let datastore_changes = PushChangeUpdateDatastoreChanges { yang_patch };
-        let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update: None };
+        let incomplete_update = incomplete.then_some(());
+        let update = PushChangeUpdate { id: Some(self.id), datastore_changes, incomplete_update };
         Ok(Some(Notification { node: PushChangeUpdate::node(), data: update.to_data(), parties: Vec::new() }))
     }
 
-    fn nodes_max(&self) -> usize {
-        self.shared.options.limits.push_nodes_max
+    /// The edits from one state to another, each with what it is made in.
+    fn edits(&self, old: &Basis, new: &Basis) -> Result<Vec<(Arc<Container>, Edit)>, Reason> {
+        let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
+        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
+            let (less, rest) = differing(&old, &new, &mut self.room().nodes)?;
+            (old, new) = (Arc::new(less), Arc::new(rest));
+        }
+        let (old, new) = (Arc::new(self.select(&old)?), self.select(&new)?);
+        Ok(transform::edits(&diff(&old, &new)).into_iter().map(|edit| (old.clone(), edit)).collect())
+    }
+
+    fn room(&self) -> Room {
+        let limits = &self.shared.options.limits;
+        Room { nodes: limits.push_nodes_max, octets: limits.push_bytes_max }
+    }
+
+    fn is_on_change(&self) -> bool {
+        matches!(self.terms.target, Target::Datastore { trigger: Trigger::OnChange { .. }, .. })
     }
 
     /// The datastore as the principal sees it.
@@ -144,7 +196,9 @@ impl Work {
     fn select(&self, root: &Arc<Container>) -> Result<Container, Reason> {
         match &self.terms.filter {
             None => Ok(root.as_ref().clone()),
-            Some(filter) => filter.select(root).map_err(|_| Reason::InsufficientResources),
+            Some(filter) => {
+                filter.select(root, &self.shared.options.limits).map_err(|_| Reason::InsufficientResources)
+            }
         }
     }
 }
@@ -170,30 +224,81 @@ fn change_type(operation: PushChangeUpdateOperation) -> ChangeType {
     }
 }
 
-fn spend(left: &mut usize, nodes: usize) -> Result<(), Reason> {
-    *left = left.checked_sub(nodes).ok_or(Reason::UpdateTooBig)?;
+/// Places that changes were told of.
+#[derive(Default)]
+struct Seen {
+    at: HashSet<String>,
+    above: HashSet<String>,
+}
+
+impl Seen {
+    fn add(&mut self, path: &InstancePath) {
+        for length in 0..path.steps.len() {
+            self.above.insert(prefix(path, length));
+        }
+        self.at.insert(resource::format(path));
+    }
+
+    /// Whether a change was told of there, above or below.
+    fn has(&self, path: &InstancePath) -> bool {
+        self.above.contains(&resource::format(path))
+            || (0..=path.steps.len()).any(|length| self.at.contains(&prefix(path, length)))
+    }
+}
+
+fn prefix(path: &InstancePath, length: usize) -> String {
+    resource::format(&InstancePath { steps: path.steps.iter().take(length).cloned().collect() })
+}
+
+fn spend(left: &mut usize, count: usize) -> Result<(), Reason> {
+    *left = left.checked_sub(count).ok_or(Reason::UpdateTooBig)?;
     Ok(())
 }
 
-/// That there are no more nodes below than may be.
-fn fits(container: &Container, left: &mut usize) -> Result<(), Reason> {
-    for (_, child) in container.iter() {
-        match child {
-            Child::Leaf(_) | Child::Any(_) => spend(left, 1)?,
-            Child::LeafList(values) => spend(left, values.len())?,
-            Child::Container(inner) => {
-                spend(left, 1)?;
-                fits(inner, left)?;
-            }
-            Child::List(list) => {
-                for entry in list.iter() {
-                    spend(left, 1)?;
-                    fits(&entry, left)?;
-                }
-            }
-        }
+/// How much more an update can hold.
+struct Room {
+    nodes: usize,
+    /// Of names and values.
+    octets: usize,
+}
+
+impl Room {
+    fn take(&mut self, nodes: usize, octets: usize) -> Result<(), Reason> {
+        spend(&mut self.nodes, nodes)?;
+        spend(&mut self.octets, octets)
     }
-    Ok(())
+}
+
+/// That there is room for all that is below.
+fn fits(container: &Container, room: &mut Room) -> Result<(), Reason> {
+    container.iter().try_for_each(|(node, child)| child_fits(node, child, room))
+}
+
+fn child_fits(node: &Node, child: &Child, room: &mut Room) -> Result<(), Reason> {
+    let name = node.name.len();
+    match child {
+        Child::Leaf(value) => room.take(1, name + octets(value)),
+        Child::Any(AnyData::Json(json)) => room.take(1, name + json.to_string().len()),
+        Child::Any(AnyData::Xml(text)) => room.take(1, name + text.len()),
+        Child::LeafList(values) => values.iter().try_for_each(|value| room.take(1, name + octets(value))),
+        Child::Container(inner) => {
+            room.take(1, name)?;
+            fits(inner, room)
+        }
+        Child::List(list) => list.iter().try_for_each(|entry| {
+            room.take(1, name)?;
+            fits(&entry, room)
+        }),
+    }
+}
+
+fn octets(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Binary(octets) => octets.len().div_ceil(3) * 4,
+        // All others are short.
+        value => value.canonical().len(),
+    }
 }
 
 /// Two trees without the containers and entries that are the same in both. Leafs stay, as a filter may look at them.

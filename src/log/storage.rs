@@ -49,8 +49,10 @@ const USER_VERSION: i32 = 1;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_AUTOCHECKPOINT_PAGES: u32 = 4000;
 const JOURNAL_SIZE_BYTES_MAX: u32 = 64 << 20;
-/// One reading returns no further records once it has this many bytes of them.
-const READ_BYTES_MAX: usize = 8 << 20;
+/// One reading returns no further records once it has this many bytes of them: each subscriber can have so much in memory.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// The same for a part of a scan.
+const SCAN_BYTES_MAX: usize = 8 << 20;
 /// Records that a scan reads at a time.
 const SCAN_BATCH: usize = 2048;
 /// Connections kept for the next reader.
@@ -243,14 +245,14 @@ impl LogReader {
         Ok(reader)
     }
 
-    /// The records after a position, at most `limit`; fewer if there are no more or they are large (8 MiB), and none only at
+    /// The records after a position, at most `limit`; fewer if there are no more or they are large (1 MiB), and none only at
     /// the end or for a limit of 0. What it gives has been checked against the chain.
     ///
     /// # Errors
     /// [`LogError::Damaged`] if a record is not the one that was appended, [`LogError::Store`] if SQLite fails.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LogError> {
         self.with(|connection| match head_at(connection, after)? {
-            Some(mut head) => read_on(connection, &mut head, limit),
+            Some(mut head) => read_on(connection, &mut head, limit, READ_BYTES_MAX),
             None => Ok(Vec::new()),
         })
     }
@@ -326,7 +328,8 @@ impl Iterator for Scan {
             if head.is_none() {
                 *head = head_at(connection, *after)?;
             }
-            head.as_mut().map_or_else(|| Ok(Vec::new()), |head| read_on(connection, head, SCAN_BATCH))
+            let read = |head| read_on(connection, head, SCAN_BATCH, SCAN_BYTES_MAX);
+            head.as_mut().map_or_else(|| Ok(Vec::new()), read)
         });
         match batch {
             Ok(batch) => {
@@ -464,14 +467,19 @@ fn missing(connection: &Connection, position: u64) -> Result<Damage, LogError> {
 }
 
 /// Reads on from a head, and moves it to the last record read.
-fn read_on(connection: &Connection, head: &mut Head, limit: usize) -> Result<Vec<Record>, LogError> {
+fn read_on(
+    connection: &Connection,
+    head: &mut Head,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Vec<Record>, LogError> {
     let mut select = connection.prepare_cached(
         "SELECT position, latest_at, bytes FROM record WHERE position > ?1 ORDER BY position LIMIT ?2",
     )?;
     let after = i64::try_from(head.position).map_err(|_| LogError::Exhausted)?;
     let mut rows = select.query((after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let (mut records, mut bytes_read) = (Vec::new(), 0);
-    while bytes_read < READ_BYTES_MAX
+    while bytes_read < bytes_max
         && let Some(row) = rows.next()?
     {
         let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;

@@ -110,7 +110,7 @@ fn followed(
 ) -> Result<(Reply, Next), Error> {
     let next = match output.leaf(&ESTABLISH_SUBSCRIPTION_OUTPUT_ID) {
         Some(Value::Uint32(id)) if operation == &ESTABLISH_SUBSCRIPTION => {
-            Next::Subscription(Box::new(engine.open_subscription(session.principal(), *id)?))
+            Next::Subscription(Box::new(engine.open_subscription(session.principal(), &id.to_string())?))
         }
         _ => Next::GoOn,
     };

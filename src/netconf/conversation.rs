@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
 /// The next that a subscription tells.
 async fn next(mut followed: Followed) -> Told {
     let delivered = match &mut followed {
-        Followed::Dynamic(subscription) => subscription.next().await,
+        Followed::Dynamic(subscription) => Ok(subscription.next().await),
         Followed::Events { events, replay } => match *replay {
             None => events.next().await,
             Some(last) => match events.next_until(last).await {

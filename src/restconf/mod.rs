@@ -75,7 +75,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/restconf/yang-library-version", any(discovery::library_version))
         .route("/restconf/streams/NETCONF/json", any(streams::json))
         .route("/restconf/streams/NETCONF/xml", any(streams::xml))
-        .route("/restconf/subscriptions/{id}", any(streams::subscription))
+        .route("/restconf/subscriptions/{name}", any(streams::subscription))
         .route("/yang/{module}", any(discovery::module))
         .fallback(unknown)
         .layer(from_fn_with_state(engine.clone(), around))

@@ -116,6 +116,12 @@ async fn invoke(
     if operation == &ESTABLISH_SUBSCRIPTION && input.get(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING).is_none() {
         let own = match Encoding::of_body(&asked.headers) {
             Some(Encoding::Xml) => &ENCODE_XML,
+            // What stands in a server-sent event is text.
+            Some(Encoding::Cbor(_)) => {
+                let message = "notifications cannot be encoded in CBOR: give an \"encoding\"";
+                let error = Error::application(Tag::InvalidValue, message);
+                return Err(error.app_tag("ietf-subscribed-notifications:encoding-unsupported").into());
+            }
             _ => &ENCODE_JSON,
         };
         input.set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, Child::Leaf(Value::Identity(own)));

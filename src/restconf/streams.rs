@@ -1,14 +1,26 @@
 //! Event streams as server-sent events (RFC 8040 section 6; the WHATWG HTML standard, section 9.2).
 //!
-//! The id of an event is its place in the stream, so a client that reconnects with `Last-Event-ID`, as
-//! browsers do by themselves, goes on where it was. Nothing is queued here.
+//! Nothing is queued here: the next event is asked for when the client has taken the last, so one that reads slowly, or
+//! not at all, holds up nobody and costs no memory, and its connection is closed when nothing moved on it for
+//! `idle_timeout_s`. How it learns what it missed:
+//!
+//! - The id of an event of `/restconf/streams` is its place in the log. A client that reconnects with `Last-Event-ID`, as
+//!   browsers do by themselves, or with `start-time`, goes on where it was, however long ago: there is no gap.
+//! - The events of a subscription have no id (RFC 8650 section 3.4), and with its stream the subscription is over. A
+//!   subscription to events is established anew with `replay-start-time`, the `eventTime` of the last event that came: it
+//!   is replayed, as far back as `replay-start-time-revision` says, and `replay-completed` tells where the new begins.
+//! - To a subscription to data, whatever happened while its client did not read is one update. If that would be too large,
+//!   `subscription-suspended` tells so, and the next update is in full or marked with `incomplete-update`.
 
 use std::convert::Infallible;
+use std::future::pending;
+use std::pin::pin;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, Stream};
 
 use super::errors::Refusal;
@@ -17,6 +29,7 @@ use super::params::Place;
 use super::request::Asked;
 use super::{PREFIX_SUBSCRIPTIONS, options};
 use crate::access::Standing;
+use crate::clock::Clock;
 use crate::engine::{Delivered, DynamicSubscription, Engine, Filter, From, Subscription};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -25,13 +38,15 @@ use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_XM
 use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_ID;
 use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
-use crate::yang::{json, xml};
+use crate::yang::{json, notification};
 
 /// The only stream (RFC 8040 section 6.3.1 wants it under this name).
 pub use crate::engine::STREAM as NAME;
 /// The encodings that its events can have.
 pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Xml];
 const MEDIA_TYPE: &str = "text/event-stream";
+/// How often it is looked whether who follows a quiet stream still may.
+const STANDING_S: i64 = 5;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// The stream with JSON events.
@@ -63,11 +78,11 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
         (None, Some(start)) => From::Time(start),
         (None, None) => From::Now,
     };
+    let subscription = engine.subscribe(&asked.principal, filter, from, params.stop_time)?;
     if asked.method == Method::HEAD {
         return Ok(events_of(stream::empty()));
     }
-    let subscription = engine.subscribe(&asked.principal, filter, from, params.stop_time)?;
-    Ok(follow(Source::Log(subscription), encoding, asked.standing.clone()))
+    Ok(follow(engine, Source::Log(Box::new(subscription)), encoding, asked))
 }
 
 /// The stream of a dynamic subscription (RFC 8650 section 3.4), in the encoding that was agreed. Its events have no
@@ -79,38 +94,47 @@ pub async fn subscription(State(engine): State<Engine>, asked: Asked) -> Result<
     }
     asked.params(Place::Nowhere)?;
     media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
-    let missing = || Refusal::not_found("there is no such subscription");
-    let id = asked.path_below(PREFIX_SUBSCRIPTIONS).parse().map_err(|_| missing())?;
+    let name = asked.path_below(PREFIX_SUBSCRIPTIONS);
+    let refusal = |error| Refusal::from(error).into_not_found();
     if asked.method == Method::HEAD {
+        engine.find_subscription(&asked.principal, name).map_err(refusal)?;
         return Ok(events_of(stream::empty()));
     }
-    let subscription = engine
-        .open_subscription(&asked.principal, id)
-        .map_err(|error| Refusal::from(error).into_not_found())?;
+    let subscription = engine.open_subscription(&asked.principal, name).map_err(refusal)?;
     let encoding = match subscription.encoding() == &ENCODE_XML {
         true => Encoding::Xml,
         false => Encoding::Json,
     };
-    Ok(follow(Source::Subscription(Box::new(subscription)), encoding, asked.standing.clone()))
+    Ok(follow(&engine, Source::Subscription(Box::new(subscription)), encoding, &asked))
 }
 
-/// Tells the subscriber, and everybody who looks at the subscription, where its stream is.
+/// Tells the subscriber, and everybody who looks at the subscription, where its stream is. The name cannot be guessed
+/// (RFC 8650 section 9).
 pub fn locate(engine: &Engine, asked: &Asked, established: &mut Container) {
     let Some(Value::Uint32(id)) = established.leaf(&ESTABLISH_SUBSCRIPTION_OUTPUT_ID) else { return };
-    let uri = asked.uri(&format!("{PREFIX_SUBSCRIPTIONS}/{id}"));
-    engine.locate_subscription(*id, &uri);
+    let uri = asked.uri(&format!("{PREFIX_SUBSCRIPTIONS}/{}", uuid::Uuid::new_v4().simple()));
+    engine.locate_subscription(*id, &uri, asked.standing.clone());
     established.set(&ESTABLISH_SUBSCRIPTION_OUTPUT_URI, Child::Leaf(Value::string(uri)));
 }
 
 /// What is followed.
 enum Source {
-    Log(Subscription),
+    Log(Box<Subscription>),
     Subscription(Box<DynamicSubscription>),
 }
 
-fn follow(source: Source, encoding: Encoding, standing: Option<Standing>) -> Response {
-    let events = stream::unfold(source, move |source| next(source, encoding, standing.clone()));
-    events_of(events)
+/// A stream that is followed.
+struct Followed {
+    source: Source,
+    encoding: Encoding,
+    standing: Option<Standing>,
+    clock: Clock,
+    over: bool,
+}
+
+fn follow(engine: &Engine, source: Source, encoding: Encoding, asked: &Asked) -> Response {
+    let (standing, clock) = (asked.standing.clone(), engine.clock().clone());
+    events_of(stream::unfold(Followed { source, encoding, standing, clock, over: false }, next))
 }
 
 fn events_of(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
@@ -123,35 +147,56 @@ fn events_of(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'sta
 }
 
 /// The next event, and what gives the ones after it.
-async fn next(
-    mut source: Source,
-    encoding: Encoding,
-    standing: Option<Standing>,
-) -> Option<(Result<Event, Infallible>, Source)> {
-    let next = match &mut source {
-        Source::Log(subscription) => subscription.next().await,
-        Source::Subscription(subscription) => subscription.next().await,
-    };
-    match next {
-        // Who was removed, or whose token has ended, is told nothing more.
-        Ok(Some(_)) if standing.is_some_and(|standing| !standing.holds()) => None,
-        Ok(Some(delivered)) => {
-            let event = match source {
-                Source::Log(_) => Event::default().id(event_id(&delivered)),
-                Source::Subscription(_) => Event::default(),
-            };
-            Some((Ok(event.data(notification(&delivered, encoding))), source))
+async fn next(mut followed: Followed) -> Option<(Result<Event, Infallible>, Followed)> {
+    if followed.over {
+        return None;
+    }
+    let next = {
+        let lapsed = pin!(lapse(followed.standing.as_ref(), &followed.clock));
+        match select(lapsed, pin!(followed.source.next())).await {
+            Either::Left(_) => None,
+            Either::Right((next, _)) => Some(next?),
         }
-        Ok(None) => None,
-        Err(error) => {
-            tracing::error!(%error, "an event stream was ended");
-            None
+    };
+    let stands = followed.standing.as_ref().is_none_or(Standing::holds);
+    let delivered = match (next, &mut followed.source) {
+        (Some(delivered), _) if stands => delivered,
+        // Who was removed, or whose token has ended, is told nothing more than that.
+        (_, Source::Log(_)) => return None,
+        (_, Source::Subscription(subscription)) => {
+            followed.over = true;
+            subscription.revoke()
+        }
+    };
+    let event = match followed.source {
+        Source::Log(_) => Event::default().id(event_id(&delivered)),
+        Source::Subscription(_) => Event::default(),
+    };
+    Some((Ok(event.data(enveloped(&delivered, followed.encoding))), followed))
+}
+
+/// Waits until what proved the client's identity no longer does; it is looked at every so often.
+async fn lapse(standing: Option<&Standing>, clock: &Clock) {
+    let Some(standing) = standing else { return pending().await };
+    while standing.holds() {
+        clock.sleep_until(clock.now().saturating_add_seconds(STANDING_S)).await;
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Delivered> {
+        match self {
+            Source::Log(subscription) => subscription.next().await.unwrap_or_else(|error| {
+                tracing::error!(%error, "an event stream was ended");
+                None
+            }),
+            Source::Subscription(subscription) => subscription.next().await,
         }
     }
 }
 
 /// The envelope of RFC 8040 section 6.4: `ietf-restconf:notification` in JSON, that of RFC 5277 in XML.
-fn notification(delivered: &Delivered, encoding: Encoding) -> String {
+fn enveloped(delivered: &Delivered, encoding: Encoding) -> String {
     let (node, at) = (delivered.notification.node, delivered.at);
     let child = Child::Container(delivered.notification.data.clone().into());
     let options = EncodeOptions::default();
@@ -165,14 +210,7 @@ fn notification(delivered: &Delivered, encoding: Encoding) -> String {
             json::encode_member(node, &child, &mut out, &options);
             out.extend_from_slice(b"}}");
         }
-        Encoding::Xml => {
-            const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";
-            out.extend_from_slice(
-                format!("<notification xmlns=\"{NAMESPACE}\"><eventTime>{at}</eventTime>").as_bytes(),
-            );
-            xml::encode_one(node, &child, &mut out, &options);
-            out.extend_from_slice(b"</notification>");
-        }
+        Encoding::Xml => out = notification::xml(at, &delivered.notification),
     }
     // Encoders write UTF-8 alone.
     String::from_utf8_lossy(&out).into_owned()

@@ -99,6 +99,18 @@ impl TestServer {
         fields: &[&str],
         body: &str,
     ) -> Answer {
+        self.ask_octets(token, method, target, fields, body.as_bytes()).await
+    }
+
+    /// The same with a body that need not be text.
+    pub async fn ask_octets(
+        &self,
+        token: &str,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        body: &[u8],
+    ) -> Answer {
         let mut stream = self.send(token, method, target, fields, body).await;
         let mut answer = Vec::new();
         // The server closes as it is asked to; whether TLS was closed in order does not matter here.
@@ -119,13 +131,13 @@ impl TestServer {
         fields: &[&str],
         enough: impl Fn(&str) -> bool,
     ) -> String {
-        let mut stream = self.send(token, "GET", target, fields, "").await;
+        let mut stream = self.send(token, "GET", target, fields, &[]).await;
         read_on(&mut stream, enough).await
     }
 
     /// Opens a stream, to be read piece by piece with [`read_on`]. Its head has arrived.
     pub async fn open_as(&self, token: &str, target: &str) -> TlsStream<TcpStream> {
-        let mut stream = self.send(token, "GET", target, &[], "").await;
+        let mut stream = self.send(token, "GET", target, &[], &[]).await;
         let head = read_on(&mut stream, |text| text.contains("\r\n\r\n")).await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         stream
@@ -175,7 +187,7 @@ impl TestServer {
         method: &str,
         target: &str,
         fields: &[&str],
-        body: &str,
+        body: &[u8],
     ) -> TlsStream<TcpStream> {
         let target = target.strip_prefix("https://localhost").unwrap_or(target);
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
@@ -192,7 +204,7 @@ impl TestServer {
         let name = ServerName::try_from("localhost").expect("a name");
         let mut stream = self.tls.connect(name, tcp).await.expect("TLS");
         // A server that refuses early may close before it has taken everything.
-        let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
+        let _ = stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).await;
         stream
     }
 }

@@ -14,5 +14,6 @@ mod rfc8639;
 mod rfc8641;
 mod rfc8650;
 mod rfc9254;
+mod slow_readers;
 mod subscriber;
 mod transaction_id;

@@ -1,17 +1,18 @@
 //! A subscriber as the tests of RFC 8639, 8641 and 8650 need it: it establishes, and reads its stream event by event.
 
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::common::{Answer, JSON, TestServer, read_on};
+use crate::common::{Answer, JSON, TestServer};
 
 const OPERATIONS: &str = "/restconf/operations/ietf-subscribed-notifications:";
 
-/// An open stream of a subscription.
+/// An open stream of a subscription, or any other stream of events.
 pub struct Subscriber {
     pub id: u32,
-    stream: TlsStream<TcpStream>,
+    stream: BufReader<TlsStream<TcpStream>>,
 }
 
 /// Invokes an operation of ietf-subscribed-notifications.
@@ -39,15 +40,15 @@ pub async fn establish(server: &TestServer, input: Json) -> (u32, String) {
 /// Establishes a subscription of the administrator and opens its stream.
 pub async fn subscribe(server: &TestServer, input: Json) -> Subscriber {
     let (id, uri) = establish(server, input).await;
-    Subscriber { id, stream: server.open_as(server.admin(), &uri).await }
+    Subscriber::open(server, server.admin(), id, &uri).await
 }
 
 impl Subscriber {
     pub async fn open(server: &TestServer, token: &str, id: u32, uri: &str) -> Subscriber {
-        Subscriber { id, stream: server.open_as(token, uri).await }
+        Subscriber { id, stream: BufReader::new(server.open_as(token, uri).await) }
     }
 
-    /// The next event without its envelope; nothing if the stream has ended.
+    /// The next event without its envelope (RFC 8040 section 6.4); nothing if the stream has ended.
     pub async fn next(&mut self) -> Option<Json> {
         let text = self.next_text().await?;
         let json: Json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -58,8 +59,24 @@ impl Subscriber {
 
     /// The data of the next event as it came.
     pub async fn next_text(&mut self) -> Option<String> {
-        let text = read_on(&mut self.stream, |text| text.contains("\n\n") && text.contains("data: ")).await;
-        let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let lines = self.next_lines().await?;
+        let data: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("data: ")).collect();
         (!data.is_empty()).then(|| data.join("\n"))
+    }
+
+    /// The lines of the next event that has data, with those that came before it; sizes of chunks may be among them.
+    pub async fn next_lines(&mut self) -> Option<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            if !matches!(self.stream.read_until(b'\n', &mut line).await, Ok(length) if length > 0) {
+                return None;
+            }
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if line.is_empty() && lines.iter().any(|line: &String| line.starts_with("data: ")) {
+                return Some(lines);
+            }
+            lines.push(line);
+        }
     }
 }
