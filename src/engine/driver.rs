@@ -25,7 +25,7 @@ use super::report::{Reported, Telling};
 use super::request::{
     Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking, Management, Refused,
 };
-use super::sessions::{Counters, Live, Reason, Session, Sessions};
+use super::sessions::{Counters, Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Announced, Shared, Subscription, Tail};
@@ -88,8 +88,6 @@ pub struct Engine {
     pub(super) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     subscribers: Arc<Subscribers>,
-    /// Where sessions say that they ended; there are no more of them than sessions.
-    ending: mpsc::UnboundedSender<(u32, Reason)>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -99,7 +97,7 @@ enum Command {
     Manage(Principal, Management, Answer<EditReply>),
     Invoke(Principal, Invocation, Answer<Container>),
     Lock(Principal, Locking, Answer<Option<LockedPart>>),
-    Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<(u32, Arc<Live>)>),
+    Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
     Kill(Principal, u32, Answer<()>),
     Stop(oneshot::Sender<Result<(), LogError>>),
 }
@@ -123,9 +121,12 @@ impl Engine {
         let _ = options.capabilities.statistics.since.set(options.clock.now());
         let (committed, _) = watch::channel(state.position);
         let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
+        // Each session that there is says once that it ends.
+        let (ending, ended) = mpsc::channel(options.limits.sessions_max.max(1));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             sessions: ArcSwap::default(),
+            ended: ending,
             rebuilding: Arc::new(Semaphore::new(1)),
             updating: Arc::new(Semaphore::new(UPDATES_AT_ONCE)),
             large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
@@ -136,7 +137,6 @@ impl Engine {
             options,
         });
         let sessions = Sessions::default();
-        let (ending, ended) = mpsc::unbounded_channel();
         let mut writer = Writer { shared: shared.clone(), log, state, sessions, queue, ended };
         writer.begin()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -149,7 +149,7 @@ impl Engine {
                 std::process::abort();
             }
         })?;
-        Ok(Engine { shared, commands, subscribers: Arc::default(), ending })
+        Ok(Engine { shared, commands, subscribers: Arc::default() })
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -379,8 +379,7 @@ impl Engine {
         transport: Transport,
     ) -> Result<Session, Error> {
         let who = Box::new((principal.clone(), host, transport));
-        let (id, live) = self.command(|answer| Command::Begin(who, answer)).await?;
-        Ok(Session::new(id, live, self.ending.clone()))
+        self.command(|answer| Command::Begin(who, answer)).await
     }
 
     /// Ends another session, and releases all that it holds before the answer comes (RFC 6241 section 7.9).
@@ -560,7 +559,7 @@ struct Writer {
     sessions: Sessions,
     queue: mpsc::Receiver<Command>,
     /// The sessions that ended, and why.
-    ended: mpsc::UnboundedReceiver<(u32, Reason)>,
+    ended: mpsc::Receiver<(u32, Reason)>,
 }
 
 /// An answer that is held back; it is called with the outcome of the commit.
@@ -787,7 +786,7 @@ impl Group {
                     self.record(now, Actor::from(&live.principal), vec![Event::Session(event)])?;
                     self.sessions = sessions;
                     Counters::count(&statistics.in_sessions);
-                    Ok((id, live))
+                    Ok(Session::new(id, live, shared.ended.clone()))
                 });
                 self.answer(answer, reply);
             }

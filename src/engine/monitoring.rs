@@ -103,7 +103,7 @@ fn datastore(which: Lockable, sessions: &Sessions) -> monitoring::Datastore {
 fn schemas(capabilities: &Capabilities) -> Vec<monitoring::Schema> {
     let location = |name: &str, revision: &str| {
         let netconf = std::iter::once(Value::string("NETCONF"));
-        netconf.chain(capabilities.location(name, revision).iter().map(|url| Value::string(url))).collect()
+        netconf.chain(capabilities.location(name, revision).iter().map(Value::string)).collect()
     };
     let schema = |name: &str, revision: &str, namespace: &str| monitoring::Schema {
         identifier: name.to_owned(),
@@ -127,7 +127,7 @@ fn shown(sessions: &Sessions) -> Vec<monitoring::Session> {
             session_id: id,
             transport: live.transport,
             username: live.principal.name.clone(),
-            source_host: live.host.map(|host| Value::string(&host.to_string())),
+            source_host: live.host.map(|host| Value::string(host.to_string())),
             login_time: live.since.to_string(),
             in_rpcs: counted(&live.counters.in_rpcs),
             in_bad_rpcs: counted(&live.counters.in_bad_rpcs),

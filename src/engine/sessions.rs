@@ -127,11 +127,11 @@ pub struct Session {
     live: Arc<Live>,
     reason: Reason,
     /// Tells the writer that it ended.
-    ending: mpsc::UnboundedSender<(u32, Reason)>,
+    ending: mpsc::Sender<(u32, Reason)>,
 }
 
 impl Session {
-    pub(super) fn new(id: u32, live: Arc<Live>, ending: mpsc::UnboundedSender<(u32, Reason)>) -> Self {
+    pub(super) fn new(id: u32, live: Arc<Live>, ending: mpsc::Sender<(u32, Reason)>) -> Self {
         Session { id, live, reason: Reason::Dropped, ending }
     }
 
@@ -165,8 +165,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A writer that is gone has ended all sessions.
-        let _ = self.ending.send((self.id, self.reason));
+        // There is a place for each session, and a writer that is gone has ended all of them.
+        let _ = self.ending.try_send((self.id, self.reason));
     }
 }
 
@@ -244,7 +244,7 @@ impl Sessions {
 impl Event {
     /// The notification that tells of it (RFC 6470 section 2.2).
     pub(super) fn announce(&self) -> Notification {
-        let address = |host: &Option<IpAddr>| host.map(|host| Value::string(&host.to_string()));
+        let address = |host: &Option<IpAddr>| host.map(|host| Value::string(host.to_string()));
         let (node, data) = match self {
             Event::Started { session, user, host } => {
                 let start = NetconfSessionStart {

@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::core;
 use super::event::{Actor, Event};
 use super::filter::Filter;
 use super::operations;
 use super::options::Options;
-use super::sessions::Sessions;
+use super::sessions::{Reason, Sessions};
 use super::state::State;
 use super::subscribers::Seat;
 use crate::access::{self, Principal};
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<State>,
     /// The sessions beside it, with their candidates and locks.
     pub(super) sessions: ArcSwap<Sessions>,
+    /// Where a session says that it ended, and why.
+    pub(super) ended: mpsc::Sender<(u32, Reason)>,
     /// Taken by who rebuilds an old revision from the log, which is long work.
     pub(super) rebuilding: Arc<Semaphore>,
     /// Taken by the work of making an update of subscribed data.

@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
                 Counters::count(&counters.in_bad_rpcs);
                 // RFC 6241 appendix A: a client of base:1.0 does not know "malformed-message".
                 if error.tag != Tag::MalformedMessage || self.session.version == Version::Base11 {
-                    self.refuse(&reply, &[error]).await?;
+                    self.refuse(&reply, &[*error]).await?;
                 }
                 return Ok((!can_go_on).then_some(Reason::Other));
             }

@@ -24,7 +24,7 @@ pub struct NoRequest {
     /// The start tag of the reply.
     pub reply: String,
     /// What is wrong.
-    pub error: Error,
+    pub error: Box<Error>,
     /// Whether what follows can be understood. What is no XML at all ends the session.
     pub can_go_on: bool,
 }
@@ -37,19 +37,19 @@ pub fn parse(message: &[u8], depth_max: usize) -> Result<Rpc<'_>, NoRequest> {
     let plain = || format!("<rpc-reply xmlns=\"{NAMESPACE}\">");
     let root = document(message, depth_max).map_err(|error| NoRequest {
         reply: plain(),
-        error: Error { layer: Layer::Rpc, ..error },
+        error: Box::new(Error { layer: Layer::Rpc, ..error }),
         can_go_on: false,
     })?;
     if root.name != "rpc" || root.namespace.as_ref() != NAMESPACE {
         let message = format!("<{}> is not <rpc xmlns=\"{NAMESPACE}\">", root.name);
         let error = Error { layer: Layer::Rpc, ..Error::protocol(Tag::MalformedMessage, message) };
-        return Err(NoRequest { reply: plain(), error, can_go_on: false });
+        return Err(NoRequest { reply: plain(), error: Box::new(error), can_go_on: false });
     }
     let reply = start_tag(&root);
     let wrong = |tag, message: &str, name: &str, value: &str| {
         let error = Error { layer: Layer::Rpc, ..Error::protocol(tag, message) };
         let error = if name.is_empty() { error } else { error.info("bad-attribute", value) };
-        NoRequest { reply: reply.clone(), error: error.info("bad-element", "rpc"), can_go_on: true }
+        NoRequest { reply: reply.clone(), error: Box::new(error.info("bad-element", "rpc")), can_go_on: true }
     };
     if !root.attributes.iter().any(|attribute| attribute.full_name == "message-id") {
         let message = "an <rpc> has the attribute \"message-id\"";
