@@ -90,7 +90,8 @@ pub fn metadata(octets: &[u8]) {
 /// A request target below `{+restconf}/data`: the path of a data resource (RFC 8040 section 3.5.3) and the query.
 pub fn uri(octets: &[u8]) {
     let Ok(target) = std::str::from_utf8(octets) else { return };
-    let (path, parameters) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let (path, parameters) =
+        target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     if let Some(parameters) = parameters {
         query_parameters(&[b"\0", parameters.as_bytes()].concat());
     }
@@ -140,7 +141,11 @@ pub fn query_parameters(octets: &[u8]) {
             Ok(selection) => {
                 let all = Child::Container(ROOT.clone());
                 let once = selection.prune(&all);
-                assert_eq!(text_of(&selection.prune(&once)), text_of(&once), "{fields} wants less of what it wanted");
+                assert_eq!(
+                    text_of(&selection.prune(&once)),
+                    text_of(&once),
+                    "{fields} wants less of what it wanted"
+                );
             }
         }
     }
@@ -173,7 +178,9 @@ pub fn patch(octets: &[u8]) {
     let Some((first, octets)) = octets.split_first() else { return };
     let encoding = if first % 2 == 0 { Encoding::Json } else { Encoding::Xml };
     let base = if first & 2 == 0 { "" } else { "irtf-agent:data-params=a" };
-    let Ok(ResourcePath::Data(target)) = resource::parse(base, &SCHEMA, DEPTH) else { panic!("{base} is a resource") };
+    let Ok(ResourcePath::Data(target)) = resource::parse(base, &SCHEMA, DEPTH) else {
+        panic!("{base} is a resource")
+    };
     let options = DecodeOptions { allow_state: false, ..options() };
     match yang_patch(encoding, octets, base, &target, &options) {
         Err(error) => whole(&error),
@@ -228,7 +235,8 @@ fn judged(decoded: Result<Container, Error>) -> Option<Container> {
     if !has_any(&data) {
         let written = xml_of(&data);
         let again = xml::decode_wrapped(&written, &DATA, &SCHEMA, &options());
-        let again = again.unwrap_or_else(|e| panic!("XML of the server is refused: {e}\n{}", lossy(&written)));
+        let again =
+            again.unwrap_or_else(|e| panic!("XML of the server is refused: {e}\n{}", lossy(&written)));
         assert_eq!(lossy(&json_of(&again)), lossy(&text), "XML says something else:\n{}", lossy(&written));
         let mut written = Vec::new();
         cbor::encode_wrapped(&DATA, &data, &mut written, &EncodeOptions::default());
