@@ -9,6 +9,7 @@ use agentconf::datastore::defaults::SetToDefault;
 use agentconf::engine::Filter;
 use agentconf::limits::Limits;
 use agentconf::restconf::input::{Encoding, InsertAt, Place, Selection, query, yang_patch};
+use agentconf::yang::cbor::Keys;
 use agentconf::yang::decode::{DecodeOptions, Wrapper};
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
@@ -66,7 +67,7 @@ pub fn xml_data(octets: &[u8]) {
 
 /// CBOR of a datastore (RFC 9254).
 pub fn cbor_data(octets: &[u8]) {
-    judged(cbor::decode_wrapped(octets, &DATA, &SCHEMA, &options()));
+    judged(cbor::decode_wrapped(octets, &DATA, &SCHEMA, &options(), Keys::Any));
 }
 
 /// Data with annotations (RFC 7952), of which `default` means that a node is not set (RFC 6243 section 4.5.2). The first
@@ -80,7 +81,7 @@ pub fn metadata(octets: &[u8]) {
         _ => xml::decode_wrapped(octets, &DATA, &SCHEMA, &options),
     };
     let Some(data) = judged(decoded) else { return };
-    for path in sink.into_paths() {
+    for (path, _) in sink.into_values() {
         let node = path.node().expect("the root has no default");
         assert!(matches!(node.kind, Kind::Leaf { .. } | Kind::LeafList { .. }), "{path} has no default");
         assert!(path.find(&data).is_none(), "{path} is set to its default and still there");
@@ -238,11 +239,14 @@ fn judged(decoded: Result<Container, Error>) -> Option<Container> {
         let again =
             again.unwrap_or_else(|e| panic!("XML of the server is refused: {e}\n{}", lossy(&written)));
         assert_eq!(lossy(&json_of(&again)), lossy(&text), "XML says something else:\n{}", lossy(&written));
-        let mut written = Vec::new();
-        cbor::encode_wrapped(&DATA, &data, &mut written, &EncodeOptions::default());
-        let again = cbor::decode_wrapped(&written, &DATA, &SCHEMA, &options());
-        let again = again.unwrap_or_else(|e| panic!("CBOR of the server is refused: {e}\n{}", lossy(&text)));
-        assert_eq!(lossy(&json_of(&again)), lossy(&text), "CBOR says something else");
+        for keys in [Keys::Names, Keys::Sids] {
+            let mut written = Vec::new();
+            cbor::encode_wrapped(&DATA, &data, &mut written, &EncodeOptions::default(), keys);
+            let again = cbor::decode_wrapped(&written, &DATA, &SCHEMA, &options(), Keys::Any);
+            let again =
+                again.unwrap_or_else(|e| panic!("CBOR of the server is refused: {e}\n{}", lossy(&text)));
+            assert_eq!(lossy(&json_of(&again)), lossy(&text), "CBOR with {keys:?} says something else");
+        }
     }
     Some(data)
 }
