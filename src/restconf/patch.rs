@@ -89,8 +89,10 @@ fn start(text: &str) -> &str {
     text.char_indices().nth(LOGGED_CHARS).map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }
 
-/// A YANG Patch of the resource `target`, whose path was asked for as `base`, and what it asks for: all edits, or the number
-/// of the first that is wrong and why.
+/// All edits of a patch, or the number of the first that is wrong and why.
+pub type Edits = Result<Vec<Edit>, (usize, Error)>;
+
+/// A YANG Patch of the resource `target`, whose path was asked for as `base`, and what it asks for.
 ///
 /// # Errors
 /// It is no YANG Patch.
@@ -100,7 +102,7 @@ pub fn read(
     base: &str,
     target: &InstancePath,
     options: &DecodeOptions<'_>,
-) -> Result<(YangPatch, Result<Vec<Edit>, (usize, Error)>), Error> {
+) -> Result<(YangPatch, Edits), Error> {
     let (patch, values) = decode(encoding, body, options)?;
     let edits = Reading { base, target, options }.edits(&patch, &values);
     Ok((patch, edits))
