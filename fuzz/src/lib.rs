@@ -52,7 +52,7 @@ static ROOT: LazyLock<Arc<Container>> = LazyLock::new(|| {
 });
 
 fn options() -> DecodeOptions<'static> {
-    DecodeOptions { allow_state: true, depth_max: DEPTH, metadata: None }
+    DecodeOptions { allow_state: true, depth_max: DEPTH, ..DecodeOptions::default() }
 }
 
 /// JSON of a datastore (RFC 7951).
@@ -141,9 +141,9 @@ pub fn query_parameters(octets: &[u8]) {
             Err(error) => whole(&error),
             Ok(selection) => {
                 let all = Child::Container(ROOT.clone());
-                let once = selection.prune(&all);
+                let once = selection.prune(&all, read.depth);
                 assert_eq!(
-                    text_of(&selection.prune(&once)),
+                    text_of(&selection.prune(&once, read.depth)),
                     text_of(&once),
                     "{fields} wants less of what it wanted"
                 );

@@ -32,10 +32,10 @@ PATCH = "urn:ietf:params:xml:ns:yang:ietf-yang-patch"
 STRUCTURES = """module structures { yang-version 1.1; namespace "urn:structures"; prefix s;
   import ietf-restconf { prefix rc; } import ietf-yang-patch { prefix yp; }
   container all { presence "one of them"; config false; uses rc:errors; uses rc:restconf; uses yp:yang-patch-status; } }"""
-OF_YANGSON = {"'ds:operational'": "'ietf-datastores:operational'"}
-OF_BOTH = {
-    'prefix ncwd;\n': """prefix ncwd; import ietf-yang-metadata { prefix md; } md:annotation default { type boolean; }\n""",
-}
+#: What is replaced in the source of a module.
+OF_YANGSON = {"ietf-list-pagination": ("'ds:operational'", "'ietf-datastores:operational'")}
+OF_BOTH = {"ietf-netconf-with-defaults": (
+    "prefix ncwd;", "prefix ncwd; import ietf-yang-metadata { prefix md; } md:annotation default { type boolean; }")}
 
 
 class Wrong(Exception):
@@ -85,8 +85,7 @@ class Judges:
                 assert (answer.status, answer.media_type) == (200, "application/yang"), location
                 name = location.rsplit("/", 1)[1]
                 for folder, changes in [(self.sources, OF_BOTH), (self.others, OF_YANGSON)]:
-                    for text, other in changes.items():
-                        answer.text = answer.text.replace(text, other)
+                    answer.text = answer.text.replace(*changes.get(module["name"], ("", "")), 1)
                     (folder / name).write_text(answer.text)
 
     # Data, from the root of a datastore.
