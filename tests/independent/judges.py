@@ -8,6 +8,7 @@ Where a judge is wrong, and not the server, it is told so here and nowhere else:
   so ietf-list-pagination's `= 'ds:operational'` never holds for it; it gets the name of the module in place of `ds`.
 - Both know only annotations that a module defines. `default` is older than RFC 7952 (RFC 6243 section 6), and RFC 8040
   section 4.8.9 gives it a name in JSON: their copies of the module get the definition.
+- `notifications` has a container around an event on the wire, which is no data; so its mandatory `eventTime` cannot be there.
 - libyang looks for the node of an `error-path` among data. RFC 8040 section 3.6.1 has `/example-ops:input/delay`, so a path
   into an input is left out for it.
 - yangson does not read anydata in XML, and says so: it has no opinion then.
@@ -34,7 +35,7 @@ STRUCTURES = """module structures { yang-version 1.1; namespace "urn:structures"
   container all { presence "one of them"; config false; uses rc:errors; uses rc:restconf; uses yp:yang-patch-status; } }"""
 #: What is replaced in the source of a module.
 OF_YANGSON = {"ietf-list-pagination": ("'ds:operational'", "'ietf-datastores:operational'")}
-OF_BOTH = {"ietf-netconf-with-defaults": (
+OF_BOTH = {"notifications": ("mandatory true;", ""), "ietf-netconf-with-defaults": (
     "prefix ncwd;", "prefix ncwd; import ietf-yang-metadata { prefix md; } md:annotation default { type boolean; }")}
 
 
