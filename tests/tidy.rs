@@ -58,6 +58,7 @@ const TOP: &[&str] = &[
     "README.md",
     "codegen",
     "examples",
+    "fuzz",
     "src",
     "tests",
     "yang",
@@ -144,7 +145,7 @@ fn every_source_file_says_what_it_owns() -> Checked {
 #[test]
 fn no_file_is_too_long_to_read() -> Checked {
     let mut wrong = Vec::new();
-    for folder in ["src", "codegen", "tests", "examples"] {
+    for folder in ["src", "codegen", "tests", "examples", "fuzz"] {
         for file in sources(folder)? {
             let lines = file.text.lines().count();
             if !is_generated(&file.name) && lines > LONGEST_FILE {
@@ -290,6 +291,7 @@ fn text_files() -> Result<Vec<PathBuf>, Box<dyn Error>> {
         "codegen",
         "tests",
         "examples",
+        "fuzz",
         "yang",
     ] {
         let path = root().join(name);
@@ -320,7 +322,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
         if path.is_dir() {
-            if name != "target" && name != "__pycache__" {
+            if !["target", "__pycache__", "corpus", "artifacts"].contains(&&*name.to_string_lossy()) {
                 found.extend(files(&path)?);
             }
         } else {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Place;
 use crate::clock::Clock;
-use crate::config::{ConfigError, ListenAddress};
+use crate::config::{ConfigError, Listen, ListenAddress};
 use crate::server::{self, Application, ApplicationError, Prepared, telemetry};
 
 /// The arguments of `serve`.
@@ -21,11 +21,11 @@ pub struct Serve {
     /// Serve RESTCONF over plain HTTP too, at this loopback address; may be repeated.
     #[arg(long, value_name = "ADDR")]
     http: Vec<ListenAddress>,
-    /// Serve NETCONF over SSH too, at this address; may be repeated.
+    /// Serve NETCONF over SSH too, at this address; may be repeated [default: 127.0.0.1:8830, without --https].
     #[arg(long, value_name = "ADDR")]
     ssh: Vec<ListenAddress>,
-    /// Serve NETCONF over TLS too, at this address; may be repeated. The configuration has to say whose certificates are
-    /// taken.
+    /// Serve NETCONF over TLS too, at this address; may be repeated. Certificates of clients are those that the configuration
+    /// says, or else those that the local authority has issued.
     #[arg(long, value_name = "ADDR")]
     tls: Vec<ListenAddress>,
 }
@@ -39,6 +39,10 @@ impl Serve {
         let mut config = self.place.load()?;
         if !self.https.is_empty() {
             config.listen.https = self.https;
+            if config.listen.ssh == Listen::default().ssh {
+                // Who says where to listen does not mean a port that another server may have.
+                config.listen.ssh = Vec::new();
+            }
         }
         if !self.http.is_empty() {
             config.listen.http = self.http;

@@ -48,9 +48,10 @@ pub struct Listen {
     pub https: Vec<ListenAddress>,
     /// Addresses for RESTCONF over plain HTTP/1.1. Only loopback addresses are allowed.
     pub http: Vec<ListenAddress>,
-    /// Addresses for NETCONF over SSH (RFC 6242).
+    /// Addresses for NETCONF over SSH (RFC 6242); by default 127.0.0.1:8830.
     pub ssh: Vec<ListenAddress>,
-    /// Addresses for NETCONF over TLS (RFC 7589). They need [`Clients`], since every client has to show a certificate.
+    /// Addresses for NETCONF over TLS (RFC 7589). Every client has to show a certificate: one that [`Clients`] takes, or, if
+    /// that is empty, one that the local authority has issued, whose `CommonName` is the user.
     pub tls: Vec<ListenAddress>,
 }
 
@@ -190,10 +191,11 @@ impl Config {
             );
         }
         let calls_tls = self.call_home.iter().any(|client| client.protocol == Protocol::NetconfTls);
-        if (!tls.is_empty() || calls_tls) && !self.tls.clients.are_asked() {
+        if (!tls.is_empty() || calls_tls) && !self.tls.clients.are_asked() && self.tls.certificate.is_some() {
             return nonsense(
                 "tls.clients",
-                "is missing: clients of NETCONF over TLS have to show certificates",
+                "is missing: clients of NETCONF over TLS have to show certificates, and tls.certificate leaves no local \
+                 authority to issue them",
             );
         }
         if let Some(address) = self.listen.http.iter().find(|address| !address.is_loopback()) {
@@ -314,8 +316,8 @@ impl Default for Config {
 
 impl Default for Listen {
     fn default() -> Listen {
-        let https = vec![ListenAddress { host: "127.0.0.1".into(), port: 8443 }];
-        Listen { https, http: Vec::new(), ssh: Vec::new(), tls: Vec::new() }
+        let local = |port| vec![ListenAddress { host: "127.0.0.1".into(), port }];
+        Listen { https: local(8443), http: Vec::new(), ssh: local(8830), tls: Vec::new() }
     }
 }
 
@@ -456,8 +458,11 @@ mod tests {
                 ),
                 "tls.clients.cert-to-name.name",
             ),
-            ("listen.tls = ['127.0.0.1:0']", "tls.clients is missing"),
-            ("call-home = [{name='a', endpoints=['b'], protocol='netconf-tls'}]", "tls.clients is missing"),
+            ("listen.tls = ['127.0.0.1:0']\ntls = {certificate='a', key='b'}", "tls.clients is missing"),
+            (
+                "call-home = [{name='a', endpoints=['b'], protocol='netconf-tls'}]\ntls = {certificate='a', key='b'}",
+                "tls.clients is missing",
+            ),
             ("call-home = [{name='a', endpoints=[]}]", "call-home.endpoints of \"a\" is empty"),
             ("call-home = [{name='a', endpoints=['b'], periodic={period=0}}]", "call-home.periodic.period"),
             (

@@ -115,7 +115,7 @@ impl Filter {
     ///
     /// # Errors
     /// The expression takes more than `push_steps_max`.
-    pub(super) fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
+    pub fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
         match self.0.as_ref() {
             Kind::Subtree(subtree) => Ok(subtree.keep(root).unwrap_or_default()),
             Kind::XPath(expr) => {

@@ -18,6 +18,7 @@ use crate::yang::generated::ietf_netconf_monitoring::{self as monitoring, identi
 use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::schema::Module;
 use crate::yang::tree::Container;
+use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 
 /// What is counted over all NETCONF sessions since the start (RFC 6022 section 2.1.5).
@@ -101,9 +102,12 @@ fn datastore(which: Lockable, sessions: &Sessions) -> monitoring::Datastore {
 }
 
 fn schemas(capabilities: &Capabilities) -> Vec<monitoring::Schema> {
+    // A union: "NETCONF" is one of its names, and no URI.
+    let leaf = &monitoring::nodes::NETCONF_STATE_SCHEMAS_SCHEMA_LOCATION;
+    let value = |text: &str| types::parse(leaf.ty()?, text, &ModuleNames(&SCHEMA), leaf.module).ok();
     let location = |name: &str, revision: &str| {
-        let netconf = std::iter::once(Value::string("NETCONF"));
-        netconf.chain(capabilities.location(name, revision).iter().map(Value::string)).collect()
+        let urls = capabilities.location(name, revision);
+        value("NETCONF").into_iter().chain(urls.iter().filter_map(|url| value(url))).collect()
     };
     let schema = |name: &str, revision: &str, namespace: &str| monitoring::Schema {
         identifier: name.to_owned(),

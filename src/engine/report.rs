@@ -155,9 +155,12 @@ fn filled(
     }
     let whole = whole();
     let principal = principal.clone();
+    // RFC 8342 section 5.1: the other datastores have no state, not even by default.
+    let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
     let wanted = move |node: &'static Node| {
         let inner = !matches!(node.kind, Kind::Leaf { .. } | Kind::LeafList { .. });
         access::may_read(&principal, node)
+            && (has_state || node.config)
             && match content {
                 Content::All => true,
                 Content::Config => node.config,

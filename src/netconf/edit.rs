@@ -10,9 +10,9 @@ use crate::datastore::edit::{Edit, Operation};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
-use crate::yang::path::{InstancePath, Step};
+use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
-use crate::yang::tree::{Child, Insert, Key};
+use crate::yang::tree::{Child, Container, Insert, Key};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::xml::parse::{Attribute, Element};
 use crate::yang::xml::{self, with_module_names};
@@ -51,20 +51,51 @@ pub fn edits(
         return Err(unknown(message, "config", "operation"));
     }
     reader.inside(&mut config, &InstancePath::default(), around)?;
-    let is_empty = config.children.is_empty();
     let rest = xml::decode_inside(config, &SCHEMA, options)?;
-    let whole = |operation| Edit {
-        operation,
-        path: InstancePath::default(),
-        value: Some(Child::Container(rest.into())),
-        insert: None,
-    };
-    let first = match default {
-        Default::Merge if !is_empty => Some(whole(Operation::Merge)),
-        Default::Replace => Some(whole(Operation::Replace)),
-        Default::Merge | Default::None => None,
-    };
-    Ok(first.into_iter().chain(reader.edits).collect())
+    let mut first = Vec::new();
+    match default {
+        Default::Merge => merges(&rest, &InstancePath::default(), &mut first),
+        Default::Replace => first.push(Edit {
+            operation: Operation::Replace,
+            path: InstancePath::default(),
+            value: Some(Child::Container(rest.into())),
+            insert: None,
+        }),
+        Default::None => {}
+    }
+    first.extend(reader.edits);
+    Ok(first)
+}
+
+/// A merge of each instance that means something by itself: so that who hears of it is told where, and one that cannot be
+/// made is told apart from the others.
+fn merges(content: &Container, above: &InstancePath, edits: &mut Vec<Edit>) {
+    for (node, child) in content.iter() {
+        let mut merge = |selector, value| {
+            let path = above.child(Step { node, selector });
+            edits.push(Edit { operation: Operation::Merge, path, value: Some(value), insert: None });
+        };
+        match (child, &node.kind) {
+            (Child::Container(inner), Kind::Container { presence: false }) => {
+                merges(inner, &above.child(Step::plain(node)), edits);
+            }
+            (Child::List(list), _) => {
+                for entry in list.iter() {
+                    match entry.key(node) {
+                        Some(key) => merge(Selector::Key(key), Child::Container(entry)),
+                        // A list that is configuration has keys (RFC 7950 section 7.8.2).
+                        None => continue,
+                    }
+                }
+            }
+            (Child::LeafList(values), _) => {
+                values
+                    .iter()
+                    .for_each(|value| merge(Selector::Value(value.clone()), Child::Leaf(value.clone())));
+            }
+            (child, _) => merge(Selector::None, child.clone()),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -223,7 +254,7 @@ impl Place<'_> {
                 let path =
                     InstancePath::parse(&format!("{list}{predicates}"), &SCHEMA, &ModuleNames(&SCHEMA));
                 match path.map(|path| path.steps.into_iter().next_back().map(|step| step.selector)) {
-                    Ok(Some(crate::yang::path::Selector::Key(key))) => Ok(key),
+                    Ok(Some(Selector::Key(key))) => Ok(key),
                     Ok(_) => Err(refused(format!("\"{}\" names no entry", attribute.value))),
                     Err(reason) => Err(refused(reason)),
                 }
@@ -277,9 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn rfc_6241_section_7_2_what_has_no_operation_is_merged_in_one_edit() {
+    fn rfc_6241_section_7_2_what_has_no_operation_is_merged_instance_by_instance() {
         let two = data("a", "", "<a:data>x</a:data>") + &data("b", "", "");
-        assert_eq!(made(&two, Default::Merge).unwrap(), [(Operation::Merge, ROOT.into(), true)]);
+        let merged = [(Operation::Merge, entry("a", ""), true), (Operation::Merge, entry("b", ""), true)];
+        assert_eq!(made(&two, Default::Merge).unwrap(), merged);
         assert_eq!(made(&two, Default::Replace).unwrap(), [(Operation::Replace, ROOT.into(), true)]);
         assert_eq!(made(&two, Default::None).unwrap(), []);
         assert_eq!(made("", Default::Merge).unwrap(), []);
@@ -298,7 +330,7 @@ mod tests {
             (Operation::Replace, entry("d", ""), true),
             (Operation::Merge, entry("d", "/data"), true),
         ];
-        let merged = (Operation::Merge, ROOT.into(), true);
+        let merged = (Operation::Merge, entry("a", ""), true);
         let all: Vec<_> = std::iter::once(merged).chain(after.clone()).collect();
         assert_eq!(made(&config, Default::Merge).unwrap(), all);
         assert_eq!(made(&config, Default::None).unwrap(), after);

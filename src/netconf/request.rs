@@ -308,12 +308,14 @@ fn action(around: Element<'_>, options: &DecodeOptions<'_>) -> Result<Invocation
             let message = "an <action> names an action";
             return Err(Error::protocol(Tag::MissingElement, message).at(path).info("bad-element", "action"));
         };
-        let step = xml::step(&element, &path, &SCHEMA)?;
-        if matches!(step.node.kind, Kind::Rpc { .. }) {
-            let operation = step.node;
+        let named = |node: &&&'static Node| {
+            node.name == element.name && node.module.namespace == element.namespace.as_ref()
+        };
+        if let Some(operation) = path.node().and_then(|node| node.actions.iter().find(named)).copied() {
             let input = input_at(element, &path.child(Step::plain(operation)), operation, options)?;
             return Ok(Invocation { operation, target: Some(path), input });
         }
+        let step = xml::step(&element, &path, &SCHEMA)?;
         path.steps.push(step);
         children = element.children;
     }

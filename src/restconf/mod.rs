@@ -44,6 +44,14 @@ use errors::Refusal;
 use media::Encoding;
 use request::Asked;
 
+/// What reads the texts of clients before anybody judges them, for who tries these by themselves.
+pub mod input {
+    pub use super::fields::Selection;
+    pub use super::media::Encoding;
+    pub use super::params::{InsertAt, Params, Place, parse as query};
+    pub use super::patch::read as yang_patch;
+}
+
 /// Root of the API: what `{+restconf}` stands for in RFC 8040.
 const PREFIX: &str = "/restconf";
 const PREFIX_DATA: &str = "/restconf/data";

@@ -23,8 +23,9 @@ use crate::yang::xml::escape;
 
 const MEDIA_TYPE: &str = "text/html; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";
-/// Nothing is loaded and nothing can frame it; the style stands in the page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Nothing is loaded and nothing can frame it; the style stands in the page. Who opens the browser's console there can ask the
+/// server, and follow its streams.
+const POLICY: &str = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}\
     code,a{overflow-wrap:anywhere}h1,h2{line-height:1.2}li{margin:.2em 0}small{color:#555}";
 

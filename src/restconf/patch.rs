@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -47,10 +46,7 @@ pub async fn apply(
     let body = asked.octets(engine).await?;
     let (patch, edits) = {
         let options = decode_options(engine, None);
-        let (patch, values) = decode(encoding, &body, &options)?;
-        let base = asked.path_below(&home.prefix);
-        let edits = Reading { base, target: &target, options: &options }.edits(&patch, &values);
-        (patch, edits)
+        read(encoding, &body, asked.path_below(&home.prefix), &target, &options)?
     };
     // RFC 8072 sections 2 and 3: both belong in records for an audit.
     let (id, comment) = (start(&patch.patch_id), patch.comment.as_deref().map(start));
@@ -93,10 +89,29 @@ fn start(text: &str) -> &str {
     text.char_indices().nth(LOGGED_CHARS).map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }
 
+/// All edits of a patch, or the number of the first that is wrong and why.
+pub type Edits = Result<Vec<Edit>, (usize, Error)>;
+
+/// A YANG Patch of the resource `target`, whose path was asked for as `base`, and what it asks for.
+///
+/// # Errors
+/// It is no YANG Patch.
+pub fn read(
+    encoding: Encoding,
+    body: &[u8],
+    base: &str,
+    target: &InstancePath,
+    options: &DecodeOptions<'_>,
+) -> Result<(YangPatch, Edits), Error> {
+    let (patch, values) = decode(encoding, body, options)?;
+    let edits = Reading { base, target, options }.edits(&patch, &values);
+    Ok((patch, edits))
+}
+
 /// The patch, and the values of its edits in the encoding in which they came.
 fn decode(
     encoding: Encoding,
-    body: &Bytes,
+    body: &[u8],
     options: &DecodeOptions<'_>,
 ) -> Result<(YangPatch, Vec<Option<AnyData>>), Error> {
     let place = InstancePath { steps: vec![Step::plain(&nodes::YANG_PATCH)] };

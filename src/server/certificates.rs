@@ -116,6 +116,26 @@ impl Clients {
         Ok(Clients { authorities, pinned, map, hints, algorithms })
     }
 
+    /// Takes what the authority in a file has issued, for the users that it names: the fingerprint of the authority leads to
+    /// the `CommonName`.
+    pub fn of_authority(file: &Path) -> Result<Clients, ClientsError> {
+        let authority = read::<CertificateDer<'static>>(file, "certificates")?;
+        let by_name = |certificate: &CertificateDer<'_>| CertToName {
+            id: 1,
+            fingerprint: Fingerprint {
+                hash: Hash::Sha256,
+                octets: sha2::Sha256::digest(certificate).to_vec(),
+            },
+            map_type: MapType::CommonName,
+            name: None,
+        };
+        Clients::open(&config::Clients {
+            authorities: vec![file.to_owned()],
+            cert_to_name: authority.first().map(by_name).into_iter().collect(),
+            ..config::Clients::default()
+        })
+    }
+
     /// Whom the first certificate of `chain` stands for at the time `now`, if it is to be taken.
     ///
     /// Errors: it is not trusted, or is trusted and no entry of the map gives a name; RFC 7589 section 7 has the session

@@ -151,7 +151,11 @@ impl Server {
             _ => pki::prepare(&config.data, &certificate_names(&config), now)?,
         };
         let clients = &config.tls.clients;
-        let clients = clients.are_asked().then(|| Clients::open(clients)).transpose()?.map(Arc::new);
+        let clients = match (clients.are_asked(), has_netconf_over_tls(&config)) {
+            (true, _) => Some(Arc::new(Clients::open(clients)?)),
+            (false, true) => Some(Arc::new(Clients::of_authority(&pki::authority(&config.data))?)),
+            (false, false) => None,
+        };
         let verifier = clients.clone().map(|clients| Verifier { clients, is_mandatory: false });
         let tls = tls::server_config(&certificate, &[tls::HTTP2, tls::HTTP1], verifier, &clock)?;
         let tls_netconf = match &clients {
@@ -298,6 +302,11 @@ async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
 }
 
 /// Whether NETCONF is spoken with anybody.
+fn has_netconf_over_tls(config: &Config) -> bool {
+    let calls = config.call_home.iter().any(|client| client.protocol == Protocol::NetconfTls);
+    calls || !config.listen.tls.is_empty()
+}
+
 fn has_netconf(config: &Config) -> bool {
     let calls = config.call_home.iter().any(|client| client.protocol != Protocol::Restconf);
     calls || !config.listen.ssh.is_empty() || !config.listen.tls.is_empty()

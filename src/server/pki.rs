@@ -64,6 +64,11 @@ pub enum PkiError {
     Make(#[from] rcgen::Error),
 }
 
+/// Where the certificate of the local authority is.
+pub fn authority(data: &Path) -> PathBuf {
+    data.join("pki/ca.pem")
+}
+
 /// Makes sure that `pki/` has a certificate that is valid for `names` (DNS names and IP addresses) and for some time.
 /// What is missing is made: the authority, keys (mode 0600), the certificate.
 pub fn prepare(data: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<CertificateFiles, PkiError> {
@@ -71,7 +76,7 @@ pub fn prepare(data: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<
     files::create_directory(&directory)?;
     let ours =
         CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
-    let authority_file = directory.join("ca.pem");
+    let authority_file = authority(data);
 
     if let (Some(pem), Some(_)) = (files::read(&ours.certificate)?, files::read(&ours.key)?) {
         let der = certificate(&ours.certificate, &pem)?;

@@ -102,6 +102,9 @@ async fn section_2_2_prefixes_in_xml_are_those_of_the_document() {
         "/ietf-netconf-notifications:netconf-config-change/ietf-netconf-notifications:datastore = 'running'";
     assert_eq!(entry["stream-xpath-filter"], json!(shown));
     assert_eq!(entry["encoding"], json!("ietf-subscribed-notifications:encode-xml"), "that of the rpc");
+    let list = server.ask("GET", SUBSCRIPTIONS, &["Accept: application/yang-data+xml"], "").await.body;
+    let declared = "<stream-xpath-filter xmlns:ietf-netconf-notifications=\"urn:ietf:params:xml:ns:yang:ietf-netconf-notifications\">";
+    assert!(list.contains(declared), "{list}");
     let mut subscriber = Subscriber::open(&server, server.admin(), 0, &uri).await;
     change(&server, "a").await;
     let event = subscriber.next_text().await.expect("an event");

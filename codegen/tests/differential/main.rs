@@ -147,8 +147,8 @@ impl Set {
         let same =
             |error: &&Error| at(error) == path || tag == "data-not-unique" && path.starts_with(&at(error));
         // A key that is no value cannot stand in the path.
-        let tag_alone = |e: &&Error| !read && e.app_tag.as_ref() == Some(tag);
-        match ours.iter().find(|e| same(e) && e.app_tag.as_ref() == Some(tag) || tag_alone(e)) {
+        let tag_alone = |e: &&Error| !read && e.app_tag.as_deref() == Some(tag);
+        match ours.iter().find(|e| same(e) && e.app_tag.as_deref() == Some(tag) || tag_alone(e)) {
             Some(_) => None,
             None if !read
                 && (tag == "instance-required" || structure || ours.iter().all(|e| at(e) != path)) =>

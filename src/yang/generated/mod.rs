@@ -67,6 +67,8 @@ pub mod magent_irtf_bridge;
 #[rustfmt::skip]
 pub mod magent_irtf_deviations;
 #[rustfmt::skip]
+pub mod magent_netconf_deviations;
+#[rustfmt::skip]
 pub mod magent_registry;
 #[rustfmt::skip]
 pub mod magent_subscription_deviations;
@@ -117,6 +119,7 @@ pub static SCHEMA: Schema = Schema {
         &magent_datastores::MODULE,
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,
+        &magent_netconf_deviations::MODULE,
         &magent_registry::MODULE,
         &magent_subscription_deviations::MODULE,
         &magent_task::MODULE,

@@ -13,6 +13,7 @@ use crate::yang::path::{InstancePath, Selector, quoted};
 use crate::yang::schema::{Module, Node};
 use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
+use crate::yang::xpath::lex::{Token, tokens};
 
 /// Writes the children of an instance of `parent`, one element after the other, for a place where the
 /// default namespace is that of `parent`. For the root, each declares its own. The instance counts as the
@@ -121,6 +122,9 @@ impl Writer<'_> {
     fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>, notes: &[Note]) {
         let mut modules = Vec::new();
         let text = text(value, &mut modules);
+        if node.ty().is_some_and(|ty| ty.name == "xpath1.0") {
+            self.note_names(&text, &mut modules);
+        }
         self.open(node, parent, notes, modules);
         if *value == Value::Empty {
             return self.write("/>");
@@ -128,6 +132,16 @@ impl Writer<'_> {
         self.write(">");
         self.write(&escape(&text));
         self.close(node);
+    }
+
+    /// The modules that an XPath expression names: in XML its prefixes are those in scope where it stands (RFC 8639,
+    /// `stream-xpath-filter`).
+    fn note_names(&self, expression: &str, modules: &mut Vec<&'static Module>) {
+        for (token, _) in tokens(expression).unwrap_or_default() {
+            let (Token::Name(Some(prefix), _) | Token::PrefixStar(prefix)) = token else { continue };
+            let known = self.options.schema.modules.iter().find(|module| module.name == prefix);
+            known.into_iter().for_each(|module| note(module, modules));
+        }
     }
 
     /// A start tag without its end: the name, its annotations as attributes (RFC 7952 section 5.1), and the

@@ -1,0 +1,5 @@
+//! libFuzzer's entry for `json_data`. It checks nothing by itself.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| agentconf_fuzz::json_data(octets));

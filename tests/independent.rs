@@ -1,0 +1,85 @@
+//! Strangers ask the built server: a Python client whose answers libyang and yangson judge against the YANG library that the
+//! server announces, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
+
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_agentconf");
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; the test has said so then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_answer_fits_the_announced_modules_in_json_and_in_xml() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let mut child = Command::new(BINARY)
+        .args(["serve", "--https", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let stdout = child.stdout.take().expect("it is piped");
+    let _server = Server(child);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
+    let address = line.trim().strip_prefix("listening https ").expect("an address");
+    let token = fs::read_to_string(data.join("admin.jwt")).expect("the token of the first start");
+    let mut client = python("answers.py");
+    client
+        .arg(format!("https://{address}"))
+        .arg(data.join("pki/ca.pem"))
+        .arg(token.trim())
+        .arg(directory.path());
+    let said = ends_well(&mut client);
+    let judged =
+        said.split_once(" documents judged, 0 wrong").and_then(|(before, _)| before.rsplit(' ').next());
+    let judged = judged.and_then(|number| number.parse::<u32>().ok());
+    assert!(judged.is_some_and(|judged| judged > 4000), "few documents were judged: {said}");
+}
+
+/// `tests/run` installs Chromium wherever it can. Where there is none this says so and proves nothing; where there is one
+/// it has to work.
+#[test]
+fn a_browser_follows_the_events_over_a_restart_and_loses_none() {
+    if Command::new("chromedriver").arg("--version").output().is_err() {
+        eprintln!("NOT RUN: there is no chromedriver; Debian has it in the package chromium-driver");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let said = ends_well(
+        python("browser.py").arg(directory.path().join("data")).arg(BINARY).env("RUST_LOG", "error"),
+    );
+    assert!(said.contains("events, none lost and none twice"), "{said}");
+}
+
+fn python(script: &str) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/independent");
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(folder.join(script));
+    command
+}
+
+/// Runs a command to its end; what it wrote. That goes to a file, which no process it left behind can hold open.
+fn ends_well(command: &mut Command) -> String {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let output = file.reopen().expect("a file");
+    let errors = output.try_clone().expect("a file");
+    let status = command.stdin(Stdio::null()).stdout(output).stderr(errors).status();
+    let status = status.unwrap_or_else(|e| panic!("{:?} cannot be run: {e}", command.get_program()));
+    let said = fs::read_to_string(file.path()).unwrap_or_default();
+    assert!(status.success(), "{said}");
+    said
+}
