@@ -153,7 +153,7 @@ impl Server {
         let clients = &config.tls.clients;
         let clients = match (clients.are_asked(), has_netconf_over_tls(&config)) {
             (true, _) => Some(Arc::new(Clients::open(clients)?)),
-            (false, true) => Some(Arc::new(Clients::of_authority(&pki::authority(&config.data))?)),
+            (false, true) => Some(Arc::new(Clients::of_authority(&pki::authority_file(&config.data))?)),
             (false, false) => None,
         };
         let verifier = clients.clone().map(|clients| Verifier { clients, is_mandatory: false });

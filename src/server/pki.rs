@@ -65,7 +65,7 @@ pub enum PkiError {
 }
 
 /// Where the certificate of the local authority is.
-pub fn authority(data: &Path) -> PathBuf {
+pub fn authority_file(data: &Path) -> PathBuf {
     data.join("pki/ca.pem")
 }
 
@@ -76,7 +76,7 @@ pub fn prepare(data: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<
     files::create_directory(&directory)?;
     let ours =
         CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
-    let authority_file = authority(data);
+    let authority_file = authority_file(data);
 
     if let (Some(pem), Some(_)) = (files::read(&ours.certificate)?, files::read(&ours.key)?) {
         let der = certificate(&ours.certificate, &pem)?;
