@@ -53,7 +53,7 @@ fn who_does_not_read_a_large_answer_is_cut_off_and_gives_back_its_share() {
     let busy = client.get(DATA);
     assert_eq!((busy.status, busy.field("retry-after")), (503, Some("1")), "{busy}");
     assert!(String::from_utf8_lossy(&busy.body).contains("too many of your"), "{busy}");
-    assert_eq!(client.get(&format!("{DATA}=e7/format")).status, 200);
+    assert_eq!(client.get(&format!("{DATA}/irtf-agent:data-params=e7/format")).status, 200);
     let start = Instant::now();
     while client.get(DATA).status != 200 {
         assert!(start.elapsed() < LIMIT, "who does not read holds its share for ever");
