@@ -215,8 +215,7 @@ impl Engine {
         telling: Telling,
         filter: Option<&Filter>,
     ) -> Result<Reported, Error> {
-        let user = principal;
-        let (engine, principal, filter) = (self.clone(), user.clone(), filter.cloned());
+        let (engine, user, filter) = (self.clone(), principal.clone(), filter.cloned());
         let work = move || {
             let (state, sessions) = (engine.snapshot(), engine.shared.sessions.load());
             let from = report::From {
@@ -225,9 +224,9 @@ impl Engine {
                 options: &engine.shared.options,
                 datastore,
             };
-            report::selected(&from, &principal, content, telling, filter.as_ref())
+            report::selected(&from, &user, content, telling, filter.as_ref())
         };
-        output::in_turn(&self.shared.large_answers, user, work).await?
+        output::in_turn(&self.shared.large_answers, principal, work).await?
     }
 
     /// The same of a page of a list or leaf-list. What looks at many entries is done beside the runtime, and at
@@ -248,11 +247,9 @@ impl Engine {
         if !paging.is_costly() {
             return self.report_page(principal, datastore, path, content, telling, paging);
         }
-        let (engine, principal, path, paging) =
-            (self.clone(), principal.clone(), path.clone(), paging.clone());
-        let user = principal.clone();
-        let work = move || engine.report_page(&principal, datastore, &path, content, telling, &paging);
-        output::apart(&self.shared.large_answers, &user, work).await?
+        let (engine, user, path, paging) = (self.clone(), principal.clone(), path.clone(), paging.clone());
+        let work = move || engine.report_page(&user, datastore, &path, content, telling, &paging);
+        output::apart(&self.shared.large_answers, principal, work).await?
     }
 
     fn report_page(
