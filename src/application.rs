@@ -10,11 +10,12 @@ use crate::engine::{Engine, Options};
 use crate::log::Log;
 use crate::netconf::conversation;
 use crate::restconf;
+use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
 
-/// Opens the log, replays it, and makes the router and what runs NETCONF sessions.
+/// Opens the log, replays it, and makes the front end and what runs NETCONF sessions.
 ///
 /// # Errors
 /// The log cannot be opened or does not fit this program.
@@ -35,19 +36,24 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         )?)
     });
     let engine = engine.await??;
-    let router = restconf::router(engine.clone());
     let (streams, shutdown) = (engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         shutdown.begun().await;
         streams.end_subscriptions();
     });
+    let front = {
+        let engine = engine.clone();
+        Arc::new(move |request, caller| -> Answer {
+            Box::pin(restconf::serve(engine.clone(), request, caller))
+        })
+    };
     let (sessions, stopping) = (engine.clone(), prepared.shutdown.clone());
     let netconf: Handler = Arc::new(move |stream, peer| {
         let (engine, stopping) = (sessions.clone(), stopping.clone());
         Box::pin(async move { conversation::serve(engine, stream, peer, stopping.begun()).await })
     });
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
-    Ok(Application { router, netconf: Some(netconf), finish })
+    Ok(Application { front, netconf: Some(netconf), finish })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

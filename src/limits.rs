@@ -89,6 +89,8 @@ pub struct Limits {
     pub push_states_max: usize,
     /// Most answers at a time that are too large to be made at once. More are answered with 503.
     pub large_answers_max: usize,
+    /// Most of them for one user.
+    pub large_answers_user_max: usize,
     /// Most entries of one page of a list, and most that `where` and `sort-by` look at for it. Where there are more, the
     /// request is refused.
     pub page_entries_max: usize,
@@ -192,7 +194,7 @@ impl Default for Limits {
             header_fields_max: 100,
             header_timeout_s: 30,
             depth_max: 64,
-            connections_max: 1024,
+            connections_max: 8192,
             handshake_timeout_s: 10,
             idle_timeout_s: 120,
             login_timeout_s: 60,
@@ -205,8 +207,8 @@ impl Default for Limits {
             linger_s: 10,
             call_home_wait_max_s: 60,
             drain_s: 10,
-            subscribers_max: 512,
-            subscribers_user_max: 256,
+            subscribers_max: 4096,
+            subscribers_user_max: 2048,
             filter_bytes_max: 8192,
             filter_steps_max: 100_000,
             subscriptions_max: 4096,
@@ -218,6 +220,7 @@ impl Default for Limits {
             push_steps_max: 1_000_000,
             push_states_max: 16,
             large_answers_max: 64,
+            large_answers_user_max: 16,
             page_entries_max: 100_000,
             page_offset_max: 1_000_000,
             page_steps_max: 5_000_000,
@@ -288,6 +291,7 @@ impl Limits {
             ("subscription_open_s", self.subscription_open_s.into()),
             ("push_period_min_cs", self.push_period_min_cs.into()),
             ("large_answers_max", self.large_answers_max as u64),
+            ("large_answers_user_max", self.large_answers_user_max as u64),
             ("page_entries_max", self.page_entries_max as u64),
             ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),

@@ -67,7 +67,7 @@ mod tests {
 
     fn principal(name: &str, groups: &[&str]) -> Principal {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
-        Principal { name: name.to_owned(), groups, method: Method::Local, session: None }
+        Principal::new(name, groups, Method::Local)
     }
 
     #[test]

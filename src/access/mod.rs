@@ -7,4 +7,4 @@ mod decide;
 mod principal;
 
 pub use decide::{may_act_for, may_execute, may_prepare, may_read, may_see, may_write};
-pub use principal::{ADMIN_GROUP, AuthError, Caller, Method, Principal, Standing};
+pub use principal::{ADMIN_GROUP, AuthError, Caller, Identity, Method, Principal, Standing};

@@ -4,22 +4,29 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
 
-/// A user whose identity was proved.
+/// A user whose identity was proved. A copy costs nothing: who reads for a user keeps one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
+    identity: Arc<Identity>,
+    /// The NETCONF session that it asks from, whose locks are its own.
+    pub session: Option<u32>,
+}
+
+/// What is known of a [`Principal`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
     /// The user name, as NACM uses it (RFC 8341).
     pub name: String,
     /// The groups that the user is in.
     pub groups: BTreeSet<String>,
     /// How the identity was proved.
     pub method: Method,
-    /// The NETCONF session that it asks from, whose locks are its own.
-    pub session: Option<u32>,
 }
 
 /// How an identity was proved.
@@ -38,10 +45,19 @@ pub enum Method {
 }
 
 impl Principal {
+    /// A user with this name, who is in these groups; from no session.
+    pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
+        Principal { identity: Arc::new(Identity { name: name.into(), groups, method }), session: None }
+    }
+
+    /// The same user in a NETCONF session.
+    pub fn in_session(self, session: u32) -> Principal {
+        Principal { session: Some(session), ..self }
+    }
+
     /// The server itself, for what nobody asked for.
     pub fn server() -> Principal {
-        let groups = BTreeSet::from([ADMIN_GROUP.to_owned()]);
-        Principal { name: String::new(), groups, method: Method::Local, session: None }
+        Principal::new("", BTreeSet::from([ADMIN_GROUP.to_owned()]), Method::Local)
     }
 
     /// Whether the principal is in the group.
@@ -52,6 +68,14 @@ impl Principal {
     /// Whether the principal is in [`ADMIN_GROUP`].
     pub fn is_admin(&self) -> bool {
         self.is_in(ADMIN_GROUP)
+    }
+}
+
+impl Deref for Principal {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
     }
 }
 
@@ -128,7 +152,14 @@ impl fmt::Debug for Standing {
     }
 }
 
-/// What the server found out about the sender of an HTTP request: an extension of every request that reaches a front
-/// end. A front end refuses the request if it holds an error, except for what anybody may read.
+/// What the server found out about the sender of an HTTP request. A front end refuses the request if there is no
+/// principal, except for what anybody may read.
 #[derive(Clone, Debug)]
-pub struct Caller(pub Result<Principal, AuthError>);
+pub struct Caller {
+    /// Who it is, or why that is not known.
+    pub principal: Result<Principal, AuthError>,
+    /// Whether the credentials still hold; `None` without credentials.
+    pub standing: Option<Standing>,
+    /// Whether the request came over TLS.
+    pub secure: bool,
+}

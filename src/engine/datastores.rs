@@ -271,14 +271,14 @@ pub(super) async fn invoke(
         Management::DeleteStartup
     } else if operation == &netconf::VALIDATE {
         let ValidateInput { source } = input(invocation)?;
-        engine.validate(named([source.candidate, source.running, source.startup])?).await?;
+        engine.validate(principal, named([source.candidate, source.running, source.startup])?).await?;
         return Ok(Container::default());
     } else if operation == &revisions::COMPARE {
         let CompareInput { source, target } = input(invocation)?;
         let source = version(engine, source.datastore, source.revision).await?;
         let target = version(engine, target.datastore, target.revision).await?;
-        let principal = principal.clone();
-        return engine.apart(move || compared(&principal, &source, &target).to_data()).await;
+        let user = principal.clone();
+        return engine.apart(principal, move || compared(&user, &source, &target).to_data()).await;
     } else if operation == &revisions::ROLLBACK {
         let RollbackInput { revision } = input(invocation)?;
         let content = engine.revision(revision).await?;

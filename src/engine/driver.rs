@@ -19,7 +19,7 @@ use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
 use super::options::Options;
-use super::output::{self, Output};
+use super::output::{self, Output, UnderWay};
 use super::page::Paging;
 use super::report::{Reported, Telling};
 use super::request::{
@@ -129,7 +129,7 @@ impl Engine {
             ended: ending,
             rebuilding: Arc::new(Semaphore::new(1)),
             updating: Arc::new(Semaphore::new(UPDATES_AT_ONCE)),
-            large_answers: Arc::new(Semaphore::new(options.limits.large_answers_max)),
+            large_answers: UnderWay::new(&options.limits),
             committed,
             ending: watch::Sender::new(false),
             tail: Tail::default(),
@@ -215,7 +215,7 @@ impl Engine {
         telling: Telling,
         filter: Option<&Filter>,
     ) -> Result<Reported, Error> {
-        let (engine, principal, filter) = (self.clone(), principal.clone(), filter.cloned());
+        let (engine, user, filter) = (self.clone(), principal.clone(), filter.cloned());
         let work = move || {
             let (state, sessions) = (engine.snapshot(), engine.shared.sessions.load());
             let from = report::From {
@@ -224,9 +224,9 @@ impl Engine {
                 options: &engine.shared.options,
                 datastore,
             };
-            report::selected(&from, &principal, content, telling, filter.as_ref())
+            report::selected(&from, &user, content, telling, filter.as_ref())
         };
-        output::in_turn(&self.shared.large_answers, work).await?
+        output::in_turn(&self.shared.large_answers, principal, work).await?
     }
 
     /// The same of a page of a list or leaf-list. What looks at many entries is done beside the runtime, and at
@@ -247,10 +247,9 @@ impl Engine {
         if !paging.is_costly() {
             return self.report_page(principal, datastore, path, content, telling, paging);
         }
-        let (engine, principal, path, paging) =
-            (self.clone(), principal.clone(), path.clone(), paging.clone());
-        let work = move || engine.report_page(&principal, datastore, &path, content, telling, &paging);
-        output::apart(&self.shared.large_answers, work).await?
+        let (engine, user, path, paging) = (self.clone(), principal.clone(), path.clone(), paging.clone());
+        let work = move || engine.report_page(&user, datastore, &path, content, telling, &paging);
+        output::apart(&self.shared.large_answers, principal, work).await?
     }
 
     fn report_page(
@@ -286,18 +285,18 @@ impl Engine {
     ///
     /// # Errors
     /// The first constraint that it violates.
-    pub async fn validate(&self, datastore: Datastore) -> Result<(), Error> {
+    pub async fn validate(&self, principal: &Principal, datastore: Datastore) -> Result<(), Error> {
         let (state, content) = (self.snapshot(), self.configuration(datastore)?);
-        self.apart(move || datastores::valid(&state, &content)).await?
+        self.apart(principal, move || datastores::valid(&state, &content)).await?
     }
 
     /// Checks that a configuration can be made the running one.
     ///
     /// # Errors
     /// The first constraint that it violates.
-    pub async fn validate_content(&self, content: Container) -> Result<(), Error> {
+    pub async fn validate_content(&self, principal: &Principal, content: Container) -> Result<(), Error> {
         let (state, content) = (self.snapshot(), Arc::new(content));
-        self.apart(move || datastores::valid(&state, &content)).await?
+        self.apart(principal, move || datastores::valid(&state, &content)).await?
     }
 
     /// Does work that takes long beside the runtime, as one of the large answers.
@@ -306,9 +305,10 @@ impl Engine {
     /// `resource-denied` if too many are under way.
     pub(super) async fn apart<T: Send + 'static>(
         &self,
+        principal: &Principal,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        output::apart(&self.shared.large_answers, work).await
+        output::apart(&self.shared.large_answers, principal, work).await
     }
 
     /// The running configuration as it was at a log position. One that is not among the newest is
@@ -397,9 +397,10 @@ impl Engine {
     /// `resource-denied` if too many such answers are under way.
     pub fn produce(
         &self,
+        principal: &Principal,
         work: impl FnOnce(&Output) -> Vec<u8> + Send + 'static,
     ) -> Result<impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static, Error> {
-        output::produce(&self.shared.large_answers, work)
+        output::produce(&self.shared.large_answers, principal, work)
     }
 
     /// Edits the running configuration or a candidate; the answer comes when the edit is durable.

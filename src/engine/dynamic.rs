@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::patch::Form;
 use super::push::Push;
 use super::subscribers::Seat;
-use super::subscription::{Delivered, From, Lost, Shared, Subscription};
+use super::subscription::{Delivered, From, Lost, Shared, Subscription, Told};
 use super::subscriptions::{Dynamic, Ended, Orders};
 use super::terms::{Target, Terms};
 use crate::yang::error::Error;
@@ -155,6 +155,7 @@ impl DynamicSubscription {
                         [PushUpdate::node(), PushChangeUpdate::node()].contains(&notification.node);
                     self.subscription.sent.fetch_add(u64::from(is_update), Relaxed);
                     let at = self.shared.options.clock.now();
+                    let notification = Told::new(notification);
                     return Some(Delivered { position, part: 0, at, notification });
                 }
                 Next::ReplayCompleted => {
@@ -252,6 +253,7 @@ impl DynamicSubscription {
 
     fn told(&self, notification: Notification) -> Delivered {
         let position = *self.shared.committed.borrow();
+        let notification = Told::new(notification);
         Delivered { position, part: 0, at: self.shared.options.clock.now(), notification }
     }
 }

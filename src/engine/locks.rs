@@ -252,7 +252,8 @@ mod tests {
     use crate::yang::path::Step;
 
     fn principal(session: Option<u32>) -> Principal {
-        Principal { name: "ops".into(), groups: Default::default(), method: Method::Local, session }
+        let ops = Principal::new("ops", Default::default(), Method::Local);
+        session.map_or(ops.clone(), |session| ops.in_session(session))
     }
 
     fn entry(id: &str) -> InstancePath {

@@ -55,6 +55,6 @@ pub use request::{
 };
 pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
-pub use subscription::{Delivered, From, Lost, Subscription};
+pub use subscription::{Delivered, From, Lost, Subscription, Told};
 pub use terms::STREAM;
 pub use txid::{EditMetadata, TXID_VALUE_MISMATCH};

@@ -1,15 +1,18 @@
 //! Large answers: work that writes much, done beside the runtime and taken away piece by piece.
 //!
-//! A reader that is slow stops the work and nothing else: what is read is a snapshot. Nothing here knows
-//! what is written.
+//! A reader that is slow stops the work and nothing else: what is read is a snapshot, and no user has more than a share
+//! of what can be under way. Nothing here knows what is written.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::access::Principal;
+use crate::limits::Limits;
 use crate::yang::encode::Drain;
 use crate::yang::error::{Error, Tag};
 
@@ -39,22 +42,67 @@ impl Drain for Output {
     }
 }
 
-fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
-    permits.clone().try_acquire_owned().map_err(|_| {
-        Error::protocol(Tag::ResourceDenied, "too many large answers are under way, try again later")
-            .app_tag("busy")
-    })
+/// The large answers that are under way.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    all: Arc<Semaphore>,
+    user_max: usize,
+    /// Of each user that has some.
+    users: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct Permit {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
+
+impl UnderWay {
+    /// None yet.
+    pub(super) fn new(limits: &Limits) -> Arc<UnderWay> {
+        let most = |limit: usize| limit.min(Semaphore::MAX_PERMITS);
+        let all = Arc::new(Semaphore::new(most(limits.large_answers_max)));
+        Arc::new(UnderWay { all, user_max: most(limits.large_answers_user_max), users: Mutex::default() })
+    }
+
+    /// The share of a user.
+    fn own(&self, principal: &Principal) -> Arc<Semaphore> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        // Permits hold theirs; what nobody holds is full again.
+        users.retain(|_, own| Arc::strong_count(own) > 1);
+        let new = || Arc::new(Semaphore::new(self.user_max));
+        users.entry(principal.name.clone()).or_insert_with(new).clone()
+    }
+
+    /// One more, if there can be.
+    fn begin(&self, principal: &Principal) -> Result<Permit, Error> {
+        let busy = |whose: &str| {
+            let message = format!("{whose} large answers are under way, try again later");
+            Error::protocol(Tag::ResourceDenied, message).app_tag("busy")
+        };
+        let own = self.own(principal).try_acquire_owned().map_err(|_| busy("too many of your"))?;
+        let all = self.all.clone().try_acquire_owned().map_err(|_| busy("too many"))?;
+        Ok(Permit { _all: all, _own: own })
+    }
+
+    /// One more, when there can be.
+    async fn turn(&self, principal: &Principal) -> Result<Permit, AcquireError> {
+        let own = self.own(principal).acquire_owned().await?;
+        Ok(Permit { _all: self.all.clone().acquire_owned().await?, _own: own })
+    }
 }
 
 /// Does work that takes long beside the runtime.
 ///
 /// # Errors
-/// `resource-denied` if as much of it as `permits` is under way.
+/// `resource-denied` if as much of it is under way as can be, for all or for this principal.
 pub(super) async fn apart<T: Send + 'static>(
-    permits: &Arc<Semaphore>,
+    under_way: &Arc<UnderWay>,
+    principal: &Principal,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    let permit = permit(permits)?;
+    let permit = under_way.begin(principal)?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
@@ -67,11 +115,12 @@ pub(super) async fn apart<T: Send + 'static>(
 /// # Errors
 /// `operation-failed` if the work does not come to its end.
 pub(super) async fn in_turn<T: Send + 'static>(
-    permits: &Arc<Semaphore>,
+    under_way: &Arc<UnderWay>,
+    principal: &Principal,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let failed = || Error::protocol(Tag::OperationFailed, "the answer could not be completed");
-    let permit = permits.clone().acquire_owned().await.map_err(|_| failed())?;
+    let permit = under_way.turn(principal).await.map_err(|_| failed())?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
@@ -82,12 +131,13 @@ pub(super) async fn in_turn<T: Send + 'static>(
 /// Does the work on a thread of its own. The stream fails if the work does not come to its end.
 ///
 /// # Errors
-/// `resource-denied` if as many such answers as `permits` are under way.
+/// `resource-denied` if as many such answers are under way as can be, for all or for this principal.
 pub(super) fn produce(
-    permits: &Arc<Semaphore>,
+    under_way: &Arc<UnderWay>,
+    principal: &Principal,
     work: impl FnOnce(&Output) -> Vec<u8> + Send + 'static,
 ) -> Result<impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static, Error> {
-    let permit = permit(permits)?;
+    let permit = under_way.begin(principal)?;
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -104,4 +154,27 @@ pub(super) fn produce(
             None => Some((Err(io::Error::other("the answer could not be completed")), None)),
         }
     }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access::Method;
+
+    #[test]
+    fn no_user_takes_the_share_of_others() {
+        let limits = Limits { large_answers_max: 3, large_answers_user_max: 2, ..Limits::default() };
+        let all = UnderWay::new(&limits);
+        let [ann, bob] = ["ann", "bob"].map(|name| Principal::new(name, Default::default(), Method::Local));
+        let (first, _second) = (all.begin(&ann).unwrap(), all.begin(&ann).unwrap());
+        assert!(all.begin(&ann).unwrap_err().message.contains("your"));
+        let bobs = all.begin(&bob).unwrap();
+        assert_eq!(all.begin(&bob).unwrap_err().app_tag.as_deref(), Some("busy"));
+        drop(first);
+        let _third = all.begin(&ann).unwrap();
+        drop(bobs);
+        all.own(&ann);
+        assert_eq!(all.users.lock().unwrap().keys().collect::<Vec<_>>(), ["ann"]);
+    }
 }

@@ -213,7 +213,7 @@ impl Sessions {
             }
         }
         let event = Event::Started { session: id, user: principal.name.clone(), host };
-        let principal = Principal { session: Some(id), ..principal };
+        let principal = principal.in_session(id);
         let live = Arc::new(Live {
             principal,
             host,

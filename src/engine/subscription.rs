@@ -5,9 +5,11 @@
 //! newest events in memory or, further back, from the log. So a slow reader costs nothing.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::core;
@@ -15,6 +17,7 @@ use super::event::{Actor, Event};
 use super::filter::Filter;
 use super::operations;
 use super::options::Options;
+use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
 use super::state::State;
 use super::subscribers::Seat;
@@ -24,8 +27,8 @@ use crate::log::LogReader;
 use crate::yang::error::{Error, Tag};
 use crate::yang::notification::Notification;
 
-/// Most events that are kept in memory for subscribers that are up to date.
-const TAIL_MAX: usize = 1024;
+/// Most events that are kept in memory for subscribers that are up to date, or nearly.
+const TAIL_MAX: usize = 16_384;
 /// Most octets of their records.
 const TAIL_BYTES_MAX: usize = 32 << 20;
 /// Events that one subscriber takes at a time.
@@ -45,8 +48,8 @@ pub(super) struct Shared {
     pub(super) rebuilding: Arc<Semaphore>,
     /// Taken by the work of making an update of subscribed data.
     pub(super) updating: Arc<Semaphore>,
-    /// How many more large answers can be under way.
-    pub(super) large_answers: Arc<Semaphore>,
+    /// The large answers that are under way.
+    pub(super) large_answers: Arc<UnderWay>,
     /// The newest durable position.
     pub(super) committed: watch::Sender<u64>,
     /// Whether subscriptions are to end.
@@ -61,20 +64,45 @@ pub(super) struct Shared {
 pub(super) struct Announced {
     position: u64,
     at: Timestamp,
-    notifications: Arc<[Notification]>,
+    notifications: Arc<[Arc<Told>]>,
     /// Octets of the record, as a measure of what the notifications hold.
     size: usize,
 }
 
 impl Announced {
     pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: &Event, size: usize) -> Self {
-        Announced { position, at, notifications: core::announce(event, at, actor).into(), size }
+        let notifications = core::announce(event, at, actor).into_iter().map(Told::new).collect();
+        Announced { position, at, notifications, size }
+    }
+}
+
+/// A notification, and what front ends have made of it for one subscriber, for the next.
+#[derive(Debug)]
+pub struct Told {
+    notification: Notification,
+    forms: [OnceLock<Bytes>; FORMS],
+}
+
+/// In how many forms a notification can be kept.
+const FORMS: usize = 2;
+
+impl Told {
+    pub(super) fn new(notification: Notification) -> Arc<Told> {
+        Arc::new(Told { notification, forms: Default::default() })
+    }
+}
+
+impl Deref for Told {
+    type Target = Notification;
+
+    fn deref(&self) -> &Notification {
+        &self.notification
     }
 }
 
 /// The newest events.
 #[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<Newest>);
+pub(super) struct Tail(RwLock<Newest>);
 
 #[derive(Debug, Default)]
 struct Newest {
@@ -84,7 +112,7 @@ struct Newest {
 
 impl Tail {
     pub(super) fn push(&self, events: Vec<Announced>) {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for event in events {
             tail.size += event.size;
             tail.events.push_back(event);
@@ -99,7 +127,7 @@ impl Tail {
 
     /// The events after a position; `None` if they are no longer all here.
     fn after(&self, position: u64) -> Option<Vec<Announced>> {
-        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let first = tail.events.front()?.position;
         let skip = usize::try_from((position + 1).checked_sub(first)?).ok()?;
         let mut size = 0;
@@ -108,7 +136,8 @@ impl Tail {
             size += event.size;
             fits
         };
-        Some(tail.events.iter().skip(skip).take(BATCH).take_while(fits).cloned().collect())
+        let events = tail.events.range(skip.min(tail.events.len())..);
+        Some(events.take(BATCH).take_while(fits).cloned().collect())
     }
 }
 
@@ -140,7 +169,16 @@ pub struct Delivered {
     /// When the event happened: `eventTime`.
     pub at: Timestamp,
     /// The notification.
-    pub notification: Notification,
+    pub notification: Arc<Told>,
+}
+
+impl Delivered {
+    /// What `make` makes of this, once for all subscribers; `form` says which of two forms that is. It has to depend on
+    /// nothing else.
+    pub fn form(&self, form: bool, make: impl FnOnce(&Delivered) -> Bytes) -> Bytes {
+        let [one, other] = &self.notification.forms;
+        (if form { one } else { other }).get_or_init(|| make(self)).clone()
+    }
 }
 
 /// The log could not be read, or an update not be made: the stream ends and can be taken up again.
@@ -252,6 +290,11 @@ impl Subscription {
         }
     }
 
+    /// A notification that comes without waiting, if there is one.
+    pub fn ready(&mut self) -> Option<Delivered> {
+        self.pop()
+    }
+
     /// The next notification up to a position that was reached already; `None` if there is none.
     ///
     /// # Errors
@@ -294,6 +337,8 @@ impl Subscription {
                 return Some(delivered);
             }
         }
+        // Who has caught up needs no room.
+        self.pending = VecDeque::new();
         None
     }
 
@@ -319,7 +364,7 @@ impl Subscription {
             Some(events) => events,
             None => self.read_log().await?,
         };
-        let state = self.shared.snapshot.load_full();
+        let state = self.shared.snapshot.load();
         for event in events {
             if self.until.is_some_and(|until| event.at > until) {
                 self.finished = true;

@@ -543,12 +543,7 @@ mod tests {
             entries: Arc::new(Many(1000)),
             visible,
             state: Arc::default(),
-            principal: Principal {
-                name: "eve".into(),
-                groups: Default::default(),
-                method: Method::Local,
-                session: None,
-            },
+            principal: Principal::new("eve", Default::default(), Method::Local),
         };
         let none = private(|_, _, _, _| false);
         assert!(none.is_empty());

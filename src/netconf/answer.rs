@@ -73,7 +73,9 @@ pub async fn answer(
             let management = Management::Put { content: Arc::new(content), to };
             one(engine.manage(session.principal(), management).await.map(|_| ok()))
         }
-        Request::Validate(content) => one(engine.validate_content(content).await.map(|()| ok())),
+        Request::Validate(content) => {
+            one(engine.validate_content(session.principal(), content).await.map(|()| ok()))
+        }
         Request::Lock(locking) => one(lock(engine, session, locking).await),
         Request::Kill(other) => one(engine.kill_session(session.principal(), other).await.map(|()| ok())),
         Request::Close => (Ok(ok()), Next::Close),
@@ -159,7 +161,10 @@ async fn read(engine: &Engine, session: &Session, get: Get) -> Result<Reply, Err
     };
     match is_large {
         false => Ok(Reply::Whole(write(None))),
-        true => Ok(Reply::Pieces(engine.produce(move |output| write(Some(output)))?.boxed())),
+        true => {
+            let pieces = engine.produce(session.principal(), move |output| write(Some(output)))?;
+            Ok(Reply::Pieces(pieces.boxed()))
+        }
     }
 }
 

@@ -200,12 +200,7 @@ mod tests {
 
     fn peer() -> Peer {
         Peer {
-            principal: Principal {
-                name: "ann".into(),
-                groups: Default::default(),
-                method: Method::Password,
-                session: None,
-            },
+            principal: Principal::new("ann", Default::default(), Method::Password),
             standing: Standing::new(|| true),
             address: "192.0.2.1:1".parse().unwrap(),
             transport: Transport::Ssh,

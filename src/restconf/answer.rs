@@ -26,6 +26,9 @@ pub const DATA_MEMBER: &str = "ietf-restconf:data";
 /// The namespace of `ietf-restconf`.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
 
+/// Room for a body before it is written: most entries fit.
+const BYTES_AT_FIRST: usize = 1024;
+
 /// An answer of 200 with a body.
 pub fn ok(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
@@ -54,7 +57,7 @@ pub fn encode(
     child: &Child,
     options: &EncodeOptions<'_>,
 ) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(BYTES_AT_FIRST);
     match (encoding, node, child) {
         (Encoding::Json, Some(node), child) => json::encode_one(node, child, &mut out, options),
         (Encoding::Xml, Some(node), child) => xml::encode_one(node, child, &mut out, options),

@@ -171,6 +171,9 @@ fn coded_tag(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
 
 /// And back, for all entity tags of a field. A quotation mark cannot stand inside of one.
 fn strip(headers: &mut HeaderMap, name: &HeaderName, coding: Coding) {
+    if !headers.contains_key(name) {
+        return;
+    }
     let ending = format!("-{}\"", coding.name());
     if !texts(headers, name).flatten().any(|text| text.contains(&ending)) {
         return;

@@ -4,7 +4,6 @@
 //! Changing them is in `edit`. Nothing here decides who may see what: the engine leaves it out.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{ALLOW, ETAG, HeaderName, LAST_MODIFIED, VARY};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -18,6 +17,7 @@ use super::media::{ACCEPT_PATCH, Encoding, XML_LIST};
 use super::params::{Params, Place};
 use super::request::Asked;
 use super::{edit, operations, patch};
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
 use crate::engine::{
@@ -33,13 +33,13 @@ use crate::yang::schema::Kind;
 use crate::yang::tree::{Child, List};
 
 /// Serves everything at and below `{+restconf}/data` and `{+restconf}/ds/NAME`.
-pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    let home = Home::of(&engine, &asked)?;
+pub async fn serve(engine: &Engine, asked: Asked) -> Result<Response, Refusal> {
+    let home = Home::of(engine, &asked)?;
     let path = asked.path_below(&home.prefix);
     let path = match resource::parse(path, &SCHEMA, engine.limits().depth_max)? {
         ResourcePath::Data(path) => path,
         ResourcePath::Action(target, action) if home.has_actions() => {
-            return operations::action(&engine, asked, target, action).await;
+            return Box::pin(operations::action(engine, asked, target, action)).await;
         }
         ResourcePath::Action(_, action) => {
             let message =
@@ -53,16 +53,17 @@ pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Respons
         return Err(Error::protocol(Tag::InvalidValue, message).at(path).into());
     }
     asked.allow(allow)?;
+    // Edits are boxed, so that a read does not take the room of one.
     match asked.method {
         Method::OPTIONS => options(&asked, allow),
-        Method::POST => edit::create(&engine, asked, &home, path).await,
-        Method::PUT => edit::replace(&engine, asked, &home, path).await,
+        Method::POST => Box::pin(edit::create(engine, asked, &home, path)).await,
+        Method::PUT => Box::pin(edit::replace(engine, asked, &home, path)).await,
         Method::PATCH => match Encoding::of_patch(&asked.headers) {
-            Some(encoding) => patch::apply(&engine, asked, &home, path, encoding).await,
-            None => edit::merge(&engine, asked, &home, path).await,
+            Some(encoding) => Box::pin(patch::apply(engine, asked, &home, path, encoding)).await,
+            None => Box::pin(edit::merge(engine, asked, &home, path)).await,
         },
-        Method::DELETE => edit::delete(&engine, asked, &home, path).await,
-        _ => read(&engine, asked, &home, &path).await,
+        Method::DELETE => Box::pin(edit::delete(engine, asked, &home, path)).await,
+        _ => read(engine, asked, &home, &path).await,
     }
 }
 
@@ -131,7 +132,10 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
     let (principal, datastore) = (&asked.principal, home.datastore);
     let reported = match params.paging == Paging::default() {
         true => engine.report(principal, datastore, path, params.content, telling),
-        false => engine.page(principal, datastore, path, params.content, telling, &params.paging).await,
+        false => {
+            let page = engine.page(principal, datastore, path, params.content, telling, &params.paging);
+            Box::pin(page).await
+        }
     };
     let reported = reported.map_err(refused)?;
     let found = &reported.found;
@@ -150,7 +154,7 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
         Outcome::Send => {
             let media_type = if wrapped { XML_LIST } else { encoding.media_type() };
             let form = Form { encoding, wrapped };
-            answer::ok(media_type, body(engine, reported, &params, selection.as_ref(), form)?)
+            answer::ok(media_type, body(engine, principal, reported, &params, selection.as_ref(), form)?)
         }
     };
     validators(&mut response, tag, modified);
@@ -171,6 +175,7 @@ struct Form {
 
 fn body(
     engine: &Engine,
+    principal: &Principal,
     reported: Reported,
     params: &Params,
     selection: Option<&Selection>,
@@ -191,7 +196,7 @@ fn body(
         }
     };
     Ok(match is_large {
-        true => Body::from_stream(engine.produce(move |output| encode(Some(output)))?),
+        true => Body::from_stream(engine.produce(principal, move |output| encode(Some(output)))?),
         false => Body::from(encode(None)),
     })
 }

@@ -5,7 +5,6 @@
 //! stands in it but where to go.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{LINK, VARY};
 use axum::http::{HeaderValue, Method, Request};
 use axum::response::Response;
@@ -23,7 +22,7 @@ const XRD: &str = "application/xrd+xml";
 const JRD: &str = "application/json";
 
 /// `/.well-known/host-meta` (RFC 6415), XML unless the client wants JSON.
-pub async fn host_meta(request: Request<Body>) -> Result<Response, Refusal> {
+pub fn host_meta(request: &Request<Body>) -> Result<Response, Refusal> {
     let offers = [XRD, JRD];
     match media::accepted(request.headers(), &offers) {
         Some(i) => {
@@ -36,7 +35,7 @@ pub async fn host_meta(request: Request<Body>) -> Result<Response, Refusal> {
 }
 
 /// `/.well-known/host-meta.json` (RFC 6415 section 3).
-pub async fn host_meta_json(request: Request<Body>) -> Result<Response, Refusal> {
+pub fn host_meta_as_json(request: &Request<Body>) -> Result<Response, Refusal> {
     host_meta_as(request.method(), JRD)
 }
 
@@ -56,13 +55,13 @@ fn host_meta_as(method: &Method, media_type: &'static str) -> Result<Response, R
 }
 
 /// `{+restconf}`: the API resource.
-pub async fn api(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn api(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     if page::is_wanted(&asked.headers) {
-        return page::serve(&engine, &asked);
+        return page::serve(engine, asked);
     }
     let revision = library_revision();
     let mut response = resource(
-        &asked,
+        asked,
         &format!(
             "{{\"ietf-restconf:restconf\":{{\"data\":{{}},\"operations\":{{}},\"yang-library-version\":\"{revision}\"}}}}"
         ),
@@ -81,17 +80,17 @@ pub async fn api(State(engine): State<Engine>, asked: Asked) -> Result<Response,
 }
 
 /// `{+restconf}/yang-library-version`.
-pub async fn library_version(State(_): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn library_version(asked: &Asked) -> Result<Response, Refusal> {
     let revision = library_revision();
     resource(
-        &asked,
+        asked,
         &format!("{{\"ietf-restconf:yang-library-version\":\"{revision}\"}}"),
         &format!("<yang-library-version xmlns=\"{}\">{revision}</yang-library-version>", answer::NAMESPACE),
     )
 }
 
 /// `/yang/{module}@{revision}.yang`: the source of a module or submodule. Its revision may be left out.
-pub async fn module(State(_): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn module(asked: &Asked) -> Result<Response, Refusal> {
     const YANG: &str = "application/yang";
     asked.allow(METHODS)?;
     asked.params(Place::Nowhere)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::{Map, Value as Json};
 
 use super::answer;
@@ -25,13 +25,10 @@ use crate::yang::tree::{AnyData, Child};
 use crate::yang::xml;
 
 /// A refused request: a status and the error that explains it.
-///
-/// As a response it is bare and carries itself as an extension; the outermost layer, which knows the encoding,
-/// gives it its body with [`Refusal::answer`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Refusal(Box<Parts>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Parts {
     status: StatusCode,
     headers: HeaderMap,
@@ -103,19 +100,11 @@ impl Refusal {
     }
 
     /// The whole answer.
-    pub fn answer(&self, encoding: Encoding) -> Response {
+    pub fn answer(self, encoding: Encoding) -> Response {
         let mut response = Response::new(Body::from(body(&self.0.error, encoding)));
         *response.status_mut() = self.0.status;
-        *response.headers_mut() = self.0.headers.clone();
+        *response.headers_mut() = self.0.headers;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
-        response
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
-        response.extensions_mut().insert(self);
         response
     }
 }

@@ -24,17 +24,14 @@ mod streams;
 
 use std::convert::Infallible;
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use axum::response::Response;
 use futures_util::stream;
 
+use crate::access::Caller;
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
 use crate::yang::error::{Error, Layer, Tag};
@@ -62,32 +59,70 @@ const PREFIX_SUBSCRIPTIONS: &str = "/restconf/subscriptions";
 /// Where the sources of YANG modules are (RFC 8040 section 3.7).
 const PREFIX_MODULES: &str = "/yang";
 
-/// All resources. Each request needs the extension [`Caller`](crate::access::Caller); without it, it is one
-/// without credentials.
-pub fn router(engine: Engine) -> Router {
-    Router::new()
-        .route("/", any(page::root))
-        .route("/.well-known/host-meta", any(discovery::host_meta))
-        .route("/.well-known/host-meta.json", any(discovery::host_meta_json))
-        .route("/restconf", any(discovery::api))
-        .route("/restconf/", any(discovery::api))
-        .route("/restconf/data", any(data::serve))
-        .route("/restconf/data/", any(data::serve))
-        .route("/restconf/data/{*path}", any(data::serve))
-        .route("/restconf/ds/{*path}", any(data::serve))
-        .route("/restconf/operations", any(operations::list))
-        .route("/restconf/operations/", any(operations::list))
-        .route("/restconf/operations/{rpc}", any(operations::rpc))
-        .route("/restconf/operations/{rpc}/", any(operations::rpc))
-        .route(openapi::PATH, any(openapi::serve))
-        .route("/restconf/yang-library-version", any(discovery::library_version))
-        .route("/restconf/streams/NETCONF/json", any(streams::json))
-        .route("/restconf/streams/NETCONF/xml", any(streams::xml))
-        .route("/restconf/subscriptions/{name}", any(streams::subscription))
-        .route("/yang/{module}", any(discovery::module))
-        .fallback(unknown)
-        .layer(from_fn_with_state(engine.clone(), around))
-        .with_state(engine)
+/// Answers a request: what every request needs before, and the form of every answer after.
+pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -> Response {
+    let codings = Accepted::take(request.headers_mut());
+    let of_refusal = Encoding::of_refusal(request.headers());
+    let is_head = request.method() == Method::HEAD;
+    let what = tracing::enabled!(tracing::Level::DEBUG)
+        .then(|| format!("{} {}", request.method(), request.uri().path()));
+    let answered = match check(&engine, &request, &codings) {
+        Ok(()) => resource(&engine, request, caller).await,
+        Err(refusal) => Err(refusal),
+    };
+    let coded = answered.and_then(|response| codings.code(response));
+    let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    tracing::debug!(what, status = response.status().as_u16(), "answered");
+    if is_head { without_body(response) } else { response }
+}
+
+/// The resource that the path names. Whatever takes an [`Asked`] has a principal.
+async fn resource(engine: &Engine, request: Request<Body>, caller: Caller) -> Result<Response, Refusal> {
+    match request.uri().path() {
+        "/.well-known/host-meta" => return discovery::host_meta(&request),
+        "/.well-known/host-meta.json" => return discovery::host_meta_as_json(&request),
+        _ => {}
+    }
+    let asked = Asked::new(request, caller)?;
+    // One more slash at the end of a resource with others below it says nothing.
+    match asked.path() {
+        PREFIX_DATA => data::serve(engine, asked).await,
+        path if below(PREFIX_DATA, path).is_some() || is_below(PREFIX_DATASTORES, path) => {
+            data::serve(engine, asked).await
+        }
+        path if is_one_below(PREFIX_OPERATIONS, path.strip_suffix('/').unwrap_or(path)) => {
+            Box::pin(operations::rpc(engine, asked)).await
+        }
+        path if is_one_below(PREFIX_SUBSCRIPTIONS, path) => streams::subscription(engine, &asked),
+        path if is_one_below(PREFIX_MODULES, path) => discovery::module(&asked),
+        streams::PATH_JSON => streams::serve(engine, &asked, Encoding::Json),
+        streams::PATH_XML => streams::serve(engine, &asked, Encoding::Xml),
+        PREFIX_OPERATIONS | "/restconf/operations/" => operations::list(engine, &asked),
+        "/restconf/yang-library-version" => discovery::library_version(&asked),
+        openapi::PATH => openapi::serve(engine, &asked),
+        PREFIX | "/restconf/" => discovery::api(engine, &asked),
+        "/" if page::is_wanted(&asked.headers) => page::serve(engine, &asked),
+        // RFC 9110 section 9.3.7: `*` stands for the server as a whole.
+        "*" if asked.method == Method::OPTIONS => Ok(options(request::METHODS)),
+        _ => Err(Refusal::not_found(format!("there is no such resource; the API is at {PREFIX}"))),
+    }
+}
+
+/// The path below a prefix, without the slash between them.
+fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(prefix)?.strip_prefix('/')
+}
+
+fn is_below(prefix: &str, path: &str) -> bool {
+    below(prefix, path).is_some_and(|rest| !rest.is_empty())
+}
+
+/// Whether one segment more than the prefix is named.
+fn is_one_below(prefix: &str, path: &str) -> bool {
+    below(prefix, path).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
 }
 
 /// What this front end offers beyond the schema, for the engine to show in `ietf-restconf-monitoring`.
@@ -129,38 +164,22 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
     Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{url}{PREFIX_MODULES}/"))
 }
 
-/// What goes around every request: `Host` and the length of the target before, the form of the answer after.
-async fn around(State(engine): State<Engine>, mut request: Request, next: Next) -> Response {
-    let codings = Accepted::take(request.headers_mut());
-    let encoding = Encoding::of_refusal(request.headers());
-    let head = request.method() == Method::HEAD;
-    let what = format!("{} {}", request.method(), request.uri().path());
+/// What can be said of a request before it is known what it asks for.
+fn check(engine: &Engine, request: &Request<Body>, codings: &Accepted) -> Result<(), Refusal> {
     let octets = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let octets_max = engine.limits().url_bytes_max;
-    let mut response = if octets > octets_max {
+    if octets > octets_max {
         let message = format!("a request target has at most {octets_max} octets");
-        Refusal::too_big(StatusCode::URI_TOO_LONG, message).into_response()
-    } else if request.version() == Version::HTTP_11 && !names_host(request.headers())
-        || names_user(request.uri())
-    {
+        return Err(Refusal::too_big(StatusCode::URI_TOO_LONG, message));
+    }
+    if request.version() == Version::HTTP_11 && !names_host(request.headers()) || names_user(request.uri()) {
         let error = Error::protocol(
             Tag::MalformedMessage,
             "a request of HTTP/1.1 has exactly one valid \"Host\", and no authority names a user",
         );
-        Refusal::from(Error { layer: Layer::Rpc, ..error }).into_response()
-    } else if let Err(refusal) = codings.check(request.method()) {
-        refusal.into_response()
-    } else {
-        codings.code(next.run(request).await).unwrap_or_else(Refusal::into_response)
-    };
-    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
-        response = refusal.answer(encoding);
+        return Err(Error { layer: Layer::Rpc, ..error }.into());
     }
-    let headers = response.headers_mut();
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    tracing::debug!(what, status = response.status().as_u16(), "answered");
-    if head { without_body(response) } else { response }
+    codings.check(request.method())
 }
 
 /// RFC 9112 section 3.2: one `Host`, which is empty or an authority without user information.
@@ -193,15 +212,6 @@ fn without_body(response: Response) -> Response {
         None => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
     };
     Response::from_parts(parts, body)
-}
-
-/// Any other path; who has no credentials does not learn that there is nothing.
-async fn unknown(State(_): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    // RFC 9110 section 9.3.7: `*`, the only target without a slash, stands for the server as a whole.
-    if asked.method == Method::OPTIONS && asked.path_under("").is_none() {
-        return Ok(options(request::METHODS));
-    }
-    Err(Refusal::not_found(format!("there is no such resource; the API is at {PREFIX}")))
 }
 
 /// The answer to OPTIONS.

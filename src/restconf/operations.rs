@@ -2,7 +2,6 @@
 //!
 //! What an operation does is the engine's affair.
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
@@ -29,7 +28,7 @@ use crate::yang::value::Value;
 const METHODS: &str = "POST, OPTIONS";
 
 /// `{+restconf}/operations`: the rpcs that the principal may invoke.
-pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn list(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     asked.allow("GET, HEAD, OPTIONS")?;
     asked.params(Place::Nowhere)?;
     if asked.method == Method::OPTIONS {
@@ -53,7 +52,7 @@ pub async fn list(State(engine): State<Engine>, asked: Asked) -> Result<Response
 }
 
 /// `{+restconf}/operations/module:rpc`.
-pub async fn rpc(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub async fn rpc(engine: &Engine, asked: Asked) -> Result<Response, Refusal> {
     let name = percent_decoded(asked.path_below(PREFIX_OPERATIONS)).unwrap_or_default();
     let found = match identifier(&name) {
         Some((Some(module), name)) => {
@@ -64,7 +63,7 @@ pub async fn rpc(State(engine): State<Engine>, asked: Asked) -> Result<Response,
     let rpc = found.ok_or_else(|| {
         Refusal::not_found(format!("there is no operation \"{name}\"; its name is module:rpc"))
     })?;
-    invoke(&engine, asked, rpc, None).await
+    invoke(engine, asked, rpc, None).await
 }
 
 /// `{+restconf}/data/…/action`.

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 
-use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
@@ -15,7 +14,7 @@ use super::media::{self, Encoding};
 use super::openapi::{self, Rights};
 use super::params::Place;
 use super::request::Asked;
-use super::{PREFIX, PREFIX_DATA, PREFIX_MODULES, PREFIX_OPERATIONS, answer, options, streams, unknown};
+use super::{PREFIX, PREFIX_DATA, PREFIX_MODULES, PREFIX_OPERATIONS, answer, options, streams};
 use crate::engine::Engine;
 use crate::yang::generated::SCHEMA;
 use crate::yang::schema::{Conformance, Module};
@@ -34,14 +33,6 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
     let mut offers = Encoding::ALL.map(Encoding::media_type).to_vec();
     offers.push("text/html");
     media::accepted(headers, &offers) == Some(Encoding::ALL.len())
-}
-
-/// `/`: the page, and nothing for a program.
-pub async fn root(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    match is_wanted(&asked.headers) {
-        true => serve(&engine, &asked),
-        false => unknown(State(engine), asked).await,
-    }
 }
 
 /// The page.

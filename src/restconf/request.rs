@@ -6,17 +6,16 @@
 use std::pin::pin;
 
 use axum::body::{Body, Bytes};
-use axum::extract::FromRequest;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use axum::http::uri::Scheme;
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::{self, Params, Place};
-use crate::access::{AuthError, Caller, Principal, Standing};
+use crate::access::{Caller, Principal, Standing};
 use crate::engine::Engine;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
@@ -37,58 +36,52 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Whether the principal's credentials still hold, for what outlasts the request.
     pub standing: Option<Standing>,
-    /// What the client calls the server: scheme and authority (RFC 9110 section 7.1).
-    origin: Option<String>,
-    path: String,
-    query: Option<String>,
+    target: Uri,
+    /// Whether it came over TLS.
+    secure: bool,
     body: Body,
 }
 
-impl FromRequest<Engine> for Asked {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request<Body>, _: &Engine) -> Result<Asked, Refusal> {
-        let (parts, body) = request.into_parts();
-        // A request that was put together without a Caller has proved nothing.
-        let caller =
-            parts.extensions.get::<Caller>().map_or(Err(&AuthError::Missing), |caller| caller.0.as_ref());
-        let principal = caller.cloned()?;
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = parts.uri.authority().map(|authority| authority.as_str()).or(host);
-        // Nobody can go to a server without a name, and who goes does not hand on the name of a user.
-        let authority = authority.filter(|authority| !authority.is_empty() && !authority.contains('@'));
-        let origin = parts.extensions.get::<Scheme>().zip(authority);
-        let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
-        Ok(Asked {
-            principal,
-            standing: parts.extensions.get::<Standing>().cloned(),
-            origin,
-            method: parts.method,
-            headers: parts.headers,
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().map(str::to_owned),
-            body,
-        })
-    }
-}
-
 impl Asked {
+    /// A request of this caller.
+    ///
+    /// # Errors
+    /// 401 or 429 if the caller is nobody.
+    pub fn new(request: Request<Body>, caller: Caller) -> Result<Asked, Refusal> {
+        let principal = caller.principal.as_ref().map_err(Refusal::from)?.clone();
+        let (Parts { method, headers, uri: target, .. }, body) = request.into_parts();
+        let Caller { standing, secure, .. } = caller;
+        Ok(Asked { principal, method, headers, standing, target, secure, body })
+    }
+
+    /// The path, still percent-encoded.
+    pub fn path(&self) -> &str {
+        self.target.path()
+    }
+
     /// The path below `prefix`, still percent-encoded and without the slash between them. One more slash at its end
     /// says nothing: the rules for paths (RFC 8040 section 3.5.3.1) have no use for an empty last segment.
     pub fn path_below(&self, prefix: &str) -> &str {
-        let rest = self.path.strip_prefix(prefix).unwrap_or_default();
+        let rest = self.path().strip_prefix(prefix).unwrap_or_default();
         let rest = rest.strip_prefix('/').unwrap_or(rest);
         rest.strip_suffix('/').filter(|shorter| !shorter.is_empty()).unwrap_or(rest)
     }
 
     /// A path on this server as a URI, for who knows nothing of the request. Without a usable `Host` it is the path.
     pub fn uri(&self, path: &str) -> String {
-        format!("{}{path}", self.origin.as_deref().unwrap_or_default())
+        // What the client calls the server (RFC 9110 section 7.1).
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = self.target.authority().map(|authority| authority.as_str()).or(host);
+        // Nobody can go to a server without a name, and who goes does not hand on the name of a user.
+        match authority.filter(|authority| !authority.is_empty() && !authority.contains('@')) {
+            Some(authority) => format!("{}://{authority}{path}", if self.secure { "https" } else { "http" }),
+            None => path.to_owned(),
+        }
     }
 
     /// The same if the path is below `prefix` at all.
     pub fn path_under(&self, prefix: &str) -> Option<&str> {
-        self.path.strip_prefix(prefix)?.strip_prefix('/')
+        super::below(prefix, self.path())
     }
 
     /// The query parameters of a request to this kind of place.
@@ -97,7 +90,7 @@ impl Asked {
     /// 400 for the first that is wrong.
     pub fn params(&self, place: Place) -> Result<Params, Refusal> {
         // Parameters of pages elsewhere are 400, whatever the tag (draft-ietf-netconf-list-pagination-rc section 3).
-        params::parse(self.query.as_deref(), place).map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e))
+        params::parse(self.target.query(), place).map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e))
     }
 
     /// That the method is one of those of the resource.

@@ -16,18 +16,17 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
 
-use axum::extract::State;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::future::{Either, select};
-use futures_util::stream::{self, Stream};
+use futures_util::stream;
 
 use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::Place;
 use super::request::Asked;
-use super::{PREFIX_SUBSCRIPTIONS, options};
+use super::{PREFIX_SUBSCRIPTIONS, answer, options};
 use crate::access::Standing;
 use crate::clock::Clock;
 use crate::engine::{Delivered, DynamicSubscription, Engine, Filter, From, Subscription};
@@ -50,16 +49,12 @@ const STANDING_S: i64 = 5;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// The stream with JSON events.
-pub async fn json(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    serve(&engine, &asked, Encoding::Json)
-}
-
+pub const PATH_JSON: &str = "/restconf/streams/NETCONF/json";
 /// The stream with XML events.
-pub async fn xml(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
-    serve(&engine, &asked, Encoding::Xml)
-}
+pub const PATH_XML: &str = "/restconf/streams/NETCONF/xml";
 
-fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response, Refusal> {
+/// The stream in one of its encodings.
+pub fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response, Refusal> {
     asked.allow(METHODS)?;
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
@@ -80,14 +75,14 @@ fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response,
     };
     let subscription = engine.subscribe(&asked.principal, filter, from, params.stop_time)?;
     if asked.method == Method::HEAD {
-        return Ok(events_of(stream::empty()));
+        return Ok(events_of(Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())));
     }
     Ok(follow(engine, Source::Log(Box::new(subscription)), encoding, asked))
 }
 
 /// The stream of a dynamic subscription (RFC 8650 section 3.4), in the encoding that was agreed. Its events have no
 /// id: when it is broken off, the subscription is over.
-pub async fn subscription(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn subscription(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     asked.allow(METHODS)?;
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
@@ -98,14 +93,14 @@ pub async fn subscription(State(engine): State<Engine>, asked: Asked) -> Result<
     let refusal = |error| Refusal::from(error).into_not_found();
     if asked.method == Method::HEAD {
         engine.find_subscription(&asked.principal, name).map_err(refusal)?;
-        return Ok(events_of(stream::empty()));
+        return Ok(events_of(Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())));
     }
     let subscription = engine.open_subscription(&asked.principal, name).map_err(refusal)?;
     let encoding = match subscription.encoding() == &ENCODE_XML {
         true => Encoding::Xml,
         false => Encoding::Json,
     };
-    Ok(follow(&engine, Source::Subscription(Box::new(subscription)), encoding, &asked))
+    Ok(follow(engine, Source::Subscription(Box::new(subscription)), encoding, asked))
 }
 
 /// Tells the subscriber, and everybody who looks at the subscription, where its stream is. The name cannot be guessed
@@ -132,13 +127,24 @@ struct Followed {
     over: bool,
 }
 
+/// Octets of events that are sent together, if as many wait: no more than one record of TLS.
+const TOGETHER_BYTES: usize = 15 << 10;
+/// What is sent when there is nothing to tell for so long, so that nobody on the way takes the connection for dead.
+const KEEP_ALIVE: &[u8] = b":\n\n";
+const KEEP_ALIVE_S: i64 = 15;
+
 fn follow(engine: &Engine, source: Source, encoding: Encoding, asked: &Asked) -> Response {
     let (standing, clock) = (asked.standing.clone(), engine.clock().clone());
-    events_of(stream::unfold(Followed { source, encoding, standing, clock, over: false }, next))
+    let followed = Followed { source, encoding, standing, clock, over: false };
+    let events = stream::unfold(followed, |mut followed| async {
+        let texts = followed.next().await?;
+        Some((Ok::<_, Infallible>(texts), followed))
+    });
+    events_of(Body::from_stream(events))
 }
 
-fn events_of(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+fn events_of(events: Body) -> Response {
+    let mut response = answer::ok(MEDIA_TYPE, events);
     // Proxies that gather what they pass on would keep events back.
     response
         .headers_mut()
@@ -146,33 +152,62 @@ fn events_of(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'sta
     response
 }
 
-/// The next event, and what gives the ones after it.
-async fn next(mut followed: Followed) -> Option<(Result<Event, Infallible>, Followed)> {
-    if followed.over {
-        return None;
+/// What comes next.
+enum Next {
+    Told(Delivered),
+    /// Nothing for a while.
+    Quiet,
+    /// Who follows may no longer.
+    Lapsed,
+}
+
+impl Followed {
+    /// The text of the next events, as many as there are; `None` if there are no more.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        let quiet_until = self.clock.now().saturating_add_seconds(KEEP_ALIVE_S);
+        let next = {
+            let lapsed = pin!(lapse(self.standing.as_ref(), &self.clock));
+            let quiet = pin!(self.clock.sleep_until(quiet_until));
+            match select(lapsed, select(pin!(self.source.next()), quiet)).await {
+                Either::Left(_) => Next::Lapsed,
+                Either::Right((Either::Left((next, _)), _)) => Next::Told(next?),
+                Either::Right((Either::Right(_), _)) => Next::Quiet,
+            }
+        };
+        let stands = self.standing.as_ref().is_none_or(Standing::holds);
+        match (next, &mut self.source) {
+            (Next::Quiet, _) if stands => Some(Bytes::from_static(KEEP_ALIVE)),
+            (Next::Told(first), Source::Log(subscription)) if stands => {
+                Some(together(&first, subscription, self.encoding))
+            }
+            (Next::Told(told), Source::Subscription(_)) if stands => Some(event(&told, None, self.encoding)),
+            // Who was removed, or whose token has ended, is told nothing more than that.
+            (_, Source::Log(_)) => None,
+            (_, Source::Subscription(subscription)) => {
+                self.over = true;
+                Some(event(&subscription.revoke(), None, self.encoding))
+            }
+        }
     }
-    let next = {
-        let lapsed = pin!(lapse(followed.standing.as_ref(), &followed.clock));
-        match select(lapsed, pin!(followed.source.next())).await {
-            Either::Left(_) => None,
-            Either::Right((next, _)) => Some(next?),
-        }
+}
+
+/// An event of the log with those after it that wait already.
+fn together(first: &Delivered, subscription: &mut Subscription, encoding: Encoding) -> Bytes {
+    let text = |delivered: &Delivered| {
+        let make = |delivered: &Delivered| event(delivered, Some(event_id(delivered)), encoding);
+        delivered.form(encoding == Encoding::Xml, make)
     };
-    let stands = followed.standing.as_ref().is_none_or(Standing::holds);
-    let delivered = match (next, &mut followed.source) {
-        (Some(delivered), _) if stands => delivered,
-        // Who was removed, or whose token has ended, is told nothing more than that.
-        (_, Source::Log(_)) => return None,
-        (_, Source::Subscription(subscription)) => {
-            followed.over = true;
-            subscription.revoke()
-        }
-    };
-    let event = match followed.source {
-        Source::Log(_) => Event::default().id(event_id(&delivered)),
-        Source::Subscription(_) => Event::default(),
-    };
-    Some((Ok(event.data(enveloped(&delivered, followed.encoding))), followed))
+    let Some(second) = subscription.ready() else { return text(first) };
+    let mut texts = Vec::with_capacity(TOGETHER_BYTES);
+    texts.extend_from_slice(&text(first));
+    texts.extend_from_slice(&text(&second));
+    while let Some(more) = (texts.len() < TOGETHER_BYTES).then(|| subscription.ready()).flatten() {
+        texts.extend_from_slice(&text(&more));
+    }
+    texts.into()
 }
 
 /// Waits until what proved the client's identity no longer does; it is looked at every so often.
@@ -193,6 +228,18 @@ impl Source {
             Source::Subscription(subscription) => subscription.next().await,
         }
     }
+}
+
+/// One event as it is sent.
+fn event(delivered: &Delivered, id: Option<String>, encoding: Encoding) -> Bytes {
+    let mut text = id.map_or_else(String::new, |id| format!("id: {id}\n"));
+    for line in enveloped(delivered, encoding).split(['\n', '\r']) {
+        text.push_str("data: ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.into()
 }
 
 /// The envelope of RFC 8040 section 6.4: `ietf-restconf:notification` in JSON, that of RFC 5277 in XML.

@@ -104,7 +104,8 @@ impl Authenticator {
         if scheme.eq_ignore_ascii_case("Bearer") {
             self.by_token(credentials)
         } else if scheme.eq_ignore_ascii_case("Basic") {
-            self.by_basic(credentials, source).await
+            // Rare, and larger than all the rest.
+            Box::pin(self.by_basic(credentials, source)).await
         } else {
             Err(AuthError::Malformed("the scheme is neither Bearer nor Basic"))
         }
@@ -186,7 +187,7 @@ impl Authenticator {
 }
 
 fn principal(name: &str, user: &User, method: Method) -> Principal {
-    Principal { name: name.to_owned(), groups: user.groups.clone(), method, session: None }
+    Principal::new(name, user.groups.clone(), method)
 }
 
 #[cfg(test)]

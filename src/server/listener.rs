@@ -2,18 +2,22 @@
 //!
 //! It never reads a request beyond its head; that is the router's work.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use axum::body::Body;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::AUTHORIZATION;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Version};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +26,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tower::Service;
 
 use super::auth::Authenticator;
 use super::certificates::{Clients, Identity};
@@ -94,11 +97,16 @@ pub async fn bind(address: &ListenAddress, scheme: Scheme) -> io::Result<Bound> 
     Ok(Bound { listener, address, scheme })
 }
 
+/// Answers requests. They have no `Authorization` field any more: what was found out is in the [`Caller`].
+pub type Front = Arc<dyn Fn(Request<Body>, Caller) -> Answer + Send + Sync>;
+
+/// An answer that is being made.
+pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
 /// What all connections of a server share.
 pub struct Shared {
-    /// Answers the requests. Each request has the extensions [`SocketAddr`] (of the client), its `Scheme` and [`Caller`], and no
-    /// `Authorization` field.
-    pub router: axum::Router,
+    /// Answers the requests.
+    pub front: Front,
     /// Checks the credentials.
     pub authenticator: Authenticator,
     /// The limits.
@@ -227,26 +235,28 @@ pub async fn connection(
     match scheme {
         Scheme::Http => http(Refusals::new(stream), connection, shared).await,
         Scheme::Https => {
-            let Some((tls, identity)) = handshake(stream, &shared.tls, peer, shared).await else {
+            // Boxed, for the room that a handshake takes is not needed afterwards.
+            let Some((tls, identity)) = Box::pin(handshake(stream, &shared.tls, peer, shared)).await else {
                 return false;
             };
             connection.identity = identity;
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
                 connection.version = Version::HTTP_2;
-                http(tls, connection, shared).await;
+                Box::pin(http(tls, connection, shared)).await;
             } else {
-                http(Refusals::new(tls), connection, shared).await;
+                Box::pin(http(Refusals::new(tls), connection, shared)).await;
             }
         }
-        Scheme::Ssh => return ssh::serve(stream, peer, shared).await,
+        Scheme::Ssh => return Box::pin(ssh::serve(stream, peer, shared)).await,
         Scheme::Tls => {
             let Some(acceptor) = shared.netconf.as_ref().and_then(|netconf| netconf.tls.as_ref()) else {
                 return false;
             };
-            let Some((tls, identity)) = handshake(stream, acceptor, peer, shared).await else { return false };
+            let tls = Box::pin(handshake(stream, acceptor, peer, shared)).await;
+            let Some((tls, identity)) = tls else { return false };
             let user = identity.ok_or(AuthError::Missing);
             match user.and_then(|identity| shared.authenticator.by_certificate(&identity)) {
-                Ok(user) => netconf::session(Box::new(tls), user, peer, Transport::Tls, shared).await,
+                Ok(user) => Box::pin(netconf::session(tls, user, peer, Transport::Tls, shared)).await,
                 Err(error) => {
                     tracing::warn!(%peer, %error, "credentials were refused");
                     return false;
@@ -263,7 +273,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     acceptor: &TlsAcceptor,
     peer: SocketAddr,
     shared: &Shared,
-) -> Option<(TlsStream<S>, Option<Identity>)> {
+) -> Option<(Box<TlsStream<S>>, Option<Identity>)> {
     let handshake = timeout(Duration::from_secs(shared.limits.handshake_timeout_s), acceptor.accept(stream));
     let tls = tokio::select! {
         () = shared.shutdown.begun() => return None,
@@ -280,7 +290,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         },
     };
     match identity(tls.get_ref().1, shared) {
-        Ok(identity) => Some((tls, identity)),
+        Ok(identity) => Some((Box::new(tls), identity)),
         Err(error) => {
             tracing::warn!(%peer, %error, "a certificate was refused");
             None
@@ -297,75 +307,86 @@ fn identity(tls: &rustls::ServerConnection, shared: &Shared) -> Result<Option<Id
     }
 }
 
+/// Serves HTTP of one version on a connection until it ends. Telling the versions apart by their first bytes would wait
+/// for these without a limit.
 async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     connection: Connection,
     shared: &Arc<Shared>,
 ) {
-    let Connection { version, scheme, peer, identity, patience } = connection;
-    let identity = identity.map(Arc::new);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        let (shared, identity) = (Arc::clone(shared), identity.clone());
-        async move {
-            let caller =
-                shared.authenticator.authenticate(request.headers(), peer, identity.as_deref()).await;
-            // So that no log of requests can hold a secret.
-            request.headers_mut().remove(AUTHORIZATION);
-            request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(match scheme {
-                Scheme::Http => axum::http::uri::Scheme::HTTP,
-                _ => axum::http::uri::Scheme::HTTPS,
-            });
-            match &caller {
-                Ok((principal, proof)) => {
-                    let (shared, principal, proof) = (Arc::clone(&shared), principal.clone(), proof.clone());
-                    let holds = move || shared.authenticator.stands(&principal, &proof);
-                    request.extensions_mut().insert(Standing::new(holds));
-                }
-                Err(AuthError::Missing) => {}
-                Err(error) => tracing::warn!(%peer, %error, "credentials were refused"),
-            }
-            request.extensions_mut().insert(Caller(caller.map(|(principal, _)| principal)));
-            let mut router = shared.router.clone();
-            if version == Version::HTTP_2 {
-                let linger = Duration::from_secs(shared.limits.linger_s);
-                router.call(request.map(|body| Upload::new(body, linger))).await
-            } else {
-                router.call(request).await
-            }
-        }
-    });
-    let protocol = protocol(version, patience, &shared.limits);
-    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
-    let result = tokio::select! {
+    let (limits, patience, peer) = (&shared.limits, connection.patience, connection.peer);
+    let is_http2 = connection.version == Version::HTTP_2;
+    let service = {
+        let (shared, connection) = (Arc::clone(shared), Arc::new(connection));
+        // An answer is on its way for a short time, its room would be taken for as long as the connection lasts.
+        service_fn(move |request| Box::pin(answer(Arc::clone(&shared), request, Arc::clone(&connection))))
+    };
+    let stream = TokioIo::new(stream);
+    let ended = if is_http2 {
+        let header_bytes_max = limits.header_bytes_max.min(HTTP2_HEADER_BYTES_MAX);
+        let mut protocol = http2::Builder::new(TokioExecutor::new());
+        protocol
+            .timer(TokioTimer::new())
+            .keep_alive_interval(patience.ping)
+            .keep_alive_timeout(HTTP2_PING)
+            .max_concurrent_streams(limits.streams_max)
+            .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX));
+        until_its_end(protocol.serve_connection(stream, service), shared).await
+    } else {
+        let mut protocol = http1::Builder::new();
+        protocol
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience.header)
+            .max_headers(limits.header_fields_max)
+            .max_buf_size(limits.header_bytes_max);
+        until_its_end(protocol.serve_connection(stream, service), shared).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
+
+async fn until_its_end<C>(connection: C, shared: &Shared) -> Result<(), hyper::Error>
+where
+    C: GracefulConnection<Error = hyper::Error> + Future<Output = Result<(), hyper::Error>>,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
         result = connection.as_mut() => result,
         () = shared.shutdown.begun() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 
-/// One version alone: telling them apart by their first bytes would wait for these without a limit.
-fn protocol(version: Version, patience: Patience, limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let builder = auto::Builder::new(TokioExecutor::new());
-    let mut builder = if version == Version::HTTP_2 { builder.http2_only() } else { builder.http1_only() };
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience.header)
-        .max_headers(limits.header_fields_max)
-        .max_buf_size(limits.header_bytes_max);
-    let header_bytes_max = limits.header_bytes_max.min(HTTP2_HEADER_BYTES_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(patience.ping)
-        .keep_alive_timeout(HTTP2_PING)
-        .max_concurrent_streams(limits.streams_max)
-        .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX));
-    builder
+async fn answer(
+    shared: Arc<Shared>,
+    mut request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Result<Response<Body>, Infallible> {
+    let Connection { peer, scheme, version, identity, .. } = connection.as_ref();
+    let proved = shared.authenticator.authenticate(request.headers(), *peer, identity.as_ref()).await;
+    // So that no log of requests can hold a secret.
+    request.headers_mut().remove(AUTHORIZATION);
+    let (principal, standing) = match proved {
+        Ok((principal, proof)) => {
+            let (shared, holder) = (Arc::clone(&shared), principal.clone());
+            let standing = Standing::new(move || shared.authenticator.stands(&holder, &proof));
+            (Ok(principal), Some(standing))
+        }
+        Err(error) => {
+            if error != AuthError::Missing {
+                tracing::warn!(%peer, %error, "credentials were refused");
+            }
+            (Err(error), None)
+        }
+    };
+    let request = request.map(|body| match *version {
+        _ if body.is_end_stream() => Body::empty(),
+        Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
+        _ => Body::new(body),
+    });
+    let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
+    Ok((shared.front)(request, caller).await)
 }

@@ -1,6 +1,6 @@
 //! The server as a whole: its directory, sockets, TLS, authentication, start and stop.
 //!
-//! It never knows what is served: a router is given to it, and everything behind the router is that one's affair.
+//! It never knows what is served: a front end is given to it, and everything behind that is the front end's affair.
 
 pub mod admin;
 pub mod auth;
@@ -45,7 +45,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use auth::Authenticator;
 use certificates::{Clients, Verifier};
-use listener::{Bound, Scheme, Shared};
+use listener::{Bound, Front, Scheme, Shared};
 use netconf::Netconf;
 use passwords::Passwords;
 use remembered::Digester;
@@ -71,9 +71,8 @@ pub struct Prepared {
 
 /// What is served.
 pub struct Application {
-    /// Answers the requests. Each has the extensions [`SocketAddr`] (of the client) and
-    /// [`crate::access::Caller`]; its `Authorization` field is gone.
-    pub router: axum::Router,
+    /// Answers the requests.
+    pub front: Front,
     /// Runs NETCONF sessions, if the application has that protocol.
     pub netconf: Option<netconf::Handler>,
     /// Awaited when no connection is left: writes what is to be written, and says if something went wrong before.
@@ -201,7 +200,7 @@ impl Server {
             (_, false) => None,
         };
         let shared = Arc::new(Shared {
-            router: application.router,
+            front: application.front,
             authenticator,
             connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
             limits: config.limits,

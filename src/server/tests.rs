@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use hyper::{Request, Response};
 
-use super::listener::Scheme;
+use super::listener::{Answer, Scheme};
 use super::test_directory::TestDirectory;
 use super::*;
 use crate::access::Caller;
@@ -15,16 +15,14 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::limits::Limits;
 
 /// Answers with the name of the caller, or why there is none, and never reads the body.
-async fn who(request: Request) -> String {
-    let caller = request.extensions().get::<Caller>().cloned().unwrap();
-    let peer = request.extensions().get::<SocketAddr>().copied().unwrap();
-    assert!(peer.ip().is_loopback());
+fn who(request: Request<Body>, caller: Caller) -> Answer {
     assert!(!request.headers().contains_key("authorization"));
-    caller.0.map_or_else(|error| error.to_string(), |principal| principal.name)
+    let name = caller.principal.map_or_else(|error| error.to_string(), |principal| principal.name.clone());
+    Box::pin(async { Response::new(Body::from(name)) })
 }
 
 async fn application(_: &Prepared) -> Result<Application, ApplicationError> {
-    Ok(Application { router: Router::new().fallback(who), netconf: None, finish: Box::pin(async { Ok(()) }) })
+    Ok(Application { front: Arc::new(who), netconf: None, finish: Box::pin(async { Ok(()) }) })
 }
 
 fn config(data: &TestDirectory, limits: Limits) -> Config {
@@ -143,11 +141,8 @@ async fn an_application_that_fails_fails_the_server() {
     let result = Server::start(config(&data, Limits::default()), clock(), no_start).await;
     assert!(matches!(result.map(drop), Err(ServeError::Start(_))));
     let no_end = async |_: &Prepared| {
-        Ok(Application {
-            router: Router::new(),
-            netconf: None,
-            finish: Box::pin(async { Err("lost".into()) }),
-        })
+        let finish = Box::pin(async { Err("lost".into()) });
+        Ok(Application { front: Arc::new(who), netconf: None, finish })
     };
     let server = Server::start(config(&data, Limits::default()), clock(), no_end).await.unwrap();
     assert!(matches!(server.stop().await, Err(ServeError::Finish(_))));

@@ -24,10 +24,14 @@ use crate::yang::tree::{Container, Key, StateList};
 /// Parts that together are shorter than this are held as one, so that a thousand tiny ones cost no thousand allocations.
 const CHUNK: usize = 64 * 1024;
 
+type Objects = OrdMap<Arc<str>, Arc<Held>>;
+
 /// All data objects. Cheap to clone; clones share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct DataObjects {
-    objects: OrdMap<Arc<str>, Arc<Held>>,
+    objects: Objects,
+    /// Those of them that an agent owns.
+    of_agents: Objects,
     /// Identifier and agent: who was given the object, beside its owner.
     shared: OrdSet<(Arc<str>, Arc<str>)>,
     /// Octets held by owner; without an owner under the empty text, which is no name of an agent.
@@ -366,7 +370,12 @@ impl DataObjects {
     }
 
     fn hold(&mut self, held: Held) {
-        self.objects.insert(held.object.id.as_str().into(), Arc::new(held));
+        let (id, held) = (Arc::<str>::from(held.object.id.as_str()), Arc::new(held));
+        match held.object.owner {
+            Some(_) => self.of_agents.insert(id.clone(), held.clone()),
+            None => self.of_agents.remove(&id),
+        };
+        self.objects.insert(id, held);
     }
 
     /// Remembers that these agents were given these objects, since a task or negotiation of theirs refers to them.
@@ -376,23 +385,37 @@ impl DataObjects {
             self.shared.extend(agents.iter().map(|agent| (id.clone(), Arc::from(*agent))));
         }
     }
+
+    /// The entries of the list `data-object`.
+    pub fn entries(&self) -> Arc<dyn StateList> {
+        Arc::new(Entries(self.objects.clone()))
+    }
+
+    /// Those of them that an agent owns.
+    pub fn entries_of_agents(&self) -> Arc<dyn StateList> {
+        Arc::new(Entries(self.of_agents.clone()))
+    }
 }
 
-impl StateList for DataObjects {
+/// Data objects as they are read.
+#[derive(Debug)]
+struct Entries(Objects);
+
+impl StateList for Entries {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.objects.get(only_text(key)?).map(|held| held.entry())
+        self.0.get(only_text(key)?).map(|held| held.entry())
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        following(&self.objects, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
+        following(&self.0, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
     }
 
     fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        preceding(&self.objects, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
+        preceding(&self.0, key).take(count).map(|(id, held)| (Key::string(id), held.entry())).collect()
     }
 
     fn len(&self) -> usize {
-        self.objects.len()
+        self.0.len()
     }
 }
 

@@ -111,7 +111,12 @@ impl Tasks {
 
     /// The entries of the list `data-object`, each with the revision that last touched it.
     pub fn data_objects(&self) -> Arc<dyn StateList> {
-        Arc::new(self.data.clone())
+        self.data.entries()
+    }
+
+    /// Those of them that an agent owns.
+    pub fn data_objects_of_agents(&self) -> Arc<dyn StateList> {
+        self.data.entries_of_agents()
     }
 
     /// The revision that last touched a task, a context or a data object; 0 if none did.

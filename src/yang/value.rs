@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use smol_str::SmolStr;
 
 use super::path::InstancePath;
 use super::schema::{Bit, EnumValue, Identity};
@@ -30,8 +31,8 @@ pub enum Value {
     Decimal64(Decimal64),
     /// `boolean`.
     Bool(bool),
-    /// `string`.
-    String(Arc<str>),
+    /// `string`. Up to 23 octets stand here, so most keys are compared without following a reference.
+    String(SmolStr),
     /// `enumeration`.
     Enum(&'static EnumValue),
     /// `bits`.
@@ -69,7 +70,7 @@ impl Bits {
 impl Value {
     /// A `string` value.
     pub fn string(text: impl AsRef<str>) -> Self {
-        Value::String(Arc::from(text.as_ref()))
+        Value::String(SmolStr::new(text))
     }
 
     /// The text of a `string`; `None` for any other type.

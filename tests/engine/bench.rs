@@ -177,7 +177,7 @@ pub fn put(path: InstancePath, body: Json) -> Result<Edit, Error> {
 pub fn principal(user: &str) -> Principal {
     let groups: BTreeSet<String> =
         if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
-    Principal { name: user.into(), groups, method: Method::Local, session: None }
+    Principal::new(user, groups, Method::Local)
 }
 
 fn encoded(child: &Child, node: Option<&'static Node>) -> Json {

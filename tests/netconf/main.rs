@@ -251,7 +251,7 @@ async fn a_program_without_netconf_does_not_pretend() {
     config.listen.tls.clear();
     let clock = agentconf::clock::Clock::system();
     let build = async |_: &Prepared| {
-        Ok(Application { router: axum::Router::new(), netconf: None, finish: Box::pin(async { Ok(()) }) })
+        Ok(Application { front: served::front(), netconf: None, finish: Box::pin(async { Ok(()) }) })
     };
     let started = agentconf::server::Server::start(config, clock, build).await;
     assert!(matches!(started.map(drop), Err(agentconf::server::ServeError::NoNetconf)));

@@ -13,7 +13,7 @@ use agentconf::config::Config;
 use agentconf::limits::Limits;
 use agentconf::netconf::NAMESPACE;
 use agentconf::netconf::session::{self, Peer};
-use agentconf::server::listener::Scheme;
+use agentconf::server::listener::{Answer, Front, Scheme};
 use agentconf::server::netconf::{Duplex, Handler};
 use agentconf::server::shutdown::Shutdown;
 use agentconf::server::users::{self, User};
@@ -156,6 +156,11 @@ async fn message<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     tokio::time::timeout(LIMIT, read).await.unwrap()
 }
 
+/// Answers nothing over HTTP.
+pub fn front() -> Front {
+    Arc::new(|_, _| -> Answer { Box::pin(async { Default::default() }) })
+}
+
 impl Server {
     pub async fn start(settings: &str) -> Server {
         Server::start_in(tempfile::tempdir().unwrap(), settings.to_owned()).await
@@ -173,7 +178,7 @@ impl Server {
         let counted = Arc::clone(&sessions);
         let build = async |prepared: &Prepared| {
             Ok(Application {
-                router: axum::Router::new(),
+                front: front(),
                 netconf: Some(handler(prepared.shutdown.clone(), counted)),
                 finish: Box::pin(async { Ok(()) }),
             })

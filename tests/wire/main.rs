@@ -8,6 +8,7 @@ mod crash;
 mod documents;
 mod hostile;
 mod http;
+mod patience;
 mod process;
 mod samples;
 mod transport;

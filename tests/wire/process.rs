@@ -84,10 +84,21 @@ impl Server {
         assert!(!log.contains("panicked"), "a thread of the server panicked:\n{log}");
     }
 
-    /// SIGTERM; how it ended then.
-    pub fn stop(mut self) -> ExitStatus {
+    /// SIGTERM.
+    pub fn terminate(&self) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// SIGTERM; how it ended then.
+    pub fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        self.ended()
+    }
+
+    /// How it ended after SIGTERM.
+    pub fn ended(&mut self) -> ExitStatus {
+        let id = self.process.id().to_string();
         let (told, ended) = sync_channel(1);
         thread::scope(|scope| {
             let process = &mut self.process;

@@ -2,6 +2,8 @@
 //! and what the siblings hold of the same kind.
 
 use std::any::Any;
+use std::cmp::Ordering;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
@@ -23,7 +25,8 @@ use crate::yang::value::Value;
 /// principal may read.
 pub(in super::super) fn data_params(state: &Arc<State>, principal: &Principal) -> List {
     let made = Made {
-        list: state.tasks.data_objects(),
+        // What is nobody's came from an entry that was written; it is shown as long as that is there.
+        list: state.tasks.data_objects_of_agents(),
         make: data_entry,
         state: state.clone(),
         principal: principal.clone(),
@@ -62,36 +65,12 @@ struct Made {
 impl Made {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
         let entry = self.list.get(key)?;
-        (self.make)(&self.state, &self.principal, key, &entry)
-            .map(|made| Arc::new(made.at_revision(entry.revision)))
+        self.shown(key, &entry)
     }
 
-    /// The next entry that can be shown, if it comes before a key: no others are looked at.
-    fn next(&self, mut after: Option<Key>, before: Option<&Key>) -> Option<(Key, Arc<Container>)> {
-        loop {
-            let (key, entry) = self.list.after(after.as_ref(), 1).pop()?;
-            if before.is_some_and(|before| key >= *before) {
-                return None;
-            }
-            if let Some(made) = (self.make)(&self.state, &self.principal, &key, &entry) {
-                return Some((key, Arc::new(made.at_revision(entry.revision))));
-            }
-            after = Some(key);
-        }
-    }
-
-    /// The entry before a key, or the last one, that can be shown, if it does not come before another key.
-    fn previous(&self, mut before: Option<Key>, down_to: Option<&Key>) -> Option<(Key, Arc<Container>)> {
-        loop {
-            let (key, entry) = self.list.before(before.as_ref(), 1).pop()?;
-            if down_to.is_some_and(|least| key <= *least) {
-                return None;
-            }
-            if let Some(made) = (self.make)(&self.state, &self.principal, &key, &entry) {
-                return Some((key, Arc::new(made.at_revision(entry.revision))));
-            }
-            before = Some(key);
-        }
+    fn shown(&self, key: &Key, entry: &Container) -> Option<Arc<Container>> {
+        let made = (self.make)(&self.state, &self.principal, key, entry)?;
+        Some(Arc::new(made.at_revision(entry.revision)))
     }
 }
 
@@ -109,31 +88,19 @@ impl StateList for Both {
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        let mut entries: Vec<(Key, Arc<Container>)> = Vec::new();
-        while entries.len() < count {
-            let last = entries.last().map(|(key, _)| key).or(key);
-            let Some(next) = self.next(last) else { break };
-            entries.push(next);
-        }
-        entries
+        Merged::new(self, key, false).take(count).collect()
     }
 
     fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        let mut entries: Vec<(Key, Arc<Container>)> = Vec::new();
-        while entries.len() < count {
-            let last = entries.last().map(|(key, _)| key).or(key);
-            let Some(previous) = self.previous(last) else { break };
-            entries.push(previous);
-        }
-        entries
+        Merged::new(self, key, true).take(count).collect()
     }
 
     fn len(&self) -> usize {
-        std::iter::successors(self.next(None), |(last, _)| self.next(Some(last))).count()
+        Merged::new(self, None, false).count()
     }
 
     fn is_empty(&self) -> bool {
-        self.written.is_empty() && self.made.next(None, None).is_none()
+        Merged::new(self, None, false).next().is_none()
     }
 
     fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
@@ -158,17 +125,55 @@ impl StateList for Both {
     }
 }
 
-impl Both {
-    fn next(&self, after: Option<&Key>) -> Option<(Key, Arc<Container>)> {
-        let written = self.written.next(after);
-        let made = self.made.next(after.cloned(), written.as_ref().map(|(key, _)| key));
-        made.or(written)
+/// The entries of both, in order or backwards. Each is looked at once, and none before its turn but the next.
+struct Merged<'a> {
+    made: &'a Made,
+    written: Peekable<Box<dyn Iterator<Item = (Key, Arc<Container>)> + 'a>>,
+    /// The next of which something may be made; `None` if there is none.
+    source: Option<(Key, Arc<Container>)>,
+    backwards: bool,
+}
+
+impl<'a> Merged<'a> {
+    /// Those on the other side of a key, or all.
+    fn new(both: &'a Both, key: Option<&Key>, backwards: bool) -> Self {
+        let beyond = key.cloned();
+        let written = both.written.walk(both.node, key, backwards);
+        let written = written.filter_map(move |(key, entry)| Some((key?, entry)));
+        let written = written.filter(move |(key, _)| beyond.as_ref() != Some(key));
+        let written = (Box::new(written) as Box<dyn Iterator<Item = _>>).peekable();
+        let mut merged = Merged { made: &both.made, written, source: None, backwards };
+        merged.advance(key);
+        merged
     }
 
-    fn previous(&self, before: Option<&Key>) -> Option<(Key, Arc<Container>)> {
-        let written = self.written.previous(before);
-        let made = self.made.previous(before.cloned(), written.as_ref().map(|(key, _)| key));
-        made.or(written)
+    fn advance(&mut self, key: Option<&Key>) {
+        let list = &self.made.list;
+        self.source = if self.backwards { list.before(key, 1) } else { list.after(key, 1) }.pop();
+    }
+}
+
+impl Iterator for Merged<'_> {
+    type Item = (Key, Arc<Container>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some((source, _)) = &self.source else { return self.written.next() };
+            let turn = match self.written.peek() {
+                Some((written, _)) if self.backwards => written.cmp(source),
+                Some((written, _)) => source.cmp(written),
+                None => Ordering::Less,
+            };
+            if turn == Ordering::Greater {
+                return self.written.next();
+            }
+            let (key, entry) = self.source.take()?;
+            self.advance(Some(&key));
+            let made = if turn == Ordering::Equal { None } else { self.made.shown(&key, &entry) };
+            if let Some(made) = made {
+                return Some((key, made));
+            }
+        }
     }
 }
 
@@ -178,8 +183,6 @@ fn data_entry(state: &State, principal: &Principal, key: &Key, entry: &Container
         return None;
     }
     let object = DataObject::from_data(entry).ok()?;
-    // What is nobody's came from an entry that was written; it is shown as long as that is there.
-    object.owner.as_ref()?;
     let params = DataParams {
         id: object.id,
         // The draft has no value for structured data and files.
@@ -277,12 +280,7 @@ mod tests {
             let shown = matches!(key.values(), [Value::Uint32(n)] if n % 3 == 0 && *n < 1000);
             shown.then(|| entry.clone())
         };
-        let principal = Principal {
-            name: "oss".into(),
-            groups: Default::default(),
-            method: Method::Local,
-            session: None,
-        };
+        let principal = Principal::new("oss", Default::default(), Method::Local);
         let made = Made { list: list.clone(), make, state: Arc::default(), principal };
         Both { node: &nodes::DATA_PARAMS, written: List::Sorted(even.collect::<OrdMap<_, _>>()), made }
     }

@@ -15,7 +15,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::header::{ETAG, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -39,14 +38,14 @@ pub const MEDIA_TYPE: &str = "application/json";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// `{+restconf}/openapi.json`: what the principal can do, for programs.
-pub async fn serve(State(engine): State<Engine>, asked: Asked) -> Result<Response, Refusal> {
+pub fn serve(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     asked.allow(METHODS)?;
     asked.params(Place::Nowhere)?;
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
     }
     media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
-    let document = document_for(Rights::of(&engine, &asked));
+    let document = document_for(Rights::of(engine, asked));
     let mut response = match conditions::judge_read(&asked.headers, Some(&document.tag), None, false)? {
         Outcome::NotModified => answer::empty(StatusCode::NOT_MODIFIED),
         Outcome::Send => answer::ok(MEDIA_TYPE, document.text.clone()),

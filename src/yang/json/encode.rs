@@ -214,7 +214,7 @@ impl Writer<'_> {
             Value::Uint32(number) => self.serialize(number),
             Value::Bool(value) => self.serialize(value),
             Value::Empty => self.out.extend_from_slice(b"[null]"),
-            Value::String(text) => self.serialize(text.as_ref()),
+            Value::String(text) => self.serialize(text.as_str()),
             Value::Enum(value) => self.serialize(value.name),
             other => {
                 // Writing into a vector cannot fail.

@@ -1,5 +1,5 @@
 //! An HTTP/1.1 client that costs little beside the servers it measures: it writes requests as bytes and looks at no more
-//! of an answer than its status and length. It never retries.
+//! of an answer than its status and where it ends. It never retries.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,19 +9,29 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::Outcome;
 use super::entry::Request;
 
+/// A connection, with or without TLS.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A connection that was opened.
+pub type Wire = Box<dyn Duplex>;
+
+/// The end of a body that comes in chunks, when it has no trailers.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
 /// A client of one server.
 #[derive(Clone)]
 pub struct Client {
-    tls: TlsConnector,
+    tls: Option<TlsConnector>,
     address: SocketAddr,
     token: Arc<str>,
 }
@@ -58,12 +68,68 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Client { tls: Arc::new(config).into(), address, token: token.trim().into() })
+        Ok(Client { tls: Some(Arc::new(config).into()), address, token: token.trim().into() })
     }
 
     /// The same for a server with the same certificate elsewhere.
     pub fn at(&self, address: SocketAddr) -> Client {
         Client { address, ..self.clone() }
+    }
+
+    /// The same without TLS.
+    pub fn plain(&self, address: SocketAddr) -> Client {
+        Client { address, tls: None, ..self.clone() }
+    }
+
+    /// How it is connected.
+    pub fn over(&self) -> &'static str {
+        if self.tls.is_some() { "TLS" } else { "plain HTTP" }
+    }
+
+    /// Asks for something that does not end; what comes after the head.
+    pub async fn open(&self, request: &Request) -> Outcome<Wire> {
+        let mut wire = self.connect().await?.stream;
+        wire.write_all(&self.bytes(request)).await?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(wire.read_u8().await?);
+        }
+        match head.starts_with(b"HTTP/1.1 200 ") {
+            true => Ok(wire),
+            false => Err(format!("there is no stream: {:?}", lossy(&head)).into()),
+        }
+    }
+
+    /// Asks once for something large and throws it away; its octets.
+    pub async fn download(&self, request: &Request) -> Outcome<usize> {
+        let mut connection = self.connect().await?;
+        connection.stream.write_all(&self.bytes(request)).await?;
+        let mut piece = vec![0; 256 << 10];
+        let mut kept = Vec::new();
+        let mut end = None;
+        let mut octets = 0;
+        loop {
+            let count = connection.stream.read(&mut piece).await?;
+            if count == 0 {
+                return Err("the server closed the connection".into());
+            }
+            octets += count;
+            kept.extend_from_slice(&piece[..count]);
+            if end.is_none() {
+                end = answer_end(&kept)?;
+            }
+            let is_whole = match &end {
+                Some(End::At(length)) => octets >= *length,
+                Some(End::LastChunk) => kept.ends_with(LAST_CHUNK),
+                None => false,
+            };
+            if is_whole {
+                return Ok(octets);
+            }
+            if end.is_some() {
+                kept.drain(..kept.len().saturating_sub(LAST_CHUNK.len()));
+            }
+        }
     }
 
     /// Asks once; the answer with its head.
@@ -125,12 +191,16 @@ impl Client {
         let tcp = TcpStream::connect(self.address).await?;
         tcp.set_nodelay(true)?;
         let name = ServerName::IpAddress(self.address.ip().into());
-        Ok(Connection { stream: self.tls.connect(name, tcp).await?, answer: Vec::new() })
+        let stream: Wire = match &self.tls {
+            Some(tls) => Box::new(tls.connect(name, tcp).await?),
+            None => Box::new(tcp),
+        };
+        Ok(Connection { stream, answer: Vec::new() })
     }
 }
 
 struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: Wire,
     answer: Vec<u8>,
 }
 
@@ -139,13 +209,16 @@ impl Connection {
     async fn ask(&mut self, request: &[u8]) -> Outcome<()> {
         self.answer.clear();
         self.stream.write_all(request).await?;
-        let mut length = None;
-        while length.is_none_or(|length| self.answer.len() < length) {
+        let mut end = None;
+        while !end.as_ref().is_some_and(|end| match end {
+            End::At(length) => self.answer.len() >= *length,
+            End::LastChunk => self.answer.ends_with(LAST_CHUNK),
+        }) {
             if self.stream.read_buf(&mut self.answer).await? == 0 {
                 return Err("the server closed the connection".into());
             }
-            if length.is_none() {
-                length = answer_length(&self.answer)?;
+            if end.is_none() {
+                end = answer_end(&self.answer)?;
             }
         }
         match self.answer.starts_with(b"HTTP/1.1 2") {
@@ -155,15 +228,49 @@ impl Connection {
     }
 }
 
-/// Octets of the answer with its head; `None` as long as the head is not complete.
-fn answer_length(answer: &[u8]) -> Outcome<Option<usize>> {
+/// Where an answer ends.
+enum End {
+    /// After so many octets, its head included.
+    At(usize),
+    /// Where a chunk says so.
+    LastChunk,
+}
+
+/// `None` as long as the head is not complete.
+fn answer_end(answer: &[u8]) -> Outcome<Option<End>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&answer[..end])?;
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    Ok(Some(end + 4 + length.map_or(Ok(0), |(_, value)| value.trim().parse())?))
+    let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();
+    if head.contains("\r\ntransfer-encoding: chunked") {
+        return Ok(Some(End::LastChunk));
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    Ok(Some(End::At(end + 4 + length.map_or(Ok(0), |value| value.trim().parse())?)))
+}
+
+/// An answer with its head, with the body in one piece.
+pub fn in_one_piece(answer: &[u8]) -> Outcome<Vec<u8>> {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Err("no head".into());
+    };
+    let (head, mut rest) = answer.split_at(end + 4);
+    let mut whole: Vec<u8> = lossy(head)
+        .split_inclusive("\r\n")
+        .filter(|line| !line.starts_with("transfer-encoding"))
+        .collect::<String>()
+        .into();
+    if whole.len() == head.len() {
+        return Ok(answer.to_vec());
+    }
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n").ok_or("no chunk")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line])?, 16)?;
+        if length == 0 {
+            return Ok(whole);
+        }
+        rest = &rest[line + 2..];
+        whole.extend_from_slice(rest.get(..length).ok_or("a short chunk")?);
+        rest = rest.get(length + 2..).ok_or("a short chunk")?;
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {

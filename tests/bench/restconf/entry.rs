@@ -18,6 +18,11 @@ pub fn get(number: u64) -> Request {
     Request { method: "GET", path: format!("{LIST}={}", id(number)), body: String::new() }
 }
 
+/// Reads the whole list.
+pub fn whole() -> Request {
+    Request { method: "GET", path: LIST.to_owned(), body: String::new() }
+}
+
 /// Adds an entry which, in the order of the list, follows the one with this number.
 pub fn put(after: u64, number: u64) -> Request {
     let id = id_after(after, number);

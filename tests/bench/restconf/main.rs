@@ -1,5 +1,5 @@
-//! Measures RESTCONF over HTTPS on loopback: reading and writing one entry of a list of growing size, beside a bare
-//! hyper server that answers with the same bytes.
+//! Measures RESTCONF over HTTPS on loopback: reading and writing one entry of a list of growing size, and reading all of
+//! one, beside a bare hyper server that answers with the same bytes; and many subscribers of the event stream.
 //!
 //! Every server is a process of its own and all run side by side; the rounds visit them in turn, so that what else the
 //! machine does hits all alike. It never asserts anything about time.
@@ -9,15 +9,18 @@
 mod bare;
 mod client;
 mod entry;
+mod events;
+mod large;
 mod report;
 mod servers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 
 use client::{Client, Run};
+use large::Large;
 use report::Report;
 use servers::{Agentconf, Bare};
 
@@ -44,7 +47,18 @@ struct Arguments {
     /// Most requests of one measurement of PUT; each adds an entry, which is taken out again afterwards
     #[arg(long, default_value_t = 320)]
     puts: u64,
-    /// Longest time of one measurement
+    /// How often a whole list is read, and how many entries it has
+    #[arg(long, default_value_t = 10)]
+    large_rounds: u64,
+    #[arg(long, default_value_t = 100_000)]
+    large_entries: u64,
+    /// How many follow the event stream: this program and the server each need as many file descriptors
+    #[arg(long, default_value_t = 2000)]
+    subscribers: usize,
+    /// How many events each of them gets
+    #[arg(long, default_value_t = 10_000)]
+    events: u64,
+    /// Longest time of one measurement of GET or PUT
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// What `cargo bench` says to every benchmark
@@ -67,10 +81,49 @@ fn main() -> Outcome<()> {
 async fn measure(arguments: &Arguments) -> Outcome<()> {
     let root = tempfile::Builder::new().prefix("bench-restconf-").tempdir_in(&arguments.dir)?;
     let mut report = Report::default();
+    if arguments.rounds > 0 {
+        entries(arguments, root.path(), &mut report).await?;
+    }
+    if arguments.large_rounds > 0 {
+        report.large = Some(large(arguments, &root.path().join("large")).await?);
+    }
+    if arguments.subscribers > 0 {
+        for is_plain in [true, false] {
+            // A server of its own each time: memory that others gave back would be used again.
+            let server = Agentconf::start(&root.path().join(format!("events-{is_plain}")))?;
+            let tls = server.client()?;
+            let client = if is_plain { server.plain_client()? } else { tls.clone() };
+            eprintln!("{} subscribers over {}", arguments.subscribers, client.over());
+            let told =
+                events::measure(&server, &client, &tls, arguments.subscribers, arguments.events).await?;
+            report.told.push(told);
+        }
+    }
+    print!("{report}");
+    Ok(())
+}
+
+/// A whole list, again and again.
+async fn large(arguments: &Arguments, data: &Path) -> Outcome<Large> {
+    eprintln!("a list of {} entries", arguments.large_entries);
+    servers::fill(data, arguments.large_entries).await?;
+    let server = Agentconf::start(data)?;
+    let client = server.client()?;
+    let answer = client::in_one_piece(&client.answer_to(&entry::whole()).await?)?;
+    let bare = Bare::start(data, &answer)?;
+    let mut large = Large { entries: arguments.large_entries, ..Large::default() };
+    for round in 0..arguments.large_rounds {
+        large.round(&client, &client.at(bare.address()), round).await?;
+    }
+    Ok(large)
+}
+
+/// One entry of lists of several sizes.
+async fn entries(arguments: &Arguments, root: &Path, report: &mut Report) -> Outcome<()> {
     let mut servers = Vec::new();
     for &entries in &arguments.entries {
         eprintln!("making a log of {entries} entries");
-        let data = root.path().join(entries.to_string());
+        let data = root.join(entries.to_string());
         let filling = servers::fill(&data, entries).await?;
         let server = Agentconf::start(&data)?;
         report.started(entries, filling, &server)?;
@@ -106,6 +159,5 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
             }
         }
     }
-    print!("{report}");
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::Outcome;
 use super::client::Timed;
+use super::events::Told;
+use super::large::Large;
 use super::servers::Agentconf;
 
 /// Everything that was measured.
@@ -14,6 +16,10 @@ pub struct Report {
     starts: Vec<Start>,
     /// By method, connections and entries (none for the bare server).
     cells: BTreeMap<(&'static str, usize, Option<u64>), Cell>,
+    /// Whole lists.
+    pub large: Option<Large>,
+    /// Events and their subscribers.
+    pub told: Vec<Told>,
 }
 
 struct Start {
@@ -67,6 +73,59 @@ fn at(values: &mut [f64], quantile: f64) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.cells.is_empty() {
+            self.entries(f)?;
+        }
+        if let Some(large) = &self.large {
+            large.fmt(f)?;
+        }
+        if !self.told.is_empty() {
+            writeln!(
+                f,
+                "\n| subscribers | connected by | memory of an idle one | events | edits/s meanwhile | all delivered in | deliveries/s | lost |"
+            )?;
+            writeln!(f, "|---|---|---|---|---|---|---|---|")?;
+        }
+        for Told { over, subscribers, events, idle_bytes, writing, took } in &self.told {
+            let (writing, took) = (writing.as_secs_f64(), took.as_secs_f64());
+            let (edits, deliveries) = (*events as f64 / writing, *events as f64 * *subscribers as f64 / took);
+            let idle = *idle_bytes as f64 / 1000.0;
+            writeln!(
+                f,
+                "| {subscribers} | {over} | {idle:.1} kB | {events} | {edits:.0} | {took:.1} s | {deliveries:.0} | 0 |"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Large {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |latencies: &[Duration], quantile| {
+            at(&mut latencies.iter().map(|latency| latency.as_secs_f64() * 1e6).collect::<Vec<_>>(), quantile)
+        };
+        let (own, bare) = (at(&mut self.rates.clone(), 0.5), at(&mut self.bare_rates.clone(), 0.5));
+        writeln!(
+            f,
+            "\n| GET of a list of {} entries, {} octets | MB/s | of bare hyper's |",
+            self.entries, self.octets
+        )?;
+        writeln!(f, "|---|---|---|")?;
+        writeln!(f, "| bare hyper | {bare:.0} | 1.00 |")?;
+        writeln!(f, "| agentconf | {own:.0} | {:.2} |", own / bare)?;
+        writeln!(f, "\n| PUT over one connection | median | p99 |")?;
+        writeln!(f, "|---|---|---|")?;
+        for (when, latencies) in
+            [("alone", &self.writes_alone), ("while the list is read again and again", &self.writes_beside)]
+        {
+            writeln!(f, "| {when} | {:.0} µs | {:.0} µs |", micros(latencies, 0.5), micros(latencies, 0.99))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn entries(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "| request | connections | server | median | p99 | requests/s | of bare hyper's | median against the smallest list |"

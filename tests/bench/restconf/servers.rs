@@ -36,7 +36,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let engine =
         Engine::open(Log::open(data)?, Options { clock, limits, startup: false, profile, capabilities })?;
     let groups = ["admin".to_owned()].into();
-    let principal = Principal { name: "admin".into(), groups, method: Method::Local, session: None };
+    let principal = Principal::new("admin", groups, Method::Local);
     let mut numbers = 0..entries;
     loop {
         let mut edits = JoinSet::new();
@@ -73,20 +73,28 @@ fn put(number: u64) -> Outcome<EditRequest> {
 struct Process {
     child: Child,
     address: SocketAddr,
+    /// Of plain HTTP, if it says so.
+    plain: Option<SocketAddr>,
 }
 
 impl Process {
     /// Starts it, gives it the input, and waits until it says where it listens.
-    fn start(command: &mut Command, input: &[u8]) -> Outcome<Process> {
+    fn start(command: &mut Command, input: &[u8], is_plain_too: bool) -> Outcome<Process> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut process = Process { address: SocketAddr::from(([127, 0, 0, 1], 0)), child };
+        let mut process = Process { address: SocketAddr::from(([127, 0, 0, 1], 0)), plain: None, child };
         if let Some(stdin) = &mut process.child.stdin {
             stdin.write_all(input)?;
         }
         let stdout = process.child.stdout.take().ok_or("no output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        process.address = line.trim().rsplit(' ').next().unwrap_or_default().parse()?;
+        let mut lines = BufReader::new(stdout).lines();
+        let mut address = || -> Outcome<SocketAddr> {
+            let line = lines.next().ok_or("it ended")??;
+            Ok(line.trim().rsplit(' ').next().unwrap_or_default().parse()?)
+        };
+        process.address = address()?;
+        if is_plain_too {
+            process.plain = Some(address()?);
+        }
         Ok(process)
     }
 }
@@ -111,9 +119,10 @@ impl Agentconf {
     /// Starts it on a data directory.
     pub fn start(data: &Path) -> Outcome<Agentconf> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentconf"));
-        command.args(["serve", "--https", "127.0.0.1:0", "--data"]).arg(data).env("RUST_LOG", "error");
+        let addresses = ["--https", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        command.arg("serve").args(addresses).arg("--data").arg(data).env("RUST_LOG", "error");
         let start = Instant::now();
-        let process = Process::start(&mut command, &[])?;
+        let process = Process::start(&mut command, &[], true)?;
         Ok(Agentconf { process, data: data.to_owned(), replay: start.elapsed() })
     }
 
@@ -121,6 +130,27 @@ impl Agentconf {
     pub fn client(&self) -> Outcome<Client> {
         let token = std::fs::read_to_string(self.data.join("admin.jwt"))?;
         Client::new(self.process.address, &self.data.join("pki/ca.pem"), &token)
+    }
+
+    /// The same without TLS.
+    pub fn plain_client(&self) -> Outcome<Client> {
+        Ok(self.client()?.plain(self.process.plain.ok_or("there is no plain HTTP")?))
+    }
+
+    /// Returns when its processor time has stood still for a moment: what was begun is done.
+    pub async fn settled(&self) -> Outcome<()> {
+        let mut before = None;
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.child.id()))?;
+            // After the name in parentheses, user and system time are the 12th and 13th.
+            let after = stat.rsplit(')').next().unwrap_or_default();
+            let now: Vec<String> = after.split_whitespace().skip(11).take(2).map(str::to_owned).collect();
+            if before.as_ref() == Some(&now) {
+                return Ok(());
+            }
+            before = Some(now);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Its data directory.
@@ -151,7 +181,7 @@ impl Bare {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--bare").arg(data);
         let input = [format!("{}\n", answer.len()).as_bytes(), answer].concat();
-        Ok(Bare(Process::start(&mut command, &input)?))
+        Ok(Bare(Process::start(&mut command, &input, false)?))
     }
 
     /// Where it listens.
