@@ -1,5 +1,7 @@
 //! How long the server waits for who is slow, and what it still does when it is to stop. It never sends anything wrong.
 
+#![allow(clippy::disallowed_methods, reason = "what it waits for has to come within so long")]
+
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
