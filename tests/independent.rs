@@ -1,5 +1,5 @@
 //! Strangers ask the built server: a Python client whose answers libyang and yangson judge against the YANG library that the
-//! server announces, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
+//! server announces, ncclient with every operation of NETCONF, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
 
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
@@ -24,18 +24,7 @@ impl Drop for Server {
 fn every_answer_fits_the_announced_modules_in_json_and_in_xml() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    let mut child = Command::new(BINARY)
-        .args(["serve", "--https", "127.0.0.1:0", "--data"])
-        .arg(&data)
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the server starts");
-    let stdout = child.stdout.take().expect("it is piped");
-    let _server = Server(child);
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
-    let address = line.trim().strip_prefix("listening https ").expect("an address");
+    let (_server, address) = start("https", &data);
     let token = fs::read_to_string(data.join("admin.jwt")).expect("the token of the first start");
     let mut client = python("answers.py");
     client
@@ -48,6 +37,30 @@ fn every_answer_fits_the_announced_modules_in_json_and_in_xml() {
         said.split_once(" documents judged, 0 wrong").and_then(|(before, _)| before.rsplit(' ').next());
     let judged = judged.and_then(|number| number.parse::<u32>().ok());
     assert!(judged.is_some_and(|judged| judged > 4000), "few documents were judged: {said}");
+}
+
+#[test]
+fn ncclient_finds_every_netconf_operation_from_hello_to_close() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, address) = start("ssh", &data);
+    let port = address.rsplit(':').next().expect("a port");
+    let said = ends_well(python("netconf.py").arg(port).arg("admin").arg(data.join("admin.password")));
+    assert!(said.contains("\nOK"), "{said}");
+}
+
+/// A server with a new directory, and where it listens.
+fn start(scheme: &str, data: &Path) -> (Server, String) {
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--data"]).arg(data);
+    let mut child =
+        command.env("RUST_LOG", "error").stdout(Stdio::piped()).spawn().expect("the server starts");
+    let stdout = child.stdout.take().expect("it is piped");
+    let server = Server(child);
+    let prefix = format!("listening {scheme} ");
+    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let address = lines.take(2).find_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
+    (server, address.expect("the server says where it listens"))
 }
 
 /// `tests/run` installs Chromium wherever it can. Where there is none this says so and proves nothing; where there is one

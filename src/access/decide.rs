@@ -43,6 +43,11 @@ pub fn may_prepare(principal: &Principal) -> bool {
     principal.is_admin()
 }
 
+/// Whether the principal may lock a datastore or a part of it, which keeps everybody else from writing there.
+pub fn may_lock(principal: &Principal) -> bool {
+    principal.is_admin()
+}
+
 /// Whether the principal may speak in the name of an agent with this owner.
 pub fn may_act_for(principal: &Principal, owner: Option<&str>) -> bool {
     principal.is_admin() || owner == Some(principal.name.as_str())

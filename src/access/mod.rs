@@ -6,5 +6,5 @@
 mod decide;
 mod principal;
 
-pub use decide::{may_act_for, may_execute, may_prepare, may_read, may_see, may_write};
+pub use decide::{may_act_for, may_execute, may_lock, may_prepare, may_read, may_see, may_write};
 pub use principal::{ADMIN_GROUP, AuthError, Caller, Identity, Method, Principal, Standing};

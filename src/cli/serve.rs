@@ -37,12 +37,12 @@ impl Serve {
         build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
     ) -> Result<(), Box<dyn Error>> {
         let mut config = self.place.load()?;
+        // Who says where to listen does not mean a port that another server may have.
+        if self.https.is_empty() && self.ssh.is_empty() && config.listen == Listen::default() {
+            config.listen.ssh = vec![ListenAddress { host: "127.0.0.1".into(), port: 8830 }];
+        }
         if !self.https.is_empty() {
             config.listen.https = self.https;
-            if config.listen.ssh == Listen::default().ssh {
-                // Who says where to listen does not mean a port that another server may have.
-                config.listen.ssh = Vec::new();
-            }
         }
         if !self.http.is_empty() {
             config.listen.http = self.http;

@@ -48,7 +48,7 @@ pub struct Listen {
     pub https: Vec<ListenAddress>,
     /// Addresses for RESTCONF over plain HTTP/1.1. Only loopback addresses are allowed.
     pub http: Vec<ListenAddress>,
-    /// Addresses for NETCONF over SSH (RFC 6242); by default 127.0.0.1:8830.
+    /// Addresses for NETCONF over SSH (RFC 6242). `agentconf serve` takes 127.0.0.1:8830 if nobody says where to listen.
     pub ssh: Vec<ListenAddress>,
     /// Addresses for NETCONF over TLS (RFC 7589). Every client has to show a certificate: one that [`Clients`] takes, or, if
     /// that is empty, one that the local authority has issued, whose `CommonName` is the user.
@@ -316,8 +316,8 @@ impl Default for Config {
 
 impl Default for Listen {
     fn default() -> Listen {
-        let local = |port| vec![ListenAddress { host: "127.0.0.1".into(), port }];
-        Listen { https: local(8443), http: Vec::new(), ssh: local(8830), tls: Vec::new() }
+        let https = vec![ListenAddress { host: "127.0.0.1".into(), port: 8443 }];
+        Listen { https, http: Vec::new(), ssh: Vec::new(), tls: Vec::new() }
     }
 }
 

@@ -310,15 +310,16 @@ pub(super) fn lock(
     let session = principal.session.ok_or_else(|| {
         Error::protocol(Tag::OperationNotSupported, "only a NETCONF session can hold a lock")
     })?;
+    let takes = matches!(locking, Locking::Lock(_) | Locking::LockPart(_));
+    if takes && !access::may_lock(principal) {
+        let message = "locks are taken by administrators";
+        return Err(Error::application(Tag::AccessDenied, message));
+    }
     match locking {
         Locking::Lock(datastore) => {
             match datastore {
                 Lockable::Running => others_commit(state, session)?,
                 Lockable::Startup => startup(options)?,
-                Lockable::Candidate if !access::may_prepare(principal) => {
-                    let message = "the candidate that all share is locked by administrators";
-                    return Err(Error::application(Tag::AccessDenied, message));
-                }
                 // RFC 6241 section 7.5: else the changes of others would be discarded with the lock.
                 Lockable::Candidate if sessions.candidates.get(Candidate::Shared).is_some() => {
                     let message = "the candidate was changed, and neither committed nor discarded";
@@ -354,14 +355,6 @@ pub(super) fn lock(
                 let message =
                     format!("a partial lock is of at most {} nodes", options.limits.locked_nodes_max);
                 return Err(Error::protocol(Tag::TooBig, message));
-            }
-            for node in &nodes {
-                if !node.steps.iter().all(|step| access::may_read(principal, step.node))
-                    || node.node().is_some_and(|node| !access::may_write(principal, node))
-                {
-                    let message = format!("{} may not write what it would lock", principal.name);
-                    return Err(Error::application(Tag::AccessDenied, message));
-                }
             }
             let lock = PartialLock { session, at: now, select: select.clone(), nodes: nodes.clone() };
             let id = sessions.locks.lock_part(lock, options.limits.partial_locks_max)?;

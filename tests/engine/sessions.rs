@@ -222,7 +222,13 @@ async fn rfc_6241_section_8_4_4_1_a_confirmed_commit_is_cancelled() {
 #[tokio::test]
 async fn rfc_6241_section_7_9_a_session_that_is_killed_holds_nothing_more() {
     let bench = Bench::empty();
-    let (one, two) = (session(&bench, "oss").await, session(&bench, "admin").await);
+    let (one, two) = (session(&bench, "admin").await, session(&bench, "admin").await);
+    let eve = session(&bench, "eve").await;
+    for locking in [Locking::Lock(Lockable::Running), Locking::LockPart(vec!["/data-params".into()])] {
+        let refused = lock(&bench, &eve, locking).await.expect_err("it would keep everybody out");
+        assert_eq!(refused.tag, Tag::AccessDenied);
+    }
+    drop(eve);
     lock(&bench, &one, Locking::Lock(Lockable::Running)).await.expect("it is free");
     for none in [two.id(), 9999] {
         let refused = bench.engine.kill_session(two.principal(), none).await.expect_err("not that one");
@@ -233,7 +239,7 @@ async fn rfc_6241_section_7_9_a_session_that_is_killed_holds_nothing_more() {
     lock(&bench, &two, Locking::Lock(Lockable::Running)).await.expect("it is free");
     let shown = state(&bench);
     assert_eq!(shown["sessions"]["session"].as_array().map(Vec::len), Some(1));
-    assert_eq!(shown["statistics"]["dropped-sessions"], 1);
+    assert_eq!(shown["statistics"]["dropped-sessions"], 2);
 }
 
 #[tokio::test]

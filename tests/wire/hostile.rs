@@ -170,7 +170,6 @@ fn broken_xml_is_refused() {
 fn what_does_not_fit_the_schema_is_refused_with_its_place() {
     let victim = Victim::new();
     let at = "/irtf-agent:data-params[id='h']";
-    let first = "/irtf-agent:data-params[1]";
     let of = |name: &str| format!("{at}/{name}");
     for (name, status, tag, path, members) in [
         (
@@ -185,19 +184,18 @@ fn what_does_not_fit_the_schema_is_refused_with_its_place() {
         ("an object for a leaf", 400, "invalid-value", of("data"), r#""id":"h","dataType":"text","data":{}"#),
         ("no such enum", 400, "invalid-value", of("dataType"), r#""id":"h","dataType":"smell""#),
         ("U+0000", 400, "invalid-value", of("data"), r#""id":"h","dataType":"text","data":"\u0000""#),
-        // The key is not read yet.
         (
             "an unknown member",
             400,
             "unknown-element",
-            first.to_owned(),
+            at.to_owned(),
             r#""id":"h","dataType":"text","nosuch":1"#,
         ),
         (
             "a member of no module",
             400,
             "unknown-namespace",
-            first.to_owned(),
+            at.to_owned(),
             r#""id":"h","dataType":"text","nosuch:data":"x""#,
         ),
         ("something mandatory missing", 409, "data-missing", of("dataType"), r#""id":"h""#),
@@ -238,7 +236,7 @@ fn what_does_not_fit_the_schema_is_refused_with_its_place() {
         (
             "another namespace",
             "unknown-namespace",
-            first.to_owned(),
+            at.to_owned(),
             "<id>h</id><dataType xmlns=\"urn:nosuch\">text</dataType>",
         ),
         (
@@ -337,7 +335,7 @@ fn without_good_credentials_nothing_is_told() {
         ("a token without a signature", Some(unsigned)),
         ("another scheme", Some("Digest username=\"admin\"".to_owned())),
         ("a scheme alone", Some("Basic".to_owned())),
-        ("a long token", Some(format!("Bearer {}", "a".repeat(100_000)))),
+        ("a long token", Some(format!("Bearer {}", "a".repeat(50_000)))),
     ];
     for (name, authorization) in &wrong {
         for accept in [JSON, XML] {
