@@ -170,6 +170,8 @@ fn broken_xml_is_refused() {
 fn what_does_not_fit_the_schema_is_refused_with_its_place() {
     let victim = Victim::new();
     let at = "/irtf-agent:data-params[id='h']";
+    // Without a key there is nothing else to name an entry by.
+    let first = "/irtf-agent:data-params[1]";
     let of = |name: &str| format!("{at}/{name}");
     for (name, status, tag, path, members) in [
         (

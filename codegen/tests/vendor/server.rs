@@ -1,6 +1,7 @@
 //! The server built with a vendor's modules and with those of `yang/` here, started and asked by curl. It never says
 //! what an answer has to be.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,8 +15,42 @@ use super::{copy, drop_all, packages, project};
 /// The features that the server is to support of the modules here.
 const FEATURES: &str = "example-yard = [\"cranes\"]\n";
 
-/// The server with the vendor's modules, in `target/`, where it stays for the next time.
+/// The server with the vendor's modules, in `target/`, where it stays for the next time. Tests that are processes of their own
+/// take turns here, and find what the first has built of the same sources.
 fn built(packages: &[PathBuf; 3]) -> PathBuf {
+    let target = project().join("target");
+    let turn = std::fs::File::create(target.join("vendor-server.lock")).unwrap();
+    turn.lock().unwrap();
+    let (stamp, program) = (target.join("vendor-server.stamp"), target.join("debug/vendor-server"));
+    let sources = sources();
+    if std::fs::read_to_string(&stamp).ok().as_ref() != Some(&sources) || !program.is_file() {
+        build(packages);
+        std::fs::write(&stamp, sources).unwrap();
+    }
+    program
+}
+
+/// What stands for all that the server is built of.
+fn sources() -> String {
+    fn add(path: &Path, hasher: &mut DefaultHasher) {
+        if path.is_dir() {
+            let mut below: Vec<PathBuf> =
+                std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            below.sort();
+            below.iter().for_each(|path| add(path, hasher));
+        } else {
+            path.hash(hasher);
+            std::fs::read(path).unwrap().hash(hasher);
+        }
+    }
+    let mut hasher = DefaultHasher::new();
+    let parts = ["src", "yang", "codegen/src", "codegen/tests/vendor", "Cargo.toml", "Cargo.lock"];
+    let packages = ["tests/requirements.txt", "tests/requirements-models.txt"];
+    parts.iter().chain(&packages).for_each(|part| add(&project().join(part), &mut hasher));
+    format!("{:016x}", hasher.finish())
+}
+
+fn build(packages: &[PathBuf; 3]) {
     let root = project();
     let temp = tempfile::tempdir().unwrap();
     let package = temp.path();
@@ -49,7 +84,6 @@ fn built(packages: &[PathBuf; 3]) -> PathBuf {
     let built = cargo.args(["build", "--offline", "--quiet", "--bin", "vendor-server"]);
     let built = built.current_dir(&lasting).env("CARGO_TARGET_DIR", &target).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    target.join("debug/vendor-server")
 }
 
 /// Makes a folder what another is. Files that are the same stay untouched, so that they are not compiled again.
