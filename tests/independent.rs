@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -45,7 +45,14 @@ fn ncclient_finds_every_netconf_operation_from_hello_to_close() {
     let data = directory.path().join("data");
     let (_server, address) = start("ssh", &data);
     let port = address.rsplit(':').next().expect("a port");
-    let said = ends_well(python("netconf.py").arg(port).arg("admin").arg(data.join("admin.password")));
+    let mut add = Command::new(BINARY);
+    add.args(["user", "add", "eve", "--password-stdin", "--data"]).arg(&data).stdin(Stdio::piped());
+    let mut add = add.spawn().expect("a user is added");
+    add.stdin.take().expect("it is piped").write_all(b"eve's password\n").expect("it reads");
+    assert!(add.wait().expect("it ends").success());
+    let mut client = python("netconf.py");
+    client.arg(port).arg("admin").arg(data.join("admin.password")).arg("eve").arg("eve's password");
+    let said = ends_well(&mut client);
     assert!(said.contains("\nOK"), "{said}");
 }
 
@@ -58,8 +65,9 @@ fn start(scheme: &str, data: &Path) -> (Server, String) {
     let stdout = child.stdout.take().expect("it is piped");
     let server = Server(child);
     let prefix = format!("listening {scheme} ");
-    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-    let address = lines.take(2).find_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
+    // Both lines are read: it does not start if nobody hears where it listens.
+    let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(2).collect();
+    let address = lines.iter().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned);
     (server, address.expect("the server says where it listens"))
 }
 

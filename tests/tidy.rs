@@ -36,6 +36,7 @@ const DOORS: &[&str] = &[
     "clock.rs",
     "engine/driver.rs",
     "engine/dynamic.rs",
+    "engine/group.rs",
     "engine/push.rs",
     "engine/output.rs",
     "engine/sessions.rs",

@@ -3,6 +3,7 @@
 //! All of it comes to edits of the datastore that changes, judged and recorded like any edits.
 //! Nothing here knows how a protocol names a datastore.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::candidate::Candidates;
@@ -104,6 +105,10 @@ pub(super) fn manage(
                 _ => return Ok((Vec::new(), unchanged(state))),
             };
             locks.leave(*to, principal)?;
+            if *to == Datastore::Candidate(Candidate::Shared) && !access::may_prepare(principal) {
+                let message = "the candidate that all share is edited by administrators";
+                return Err(Error::application(Tag::AccessDenied, message));
+            }
             match to {
                 Datastore::Running | Datastore::Unified => running(&content),
                 Datastore::Candidate(which) => {
@@ -340,21 +345,21 @@ pub(super) fn lock(
         Locking::LockPart(select) => {
             others_commit(state, session)?;
             let mut nodes = Vec::new();
+            let budget = Cell::new(options.limits.filter_steps_max);
+            let nodes_max = options.limits.locked_nodes_max;
             for expression in select {
-                let found = Filter::xpath(expression, &options.limits)?
-                    .instances(state.config.content(), &options.limits)?;
-                nodes.extend(found);
+                let filter = Filter::xpath(expression, &options.limits)?;
+                nodes.extend(filter.instances(state.config.content(), &budget)?);
+                if nodes.len() > nodes_max {
+                    let message = format!("a partial lock is of at most {nodes_max} nodes");
+                    return Err(Error::protocol(Tag::TooBig, message));
+                }
             }
             nodes.sort();
             nodes.dedup();
             if nodes.is_empty() {
                 let message = "no expression selects a node of the running datastore";
                 return Err(Error::protocol(Tag::OperationFailed, message).app_tag("no-matches"));
-            }
-            if nodes.len() > options.limits.locked_nodes_max {
-                let message =
-                    format!("a partial lock is of at most {} nodes", options.limits.locked_nodes_max);
-                return Err(Error::protocol(Tag::TooBig, message));
             }
             let lock = PartialLock { session, at: now, select: select.clone(), nodes: nodes.clone() };
             let id = sessions.locks.lock_part(lock, options.limits.partial_locks_max)?;

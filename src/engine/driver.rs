@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
+use super::group::{Command, Group};
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
 use super::page::Paging;
@@ -25,16 +26,16 @@ use super::report::{Reported, Telling};
 use super::request::{
     Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking, Management, Refused,
 };
-use super::sessions::{Counters, Reason, Session, Sessions};
+use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
-use super::subscription::{Announced, Shared, Subscription, Tail};
+use super::subscription::{Shared, Subscription, Tail};
 use super::{Filter, datastores, operations, report, subscription, subscriptions, view};
 use crate::access::{self, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
 use crate::limits::Limits;
-use crate::log::{Log, LogError, NewRecord};
+use crate::log::{Log, LogError};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
@@ -47,8 +48,6 @@ use crate::yang::tree::Container;
 const GROUP_MAX: usize = 256;
 /// A group with more octets of records than this takes no further request.
 const GROUP_BYTES_MAX: usize = 16 << 20;
-/// Most deadlines that one step of the clock handles; the next step follows at once.
-const DUE_MAX: usize = 256;
 /// Most updates of subscribed data that are made at a time.
 const UPDATES_AT_ONCE: usize = 4;
 /// How long due events that could not be recorded or committed are not tried again.
@@ -90,18 +89,6 @@ pub struct Engine {
     subscribers: Arc<Subscribers>,
 }
 
-type Answer<T> = oneshot::Sender<Result<T, Error>>;
-
-enum Command {
-    Edit(Principal, EditRequest, oneshot::Sender<Result<EditReply, Refused>>),
-    Manage(Principal, Management, Answer<EditReply>),
-    Invoke(Principal, Invocation, Answer<Container>),
-    Lock(Principal, Locking, Answer<Option<LockedPart>>),
-    Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
-    Kill(Principal, u32, Answer<()>),
-    Stop(oneshot::Sender<Result<(), LogError>>),
-}
-
 impl Engine {
     /// Replays the log and starts the writer. Returns when the state is complete.
     ///
@@ -121,8 +108,9 @@ impl Engine {
         let _ = options.capabilities.statistics.since.set(options.clock.now());
         let (committed, _) = watch::channel(state.position);
         let (commands, queue) = mpsc::channel(options.limits.request_queue_max);
-        // Each session that there is says once that it ends.
-        let (ending, ended) = mpsc::channel(options.limits.sessions_max.max(1));
+        // Each session says once that it ends: those that there are, and as many that were killed and are about to go.
+        let (ending, ended) =
+            mpsc::channel(options.limits.sessions_max.saturating_mul(2).clamp(1, Semaphore::MAX_PERMITS));
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(state.clone()),
             sessions: ArcSwap::default(),
@@ -137,7 +125,8 @@ impl Engine {
             options,
         });
         let sessions = Sessions::default();
-        let mut writer = Writer { shared: shared.clone(), log, state, sessions, queue, ended };
+        let mut writer =
+            Writer { shared: shared.clone(), log, state, sessions, queue, ended, unrecorded: Vec::new() };
         writer.begin()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name("writer".into()).spawn(move || {
@@ -382,6 +371,18 @@ impl Engine {
         self.command(|answer| Command::Begin(who, answer)).await
     }
 
+    /// Refuses an operation that the principal may not invoke, in a session or without one. What is invoked with
+    /// [`Engine::invoke`] is judged there.
+    ///
+    /// # Errors
+    /// `access-denied`.
+    pub fn admit(&self, principal: &Principal, operation: &Node) -> Result<(), Error> {
+        match access::may_execute(principal, operation) {
+            true => Ok(()),
+            false => Err(operations::not_executed(principal, operation)),
+        }
+    }
+
     /// Ends another session, and releases all that it holds before the answer comes (RFC 6241 section 7.9).
     ///
     /// # Errors
@@ -561,37 +562,22 @@ struct Writer {
     queue: mpsc::Receiver<Command>,
     /// The sessions that ended, and why.
     ended: mpsc::Receiver<(u32, Reason)>,
-}
-
-/// An answer that is held back; it is called with the outcome of the commit.
-type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
-
-/// A group that is being decided: the state after it, its records, and the answers to give
-/// once it is durable.
-struct Group {
-    state: State,
-    sessions: Sessions,
-    transactions: Vec<Vec<NewRecord>>,
-    announced: Vec<Announced>,
-    /// Octets of the records.
-    size: usize,
-    answers: Vec<Held>,
+    /// Those whose end is not in the log yet.
+    unrecorded: Vec<(u32, Reason)>,
 }
 
 impl Writer {
     /// Loads the startup datastore, if there is one, and puts the server's own agent into the
     /// registry, if it is not there as configured.
     fn begin(&mut self) -> Result<(), OpenError> {
-        let fresh = self.shared.fresh();
+        let mut fresh = self.shared.fresh();
         let options = &self.shared.options;
         let mut group = Group::new(&self.state, &self.sessions);
-        group
-            .record(fresh.now, Actor::SERVER, datastores::begin(&self.state, options))
-            .map_err(OpenError::Startup)?;
         // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
-        let mut fresh = fresh;
         let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
         group.record(fresh.now, Actor::SERVER, taken_back).map_err(OpenError::Startup)?;
+        let startup = datastores::begin(&group.state, options);
+        group.record(fresh.now, Actor::SERVER, startup).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
         group.record(fresh.now, Actor::SERVER, agent).map_err(OpenError::Agent)?;
         match self.commit(group) {
@@ -604,13 +590,12 @@ impl Writer {
         let clock = self.shared.options.clock.clone();
         loop {
             let due = self.state.next_deadline();
-            let mut gone = None;
             let mut overdue = false;
             let command = tokio::select! {
                 biased;
                 // First: what a session held that is gone is not in the way of who comes next.
                 Some(ended) = self.ended.recv() => {
-                    gone = Some(ended);
+                    self.unrecorded.push(ended);
                     None
                 }
                 command = self.queue.recv() => match command {
@@ -621,10 +606,14 @@ impl Writer {
                     overdue = true;
                     None
                 }
+                () = tokio::time::sleep(RETRY_DUE), if !self.unrecorded.is_empty() => None,
             };
             let mut group = Group::new(&self.state, &self.sessions);
-            while let Some((session, reason)) = gone.take().or_else(|| self.ended.try_recv().ok()) {
-                group.end(&self.shared, session, reason, None);
+            while let Ok(ended) = self.ended.try_recv() {
+                self.unrecorded.push(ended);
+            }
+            for (session, reason) in &self.unrecorded {
+                group.end(&self.shared, *session, *reason, None);
             }
             let mut stop = None;
             let mut next = command;
@@ -643,6 +632,9 @@ impl Writer {
                 }
             }
             let committed = self.commit(group);
+            if committed {
+                self.unrecorded.clear();
+            }
             if let Some(answer) = stop {
                 // The receiver may have gone; the log is closed all the same.
                 let _ = answer.send(self.log.close());
@@ -692,192 +684,5 @@ async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
     match due {
         Some(due) => clock.sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-impl Group {
-    fn new(state: &State, sessions: &Sessions) -> Self {
-        Group {
-            state: state.clone(),
-            sessions: sessions.clone(),
-            transactions: Vec::new(),
-            announced: Vec::new(),
-            size: 0,
-            answers: Vec::new(),
-        }
-    }
-
-    /// What the clock has brought about. False if something of it could not be recorded.
-    fn expire(&mut self, shared: &Shared) -> bool {
-        let fresh = shared.fresh();
-        let mut complete = true;
-        for event in core::due(&self.state, fresh.now, DUE_MAX) {
-            if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event]) {
-                tracing::error!(error = %e, "an event that was due was not recorded");
-                complete = false;
-            }
-        }
-        if self.state.pending.as_ref().is_some_and(|pending| pending.until() <= fresh.now) {
-            let mut fresh = shared.fresh();
-            let events =
-                core::take_back(&self.state, &shared.options, |_| confirm::Event::TimedOut, &mut fresh);
-            if let Err(e) = self.record(fresh.now, Actor::SERVER, events) {
-                tracing::error!(error = %e, "a confirmed commit was not taken back");
-                complete = false;
-            }
-        }
-        complete
-    }
-
-    /// Ends a session with all that it holds, and takes its confirmed commit back (RFC 6241 section 8.4.1).
-    fn end(&mut self, shared: &Shared, session: u32, reason: Reason, by: Option<&Principal>) {
-        let killed_by = by.map(|by| by.session.unwrap_or_default());
-        let mut sessions = self.sessions.clone();
-        let Some(ended) = sessions.end(session, reason, killed_by) else { return };
-        if let Some(live) = self.sessions.get(session) {
-            shared.options.capabilities.statistics.ended(live.counters(), reason);
-        }
-        let mut fresh = shared.fresh();
-        let mut events = vec![Event::Session(ended)];
-        if self.state.pending.as_ref().is_some_and(|pending| pending.ends_with(session)) {
-            let given_up = confirm::Pending::given_up;
-            events.extend(core::take_back(&self.state, &shared.options, given_up, &mut fresh));
-        }
-        let actor = by.map_or(Actor::SERVER, Actor::from);
-        if let Err(e) = self.record(fresh.now, actor, events) {
-            tracing::error!(error = %e, session, "the end of a session was not recorded");
-        }
-        self.sessions = sessions;
-    }
-
-    fn decide(&mut self, shared: &Shared, command: Command) {
-        let mut fresh = shared.fresh();
-        let now = fresh.now;
-        match command {
-            Command::Edit(principal, request, answer) => {
-                let mut sessions = self.sessions.clone();
-                let (state, options) = (&self.state, &shared.options);
-                let decided = core::edit(state, &mut sessions, options, &principal, &request, &mut fresh);
-                let reply = self.edited(now, &principal, decided, sessions);
-                self.answer(answer, reply);
-            }
-            Command::Manage(principal, management, answer) => {
-                let mut sessions = self.sessions.clone();
-                let (state, options) = (&self.state, &shared.options);
-                let decided =
-                    datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh);
-                let reply = self.edited(now, &principal, decided, sessions);
-                self.answer(answer, reply);
-            }
-            Command::Lock(principal, locking, answer) => {
-                let mut sessions = self.sessions.clone();
-                let (state, options) = (&self.state, &shared.options);
-                let reply = datastores::lock(state, &mut sessions, options, &principal, &locking, now);
-                if reply.is_ok() {
-                    self.sessions = sessions;
-                }
-                self.answer(answer, reply);
-            }
-            Command::Begin(who, answer) => {
-                let mut sessions = self.sessions.clone();
-                let limits = &shared.options.limits;
-                let statistics = &shared.options.capabilities.statistics;
-                let begun = sessions.begin(self.state.newest_session, *who, now, limits);
-                let reply = begun.and_then(|(id, live, event)| {
-                    self.record(now, Actor::from(&live.principal), vec![Event::Session(event)])?;
-                    self.sessions = sessions;
-                    Counters::count(&statistics.in_sessions);
-                    Ok(Session::new(id, live, shared.ended.clone()))
-                });
-                self.answer(answer, reply);
-            }
-            Command::Kill(principal, session, answer) => {
-                let reply = match self.sessions.get(session) {
-                    Some(_) if principal.session != Some(session) => {
-                        self.end(shared, session, Reason::Killed, Some(&principal));
-                        Ok(())
-                    }
-                    Some(_) => {
-                        let message = "a session is closed with \"close-session\" by itself, and not killed";
-                        Err(Error::protocol(Tag::InvalidValue, message))
-                    }
-                    None => {
-                        let message = format!("there is no session {session}");
-                        Err(Error::protocol(Tag::InvalidValue, message))
-                    }
-                };
-                self.answer(answer, reply);
-            }
-            Command::Invoke(principal, invocation, answer) => {
-                let decided =
-                    operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
-                let reply = decided.and_then(|(events, output)| {
-                    self.record(now, Actor::from(&principal), events)?;
-                    Ok(output)
-                });
-                self.answer(answer, reply);
-            }
-            Command::Stop(_) => {}
-        }
-    }
-
-    /// Takes over what was decided about datastores.
-    fn edited<E: From<Error>>(
-        &mut self,
-        now: Timestamp,
-        principal: &Principal,
-        decided: Result<(Vec<Event>, EditReply), E>,
-        sessions: Sessions,
-    ) -> Result<EditReply, E> {
-        let (events, mut reply) = decided?;
-        let position = self.state.position;
-        self.record(now, Actor::from(principal), events)?;
-        self.sessions = sessions;
-        if self.state.position > position {
-            reply.revision = self.state.config_revision;
-            reply.changed_at = self.state.config_changed_at;
-        }
-        Ok(reply)
-    }
-
-    /// Applies the events of one request and keeps them for the log: all or none. What is applied
-    /// is what a start will read, so that it comes to the same state, and what it could not read
-    /// is never written.
-    fn record(&mut self, at: Timestamp, actor: Actor<'_>, events: Vec<Event>) -> Result<(), Error> {
-        let unwritable =
-            |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
-        let mut state = self.state.clone();
-        let mut transaction = Vec::with_capacity(events.len());
-        let mut announced = Vec::with_capacity(events.len());
-        let mut size = self.size;
-        for event in &events {
-            let record = event.to_record(at, actor).map_err(unwritable)?;
-            record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
-            let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
-            state.apply(at, &event)?;
-            announced.push(Announced::new(state.position, at, actor, &event, record.payload.len()));
-            size += record.payload.len();
-            transaction.push(record);
-        }
-        self.state = state;
-        self.size = size;
-        if !transaction.is_empty() {
-            self.transactions.push(transaction);
-        }
-        self.announced.extend(announced);
-        Ok(())
-    }
-
-    /// Keeps the answer until the group is durable. A refusal waits too: it may rest on an
-    /// event of the same group.
-    fn answer<T, E>(&mut self, answer: oneshot::Sender<Result<T, E>>, reply: Result<T, E>)
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.answers.push(Box::new(move |durable| {
-            // Who asked may have gone.
-            let _ = answer.send(durable.map_err(E::from).and(reply));
-        }));
     }
 }

@@ -137,19 +137,18 @@ impl Filter {
     ///
     /// # Errors
     /// `invalid-value` with the app-tag `not-a-node-set` if it is no set of nodes (RFC 5717 section 2.4.1), `resource-denied`
-    /// if it takes more than `filter_steps_max`.
+    /// if it takes more steps than are left of the budget.
     pub(super) fn instances(
         &self,
         root: &Arc<Container>,
-        limits: &Limits,
+        budget: &Cell<u64>,
     ) -> Result<Vec<InstancePath>, Error> {
         let none = || {
             let message = "the expression does not select nodes";
             Error::protocol(Tag::InvalidValue, message).app_tag("not-a-node-set")
         };
         let Kind::XPath(expr) = self.0.as_ref() else { return Err(none()) };
-        let budget = Cell::new(limits.filter_steps_max);
-        match evaluate_within(expr, &Cursor::root(&SCHEMA, root.clone()), &budget) {
+        match evaluate_within(expr, &Cursor::root(&SCHEMA, root.clone()), budget) {
             Ok(XValue::Nodes(nodes)) => {
                 Ok(nodes.iter().map(Cursor::path).filter(|path| !path.steps.is_empty()).collect())
             }

@@ -15,6 +15,7 @@ mod driver;
 mod dynamic;
 mod event;
 mod filter;
+mod group;
 mod library;
 mod locks;
 mod monitoring;

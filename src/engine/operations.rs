@@ -290,13 +290,18 @@ pub(super) fn reads_data(state: &State, principal: &Principal, id: &str) -> bool
 pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Result<(), Error> {
     let operation = invocation.operation;
     if !access::may_execute(principal, operation) {
-        let message = format!("{} may not invoke \"{}\"", principal.name, operation.name);
-        return Err(Error::application(Tag::AccessDenied, message));
+        return Err(not_executed(principal, operation));
     }
     let content = Arc::new(invocation.input.clone());
     let errors =
         VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
     Error::first(errors).map_or(Ok(()), Err)
+}
+
+/// The refusal of an operation that the principal may not invoke.
+pub(super) fn not_executed(principal: &Principal, operation: &Node) -> Error {
+    let message = format!("{} may not invoke \"{}\"", principal.name, operation.name);
+    Error::application(Tag::AccessDenied, message)
 }
 
 /// The input as its struct; validation has found everything mandatory in it.

@@ -15,7 +15,7 @@ use crate::engine::{
     Subscription,
 };
 use crate::yang::encode::{Drain, EncodeOptions};
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::{ERRORS_MAX, Error, Tag};
 use crate::yang::generated::ietf_netconf_partial_lock::PartialLockOutput;
 use crate::yang::generated::ietf_subscribed_notifications::nodes::{
     ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_OUTPUT_ID,
@@ -176,6 +176,10 @@ async fn edit_data(engine: &Engine, session: &Session, edit: EditData) -> Result
         let request = EditRequest { datastore, test, edits: edits.clone(), preconditions: Vec::new() };
         let Err(refused) = engine.edit(session.principal(), request).await else { break };
         errors.push(refused.error);
+        if errors.len() >= ERRORS_MAX {
+            // All that are left are tried again for each that fails.
+            break;
+        }
         match (on_error, refused.edit) {
             (OnError::Stop, Some(at)) => edits.truncate(at),
             (OnError::Continue, Some(at)) if at < edits.len() => drop(edits.remove(at)),

@@ -180,8 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
 
     /// Answers a message; the reason if the session ends with it.
     async fn request(&mut self, message: &[u8]) -> Result<Option<Reason>, SessionError> {
-        let read =
-            message::parse(message, self.engine.limits().depth_max).map(|rpc| request::of(&self.engine, rpc));
+        let read = message::parse(message, self.engine.limits().depth_max)
+            .map(|rpc| request::of(&self.engine, self.own.principal(), rpc));
         let counters = self.own.counters();
         let (start, request) = match read {
             Ok(read) => read,

@@ -5,6 +5,7 @@
 use super::NAMESPACE;
 use super::edit::{self, Default};
 use super::message::Rpc;
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
 use crate::datastore::edit::Edit;
@@ -117,14 +118,18 @@ pub enum OnError {
 /// Reads what a message asks for.
 ///
 /// # Errors
-/// There is no such operation, or its parameters are wrong.
-pub fn read(engine: &Engine, rpc: Element<'_>) -> Result<Request, Error> {
+/// There is no such operation, the principal may not invoke it, or its parameters are wrong.
+pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<Request, Error> {
     let limits = engine.limits();
     let options = DecodeOptions { depth_max: limits.depth_max, ..DecodeOptions::default() };
     if rpc.name == "action" && rpc.namespace.as_ref() == YANG {
         return action(rpc, &options).map(Request::Invoke);
     }
     let operation = operation(&rpc)?;
+    if operation != &netconf::CLOSE_SESSION {
+        // RFC 8341 section 3.2.3: whoever has a session may close it.
+        engine.admit(principal, operation)?;
+    }
     let mut rpc = rpc;
     // What is not YANG data in the input of an operation that is older than YANG.
     let inline = [&netconf::EDIT_CONFIG, &nmda::EDIT_DATA].contains(&operation);
@@ -484,6 +489,6 @@ fn subscribe(
 ///
 /// # Errors
 /// As [`read`].
-pub fn of(engine: &Engine, rpc: Rpc<'_>) -> (String, Result<Request, Error>) {
-    (rpc.reply, read(engine, rpc.operation))
+pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> (String, Result<Request, Error>) {
+    (rpc.reply, read(engine, principal, rpc.operation))
 }

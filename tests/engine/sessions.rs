@@ -198,6 +198,19 @@ async fn rfc_6241_section_8_4_1_a_confirmed_commit_ends_with_its_session_or_the_
 }
 
 #[tokio::test]
+async fn a_start_goes_back_to_the_startup_datastore_whatever_waits_for_its_confirmation() {
+    let bench = Bench::with_startup();
+    write(&bench, &principal("admin"), Datastore::Unified, "saved").await.expect("it is saved too");
+    write(&bench, &principal("admin"), Datastore::Running, "unsaved").await.expect("it is not");
+    let one = session(&bench, "admin").await;
+    write(&bench, one.principal(), SHARED, "d").await.expect("it is prepared");
+    commit(&bench, one.principal(), confirmed(60, Some("token"))).await.expect("for a minute");
+    drop(one);
+    let bench = bench.restart().await;
+    assert_eq!(["saved", "unsaved", "d"].map(|id| is_there(&bench, id)), [true, false, false]);
+}
+
+#[tokio::test]
 async fn rfc_6241_section_8_4_4_1_a_confirmed_commit_is_cancelled() {
     let bench = Bench::empty();
     let one = session(&bench, "admin").await;
@@ -236,6 +249,11 @@ async fn rfc_6241_section_7_9_a_session_that_is_killed_holds_nothing_more() {
     }
     bench.engine.kill_session(two.principal(), one.id()).await.expect("it ends");
     one.killed().await;
+    // What it had asked for is not done any more: nothing would release what it took now.
+    let over = lock(&bench, &one, Locking::Lock(Lockable::Running)).await.expect_err("it has ended");
+    assert_eq!(over.tag, Tag::OperationFailed);
+    let over = write(&bench, one.principal(), Datastore::Running, "d").await.expect_err("it has ended");
+    assert_eq!(over.tag, Tag::OperationFailed);
     lock(&bench, &two, Locking::Lock(Lockable::Running)).await.expect("it is free");
     let shown = state(&bench);
     assert_eq!(shown["sessions"]["session"].as_array().map(Vec::len), Some(1));

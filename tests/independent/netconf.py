@@ -1,6 +1,6 @@
 """NETCONF as ncclient speaks it: hello to close, every operation, against a server that was just started.
 
-Called as: suite.py PORT USER PASSWORD_FILE
+Called as: netconf.py PORT ADMINISTRATOR PASSWORD_FILE USER PASSWORD
 """
 
 import sys
@@ -12,7 +12,7 @@ from ncclient import manager
 from ncclient.operations import RPCError
 from ncclient.xml_ import to_ele
 
-PORT, USER, PASSWORD_FILE = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+PORT, USER, PASSWORD_FILE, OTHER, OTHER_PASSWORD = int(sys.argv[1]), *sys.argv[2:6]
 with open(PASSWORD_FILE, encoding="utf-8") as file:
     PASSWORD = file.read().strip()
 
@@ -20,9 +20,9 @@ NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
 AGENT = None  # the namespace of irtf-agent, from the server itself
 
 
-def connect(**options):
+def connect(user=None, password=None, **options):
     return manager.connect(
-        host="127.0.0.1", port=PORT, username=USER, password=PASSWORD, hostkey_verify=False, look_for_keys=False,
+        host="127.0.0.1", port=PORT, username=user or USER, password=password or PASSWORD, hostkey_verify=False, look_for_keys=False,
         allow_agent=False, timeout=30, **options)
 
 
@@ -190,6 +190,21 @@ class Netconf(unittest.TestCase):
         self.session.kill_session(other.session_id)
         self.session.lock("running")
         self.session.unlock("running")
+
+    def test_rfc8341_3_2_3_who_is_no_administrator_ends_locks_and_replaces_nothing(self):
+        eve = connect(OTHER, OTHER_PASSWORD)
+        self.addCleanup(eve.close_session)
+        self.refused("access-denied", eve.kill_session, self.session.session_id)
+        self.refused("access-denied", eve.lock, "running")
+        self.refused("access-denied", eve.commit)
+        for target in ["running", "candidate"]:
+            inline = to_ele(
+                f'<copy-config xmlns="{NC}"><target><{target}/></target><source><config/></source></copy-config>')
+            self.refused("access-denied", eve.dispatch, inline)
+        self.assertTrue(self.session.get_config("running").ok)
+        # What is everybody's stays everybody's.
+        eve.edit_config(target="running", config=config(("eve1", "x")))
+        self.clear("eve1")
 
     def test_rfc6022_3_1_get_schema(self):
         text = self.session.get_schema("irtf-agent").data

@@ -1,0 +1,271 @@
+//! A group of requests: each is decided on what those before it made, and all become durable, and are answered, together.
+//!
+//! It is what the writer does between two commits. It never waits, and never touches the log.
+
+use std::net::IpAddr;
+
+use tokio::sync::oneshot;
+
+use super::event::{Actor, Event, EventError};
+use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Management, Refused};
+use super::sessions::{Counters, Reason, Session, Sessions};
+use super::state::State;
+use super::subscription::{Announced, Shared};
+use super::{confirm, core, datastores, operations};
+use crate::access::Principal;
+use crate::clock::Timestamp;
+use crate::log::{LogError, NewRecord};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
+use crate::yang::tree::Container;
+
+/// Most deadlines that one step of the clock handles; the next step follows at once.
+const DUE_MAX: usize = 256;
+
+/// Where the answer to a command goes.
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the writer is asked to do.
+pub(super) enum Command {
+    Edit(Principal, EditRequest, oneshot::Sender<Result<EditReply, Refused>>),
+    Manage(Principal, Management, Answer<EditReply>),
+    Invoke(Principal, Invocation, Answer<Container>),
+    Lock(Principal, Locking, Answer<Option<LockedPart>>),
+    Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
+    Kill(Principal, u32, Answer<()>),
+    Stop(oneshot::Sender<Result<(), LogError>>),
+}
+
+impl Command {
+    /// Who asks; `None` for what asks for itself.
+    fn principal(&self) -> Option<&Principal> {
+        match self {
+            Command::Edit(principal, ..)
+            | Command::Manage(principal, ..)
+            | Command::Invoke(principal, ..)
+            | Command::Lock(principal, ..)
+            | Command::Kill(principal, ..) => Some(principal),
+            Command::Begin(..) | Command::Stop(_) => None,
+        }
+    }
+}
+
+/// An answer that is held back; it is called with the outcome of the commit.
+type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// A group that is being decided: the state after it, its records, and the answers to give
+/// once it is durable.
+pub(super) struct Group {
+    pub(super) state: State,
+    pub(super) sessions: Sessions,
+    pub(super) transactions: Vec<Vec<NewRecord>>,
+    pub(super) announced: Vec<Announced>,
+    /// Octets of the records.
+    pub(super) size: usize,
+    pub(super) answers: Vec<Held>,
+}
+
+impl Group {
+    pub(super) fn new(state: &State, sessions: &Sessions) -> Self {
+        Group {
+            state: state.clone(),
+            sessions: sessions.clone(),
+            transactions: Vec::new(),
+            announced: Vec::new(),
+            size: 0,
+            answers: Vec::new(),
+        }
+    }
+
+    /// What the clock has brought about. False if something of it could not be recorded.
+    pub(super) fn expire(&mut self, shared: &Shared) -> bool {
+        let fresh = shared.fresh();
+        let mut complete = true;
+        for event in core::due(&self.state, fresh.now, DUE_MAX) {
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event]) {
+                tracing::error!(error = %e, "an event that was due was not recorded");
+                complete = false;
+            }
+        }
+        if self.state.pending.as_ref().is_some_and(|pending| pending.until() <= fresh.now) {
+            let mut fresh = shared.fresh();
+            let events =
+                core::take_back(&self.state, &shared.options, |_| confirm::Event::TimedOut, &mut fresh);
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, events) {
+                tracing::error!(error = %e, "a confirmed commit was not taken back");
+                complete = false;
+            }
+        }
+        complete
+    }
+
+    /// Ends a session with all that it holds, and takes its confirmed commit back (RFC 6241 section 8.4.1).
+    pub(super) fn end(&mut self, shared: &Shared, session: u32, reason: Reason, by: Option<&Principal>) {
+        let killed_by = by.map(|by| by.session.unwrap_or_default());
+        let mut sessions = self.sessions.clone();
+        let Some(ended) = sessions.end(session, reason, killed_by) else { return };
+        if let Some(live) = self.sessions.get(session) {
+            shared.options.capabilities.statistics.ended(live.counters(), reason);
+        }
+        let mut fresh = shared.fresh();
+        let mut events = vec![Event::Session(ended)];
+        if self.state.pending.as_ref().is_some_and(|pending| pending.ends_with(session)) {
+            let given_up = confirm::Pending::given_up;
+            events.extend(core::take_back(&self.state, &shared.options, given_up, &mut fresh));
+        }
+        let actor = by.map_or(Actor::SERVER, Actor::from);
+        if let Err(e) = self.record(fresh.now, actor, events) {
+            tracing::error!(error = %e, session, "the end of a session was not recorded");
+        }
+        self.sessions = sessions;
+    }
+
+    pub(super) fn decide(&mut self, shared: &Shared, command: Command) {
+        let mut fresh = shared.fresh();
+        let now = fresh.now;
+        let session = command.principal().and_then(|principal| principal.session);
+        if session.is_some_and(|session| self.sessions.get(session).is_none()) {
+            // It was killed; what it has asked for meanwhile is not done any more.
+            let over = || Error::protocol(Tag::OperationFailed, "this session has ended");
+            return match command {
+                Command::Edit(.., answer) => self.answer(answer, Err(Refused::from(over()))),
+                Command::Manage(.., answer) => self.answer(answer, Err(over())),
+                Command::Invoke(.., answer) => self.answer(answer, Err(over())),
+                Command::Lock(.., answer) => self.answer(answer, Err(over())),
+                Command::Kill(.., answer) => self.answer(answer, Err(over())),
+                Command::Begin(..) | Command::Stop(_) => {}
+            };
+        }
+        match command {
+            Command::Edit(principal, request, answer) => {
+                let mut sessions = self.sessions.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let decided = core::edit(state, &mut sessions, options, &principal, &request, &mut fresh);
+                let reply = self.edited(now, &principal, decided, sessions);
+                self.answer(answer, reply);
+            }
+            Command::Manage(principal, management, answer) => {
+                let mut sessions = self.sessions.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let decided =
+                    datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh);
+                let reply = self.edited(now, &principal, decided, sessions);
+                self.answer(answer, reply);
+            }
+            Command::Lock(principal, locking, answer) => {
+                let mut sessions = self.sessions.clone();
+                let (state, options) = (&self.state, &shared.options);
+                let reply = datastores::lock(state, &mut sessions, options, &principal, &locking, now);
+                if reply.is_ok() {
+                    self.sessions = sessions;
+                }
+                self.answer(answer, reply);
+            }
+            Command::Begin(who, answer) => {
+                let mut sessions = self.sessions.clone();
+                let limits = &shared.options.limits;
+                let statistics = &shared.options.capabilities.statistics;
+                let begun = sessions.begin(self.state.newest_session, *who, now, limits);
+                let reply = begun.and_then(|(id, live, event)| {
+                    self.record(now, Actor::from(&live.principal), vec![Event::Session(event)])?;
+                    self.sessions = sessions;
+                    Counters::count(&statistics.in_sessions);
+                    Ok(Session::new(id, live, shared.ended.clone()))
+                });
+                self.answer(answer, reply);
+            }
+            Command::Kill(principal, session, answer) => {
+                let reply = match self.sessions.get(session) {
+                    Some(_) if principal.session != Some(session) => {
+                        self.end(shared, session, Reason::Killed, Some(&principal));
+                        Ok(())
+                    }
+                    Some(_) => {
+                        let message = "a session is closed with \"close-session\" by itself, and not killed";
+                        Err(Error::protocol(Tag::InvalidValue, message))
+                    }
+                    None => {
+                        let message = format!("there is no session {session}");
+                        Err(Error::protocol(Tag::InvalidValue, message))
+                    }
+                };
+                self.answer(answer, reply);
+            }
+            Command::Invoke(principal, invocation, answer) => {
+                let decided =
+                    operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
+                let reply = decided.and_then(|(events, output)| {
+                    self.record(now, Actor::from(&principal), events)?;
+                    Ok(output)
+                });
+                self.answer(answer, reply);
+            }
+            Command::Stop(_) => {}
+        }
+    }
+
+    /// Takes over what was decided about datastores.
+    fn edited<E: From<Error>>(
+        &mut self,
+        now: Timestamp,
+        principal: &Principal,
+        decided: Result<(Vec<Event>, EditReply), E>,
+        sessions: Sessions,
+    ) -> Result<EditReply, E> {
+        let (events, mut reply) = decided?;
+        let position = self.state.position;
+        self.record(now, Actor::from(principal), events)?;
+        self.sessions = sessions;
+        if self.state.position > position {
+            reply.revision = self.state.config_revision;
+            reply.changed_at = self.state.config_changed_at;
+        }
+        Ok(reply)
+    }
+
+    /// Applies the events of one request and keeps them for the log: all or none. What is applied
+    /// is what a start will read, so that it comes to the same state, and what it could not read
+    /// is never written.
+    pub(super) fn record(
+        &mut self,
+        at: Timestamp,
+        actor: Actor<'_>,
+        events: Vec<Event>,
+    ) -> Result<(), Error> {
+        let unwritable =
+            |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
+        let mut state = self.state.clone();
+        let mut transaction = Vec::with_capacity(events.len());
+        let mut announced = Vec::with_capacity(events.len());
+        let mut size = self.size;
+        for event in &events {
+            let record = event.to_record(at, actor).map_err(unwritable)?;
+            record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
+            let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
+            state.apply(at, &event)?;
+            announced.push(Announced::new(state.position, at, actor, &event, record.payload.len()));
+            size += record.payload.len();
+            transaction.push(record);
+        }
+        self.state = state;
+        self.size = size;
+        if !transaction.is_empty() {
+            self.transactions.push(transaction);
+        }
+        self.announced.extend(announced);
+        Ok(())
+    }
+
+    /// Keeps the answer until the group is durable. A refusal waits too: it may rest on an
+    /// event of the same group.
+    fn answer<T, E>(&mut self, answer: oneshot::Sender<Result<T, E>>, reply: Result<T, E>)
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.answers.push(Box::new(move |durable| {
+            // Who asked may have gone.
+            let _ = answer.send(durable.map_err(E::from).and(reply));
+        }));
+    }
+}
