@@ -226,7 +226,7 @@ impl Default for Limits {
             page_steps_max: 5_000_000,
             candidates_max: 256,
             session_idle_s: 3600,
-            sessions_user_max: 1024,
+            sessions_user_max: 128,
             partial_locks_max: 256,
             locked_nodes_max: 1024,
             request_queue_max: 1024,

@@ -2,6 +2,7 @@
 //!
 //! It never knows what a request means.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
@@ -112,8 +113,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
         }
     };
     let followed = FuturesUnordered::new();
-    let mut conversation = Conversation { engine, own, session, outgoing, followed, events: false };
-    let reason = match conversation.run(incoming, stopping).await {
+    let mut conversation = Conversation { engine, own: &own, session, outgoing, followed, events: false };
+    // Whatever it does, also while it sends to a client that does not read. What it asked of the engine is done even so.
+    let ended = tokio::select! {
+        biased;
+        () = own.killed() => Ok(Reason::Killed),
+        () = stopping => Ok(Reason::Other),
+        ended = conversation.run(incoming) => ended,
+    };
+    let reason = match ended {
         Ok(reason) => reason,
         Err(error) => {
             tracing::info!(peer = %address, %error, "a session ended early");
@@ -123,7 +131,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
             }
         }
     };
-    let Conversation { own, outgoing, followed, .. } = conversation;
+    let Conversation { outgoing, followed, .. } = conversation;
     // Before the session is said to have ended, as its subscriptions end with it (RFC 8640 section 5).
     drop(followed);
     own.end(reason);
@@ -134,9 +142,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
 /// How long the end of a stream may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
-struct Conversation<S> {
+struct Conversation<'a, S> {
     engine: Engine,
-    own: Session,
+    own: &'a Session,
     session: session::Session,
     outgoing: Outgoing<S>,
     followed: FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = Told> + Send>>>,
@@ -144,19 +152,12 @@ struct Conversation<S> {
     events: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
-    async fn run(
-        &mut self,
-        mut incoming: Incoming<S>,
-        stopping: impl Future<Output = ()>,
-    ) -> Result<Reason, SessionError> {
-        let mut stopping = std::pin::pin!(stopping);
+impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
+    async fn run(&mut self, mut incoming: Incoming<S>) -> Result<Reason, SessionError> {
         loop {
             let idle = Duration::from_secs(self.engine.limits().session_idle_s);
             tokio::select! {
                 biased;
-                () = self.own.killed() => return Ok(Reason::Killed),
-                () = &mut stopping => return Ok(Reason::Other),
                 message = incoming.next() => match message? {
                     None => return Ok(Reason::Dropped),
                     Some(_) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
@@ -207,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
                 let message = "this session has subscribed to the stream already";
                 (Err(vec![Error::protocol(Tag::InUse, message)]), Next::GoOn)
             }
-            request => answer(&self.engine, &self.own, request).await,
+            request => answer(&self.engine, self.own, request).await,
         };
         match result {
             Ok(Reply::Whole(content)) => {
@@ -217,6 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<S> {
                 self.outgoing.send(&reply).await?;
             }
             Ok(Reply::Pieces(pieces)) => {
+                let standing = self.session.peer.standing.clone();
+                let pieces = pieces.map(|piece| match standing.holds() {
+                    true => piece,
+                    false => Err(io::ErrorKind::PermissionDenied.into()),
+                });
                 let around = |text: Vec<u8>| stream::iter([Ok(text)]);
                 let pieces = around(start.into_bytes()).chain(pieces).chain(around(b"</rpc-reply>".to_vec()));
                 self.outgoing.send_pieces(pieces).await?;

@@ -93,6 +93,8 @@ pub struct Incoming<S> {
 pub struct Outgoing<S> {
     stream: WriteHalf<S>,
     framing: Framing,
+    /// How long the client may take no byte.
+    patience: Duration,
 }
 
 /// Begins a session: says hello, and waits for the client's at most `hello_timeout_s`. What the halves are for is the caller's
@@ -108,7 +110,8 @@ pub async fn open<S: AsyncRead + AsyncWrite + Send>(
     limits: &Limits,
 ) -> Result<(Session, Incoming<S>, Outgoing<S>), SessionError> {
     let (reading, writing) = tokio::io::split(stream);
-    let mut outgoing = Outgoing { stream: writing, framing: Framing::EndOfMessage };
+    let patience = Duration::from_secs(limits.idle_timeout_s);
+    let mut outgoing = Outgoing { stream: writing, framing: Framing::EndOfMessage, patience };
     let mut incoming = Incoming { stream: reading, decoder: Decoder::new(limits.hello_bytes_max) };
     let ours = hello::write(capabilities.iter().map(String::as_str), id);
     let exchange = async {
@@ -153,18 +156,18 @@ impl<S: AsyncWrite> Outgoing<S> {
     /// Writes a message.
     ///
     /// # Errors
-    /// It cannot be framed, or the stream failed. If this is dropped before it is ready the session has to end.
+    /// It cannot be framed, or the stream failed, or took nothing for `idle_timeout_s`. If this is dropped before it is ready the session has to end.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), SessionError> {
         let mut bytes = Vec::with_capacity(message.len() + 32);
         framing::encode(self.framing, message, &mut bytes)?;
-        self.stream.write_all(&bytes).await?;
-        Ok(self.stream.flush().await?)
+        self.write(&bytes).await?;
+        self.flush().await
     }
 
     /// Writes a message that comes in pieces: XML in which every `>` is escaped.
     ///
     /// # Errors
-    /// The stream failed, or the pieces did. The session has to end, as has one in which this is dropped before it is ready.
+    /// The stream failed, or took nothing for `idle_timeout_s`, or the pieces failed. The session has to end, as has one in which this is dropped before it is ready.
     pub async fn send_pieces(
         &mut self,
         mut pieces: impl Stream<Item = io::Result<Vec<u8>>> + Unpin,
@@ -173,12 +176,28 @@ impl<S: AsyncWrite> Outgoing<S> {
         while let Some(piece) = pieces.next().await {
             bytes.clear();
             framing::piece(self.framing, &piece?, &mut bytes);
-            self.stream.write_all(&bytes).await?;
+            self.write(&bytes).await?;
         }
         bytes.clear();
         framing::end(self.framing, &mut bytes);
-        self.stream.write_all(&bytes).await?;
-        Ok(self.stream.flush().await?)
+        self.write(&bytes).await?;
+        self.flush().await
+    }
+
+    async fn write(&mut self, mut bytes: &[u8]) -> Result<(), SessionError> {
+        while !bytes.is_empty() {
+            let written =
+                timeout(self.patience, self.stream.write(bytes)).await.map_err(io::Error::from)??;
+            if written == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SessionError> {
+        Ok(timeout(self.patience, self.stream.flush()).await.map_err(io::Error::from)??)
     }
 
     /// Ends the stream in order.

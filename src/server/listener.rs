@@ -256,7 +256,9 @@ pub async fn connection(
             let Some((tls, identity)) = tls else { return false };
             let user = identity.ok_or(AuthError::Missing);
             match user.and_then(|identity| shared.authenticator.by_certificate(&identity)) {
-                Ok(user) => Box::pin(netconf::session(tls, user, peer, Transport::Tls, shared)).await,
+                Ok(user) => {
+                    Box::pin(netconf::session(tls, user, peer, Transport::Tls, shared)).await;
+                }
                 Err(error) => {
                     tracing::warn!(%peer, %error, "credentials were refused");
                     return false;

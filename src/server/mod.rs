@@ -6,6 +6,7 @@ pub mod admin;
 pub mod auth;
 pub mod call_home;
 pub mod certificates;
+mod channel;
 pub mod files;
 pub mod listener;
 pub mod netconf;

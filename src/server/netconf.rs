@@ -37,17 +37,18 @@ pub struct Netconf {
     pub tls: Option<TlsAcceptor>,
 }
 
-/// Runs one session of a user, unless there are too many.
+/// Runs one session of a user; false if there are too many.
 pub async fn session(
     stream: Box<dyn Duplex>,
     (principal, proof): (Principal, Proof),
     address: SocketAddr,
     transport: Transport,
     shared: &Arc<Shared>,
-) {
-    let Some(netconf) = &shared.netconf else { return };
+) -> bool {
+    let Some(netconf) = &shared.netconf else { return false };
     let Ok(_permit) = netconf.sessions.try_acquire() else {
-        return tracing::warn!(peer = %address, "there are too many sessions");
+        tracing::warn!(peer = %address, "there are too many sessions");
+        return false;
     };
     tracing::info!(peer = %address, user = principal.name, %transport, "a session begins");
     let standing = {
@@ -56,4 +57,5 @@ pub async fn session(
     };
     (netconf.handler)(stream, Peer { principal, standing, address, transport }).await;
     tracing::info!(peer = %address, "a session has ended");
+    true
 }

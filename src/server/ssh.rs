@@ -21,16 +21,17 @@ use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{
-    Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher,
-    compression, kex, mac,
+    Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, MethodKind, MethodSet, Preferred,
+    SshId, cipher, compression, kex, mac,
 };
 use rustls::crypto::SecureRandom;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Sleep, timeout};
 
 use super::auth::Proof;
+use super::channel::{self, ChannelStream, Inlet};
 use super::files::{self, FileError, Readers};
 use super::listener::Shared;
 use super::netconf;
@@ -109,7 +110,6 @@ pub fn config(data: &Path, limits: &Limits, random: &dyn SecureRandom) -> Result
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key(data, random)?],
         window_size: WINDOW_BYTES,
-        channel_buffer_size: 16,
         preferred,
         max_auth_attempts: limits.login_attempts_max,
         inactivity_timeout: None,
@@ -149,7 +149,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some(netconf) = &shared.netconf else { return false };
-    let (opened, mut channels) = mpsc::channel(1);
+    // Room for as many as there are permits.
+    let (opened, mut channels) = mpsc::channel(shared.limits.sessions_per_connection_max.max(1));
     let is_logged_in = Arc::new(AtomicBool::new(false));
     let client = Client {
         shared: Arc::clone(shared),
@@ -157,13 +158,14 @@ where
         user: None,
         is_logged_in: Arc::clone(&is_logged_in),
         waiting: HashMap::new(),
+        inlets: HashMap::new(),
         opened,
         sessions: Arc::new(Semaphore::new(
             shared.limits.sessions_per_connection_max.min(Semaphore::MAX_PERMITS),
         )),
     };
-    let cut = Shutdown::new();
-    let stream = Cuttable::new(stream, cut.clone());
+    let cut = CutOnDrop(Shutdown::new());
+    let stream = Cuttable::new(stream, cut.0.clone(), Duration::from_secs(shared.limits.idle_timeout_s));
     let greeted = timeout(
         Duration::from_secs(shared.limits.handshake_timeout_s),
         russh::server::run_stream(Arc::clone(&netconf.ssh), stream, client),
@@ -196,12 +198,14 @@ where
                 while sessions.join_next().await.is_some() {}
                 return is_logged_in.load(Ordering::Relaxed);
             }
-            Some(Opened { channel, user, permit }) = channels.recv() => {
-                let shared = Arc::clone(shared);
+            Some(Opened { id, stream, user, permit }) = channels.recv() => {
+                let (shared, handle) = (Arc::clone(shared), handle.clone());
                 sessions.spawn(async move {
                     let _permit = permit;
-                    let stream = Box::new(channel.into_stream());
-                    netconf::session(stream, user, address, Transport::Ssh, &shared).await;
+                    let was = netconf::session(Box::new(stream), user, address, Transport::Ssh, &shared).await;
+                    // Where the connection has ended there is nobody to tell.
+                    let _ = handle.exit_status_request(id, u32::from(!was)).await;
+                    let _ = handle.close(id).await;
                 });
             }
             Some(ended) = sessions.join_next() => {
@@ -227,13 +231,13 @@ where
         (&mut connection).await
     };
     let _ = timeout(GOODBYE, goodbye).await;
-    cut.begin();
     is_logged_in.load(Ordering::Relaxed)
 }
 
 /// A channel that has become a session.
 struct Opened {
-    channel: Channel<Msg>,
+    id: ChannelId,
+    stream: ChannelStream,
     user: (Principal, Proof),
     permit: OwnedSemaphorePermit,
 }
@@ -246,7 +250,10 @@ struct Client {
     user: Option<(Principal, Proof)>,
     is_logged_in: Arc<AtomicBool>,
     /// Channels that have no subsystem yet.
-    waiting: HashMap<ChannelId, Channel<Msg>>,
+    waiting: HashMap<ChannelId, ChannelWriteHalf<Msg>>,
+    /// Where what arrives for the sessions is put: the library's own queue would have the whole connection wait for a
+    /// session that does not read. They end with the connection, as they are dropped then.
+    inlets: HashMap<ChannelId, Inlet>,
     opened: mpsc::Sender<Opened>,
     sessions: Arc<Semaphore>,
 }
@@ -330,10 +337,12 @@ impl Handler for Client {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), russh::Error> {
+        let id = channel.id();
         if self.waiting.len() >= self.shared.limits.sessions_per_connection_max {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
         } else {
-            self.waiting.insert(channel.id(), channel);
+            let (_, channel_out) = channel.split();
+            self.waiting.insert(id, channel_out);
             reply.accept().await;
         }
         Ok(())
@@ -341,6 +350,23 @@ impl Handler for Client {
 
     async fn channel_close(&mut self, id: ChannelId, _session: &mut Session) -> Result<(), russh::Error> {
         self.waiting.remove(&id);
+        self.inlets.remove(&id);
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, _session: &mut Session) -> Result<(), russh::Error> {
+        if let Some(inlet) = self.inlets.get(&id) {
+            inlet.no_more();
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), russh::Error> {
+        if let Some(inlet) = self.inlets.get(&id)
+            && !inlet.put(data)
+        {
+            tracing::warn!(peer = %self.address, "a session is ended, too many requests wait for their turn");
+        }
         Ok(())
     }
 
@@ -356,7 +382,12 @@ impl Handler for Client {
         };
         let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };
         session.channel_success(id)?;
-        self.opened.send(Opened { channel, user, permit }).await.map_err(|_| russh::Error::Disconnect)
+        // One message that is as long as it may be, and what a client sends before it has to wait.
+        let waiting_bytes_max = self.shared.limits.body_bytes_max.saturating_add(WINDOW_BYTES as usize);
+        let (stream, inlet) = channel::stream(channel.make_writer(), waiting_bytes_max);
+        self.inlets.retain(|_, inlet| inlet.is_used());
+        self.inlets.insert(id, inlet);
+        self.opened.try_send(Opened { id, stream, user, permit }).map_err(|_| russh::Error::Disconnect)
     }
 
     async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
@@ -409,16 +440,36 @@ impl Handler for Client {
     }
 }
 
-/// A stream that can be ended from outside: the library serves a connection in a task of its own, which nothing else ends.
+/// Ends a connection with whoever serves it.
+struct CutOnDrop(Shutdown);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.begin();
+    }
+}
+
+/// A stream that can be ended from outside: the library serves a connection in a task of its own, which nothing else ends. It
+/// fails too when it has not been able to write for too long, for the library does not read meanwhile, and it has ended when it
+/// was shut down, for the library would wait for the client to close its side.
 struct Cuttable<S> {
     stream: S,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_cut: bool,
+    patience: Duration,
+    /// While nothing can be written.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Cuttable<S> {
-    fn new(stream: S, cut: Shutdown) -> Cuttable<S> {
-        Cuttable { stream, cut: Box::pin(async move { cut.begun().await }), is_cut: false }
+    fn new(stream: S, cut: Shutdown, patience: Duration) -> Cuttable<S> {
+        Cuttable {
+            stream,
+            cut: Box::pin(async move { cut.begun().await }),
+            is_cut: false,
+            patience,
+            stuck: None,
+        }
     }
 
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
@@ -442,10 +493,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cuttable<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.is_cut {
+        if self.is_cut(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        if written.is_ready() {
+            this.stuck = None;
+            return written;
+        }
+        let patience = this.patience;
+        let stuck = this.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -453,6 +512,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let result = std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        self.is_cut = true;
+        Poll::Ready(result)
     }
 }

@@ -1,0 +1,202 @@
+//! A channel of SSH as a stream: what arrives is taken at once, up to a limit, so that nobody has to wait for its reader.
+//!
+//! It never asks for a channel nor closes one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Room that is kept when everything has been read.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// A stream, and where what arrives for it has to be put. More than `waiting_bytes_max` octets that nobody reads end it.
+pub fn stream(writer: impl AsyncWrite + Send + 'static, waiting_bytes_max: usize) -> (ChannelStream, Inlet) {
+    let state = State { arrived: VecDeque::new(), end: None, reader: None, writer: None };
+    let inbox = Arc::new(Inbox { waiting_bytes_max, state: Mutex::new(state) });
+    let inlet = Inlet(Arc::downgrade(&inbox));
+    (ChannelStream { inbox, writer: Box::pin(writer) }, inlet)
+}
+
+/// Why no more arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The client sends no more, but it reads.
+    Input,
+    /// The channel is closed, or its connection.
+    Gone,
+    /// The client sent more than it may have waiting.
+    TooMuch,
+}
+
+#[derive(Debug)]
+struct State {
+    arrived: VecDeque<u8>,
+    end: Option<End>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    waiting_bytes_max: usize,
+    state: Mutex<State>,
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The side of a stream where what arrives is put. It never waits. When it is dropped the stream is gone.
+#[derive(Debug)]
+pub struct Inlet(Weak<Inbox>);
+
+impl Inlet {
+    /// Whether anybody has the stream.
+    pub fn is_used(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Takes what arrived. False if that is too much, which ends the stream.
+    pub fn put(&self, bytes: &[u8]) -> bool {
+        let Some(inbox) = self.0.upgrade() else { return true };
+        let mut state = inbox.state();
+        if state.end.is_some() {
+            return true;
+        }
+        if state.arrived.len().saturating_add(bytes.len()) > inbox.waiting_bytes_max {
+            drop(state);
+            self.end(End::TooMuch);
+            return false;
+        }
+        state.arrived.extend(bytes);
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// The client sends no more.
+    pub fn no_more(&self) {
+        self.end(End::Input);
+    }
+
+    fn end(&self, end: End) {
+        let Some(inbox) = self.0.upgrade() else { return };
+        let mut state = inbox.state();
+        if matches!(state.end, None | Some(End::Input)) {
+            state.end = Some(end);
+        }
+        if end == End::TooMuch {
+            state.arrived = VecDeque::new();
+        }
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.end(End::Gone);
+    }
+}
+
+/// The side of a stream that a session has.
+pub struct ChannelStream {
+    inbox: Arc<Inbox>,
+    writer: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+impl AsyncRead for ChannelStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.inbox.state();
+        let (first, _) = state.arrived.as_slices();
+        if let Some(next) = first.get(..first.len().min(buf.remaining()))
+            && !next.is_empty()
+        {
+            buf.put_slice(next);
+            let count = next.len();
+            state.arrived.drain(..count);
+            if state.arrived.is_empty() {
+                state.arrived.shrink_to(KEPT_BYTES);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match state.end {
+            None => {
+                state.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(End::Input | End::Gone) => Poll::Ready(Ok(())),
+            Some(End::TooMuch) => {
+                Poll::Ready(Err(io::Error::other("more was sent than may wait to be read")))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for ChannelStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        {
+            // The library does not wake a writer that waits for a window when the channel is closed.
+            let mut state = this.inbox.state();
+            if matches!(state.end, Some(End::Gone | End::TooMuch)) {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            state.writer = Some(cx.waker().clone());
+        }
+        this.writer.as_mut().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.as_mut().poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn what_arrives_is_read_in_order_to_its_end() {
+        let (mut stream, inlet) = stream(tokio::io::sink(), 10);
+        assert!(inlet.put(b"abc") && inlet.put(b"def"));
+        let mut four = [0; 4];
+        stream.read_exact(&mut four).await.unwrap();
+        assert!(inlet.put(b"ghijklmn"));
+        inlet.no_more();
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!((&four, rest.as_str()), (b"abcd", "efghijklmn"));
+        stream.write_all(b"a client that sends no more reads").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_much_that_nobody_reads_ends_both_directions() {
+        let (mut stream, inlet) = stream(tokio::io::sink(), 10);
+        assert!(inlet.put(b"0123456789") && !inlet.put(b"x"));
+        assert!(stream.read_u8().await.is_err() && stream.write_all(b"x").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_waits_learns_that_the_channel_is_gone() {
+        let (full, _unread) = tokio::io::duplex(1);
+        let (mut stream, inlet) = stream(full, 10);
+        let written = tokio::spawn(async move { stream.write_all(b"more than there is room for").await });
+        drop(inlet);
+        assert_eq!(written.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}
