@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod pipelined;
 mod served;
 
 use std::io::Write;
