@@ -517,3 +517,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
         Poll::Ready(result)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_write_is_given_up_or_cut() {
+        let (ours, _unread) = tokio::io::duplex(1);
+        let mut stuck = Cuttable::new(ours, Shutdown::new(), Duration::ZERO);
+        assert_eq!(stuck.write_all(b"long").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (ours, _unread) = tokio::io::duplex(1);
+        let cut = CutOnDrop(Shutdown::new());
+        let mut stuck = Cuttable::new(ours, cut.0.clone(), Duration::from_secs(3600));
+        let written = tokio::spawn(async move { stuck.write_all(b"long").await });
+        drop(cut);
+        assert_eq!(written.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_shut_down_does_not_wait_for_its_client() {
+        let (ours, _open) = tokio::io::duplex(1);
+        let mut stream = Cuttable::new(ours, Shutdown::new(), Duration::from_secs(3600));
+        stream.shutdown().await.unwrap();
+        assert!(stream.read_u8().await.is_err());
+    }
+}
