@@ -20,7 +20,7 @@ pub struct Edit {
     /// The node it is done to; empty for the whole datastore.
     pub path: InstancePath,
     /// The new content. A list entry is [`Child::Container`], a leaf-list entry [`Child::Leaf`].
-    /// Absent for `Delete`, `Remove` and `Move`.
+    /// Absent for `Delete`, `Remove`, `Move` and `None`.
     pub value: Option<Child>,
     /// Where a new or moved entry of a user-ordered list goes. Not used by other edits.
     pub insert: Option<Insert>,
@@ -42,6 +42,8 @@ pub enum Operation {
     /// Gives the entry another place in a list that is ordered by the user (RFC 8072 section 2.5); it
     /// must exist.
     Move,
+    /// Changes nothing; the node must exist (RFC 6241 section 7.2, `default-operation`).
+    None,
 }
 
 /// Applies an edit; every container that is touched or new gets `revision`.
@@ -50,7 +52,13 @@ pub enum Operation {
 /// `data-missing` or `data-exists` as the operation demands, `invalid-value` for a key that
 /// does not agree with the path; always with the path.
 pub fn apply(root: &Container, edit: &Edit, revision: u64) -> Result<Container, Error> {
-    Editing { edit, revision }.below(root, 0)
+    let editing = Editing { edit, revision };
+    if edit.operation == Operation::None {
+        let depth = edit.path.steps.len();
+        let missing = || editing.error(depth, Tag::DataMissing, "this instance does not exist");
+        return edit.path.find(root).map(|_| root.clone()).ok_or_else(missing);
+    }
+    editing.below(root, 0)
 }
 
 struct Editing<'a> {

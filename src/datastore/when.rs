@@ -88,7 +88,7 @@ fn collect(cursor: &Cursor, chain: &[&'static Node], found: &mut Vec<InstancePat
 
 /// Whether an edit puts the instance, or something in it, where it is.
 fn writes(edit: &Edit, path: &InstancePath) -> bool {
-    if matches!(edit.operation, Operation::Delete | Operation::Remove) {
+    if matches!(edit.operation, Operation::Delete | Operation::Remove | Operation::None) {
         return false;
     }
     match path.steps.strip_prefix(&edit.path.steps[..]) {

@@ -99,7 +99,7 @@ pub(super) fn edit(
     if request.test != Test::AtCommit {
         datastores::valid(state, &content)?;
     }
-    if request.test != Test::Only {
+    if request.test != Test::Only && request.edits.iter().any(|edit| edit.operation != Operation::None) {
         candidates.put(which, state, content, now, options.limits.candidates_max)?;
     }
     let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
@@ -147,7 +147,8 @@ pub(super) fn edit_running(
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
     let after = state.edited(config, changes, fresh.now);
-    let mut events = vec![Event::Edited(edits.iter().cloned().chain(settled.deletions).collect())];
+    let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
+    let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
     Ok((events, reply))
 }
@@ -216,7 +217,7 @@ pub(super) fn announce(event: &Event, at: Timestamp, actor: Actor<'_>) -> Vec<No
 fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -> Notification {
     let operation = |operation| match operation {
         Operation::Create => EditOperationType::Create,
-        Operation::Merge | Operation::Move => EditOperationType::Merge,
+        Operation::Merge | Operation::Move | Operation::None => EditOperationType::Merge,
         Operation::Replace => EditOperationType::Replace,
         Operation::Delete => EditOperationType::Delete,
         Operation::Remove => EditOperationType::Remove,

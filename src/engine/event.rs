@@ -251,6 +251,7 @@ impl StoredEdit {
             Operation::Delete => StoredOperation::Delete,
             Operation::Remove => StoredOperation::Remove,
             Operation::Move => StoredOperation::Move,
+            Operation::None => return Err(serde::ser::Error::custom("what changes nothing is no event")),
         };
         let value = edit.value.as_ref().map(|child| {
             let mut text = Vec::new();

@@ -91,12 +91,13 @@ impl Filter {
     /// Whether an event passes. One that would take more than `filter_steps_max` to judge does not: it is
     /// excluded like any other that the filter does not select.
     pub(super) fn passes(&self, event: &Notification, limits: &Limits) -> bool {
+        let budget = Cell::new(limits.filter_steps_max);
         match self.0.as_ref() {
-            Kind::Subtree(subtree) => subtree.passes(event.node, &event.data),
+            Kind::Subtree(subtree) => subtree.passes(event.node, &event.data, &budget).unwrap_or(false),
             Kind::XPath(expr) => {
                 // The event stands by itself: there is no data around it, and the context node is the root above it.
                 let root = Cursor::structure(&SCHEMA, event.node, Arc::new(event.data.clone()));
-                holds_within(expr, &root, &Cell::new(limits.filter_steps_max)).unwrap_or(false)
+                holds_within(expr, &root, &budget).unwrap_or(false)
             }
         }
     }
@@ -114,13 +115,14 @@ impl Filter {
     /// An expression that is no set of nodes selects nothing (RFC 8641, `datastore-xpath-filter`).
     ///
     /// # Errors
-    /// The expression takes more than `push_steps_max`.
+    /// It takes more than `push_steps_max`.
     pub fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
+        let steps = Cell::new(limits.push_steps_max);
         match self.0.as_ref() {
-            Kind::Subtree(subtree) => Ok(subtree.keep(root).unwrap_or_default()),
+            Kind::Subtree(subtree) => Ok(subtree.keep(root, &steps)?.unwrap_or_default()),
             Kind::XPath(expr) => {
                 let mut selected = Container::default();
-                let (root, steps) = (Cursor::root(&SCHEMA, root.clone()), Cell::new(limits.push_steps_max));
+                let root = Cursor::root(&SCHEMA, root.clone());
                 if let XValue::Nodes(nodes) = evaluate_within(expr, &root, &steps)? {
                     for node in &nodes {
                         put(&mut selected, node);

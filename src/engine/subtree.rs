@@ -3,6 +3,8 @@
 //! What a filter names and the schema has not selects nothing, as the RFC wants it; so a filter is never wrong,
 //! only without effect. Nothing here knows who may see what.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -14,27 +16,28 @@ use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xml::parse::{Element, document};
+use crate::yang::xpath::EvalError;
 
 /// A filter over the data below one place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Subtree(Vec<Term>);
-
-/// One element of the filter. A name without a namespace stands for several nodes.
-#[derive(Debug, Clone, PartialEq)]
-struct Term {
-    /// Whether it is a content match node (RFC 6241 section 6.2.5).
-    is_match: bool,
-    nodes: Vec<(&'static Node, Content)>,
+pub(super) struct Subtree {
+    /// The content match nodes, each of which has to match (RFC 6241 section 6.2.5).
+    matches: Vec<Match>,
+    /// What the others want, each node once; `None` if there are no others: then all of what the matches stand in is wanted.
+    wanted: Option<Vec<(&'static Node, Wanted)>>,
 }
 
+/// One of these has to be there. A name without a namespace stands for several nodes, and one that the schema has not for
+/// none.
+type Match = Vec<(&'static Node, Value)>;
+
+/// What is wanted of a node.
 #[derive(Debug, Clone, PartialEq)]
-enum Content {
-    /// It has to have this value.
-    Value(Value),
-    /// A selection node: all of it is wanted.
+enum Wanted {
+    /// A selection node: all of it.
     All,
-    /// A containment node.
-    Below(Subtree),
+    /// Containment nodes: what any of them selects. No two have the same matches.
+    Any(Vec<Subtree>),
 }
 
 /// One element of a filter as it was written.
@@ -78,141 +81,258 @@ impl Subtree {
 
     /// Whether it can select nothing at all.
     pub(super) fn is_vain(&self) -> bool {
-        self.0.iter().all(|term| {
-            term.nodes.iter().all(|(_, content)| matches!(content, Content::Below(below) if below.is_vain()))
-        })
+        let is_vain = |wanted: &Wanted| match wanted {
+            Wanted::All => false,
+            Wanted::Any(any) => any.iter().all(Subtree::is_vain),
+        };
+        let nothing = self.wanted.as_ref().is_some_and(|all| all.iter().all(|(_, wanted)| is_vain(wanted)));
+        self.matches.iter().any(Vec::is_empty) || (self.matches.is_empty() && nothing)
     }
 
     /// Whether it names a node at the top.
     pub(super) fn wants(&self, node: &Node) -> bool {
-        self.0.iter().flat_map(|term| &term.nodes).any(|(wanted, _)| *wanted == node)
+        self.of(node).is_some() || self.matches.iter().flatten().any(|(matched, _)| *matched == node)
     }
 
     /// Whether anything is left of an instance of `node` that stands at the top.
-    pub(super) fn passes(&self, node: &Node, content: &Container) -> bool {
-        self.0.iter().flat_map(|term| &term.nodes).any(|(wanted, below)| {
-            *wanted == node
-                && match below {
-                    Content::All => true,
-                    Content::Value(_) => false,
-                    Content::Below(below) => below.keep(content).is_some(),
-                }
-        })
+    ///
+    /// # Errors
+    /// To tell takes more than the budget.
+    pub(super) fn passes(
+        &self,
+        node: &Node,
+        content: &Container,
+        budget: &Cell<u64>,
+    ) -> Result<bool, EvalError> {
+        match self.of(node) {
+            Some(Wanted::All) => Ok(true),
+            Some(Wanted::Any(any)) => Ok(keep(&any.iter().collect::<Vec<_>>(), content, budget)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// What is left of the children of one place; `None` if that is nothing.
-    pub(super) fn keep(&self, container: &Container) -> Option<Container> {
-        let (matches, others): (Vec<&Term>, Vec<&Term>) = self.0.iter().partition(|term| term.is_match);
-        let mut kept = Container::default().at_revision(container.revision);
-        for term in matches {
-            let (node, child) = term.nodes.iter().find_map(|(node, content)| {
-                container.get(node).filter(|child| has(child, content)).map(|child| (*node, child))
-            })?;
-            kept.set(node, child.clone());
-        }
-        if others.is_empty() && !self.0.is_empty() {
-            // Only content matches: all of what they stand in (RFC 6241 section 6.2.5).
-            return Some(container.clone());
-        }
-        for (node, content) in others.iter().flat_map(|term| &term.nodes) {
-            let child = container.get(node);
-            let below = match (content, child) {
-                (Content::All, child) => child.cloned(),
-                (Content::Below(below), Some(Child::Container(inner))) => {
-                    below.keep(inner).map(|kept| Child::Container(Arc::new(kept)))
+    ///
+    /// # Errors
+    /// It takes more than the budget: a step for each entry or container, and for each part of the filter that is about it.
+    pub(super) fn keep(
+        &self,
+        container: &Container,
+        budget: &Cell<u64>,
+    ) -> Result<Option<Container>, EvalError> {
+        keep(&[self], container, budget)
+    }
+
+    /// What there is of what can be wanted, with more that stands beside it: entries whose keys are named are found, and
+    /// nothing else is looked at. [`Subtree::keep`] has the same to say of it as of all.
+    pub(super) fn narrow(&self, container: &Container) -> Container {
+        narrow(&[self], container)
+    }
+
+    fn of(&self, node: &Node) -> Option<&Wanted> {
+        self.wanted.iter().flatten().find(|(named, _)| *named == node).map(|(_, wanted)| wanted)
+    }
+
+    /// Wants more, beside what was wanted before.
+    fn want(&mut self, node: &'static Node, more: Wanted) {
+        let Some(all) = &mut self.wanted else { return };
+        let Some((_, wanted)) = all.iter_mut().find(|(named, _)| *named == node) else {
+            all.push((node, more));
+            return;
+        };
+        match (&mut *wanted, more) {
+            (Wanted::All, _) => {}
+            (_, Wanted::All) => *wanted = Wanted::All,
+            (Wanted::Any(any), Wanted::Any(more)) => {
+                for subtree in more {
+                    match any.iter_mut().find(|other| other.matches == subtree.matches) {
+                        Some(same) => same.join(subtree),
+                        None => any.push(subtree),
+                    }
                 }
-                (Content::Below(below), Some(Child::List(list))) => below.entries(node, list),
-                (Content::Below(_) | Content::Value(_), _) => None,
-            };
-            match (below, kept.get(node)) {
-                // The same list twice in a filter: the entries that either selects.
-                (Some(Child::List(new)), Some(Child::List(old))) => {
-                    let merged = merged(node, old, &new);
-                    kept.set(node, Child::List(merged));
-                }
-                (Some(below), _) => kept.set(node, below),
-                (None, _) => {}
             }
         }
-        (!kept.is_empty()).then_some(kept)
+    }
+
+    /// Wants also what another one wants that has the same matches.
+    fn join(&mut self, other: Subtree) {
+        match other.wanted {
+            None => self.wanted = None,
+            Some(more) => more.into_iter().for_each(|(node, wanted)| self.want(node, wanted)),
+        }
+    }
+
+    /// What the content matches find; `None` if one of them does not match.
+    fn matched<'c>(&self, container: &'c Container) -> Option<Vec<(&'static Node, &'c Child)>> {
+        let found = |one: &Match| {
+            one.iter().find_map(|(node, value)| {
+                container.get(node).filter(|child| has(child, value)).map(|child| (*node, child))
+            })
+        };
+        self.matches.iter().map(found).collect()
     }
 
     /// The key that the content matches demand of an entry of a list, if they name all of it.
     fn key(&self, list: &'static Node) -> Option<Key> {
         let value = |leaf: &&'static Node| {
-            self.0.iter().filter(|term| term.is_match).find_map(|term| match term.nodes.as_slice() {
-                [(node, Content::Value(value))] if node == leaf => Some(value.clone()),
+            self.matches.iter().find_map(|one| match one.as_slice() {
+                [(node, value)] if node == leaf => Some(value.clone()),
                 _ => None,
             })
         };
         let values: Vec<Value> = list.keys().iter().map(value).collect::<Option<_>>()?;
         (!values.is_empty()).then(|| Key::new(values))
     }
+}
 
-    /// The entries that can be wanted: one alone if its key is named, which is looked up.
-    fn candidates<'l>(
-        &self,
-        node: &'static Node,
-        list: &'l List,
-    ) -> Box<dyn Iterator<Item = Arc<Container>> + 'l> {
-        match self.key(node) {
-            Some(key) => Box::new(list.get(node, &key).into_iter()),
-            None => Box::new(list.iter()),
+/// What any of the subtrees leaves of the children of one place.
+fn keep(any: &[&Subtree], container: &Container, budget: &Cell<u64>) -> Result<Option<Container>, EvalError> {
+    spend(budget, any.len())?;
+    let mut kept = Container::default().at_revision(container.revision);
+    let mut matching = Vec::with_capacity(any.len());
+    for subtree in any {
+        let Some(matched) = subtree.matched(container) else { continue };
+        if subtree.wanted.is_none() {
+            // Only content matches: all of what they stand in (RFC 6241 section 6.2.5).
+            return Ok(Some(container.clone()));
+        }
+        matched.into_iter().for_each(|(node, child)| kept.set(node, child.clone()));
+        matching.push(*subtree);
+    }
+    for (node, wanted) in together(&matching) {
+        let below = match (wanted, container.get(node)) {
+            (None, child) => child.cloned(),
+            (Some(any), Some(Child::Container(inner))) => {
+                keep(&any, inner, budget)?.map(|kept| Child::Container(Arc::new(kept)))
+            }
+            (Some(any), Some(Child::List(list))) => entries(node, &any, list, budget)?,
+            (Some(_), _) => None,
+        };
+        if let Some(below) = below {
+            kept.set(node, below);
         }
     }
+    Ok((!kept.is_empty()).then_some(kept))
+}
 
-    /// What there is of what can be wanted, with more that stands beside it: entries whose keys are named are found, and
-    /// nothing else is looked at. [`Subtree::keep`] has the same to say of it as of all.
-    pub(super) fn narrow(&self, container: &Container) -> Container {
-        let mut narrow = Container::default().at_revision(container.revision);
-        if self.0.iter().any(|term| term.is_match) {
-            return container.clone();
-        }
-        for (node, content) in self.0.iter().flat_map(|term| &term.nodes) {
-            let child = match (content, container.get(node)) {
-                (Content::Below(below), Some(Child::Container(inner))) => {
-                    Some(Child::Container(Arc::new(below.narrow(inner))))
+/// What any of the subtrees leaves of the entries of a list, which is walked once or, if all of them name keys, not at all.
+fn entries(
+    node: &'static Node,
+    any: &[&Subtree],
+    list: &List,
+    budget: &Cell<u64>,
+) -> Result<Option<Child>, EvalError> {
+    let mut kept = empty(node);
+    let mut look_at = |any: &[&Subtree], entry: &Container| {
+        if let Some(mut wanted) = keep(any, entry, budget)? {
+            for key in node.keys() {
+                if let Some(value) = entry.get(key) {
+                    wanted.set(key, value.clone());
                 }
-                (Content::Below(below), Some(Child::List(list))) if below.key(node).is_some() => {
+            }
+            let key = wanted.key(node).filter(|_| !matches!(kept, List::Sequence(_)));
+            kept.put(node, key, Arc::new(wanted));
+        }
+        Ok(())
+    };
+    match by_key(node, any, list) {
+        Some(by_key) => {
+            spend(budget, by_key.len())?;
+            for (entry, any) in found(node, list, by_key) {
+                look_at(&any, &entry)?;
+            }
+        }
+        None => {
+            for entry in list.iter() {
+                look_at(any, &entry)?;
+            }
+        }
+    }
+    Ok((!kept.is_empty()).then_some(Child::List(kept)))
+}
+
+fn narrow(any: &[&Subtree], container: &Container) -> Container {
+    if any.iter().any(|subtree| !subtree.matches.is_empty()) {
+        return container.clone();
+    }
+    let mut narrowed = Container::default().at_revision(container.revision);
+    for (node, wanted) in together(any) {
+        let child = match (wanted, container.get(node)) {
+            (Some(any), Some(Child::Container(inner))) => {
+                Some(Child::Container(Arc::new(narrow(&any, inner))))
+            }
+            (Some(any), Some(Child::List(list))) => match by_key(node, &any, list) {
+                Some(by_key) => {
                     let mut entries = empty(node);
-                    for entry in below.candidates(node, list) {
+                    for (entry, _) in found(node, list, by_key) {
                         entries.put(node, entry.key(node), entry);
                     }
                     (!entries.is_empty()).then_some(Child::List(entries))
                 }
-                (_, child) => child.cloned(),
-            };
-            // A node that is named twice is narrowed twice.
-            match (child, narrow.get(node)) {
-                (Some(Child::List(new)), Some(Child::List(old))) => {
-                    narrow.set(node, Child::List(merged(node, old, &new)));
-                }
-                (Some(_), Some(_)) => {
-                    if let Some(all) = container.get(node) {
-                        narrow.set(node, all.clone());
-                    }
-                }
-                (Some(child), None) => narrow.set(node, child),
-                (None, _) => {}
-            }
+                None => Some(Child::List(list.clone())),
+            },
+            (_, child) => child.cloned(),
+        };
+        if let Some(child) = child {
+            narrowed.set(node, child);
         }
-        narrow
     }
+    narrowed
+}
 
-    fn entries(&self, node: &'static Node, list: &List) -> Option<Child> {
-        let mut kept = empty(node);
-        for entry in self.candidates(node, list) {
-            if let Some(mut wanted) = self.keep(&entry) {
-                for key in node.keys() {
-                    if let Some(value) = entry.get(key) {
-                        wanted.set(key, value.clone());
-                    }
-                }
-                kept.put(node, wanted.key(node), Arc::new(wanted));
+/// What subtrees over one place want of each node, each node once; `None` for all of it.
+fn together<'s>(subtrees: &[&'s Subtree]) -> Vec<(&'static Node, Option<Vec<&'s Subtree>>)> {
+    let mut all: Vec<(&'static Node, Option<Vec<&Subtree>>)> = Vec::new();
+    for (node, wanted) in subtrees.iter().flat_map(|subtree| subtree.wanted.iter().flatten()) {
+        let at = match all.iter().position(|(named, _)| named == node) {
+            Some(at) => at,
+            None => {
+                all.push((node, Some(Vec::new())));
+                all.len() - 1
             }
+        };
+        match (wanted, &mut all[at].1) {
+            (Wanted::Any(more), Some(any)) => any.extend(more),
+            (Wanted::All, any) => *any = None,
+            (Wanted::Any(_), None) => {}
         }
-        (!kept.is_empty()).then_some(Child::List(kept))
     }
+    all
+}
+
+/// The subtrees by the keys that they name; `None` if the list has to be walked, since one of them names none or an entry
+/// is not found faster.
+fn by_key<'s>(
+    node: &'static Node,
+    any: &[&'s Subtree],
+    list: &List,
+) -> Option<BTreeMap<Key, Vec<&'s Subtree>>> {
+    if matches!(list, List::Sequence(_)) {
+        return None;
+    }
+    let mut all: BTreeMap<Key, Vec<&Subtree>> = BTreeMap::new();
+    for subtree in any {
+        all.entry(subtree.key(node)?).or_default().push(subtree);
+    }
+    Some(all)
+}
+
+/// The entries that are there, in the order of the list.
+fn found<'s>(
+    node: &'static Node,
+    list: &List,
+    by_key: BTreeMap<Key, Vec<&'s Subtree>>,
+) -> Vec<(Arc<Container>, Vec<&'s Subtree>)> {
+    let mut keys: Vec<_> = by_key.into_iter().collect();
+    if let List::User(user) = list {
+        keys.sort_by_key(|(key, _)| user.rank(key));
+    }
+    keys.into_iter().filter_map(|(key, any)| Some((list.get(node, &key)?, any))).collect()
+}
+
+fn spend(budget: &Cell<u64>, steps: usize) -> Result<(), EvalError> {
+    budget.set(budget.get().checked_sub(steps as u64).ok_or(EvalError::TooManySteps)?);
+    Ok(())
 }
 
 /// An empty list that is built here: by key if it has one, be it configuration or state.
@@ -223,59 +343,53 @@ pub(super) fn empty(node: &'static Node) -> List {
     }
 }
 
-fn merged(node: &'static Node, old: &List, new: &List) -> List {
-    let mut merged = old.clone();
-    for entry in new.iter() {
-        let key = entry.key(node);
-        let before = key.as_ref().and_then(|key| merged.get(node, key));
-        let entry = match before {
-            Some(before) => {
-                let mut both = before.as_ref().clone();
-                entry.iter().for_each(|(node, child)| both.set(node, child.clone()));
-                Arc::new(both)
-            }
-            None => entry,
-        };
-        merged.put(node, key, entry);
-    }
-    merged
-}
-
-fn has(child: &Child, content: &Content) -> bool {
-    match (child, content) {
-        (Child::Leaf(value), Content::Value(wanted)) => value == wanted,
-        (Child::LeafList(values), Content::Value(wanted)) => values.contains(wanted),
+fn has(child: &Child, wanted: &Value) -> bool {
+    match child {
+        Child::Leaf(value) => value == wanted,
+        Child::LeafList(values) => values.contains(wanted),
         _ => false,
     }
 }
 
+/// What is written, with what it says of one node brought together.
 fn resolve(written: &[Written], parent: Option<&'static Node>, among: &[&'static Node]) -> Subtree {
-    let term = |written: &Written| {
-        let fits = |node: &&&'static Node| {
-            node.name == written.name
-                && match written.module {
+    let mut subtree = Subtree { matches: Vec::new(), wanted: Some(Vec::new()) };
+    for one in written {
+        let fits = |node: &&'static Node| {
+            node.name == one.name
+                && match one.module {
                     Qualifier::Any => true,
                     Qualifier::Same => parent.is_none_or(|parent| parent.module == node.module),
                     Qualifier::Module(module) => module == Some(node.module),
                 }
         };
-        let nodes = among.iter().filter(fits).filter_map(|node| Some((*node, content(written, node)?)));
-        Term { is_match: matches!(written.content, WrittenContent::Text(..)), nodes: nodes.collect() }
-    };
-    Subtree(written.iter().map(term).collect())
-}
-
-/// What is wanted of a node; `None` if it cannot have that.
-fn content(written: &Written, node: &'static Node) -> Option<Content> {
-    match &written.content {
-        WrittenContent::Nothing => Some(Content::All),
-        WrittenContent::Below(below) => Some(Content::Below(resolve(below, Some(node), node.data))),
-        WrittenContent::Text(text, qualified) => {
-            let ty = node.ty()?;
-            let text = if is_of_names(ty) { qualified } else { text };
-            types::parse(ty, text, &ModuleNames(&SCHEMA), node.module).ok().map(Content::Value)
+        let nodes = among.iter().copied().filter(fits);
+        match &one.content {
+            WrittenContent::Nothing => nodes.for_each(|node| subtree.want(node, Wanted::All)),
+            WrittenContent::Below(below) => nodes.for_each(|node| {
+                subtree.want(node, Wanted::Any(vec![resolve(below, Some(node), node.data)]));
+            }),
+            WrittenContent::Text(text, qualified) => {
+                let values = nodes.filter_map(|node| Some((node, value(node, text, qualified)?)));
+                let one = values.collect();
+                if !subtree.matches.contains(&one) {
+                    subtree.matches.push(one);
+                }
+            }
         }
     }
+    let is_text = |one: &Written| matches!(one.content, WrittenContent::Text(..));
+    if !written.is_empty() && written.iter().all(is_text) {
+        subtree.wanted = None;
+    }
+    subtree
+}
+
+/// The value that a text means; `None` if the node cannot have it.
+fn value(node: &'static Node, text: &str, qualified: &str) -> Option<Value> {
+    let ty = node.ty()?;
+    let text = if is_of_names(ty) { qualified } else { text };
+    types::parse(ty, text, &ModuleNames(&SCHEMA), node.module).ok()
 }
 
 /// Whether a value of the type is a name with a prefix.
@@ -344,11 +458,13 @@ fn from_xml(element: &Element<'_>) -> Vec<Written> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::yang::json;
+    use crate::yang::tree::StateList;
     use serde_json::json;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const DATA: &str = r#"{"irtf-agent:data-params": [
         {"id": "a", "dataType": "text", "data": "x"}, {"id": "b", "dataType": "image", "data": "x"}]}"#;
@@ -359,7 +475,10 @@ mod tests {
 
     fn kept(filter: &AnyData) -> serde_json::Value {
         let data = json::decode_children(DATA.as_bytes(), None, &SCHEMA, &json::STORED).unwrap();
-        let Some(kept) = Subtree::new(filter, &top(), 16).unwrap().keep(&data) else { return json!(null) };
+        let filter = Subtree::new(filter, &top(), 16).unwrap();
+        let kept = filter.keep(&data, &Cell::new(100)).unwrap();
+        assert_eq!(filter.keep(&filter.narrow(&data), &Cell::new(100)).unwrap(), kept);
+        let Some(kept) = kept else { return json!(null) };
         let mut out = Vec::new();
         json::encode_children(&kept, None, &mut out, &Default::default());
         serde_json::from_slice(&out).unwrap()
@@ -399,5 +518,116 @@ mod tests {
         assert_eq!(kept(&AnyData::Xml(filter.into())), b);
         assert_eq!(kept(&AnyData::Xml("<data-params><id>b</id><data/></data-params>".into())), b);
         assert_eq!(kept(&AnyData::Xml("<data-params xmlns=\"urn:other\"/>".into())), json!(null));
+    }
+
+    #[test]
+    fn rfc6241_6_2_5_what_names_one_node_twice_selects_what_either_does() {
+        let all: serde_json::Value = serde_json::from_str(DATA).unwrap();
+        let twice =
+            json!({"irtf-agent:data-params": [{"dataType": ""}, {"id": "a"}, {"data": "", "id": "b"}]});
+        let selected = json!({"irtf-agent:data-params": [
+            {"id": "a", "dataType": "text", "data": "x"}, {"id": "b", "dataType": "image", "data": "x"}]});
+        assert_eq!(by_json(twice), selected);
+        assert_eq!(by_json(json!({"irtf-agent:data-params": [{"id": "a", "data": ""}, {}]})), all);
+        let both = json!({"irtf-agent:data-params": {"id": ["a", "b"]}});
+        assert_eq!(by_json(both), json!(null), "matches in one element have to match together");
+        let tasks = json!({"irtf-agent:data-params": [{"id": "a", "nosuch": ""}, {"nosuch": "b"}]});
+        assert_eq!(by_json(tasks), json!({"irtf-agent:data-params": [{"id": "a"}]}));
+    }
+
+    fn list() -> &'static Node {
+        &crate::yang::generated::irtf_agent::nodes::DATA_PARAMS
+    }
+
+    fn entry(id: &str) -> Arc<Container> {
+        let text = format!("{{\"irtf-agent:data-params\": [{{\"id\": \"{id}\", \"data\": \"x\"}}]}}");
+        let root = json::decode_children(text.as_bytes(), None, &SCHEMA, &json::STORED).unwrap();
+        root.list(list()).unwrap().iter().next().unwrap()
+    }
+
+    /// Entries that can be looked up, and not walked.
+    #[derive(Debug)]
+    struct Keyed;
+
+    impl StateList for Keyed {
+        fn get(&self, key: &Key) -> Option<Arc<Container>> {
+            key.values().first().and_then(Value::as_str).filter(|id| *id != "99").map(entry)
+        }
+
+        fn after(&self, _: Option<&Key>, _: usize) -> Vec<(Key, Arc<Container>)> {
+            panic!("the list is walked")
+        }
+
+        fn before(&self, _: Option<&Key>, _: usize) -> Vec<(Key, Arc<Container>)> {
+            panic!("the list is walked backwards")
+        }
+
+        fn len(&self) -> usize {
+            panic!("the list is counted")
+        }
+    }
+
+    /// A thousand entries, which can be walked once.
+    #[derive(Debug, Default)]
+    struct Once(AtomicUsize);
+
+    impl StateList for Once {
+        fn get(&self, _: &Key) -> Option<Arc<Container>> {
+            None
+        }
+
+        fn after(&self, last: Option<&Key>, _: usize) -> Vec<(Key, Arc<Container>)> {
+            if last.is_some() {
+                return Vec::new();
+            }
+            assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0, "the list is walked twice");
+            (0..1000).map(|id| id.to_string()).map(|id| (Key::string(&id), entry(&id))).collect()
+        }
+
+        fn before(&self, _: Option<&Key>, _: usize) -> Vec<(Key, Arc<Container>)> {
+            Vec::new()
+        }
+
+        fn len(&self) -> usize {
+            1000
+        }
+    }
+
+    fn root(entries: Arc<dyn StateList>) -> Container {
+        let mut root = Container::default();
+        root.set(list(), Child::List(List::State(entries)));
+        root
+    }
+
+    fn of(entries: Vec<serde_json::Value>) -> Subtree {
+        let filter = AnyData::Json(Arc::new(json!({ "irtf-agent:data-params": entries })));
+        Subtree::new(&filter, &top(), 16).unwrap()
+    }
+
+    #[test]
+    fn entries_whose_keys_are_named_are_found_and_the_others_never_looked_at() {
+        let filter = of((0..100).map(|id| json!({"id": id.to_string(), "data": ""})).collect());
+        let (root, budget) = (root(Arc::new(Keyed)), Cell::new(1000));
+        let narrowed = filter.narrow(&root);
+        assert_eq!(narrowed.list(list()).unwrap().len(), 99);
+        let kept = filter.keep(&root, &budget).unwrap().unwrap();
+        assert_eq!(kept.list(list()).unwrap().len(), 99);
+        assert_eq!(1000 - budget.get(), 1 + 100 + 99, "the root, the look-ups and the entries");
+        assert_eq!(filter.keep(&root, &Cell::new(100)), Err(EvalError::TooManySteps));
+    }
+
+    #[test]
+    fn a_list_is_walked_once_however_often_a_filter_names_it() {
+        let same = of(vec![json!({"data": ""}); 40]);
+        let (first, budget) = (root(Arc::new(Once::default())), Cell::new(10_000));
+        let kept = same.keep(&same.narrow(&first), &budget).unwrap().unwrap();
+        assert_eq!(kept.list(list()).unwrap().len(), 1000);
+        assert_eq!(10_000 - budget.get(), 1001, "what is the same is said once");
+        let different = of((0..40).map(|text| json!({"data": text.to_string()})).collect());
+        let (second, budget) = (root(Arc::new(Once::default())), Cell::new(100_000));
+        assert_eq!(different.keep(&different.narrow(&second), &budget).unwrap(), None);
+        assert_eq!(100_000 - budget.get(), 1 + 40 * 1000);
+        let (third, budget) = (root(Arc::new(Once::default())), Cell::new(39_999));
+        assert_eq!(different.keep(&third, &budget), Err(EvalError::TooManySteps));
     }
 }

@@ -116,30 +116,25 @@ impl Reader<'_> {
         for mut child in mem::take(&mut element.children) {
             let own = operation(&mut child)?;
             let place = insert_attributes(&mut child);
-            let is_key = path.node().is_some_and(|list| {
-                list.keys()
-                    .iter()
-                    .any(|key| key.name == child.name && key.module.namespace == child.namespace.as_ref())
-            });
-            if is_key {
-                // A key is there with its entry, and has no operation of its own to speak of.
+            if let Some(key) = key_of(path, &child) {
+                // A key is there with its entry, and nothing is done to it that is not done to that.
+                let here = || path.child(Step::plain(key));
+                if own.is_some_and(|own| own != Operation::Merge && Some(own) != around) {
+                    let message = "what is done to a key is done to its entry";
+                    return Err(bad(message, child.name, "operation").at(here()));
+                }
+                if let Some(stray) = place.any() {
+                    let message = "a key has no place of its own";
+                    return Err(bad(message, child.name, stray.name).at(here()));
+                }
                 kept.push(child);
                 continue;
             }
-            let step = xml::step(&child, path, &SCHEMA)?;
-            let node = step.node;
-            if !node.config {
-                let message = format!("\"{}\" is state and cannot be written", node.name);
-                return Err(Error::protocol(Tag::OperationNotSupported, message).at(path.child(step)));
-            }
-            let here = path.child(step.clone());
-            if matches!(own, Some(Operation::Delete | Operation::Remove)) {
-                self.edits.extend(own.map(|operation| Edit {
-                    operation,
-                    path: here,
-                    value: None,
-                    insert: None,
-                }));
+            let here = configuration(&child, path)?;
+            let Some(&Step { node, .. }) = here.steps.last() else { continue };
+            if let Some(operation @ (Operation::Delete | Operation::Remove)) = own {
+                self.deleted(child, &here, node)?;
+                self.edits.push(Edit { operation, path: here, value: None, insert: None });
                 continue;
             }
             let in_force = own.or(around);
@@ -157,11 +152,53 @@ impl Reader<'_> {
                     // It is only read to be checked: without an operation, a value says nothing.
                     xml::decode_element(child, &here, &SCHEMA, self.options)?;
                 }
-                _ => kept.push(child),
+                (_, in_force) => {
+                    let is_instance =
+                        matches!(node.kind, Kind::Container { presence: true } | Kind::List { .. });
+                    // What it stands for has to be there, unless something is done in it: then that finds out.
+                    if in_force.is_none() && is_instance && self.edits.len() == at {
+                        let operation = Operation::None;
+                        self.edits.push(Edit { operation, path: here, value: None, insert: None });
+                    }
+                    kept.push(child);
+                }
             }
         }
         element.children = kept;
         Ok(())
+    }
+
+    /// Checks an element whose instance is deleted: what stands in it has no effect.
+    fn deleted(
+        &self,
+        mut element: Element<'_>,
+        path: &InstancePath,
+        node: &'static Node,
+    ) -> Result<(), Error> {
+        let is_blank = element.children.is_empty() && element.text.trim().is_empty();
+        if is_blank && matches!(node.kind, Kind::Leaf { .. }) {
+            return xml::attributes(&element, path, &SCHEMA, self.options);
+        }
+        if matches!(node.kind, Kind::Container { .. } | Kind::List { .. }) {
+            let mut keys = Vec::new();
+            for mut child in mem::take(&mut element.children) {
+                let own = operation(&mut child)?;
+                let here = match key_of(path, &child) {
+                    Some(key) => path.child(Step::plain(key)),
+                    None => configuration(&child, path)?,
+                };
+                if !matches!(own, None | Some(Operation::Delete | Operation::Remove)) {
+                    let message = "what it stands in is deleted";
+                    return Err(bad(message, child.name, "operation").at(here));
+                }
+                match here.node() {
+                    Some(node) if !node.is_key() => self.deleted(child, &here, node)?,
+                    _ => keys.push(child),
+                }
+            }
+            element.children = keys;
+        }
+        xml::decode_element(element, path, &SCHEMA, self.options).map(drop)
     }
 
     fn inside_node(
@@ -176,6 +213,25 @@ impl Reader<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The key of the entry at `path` that an element stands for, if it does.
+fn key_of(path: &InstancePath, element: &Element<'_>) -> Option<&'static Node> {
+    let is_it =
+        |key: &&&'static Node| key.name == element.name && key.module.namespace == element.namespace.as_ref();
+    path.node()?.keys().iter().find(is_it).copied()
+}
+
+/// The instance below `above` that an element stands for, which has to be configuration.
+fn configuration(element: &Element<'_>, above: &InstancePath) -> Result<InstancePath, Error> {
+    let step = xml::step(element, above, &SCHEMA)?;
+    let node = step.node;
+    let here = above.child(step);
+    if node.config {
+        return Ok(here);
+    }
+    let message = format!("\"{}\" is state and cannot be written", node.name);
+    Err(Error::protocol(Tag::OperationNotSupported, message).at(here))
 }
 
 /// Takes the attribute `operation`.
@@ -216,6 +272,10 @@ fn take<'m>(element: &mut Element<'m>, namespace: &str, name: &str) -> Option<At
 }
 
 impl Place<'_> {
+    fn any(&self) -> Option<&Attribute<'_>> {
+        self.insert.as_ref().or(self.key.as_ref()).or(self.value.as_ref())
+    }
+
     /// RFC 7950 sections 7.7.9 and 7.8.6.
     fn insert(
         &self,
@@ -313,7 +373,8 @@ mod tests {
         let merged = [(Operation::Merge, entry("a", ""), true), (Operation::Merge, entry("b", ""), true)];
         assert_eq!(made(&two, Default::Merge).unwrap(), merged);
         assert_eq!(made(&two, Default::Replace).unwrap(), [(Operation::Replace, ROOT.into(), true)]);
-        assert_eq!(made(&two, Default::None).unwrap(), []);
+        let there = [(Operation::None, entry("a", ""), false), (Operation::None, entry("b", ""), false)];
+        assert_eq!(made(&two, Default::None).unwrap(), there, "they have to exist");
         assert_eq!(made("", Default::Merge).unwrap(), []);
     }
 
@@ -349,5 +410,47 @@ mod tests {
         let y = format!(" xmlns:y='{YANG}' y:insert='first'");
         assert_eq!(refused(&data("a", &y, "")), (Tag::UnknownAttribute, Some(entry("a", ""))));
         assert_eq!(refused("<a:agent nc:operation='delete'/>").0, Tag::OperationNotSupported);
+    }
+
+    #[test]
+    fn rfc_6241_section_7_2_what_is_done_to_a_key_is_done_to_its_entry() {
+        let y = format!("xmlns:y='{YANG}'");
+        let with_key = |operation: &str, key: &str| {
+            let inner = format!("<a:data-params {operation} {y}><a:id {key}>k</a:id></a:data-params>");
+            made(&inner, Default::Merge).map_err(|error| (error.tag, error.path.map(|path| path.to_string())))
+        };
+        let refused = Err((Tag::BadAttribute, Some(entry("k", "/id"))));
+        for operation in ["delete", "remove", "replace", "create"] {
+            let operation = format!("nc:operation='{operation}'");
+            assert_eq!(with_key("", &operation), refused, "{operation}");
+            assert!(with_key(&operation, &operation).is_ok(), "{operation}");
+            assert!(with_key(&operation, "").is_ok(), "{operation}");
+        }
+        assert_eq!(with_key("nc:operation='delete'", "nc:operation='create'"), refused);
+        assert_eq!(with_key("", "y:insert='first'"), refused);
+        assert!(with_key("nc:operation='replace'", "nc:operation='merge'").is_ok());
+    }
+
+    #[test]
+    fn what_stands_in_what_is_deleted_is_of_the_schema_too() {
+        for operation in ["delete", "remove"] {
+            let operation = format!(" nc:operation='{operation}'");
+            let deleted = |inner: &str| made(&data("a", &operation, inner), Default::Merge);
+            for right in ["<a:data/>", "<a:dataType/><a:data>x</a:data>", "<a:data nc:operation='remove'/>"] {
+                assert_eq!(deleted(right).map(|edits| edits.len()), Ok(1), "{right}");
+            }
+            let refused = |inner: &str| deleted(inner).unwrap_err().tag;
+            assert_eq!(refused("<a:nosuch/>"), Tag::UnknownElement);
+            assert_eq!(refused("<a:data other='x'/>"), Tag::UnknownAttribute);
+            assert_eq!(refused("<a:data other='x'>x</a:data>"), Tag::UnknownAttribute);
+            assert_eq!(refused("<a:dataType>nosuch</a:dataType>"), Tag::InvalidValue);
+            assert_eq!(refused("<a:data nc:operation='create'/>"), Tag::BadAttribute);
+            let attribute = data("a", &format!("{operation} other='x'"), "");
+            assert_eq!(made(&attribute, Default::Merge).unwrap_err().tag, Tag::UnknownAttribute);
+            let leaf = |leaf: &str| made(&data("a", "", leaf), Default::Merge);
+            assert!(leaf(&format!("<a:dataType{operation}/>")).is_ok());
+            let attribute = leaf(&format!("<a:dataType{operation} other='x'/>"));
+            assert_eq!(attribute.unwrap_err().tag, Tag::UnknownAttribute);
+        }
     }
 }

@@ -87,6 +87,30 @@ class Netconf(unittest.TestCase):
         self.assertIn("data-params", error.path)
         s.edit_config(target="running", config=config(("n1", None), operation="remove"))
 
+    def test_rfc6241_7_2_what_is_passed_through_is_there_and_deletions_are_of_the_schema(self):
+        s = self.session
+        self.clear("p1")
+        for target in ["running", "candidate"]:
+            error = self.refused("data-missing", s.edit_config, target=target, config=config(("p1", None)), default_operation="none")
+            self.assertIn("p1", error.path)
+        s.edit_config(target="running", config=config(("p1", "x")))
+        s.edit_config(target="running", config=config(("p1", "y")), default_operation="none")
+        self.assertEqual(texts(s.get_config("running", filter=("subtree", select("p1")))), {"p1": "x"})
+        # Beside what is changed, what is only passed through is no part of what is told of the change.
+        beside = etree.fromstring(config(("p1", None)))
+        beside.append(etree.fromstring(config(("p0", "z"), operation="create"))[0])
+        s.edit_config(target="running", config=etree.tostring(beside).decode(), default_operation="none")
+        self.assertEqual(texts(s.get_config("running", filter=("subtree", select("p0")))), {"p0": "z"})
+        self.clear("p0")
+        key = config(("p1", None)).replace("<id>", '<id nc:operation="delete">')
+        error = self.refused("bad-attribute", s.edit_config, target="running", config=key)
+        self.assertIn("p1", error.path)
+        unknown = config(("p1", "x"), operation="delete").replace("dataType", "nosuch")
+        self.refused("unknown-element", s.edit_config, target="running", config=unknown)
+        empty = config(("p1", ""), operation="delete").replace("<dataType>text</dataType>", "<dataType/>")
+        s.edit_config(target="running", config=empty)
+        self.assertEqual(texts(s.get_config("running", filter=("subtree", select("p1")))), {})
+
     def test_rfc6241_7_2_error_options(self):
         s = self.session
         self.clear("o1", "o2", "o3")

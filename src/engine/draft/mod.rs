@@ -22,7 +22,7 @@ use super::state::State;
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff_child;
-use crate::datastore::edit::Edit;
+use crate::datastore::edit::{Edit, Operation};
 use crate::tasks;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
@@ -48,7 +48,7 @@ pub struct Dispatch {
 /// Whether an edit writes `tasks`: it is an order, and more than data that is put in its place.
 pub(super) fn is_order(edit: &Edit) -> bool {
     match (edit.path.steps.first(), &edit.value) {
-        (Some(step), _) => step.node == &nodes::TASKS,
+        (Some(step), _) => step.node == &nodes::TASKS && edit.operation != Operation::None,
         (None, Some(Child::Container(root))) => root.get(&nodes::TASKS).is_some(),
         (None, _) => false,
     }

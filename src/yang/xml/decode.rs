@@ -122,6 +122,21 @@ pub fn step(element: &Element<'_>, above: &InstancePath, schema: &Schema) -> Res
     Ok(Step { node, selector })
 }
 
+/// Checks the attributes of an element that stands for the instance `target` and is not decoded.
+///
+/// # Errors
+/// There is no such annotation, or its value is wrong.
+pub fn attributes(
+    element: &Element<'_>,
+    target: &InstancePath,
+    schema: &Schema,
+    options: &DecodeOptions<'_>,
+) -> Result<(), Error> {
+    let Some((last, above)) = target.steps.split_last() else { return Ok(()) };
+    let decoder = Decoder::new(schema, options, above.iter().map(|step| step.node));
+    notes(element, last.node, &decoder, &Place::at(above)).map(drop)
+}
+
 /// Decodes a document whose root element stands around the whole datastore.
 ///
 /// # Errors

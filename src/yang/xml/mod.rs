@@ -10,8 +10,8 @@ mod decode;
 mod encode;
 pub(crate) mod parse;
 
+pub(crate) use decode::{attributes, decode_element, decode_inside, step, with_module_names};
 pub use decode::{decode_below, decode_one, decode_wrapped};
-pub(crate) use decode::{decode_element, decode_inside, step, with_module_names};
 pub use encode::{encode_children, encode_one, escape, instance};
 
 #[cfg(test)]
