@@ -84,6 +84,8 @@ enum Followed {
 struct Told {
     notification: Option<Vec<u8>>,
     followed: Option<Followed>,
+    /// Whether the stream of events is followed no longer.
+    events_over: bool,
 }
 
 /// Serves a session until it ends.
@@ -156,8 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
     async fn run(&mut self, mut incoming: Incoming<S>) -> Result<Reason, SessionError> {
         loop {
             let idle = Duration::from_secs(self.engine.limits().session_idle_s);
+            // Whichever is ready, in no order: a client that always asks is still told what it follows.
             tokio::select! {
-                biased;
                 message = incoming.next() => match message? {
                     None => return Ok(Reason::Dropped),
                     Some(_) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
@@ -256,6 +258,10 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             Counters::count(&self.own.counters().out_notifications);
             self.outgoing.send(&notification).await?;
         }
+        if told.events_over {
+            // RFC 5277 section 2.1.1, `stopTime`: the session is as it was before, and can subscribe again.
+            self.events = false;
+        }
         if let Some(followed) = told.followed {
             self.follow(followed);
         }
@@ -274,15 +280,17 @@ async fn next(mut followed: Followed) -> Told {
                     *replay = None;
                     // RFC 5277 section 2.1.1, `startTime`.
                     let told = completed(&completions::REPLAY_COMPLETE, events.now());
-                    return Told { notification: Some(told), followed: Some(followed) };
+                    return Told { notification: Some(told), followed: Some(followed), events_over: false };
                 }
                 delivered => delivered,
             },
         },
     };
+    let is_events = matches!(followed, Followed::Events { .. });
     match delivered {
         Ok(Some(Delivered { at, notification, .. })) => {
-            Told { notification: Some(notification::xml(at, &notification)), followed: Some(followed) }
+            let notification = Some(notification::xml(at, &notification));
+            Told { notification, followed: Some(followed), events_over: false }
         }
         Ok(None) => {
             let told = match &followed {
@@ -292,11 +300,11 @@ async fn next(mut followed: Followed) -> Told {
                 }
                 Followed::Dynamic(_) => None,
             };
-            Told { notification: told, followed: None }
+            Told { notification: told, followed: None, events_over: is_events }
         }
         Err(error) => {
             tracing::error!(%error, "a session's subscription was ended");
-            Told { notification: None, followed: None }
+            Told { notification: None, followed: None, events_over: is_events }
         }
     }
 }

@@ -253,6 +253,17 @@ class Netconf(unittest.TestCase):
         # RFC 6241, :interleave: requests go on meanwhile.
         self.assertEqual(texts(s.get_config("running", filter=("subtree", select("e1")))), {})
 
+    def test_rfc5277_2_1_1_after_its_stop_time_a_session_can_subscribe_again(self):
+        s = connect()
+        self.addCleanup(s.close_session)
+        for _ in range(2):
+            s.create_subscription(start_time="2020-01-01T00:00:00Z", stop_time="2020-01-02T00:00:00Z")
+            told = ""
+            while "notificationComplete" not in told:
+                told = s.take_notification(timeout=30).notification_xml
+        s.create_subscription()
+        self.refused("in-use", s.create_subscription)
+
     def test_rfc8640_a_dynamic_subscription_comes_on_its_session(self):
         rpc = to_ele(
             '<establish-subscription xmlns="urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications">'
