@@ -126,9 +126,9 @@ fn rule(random: &mut Random, places: &[Place]) -> Rule {
             About::Path(place[..length].iter().map(step).collect())
         }
     };
-    let access = random.percent(70).then(|| {
-        OPERATIONS.iter().map(|(name, _)| *name).filter(|_| random.percent(50)).collect::<Vec<_>>()
-    });
+    let access = random
+        .percent(70)
+        .then(|| OPERATIONS.iter().map(|(name, _)| *name).filter(|_| random.percent(50)).collect::<Vec<_>>());
     Rule { module, about, access: access.filter(|names| !names.is_empty()), permit: random.percent(50) }
 }
 
@@ -255,16 +255,15 @@ fn operation_permitted(config: &Config, user: &User, operation: &Node) -> bool {
     if !config.enabled || (operation.module.name, operation.name) == ("ietf-netconf", "close-session") {
         return true;
     }
-    let named = |about: &About| {
-        matches!(about, About::Operation(name) if name.is_none_or(|name| name == operation.name))
-    };
+    let named = |about: &About| matches!(about, About::Operation(name) if name.is_none_or(|name| name == operation.name));
     if let Some(permit) = first(config, user, operation.module.name, "exec", named) {
         return permit;
     }
     if operation.nacm == NacmDefault::DenyAll {
         return false;
     }
-    if operation.module.name == "ietf-netconf" && ["kill-session", "delete-config"].contains(&operation.name) {
+    if operation.module.name == "ietf-netconf" && ["kill-session", "delete-config"].contains(&operation.name)
+    {
         return false;
     }
     config.defaults[2]
@@ -279,9 +278,7 @@ fn notification_permitted(config: &Config, user: &User, notification: &Node) -> 
     {
         return true;
     }
-    let named = |about: &About| {
-        matches!(about, About::Notification(name) if name.is_none_or(|name| name == notification.name))
-    };
+    let named = |about: &About| matches!(about, About::Notification(name) if name.is_none_or(|name| name == notification.name));
     first(config, user, notification.module.name, "read", named)
         .unwrap_or(notification.nacm != NacmDefault::DenyAll && config.defaults[0])
 }
@@ -311,9 +308,7 @@ fn node_permitted(config: &Config, user: &User, place: &Place, access: &str) -> 
     match access {
         "read" => !marked(NacmDefault::DenyAll) && config.defaults[0],
         "exec" => !marked(NacmDefault::DenyAll) && config.defaults[2],
-        _ => {
-            !marked(NacmDefault::DenyAll) && !marked(NacmDefault::DenyWrite) && config.defaults[1]
-        }
+        _ => !marked(NacmDefault::DenyAll) && !marked(NacmDefault::DenyWrite) && config.defaults[1],
     }
 }
 
@@ -349,8 +344,7 @@ fn verdicts_are_those_of_rfc_8341_section_3_4() {
     let mut random = Random::new(seed, "nacm");
     let (mut permitted, mut denied) = (0, 0);
     for round in 0..rounds {
-        let places: Vec<Place> =
-            std::iter::repeat_with(|| place(&mut random)).flatten().take(12).collect();
+        let places: Vec<Place> = std::iter::repeat_with(|| place(&mut random)).flatten().take(12).collect();
         let config = config(&mut random, &places);
         let text = as_json(&config).to_string();
         let tree = json::decode_children(text.as_bytes(), None, &SCHEMA, &DecodeOptions::default())
@@ -362,7 +356,11 @@ fn verdicts_are_those_of_rfc_8341_section_3_4() {
             let rules = nacm.rules(&Principal::new(name, groups.clone(), Method::Local));
             let user = User { name, groups };
             let mut check = |ours: bool, theirs: bool, what: &str| {
-                if theirs { permitted += 1 } else { denied += 1 }
+                if theirs {
+                    permitted += 1
+                } else {
+                    denied += 1
+                }
                 assert_eq!(ours, theirs, "round {round}: {name} {:?} {what}\n{text}", user.groups);
             };
             for operation in rpcs() {

@@ -79,7 +79,8 @@ impl Nacm {
             None => default,
         };
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let configured = nacm.container(&nodes::NACM_GROUPS).and_then(|groups| Groups::from_data(groups).ok());
+        let configured =
+            nacm.container(&nodes::NACM_GROUPS).and_then(|groups| Groups::from_data(groups).ok());
         for group in configured.into_iter().flat_map(|groups| groups.group) {
             for user in group.user_name {
                 groups.entry(user).or_default().insert(group.name.clone());
@@ -144,9 +145,10 @@ impl Nacm {
 
 fn list_of(entry: &Container, list: RuleList) -> Result<List, Error> {
     let texts: BTreeSet<String> = list.group.iter().map(|group| group.canonical()).collect();
-    let rules = list.rule.iter().map(|rule| {
-        rule_of(rule).map(Arc::new).map_err(|what| invalid(entry, Some(&rule.name), &what))
-    });
+    let rules = list
+        .rule
+        .iter()
+        .map(|rule| rule_of(rule).map(Arc::new).map_err(|what| invalid(entry, Some(&rule.name), &what)));
     let rules = rules.collect::<Result<_, _>>()?;
     Ok(List { groups: (!texts.contains(ANY)).then_some(texts), rules })
 }

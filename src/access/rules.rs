@@ -174,7 +174,9 @@ impl Rules {
         for module in SCHEMA.modules {
             let first = |access: Access| {
                 rules.iter().position(|rule| {
-                    matches!(rule.target, Target::Any) && rule.access.has(access) && concerns(rule, module.name)
+                    matches!(rule.target, Target::Any)
+                        && rule.access.has(access)
+                        && concerns(rule, module.name)
                 })
             };
             let all = [Access::Create, Access::Read, Access::Update, Access::Delete, Access::Exec];
@@ -282,7 +284,13 @@ impl Rules {
     }
 
     /// The verdict on a node and all below it, if it is one; no path of a rule leads there from above.
-    fn uniform(&self, node: &'static Node, access: Access, matched: &[usize], denied: NacmDefault) -> Option<bool> {
+    fn uniform(
+        &self,
+        node: &'static Node,
+        access: Access,
+        matched: &[usize],
+        denied: NacmDefault,
+    ) -> Option<bool> {
         let place = (address(node), access, matched.to_vec());
         let known = self.uniform.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
         known.unwrap_or_else(|| {
@@ -296,7 +304,13 @@ impl Rules {
         })
     }
 
-    fn look(&self, node: &'static Node, access: Access, matched: &[usize], denied: NacmDefault) -> Option<bool> {
+    fn look(
+        &self,
+        node: &'static Node,
+        access: Access,
+        matched: &[usize],
+        denied: NacmDefault,
+    ) -> Option<bool> {
         let denied = stricter(denied, node.nacm);
         let verdict = self.verdict(node, access, matched, denied);
         let same = |below: &&'static Node| self.look(below, access, matched, denied) == Some(verdict);
@@ -334,9 +348,9 @@ fn pave(ways: &mut Vec<Way>, path: &PathPattern, access: Accesses, rule: usize, 
         for (leaf, value) in &step.wanted {
             let value = match value {
                 Wanted::Value(value) => Some(value.clone()),
-                Wanted::User => leaf
-                    .ty()
-                    .and_then(|ty| types::parse(ty, user, &ModuleNames(&SCHEMA), leaf.module).ok()),
+                Wanted::User => {
+                    leaf.ty().and_then(|ty| types::parse(ty, user, &ModuleNames(&SCHEMA), leaf.module).ok())
+                }
             };
             // The name of the user can be no value of this leaf, so the rule is never about this user.
             let Some(value) = value else { return };
@@ -447,5 +461,16 @@ impl At {
         let ways = self.on.iter().filter_map(|on| self.rules.ways.get(*on)?.next.get(&address(node)));
         let depends = ways.into_iter().any(|next| next.access.has(access));
         if depends { None } else { self.rules.uniform(node, access, &self.matched, self.denied) }
+    }
+
+    /// Whether what may be done to a child, or below it, depends on its key.
+    pub fn depends_on_keys(&self, node: &'static Node, access: Access) -> bool {
+        let mut ways = self.on.iter().filter_map(|on| self.rules.ways.get(*on)?.next.get(&address(node)));
+        ways.any(|next| next.access.has(access) && !(next.exact.is_empty() && next.some.is_empty()))
+    }
+
+    /// Whether another place, of the same path, is judged by the same rules.
+    pub fn is_under_same_rules(&self, other: &At) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules) && self.on == other.on && self.matched == other.matched
     }
 }
