@@ -13,7 +13,7 @@ const OF_WHOLE_DATASTORES: [(&str, &str); 4] = [
 ];
 
 /// Whether an rpc may be invoked (RFC 8341 section 3.4.4). In whose name it is done is judged with [`may_act_for`].
-pub fn may_invoke(rules: &Rules, operation: &Node) -> bool {
+pub fn may_invoke(rules: &Rules, operation: &'static Node) -> bool {
     let on_everything = OF_WHOLE_DATASTORES.contains(&(operation.module.name, operation.name));
     rules.may_invoke(operation) && !(on_everything && rules.keeps_shared())
 }

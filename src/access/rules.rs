@@ -118,6 +118,8 @@ pub struct Rules {
     standard: bool,
     defaults: Defaults,
     rules: Vec<Arc<Rule>>,
+    /// The verdict on each rpc and each notification that is in no data node.
+    named: HashMap<usize, bool>,
     /// The first rule for anything of a module, by access operation.
     modules: HashMap<&'static str, [Option<usize>; 5]>,
     /// The paths of rules as a tree, the root first.
@@ -188,8 +190,15 @@ impl Rules {
                 pave(&mut ways, path, rule.access, number, user);
             }
         }
-        let uniform = RwLock::default();
-        Rules { everything: false, standard, defaults, rules, modules, ways, uniform }
+        let (named, uniform) = Default::default();
+        let mut rules = Rules { everything: false, standard, defaults, rules, named, modules, ways, uniform };
+        for module in SCHEMA.implemented() {
+            let rpcs = module.rpcs.iter().map(|rpc| (address(rpc), rules.invocation(rpc)));
+            let told = module.notifications.iter().map(|told| (address(told), rules.telling(told)));
+            let named: Vec<(usize, bool)> = rpcs.chain(told).collect();
+            rules.named.extend(named);
+        }
+        rules
     }
 
     /// Whether nothing is refused.
@@ -203,8 +212,12 @@ impl Rules {
     }
 
     /// Whether a protocol operation may be invoked (RFC 8341 section 3.4.4).
-    pub fn may_invoke(&self, operation: &Node) -> bool {
-        if self.everything || is(operation, &ietf_netconf::nodes::CLOSE_SESSION) {
+    pub fn may_invoke(&self, operation: &'static Node) -> bool {
+        self.everything || self.named.get(&address(operation)).copied().unwrap_or_default()
+    }
+
+    fn invocation(&self, operation: &'static Node) -> bool {
+        if operation == &ietf_netconf::nodes::CLOSE_SESSION {
             return true;
         }
         let named = |target: &Target| match target {
@@ -214,14 +227,18 @@ impl Rules {
         match self.first_named(operation, Access::Exec, named) {
             Some(permit) => permit,
             None if operation.nacm == NacmDefault::DenyAll => false,
-            None if RESERVED.iter().any(|reserved| is(operation, reserved)) => false,
+            None if RESERVED.contains(&operation) => false,
             None => self.defaults.exec,
         }
     }
 
     /// Whether a notification that is in no data node may be got (RFC 8341 section 3.4.6).
-    pub fn may_get(&self, notification: &Node) -> bool {
-        if self.everything || ALWAYS_TOLD.iter().any(|told| is(notification, told)) {
+    pub fn may_get(&self, notification: &'static Node) -> bool {
+        self.everything || self.named.get(&address(notification)).copied().unwrap_or_default()
+    }
+
+    fn telling(&self, notification: &'static Node) -> bool {
+        if ALWAYS_TOLD.contains(&notification) {
             return true;
         }
         let named = |target: &Target| match target {
@@ -323,10 +340,6 @@ const RESERVED: [&Node; 2] = [&ietf_netconf::nodes::KILL_SESSION, &ietf_netconf:
 /// RFC 8341 section 3.4.6 step 3.
 const ALWAYS_TOLD: [&Node; 2] =
     [&nc_notifications::nodes::REPLAY_COMPLETE, &nc_notifications::nodes::NOTIFICATION_COMPLETE];
-
-fn is(node: &Node, other: &Node) -> bool {
-    std::ptr::eq(node, other)
-}
 
 fn concerns(rule: &Rule, module: &str) -> bool {
     rule.module.as_deref().is_none_or(|name| name == module)
