@@ -125,8 +125,11 @@ pub struct Rules {
     /// The paths of rules as a tree, the root first.
     ways: Vec<Way>,
     /// What was found out of whole subtrees.
-    uniform: RwLock<HashMap<(usize, Access, Vec<usize>), Option<bool>>>,
+    uniform: RwLock<HashMap<Subtree, Option<bool>>>,
 }
+
+/// A node with all below it, the access to it, and the rules whose path led there.
+type Subtree = (usize, Access, Vec<usize>);
 
 /// A place in the tree of paths.
 #[derive(Debug, Default)]
@@ -330,8 +333,8 @@ impl Rules {
     ) -> Option<bool> {
         let denied = stricter(denied, node.nacm);
         let verdict = self.verdict(node, access, matched, denied);
-        let same = |below: &&'static Node| self.look(below, access, matched, denied) == Some(verdict);
-        node.data.iter().all(|below| same(&below)).then_some(verdict)
+        let same = |below: &'static Node| self.look(below, access, matched, denied) == Some(verdict);
+        node.data.iter().all(|below| same(below)).then_some(verdict)
     }
 }
 
