@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
 #[path = "../codegen/tests/support/random.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod random;
 
 use std::collections::BTreeSet;
