@@ -1,5 +1,6 @@
 //! Strangers ask the built server: a Python client whose answers libyang and yangson judge against the YANG library that the
-//! server announces, ncclient with every operation of NETCONF, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
+//! server announces, ncclient with every operation of NETCONF,
+//! netconf-console2, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
 
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
@@ -52,6 +53,18 @@ fn ncclient_finds_every_netconf_operation_from_hello_to_close() {
     assert!(add.wait().expect("it ends").success());
     let mut client = python("netconf.py");
     client.arg(port).arg("admin").arg(data.join("admin.password")).arg("eve").arg("eve's password");
+    let said = ends_well(&mut client);
+    assert!(said.contains("\nOK"), "{said}");
+}
+
+#[test]
+fn netconf_console2_finds_its_commands_answered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, address) = start("ssh", &data);
+    let port = address.rsplit(':').next().expect("a port");
+    let mut client = python("console.py");
+    client.arg(port).arg("admin").arg(data.join("admin.password"));
     let said = ends_well(&mut client);
     assert!(said.contains("\nOK"), "{said}");
 }
