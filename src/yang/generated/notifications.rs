@@ -132,7 +132,7 @@ pub mod nodes {
         name: "notification",
         module: &super::MODULE,
         parent: None,
-        index: 18,
+        index: 19,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
