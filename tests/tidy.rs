@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["datastore", "access", "agents", "tasks", "negotiation", "log"],
     &["engine"],
     &["restconf", "netconf"],
+    &["client"],
     &["config"],
     &["server"],
     &["application"],
