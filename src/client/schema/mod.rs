@@ -8,6 +8,7 @@ mod features;
 mod references;
 mod types;
 mod units;
+mod values;
 
 use std::collections::HashMap;
 

@@ -1,12 +1,14 @@
 //! Types with their typedefs and restrictions resolved (RFC 7950 section 9). It never says whether a value is allowed
 //! by a pattern: the server does.
 
+use std::sync::{Arc, OnceLock};
+
 use super::units::{DEPTH_MAX, Reader, Scope, reflow};
 use super::{IdentityId, ModuleId, NodeId};
 use crate::yang::statement::Statement;
 
 /// A type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Type {
     /// The name of the typedef without prefix, or of the built-in type.
     pub name: String,
@@ -17,7 +19,7 @@ pub struct Type {
 }
 
 /// A built-in type with its restrictions (RFC 7950 section 4.2.4).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Base {
     /// `int8` to `int64` and `uint8` to `uint64`: the allowed values.
     Integer {
@@ -94,16 +96,17 @@ pub struct EnumValue {
 }
 
 /// A `pattern`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Pattern {
     /// The XSD regular expression.
     pub xsd: String,
     /// `modifier invert-match`.
     pub invert: bool,
+    pub(super) compiled: Arc<OnceLock<Option<regex::Regex>>>,
 }
 
 /// A `leafref`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Leafref {
     /// Its path as written.
     pub path: String,
@@ -116,7 +119,7 @@ pub struct Leafref {
 }
 
 /// A step of a leafref's path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Step {
     Up,
     Down(Option<ModuleId>, String),
@@ -201,6 +204,7 @@ impl<'a> Reader<'a> {
                 patterns.extend(statement.all("pattern").map(|pattern| Pattern {
                     xsd: pattern.argument.clone(),
                     invert: pattern.get("modifier") == Some("invert-match"),
+                    compiled: Arc::default(),
                 }));
             }
             Base::Enumeration(values) => self.choose(values, "enum", "value", scope, statement),
