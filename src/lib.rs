@@ -11,6 +11,7 @@ pub mod access;
 pub mod agents;
 pub mod application;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod datastore;
