@@ -40,7 +40,7 @@ fn the_same_get_gives_the_same_output_whatever_the_url() {
         &["--state", "--format", "paths", "/magent-task:interaction/negotiations"],
         &["--defaults", "report-all", "--format", "xml", PARAMS],
         &["--datastore", "operational", "--depth", "1", "--format", "paths", PARAMS],
-        &[PARAMS, "/irtf-agent:agent/identifier", "/magent-task:interaction/negotiations/negotiation/status"],
+        &[PARAMS, "/irtf-agent:agent/name", "/magent-task:interaction/negotiations/negotiation/status"],
     ] {
         let paths = options.iter().position(|option| option.starts_with('/')).unwrap_or(options.len());
         let (options, paths) = options.split_at(paths);
