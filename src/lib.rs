@@ -5,12 +5,14 @@
 //! ```text
 //! main → cli → application → server → {restconf netconf} → engine → {datastore access agents tasks negotiation log}
 //!      → yang → {ids clock limits}
+//! cli → client → netconf
 //! ```
 
 pub mod access;
 pub mod agents;
 pub mod application;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod datastore;

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["datastore", "access", "agents", "tasks", "negotiation", "log"],
     &["engine"],
     &["restconf", "netconf"],
+    &["client"],
     &["config"],
     &["server"],
     &["application"],
@@ -23,13 +24,17 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules that only the ones named may import, whatever their layers.
-const RESERVED: &[(&str, &[&str])] =
-    &[("config", &["server", "application", "cli"]), ("server", &["application", "cli"])];
+const RESERVED: &[(&str, &[&str])] = &[
+    ("config", &["server", "application", "cli"]),
+    ("server", &["application", "cli"]),
+    ("client", &["cli"]),
+];
 
 /// Where the operating system is touched: sockets, files, the async runtime.
 const DOORS: &[&str] = &[
     "server/",
     "cli/",
+    "client/",
     "main.rs",
     "application.rs",
     "config/",

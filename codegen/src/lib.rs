@@ -60,10 +60,11 @@ mod reads;
 mod resolve;
 mod sid;
 mod source;
-mod statement;
 
 #[path = "../../src/yang/pattern.rs"]
 mod pattern;
+#[path = "../../src/yang/statement.rs"]
+mod statement;
 #[doc(hidden)]
 pub mod xpath;
 

@@ -2,10 +2,19 @@
 //!
 //! It never holds logic that the library could not do without it.
 
+pub mod call;
+pub mod connection;
+pub mod edit;
+pub mod get;
+mod input;
 pub mod log;
+pub mod manual;
+pub mod output;
+pub mod schema;
 pub mod serve;
 pub mod token;
 pub mod user;
+pub mod watch;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,6 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::client::library::Library;
+use crate::client::{ClientError, Session};
 use crate::config::{Config, ConfigError};
 use crate::server::{Application, ApplicationError, Prepared};
 
@@ -38,6 +49,20 @@ enum Verb {
     /// Look at the event log.
     #[command(subcommand)]
     Log(log::Log),
+    /// Read data of a server, over NETCONF or RESTCONF.
+    Get(get::Get),
+    /// Change data of a server.
+    Edit(edit::Edit),
+    /// Invoke an operation of a server.
+    Call(call::Call),
+    /// Follow the events of a server, or its data.
+    Watch(watch::Watch),
+    /// Show the modules of a server, their text, or help on a node.
+    Schema(schema::Schema),
+    /// Write completions for a shell.
+    Completions(manual::Completions),
+    /// Write manual pages.
+    Man(manual::Man),
 }
 
 /// Where the server's files are.
@@ -84,32 +109,71 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
         Verb::User(user) => user.run(),
         Verb::Token(token) => token.run(),
         Verb::Log(log) => log.run(),
+        Verb::Get(get) => get.run(),
+        Verb::Edit(edit) => edit.run(),
+        Verb::Call(call) => call.run(),
+        Verb::Watch(watch) => watch.run(),
+        Verb::Schema(schema) => schema.run(),
+        Verb::Completions(completions) => completions.run(),
+        Verb::Man(man) => man.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to be told if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "agentconf: {}", chain(error.as_ref()));
+            for line in chain(error.as_ref()).lines() {
+                let _ = writeln!(std::io::stderr(), "agentconf: {line}");
+            }
             if is_usage(error.as_ref()) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// The error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
+/// The error and its causes, in one line but for several errors of a server.
+fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let _ = write!(line, ": {cause}");
         source = cause.source();
     }
-    line.replace('\n', " ")
+    match error.is::<ClientError>() {
+        // What a server says is not for the terminal to obey.
+        true => line.replace(|c: char| c.is_control() && c != '\n', " "),
+        false => line.replace('\n', " "),
+    }
+}
+
+/// The command line makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+impl UsageError {
+    fn of(reason: impl std::fmt::Display) -> UsageError {
+        UsageError(reason.to_string())
+    }
+}
+
+/// Runs a client verb.
+fn block_on(verb: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verb)
+}
+
+/// What the server's YANG texts say, as far as it gives them.
+async fn library(session: &Session) -> Result<&Library, ClientError> {
+    let library = session.library().await?;
+    for (module, error) in &library.missing {
+        // Nobody is left to be told if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "agentconf: without the module {module}: {error}");
+    }
+    Ok(library)
 }
 
 fn is_usage(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<ConfigError>() {
+        if error.is::<ConfigError>() || error.is::<UsageError>() {
             return true;
         }
         cause = error.source();

@@ -21,6 +21,7 @@ pub mod resource;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod schema;
+pub mod statement;
 pub mod stored;
 pub mod tree;
 pub mod types;

@@ -1,5 +1,5 @@
 //! The statements of a YANG text (RFC 7950 section 6.3), with lines. It reads what it can of a
-//! broken text and judges nothing: libyang says what is wrong, this says where.
+//! broken text and judges nothing. It refers to nothing else of the crate: codegen has it too.
 
 use std::ops::Range;
 

@@ -1,0 +1,220 @@
+//! Paths against a schema: whether their nodes are there, and their keys in order. It never asks the server.
+
+use super::data::Element;
+use super::path::{Path, Predicate};
+use super::schema::{Kind, NodeId, Schema};
+
+/// Most names that a message offers.
+const OFFERED_MAX: usize = 20;
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct ResolveError {
+    /// As far as it leads somewhere.
+    pub path: String,
+    /// What is wrong after that.
+    pub reason: String,
+}
+
+/// The node that a path leads to, which may be an operation or notification, and the path with its keys in order.
+///
+/// # Errors
+/// A node or key is not in the schema, or a value is none of its type.
+pub fn resolve(schema: &Schema, path: &Path) -> Result<(Path, Option<NodeId>), ResolveError> {
+    let mut resolved = Path::default();
+    let mut above: Option<NodeId> = None;
+    for step in &path.steps {
+        let wrong = |resolved: &Path, reason: String| ResolveError { path: resolved.to_string(), reason };
+        let id = match find(schema, above, &step.module, &step.name) {
+            Some(id) => id,
+            None if schema.find_module(&step.module).is_none() => {
+                return Err(wrong(&resolved, format!("the server has no module {:?}", step.module)));
+            }
+            None => {
+                let reason = format!(
+                    "there is no node \"{}:{}\"; {}",
+                    step.module,
+                    step.name,
+                    offer(schema, above, &step.module)
+                );
+                return Err(wrong(&resolved, reason));
+            }
+        };
+        let mut step = step.clone();
+        resolved.steps.push(step.clone());
+        let node = schema.node(id);
+        let is_entry = |predicate: &Predicate| matches!(predicate, Predicate::Own(_));
+        match node.kind {
+            Kind::LeafList if step.predicates.len() > 1 || !step.predicates.iter().all(is_entry) => {
+                return Err(wrong(&resolved, "an entry of a leaf-list is [.='value']".into()));
+            }
+            Kind::List => {
+                let position = |predicate: &Predicate| match predicate {
+                    Predicate::Leaf { name, .. } => node.keys.iter().position(|key| key == name),
+                    Predicate::Own(_) => None,
+                };
+                if step.predicates.iter().any(|predicate| position(predicate).is_none()) {
+                    let reason = format!("the keys of this list are {}", node.keys.join(", "));
+                    return Err(wrong(&resolved, reason));
+                }
+                step.predicates.sort_by_key(|predicate| position(predicate));
+                let given: Vec<_> = step.predicates.iter().filter_map(position).collect();
+                let missing: Vec<&str> = (0..node.keys.len())
+                    .filter(|at| !given.contains(at))
+                    .map(|at| node.keys.get(at).map_or("", String::as_str))
+                    .collect();
+                if !given.is_empty() && (!missing.is_empty() || given.len() != node.keys.len()) {
+                    let reason = match missing.as_slice() {
+                        [] => "a key stands there twice".to_owned(),
+                        missing => format!("the entry has the keys {} too", missing.join(", ")),
+                    };
+                    return Err(wrong(&resolved, reason));
+                }
+            }
+            Kind::LeafList => {}
+            _ if !step.predicates.is_empty() => {
+                return Err(wrong(&resolved, "only entries of lists and leaf-lists have keys".into()));
+            }
+            _ => {}
+        }
+        if let Some(last) = resolved.steps.last_mut() {
+            *last = step;
+        }
+        above = Some(id);
+    }
+    Ok((resolved, above))
+}
+
+/// The child of this name: a data node, an operation or a notification.
+pub fn find(schema: &Schema, above: Option<NodeId>, module: &str, name: &str) -> Option<NodeId> {
+    let operation = |kind| {
+        let mut all = schema.of_kind(above, kind);
+        all.find(|id| schema.node(*id).name == name && schema.module_name(*id) == module)
+    };
+    let kinds = [Kind::Rpc, Kind::Action, Kind::Notification];
+    schema.child(above, module, name).or_else(|| kinds.into_iter().find_map(operation))
+}
+
+/// What there is in place of a wrong name; at the top, what the module has there.
+fn offer(schema: &Schema, above: Option<NodeId>, module: &str) -> String {
+    let mut found = schema.data(above);
+    found.extend(
+        [Kind::Rpc, Kind::Action, Kind::Notification]
+            .into_iter()
+            .flat_map(|kind| schema.of_kind(above, kind)),
+    );
+    if above.is_none() {
+        found.retain(|id| schema.module_name(*id) == module);
+    }
+    let names: Vec<&str> = found.iter().map(|id| schema.node(*id).name.as_str()).collect();
+    match names.as_slice() {
+        [] => "nothing can be there".to_owned(),
+        names if names.len() <= OFFERED_MAX => format!("there can be {}", names.join(", ")),
+        names => format!("there can be {}, …", names.get(..OFFERED_MAX).unwrap_or_default().join(", ")),
+    }
+}
+
+/// What has to be asked for so that the entries of lists without keys can be told apart: the path, and the keys of the lists
+/// on its way. The path is one that [`resolve`] gave.
+pub fn with_keys(schema: &Schema, path: &Path) -> Vec<Path> {
+    let mut paths = vec![path.clone()];
+    let mut above = None;
+    for (number, step) in path.steps.iter().enumerate() {
+        let Some(id) = find(schema, above, &step.module, &step.name) else { break };
+        above = Some(id);
+        let node = schema.node(id);
+        if node.kind != Kind::List || !step.predicates.is_empty() || number + 1 == path.steps.len() {
+            continue;
+        }
+        for key in &node.keys {
+            let mut own = path.clone();
+            own.steps.truncate(number + 1);
+            own.steps.extend(Path::top(&step.module, key).steps);
+            if own != *path {
+                paths.push(own);
+            }
+        }
+    }
+    paths
+}
+
+/// Takes away what is more than so many levels deep; keys stay with their entries.
+pub fn prune(schema: &Schema, parent: Option<NodeId>, nodes: &mut [Element], levels: usize) {
+    for element in nodes {
+        let module = schema.find_namespace(&element.namespace).map(|id| schema.module(id).name.as_str());
+        let id = module.and_then(|module| schema.child(parent, module, &element.name));
+        if levels <= 1 {
+            let keys = id.map(|id| schema.node(id).keys.as_slice()).unwrap_or_default();
+            let namespace = std::sync::Arc::clone(&element.namespace);
+            element.children.retain(|child| child.namespace == namespace && keys.contains(&child.name));
+        } else {
+            prune(schema, id, &mut element.children, levels - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::client::schema::Text;
+
+    fn schema() -> Schema {
+        let text =
+            "module a { namespace urn:a; prefix a; container c { list l { key 'k m'; leaf k { type string; }
+            leaf m { type string; } leaf v { type string; } action act; } leaf-list e { type string; } } }";
+        Schema::read(&[Text { text: text.to_owned(), implemented: true, features: Vec::new() }])
+    }
+
+    fn resolved(text: &str) -> Result<String, String> {
+        let resolved = resolve(&schema(), &text.parse().unwrap());
+        resolved.map(|(path, _)| path.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_come_into_the_order_of_the_schema() {
+        assert_eq!(resolved("/a:c/l[m='1'][k='2']/v").unwrap(), "/a:c/l[k='2'][m='1']/v");
+        assert_eq!(resolved("/a:c/l[m='1'][k='2']/act").unwrap(), "/a:c/l[k='2'][m='1']/act");
+        assert_eq!(resolved("/a:c/e[.='x']").unwrap(), "/a:c/e[.='x']");
+        assert_eq!(resolved("/a:c/l").unwrap(), "/a:c/l");
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_told_with_what_there_is() {
+        for (text, error) in [
+            ("/a:c/x", "/a:c: there is no node \"a:x\"; there can be l, e"),
+            ("/b:c", "/: the server has no module \"b\""),
+            ("/a:c/l[m='1']", "/a:c/l[m='1']: the entry has the keys k too"),
+            ("/a:c/l[v='1']", "/a:c/l[v='1']: the keys of this list are k, m"),
+            ("/a:c/l[k='1'][k='2']", "/a:c/l[k='1'][k='2']: the entry has the keys m too"),
+            ("/a:c[k='1']", "/a:c[k='1']: only entries of lists and leaf-lists have keys"),
+            ("/a:c/e[k='1']", "/a:c/e[k='1']: an entry of a leaf-list is [.='value']"),
+        ] {
+            assert_eq!(resolved(text).unwrap_err(), error);
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_goes_and_keys_stay() {
+        let text = "<c xmlns='urn:a'><l><k>1</k><m>2</m><v>3</v></l><e>4</e></c>";
+        let pruned = |levels| {
+            let mut nodes = [Element::parse(text.as_bytes(), 9).unwrap()];
+            prune(&schema(), None, &mut nodes, levels);
+            nodes[0].to_xml().replace(" xmlns=\"urn:a\"", "")
+        };
+        assert_eq!(pruned(1), "<c/>");
+        assert_eq!(pruned(2), "<c><l><k>1</k><m>2</m></l><e>4</e></c>");
+        assert_eq!(pruned(3), "<c><l><k>1</k><m>2</m><v>3</v></l><e>4</e></c>");
+    }
+
+    #[test]
+    fn the_keys_of_lists_on_the_way_are_asked_for_too() {
+        let texts = |text: &str| -> Vec<String> {
+            with_keys(&schema(), &text.parse().unwrap()).iter().map(Path::to_string).collect()
+        };
+        assert_eq!(texts("/a:c/l/v"), ["/a:c/l/v", "/a:c/l/k", "/a:c/l/m"]);
+        assert_eq!(texts("/a:c/l"), ["/a:c/l"]);
+        assert_eq!(texts("/a:c/l[k='1'][m='2']/v"), ["/a:c/l[k='1'][m='2']/v"]);
+    }
+}

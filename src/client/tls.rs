@@ -1,0 +1,101 @@
+//! TLS to a server: which authorities are trusted, and the user's certificate. It never takes a server whose certificate is
+//! not proven.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::credentials::Credentials;
+use super::error::ClientError;
+use super::limits::Limits;
+use super::url::Url;
+
+/// What TLS needs to know, from the files of the credentials.
+///
+/// # Errors
+/// A file cannot be read or holds something else.
+pub fn config(credentials: &Credentials, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, ClientError> {
+    let mut roots = RootCertStore::empty();
+    if credentials.authorities.is_empty() {
+        for certificate in rustls_native_certs::load_native_certs().certs {
+            // The machine may have some that this library cannot use.
+            let _ = roots.add(certificate);
+        }
+    }
+    for file in &credentials.authorities {
+        for certificate in certificates(file)? {
+            roots.add(certificate).map_err(|error| unusable(file, &error))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::Login(error.to_string()))?
+        .with_root_certificates(roots);
+    let mut config = match &credentials.certificate {
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+            builder.with_client_auth_cert(chain, private).map_err(|error| unusable(certificate, &error))?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// Connects, and proves who the server is.
+///
+/// # Errors
+/// It cannot be reached, or is not the one of the URL.
+pub async fn connect(
+    url: &Url,
+    config: &Arc<ClientConfig>,
+    limits: &Limits,
+) -> Result<TlsStream<TcpStream>, ClientError> {
+    let tcp = tcp(url, limits).await?;
+    let failed = |reason: String| ClientError::Connect { place: url.to_string(), reason };
+    let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(error.to_string()))?;
+    let connecting = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
+    match timeout(limits.connect, connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(ClientError::Timeout { what: "TLS handshake", limit: limits.connect }),
+    }
+}
+
+/// A TCP connection.
+///
+/// # Errors
+/// The server cannot be reached in time.
+pub async fn tcp(url: &Url, limits: &Limits) -> Result<TcpStream, ClientError> {
+    let failed = |reason: String| ClientError::Connect { place: url.to_string(), reason };
+    match timeout(limits.connect, TcpStream::connect((url.host.as_str(), url.port))).await {
+        Ok(Ok(stream)) => {
+            stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("no answer within {} s", limits.connect.as_secs()))),
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(unusable(file, &"there is no certificate in it")),
+        Err(error) => Err(unusable(file, &error)),
+    }
+}
+
+fn unusable(file: &Path, reason: &dyn std::fmt::Display) -> ClientError {
+    ClientError::Login(format!("{} cannot be used: {reason}", file.display()))
+}
