@@ -5,6 +5,8 @@
 
 mod common;
 mod list_pagination;
+mod netconf;
+mod rfc6241;
 mod rfc7951;
 mod rfc7952;
 mod rfc8040;

@@ -1,0 +1,3 @@
+//! RFC 6241, clause by clause: the NETCONF protocol. `rfc6241.md` says which clauses have no test.
+
+mod section_3;
