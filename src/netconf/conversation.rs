@@ -108,7 +108,14 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     };
     let address = peer.address;
     let opened = session::open(stream, peer, own.id(), engine.netconf_capabilities(), engine.limits());
-    let (session, incoming, outgoing) = match opened.await {
+    tokio::pin!(stopping);
+    // Who has not said hello is not waited for.
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = own.killed() => return own.end(Reason::Killed),
+        () = &mut stopping => return own.end(Reason::Other),
+    };
+    let (session, incoming, outgoing) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             tracing::info!(peer = %address, %error, "a session did not begin");

@@ -371,11 +371,8 @@ pub fn errors(reply: &str) -> String {
             ["type", "tag", "severity", "app-tag", "path", "message", "info"].map(|n| format!("<error-{n}"));
         let places: Vec<usize> = names.iter().filter_map(|name| error.find(name.as_str())).collect();
         assert!(places.is_sorted(), "{reply}");
-        let mut told = format!(
-            "{} {}",
-            member("error-type").expect("a type"),
-            member("error-tag").expect("a tag")
-        );
+        let mut told =
+            format!("{} {}", member("error-type").expect("a type"), member("error-tag").expect("a tag"));
         if let Some(app_tag) = member("error-app-tag") {
             told += &format!(" app-tag={app_tag}");
         }

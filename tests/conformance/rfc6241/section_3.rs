@@ -5,7 +5,9 @@ use crate::netconf::{AGENT, NC, connect, edit, errors, hello, inside, open, open
 #[tokio::test]
 async fn section_3_what_is_not_well_formed_is_malformed_and_ends_the_session() {
     let server = start().await;
-    let rpc = format!("<rpc xmlns=\"{NC}\" message-id=\"1\"><get-config><source><running/></source></get-config></rpc>");
+    let rpc = format!(
+        "<rpc xmlns=\"{NC}\" message-id=\"1\"><get-config><source><running/></source></get-config></rpc>"
+    );
     for wrong in [
         "<rpc".to_owned(),
         "not XML".to_owned(),
@@ -27,7 +29,11 @@ async fn section_3_what_is_not_well_formed_is_malformed_and_ends_the_session() {
     ] {
         let mut session = open(&server).await;
         let reply = session.exchange(&wrong).await;
-        assert_eq!(errors(inside(&reply, "rpc-reply").expect("a reply").as_str()), "rpc malformed-message", "{wrong}");
+        assert_eq!(
+            errors(inside(&reply, "rpc-reply").expect("a reply").as_str()),
+            "rpc malformed-message",
+            "{wrong}"
+        );
         session.ends().await;
         // Appendix A: a client of base:1.0 does not know this error.
         let mut session = open_as(&server, "admin", "1.0").await;
@@ -76,13 +82,16 @@ async fn section_3_1_only_the_namespace_counts_and_no_prefix() {
     let mut session = open(&server).await;
     let edit = edit("running", "", &text("d", "x"));
     session.does(&edit).await;
-    let filtered = |filter: &str| format!("<get-config><source><running/></source><filter>{filter}</filter></get-config>");
+    let filtered = |filter: &str| {
+        format!("<get-config><source><running/></source><filter>{filter}</filter></get-config>")
+    };
     let expected = session.ask(&filtered(&format!("<data-params xmlns=\"{AGENT}\"/>"))).await;
     assert!(expected.contains("<data>x</data>"), "{expected}");
     for same in [
         filtered(&format!("<a:data-params xmlns:a=\"{AGENT}\"/>")),
         // Declared further out, and again with another meaning further in.
-        filtered(&format!("<x:data-params xmlns:x=\"{AGENT}\"/>")).replace("<filter>", "<filter xmlns:x=\"urn:other\">"),
+        filtered(&format!("<x:data-params xmlns:x=\"{AGENT}\"/>"))
+            .replace("<filter>", "<filter xmlns:x=\"urn:other\">"),
         filtered("<x:data-params/>").replace("<get-config>", &format!("<get-config xmlns:x=\"{AGENT}\">")),
         filtered(&format!("<data-params xmlns=\"{AGENT}\"/>"))
             .replace("get-config", "n:get-config")
@@ -120,7 +129,9 @@ async fn section_4_1_a_message_id_is_any_string_and_comes_back_unmodified() {
         ("]]&gt;]]&gt;", "]]&gt;]]&gt;"),
         (&long, &long),
     ] {
-        let rpc = format!("<rpc xmlns=\"{NC}\" message-id=\"{sent}\"><validate><source><running/></source></validate></rpc>");
+        let rpc = format!(
+            "<rpc xmlns=\"{NC}\" message-id=\"{sent}\"><validate><source><running/></source></validate></rpc>"
+        );
         let reply = session.exchange(&rpc).await;
         let expected = format!("<rpc-reply xmlns=\"{NC}\" message-id=\"{back}\"><ok/></rpc-reply>");
         assert_eq!(reply.replace("&apos;", "'"), expected);
@@ -142,14 +153,19 @@ async fn section_4_2_all_attributes_of_a_request_come_back_with_the_namespaces_i
         ("message-number='2' xml:lang='de'", "message-number=\"2\" xml:lang=\"de\""),
         // One that no attribute uses is an attribute of the request all the same.
         ("xmlns:ex=\"http://example.net/content/1.0\"", "xmlns:ex=\"http://example.net/content/1.0\""),
-        ("xmlns:b='urn:b' xmlns:a='urn:a' a:x='1' b:x='2'", "xmlns:b=\"urn:b\" xmlns:a=\"urn:a\" a:x=\"1\" b:x=\"2\""),
+        (
+            "xmlns:b='urn:b' xmlns:a='urn:a' a:x='1' b:x='2'",
+            "xmlns:b=\"urn:b\" xmlns:a=\"urn:a\" a:x=\"1\" b:x=\"2\"",
+        ),
     ] {
         for (operation, content) in [
             ("<validate><source><running/></source></validate>", "<ok/></rpc-reply>"),
             ("<nosuch/>", "<rpc-error>"),
             ("<get-config><source><running/></source></get-config>", "<data"),
         ] {
-            let reply = session.exchange(&format!("<rpc xmlns=\"{NC}\" message-id=\"7\" {attributes}>{operation}</rpc>")).await;
+            let reply = session
+                .exchange(&format!("<rpc xmlns=\"{NC}\" message-id=\"7\" {attributes}>{operation}</rpc>"))
+                .await;
             let (start, rest) = reply.split_once('>').expect("an element");
             let (mut got, mut expected): (Vec<_>, Vec<_>) = (
                 start.split(' ').skip(1).collect(),
@@ -170,11 +186,15 @@ async fn section_4_3_a_request_without_a_message_id_has_an_answer_without_one() 
     let mut session = open(&server).await;
     let get = "<get-config><source><running/></source></get-config>";
     let reply = session.exchange(&format!("<rpc xmlns=\"{NC}\">{get}</rpc>")).await;
-    let told = reply.strip_prefix(&format!("<rpc-reply xmlns=\"{NC}\">")).and_then(|rest| rest.strip_suffix("</rpc-reply>"));
+    let told = reply
+        .strip_prefix(&format!("<rpc-reply xmlns=\"{NC}\">"))
+        .and_then(|rest| rest.strip_suffix("</rpc-reply>"));
     let missing = "rpc missing-attribute bad-attribute=message-id bad-element=rpc";
     assert_eq!(errors(told.expect("no message-id")), missing);
     // One of another namespace is not it, and comes back.
-    for attribute in [format!("xmlns:n=\"{NC}\" n:message-id=\"1\""), "xmlns:o=\"urn:o\" o:message-id=\"1\"".to_owned()] {
+    for attribute in
+        [format!("xmlns:n=\"{NC}\" n:message-id=\"1\""), "xmlns:o=\"urn:o\" o:message-id=\"1\"".to_owned()]
+    {
         let reply = session.exchange(&format!("<rpc xmlns=\"{NC}\" {attribute}>{get}</rpc>")).await;
         assert!(reply.starts_with(&format!("<rpc-reply xmlns=\"{NC}\" {attribute}>")), "{reply}");
         assert_eq!(errors(&inside(&reply, "rpc-reply").expect("a reply")), missing);
@@ -200,7 +220,10 @@ async fn section_4_1_an_rpc_has_one_operation() {
         ("<rock-the-house/>", "protocol operation-not-supported bad-element=rock-the-house"),
         ("<GET/>", "protocol operation-not-supported bad-element=GET"),
         // Data is no operation.
-        ("<data-params xmlns=\"urn:ietf:params:xml:ns:yang:irtf-agent\"/>", "protocol operation-not-supported bad-element=data-params"),
+        (
+            "<data-params xmlns=\"urn:ietf:params:xml:ns:yang:irtf-agent\"/>",
+            "protocol operation-not-supported bad-element=data-params",
+        ),
         ("<get><nosuch/></get>", "application unknown-element path=/get bad-element=nosuch"),
         ("<get>text</get>", "application bad-element path=/get bad-element=get"),
         ("<get nosuch='1'/>", "application unknown-attribute path=/get bad-attribute=nosuch bad-element=get"),
@@ -223,7 +246,12 @@ async fn section_4_3_several_errors_are_told_each_with_its_node() {
          application invalid-value path=/data-params[id='b']/chunked bad-element=chunked"
     );
     // Prefixes of a path are declared where it stands, and the language of a message is told.
-    assert!(reply.contains(&format!("<error-path xmlns:irtf-agent=\"{AGENT}\">/irtf-agent:data-params[irtf-agent:id='a']")), "{reply}");
+    assert!(
+        reply.contains(&format!(
+            "<error-path xmlns:irtf-agent=\"{AGENT}\">/irtf-agent:data-params[irtf-agent:id='a']"
+        )),
+        "{reply}"
+    );
     assert!(reply.contains("<error-message xml:lang=\"en\">"), "{reply}");
     assert_eq!(session.entries("running").await, "");
     server.stop().await;
@@ -239,7 +267,9 @@ async fn section_4_3_what_a_user_may_not_see_is_not_told_in_an_error() {
     // An agent of another and one that there is not cannot be told apart.
     let registered = ann.ask("<register-agent xmlns=\"urn:x-agentconf:yang:magent-registry\"><name>secret</name></register-agent>").await;
     assert!(!registered.is_empty());
-    let select = |name: &str| format!("<get><filter><context xmlns=\"{AGENT}\"><id>{name}</id></context></filter></get>");
+    let select = |name: &str| {
+        format!("<get><filter><context xmlns=\"{AGENT}\"><id>{name}</id></context></filter></get>")
+    };
     assert_eq!(bob.ask(&select("x")).await, format!("<data xmlns=\"{NC}\"></data>"));
     server.stop().await;
 }
@@ -248,7 +278,8 @@ async fn section_4_3_what_a_user_may_not_see_is_not_told_in_an_error() {
 async fn section_4_5_replies_come_in_the_order_of_the_requests() {
     let server = start().await;
     let mut session = open(&server).await;
-    let rpc = |id: usize, operation: &str| format!("<rpc xmlns=\"{NC}\" message-id=\"{id}\">{operation}</rpc>");
+    let rpc =
+        |id: usize, operation: &str| format!("<rpc xmlns=\"{NC}\" message-id=\"{id}\">{operation}</rpc>");
     for id in 0..20 {
         let operation = match id % 4 {
             0 => edit("running", "", &text("d", &id.to_string())),
@@ -275,9 +306,16 @@ async fn section_8_1_both_say_hello_at_once_and_the_newest_version_in_common_is_
     let mut session = connect(&server, "admin").await;
     session.begin().await;
     let first = session.id;
-    assert!(session.hello.contains(&format!("<hello xmlns=\"{NC}\"><capabilities><capability>")), "{}", session.hello);
+    assert!(
+        session.hello.contains(&format!("<hello xmlns=\"{NC}\"><capabilities><capability>")),
+        "{}",
+        session.hello
+    );
     for capability in ["base:1.0", "base:1.1", "capability:candidate:1.0"] {
-        assert!(session.hello.contains(&format!("<capability>urn:ietf:params:netconf:{capability}</capability>")), "{capability}");
+        assert!(
+            session.hello.contains(&format!("<capability>urn:ietf:params:netconf:{capability}</capability>")),
+            "{capability}"
+        );
     }
     let other = open(&server).await;
     assert_ne!(other.id, first);
