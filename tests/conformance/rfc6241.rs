@@ -1,3 +1,4 @@
 //! RFC 6241, clause by clause: the NETCONF protocol. `rfc6241.md` says which clauses have no test.
 
 mod section_3;
+mod section_6;
