@@ -133,15 +133,15 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
     let mut rpc = rpc;
     // What is not YANG data in the input of an operation that is older than YANG.
     let inline = [&netconf::EDIT_CONFIG, &nmda::EDIT_DATA].contains(&operation);
-    let config = if inline { take(&mut rpc, "config") } else { None };
+    let config = if inline { take(&mut rpc, "config")? } else { None };
     let filtered = [&netconf::GET, &netconf::GET_CONFIG].contains(&operation);
-    let filter = if filtered { take(&mut rpc, "filter") } else { None };
+    let filter = if filtered { take(&mut rpc, "filter")? } else { None };
     let events =
-        if operation == &notifications::CREATE_SUBSCRIPTION { take(&mut rpc, "filter") } else { None };
+        if operation == &notifications::CREATE_SUBSCRIPTION { take(&mut rpc, "filter")? } else { None };
     let mut source = None;
     if [&netconf::COPY_CONFIG, &netconf::VALIDATE].contains(&operation) {
         let found = rpc.children.iter_mut().find(|child| child.name == "source" && is_base(child));
-        source = found.and_then(|source| take(source, "config"));
+        source = found.map_or(Ok(None), |source| take(source, "config"))?;
     }
     let input = input(rpc, operation, &options)?;
     let filter = filter.map(|filter| data_filter(engine, &filter)).transpose()?;
@@ -330,11 +330,15 @@ fn is_base(element: &Element<'_>) -> bool {
     element.namespace.as_ref() == NAMESPACE
 }
 
-/// Takes out a child in the namespace of its parent.
-fn take<'m>(element: &mut Element<'m>, name: &str) -> Option<Element<'m>> {
+/// Takes out a child in the namespace of its parent, which can be there once.
+fn take<'m>(element: &mut Element<'m>, name: &str) -> Result<Option<Element<'m>>, Error> {
     let is_it = |child: &Element<'_>| child.name == name && child.namespace == element.namespace;
-    let at = element.children.iter().position(is_it)?;
-    Some(element.children.remove(at))
+    let Some(at) = element.children.iter().position(is_it) else { return Ok(None) };
+    if element.children.iter().filter(|child| is_it(child)).count() > 1 {
+        let message = format!("<{name}> is given more than once");
+        return Err(Error::protocol(Tag::BadElement, message).info("bad-element", name));
+    }
+    Ok(Some(element.children.remove(at)))
 }
 
 fn given<T: Modelled>(input: &Container) -> Result<T, Error> {

@@ -249,7 +249,8 @@ impl Session {
 
     /// The errors of an operation that has to fail, see [`errors`].
     pub async fn fails(&mut self, operation: &str) -> String {
-        errors(&self.ask(operation).await)
+        let reply = self.ask(operation).await;
+        if reply == "<ok/>" { reply } else { errors(&reply) }
     }
 
     /// `<edit-config>` of the running datastore: the parameters beside the target, and what is in `<config>`.
@@ -397,4 +398,22 @@ fn bare(path: &str) -> String {
         return path.to_owned();
     }
     path.split_inclusive(['/', '[']).map(|part| part.split_once(':').map_or(part, |(_, name)| name)).collect()
+}
+
+/// What did not come as a table expects it: told all at once.
+#[derive(Default)]
+pub struct Table(Vec<String>);
+
+impl Table {
+    /// Compares what came in one case.
+    pub fn check(&mut self, case: impl std::fmt::Display, got: &str, expected: &str) {
+        if got != expected {
+            self.0.push(format!("{case}\n    got      {got}\n    expected {expected}"));
+        }
+    }
+
+    /// Fails if anything was different.
+    pub fn done(self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
 }

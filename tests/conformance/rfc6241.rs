@@ -2,3 +2,4 @@
 
 mod section_3;
 mod section_6;
+mod section_7_2;
