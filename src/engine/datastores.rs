@@ -342,7 +342,7 @@ pub(super) fn lock(
                 Lockable::Running => others_commit(state, session)?,
                 Lockable::Startup => startup(options)?,
                 // RFC 6241 section 7.5: else the changes of others would be discarded with the lock.
-                Lockable::Candidate if sessions.candidates.get(Candidate::Shared).is_some() => {
+                Lockable::Candidate if is_modified(state, sessions) => {
                     let message = "the candidate was changed, and neither committed nor discarded";
                     return Err(Error::protocol(Tag::LockDenied, message).info("session-id", "0"));
                 }
@@ -383,6 +383,12 @@ pub(super) fn lock(
         }
         Locking::UnlockPart(id) => sessions.locks.unlock_part(*id, session).map(|()| None),
     }
+}
+
+/// Whether the candidate that all share differs from the running datastore.
+fn is_modified(state: &State, sessions: &Sessions) -> bool {
+    let working = sessions.candidates.get(Candidate::Shared);
+    working.is_some_and(|working| !diff(state.config.content(), &working.content).is_empty())
 }
 
 /// Refuses a lock of the running datastore while others' confirmed commit may take it back (RFC 6241 section 7.5).

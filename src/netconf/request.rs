@@ -33,8 +33,8 @@ use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::value::Value;
+use crate::yang::xml;
 use crate::yang::xml::parse::Element;
-use crate::yang::xml::{self, with_module_names};
 
 /// The namespace of `<action>` (RFC 7950 section 7.15.2).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
@@ -141,7 +141,13 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
     let mut source = None;
     if [&netconf::COPY_CONFIG, &netconf::VALIDATE].contains(&operation) {
         let found = rpc.children.iter_mut().find(|child| child.name == "source" && is_base(child));
-        source = found.map_or(Ok(None), |source| take(source, "config"))?;
+        if let Some(found) = found {
+            source = take(found, "config")?;
+            if let (Some(_), Some(second)) = (&source, found.children.first()) {
+                let message = "<source> is either <config> or another datastore";
+                return Err(Error::protocol(Tag::BadElement, message).info("bad-element", second.name));
+            }
+        }
     }
     let input = input(rpc, operation, &options)?;
     let filter = filter.map(|filter| data_filter(engine, &filter)).transpose()?;
@@ -392,7 +398,7 @@ fn mode(mode: WithDefaultsMode) -> Mode {
 /// The `<filter>` of data (RFC 6241 sections 6 and 8.9).
 fn data_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
     match expression(filter)? {
-        Some(expression) => Filter::xpath(&expression, engine.limits()),
+        Some(select) => xpath(engine, filter, select)?.of_nodes(),
         None => Filter::subtree_of_data(&AnyData::Xml(filter.content().into()), engine.limits()),
     }
 }
@@ -400,20 +406,25 @@ fn data_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
 /// The `<filter>` of events (RFC 5277 section 3.6).
 fn event_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
     match expression(filter)? {
-        Some(expression) => Filter::xpath(&expression, engine.limits()),
+        Some(select) => xpath(engine, filter, select),
         None => Filter::subtree_of_events(&AnyData::Xml(filter.content().into()), engine.limits()),
     }
 }
 
+/// An expression with the prefixes that are in scope of the `<filter>` (RFC 6241 section 8.9.1).
+fn xpath(engine: &Engine, filter: &Element<'_>, select: &str) -> Result<Filter, Error> {
+    Filter::xpath_in_xml(select, &|prefix| filter.scope.namespace(prefix), engine.limits())
+}
+
 /// The expression of a filter of the type `xpath`; `None` for a subtree filter.
-fn expression(filter: &Element<'_>) -> Result<Option<String>, Error> {
+fn expression<'f>(filter: &'f Element<'_>) -> Result<Option<&'f str>, Error> {
     let is_ours = |namespace: &str| namespace.is_empty() || namespace == NAMESPACE;
     let attribute = |name: &str| {
         filter.attributes.iter().find(|a| a.name == name && is_ours(&a.namespace)).map(|a| a.value.as_str())
     };
     match (attribute("type").map(str::trim), attribute("select")) {
         (None | Some("subtree"), _) => Ok(None),
-        (Some("xpath"), Some(select)) => Ok(Some(with_module_names(select, &filter.scope, &SCHEMA))),
+        (Some("xpath"), Some(select)) => Ok(Some(select)),
         (Some("xpath"), None) => {
             let message = "a filter of the type \"xpath\" has the attribute \"select\"";
             let error = Error::protocol(Tag::MissingAttribute, message).info("bad-attribute", "select");
@@ -446,7 +457,7 @@ fn get_data(engine: &Engine, input: &GetDataInput) -> Result<Get, Error> {
     }
     let filter = match (&input.subtree_filter, &input.xpath_filter) {
         (Some(filter), _) => Some(Filter::subtree_of_data(filter, engine.limits())?),
-        (None, Some(expression)) => Some(Filter::xpath(expression, engine.limits())?),
+        (None, Some(expression)) => Some(Filter::xpath(expression, engine.limits())?.of_nodes()?),
         (None, None) => None,
     };
     let depth = match input.max_depth {

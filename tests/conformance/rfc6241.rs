@@ -2,4 +2,5 @@
 
 mod section_3;
 mod section_6;
+mod section_7;
 mod section_7_2;
