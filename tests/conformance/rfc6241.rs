@@ -4,3 +4,4 @@ mod section_3;
 mod section_6;
 mod section_7;
 mod section_7_2;
+mod section_8;
