@@ -6,6 +6,7 @@
 mod common;
 mod list_pagination;
 mod netconf;
+mod rfc5277;
 mod rfc6241;
 mod rfc7951;
 mod rfc7952;

@@ -284,16 +284,21 @@ impl Session {
 
     /// The next notification, without the element around it and `eventTime`.
     pub async fn told(&mut self) -> String {
+        self.event().await.1
+    }
+
+    /// The `eventTime` of the next notification, and what comes after it.
+    pub async fn event(&mut self) -> (String, String) {
         let message = match self.waiting.pop_front() {
             Some(message) => message,
             None => self.next().await.expect("a notification"),
         };
         let start = "<notification xmlns=\"urn:ietf:params:xml:ns:netconf:notification:1.0\"><eventTime>";
         let content = message.strip_prefix(start).and_then(|rest| rest.strip_suffix("</notification>"));
-        let (_, content) = content.and_then(|rest| rest.split_once("</eventTime>")).unwrap_or_else(|| {
+        let (time, content) = content.and_then(|rest| rest.split_once("</eventTime>")).unwrap_or_else(|| {
             panic!("{message} is no notification");
         });
-        content.to_owned()
+        (time.to_owned(), content.to_owned())
     }
 
     /// The next notification in which a text is.
