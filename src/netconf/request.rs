@@ -7,7 +7,7 @@ use super::edit::{self, Default};
 use super::message::Rpc;
 use crate::access::Principal;
 use crate::clock::Timestamp;
-use crate::datastore::defaults::Mode;
+use crate::datastore::defaults::{Mode, SetToDefault};
 use crate::datastore::edit::Edit;
 use crate::engine::{
     Candidate, Content, Datastore, Engine, Filter, From, Invocation, Lockable, Locking, Telling, Test,
@@ -215,6 +215,9 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
         return Ok(Request::Edit(EditData { datastore, edits, test, on_error }));
     }
     if let Some(config) = source {
+        // RFC 6243 section 4.5.1: what is tagged as a default is not set.
+        let tagged = SetToDefault::new(&SCHEMA);
+        let options = DecodeOptions { metadata: Some(&tagged), ..options };
         let content = xml::decode_inside(config, &SCHEMA, &options)?;
         if operation == &netconf::VALIDATE {
             return Ok(Request::Validate(content));
