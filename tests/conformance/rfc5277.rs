@@ -7,8 +7,7 @@ use crate::netconf::{
 
 const EVENTS: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications";
 const REPLAYED: &str = "<replayComplete xmlns=\"urn:ietf:params:xml:ns:netmod:notification\"/>";
-const COMPLETE: &str =
-    "<notificationComplete xmlns=\"urn:ietf:params:xml:ns:netmod:notification\"/>";
+const COMPLETE: &str = "<notificationComplete xmlns=\"urn:ietf:params:xml:ns:netmod:notification\"/>";
 
 /// A filter of changes alone.
 fn changes() -> String {
@@ -30,7 +29,14 @@ async fn changed_until(session: &mut Session, last: &str) -> String {
             assert_eq!(event, last);
             return told.join(" ");
         }
-        told.push(event.split("[irtf-agent:id='").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or("?").to_owned());
+        told.push(
+            event
+                .split("[irtf-agent:id='")
+                .nth(1)
+                .and_then(|rest| rest.split('\'').next())
+                .unwrap_or("?")
+                .to_owned(),
+        );
     }
 }
 
@@ -47,15 +53,27 @@ async fn section_2_1_1_the_parameters_that_do_not_go_together_are_refused_as_the
         (from(later) + &to(past), "protocol bad-element bad-element=stopTime"),
         (from(future), "protocol bad-element bad-element=startTime"),
         (from(future) + &to("2099-01-02T00:00:00Z"), "protocol bad-element bad-element=startTime"),
-        (from("yesterday"), "application invalid-value path=/create-subscription/startTime bad-element=startTime"),
-        (from("2020-13-01T00:00:00Z"), "application invalid-value path=/create-subscription/startTime bad-element=startTime"),
+        (
+            from("yesterday"),
+            "application invalid-value path=/create-subscription/startTime bad-element=startTime",
+        ),
+        (
+            from("2020-13-01T00:00:00Z"),
+            "application invalid-value path=/create-subscription/startTime bad-element=startTime",
+        ),
         (from("2020-01-01T00:00:00"), "protocol invalid-value bad-element=startTime"),
         ("<stream>nosuch</stream>".to_owned(), "application invalid-value bad-element=stream"),
         ("<stream>netconf</stream>".to_owned(), "application invalid-value bad-element=stream"),
         ("<nosuch/>".to_owned(), "application unknown-element path=/create-subscription bad-element=nosuch"),
-        ("<filter type='xpath'/>".to_owned(), "protocol missing-attribute bad-attribute=select bad-element=filter"),
+        (
+            "<filter type='xpath'/>".to_owned(),
+            "protocol missing-attribute bad-attribute=select bad-element=filter",
+        ),
         ("<filter type='xpath' select='/['/>".to_owned(), "protocol invalid-value"),
-        ("<filter type='nosuch'/>".to_owned(), "protocol bad-attribute bad-attribute=type bad-element=filter"),
+        (
+            "<filter type='nosuch'/>".to_owned(),
+            "protocol bad-attribute bad-attribute=type bad-element=filter",
+        ),
         ("<filter/><filter/>".to_owned(), "protocol bad-element bad-element=filter"),
     ] {
         table.check(&parameters, &session.fails(&subscription(&parameters)).await, expected);
@@ -73,7 +91,9 @@ async fn section_2_2_and_interleave_events_come_between_the_replies() {
     for version in ["1.0", "1.1"] {
         let mut session = open_as(&server, "admin", version).await;
         for capability in ["notification:1.0", "interleave:1.0"] {
-            assert!(session.hello.contains(&format!("<capability>urn:ietf:params:netconf:capability:{capability}</capability>")));
+            assert!(session.hello.contains(&format!(
+                "<capability>urn:ietf:params:netconf:capability:{capability}</capability>"
+            )));
         }
         session.does(&subscription(&changes())).await;
         session.does(&edit("running", "", &text("d", version))).await;
@@ -152,7 +172,12 @@ async fn section_3_3_a_replay_has_what_was_told_between_its_times_and_its_two_en
     // Neither end can be filtered out.
     let mut third = open(&server).await;
     let nothing = "<filter type='xpath' select='false()'/>";
-    third.does(&subscription(&format!("{nothing}<startTime>{past}</startTime><stopTime>{}</stopTime>", times[2]))).await;
+    third
+        .does(&subscription(&format!(
+            "{nothing}<startTime>{past}</startTime><stopTime>{}</stopTime>",
+            times[2]
+        )))
+        .await;
     assert_eq!((third.told().await, third.told().await), (REPLAYED.to_owned(), COMPLETE.to_owned()));
     server.stop().await;
 }
@@ -166,11 +191,13 @@ async fn time_after(server: &crate::common::TestServer) -> String {
     let get = "<get><filter><netconf-state xmlns='urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring'><sessions/></netconf-state></filter></get>";
     let state = session.ask(get).await;
     // That session began just now, and a second is enough for what comes before the end.
-    let since = state.split("<login-time>").skip(1).filter_map(|part| part.split('<').next()).max().expect("a time");
+    let since =
+        state.split("<login-time>").skip(1).filter_map(|part| part.split('<').next()).max().expect("a time");
     let (whole, _) = since.trim_end_matches('Z').split_once('.').unwrap_or((since.trim_end_matches('Z'), ""));
     let (rest, seconds) = whole.rsplit_once(':').expect("seconds");
     let (day, minutes) = rest.rsplit_once(':').expect("minutes");
-    let (minutes, seconds): (u32, u32) = (minutes.parse().expect("a number"), seconds.parse().expect("a number"));
+    let (minutes, seconds): (u32, u32) =
+        (minutes.parse().expect("a number"), seconds.parse().expect("a number"));
     // The zone takes what is more than an hour.
     let later = minutes * 60 + seconds + 2;
     match later < 3600 {
@@ -183,8 +210,12 @@ async fn time_after(server: &crate::common::TestServer) -> String {
 async fn section_3_6_and_5_a_filter_is_of_what_the_event_says() {
     let server = start().await;
     let mut writer = open(&server).await;
-    let event = |inside: &str| format!("<filter><netconf-config-change xmlns='{EVENTS}'>{inside}</netconf-config-change></filter>");
-    let xpath = |select: &str| format!("<filter type='xpath' xmlns:n='{EVENTS}' xmlns:p='{AGENT}' select=\"{select}\"/>");
+    let event = |inside: &str| {
+        format!("<filter><netconf-config-change xmlns='{EVENTS}'>{inside}</netconf-config-change></filter>")
+    };
+    let xpath = |select: &str| {
+        format!("<filter type='xpath' xmlns:n='{EVENTS}' xmlns:p='{AGENT}' select=\"{select}\"/>")
+    };
     let past = "<startTime>2020-01-01T00:00:00Z</startTime>";
     let mut follower = open(&server).await;
     follower.does(&subscription(&changes())).await;
@@ -209,7 +240,12 @@ async fn section_3_6_and_5_a_filter_is_of_what_the_event_says() {
         (event("").replace(EVENTS, "urn:nosuch"), ""),
         (event("").replace("<filter>", "<filter type='subtree'>"), "a a b"),
         ("<filter/>".to_owned(), ""),
-        (format!("<filter><netconf-config-change xmlns='{EVENTS}'><edit/></netconf-config-change><netconf-session-end xmlns='{EVENTS}'/></filter>"), "a a b"),
+        (
+            format!(
+                "<filter><netconf-config-change xmlns='{EVENTS}'><edit/></netconf-config-change><netconf-session-end xmlns='{EVENTS}'/></filter>"
+            ),
+            "a a b",
+        ),
         (xpath("/n:netconf-config-change"), "a a b"),
         (xpath("/n:netconf-config-change[n:edit/n:operation='delete']"), "a"),
         (xpath("/n:netconf-config-change/n:edit[2]"), "b"),
@@ -246,42 +282,87 @@ async fn rfc6470_section_2_2_changes_name_who_made_them_where_and_what() {
     let mut follower = open(&server).await;
     follower.does(&subscription(&changes())).await;
     let mut session = open(&server).await;
-    let by = |session: u32| format!("<changed-by><username>admin</username><session-id>{session}</session-id></changed-by>");
+    let by = |session: u32| {
+        format!("<changed-by><username>admin</username><session-id>{session}</session-id></changed-by>")
+    };
     let change = |by: &str, datastore: &str, edits: &[(&str, &str)]| {
-        let edits: String = edits.iter().map(|(target, operation)| format!("<edit><target>{target}</target><operation>{operation}</operation></edit>")).collect();
-        format!("<netconf-config-change>{by}<datastore>{datastore}</datastore>{edits}</netconf-config-change>")
+        let edits: String = edits
+            .iter()
+            .map(|(target, operation)| {
+                format!("<edit><target>{target}</target><operation>{operation}</operation></edit>")
+            })
+            .collect();
+        format!(
+            "<netconf-config-change>{by}<datastore>{datastore}</datastore>{edits}</netconf-config-change>"
+        )
     };
     let ours = by(session.id);
     // No instance-identifier stands for all of a datastore.
-    let startup = |operation: &str| change(&ours, "startup", &[("", operation)]).replace("<target></target>", "");
+    let startup =
+        |operation: &str| change(&ours, "startup", &[("", operation)]).replace("<target></target>", "");
     let mut table = Table::default();
     let d = "/data-params[id='d']";
     for (operation, expected) in [
         (edit("running", "", &text("d", "x")), change(&ours, "running", &[(d, "merge")])),
         (
-            edit("running", "", &entry("d", "", "<a:data nc:operation='replace'>y</a:data><a:format nc:operation='create'>z</a:format>")),
-            change(&ours, "running", &[(d, "merge"), ("/data-params[id='d']/data", "replace"), ("/data-params[id='d']/format", "create")]),
+            edit(
+                "running",
+                "",
+                &entry(
+                    "d",
+                    "",
+                    "<a:data nc:operation='replace'>y</a:data><a:format nc:operation='create'>z</a:format>",
+                ),
+            ),
+            change(
+                &ours,
+                "running",
+                &[
+                    (d, "merge"),
+                    ("/data-params[id='d']/data", "replace"),
+                    ("/data-params[id='d']/format", "create"),
+                ],
+            ),
         ),
         (
-            edit("running", "<default-operation>none</default-operation>", &entry("d", "", "<a:data nc:operation='delete'/>")),
+            edit(
+                "running",
+                "<default-operation>none</default-operation>",
+                &entry("d", "", "<a:data nc:operation='delete'/>"),
+            ),
             change(&ours, "running", &[("/data-params[id='d']/data", "delete")]),
         ),
-        ("<copy-config><target><startup/></target><source><running/></source></copy-config>".to_owned(), startup("replace")),
-        (edit("running", "", &entry("d", " nc:operation='remove'", "")), change(&ours, "running", &[(d, "remove")])),
+        (
+            "<copy-config><target><startup/></target><source><running/></source></copy-config>".to_owned(),
+            startup("replace"),
+        ),
+        (
+            edit("running", "", &entry("d", " nc:operation='remove'", "")),
+            change(&ours, "running", &[(d, "remove")]),
+        ),
         ("<delete-config><target><startup/></target></delete-config>".to_owned(), startup("remove")),
     ] {
         session.does(&operation).await;
         table.check(&operation, &plain(&follower.told().await), &expected);
     }
     // Of another protocol: there is no session.
-    server.put("/restconf/data/irtf-agent:data-params=d", r#"{"irtf-agent:data-params":[{"id":"d","dataType":"text"}]}"#).await;
+    server
+        .put(
+            "/restconf/data/irtf-agent:data-params=d",
+            r#"{"irtf-agent:data-params":[{"id":"d","dataType":"text"}]}"#,
+        )
+        .await;
     table.check("RESTCONF", &plain(&follower.told().await), &change(&by(0), "running", &[(d, "replace")]));
     let saved = startup("replace").replace(&ours, &by(0));
     table.check("RESTCONF saves it, too", &plain(&follower.told().await), &saved);
     // A candidate is not told of, its commit is.
     session.does(&edit("candidate", "", &text("e", "x"))).await;
     session.does("<commit/>").await;
-    table.check("commit", &plain(&follower.told().await), &change(&ours, "running", &[("/data-params[id='e']", "replace")]));
+    table.check(
+        "commit",
+        &plain(&follower.told().await),
+        &change(&ours, "running", &[("/data-params[id='e']", "replace")]),
+    );
     table.done();
     server.stop().await;
 }
@@ -291,9 +372,12 @@ async fn rfc6470_section_2_2_sessions_are_told_of_with_their_ends() {
     let server = start().await;
     let mut follower = open(&server).await;
     follower.does(&subscription(&format!("<filter><netconf-session-start xmlns='{EVENTS}'/><netconf-session-end xmlns='{EVENTS}'/></filter>"))).await;
-    let of = |id: u32| format!("<username>admin</username><session-id>{id}</session-id><source-host>127.0.0.1</source-host>");
+    let of = |id: u32| {
+        format!("<username>admin</username><session-id>{id}</session-id><source-host>127.0.0.1</source-host>")
+    };
     let begins = |id: u32| format!("<netconf-session-start>{}</netconf-session-start>", of(id));
-    let ends = |id: u32, reason: &str| format!("<netconf-session-end>{}{reason}</netconf-session-end>", of(id));
+    let ends =
+        |id: u32, reason: &str| format!("<netconf-session-end>{}{reason}</netconf-session-end>", of(id));
     let reason = |name: &str| format!("<termination-reason>{name}</termination-reason>");
     let mut table = Table::default();
     for name in ["closed", "dropped", "killed", "other"] {
@@ -331,7 +415,11 @@ async fn rfc6470_section_2_2_an_idle_session_times_out_and_one_that_follows_even
     let idle = open(&server).await;
     let id = idle.id;
     let event = plain(&follower.told_of("netconf-session-end").await);
-    assert!(event.contains(&format!("<session-id>{id}</session-id>")) && event.contains("<termination-reason>timeout<"), "{event}");
+    assert!(
+        event.contains(&format!("<session-id>{id}</session-id>"))
+            && event.contains("<termination-reason>timeout<"),
+        "{event}"
+    );
     idle.ends().await;
     follower.does("<close-session/>").await;
     server.stop().await;
@@ -341,14 +429,20 @@ async fn rfc6470_section_2_2_an_idle_session_times_out_and_one_that_follows_even
 async fn rfc6470_section_2_2_confirmed_commits_are_told_of_from_beginning_to_end() {
     let server = start().await;
     let mut follower = open(&server).await;
-    follower.does(&subscription(&format!("<filter><netconf-confirmed-commit xmlns='{EVENTS}'/></filter>"))).await;
+    follower
+        .does(&subscription(&format!("<filter><netconf-confirmed-commit xmlns='{EVENTS}'/></filter>")))
+        .await;
     let mut session = open(&server).await;
     let by = format!("<username>admin</username><session-id>{}</session-id>", session.id);
     let event = |by: &str, name: &str, timeout: &str| {
-        let timeout = if timeout.is_empty() { String::new() } else { format!("<timeout>{timeout}</timeout>") };
-        format!("<netconf-confirmed-commit>{by}<confirm-event>{name}</confirm-event>{timeout}</netconf-confirmed-commit>")
+        let timeout =
+            if timeout.is_empty() { String::new() } else { format!("<timeout>{timeout}</timeout>") };
+        format!(
+            "<netconf-confirmed-commit>{by}<confirm-event>{name}</confirm-event>{timeout}</netconf-confirmed-commit>"
+        )
     };
-    let commit = |timeout: &str| format!("<commit><confirmed/><confirm-timeout>{timeout}</confirm-timeout></commit>");
+    let commit =
+        |timeout: &str| format!("<commit><confirmed/><confirm-timeout>{timeout}</confirm-timeout></commit>");
     let mut table = Table::default();
     for (operation, name, timeout) in [
         (commit("100"), "start", "100"),
