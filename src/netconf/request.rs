@@ -33,8 +33,8 @@ use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::value::Value;
-use crate::yang::xml;
 use crate::yang::xml::parse::Element;
+use crate::yang::xml::{self, with_module_names};
 
 /// The namespace of `<action>` (RFC 7950 section 7.15.2).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
@@ -147,6 +147,13 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
                 let message = "<source> is either <config> or another datastore";
                 return Err(Error::protocol(Tag::BadElement, message).info("bad-element", second.name));
             }
+        }
+    }
+    let mut rpc = rpc;
+    if operation == &partial::PARTIAL_LOCK {
+        // It is a string for YANG, but its prefixes are those of the message (RFC 5717 section 2.4.1).
+        for select in rpc.children.iter_mut().filter(|child| child.name == "select") {
+            select.text = with_module_names(&select.text, &select.scope, &SCHEMA).into();
         }
     }
     let input = input(rpc, operation, &options)?;

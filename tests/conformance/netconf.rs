@@ -311,6 +311,18 @@ impl Session {
         }
     }
 
+    /// All that comes until the server closes, as it comes.
+    pub async fn rest(mut self) -> String {
+        let mut octets = Vec::new();
+        let read = async {
+            while let Ok(octet) = self.stream.read_u8().await {
+                octets.push(octet);
+            }
+        };
+        tokio::time::timeout(LIMIT, read).await.expect("it closes");
+        String::from_utf8(octets).expect("UTF-8")
+    }
+
     /// Waits for the server to close.
     pub async fn ends(mut self) {
         while let Some(message) = self.next().await {
