@@ -222,6 +222,7 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
         return Ok(Request::Edit(EditData { datastore, edits, test, on_error }));
     }
     if let Some(config) = source {
+        no_operations(&config)?;
         // RFC 6243 section 4.5.1: what is tagged as a default is not set.
         let tagged = SetToDefault::new(&SCHEMA);
         let options = DecodeOptions { metadata: Some(&tagged), ..options };
@@ -355,6 +356,19 @@ fn take<'m>(element: &mut Element<'m>, name: &str) -> Result<Option<Element<'m>>
         return Err(Error::protocol(Tag::BadElement, message).info("bad-element", name));
     }
     Ok(Some(element.children.remove(at)))
+}
+
+/// Refuses operations in what is a whole configuration: they are those of an edit.
+fn no_operations(config: &Element<'_>) -> Result<(), Error> {
+    let of_protocol = config.attributes.iter().find(|attribute| attribute.namespace.as_ref() == NAMESPACE);
+    match of_protocol {
+        Some(attribute) => {
+            let message = format!("\"{}\" is said in an edit", attribute.full_name);
+            let error = Error::protocol(Tag::UnknownAttribute, message);
+            Err(error.info("bad-attribute", attribute.full_name).info("bad-element", config.name))
+        }
+        None => config.children.iter().try_for_each(no_operations),
+    }
 }
 
 fn given<T: Modelled>(input: &Container) -> Result<T, Error> {

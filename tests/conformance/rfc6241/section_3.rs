@@ -258,23 +258,6 @@ async fn section_4_3_several_errors_are_told_each_with_its_node() {
 }
 
 #[tokio::test]
-async fn section_4_3_what_a_user_may_not_see_is_not_told_in_an_error() {
-    let server = start().await;
-    server.add_user("ann");
-    server.add_user("bob");
-    let mut ann = open_as(&server, "ann", "1.1").await;
-    let mut bob = open_as(&server, "bob", "1.1").await;
-    // An agent of another and one that there is not cannot be told apart.
-    let registered = ann.ask("<register-agent xmlns=\"urn:x-agentconf:yang:magent-registry\"><name>secret</name></register-agent>").await;
-    assert!(!registered.is_empty());
-    let select = |name: &str| {
-        format!("<get><filter><context xmlns=\"{AGENT}\"><id>{name}</id></context></filter></get>")
-    };
-    assert_eq!(bob.ask(&select("x")).await, format!("<data xmlns=\"{NC}\"></data>"));
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn section_4_5_replies_come_in_the_order_of_the_requests() {
     let server = start().await;
     let mut session = open(&server).await;

@@ -197,9 +197,7 @@ async fn section_7_3_copy_config_replaces_all_of_a_datastore() {
         (
             &config(&entry("x", " nc:operation='create'", "<a:dataType>text</a:dataType>")),
             "<running/>",
-            &format!(
-                "application unknown-attribute path=/data-params bad-attribute=nc:operation bad-element=data-params bad-namespace={NC}"
-            ),
+            "protocol unknown-attribute bad-attribute=nc:operation bad-element=data-params",
         ),
     ] {
         table.check(format!("{source} {target}"), &session.fails(&copy(source, target)).await, expected);
