@@ -149,7 +149,6 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
             }
         }
     }
-    let mut rpc = rpc;
     if operation == &partial::PARTIAL_LOCK {
         // It is a string for YANG, but its prefixes are those of the message (RFC 5717 section 2.4.1).
         for select in rpc.children.iter_mut().filter(|child| child.name == "select") {

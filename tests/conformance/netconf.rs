@@ -277,11 +277,6 @@ impl Session {
         parts.map(one).collect::<Vec<_>>().join(" ")
     }
 
-    /// `<create-subscription>` for all events from now on.
-    pub async fn subscribe(&mut self) {
-        self.does(&subscription("")).await;
-    }
-
     /// The next notification, without the element around it and `eventTime`.
     pub async fn told(&mut self) -> String {
         self.event().await.1
