@@ -402,6 +402,11 @@ impl Sink for SetToDefault {
     }
 }
 
+/// Whether a value is the default, or one of the defaults, of a node. That of a key never is (RFC 7950 section 7.8.2).
+pub fn is_default_value(schema: &Schema, node: &'static Node, value: &Value) -> bool {
+    !node.is_key() && default_values(schema, node).contains(value)
+}
+
 /// Whether the value, or all values of a leaf-list, are the default. The value of a key never is
 /// (RFC 7950 section 7.8.2).
 fn is_default(schema: &Schema, node: &'static Node, child: &Child) -> bool {

@@ -300,8 +300,16 @@ impl Editing<'_> {
     /// RFC 7950 section 15.7.
     fn missing_point(&self) -> Error {
         let depth = self.edit.path.steps.len().saturating_sub(1);
-        self.error(depth, Tag::BadAttribute, "the entry to insert before or after does not exist")
-            .app_tag("missing-instance")
+        let error =
+            self.error(depth, Tag::BadAttribute, "the entry to insert before or after does not exist");
+        let error = error.app_tag("missing-instance");
+        match self.edit.path.node() {
+            Some(node) => {
+                let attribute = if matches!(node.kind, Kind::List { .. }) { "key" } else { "value" };
+                error.info("bad-attribute", attribute).info("bad-element", node.name)
+            }
+            None => error,
+        }
     }
 
     fn merge_into(&self, target: &mut Container, content: &Container) {

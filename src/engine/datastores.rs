@@ -36,7 +36,6 @@ use crate::yang::generated::ietf_netconf::{
     CancelCommitInput, CommitInput, CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
 use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
-use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
 use crate::yang::generated::magent_datastores::{
     CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputYangPatch, RollbackInput,
     RollbackOutput, nodes as revisions,
@@ -277,12 +276,8 @@ pub(super) async fn invoke(
     } else if operation == &netconf::DISCARD_CHANGES {
         Management::Discard(shared)
     } else if operation == &netconf::COPY_CONFIG {
-        let CopyConfigInput { target, source, with_defaults } = input(invocation)?;
-        if with_defaults.is_some_and(|mode| mode != WithDefaultsMode::Explicit) {
-            // In another mode (RFC 6243 section 4.5.1), defaults would be set, or what is set would be lost.
-            let message = "between datastores, \"with-defaults\" can only be \"explicit\"";
-            return Err(Error::application(Tag::OperationNotSupported, message));
-        }
+        // RFC 6243 section 4.5.1: between datastores, "with-defaults" says nothing.
+        let CopyConfigInput { target, source, .. } = input(invocation)?;
         let to = named([target.candidate, target.running, target.startup])?;
         let from = named([source.candidate, source.running, source.startup])?;
         Management::Copy { from, to }
@@ -342,7 +337,7 @@ pub(super) fn lock(
                 Lockable::Running => others_commit(state, session)?,
                 Lockable::Startup => startup(options)?,
                 // RFC 6241 section 7.5: else the changes of others would be discarded with the lock.
-                Lockable::Candidate if sessions.candidates.get(Candidate::Shared).is_some() => {
+                Lockable::Candidate if is_modified(state, sessions) => {
                     let message = "the candidate was changed, and neither committed nor discarded";
                     return Err(Error::protocol(Tag::LockDenied, message).info("session-id", "0"));
                 }
@@ -383,6 +378,12 @@ pub(super) fn lock(
         }
         Locking::UnlockPart(id) => sessions.locks.unlock_part(*id, session).map(|()| None),
     }
+}
+
+/// Whether the candidate that all share differs from the running datastore.
+fn is_modified(state: &State, sessions: &Sessions) -> bool {
+    let working = sessions.candidates.get(Candidate::Shared);
+    working.is_some_and(|working| !diff(state.config.content(), &working.content).is_empty())
 }
 
 /// Refuses a lock of the running datastore while others' confirmed commit may take it back (RFC 6241 section 7.5).

@@ -4,6 +4,7 @@
 //! after access was.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::subtree::{Subtree, empty};
@@ -14,6 +15,7 @@ use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Child, Container, List};
+use crate::yang::xpath::ast::{Function, Operator, Path, Start};
 use crate::yang::xpath::{Cursor, EvalError, Expr, XValue, evaluate_within, holds_within, parse};
 
 /// A filter; cloning it is cheap.
@@ -33,11 +35,38 @@ impl Filter {
     /// # Errors
     /// `too-big` if it is longer than `filter_bytes_max`, `invalid-value` with the place of what is not understood.
     pub fn xpath(text: &str, limits: &Limits) -> Result<Filter, Error> {
-        short(text.len(), limits)?;
-        let resolve = |prefix: Option<&str>| SCHEMA.module(prefix?).map(|module| module.name.to_owned());
-        let expr = parse(text, &resolve)
-            .map_err(|e| Error::protocol(Tag::InvalidValue, format!("the filter is not understood {e}")))?;
-        Ok(Filter(Arc::new(Kind::XPath(expr))))
+        let module = |prefix: &str| SCHEMA.module(prefix).map(|module| module.name.to_owned());
+        expression(text, &module, limits).map(|expr| Filter(Arc::new(Kind::XPath(expr))))
+    }
+
+    /// An XPath expression in XML, where a prefix stands for a namespace. One that no module has is that of nothing.
+    ///
+    /// # Errors
+    /// As for [`Filter::xpath`].
+    pub fn xpath_in_xml(
+        text: &str,
+        namespace: &dyn Fn(&str) -> Option<Rc<str>>,
+        limits: &Limits,
+    ) -> Result<Filter, Error> {
+        let module = |prefix: &str| {
+            let namespace = namespace(prefix)?;
+            let module = SCHEMA.namespace(&namespace);
+            Some(module.map_or_else(|| namespace.as_ref().to_owned(), |module| module.name.to_owned()))
+        };
+        expression(text, &module, limits).map(|expr| Filter(Arc::new(Kind::XPath(expr))))
+    }
+
+    /// The same, if it selects nodes (RFC 6241 section 8.9.1, RFC 8526 section 3.1.1).
+    ///
+    /// # Errors
+    /// `invalid-value` for an expression that is a number, a text or a truth value.
+    pub fn of_nodes(self) -> Result<Filter, Error> {
+        match self.0.as_ref() {
+            Kind::XPath(expr) if !is_node_set(expr) => {
+                Err(Error::protocol(Tag::InvalidValue, "the filter is no set of nodes"))
+            }
+            _ => Ok(self),
+        }
     }
 
     /// A subtree filter over events.
@@ -157,6 +186,23 @@ impl Filter {
             Ok(_) => Err(none()),
             Err(error) => Err(Error::protocol(Tag::ResourceDenied, format!("the expression: {error}"))),
         }
+    }
+}
+
+/// Parses an expression with the modules that its prefixes stand for.
+fn expression(text: &str, module: &dyn Fn(&str) -> Option<String>, limits: &Limits) -> Result<Expr, Error> {
+    short(text.len(), limits)?;
+    parse(text, &|prefix| prefix.and_then(module))
+        .map_err(|e| Error::protocol(Tag::InvalidValue, format!("the filter is not understood {e}")))
+}
+
+/// Whether the value of an expression is a set of nodes, which XPath 1.0 tells by its form.
+fn is_node_set(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(Path { start: Start::Filter(value, _), .. }) => value.iter().all(is_node_set),
+        Expr::Path(_) | Expr::Binary(Operator::Union, _) => true,
+        Expr::Call(Function::Current | Function::Deref | Function::Id, _) => true,
+        _ => false,
     }
 }
 

@@ -221,7 +221,9 @@ impl Locks {
             let touched = |change: &&Change| lock.nodes.iter().any(|node| overlap(node, &change.path));
             if let Some(change) = changes.iter().find(touched) {
                 let message = format!("this is locked by session {}", lock.session);
-                return Err(Error::protocol(Tag::InUse, message).at(change.path.clone()));
+                // RFC 5717 section 2.5.
+                let error = Error::protocol(Tag::InUse, message).app_tag("locked");
+                return Err(error.at(change.path.clone()));
             }
         }
         Ok(())

@@ -239,7 +239,7 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// The subscription that this principal has established.
+    /// The subscription that this principal has established, in the same session (RFC 8640 section 5).
     fn of(
         &self,
         principal: &Principal,
@@ -247,7 +247,8 @@ impl Subscriptions {
         now: Timestamp,
         otherwise: &'static Identity,
     ) -> Result<Arc<Dynamic>, Error> {
-        let own = self.get(id, now).filter(|subscription| subscription.principal.name == principal.name);
+        let is_own = |by: &Principal| (&by.name, by.session) == (&principal.name, principal.session);
+        let own = self.get(id, now).filter(|subscription| is_own(&subscription.principal));
         own.ok_or_else(|| unknown(id, otherwise))
     }
 

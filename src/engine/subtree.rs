@@ -437,6 +437,8 @@ fn from_json(json: &serde_json::Value, unqualified: Qualifier) -> Vec<Written> {
 fn from_xml(element: &Element<'_>) -> Vec<Written> {
     let written = |child: &Element<'_>| {
         let module = match child.namespace.as_ref() {
+            // RFC 6241 section 6.2.2: an attribute has to match, and no node of a datastore has any.
+            _ if !child.attributes.is_empty() => Qualifier::Module(None),
             "" => Qualifier::Any,
             namespace => Qualifier::Module(SCHEMA.namespace(namespace)),
         };

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::answer::{self, Next, Reply, answer};
-use super::hello::Version;
+use super::hello::{BASE_1_0, BASE_1_1, Version};
 use super::message::{self, NoRequest};
 use super::request;
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
@@ -22,12 +22,13 @@ use crate::engine::{
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport as Carrier;
+use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION;
 use crate::yang::generated::ietf_yang_library::MODULE as YANG_LIBRARY;
 use crate::yang::generated::nc_notifications::nodes as completions;
 use crate::yang::notification;
 use crate::yang::schema::Conformance;
 
-/// What the server says of itself in a hello beside the versions of the protocol (RFC 6241 section 8).
+/// What the server says of itself in a hello: the versions of the protocol, and its capabilities (RFC 6241 section 8).
 pub fn capabilities(startup: bool) -> Vec<String> {
     let ours = [
         "writable-running:1.0",
@@ -67,7 +68,8 @@ pub fn capabilities(startup: bool) -> Vec<String> {
         parameter("deviations", &module.deviations.join(","));
         uri
     });
-    ours.chain([library]).chain(modules).collect()
+    let versions = [BASE_1_0, BASE_1_1].map(str::to_owned);
+    versions.into_iter().chain(ours).chain([library]).chain(modules).collect()
 }
 
 /// What a session follows.
@@ -108,7 +110,14 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     };
     let address = peer.address;
     let opened = session::open(stream, peer, own.id(), engine.netconf_capabilities(), engine.limits());
-    let (session, incoming, outgoing) = match opened.await {
+    tokio::pin!(stopping);
+    // Who has not said hello is not waited for.
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = own.killed() => return own.end(Reason::Killed),
+        () = &mut stopping => return own.end(Reason::Other),
+    };
+    let (session, incoming, outgoing) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             tracing::info!(peer = %address, %error, "a session did not begin");
@@ -239,6 +248,10 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 let message = "this session has subscribed to the stream already";
                 (Err(vec![Error::protocol(Tag::InUse, message)]), Next::GoOn)
             }
+            request if self.is_of_the_other_kind(&request) => {
+                let message = "a session has subscriptions of RFC 5277 or of RFC 8639, not of both";
+                (Err(vec![Error::application(Tag::OperationNotSupported, message)]), Next::GoOn)
+            }
             request => answer(&self.engine, self.own, request).await,
         };
         self.reply(start, result).await?;
@@ -283,6 +296,17 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 self.outgoing.send_pieces(pieces).await
             }
             Err(errors) => self.refuse(&start, &errors).await,
+        }
+    }
+
+    /// Whether a subscription is asked for beside others that it cannot be beside (RFC 8640 section 3).
+    fn is_of_the_other_kind(&self, request: &request::Request) -> bool {
+        match request {
+            request::Request::Subscribe { .. } => !self.followed.is_empty() && !self.events,
+            request::Request::Invoke(invocation) => {
+                self.events && invocation.operation == &ESTABLISH_SUBSCRIPTION
+            }
+            _ => false,
         }
     }
 

@@ -6,10 +6,12 @@
 use std::mem;
 
 use super::NAMESPACE;
+use crate::datastore::defaults::is_default_value;
 use crate::datastore::edit::{Edit, Operation};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
+use crate::yang::metadata::DEFAULT;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, Container, Insert, Key};
@@ -132,6 +134,18 @@ impl Reader<'_> {
             }
             let here = configuration(&child, path)?;
             let Some(&Step { node, .. }) = here.steps.last() else { continue };
+            if let Some(is_default) = tag(&mut child, &here)? {
+                let in_force = own.or(around);
+                if !matches!(in_force, Some(Operation::Create | Operation::Merge | Operation::Replace)) {
+                    let message = "what is tagged as a default is created, merged or replaced";
+                    return Err(invalid(message, node, here));
+                }
+                if is_default {
+                    let is_created = own == Some(Operation::Create) && own != around;
+                    self.set_to_default(child, here, node, is_created)?;
+                    continue;
+                }
+            }
             if let Some(operation @ (Operation::Delete | Operation::Remove)) = own {
                 self.deleted(child, &here, node)?;
                 self.edits.push(Edit { operation, path: here, value: None, insert: None });
@@ -165,6 +179,31 @@ impl Reader<'_> {
             }
         }
         element.children = kept;
+        Ok(())
+    }
+
+    /// Makes a node what it is by default: it is not set (RFC 6243 section 4.5.2).
+    fn set_to_default(
+        &mut self,
+        element: Element<'_>,
+        mut path: InstancePath,
+        node: &'static Node,
+        is_created: bool,
+    ) -> Result<(), Error> {
+        let given = xml::decode_element(element, &path, &SCHEMA, self.options)?;
+        if !matches!(&given, Child::Leaf(value) if is_default_value(&SCHEMA, node, value)) {
+            return Err(invalid("this is tagged as a default, but is not the default", node, path));
+        }
+        if is_created {
+            // What is there already is in the way, as it is of any other value.
+            let value = Some(given);
+            self.edits.push(Edit { operation: Operation::Create, path: path.clone(), value, insert: None });
+        }
+        if let Some(last) = path.steps.last_mut() {
+            // A leaf-list has its defaults as a whole.
+            last.selector = Selector::None;
+        }
+        self.edits.push(Edit { operation: Operation::Remove, path, value: None, insert: None });
         Ok(())
     }
 
@@ -246,6 +285,19 @@ fn operation(element: &mut Element<'_>) -> Result<Option<Operation>, Error> {
         other => {
             let message = format!("\"{other}\" is not an operation: merge, replace, create, delete, remove");
             Err(bad(message, element.name, "operation"))
+        }
+    }
+}
+
+/// Takes the attribute `default` (RFC 6243 section 6): whether the value is that of the schema.
+fn tag(element: &mut Element<'_>, here: &InstancePath) -> Result<Option<bool>, Error> {
+    let Some(attribute) = take(element, DEFAULT.namespace, DEFAULT.name) else { return Ok(None) };
+    match attribute.value.trim() {
+        "true" | "1" => Ok(Some(true)),
+        "false" | "0" => Ok(Some(false)),
+        other => {
+            let message = format!("\"{other}\" is neither \"true\" nor \"false\"");
+            Err(bad(message, element.name, DEFAULT.name).at(here.clone()))
         }
     }
 }
@@ -336,6 +388,10 @@ impl Place<'_> {
 
 fn bad(message: impl Into<String>, element: &str, attribute: &str) -> Error {
     Error::protocol(Tag::BadAttribute, message).info("bad-attribute", attribute).info("bad-element", element)
+}
+
+fn invalid(message: &str, node: &Node, path: InstancePath) -> Error {
+    Error::application(Tag::InvalidValue, message).at(path).info("bad-element", node.name)
 }
 
 fn unknown(message: &str, element: &str, attribute: &str) -> Error {

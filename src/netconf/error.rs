@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Info, InfoValue};
-use crate::yang::path::InstancePath;
+use crate::yang::path::{InstancePath, Step};
+use crate::yang::schema::Kind;
 use crate::yang::tree::Child;
 use crate::yang::xml;
 
@@ -32,11 +33,22 @@ pub fn element(error: &Error) -> String {
     let _ = write!(text, "<error-message xml:lang=\"en\">{}</error-message>", xml::escape(&error.message));
     if !error.info.is_empty() {
         text.push_str("<error-info>");
-        error.info.iter().for_each(|member| info(&mut text, member));
+        error.info.iter().for_each(|member| match operation(error, member) {
+            Some(name) => info(&mut text, &Info { name: member.name, value: InfoValue::Text(name.into()) }),
+            None => info(&mut text, member),
+        });
         text.push_str("</error-info>");
     }
     text.push_str("</rpc-error>");
     text
+}
+
+/// The operation, where a member of `error-info` names its input: in a message that is the element of the operation.
+fn operation(error: &Error, member: &Info) -> Option<&'static str> {
+    let InfoValue::Text(name) = &member.value else { return None };
+    let [.., operation, input] = error.path.as_ref()?.steps.as_slice() else { return None };
+    let is_input = matches!(input.node.kind, Kind::Input) && input.node.name == name.as_str();
+    (is_input && member.name == "bad-element").then_some(operation.node.name)
 }
 
 fn info(text: &mut String, member: &Info) {
@@ -61,7 +73,10 @@ fn info(text: &mut String, member: &Info) {
 /// An element with an instance-identifier and the prefixes that it uses.
 fn instance(text: &mut String, name: &str, namespace: &str, path: &InstancePath) {
     let mut modules = Vec::new();
-    let path = xml::instance(path, &mut modules);
+    // In a message, the parameters of an operation stand in its own element.
+    let is_element = |step: &&Step| !matches!(step.node.kind, Kind::Input | Kind::Output);
+    let path = InstancePath { steps: path.steps.iter().filter(is_element).cloned().collect() };
+    let path = xml::instance(&path, &mut modules);
     let _ = write!(text, "<{name}{namespace}");
     for module in modules {
         let _ = write!(text, " xmlns:{}=\"{}\"", module.name, xml::escape(module.namespace));

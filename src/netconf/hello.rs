@@ -10,8 +10,10 @@ use crate::yang::error::Error;
 use crate::yang::xml::escape;
 use crate::yang::xml::parse::{Element, document};
 
-const BASE_1_0: &str = "urn:ietf:params:netconf:base:1.0";
-const BASE_1_1: &str = "urn:ietf:params:netconf:base:1.1";
+/// The capability of base:1.0.
+pub const BASE_1_0: &str = "urn:ietf:params:netconf:base:1.0";
+/// The capability of base:1.1.
+pub const BASE_1_1: &str = "urn:ietf:params:netconf:base:1.1";
 /// A hello has three levels; some room for what is not from this namespace.
 const DEPTH_MAX: usize = 8;
 
@@ -57,11 +59,11 @@ pub enum HelloError {
     Version,
 }
 
-/// The hello of the server, with the versions of the protocol before the other capabilities.
+/// The hello of the server.
 pub fn write<'a>(capabilities: impl IntoIterator<Item = &'a str>, session_id: u32) -> String {
     let mut text =
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><hello xmlns=\"{NAMESPACE}\"><capabilities>");
-    for capability in [BASE_1_0, BASE_1_1].into_iter().chain(capabilities) {
+    for capability in capabilities {
         text.push_str(&format!("<capability>{}</capability>", escape(capability)));
     }
     text.push_str(&format!("</capabilities><session-id>{session_id}</session-id></hello>"));
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_hello_of_the_server_has_versions_capabilities_and_the_session_id() {
-        let text = write(["urn:a?b=1&c"], 7);
+        let text = write([BASE_1_0, BASE_1_1, "urn:a?b=1&c"], 7);
         let root = document(text.as_bytes(), DEPTH_MAX).unwrap();
         let uris: Vec<_> = root.children[0].children.iter().map(|child| child.text.to_string()).collect();
         assert_eq!(uris, [BASE_1_0, BASE_1_1, "urn:a?b=1&c"]);

@@ -63,17 +63,14 @@ pub fn parse(message: &[u8], depth_max: usize) -> Result<Rpc<'_>, NoRequest> {
     }
 }
 
-/// `<rpc-reply …>` with the attributes of an `<rpc>` and the prefixes that they use.
+/// `<rpc-reply …>` with the attributes of an `<rpc>`, of which the prefixes that it declares are part.
 fn start_tag(rpc: &Element<'_>) -> String {
     let mut tag = format!("<rpc-reply xmlns=\"{NAMESPACE}\"");
-    let mut declared: Vec<&str> = Vec::new();
-    // Writing into a string cannot fail.
+    // Writing into a string cannot fail. What has no prefix in a reply is of the protocol, whatever it was in the request.
+    for (prefix, namespace) in rpc.scope.bindings.iter().filter(|(prefix, _)| !prefix.is_empty()) {
+        let _ = write!(tag, " xmlns:{prefix}=\"{}\"", xml::escape(namespace));
+    }
     for attribute in &rpc.attributes {
-        let prefix = attribute.full_name.split_once(':').map_or("", |(prefix, _)| prefix);
-        if !matches!(prefix, "" | "xml") && !declared.contains(&prefix) {
-            declared.push(prefix);
-            let _ = write!(tag, " xmlns:{prefix}=\"{}\"", xml::escape(&attribute.namespace));
-        }
         let value = xml::escape(&attribute.value).replace('\n', "&#10;").replace('\t', "&#9;");
         let _ = write!(tag, " {}=\"{value}\"", attribute.full_name);
     }
@@ -89,14 +86,14 @@ mod tests {
     #[test]
     fn rfc_6241_section_4_2_a_reply_has_the_attributes_of_its_request() {
         let rpc = format!(
-            "<nc:rpc xmlns:nc=\"{NAMESPACE}\" nc:own=\"a\" message-id=\"1&lt;2\" xmlns:e=\"urn:e\" e:u=\"f&#10;g\"><nc:get/></nc:rpc>"
+            "<nc:rpc xmlns:nc=\"{NAMESPACE}\" nc:own=\"a\" message-id=\"1&lt;2\" xmlns:e=\"urn:e\" e:u=\"f&#10;g\" xmlns:unused=\"urn:u\"><nc:get/></nc:rpc>"
         );
         let rpc = parse(rpc.as_bytes(), 8).unwrap();
         assert_eq!(rpc.operation.name, "get");
         assert_eq!(
             rpc.reply,
             format!(
-                "<rpc-reply xmlns=\"{NAMESPACE}\" xmlns:nc=\"{NAMESPACE}\" nc:own=\"a\" message-id=\"1&lt;2\" xmlns:e=\"urn:e\" e:u=\"f&#10;g\">"
+                "<rpc-reply xmlns=\"{NAMESPACE}\" xmlns:nc=\"{NAMESPACE}\" xmlns:e=\"urn:e\" xmlns:unused=\"urn:u\" nc:own=\"a\" message-id=\"1&lt;2\" e:u=\"f&#10;g\">"
             )
         );
     }

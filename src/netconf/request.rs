@@ -7,7 +7,7 @@ use super::edit::{self, Default};
 use super::message::Rpc;
 use crate::access::Principal;
 use crate::clock::Timestamp;
-use crate::datastore::defaults::Mode;
+use crate::datastore::defaults::{Mode, SetToDefault};
 use crate::datastore::edit::Edit;
 use crate::engine::{
     Candidate, Content, Datastore, Engine, Filter, From, Invocation, Lockable, Locking, Telling, Test,
@@ -133,15 +133,27 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
     let mut rpc = rpc;
     // What is not YANG data in the input of an operation that is older than YANG.
     let inline = [&netconf::EDIT_CONFIG, &nmda::EDIT_DATA].contains(&operation);
-    let config = if inline { take(&mut rpc, "config") } else { None };
+    let config = if inline { take(&mut rpc, "config")? } else { None };
     let filtered = [&netconf::GET, &netconf::GET_CONFIG].contains(&operation);
-    let filter = if filtered { take(&mut rpc, "filter") } else { None };
+    let filter = if filtered { take(&mut rpc, "filter")? } else { None };
     let events =
-        if operation == &notifications::CREATE_SUBSCRIPTION { take(&mut rpc, "filter") } else { None };
+        if operation == &notifications::CREATE_SUBSCRIPTION { take(&mut rpc, "filter")? } else { None };
     let mut source = None;
     if [&netconf::COPY_CONFIG, &netconf::VALIDATE].contains(&operation) {
         let found = rpc.children.iter_mut().find(|child| child.name == "source" && is_base(child));
-        source = found.and_then(|source| take(source, "config"));
+        if let Some(found) = found {
+            source = take(found, "config")?;
+            if let (Some(_), Some(second)) = (&source, found.children.first()) {
+                let message = "<source> is either <config> or another datastore";
+                return Err(Error::protocol(Tag::BadElement, message).info("bad-element", second.name));
+            }
+        }
+    }
+    if operation == &partial::PARTIAL_LOCK {
+        // It is a string for YANG, but its prefixes are those of the message (RFC 5717 section 2.4.1).
+        for select in rpc.children.iter_mut().filter(|child| child.name == "select") {
+            select.text = with_module_names(&select.text, &select.scope, &SCHEMA).into();
+        }
     }
     let input = input(rpc, operation, &options)?;
     let filter = filter.map(|filter| data_filter(engine, &filter)).transpose()?;
@@ -209,6 +221,10 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
         return Ok(Request::Edit(EditData { datastore, edits, test, on_error }));
     }
     if let Some(config) = source {
+        no_operations(&config)?;
+        // RFC 6243 section 4.5.1: what is tagged as a default is not set.
+        let tagged = SetToDefault::new(&SCHEMA);
+        let options = DecodeOptions { metadata: Some(&tagged), ..options };
         let content = xml::decode_inside(config, &SCHEMA, &options)?;
         if operation == &netconf::VALIDATE {
             return Ok(Request::Validate(content));
@@ -330,11 +346,28 @@ fn is_base(element: &Element<'_>) -> bool {
     element.namespace.as_ref() == NAMESPACE
 }
 
-/// Takes out a child in the namespace of its parent.
-fn take<'m>(element: &mut Element<'m>, name: &str) -> Option<Element<'m>> {
+/// Takes out a child in the namespace of its parent, which can be there once.
+fn take<'m>(element: &mut Element<'m>, name: &str) -> Result<Option<Element<'m>>, Error> {
     let is_it = |child: &Element<'_>| child.name == name && child.namespace == element.namespace;
-    let at = element.children.iter().position(is_it)?;
-    Some(element.children.remove(at))
+    let Some(at) = element.children.iter().position(is_it) else { return Ok(None) };
+    if element.children.iter().filter(|child| is_it(child)).count() > 1 {
+        let message = format!("<{name}> is given more than once");
+        return Err(Error::protocol(Tag::BadElement, message).info("bad-element", name));
+    }
+    Ok(Some(element.children.remove(at)))
+}
+
+/// Refuses operations in what is a whole configuration: they are those of an edit.
+fn no_operations(config: &Element<'_>) -> Result<(), Error> {
+    let of_protocol = config.attributes.iter().find(|attribute| attribute.namespace.as_ref() == NAMESPACE);
+    match of_protocol {
+        Some(attribute) => {
+            let message = format!("\"{}\" is said in an edit", attribute.full_name);
+            let error = Error::protocol(Tag::UnknownAttribute, message);
+            Err(error.info("bad-attribute", attribute.full_name).info("bad-element", config.name))
+        }
+        None => config.children.iter().try_for_each(no_operations),
+    }
 }
 
 fn given<T: Modelled>(input: &Container) -> Result<T, Error> {
@@ -388,7 +421,7 @@ fn mode(mode: WithDefaultsMode) -> Mode {
 /// The `<filter>` of data (RFC 6241 sections 6 and 8.9).
 fn data_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
     match expression(filter)? {
-        Some(expression) => Filter::xpath(&expression, engine.limits()),
+        Some(select) => xpath(engine, filter, select)?.of_nodes(),
         None => Filter::subtree_of_data(&AnyData::Xml(filter.content().into()), engine.limits()),
     }
 }
@@ -396,20 +429,25 @@ fn data_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
 /// The `<filter>` of events (RFC 5277 section 3.6).
 fn event_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
     match expression(filter)? {
-        Some(expression) => Filter::xpath(&expression, engine.limits()),
+        Some(select) => xpath(engine, filter, select),
         None => Filter::subtree_of_events(&AnyData::Xml(filter.content().into()), engine.limits()),
     }
 }
 
+/// An expression with the prefixes that are in scope of the `<filter>` (RFC 6241 section 8.9.1).
+fn xpath(engine: &Engine, filter: &Element<'_>, select: &str) -> Result<Filter, Error> {
+    Filter::xpath_in_xml(select, &|prefix| filter.scope.namespace(prefix), engine.limits())
+}
+
 /// The expression of a filter of the type `xpath`; `None` for a subtree filter.
-fn expression(filter: &Element<'_>) -> Result<Option<String>, Error> {
+fn expression<'f>(filter: &'f Element<'_>) -> Result<Option<&'f str>, Error> {
     let is_ours = |namespace: &str| namespace.is_empty() || namespace == NAMESPACE;
     let attribute = |name: &str| {
         filter.attributes.iter().find(|a| a.name == name && is_ours(&a.namespace)).map(|a| a.value.as_str())
     };
     match (attribute("type").map(str::trim), attribute("select")) {
         (None | Some("subtree"), _) => Ok(None),
-        (Some("xpath"), Some(select)) => Ok(Some(with_module_names(select, &filter.scope, &SCHEMA))),
+        (Some("xpath"), Some(select)) => Ok(Some(select)),
         (Some("xpath"), None) => {
             let message = "a filter of the type \"xpath\" has the attribute \"select\"";
             let error = Error::protocol(Tag::MissingAttribute, message).info("bad-attribute", "select");
@@ -442,7 +480,7 @@ fn get_data(engine: &Engine, input: &GetDataInput) -> Result<Get, Error> {
     }
     let filter = match (&input.subtree_filter, &input.xpath_filter) {
         (Some(filter), _) => Some(Filter::subtree_of_data(filter, engine.limits())?),
-        (None, Some(expression)) => Some(Filter::xpath(expression, engine.limits())?),
+        (None, Some(expression)) => Some(Filter::xpath(expression, engine.limits())?.of_nodes()?),
         (None, None) => None,
     };
     let depth = match input.max_depth {

@@ -1,12 +1,15 @@
 //! A whole server in this process, on a free port and in a directory of its own, and a client that sends what it
 //! is told over real TLS: HTTP/1.1, one connection for each request.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use agentconf::clock::Clock;
 use agentconf::config::{Config, Listen};
 use agentconf::limits::Limits;
 use agentconf::server::Server;
+use agentconf::server::listener::Scheme;
 use agentconf::server::tokens::Tokens;
 use agentconf::server::users::{self, User};
 use rustls::pki_types::pem::PemObject;
@@ -24,7 +27,7 @@ pub const XML: &str = "application/yang-data+xml";
 /// A server that serves.
 pub struct TestServer {
     server: Server,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     tls: TlsConnector,
     directory: tempfile::TempDir,
     admin: String,
@@ -49,10 +52,16 @@ pub async fn start_server_with(limits: Limits) -> TestServer {
     let directory = tempfile::tempdir().expect("a directory");
     let listen = Listen { https: vec!["127.0.0.1:0".parse().expect("an address")], ..Listen::default() };
     let config = Config { data: directory.path().to_owned(), listen, limits, ..Config::default() };
+    start_server_on(directory, config).await
+}
+
+/// Starts a server with these settings, whose data is in the directory. It listens for HTTPS.
+pub async fn start_server_on(directory: tempfile::TempDir, config: Config) -> TestServer {
     let server = Server::start(config, Clock::system(), agentconf::application::build)
         .await
         .expect("the server starts");
-    let address = server.addresses()[0].1;
+    let https = server.addresses().iter().find(|(scheme, _)| *scheme == Scheme::Https);
+    let address = https.expect("it listens for HTTPS").1;
     let ca =
         CertificateDer::from_pem_file(directory.path().join("pki/ca.pem")).expect("the CA's certificate");
     let mut roots = RootCertStore::empty();
@@ -143,6 +152,17 @@ impl TestServer {
         stream
     }
 
+    /// Where it listens for NETCONF over TLS.
+    pub fn netconf(&self) -> SocketAddr {
+        let tls = self.server.addresses().iter().find(|(scheme, _)| *scheme == Scheme::Tls);
+        tls.expect("it listens for NETCONF").1
+    }
+
+    /// Where its data is.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The administrator's token.
     pub fn admin(&self) -> &str {
         &self.admin
@@ -176,9 +196,10 @@ impl TestServer {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Stops in order.
-    pub async fn stop(self) {
+    /// Stops in order; what it leaves is gone with the directory.
+    pub async fn stop(self) -> tempfile::TempDir {
         self.server.stop().await.expect("the server stops");
+        self.directory
     }
 
     async fn send(

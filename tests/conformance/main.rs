@@ -5,13 +5,20 @@
 
 mod common;
 mod list_pagination;
+mod netconf;
+mod rfc5277;
+mod rfc5717;
+mod rfc6022;
+mod rfc6241;
 mod rfc7951;
 mod rfc7952;
 mod rfc8040;
 mod rfc8072;
 mod rfc8341;
+mod rfc8526;
 mod rfc8527;
 mod rfc8639;
+mod rfc8640;
 mod rfc8641;
 mod rfc8650;
 mod rfc9254;

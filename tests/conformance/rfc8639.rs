@@ -527,7 +527,7 @@ async fn section_2_7_3_an_end_that_was_not_agreed_is_told() {
     let mut of_events = subscribe(&server, events(json!({}))).await;
     let mut of_data = subscribe(&server, of_data).await;
     let all = async { (of_events.next().await, of_data.next().await, of_events.next().await) };
-    let ((events, data, last), ()) = tokio::join!(all, server.stop());
+    let ((events, data, last), _) = tokio::join!(all, server.stop());
     let reason = |event: Option<Json>| {
         let event = event.expect("an event");
         event["ietf-subscribed-notifications:subscription-terminated"]["reason"].clone()

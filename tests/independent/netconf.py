@@ -3,10 +3,15 @@
 Called as: netconf.py PORT ADMINISTRATOR PASSWORD_FILE USER PASSWORD
 """
 
+import pathlib
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
+import oopt_gnpy_libyang as ly
 from lxml import etree
 from ncclient import manager
 from ncclient.operations import RPCError
@@ -17,6 +22,9 @@ with open(PASSWORD_FILE, encoding="utf-8") as file:
     PASSWORD = file.read().strip()
 
 NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
+LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
+MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 AGENT = None  # the namespace of irtf-agent, from the server itself
 
 
@@ -345,6 +353,47 @@ class Netconf(unittest.TestCase):
                 self.assertEqual(texts(reply.reply), {"pipe": str(n // 2)})
         s.async_mode = False
         self.clear("pipe")
+
+    def test_rfc6022_3_1_every_schema_compiles_and_every_reply_is_of_them(self):
+        s = self.session
+        s.edit_config(target="running", config=config(("s1", "x")))
+        library = s.get(filter=("subtree", f'<yang-library xmlns="{LIBRARY}"/>')).data_ele
+        listed = s.get(filter=("subtree", f'<netconf-state xmlns="{MONITORING}"><schemas/></netconf-state>')).data_ele
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        for schema in listed.iter(f"{{{MONITORING}}}schema"):
+            name, version = (schema.findtext(f"{{{MONITORING}}}{member}") for member in ["identifier", "version"])
+            file = folder / (f"{name}@{version}.yang" if version else f"{name}.yang")
+            file.write_text(s.get_schema(name, version=version or None, format="yang").data)
+        # All that the library names is there, and nothing else: modules and submodules.
+        named = [e for kind in ["module", "import-only-module", "submodule"] for e in library.iter(f"{{{LIBRARY}}}{kind}")]
+        names = {(e.findtext(f"{{{LIBRARY}}}name"), e.findtext(f"{{{LIBRARY}}}revision")) for e in named}
+        self.assertEqual({f"{name}@{revision}.yang" if revision else f"{name}.yang" for name, revision in names}, {f.name for f in folder.iterdir()})
+        pyang = subprocess.run(
+            [pathlib.Path(sys.executable).with_name("pyang"), "--path", folder, *sorted(folder.iterdir())], capture_output=True, text=True)
+        self.assertEqual(pyang.returncode, 0, pyang.stderr)
+        libyang = ly.Context(str(folder), ly.ContextOptions.DisableSearchCwd | ly.ContextOptions.NoYangLibrary)
+        for module in library.iter(f"{{{LIBRARY}}}module"):
+            features = [e.text for e in module.iter(f"{{{LIBRARY}}}feature")]
+            libyang.load_module(module.findtext(f"{{{LIBRARY}}}name"), module.findtext(f"{{{LIBRARY}}}revision"), features)
+        get_data = f'<get-data xmlns="{NMDA}" xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores"><datastore>ds:%s</datastore></get-data>'
+        config_alone = ly.ParseOptions.Strict | ly.ParseOptions.NoState
+        for text, reading, rules in [
+            (s.get().data_xml, ly.ParseOptions.Strict, ly.ValidationOptions.MultiError),
+            (s.get_config("running").data_xml, config_alone, ly.ValidationOptions.NoState),
+            (s.get_config("candidate").data_xml, config_alone, ly.ValidationOptions.NoState),
+            (s.dispatch(to_ele(get_data % "running")).xml, config_alone, ly.ValidationOptions.NoState),
+            (s.dispatch(to_ele(get_data % "operational")).xml, ly.ParseOptions.Strict, ly.ValidationOptions.MultiError),
+        ]:
+            root = etree.fromstring(text.encode())
+            root = root if root.tag.endswith("}data") else root[0]
+            content = "".join(etree.tostring(child, with_tail=False).decode() for child in root)
+            self.assertIn("s1", content)
+            try:
+                libyang.parse_data(content, ly.DataFormat.XML, reading, rules)
+            except ly.Error as error:
+                self.fail(f"{error} {[(e.message, e.data_path) for e in libyang.errors()]}")
+        self.clear("s1")
 
 
 class Authentication(unittest.TestCase):

@@ -12,6 +12,7 @@ use agentconf::clock::Clock;
 use agentconf::config::Config;
 use agentconf::limits::Limits;
 use agentconf::netconf::NAMESPACE;
+use agentconf::netconf::hello::{BASE_1_0, BASE_1_1};
 use agentconf::netconf::session::{self, Peer};
 use agentconf::server::listener::{Answer, Front, Scheme};
 use agentconf::server::netconf::{Duplex, Handler};
@@ -98,8 +99,9 @@ fn handler(shutdown: Shutdown, sessions: Arc<AtomicUsize>) -> Handler {
 }
 
 async fn answer(stream: Box<dyn Duplex>, peer: Peer, shutdown: Shutdown) {
+    let versions = [BASE_1_0.to_owned(), BASE_1_1.to_owned()];
     let Ok((session, mut incoming, mut outgoing)) =
-        session::open(stream, peer, 1, &[], &Limits::default()).await
+        session::open(stream, peer, 1, &versions, &Limits::default()).await
     else {
         return;
     };

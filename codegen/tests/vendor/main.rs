@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod netconf;
+mod rfc6241;
 mod rfc8040;
 mod rfc8072;
 mod served;

@@ -115,6 +115,8 @@ pub struct Server {
     token: String,
     /// Scheme, host and port.
     pub origin: String,
+    /// Host and port of NETCONF over TLS.
+    pub netconf: String,
 }
 
 impl Drop for Server {
@@ -170,18 +172,24 @@ impl Server {
         let program = PROGRAM.get_or_init(|| packages().map(|packages| built(&packages))).as_ref()?;
         let data = tempfile::tempdir().unwrap();
         let mut process = Command::new(program)
-            .args(["serve", "--https", "127.0.0.1:0", "--data"])
+            .args(["serve", "--https", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--data"])
             .arg(data.path().join("data"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let listening = lines.map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("listening https ").map(|address| format!("https://{address}"))
-        });
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let listening: Vec<String> =
+            lines.filter_map(|line| line.strip_prefix("listening ").map(str::to_owned)).take(2).collect();
+        let address = |scheme: &str| listening.iter().find_map(|line| line.strip_prefix(scheme)).unwrap();
+        let (origin, netconf) = (format!("https://{}", address("https ")), address("tls ").to_owned());
         let token = std::fs::read_to_string(data.path().join("data/admin.jwt")).unwrap();
-        Some(Server { process, data, token: token.trim().to_owned(), origin: listening.unwrap() })
+        Some(Server { process, data, token: token.trim().to_owned(), origin, netconf })
+    }
+
+    /// A file of its data.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.data.path().join("data").join(name)
     }
 
     /// Reads what is not below `/restconf`.
