@@ -12,6 +12,7 @@ use crate::netconf::conversation;
 use crate::restconf;
 use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
+use crate::server::urls::Urls;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
 
@@ -24,12 +25,14 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
     let url = prepared.url.clone();
+    let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
+    let schemes = urls.schemes();
     // Replay reads the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
         let oldest = log.reader().read(0, 1)?.first().map_or(clock.now().as_micros(), |record| record.at);
         let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url)
-            .with_netconf(conversation::capabilities(startup));
+            .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
             Options { clock, limits, startup, profile, capabilities },
@@ -49,8 +52,8 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     };
     let (sessions, stopping) = (engine.clone(), prepared.shutdown.clone());
     let netconf: Handler = Arc::new(move |stream, peer| {
-        let (engine, stopping) = (sessions.clone(), stopping.clone());
-        Box::pin(async move { conversation::serve(engine, stream, peer, stopping.begun()).await })
+        let (engine, urls, stopping) = (sessions.clone(), urls.clone(), stopping.clone());
+        Box::pin(async move { conversation::serve(engine, urls, stream, peer, stopping.begun()).await })
     });
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
     Ok(Application { front, netconf: Some(netconf), finish })

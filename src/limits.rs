@@ -104,6 +104,12 @@ pub struct Limits {
     pub candidates_max: usize,
     /// A NETCONF session without a request or a subscription for so long is ended.
     pub session_idle_s: u64,
+    /// Most octets of configuration at a URL (RFC 6241 section 8.8).
+    pub url_content_bytes_max: usize,
+    /// Most files that clients can have the server write at URLs.
+    pub url_files_max: usize,
+    /// Longest time for what is asked of the server of a URL.
+    pub url_timeout_s: u64,
     /// Most NETCONF sessions of one user at a time.
     pub sessions_user_max: usize,
     /// Most partial locks at a time.
@@ -228,6 +234,9 @@ impl Default for Limits {
             page_steps_max: 5_000_000,
             candidates_max: 256,
             session_idle_s: 3600,
+            url_content_bytes_max: 64 << 20,
+            url_files_max: 1000,
+            url_timeout_s: 60,
             sessions_user_max: 128,
             partial_locks_max: 256,
             locked_nodes_max: 1024,
@@ -298,6 +307,9 @@ impl Limits {
             ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),
             ("session_idle_s", self.session_idle_s),
+            ("url_content_bytes_max", self.url_content_bytes_max as u64),
+            ("url_files_max", self.url_files_max as u64),
+            ("url_timeout_s", self.url_timeout_s),
             ("sessions_user_max", self.sessions_user_max as u64),
             ("partial_locks_max", self.partial_locks_max as u64),
             ("locked_nodes_max", self.locked_nodes_max as u64),

@@ -25,7 +25,7 @@ impl Drop for Server {
 fn every_answer_fits_the_announced_modules_in_json_and_in_xml() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    let (_server, address) = start("https", &data);
+    let (_server, [address]) = start(["https"], &data);
     let token = fs::read_to_string(data.join("admin.jwt")).expect("the token of the first start");
     let mut client = python("answers.py");
     client
@@ -42,17 +42,28 @@ fn every_answer_fits_the_announced_modules_in_json_and_in_xml() {
 
 #[test]
 fn ncclient_finds_every_netconf_operation_from_hello_to_close() {
+    ncclient("netconf.py");
+}
+
+#[test]
+fn ncclient_finds_what_netconf_has_beyond_rfc_6241_and_what_restconf_shares_with_it() {
+    ncclient("netconf_more.py");
+}
+
+/// Runs a script of ncclient's against a new server.
+fn ncclient(script: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    let (_server, address) = start("ssh", &data);
-    let port = address.rsplit(':').next().expect("a port");
+    let (_server, [ssh, https]) = start(["ssh", "https"], &data);
+    let port = |address: &str| address.rsplit(':').next().expect("a port").to_owned();
     let mut add = Command::new(BINARY);
     add.args(["user", "add", "eve", "--password-stdin", "--data"]).arg(&data).stdin(Stdio::piped());
     let mut add = add.spawn().expect("a user is added");
     add.stdin.take().expect("it is piped").write_all(b"eve's password\n").expect("it reads");
     assert!(add.wait().expect("it ends").success());
-    let mut client = python("netconf.py");
-    client.arg(port).arg("admin").arg(data.join("admin.password")).arg("eve").arg("eve's password");
+    let mut client = python(script);
+    client.arg(port(&ssh)).arg("admin").arg(data.join("admin.password")).arg("eve").arg("eve's password");
+    client.arg(port(&https)).arg(&data);
     let said = ends_well(&mut client);
     assert!(said.contains("\nOK"), "{said}");
 }
@@ -70,18 +81,21 @@ fn netconf_console2_finds_its_commands_answered() {
 }
 
 /// A server with a new directory, and where it listens.
-fn start(scheme: &str, data: &Path) -> (Server, String) {
+fn start<const N: usize>(schemes: [&str; N], data: &Path) -> (Server, [String; N]) {
     let mut command = Command::new(BINARY);
     command.args(["serve", "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--data"]).arg(data);
     let mut child =
         command.env("RUST_LOG", "error").stdout(Stdio::piped()).spawn().expect("the server starts");
     let stdout = child.stdout.take().expect("it is piped");
     let server = Server(child);
-    let prefix = format!("listening {scheme} ");
     // Both lines are read: it does not start if nobody hears where it listens.
     let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(2).collect();
-    let address = lines.iter().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned);
-    (server, address.expect("the server says where it listens"))
+    let address = |scheme: &str| {
+        let prefix = format!("listening {scheme} ");
+        let address = lines.iter().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned);
+        address.expect("the server says where it listens")
+    };
+    (server, schemes.map(address))
 }
 
 /// `tests/run` installs Chromium wherever it can. Where there is none this says so and proves nothing; where there is one

@@ -14,6 +14,7 @@ use agentconf::netconf::conversation::{self, capabilities};
 use agentconf::netconf::framing::{self, Decoder, Framing};
 use agentconf::netconf::hello::{self, Version};
 use agentconf::netconf::session::{Peer, Transport};
+use agentconf::server::urls::Urls;
 use agentconf::yang::generated::{SCHEMA, irtf_agent};
 use agentconf::yang::json;
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ const CONFIGURATION: &str = r###"{"irtf-agent:data-params":[{"id":"a","dataType"
 struct Served {
     runtime: Runtime,
     engine: Engine,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 static SERVED: LazyLock<Served> = LazyLock::new(|| {
@@ -48,11 +49,11 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         limits,
         startup: true,
         profile: irtf_agent::Agent::new("fuzz", "", "", ""),
-        capabilities: Capabilities::default().with_netconf(capabilities(true)),
+        capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
     };
     let engine = Engine::open(Log::open(directory.path()).expect("a log"), options).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    Served { runtime, engine, _directory: directory }
+    Served { runtime, engine, directory }
 });
 
 /// Bytes of messages, cut into pieces of any size. The first octet chooses the framing, the second the size of the pieces.
@@ -159,7 +160,9 @@ async fn serve(sent: &[u8]) -> Vec<u8> {
     let (theirs, ours) = tokio::io::duplex(64 * 1024);
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     let peer = Peer { principal, standing: Standing::new(|| true), address, transport: Transport::Ssh };
-    let session = conversation::serve(engine.clone(), ours, peer, std::future::pending());
+    let urls = Urls::new(&Default::default(), SERVED.directory.path(), engine.limits())
+        .expect("it needs no authorities");
+    let session = conversation::serve(engine.clone(), Arc::new(urls), ours, peer, std::future::pending());
     let (mut reading, mut writing) = tokio::io::split(theirs);
     let mut received = Vec::new();
     let client = async {

@@ -18,6 +18,11 @@ pub fn may_invoke(rules: &Rules, operation: &'static Node) -> bool {
     rules.may_invoke(operation) && !(on_everything && rules.keeps_shared())
 }
 
+/// Whether the principal may have the server read and write configuration at a URL: in its directory and at other servers.
+pub fn may_use_urls(principal: &Principal) -> bool {
+    principal.is_admin()
+}
+
 /// Whether the principal may speak in the name of an agent with this owner.
 pub fn may_act_for(principal: &Principal, owner: Option<&str>) -> bool {
     principal.is_admin() || owner == Some(principal.name.as_str())

@@ -11,9 +11,11 @@ use serde::Deserialize;
 
 mod call_home;
 mod clients;
+mod netconf;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
+pub use netconf::{Netconf, Network, NetworkError, Urls};
 
 use crate::limits::Limits;
 
@@ -30,6 +32,8 @@ pub struct Config {
     /// The clients that the server connects to (RFC 8071).
     #[serde(rename = "call-home")]
     pub call_home: Vec<CallHome>,
+    /// What NETCONF has beside its listeners.
+    pub netconf: Netconf,
     /// Which datastores there are.
     pub datastores: Datastores,
     /// The profile of the server's own agent.
@@ -173,7 +177,8 @@ impl Config {
         let mut config: Config = toml::from_str(&text).map_err(|error| line_error(file, &text, &error))?;
         let here = file.parent().unwrap_or(Path::new(""));
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
-        for path in paths.into_iter().flatten().chain(config.tls.clients.files_mut()) {
+        let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
+        for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
         Ok(config)
@@ -213,6 +218,9 @@ impl Config {
         }
         if let Some((key, reason)) = self.tls.clients.nonsense() {
             return nonsense(&key, &reason);
+        }
+        if let Some((key, reason)) = self.netconf.url.nonsense() {
+            return nonsense(&format!("netconf.url.{key}"), &reason);
         }
         for (position, client) in self.call_home.iter().enumerate() {
             if self.call_home.iter().take(position).any(|other| other.name == client.name) {
@@ -306,6 +314,7 @@ impl Default for Config {
             listen: Listen::default(),
             tls: Tls::default(),
             call_home: Vec::new(),
+            netconf: Netconf::default(),
             datastores: Datastores::default(),
             agent: Agent::default(),
             log: Log::default(),

@@ -1,42 +1,83 @@
 //! Changes of two parties to one tree, put together.
 //!
-//! Nothing here decides whose change is better: if both changed the same, it says so.
+//! Nothing here decides whose change is better: if both changed the same, it says so, or does as it is told.
 
 use std::collections::BTreeMap;
 
 use super::diff::{Change, diff};
 use super::edit;
 use super::transform;
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::{ERRORS_MAX, Error, Tag};
 use crate::yang::path::{InstancePath, Step};
 use crate::yang::tree::{Child, Container};
+
+/// What becomes of what both changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resolution {
+    /// Nothing is merged.
+    #[default]
+    Refuse,
+    /// It stays as it is in ours.
+    Ours,
+    /// It becomes what it is in theirs.
+    Theirs,
+}
 
 /// `theirs` with the changes that made `ours` of `base`; every container that is touched gets
 /// `revision`.
 ///
 /// # Errors
-/// `operation-failed` with the app-tag `conflict` and the place if both changed the same node, or
-/// one something in what the other replaced or removed.
+/// With [`Resolution::Refuse`], `operation-failed` with the app-tag `conflict` for each place where both changed the same
+/// node, or one something in what the other replaced or removed.
 pub fn merge(
     base: &Container,
     ours: &Container,
     theirs: &Container,
+    resolution: Resolution,
     revision: u64,
 ) -> Result<Container, Error> {
-    let (mine, other) = (diff(base, ours), diff(base, theirs));
-    if let Some(path) = conflict(&mine, &other) {
-        let message = "this was changed by another since the changes to be merged were begun";
-        return Err(Error::application(Tag::OperationFailed, message).app_tag("conflict").at(path));
+    let (mut mine, other) = (diff(base, ours), diff(base, theirs));
+    let conflicts = conflicts(&mine, &other);
+    let apply = |tree: &Container, changes: &[Change]| {
+        let edits = transform::edits(changes);
+        edits.iter().try_fold(tree.clone(), |tree, one| edit::apply(&tree, one, revision))
+    };
+    let is_touched = |change: &Change, others: &[Change]| {
+        let meets = |other: &Change| {
+            let (one, two) = (&change.path.steps, &other.path.steps);
+            one.starts_with(two) || two.starts_with(one)
+        };
+        conflicts.iter().any(|path| path.steps == change.path.steps)
+            || (!conflicts.is_empty() && others.iter().any(|other| meets(other) && other.new != change.new))
+    };
+    match resolution {
+        _ if conflicts.is_empty() => {}
+        Resolution::Refuse => {
+            let message = "this was changed by another since the changes to be merged were begun";
+            let error = |path: InstancePath| {
+                Error::application(Tag::OperationFailed, message).app_tag("conflict").at(path)
+            };
+            let errors = conflicts.into_iter().take(ERRORS_MAX).map(error).collect();
+            return Err(Error::first(errors)
+                .unwrap_or_else(|| Error::application(Tag::OperationFailed, message).app_tag("conflict")));
+        }
+        Resolution::Theirs => mine.retain(|change| !is_touched(change, &other)),
+        Resolution::Ours => {
+            let mut rest = other.clone();
+            rest.retain(|change| !is_touched(change, &mine));
+            let merged = apply(ours, &rest)?;
+            // What is as in theirs keeps the revision that it has there.
+            mine = diff(theirs, &merged);
+        }
     }
-    let edits = transform::edits(&mine);
-    edits.iter().try_fold(theirs.clone(), |tree, one| edit::apply(&tree, one, revision))
+    apply(theirs, &mine)
 }
 
 /// Changed nodes with what became of them.
 type Nodes = BTreeMap<Vec<Step>, Option<Child>>;
 
-/// Where both have changed something, unless they have made the same of it.
-fn conflict(ours: &[Change], theirs: &[Change]) -> Option<InstancePath> {
+/// Where both have changed something, unless they have made the same of it: each place once, in order.
+fn conflicts(ours: &[Change], theirs: &[Change]) -> Vec<InstancePath> {
     let by_path =
         |changes: &'_ [Change]| changes.iter().map(|c| (c.path.steps.clone(), c.new.clone())).collect();
     let (our_nodes, their_nodes): (Nodes, Nodes) = (by_path(ours), by_path(theirs));
@@ -47,7 +88,62 @@ fn conflict(ours: &[Change], theirs: &[Change]) -> Option<InstancePath> {
     let differs = |change: &&Change| {
         their_nodes.get(change.path.steps.as_slice()).is_some_and(|theirs| *theirs != change.new)
     };
-    let in_ours = ours.iter().find(|change| below(change, &their_nodes) || differs(change));
-    let in_theirs = || theirs.iter().find(|change| below(change, &our_nodes));
-    in_ours.or_else(in_theirs).map(|change| change.path.clone())
+    let in_ours = ours.iter().filter(|change| below(change, &their_nodes) || differs(change));
+    let in_theirs = theirs.iter().filter(|change| below(change, &our_nodes));
+    let mut paths: Vec<InstancePath> = in_ours.chain(in_theirs).map(|change| change.path.clone()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::yang::generated::SCHEMA;
+    use crate::yang::json;
+    use serde_json::{Value as Json, json};
+
+    fn tree(entries: &[(&str, &str)]) -> Container {
+        let entries: Vec<Json> =
+            entries.iter().map(|(id, data)| json!({"id": id, "dataType": "text", "data": data})).collect();
+        let text = json!({"irtf-agent:data-params": entries}).to_string();
+        json::decode_children(text.as_bytes(), None, &SCHEMA, &json::STORED).unwrap()
+    }
+
+    const BASE: [(&str, &str); 2] = [("a", "0"), ("b", "0")];
+
+    fn merged(
+        ours: &[(&str, &str)],
+        theirs: &[(&str, &str)],
+        resolution: Resolution,
+    ) -> Result<Container, Error> {
+        merge(&tree(&BASE), &tree(ours), &tree(theirs), resolution, 1)
+    }
+
+    #[test]
+    fn what_both_changed_is_told_or_becomes_what_one_of_them_made_of_it() {
+        let (ours, theirs) = ([("a", "1"), ("b", "1"), ("c", "1")], [("a", "2"), ("b", "0"), ("d", "2")]);
+        let error = merged(&ours, &theirs, Resolution::Refuse).unwrap_err();
+        assert_eq!((error.app_tag.as_deref(), error.all().count()), (Some("conflict"), 1));
+        assert_eq!(error.path.unwrap().to_string(), "/irtf-agent:data-params[id='a']/data");
+        let mine = merged(&ours, &theirs, Resolution::Ours).unwrap();
+        assert_eq!(mine, tree(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "2")]));
+        let other = merged(&ours, &theirs, Resolution::Theirs).unwrap();
+        assert_eq!(other, tree(&[("a", "2"), ("b", "1"), ("c", "1"), ("d", "2")]));
+    }
+
+    #[test]
+    fn what_one_removed_and_the_other_changed_is_a_conflict_each_way() {
+        let (changed, removed) = ([("a", "1"), ("b", "1")], [("c", "2")]);
+        let error = merged(&changed, &removed, Resolution::Refuse).unwrap_err();
+        assert_eq!(error.all().count(), 2, "each place is told");
+        let mine = merged(&changed, &removed, Resolution::Ours).unwrap();
+        assert_eq!(mine, tree(&[("a", "1"), ("b", "1"), ("c", "2")]));
+        assert_eq!(merged(&changed, &removed, Resolution::Theirs).unwrap(), tree(&[("c", "2")]));
+        assert_eq!(merged(&removed, &changed, Resolution::Ours).unwrap(), tree(&[("c", "2")]));
+        let theirs = merged(&removed, &changed, Resolution::Theirs).unwrap();
+        assert_eq!(theirs, tree(&[("a", "1"), ("b", "1"), ("c", "2")]));
+        assert!(merged(&removed, &removed, Resolution::Refuse).is_ok(), "both did the same");
+    }
 }

@@ -11,8 +11,9 @@ use imbl::OrdMap;
 use super::request::Candidate;
 use super::state::State;
 use crate::clock::Timestamp;
-use crate::datastore::merge::merge;
+use crate::datastore::merge::{Resolution, merge};
 use crate::yang::error::{Error, Tag};
+use crate::yang::path::InstancePath;
 use crate::yang::tree::Container;
 
 /// All candidates that differ, or may differ, from the running datastore.
@@ -32,7 +33,13 @@ pub(super) struct Working {
     /// Like a log position it grows with every edit, but it is no position.
     pub(super) revision: u64,
     pub(super) changed_at: Timestamp,
+    /// The txids that its client had of the running datastore, the newest of each node: the commit depends on them
+    /// (draft-ietf-netconf-transaction-id-11 section 3.7).
+    pub(super) txids: OrdMap<InstancePath, String>,
 }
+
+/// Most txids that the commit of a candidate can depend on.
+const TXIDS_MAX: usize = 10_000;
 
 impl Candidates {
     /// Whether these are the same as others of which they are a copy.
@@ -63,9 +70,9 @@ impl Candidates {
         now: Timestamp,
         candidates_max: usize,
     ) -> Result<(), Error> {
-        let base = match self.open.get(&which) {
-            Some(working) => working.base.clone(),
-            None if self.open.len() < candidates_max => state.config.content().clone(),
+        let (base, txids) = match self.open.get(&which) {
+            Some(working) => (working.base.clone(), working.txids.clone()),
+            None if self.open.len() < candidates_max => (state.config.content().clone(), OrdMap::new()),
             None => {
                 let message = format!("the server keeps at most {candidates_max} candidates");
                 return Err(Error::application(Tag::ResourceDenied, message));
@@ -73,7 +80,47 @@ impl Candidates {
         };
         let revision = self.next_revision(now);
         self.newest = revision;
-        self.open.insert(which, Working { base, content, revision, changed_at: now });
+        self.open.insert(which, Working { base, content, revision, changed_at: now, txids });
+        Ok(())
+    }
+
+    /// Makes the commit of a candidate depend on what its client knows of the running datastore.
+    ///
+    /// # Errors
+    /// `resource-denied` if it depends on too much already.
+    pub(super) fn depend(
+        &mut self,
+        which: Candidate,
+        known: impl IntoIterator<Item = (InstancePath, String)>,
+    ) -> Result<(), Error> {
+        let Some(working) = self.open.get_mut(&which) else { return Ok(()) };
+        working.txids.extend(known);
+        if working.txids.len() > TXIDS_MAX {
+            let message = format!("a commit depends on at most {TXIDS_MAX} transaction ids");
+            return Err(Error::application(Tag::ResourceDenied, message));
+        }
+        Ok(())
+    }
+
+    /// Takes what others did since a candidate was begun, or updated last, over into it.
+    ///
+    /// # Errors
+    /// `operation-failed` with the app-tag `conflict` for each place that both changed, unless `resolution` says what becomes
+    /// of these.
+    pub(super) fn update(
+        &mut self,
+        which: Candidate,
+        state: &State,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let revision = self.next_revision(now);
+        let Some(working) = self.open.get_mut(&which) else { return Ok(()) };
+        let running = state.config.content();
+        let merged = merge(&working.base, &working.content, running, resolution, revision)?;
+        let (base, content, txids) = (running.clone(), Arc::new(merged), working.txids.clone());
+        *working = Working { base, content, revision, changed_at: now, txids };
+        self.newest = revision;
         Ok(())
     }
 
@@ -92,7 +139,8 @@ impl Candidates {
         match which {
             Candidate::Session(_) if !Arc::ptr_eq(&working.base, state.config.content()) => {
                 let revision = state.position + 1;
-                merge(&working.base, &working.content, state.config.content(), revision).map(Arc::new)
+                merge(&working.base, &working.content, state.config.content(), Resolution::Refuse, revision)
+                    .map(Arc::new)
             }
             Candidate::Session(_) | Candidate::Shared => Ok(working.content.clone()),
         }

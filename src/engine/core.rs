@@ -41,7 +41,13 @@ pub(super) fn edit(
     request: &EditRequest,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
-    for precondition in &request.preconditions {
+    let is_later = |precondition: &&Precondition| {
+        matches!(
+            (precondition, request.datastore),
+            (Precondition::TxidOfRunning(..), Datastore::Candidate(_))
+        )
+    };
+    for precondition in request.preconditions.iter().filter(|precondition| !is_later(precondition)) {
         let read = |path: &InstancePath| {
             let state = Arc::new(state.clone());
             view::read(&state, sessions, options, principal, request.datastore, path, Content::All)
@@ -104,6 +110,11 @@ pub(super) fn edit(
     }
     if request.test != Test::Only && request.edits.iter().any(|edit| edit.operation != Operation::None) {
         candidates.put(which, state, content, now, options.limits.candidates_max)?;
+        let txid = |precondition: &Precondition| match precondition {
+            Precondition::TxidOfRunning(path, txid) => Some((path.clone(), txid.clone())),
+            _ => None,
+        };
+        candidates.depend(which, request.preconditions.iter().filter_map(txid))?;
     }
     let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
     Ok((Vec::new(), EditReply { revision, created, changed_at: now }))
@@ -254,6 +265,30 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
 }
 
+/// Refuses a commit of a candidate that depends on what is not so any more.
+///
+/// # Errors
+/// The first txid that is not that of the running datastore.
+pub(super) fn depends(
+    state: &State,
+    sessions: &Sessions,
+    options: &Options,
+    principal: &Principal,
+    which: Candidate,
+) -> Result<(), Error> {
+    let Some(working) = sessions.candidates.get(which).filter(|working| !working.txids.is_empty()) else {
+        return Ok(());
+    };
+    let state = Arc::new(state.clone());
+    let running = Datastore::Running;
+    let read =
+        |path: &InstancePath| view::read(&state, sessions, options, principal, running, path, Content::All);
+    working.txids.iter().try_for_each(|(path, txid)| {
+        let condition = Precondition::TxidOfRunning(path.clone(), txid.clone());
+        check(&condition, state.config_changed_at, state.position, read)
+    })
+}
+
 /// Whether a precondition holds, judged by what the principal can `read`.
 fn check(
     precondition: &Precondition,
@@ -271,7 +306,7 @@ fn check(
             let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
             (holds, Some(path), "it exists already")
         }
-        Precondition::Txid(path, txid) => {
+        Precondition::Txid(path, txid) | Precondition::TxidOfRunning(path, txid) => {
             return txid::check(path, txid, revision(&txid::versioned(path)), newest);
         }
         Precondition::UnmodifiedSince(time) => {

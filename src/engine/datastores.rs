@@ -36,6 +36,7 @@ use crate::yang::generated::ietf_netconf::{
     CancelCommitInput, CommitInput, CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
 use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
+use crate::yang::generated::ietf_netconf_private_candidate::nodes::UPDATE;
 use crate::yang::generated::magent_datastores::{
     CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputYangPatch, RollbackInput,
     RollbackOutput, nodes as revisions,
@@ -55,6 +56,16 @@ pub(super) fn manage(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Error> {
     let now = fresh.now;
+    if let Management::Commit(which, confirm) = management {
+        if matches!(which, Candidate::Session(_))
+            && state.rules(principal).keeps_shared()
+            && *confirm != Confirm::default()
+        {
+            let message = "confirmed commits, which take back what others did since, are the administrators'";
+            return Err(Error::application(Tag::AccessDenied, message));
+        }
+        core::depends(state, sessions, options, principal, *which)?;
+    }
     let Sessions { candidates, locks, .. } = sessions;
     let mut running = |content: &Container| {
         locks.leave(Datastore::Running, principal)?;
@@ -76,6 +87,14 @@ pub(super) fn manage(
                 session: principal.session,
             };
             Ok((core::take_back(state, options, by, fresh), unchanged(state)))
+        }
+        Management::Update(Candidate::Shared, _) => {
+            let message = "only a private candidate is updated: the client has to ask for one in its hello";
+            Err(Error::protocol(Tag::OperationNotSupported, message))
+        }
+        Management::Update(which, resolution) => {
+            candidates.update(*which, state, *resolution, now)?;
+            Ok((Vec::new(), unchanged(state)))
         }
         Management::Discard(which) => {
             locks.leave(Datastore::Candidate(*which), principal)?;
@@ -238,7 +257,8 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
 
 /// The operations of `ietf-netconf` and `ietf-netconf-nmda` that need a NETCONF session, and cannot be invoked without one.
 pub(super) fn needs_session(operation: &Node) -> bool {
-    const OF_SESSIONS: [&Node; 9] = [
+    const OF_SESSIONS: [&Node; 10] = [
+        &UPDATE,
         &netconf::GET,
         &netconf::GET_CONFIG,
         &netconf::EDIT_CONFIG,
@@ -255,6 +275,7 @@ pub(super) fn needs_session(operation: &Node) -> bool {
 /// Whether an operation is about datastores as a whole.
 pub(super) fn is_about_datastores(operation: &Node) -> bool {
     operation.module.name == "ietf-netconf"
+        || operation == &UPDATE
         || operation == &revisions::COMPARE
         || operation == &revisions::ROLLBACK
 }
@@ -267,14 +288,15 @@ pub(super) async fn invoke(
 ) -> Result<Container, Error> {
     admit(&engine.snapshot(), engine.options(), principal, invocation)?;
     let operation = invocation.operation;
-    let shared = Candidate::Shared;
+    let own = engine.candidate(principal);
+    let named = |chosen| named(chosen, own);
     let management = if operation == &netconf::COMMIT {
-        committing(&input(invocation)?)
+        committing(&input(invocation)?, own)
     } else if operation == &netconf::CANCEL_COMMIT {
         let CancelCommitInput { persist_id } = input(invocation)?;
         Management::CancelCommit { persist_id }
     } else if operation == &netconf::DISCARD_CHANGES {
-        Management::Discard(shared)
+        Management::Discard(own)
     } else if operation == &netconf::COPY_CONFIG {
         // RFC 6243 section 4.5.1: between datastores, "with-defaults" says nothing.
         let CopyConfigInput { target, source, .. } = input(invocation)?;
@@ -282,8 +304,8 @@ pub(super) async fn invoke(
         let from = named([source.candidate, source.running, source.startup])?;
         Management::Copy { from, to }
     } else if operation == &netconf::DELETE_CONFIG {
-        // The startup datastore is the only one that it can name.
-        let _: DeleteConfigInput = input(invocation)?;
+        let DeleteConfigInput { target } = input(invocation)?;
+        target.startup.ok_or_else(outside)?;
         Management::DeleteStartup
     } else if operation == &netconf::VALIDATE {
         let ValidateInput { source } = input(invocation)?;
@@ -291,8 +313,8 @@ pub(super) async fn invoke(
         return Ok(Container::default());
     } else if operation == &revisions::COMPARE {
         let CompareInput { source, target } = input(invocation)?;
-        let source = version(engine, source.datastore, source.revision).await?;
-        let target = version(engine, target.datastore, target.revision).await?;
+        let source = version(engine, principal, source.datastore, source.revision).await?;
+        let target = version(engine, principal, target.datastore, target.revision).await?;
         let rules = engine.snapshot().rules(principal);
         return engine.apart(principal, move || compared(&rules, &source, &target).to_data()).await;
     } else if operation == &revisions::ROLLBACK {
@@ -308,10 +330,10 @@ pub(super) async fn invoke(
 }
 
 /// The parameters of `commit` (RFC 6241 section 8.4.5.1).
-fn committing(input: &CommitInput) -> Management {
+pub(super) fn committing(input: &CommitInput, which: Candidate) -> Management {
     let within_s = input.confirmed.map(|()| input.confirm_timeout);
     let confirm = Confirm { within_s, persist: input.persist.clone(), persist_id: input.persist_id.clone() };
-    Management::Commit(Candidate::Shared, confirm)
+    Management::Commit(which, confirm)
 }
 
 /// Decides what is asked of locks, which are changed at once.
@@ -326,6 +348,13 @@ pub(super) fn lock(
     let session = principal.session.ok_or_else(|| {
         Error::protocol(Tag::OperationNotSupported, "only a NETCONF session can hold a lock")
     })?;
+    let is_own = sessions.candidate(principal) != Candidate::Shared;
+    if let (true, Locking::Lock(Lockable::Candidate) | Locking::Unlock(Lockable::Candidate)) =
+        (is_own, locking)
+    {
+        // draft-ietf-netconf-privcand: nobody else can edit a private candidate, so that its lock is nothing.
+        return Ok(None);
+    }
     let takes = matches!(locking, Locking::Lock(_) | Locking::LockPart(_));
     if takes && state.rules(principal).keeps_shared() {
         let message = "locks are taken by administrators";
@@ -399,21 +428,24 @@ fn others_commit(state: &State, session: u32) -> Result<(), Error> {
 }
 
 /// The datastore that a choice of `ietf-netconf` names: candidate, running or startup.
-fn named(chosen: [Option<()>; 3]) -> Result<Datastore, Error> {
+fn named(chosen: [Option<()>; 3], own: Candidate) -> Result<Datastore, Error> {
     match chosen {
-        [Some(()), ..] => Ok(Datastore::Candidate(Candidate::Shared)),
+        [Some(()), ..] => Ok(Datastore::Candidate(own)),
         [_, Some(()), _] => Ok(Datastore::Running),
         [.., Some(())] => Ok(Datastore::Startup),
-        _ => Err(Error::protocol(
-            Tag::OperationNotSupported,
-            "inline configuration is taken in a NETCONF session only",
-        )),
+        _ => Err(outside()),
     }
+}
+
+fn outside() -> Error {
+    let message = "inline configuration and URLs are taken in a NETCONF session only";
+    Error::protocol(Tag::OperationNotSupported, message)
 }
 
 /// The configuration that an input of `compare` means.
 async fn version(
     engine: &Engine,
+    principal: &Principal,
     datastore: Option<names::Datastore>,
     revision: Option<u64>,
 ) -> Result<Arc<Container>, Error> {
@@ -424,7 +456,7 @@ async fn version(
                 let message = format!("there is no datastore \"{name}\"");
                 Error::application(Tag::InvalidValue, message)
             })?;
-            engine.configuration(datastore)
+            engine.configuration(engine.meant(principal, datastore))
         }
         // The choice is mandatory, so validation has refused it.
         (None, None) => Err(Error::application(Tag::MissingElement, "no version is named")),

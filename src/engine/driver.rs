@@ -19,30 +19,35 @@ use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
 use super::group::{Command, Group};
+use super::nested::nested;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
 use super::page::Paging;
-use super::report::{Reported, Telling};
+use super::report::{Reported, Selection, Telling};
 use super::request::{
-    Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking, Management, Refused,
+    Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
+    Management, Refused,
 };
 use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
+use super::txid::Txids;
 use super::{Filter, datastores, operations, report, subscription, subscriptions, view, visible};
 use crate::access::{self, Access, At, Principal};
 use crate::clock::{Clock, Timestamp};
+use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::log::{Log, LogError};
 use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::generated::ietf_netconf::{CommitInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
-use crate::yang::tree::Container;
+use crate::yang::tree::{Child, Container};
 
 /// Most requests that one commit makes durable.
 const GROUP_MAX: usize = 256;
@@ -196,20 +201,17 @@ impl Engine {
         self.report_page(principal, datastore, path, content, telling, &Paging::default())
     }
 
-    /// Reads what a filter selects of a whole datastore; with `None`, all of it. Work that looks at much is done beside
-    /// the runtime, and in turn.
+    /// Reads what is selected of a whole datastore. Work that looks at much is done beside the runtime, and in turn.
     ///
     /// # Errors
-    /// `resource-denied` if the filter takes too many steps.
+    /// `resource-denied` if the filter takes too many steps, `invalid-value` if it selects no nodes but has another value.
     pub async fn select(
         &self,
         principal: &Principal,
         datastore: Datastore,
-        content: Content,
-        telling: Telling,
-        filter: Option<&Filter>,
+        selection: Selection,
     ) -> Result<Reported, Error> {
-        let (engine, user, filter) = (self.clone(), principal.clone(), filter.cloned());
+        let (engine, user) = (self.clone(), principal.clone());
         let work = move || {
             let (state, sessions) = (engine.snapshot(), engine.shared.sessions.load());
             let from = report::From {
@@ -218,7 +220,7 @@ impl Engine {
                 options: &engine.shared.options,
                 datastore,
             };
-            report::selected(&from, &user, content, telling, filter.as_ref())
+            report::selected(&from, &user, &selection)
         };
         output::in_turn(&self.shared.large_answers, principal, work).await?
     }
@@ -244,6 +246,35 @@ impl Engine {
         let (engine, user, path, paging) = (self.clone(), principal.clone(), path.clone(), paging.clone());
         let work = move || engine.report_page(&user, datastore, &path, content, telling, &paging);
         output::apart(&self.shared.large_answers, principal, work).await?
+    }
+
+    /// The same as it stands in the datastore; a list without entries is none there. Of what is wanted of the datastore,
+    /// what is filtered has no meaning here.
+    ///
+    /// # Errors
+    /// As for [`Engine::page`], but for `data-missing`.
+    pub async fn page_in_place(
+        &self,
+        principal: &Principal,
+        datastore: Datastore,
+        path: &InstancePath,
+        selection: &Selection,
+        paging: &Paging,
+    ) -> Result<Reported, Error> {
+        let Selection { content, telling, known, .. } = selection;
+        let txids = known.as_ref().map(|_| Txids::ATTRIBUTE);
+        let telling = Telling { txids, ..*telling };
+        match self.page(principal, datastore, path, *content, telling, paging).await {
+            Ok(page) => Ok(nested(path, page)),
+            Err(error) if error.tag == Tag::DataMissing => {
+                paging.of_nothing()?;
+                let root = InstancePath::default();
+                let found = self.read(principal, datastore, &root, *content)?;
+                let child = Child::Container(Arc::default());
+                Ok(Reported { found: Found { child, ..found }, metadata: None })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn report_page(
@@ -297,7 +328,7 @@ impl Engine {
     ///
     /// # Errors
     /// `resource-denied` if too many are under way.
-    pub(super) async fn apart<T: Send + 'static>(
+    pub async fn apart<T: Send + 'static>(
         &self,
         principal: &Principal,
         work: impl FnOnce() -> T + Send + 'static,
@@ -382,7 +413,41 @@ impl Engine {
     /// # Errors
     /// `access-denied`.
     pub fn admit(&self, principal: &Principal, operation: &'static Node) -> Result<(), Error> {
-        operations::may_invoke(&self.snapshot(), &self.shared.options, principal, operation, None)
+        let state = self.snapshot();
+        // What is in a private candidate is its user's alone, and the commit asks for each of its edits.
+        let is_own = [&netconf::COMMIT, &netconf::DISCARD_CHANGES].contains(&operation)
+            && self.candidate(principal) != Candidate::Shared;
+        if is_own && state.rules(principal).may_invoke(operation) {
+            return Ok(());
+        }
+        operations::may_invoke(&state, &self.shared.options, principal, operation, None)
+    }
+
+    /// Checks the input of an operation.
+    ///
+    /// # Errors
+    /// What it violates.
+    pub fn check_input(&self, operation: &'static Node, input: &Container) -> Result<(), Error> {
+        let (running, input) = (self.snapshot().config.content().clone(), Arc::new(input.clone()));
+        Error::first(VALIDATOR.input(running, None, operation, input)).map_or(Ok(()), Err)
+    }
+
+    /// The candidate that a principal means.
+    pub fn candidate(&self, principal: &Principal) -> Candidate {
+        self.shared.sessions.load().candidate(principal)
+    }
+
+    /// The datastore that a principal means by one: in a session with a private candidate, that is the candidate.
+    pub fn meant(&self, principal: &Principal, datastore: Datastore) -> Datastore {
+        match datastore {
+            Datastore::Candidate(_) => Datastore::Candidate(self.candidate(principal)),
+            other => other,
+        }
+    }
+
+    /// What the input of `commit` asks for (RFC 6241 section 8.4.5.1).
+    pub fn committing(&self, principal: &Principal, input: &CommitInput) -> Management {
+        datastores::committing(input, self.candidate(principal))
     }
 
     /// Ends another session, and releases all that it holds before the answer comes (RFC 6241 section 7.9).

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::subtree::{Subtree, empty};
+use super::subtree::{Subtree, empty, shallow};
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
@@ -146,18 +146,31 @@ impl Filter {
     /// # Errors
     /// It takes more than `push_steps_max`.
     pub fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
+        Ok(self.select_levels(root, limits, None)?.unwrap_or_default())
+    }
+
+    /// The same with so many levels of each selected node, itself the first (RFC 8526 section 3.1.1, `max-depth`); `None` for
+    /// all. `None` of an expression that is no set of nodes.
+    ///
+    /// # Errors
+    /// It takes more than `push_steps_max`.
+    pub(super) fn select_levels(
+        &self,
+        root: &Arc<Container>,
+        limits: &Limits,
+        depth: Option<u16>,
+    ) -> Result<Option<Container>, EvalError> {
         let steps = Cell::new(limits.push_steps_max);
         match self.0.as_ref() {
-            Kind::Subtree(subtree) => Ok(subtree.keep(root, &steps)?.unwrap_or_default()),
+            Kind::Subtree(subtree) => Ok(Some(subtree.keep(root, &steps, depth)?.unwrap_or_default())),
             Kind::XPath(expr) => {
-                let mut selected = Container::default();
                 let root = Cursor::root(&SCHEMA, root.clone());
-                if let XValue::Nodes(nodes) = evaluate_within(expr, &root, &steps)? {
-                    for node in &nodes {
-                        put(&mut selected, node);
-                    }
+                let XValue::Nodes(nodes) = evaluate_within(expr, &root, &steps)? else { return Ok(None) };
+                let mut selected = Container::default();
+                for node in &nodes {
+                    put(&mut selected, node, depth);
                 }
-                Ok(selected)
+                Ok(Some(selected))
             }
         }
     }
@@ -214,22 +227,23 @@ fn short(length: usize, limits: &Limits) -> Result<(), Error> {
     Err(Error::protocol(Tag::TooBig, message))
 }
 
-/// Puts a node, with all that is below it, where it stands in the tree.
-fn put(tree: &mut Container, selected: &Cursor) {
+/// Puts a node, with so many levels of it, where it stands in the tree.
+fn put(tree: &mut Container, selected: &Cursor, depth: Option<u16>) {
     let mut way: Vec<&Cursor> = std::iter::successors(Some(selected), |cursor| cursor.parent()).collect();
     way.reverse();
     match way.split_first() {
         Some((root, [])) => {
             if let Some(content) = root.content() {
-                *tree = content.as_ref().clone();
+                // The root itself is no node of the answer.
+                *tree = shallow(content, None, depth.map(|depth| depth.saturating_add(1)));
             }
         }
-        Some((root, way)) => put_below(tree, root, way),
+        Some((root, way)) => put_below(tree, root, way, depth),
         None => {}
     }
 }
 
-fn put_below(tree: &mut Container, above: &Cursor, way: &[&Cursor]) {
+fn put_below(tree: &mut Container, above: &Cursor, way: &[&Cursor], depth: Option<u16>) {
     let Some((cursor, rest)) = way.split_first() else { return };
     // What is there by default alone has no instance, and a text is part of its leaf.
     let Some((node, child)) =
@@ -238,11 +252,13 @@ fn put_below(tree: &mut Container, above: &Cursor, way: &[&Cursor]) {
         return;
     };
     let within = |old: Option<&Arc<Container>>, content: &Arc<Container>| match rest {
-        [] => content.clone(),
+        [] if depth.is_none() => content.clone(),
+        // Nodes come in the order of the document: nothing in it was selected before.
+        [] => Arc::new(shallow(content, cursor.node(), depth)),
         rest => {
             let mut inner = old.map(|old| old.as_ref().clone()).unwrap_or_default();
             inner.revision = content.revision;
-            put_below(&mut inner, cursor, rest);
+            put_below(&mut inner, cursor, rest, depth);
             Arc::new(inner)
         }
     };

@@ -17,12 +17,15 @@ mod dynamic;
 mod event;
 mod filter;
 mod group;
+mod known;
 mod library;
 mod locks;
 mod monitoring;
 mod moves;
+mod nested;
 mod operations;
 mod options;
+mod origins;
 mod output;
 mod page;
 mod patch;
@@ -47,18 +50,20 @@ pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;
 pub use event::{Actor, Event};
 pub use filter::Filter;
+pub use known::{Known, KnownBelow};
 pub use library::{CONTENT_ID, Capabilities};
 pub use locks::Lockable;
 pub use options::Options;
+pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
-pub use report::{Reported, Telling};
+pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
-    Management, Precondition, Refused, Test,
+    Management, Precondition, Refused, Resolution, Test,
 };
 pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription, Told};
 pub use terms::STREAM;
-pub use txid::{EditMetadata, TXID_VALUE_MISMATCH};
+pub use txid::{EditMetadata, TXID_VALUE_MISMATCH, Txids};

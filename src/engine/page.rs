@@ -56,6 +56,18 @@ impl Paging {
         self.filter.is_some() || self.sort_by.is_some() || self.offset.is_some_and(|offset| offset > OFFSET)
     }
 
+    /// Whether it can be of a list without entries.
+    ///
+    /// # Errors
+    /// As for any list that has not what is named.
+    pub(super) fn of_nothing(&self) -> Result<(), Error> {
+        match (self.offset.unwrap_or(0), self.cursor.as_deref()) {
+            (0, None | Some("")) => Ok(()),
+            (0, Some(_)) => Err(no_such_cursor()),
+            (offset, _) => Err(beyond(size(offset))),
+        }
+    }
+
     /// Whether the list as a whole is wanted as it is.
     fn is_whole(&self) -> bool {
         *self == Paging { sublist_limit: self.sublist_limit, ..Paging::default() }
@@ -127,10 +139,10 @@ impl Paged<'_> {
         let cursor = match self.paging.cursor.as_deref() {
             None | Some("") => None,
             Some(_) if node.keys().is_empty() => return Err(self.without_cursors()),
-            Some(text) => Some(key_of(self.path, text).ok_or_else(|| self.no_such_cursor())?),
+            Some(text) => Some(key_of(self.path, text).ok_or_else(no_such_cursor)?),
         };
         if cursor.as_ref().is_some_and(|key| list.get(node, key).is_none()) {
-            return Err(self.no_such_cursor());
+            return Err(no_such_cursor());
         }
         let backwards = self.paging.backwards;
         let item = |(key, entry)| Item { key, entry };
@@ -160,7 +172,7 @@ impl Paged<'_> {
                     all.reverse();
                 }
                 let place = cursor.map(|key| all.iter().position(|item| item.key.as_ref() == Some(&key)));
-                let place = place.map(|place| place.ok_or_else(|| self.no_such_cursor())).transpose()?;
+                let place = place.map(|place| place.ok_or_else(no_such_cursor)).transpose()?;
                 let before = place.unwrap_or(0).checked_sub(size(self.paging.limit.unwrap_or(u32::MAX)));
                 let previous = match (place, before) {
                     (None | Some(0), _) => None,
@@ -213,10 +225,7 @@ impl Paged<'_> {
         scan: &Scan,
     ) -> Result<Part<T>, Error> {
         let offset = size(self.paging.offset.unwrap_or(0));
-        let beyond = || {
-            let message = format!("there are fewer than {offset} entries to skip");
-            Error::application(Tag::InvalidValue, message).app_tag(OFFSET_OUT_OF_RANGE)
-        };
+        let beyond = || beyond(offset);
         if length.is_some_and(|length| offset > length) {
             return Err(beyond());
         }
@@ -301,15 +310,20 @@ impl Paged<'_> {
         Ok((expr, at.ok_or_else(|| invalid(&"it is not known where the list is"))?))
     }
 
-    fn no_such_cursor(&self) -> Error {
-        let message = "the cursor stands for no entry of this list, or for one that is gone";
-        Error::application(Tag::InvalidValue, message).app_tag(CURSOR_NOT_FOUND)
-    }
-
     fn without_cursors(&self) -> Error {
         let message = "entries without keys have no cursors: use \"offset\"";
         Error::application(Tag::OperationNotSupported, message)
     }
+}
+
+fn no_such_cursor() -> Error {
+    let message = "the cursor stands for no entry of this list, or for one that is gone";
+    Error::application(Tag::InvalidValue, message).app_tag(CURSOR_NOT_FOUND)
+}
+
+fn beyond(offset: usize) -> Error {
+    let message = format!("there are fewer than {offset} entries to skip");
+    Error::application(Tag::InvalidValue, message).app_tag(OFFSET_OUT_OF_RANGE)
 }
 
 /// An entry of a list with its key.

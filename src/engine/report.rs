@@ -6,23 +6,23 @@
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::known::Known;
 use super::options::Options;
+use super::origins::{OriginFilter, Origins};
 use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
 use super::sessions::Sessions;
 use super::state::State;
-use super::txid::Txids;
+use super::txid::{self, Told, Txids};
 use super::{view, visible};
 use crate::access::Principal;
-use crate::datastore::defaults::{Mode, Report, Tags, same_instance};
+use crate::datastore::defaults::{Mode, Report, Tags};
 use crate::yang::error::{Error, Tag};
-use crate::yang::generated::ietf_origin::identities as origins;
-use crate::yang::generated::{SCHEMA, irtf_agent};
-use crate::yang::metadata::{Both, Metadata, Note, ORIGIN, Written};
+use crate::yang::generated::SCHEMA;
+use crate::yang::metadata::{Both, Metadata};
 use crate::yang::path::InstancePath;
-use crate::yang::schema::{Identity, Kind, Node};
+use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, Container};
-use crate::yang::value::Value;
 
 /// What a reader wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,8 +32,25 @@ pub struct Telling {
     pub defaults: Option<Mode>,
     /// `with-origin`; only of the operational state datastore.
     pub origin: bool,
-    /// Whether each versioned node is told with its transaction id, and what is written after that, such as `-json`.
-    pub txids: Option<&'static str>,
+    /// Whether each versioned node is told with its transaction id, and how.
+    pub txids: Option<Txids>,
+}
+
+/// What a reader wants of a whole datastore.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Configuration, state or both.
+    pub content: Content,
+    /// What is told beside it.
+    pub telling: Telling,
+    /// What of it.
+    pub filter: Option<Filter>,
+    /// How many levels of what is selected, itself the first; `None` for all. Without a filter that is the nodes at the top.
+    pub depth: Option<u16>,
+    /// What of the configuration in use.
+    pub origins: Option<OriginFilter>,
+    /// The transaction ids that the reader has, and where it wants to know them.
+    pub known: Option<Known>,
 }
 
 /// A node that was found, with its metadata.
@@ -82,47 +99,69 @@ pub(super) fn report(
             Found { child: page::cut(&found.child, limit, &options.limits)?, ..found }
         }
     };
-    all.extend(telling.txids.map(|suffix| Box::new(Txids { suffix }) as Box<dyn Metadata>));
-    let metadata = all.into_iter().reduce(|one, other| Box::new(Both(one, other)));
-    Ok(Reported { found, metadata })
+    all.extend(telling.txids.map(|txids| told(txids, state)));
+    Ok(Reported { found, metadata: together(all) })
 }
 
-/// Reads what a filter selects of a whole datastore (RFC 6241 section 6, RFC 8526 section 3.1.1). The defaults that are
-/// told are there for the filter too.
+/// Who tells txids.
+fn told(txids: Txids, state: &State) -> Box<dyn Metadata> {
+    // In RESTCONF those of a candidate are its entity tags, and they go on alone.
+    let newest = if txids == Txids::ATTRIBUTE { state.position } else { txid::UNASKED };
+    Box::new(Told { txids, newest })
+}
+
+fn together(all: Vec<Box<dyn Metadata>>) -> Option<Box<dyn Metadata>> {
+    all.into_iter().reduce(|one, other| Box::new(Both(one, other)))
+}
+
+/// Reads what is selected of a whole datastore (RFC 6241 section 6, RFC 8526 section 3.1.1). The defaults that are told are
+/// there for the filter too.
 ///
 /// # Errors
-/// `resource-denied` if the filter takes too many steps.
+/// `resource-denied` if the filter takes too many steps, `invalid-value` if it is an expression that selects no nodes.
 pub(super) fn selected(
     from: &From<'_>,
     principal: &Principal,
-    content: Content,
-    telling: Telling,
-    filter: Option<&Filter>,
+    selection: &Selection,
 ) -> Result<Reported, Error> {
     let From { state, sessions, options, datastore } = *from;
+    let Selection { content, telling, filter, depth, origins, known } = selection;
     let root = InstancePath::default();
-    let Some(filter) = filter else {
-        return report(from, principal, &root, content, telling, &Paging::default());
-    };
     let whole = Arc::new(view::whole(state, sessions, options, principal, datastore));
-    let nothing = Child::Container(Arc::default());
-    let narrow = view::part(&Child::Container(filter.narrow(&whole)), content).unwrap_or(nothing.clone());
-    let found = Found {
-        node: None,
-        child: narrow,
-        revision: state.position,
-        has_other_state: true,
-        changed_at: state.config_changed_at,
+    let all = match filter {
+        None => view::read(state, sessions, options, principal, datastore, &root, *content),
+        Some(filter) => {
+            let nothing = Child::Container(Arc::default());
+            let child = view::part(&Child::Container(filter.narrow(&whole)), *content).unwrap_or(nothing);
+            let (revision, changed_at) = view::changed(state, sessions, datastore);
+            Ok(Found { node: None, child, revision, has_other_state: true, changed_at })
+        }
     };
-    let reported = filled(from, principal, &root, content, telling, Ok(found), &|| whole.clone())?;
-    let selected = match &reported.found.child {
-        Child::Container(root) => filter
-            .select(root, &options.limits)
-            .map_err(|e| Error::protocol(Tag::ResourceDenied, format!("the filter: {e}")))?,
-        _ => Container::default(),
+    let Reported { found, metadata } =
+        filled(from, principal, &root, *content, *telling, all, &|| whole.clone())?;
+    let Child::Container(all) = &found.child else {
+        return Err(Error::protocol(Tag::OperationFailed, "no data"));
     };
-    let child = Child::Container(Arc::new(selected));
-    Ok(Reported { found: Found { child, ..reported.found }, ..reported })
+    let mut selected = match filter {
+        None => all.as_ref().clone(),
+        Some(filter) => filter
+            .select_levels(all, &options.limits, *depth)
+            .map_err(|e| Error::protocol(Tag::ResourceDenied, format!("the filter: {e}")))?
+            .ok_or_else(|| {
+                let message = "the expression of the filter selects no nodes but has another value";
+                Error::protocol(Tag::InvalidValue, message)
+            })?,
+    };
+    selected.revision = found.revision;
+    if let Some(origins) = origins {
+        selected = origins.keep(&selected, &Origins::new(&whole, state.config.content(), &root));
+    }
+    if let Some(known) = known {
+        selected = known.leave_out(&selected, state.position);
+    }
+    let of_txids = telling.txids.or(known.as_ref().map(|_| Txids::ATTRIBUTE)).map(|txids| told(txids, state));
+    let metadata = together(metadata.into_iter().chain(of_txids).collect());
+    Ok(Reported { found: Found { child: Child::Container(Arc::new(selected)), ..found }, metadata })
 }
 
 /// What was found with what is told of defaults and origins.
@@ -192,150 +231,4 @@ fn filled(
         (false, false) => None,
     };
     Ok(Reported { found, metadata })
-}
-
-/// Where the configuration comes from that the server has in use at a top-level node, although nobody
-/// configured it.
-fn supplier(top: &Node) -> &'static Identity {
-    use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
-    if [&TASKS, &CONTEXT, &DATA_PARAMS].contains(&top) {
-        // What agents told one another with operations.
-        &origins::LEARNED
-    } else {
-        &origins::UNKNOWN
-    }
-}
-
-/// Tells the origin of configuration: at the outermost nodes, and again where it is not that of the parent.
-/// State has none, and containers without presence have none of their own, so below the outermost node they
-/// hand on what is around them.
-#[derive(Debug)]
-struct Origins {
-    /// What is in use at the place without defaults, and what is configured there.
-    used: Option<Arc<Container>>,
-    configured: Option<Arc<Container>>,
-    /// The top-level node that the place is in; `None` for the root.
-    top: Option<&'static Node>,
-    /// The origin that is told of what is around.
-    around: Option<&'static Identity>,
-}
-
-impl Origins {
-    fn new(used: &Arc<Container>, configured: &Arc<Container>, path: &InstancePath) -> Self {
-        let above = path.steps.split_last().map_or(&[][..], |(_, above)| above);
-        let find = |root: &Arc<Container>| {
-            let start = Child::Container(root.clone());
-            let found = above.iter().try_fold(start, |at, step| match at {
-                Child::Container(content) => {
-                    let mut revision = 0;
-                    view::select(content.get(step.node)?, step, &mut revision)
-                }
-                _ => None,
-            });
-            match found {
-                Some(Child::Container(content)) => Some(content),
-                _ => None,
-            }
-        };
-        let top = above.first().map(|step| step.node);
-        Origins { used: find(used), configured: find(configured), top, around: None }
-    }
-}
-
-impl Metadata for Origins {
-    fn of(&self, node: &'static Node, instance: Written<'_>) -> (Vec<Note>, Option<Box<dyn Metadata>>) {
-        if !node.config {
-            return (Vec::new(), None);
-        }
-        let top = self.top.unwrap_or(node);
-        let used = self.used.as_ref().and_then(|content| content.get(node));
-        let configured = self.configured.as_ref().and_then(|content| content.get(node));
-        let content = |child: Option<&Child>| match (instance, child) {
-            (Written::Content(content, position), Some(child)) => {
-                same_instance(child, node, content, position)
-            }
-            _ => None,
-        };
-        let (used_below, configured_below) = (content(used), content(configured));
-        let is_configured = match (instance, configured) {
-            (Written::Value(value), Some(Child::Leaf(other))) => value == other,
-            (Written::Value(value), Some(Child::LeafList(others))) => others.contains(value),
-            (Written::Content(..), _) => configured_below.is_some(),
-            (Written::Any, other) => other.is_some(),
-            (Written::Value(_), _) => false,
-        };
-        let is_used = match instance {
-            Written::Content(..) => used_below.is_some(),
-            Written::Value(_) | Written::Any => used.is_some(),
-        };
-        let origin = match (is_configured, is_used) {
-            (true, _) => &origins::INTENDED,
-            (false, true) => supplier(top),
-            (false, false) => &origins::DEFAULT,
-        };
-        let is_told = match (self.around, &node.kind) {
-            (None, _) => true,
-            (Some(_), Kind::Container { presence: false }) => false,
-            (Some(around), _) => around != origin,
-        };
-        let around = if is_told { Some(origin) } else { self.around };
-        let note = || Note { annotation: &ORIGIN, value: Value::Identity(origin) };
-        let below = match instance {
-            Written::Content(..) => Some(Box::new(Origins {
-                used: used_below,
-                configured: configured_below,
-                top: Some(top),
-                around,
-            }) as Box<dyn Metadata>),
-            Written::Value(_) | Written::Any => None,
-        };
-        (is_told.then(note).into_iter().collect(), below)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::yang::encode::EncodeOptions;
-    use crate::yang::json;
-
-    fn data(text: &str) -> Arc<Container> {
-        Arc::new(json::decode_children(text.as_bytes(), None, &SCHEMA, &json::STORED).unwrap())
-    }
-
-    /// What is written of `shown`, a report of `used`, with the origins.
-    fn told(shown: &str, used: &str, configured: &str) -> serde_json::Value {
-        let origins = Origins::new(&data(used), &data(configured), &InstancePath::default());
-        let mut text = Vec::new();
-        let options = EncodeOptions { metadata: Some(&origins), ..EncodeOptions::default() };
-        json::encode_children(&data(shown), None, &mut text, &options);
-        serde_json::from_slice(&text).unwrap()
-    }
-
-    fn origin(of: &str) -> serde_json::Value {
-        serde_json::json!({ "ietf-origin:origin": format!("ietf-origin:{of}") })
-    }
-
-    #[test]
-    fn rfc_8342_section_5_3_4_origins_stand_at_the_outermost_nodes_and_where_they_differ() {
-        let configured =
-            r#"{"irtf-agent:data-params":[{"id":"a","dataType":"text"},{"id":"b","dataType":"text"}]}"#;
-        let used = r#"{"irtf-agent:data-params":[{"id":"a","dataType":"text","data":"x"},
-            {"id":"b"},{"id":"c","dataType":"text"}]}"#;
-        let shown = r#"{"irtf-agent:data-params":[{"id":"a","dataType":"text","data":"x"},
-            {"id":"b","data":"y"},{"id":"c","dataType":"text"}]}"#;
-        let expected = serde_json::json!({"irtf-agent:data-params": [
-            {"@": origin("intended"), "id": "a", "dataType": "text", "data": "x", "@data": origin("learned")},
-            {"@": origin("intended"), "id": "b", "data": "y", "@data": origin("default")},
-            {"@": origin("learned"), "id": "c", "dataType": "text"},
-        ]});
-        assert_eq!(told(shown, used, configured), expected);
-    }
-
-    #[test]
-    fn rfc_8342_section_5_3_4_state_has_no_origin() {
-        let state = r#"{"irtf-agent:agent":{"name":"a","description":"d","version":"1.0.0"}}"#;
-        assert_eq!(told(state, state, "{}"), serde_json::from_str::<serde_json::Value>(state).unwrap());
-    }
 }

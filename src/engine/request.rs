@@ -6,6 +6,7 @@ use super::confirm::Confirm;
 use super::locks::Lockable;
 use crate::clock::Timestamp;
 use crate::datastore::edit::Edit;
+pub use crate::datastore::merge::Resolution;
 use crate::yang::error::Error;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
@@ -62,6 +63,8 @@ pub enum Management {
         /// What it was given as `persist`.
         persist_id: Option<String>,
     },
+    /// Takes what others did over into a candidate (draft-ietf-netconf-privcand section 4.8.1.1).
+    Update(Candidate, Resolution),
     /// Makes a candidate what the running configuration is (RFC 6241 section 8.3.4.2).
     Discard(Candidate),
     /// Makes one datastore what another is (RFC 6241 section 7.3).
@@ -157,6 +160,8 @@ pub enum Precondition {
     /// Nothing at or below the instance was changed after the transaction with this id, as the client has it
     /// (draft-ietf-netconf-transaction-id-11 section 3.6).
     Txid(InstancePath, String),
+    /// The same of the running datastore. In an edit of a candidate its commit depends on it (section 3.7 there).
+    TxidOfRunning(InstancePath, String),
     /// `If-Unmodified-Since`: the configuration was not changed after this.
     UnmodifiedSince(Timestamp),
 }

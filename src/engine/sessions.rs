@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub(super) struct Live {
     pub(super) transport: Transport,
     pub(super) since: Timestamp,
     pub(super) counters: Counters,
+    /// Whether its candidate is its own.
+    is_private: AtomicBool,
     /// Why it has to end, once it has.
     ended: watch::Sender<Option<Reason>>,
 }
@@ -150,6 +152,11 @@ impl Session {
         &self.live.counters
     }
 
+    /// Gives it a candidate of its own in place of the one that all share, before its first request.
+    pub fn use_private_candidate(&self) {
+        self.live.is_private.store(true, Relaxed);
+    }
+
     /// Waits until another session kills it.
     pub async fn killed(&self) {
         let mut ended = self.live.ended.subscribe();
@@ -188,6 +195,12 @@ impl Sessions {
         self.live.get(&id)
     }
 
+    /// The candidate that a principal means: that of its session, if this has one of its own.
+    pub(super) fn candidate(&self, principal: &Principal) -> Candidate {
+        let is_private = |id: &u32| self.get(*id).is_some_and(|live| live.is_private.load(Relaxed));
+        principal.session.filter(is_private).map_or(Candidate::Shared, Candidate::Session)
+    }
+
     /// Begins a session. `newest` is the identifier of the newest before it.
     ///
     /// # Errors
@@ -220,6 +233,7 @@ impl Sessions {
             transport,
             since: now,
             counters: Counters::default(),
+            is_private: AtomicBool::new(false),
             ended: watch::Sender::new(None),
         });
         self.live.insert(id, live.clone());

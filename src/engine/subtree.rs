@@ -106,12 +106,15 @@ impl Subtree {
     ) -> Result<bool, EvalError> {
         match self.of(node) {
             Some(Wanted::All) => Ok(true),
-            Some(Wanted::Any(any)) => Ok(keep(&any.iter().collect::<Vec<_>>(), content, budget)?.is_some()),
+            Some(Wanted::Any(any)) => {
+                Ok(keep(&any.iter().collect::<Vec<_>>(), content, budget, None)?.is_some())
+            }
             None => Ok(false),
         }
     }
 
-    /// What is left of the children of one place; `None` if that is nothing.
+    /// What is left of the children of one place; `None` if that is nothing. Of what is selected there are `depth` levels,
+    /// itself the first; `None` for all.
     ///
     /// # Errors
     /// It takes more than the budget: a step for each entry or container, and for each part of the filter that is about it.
@@ -119,8 +122,9 @@ impl Subtree {
         &self,
         container: &Container,
         budget: &Cell<u64>,
+        depth: Option<u16>,
     ) -> Result<Option<Container>, EvalError> {
-        keep(&[self], container, budget)
+        keep(&[self], container, budget, depth)
     }
 
     /// What there is of what can be wanted, with more that stands beside it: entries whose keys are named are found, and
@@ -186,7 +190,12 @@ impl Subtree {
 }
 
 /// What any of the subtrees leaves of the children of one place.
-fn keep(any: &[&Subtree], container: &Container, budget: &Cell<u64>) -> Result<Option<Container>, EvalError> {
+fn keep(
+    any: &[&Subtree],
+    container: &Container,
+    budget: &Cell<u64>,
+    depth: Option<u16>,
+) -> Result<Option<Container>, EvalError> {
     spend(budget, any.len())?;
     let mut kept = Container::default().at_revision(container.revision);
     let mut matching = Vec::with_capacity(any.len());
@@ -194,18 +203,20 @@ fn keep(any: &[&Subtree], container: &Container, budget: &Cell<u64>) -> Result<O
         let Some(matched) = subtree.matched(container) else { continue };
         if subtree.wanted.is_none() {
             // Only content matches: all of what they stand in (RFC 6241 section 6.2.5).
-            return Ok(Some(container.clone()));
+            let mut all = shallow(container, None, depth);
+            matched.into_iter().for_each(|(node, child)| all.set(node, child.clone()));
+            return Ok(Some(all));
         }
         matched.into_iter().for_each(|(node, child)| kept.set(node, child.clone()));
         matching.push(*subtree);
     }
     for (node, wanted) in together(&matching) {
         let below = match (wanted, container.get(node)) {
-            (None, child) => child.cloned(),
+            (None, child) => child.map(|child| shallow_child(node, child, depth)),
             (Some(any), Some(Child::Container(inner))) => {
-                keep(&any, inner, budget)?.map(|kept| Child::Container(Arc::new(kept)))
+                keep(&any, inner, budget, depth)?.map(|kept| Child::Container(Arc::new(kept)))
             }
-            (Some(any), Some(Child::List(list))) => entries(node, &any, list, budget)?,
+            (Some(any), Some(Child::List(list))) => entries(node, &any, list, budget, depth)?,
             (Some(_), _) => None,
         };
         if let Some(below) = below {
@@ -221,10 +232,11 @@ fn entries(
     any: &[&Subtree],
     list: &List,
     budget: &Cell<u64>,
+    depth: Option<u16>,
 ) -> Result<Option<Child>, EvalError> {
     let mut kept = empty(node);
     let mut look_at = |any: &[&Subtree], entry: &Container| {
-        if let Some(mut wanted) = keep(any, entry, budget)? {
+        if let Some(mut wanted) = keep(any, entry, budget, depth)? {
             for key in node.keys() {
                 if let Some(value) = entry.get(key) {
                     wanted.set(key, value.clone());
@@ -333,6 +345,38 @@ fn found<'s>(
 fn spend(budget: &Cell<u64>, steps: usize) -> Result<(), EvalError> {
     budget.set(budget.get().checked_sub(steps as u64).ok_or(EvalError::TooManySteps)?);
     Ok(())
+}
+
+/// So many levels of an instance of `list`, or of anything else, itself the first. A list entry keeps its keys.
+pub(super) fn shallow(content: &Container, list: Option<&Node>, depth: Option<u16>) -> Container {
+    let Some(depth) = depth else { return content.clone() };
+    let below = depth.saturating_sub(1);
+    let mut kept = Container::default().at_revision(content.revision);
+    for (node, child) in content.iter() {
+        if list.is_some_and(|list| list.keys().contains(&node)) {
+            kept.set(node, child.clone());
+        } else if below > 0 {
+            kept.set(node, shallow_child(node, child, Some(below)));
+        }
+    }
+    kept
+}
+
+/// The same of all instances of a node.
+fn shallow_child(node: &'static Node, child: &Child, depth: Option<u16>) -> Child {
+    match child {
+        _ if depth.is_none() => child.clone(),
+        Child::Container(inner) => Child::Container(Arc::new(shallow(inner, None, depth))),
+        Child::List(list) => {
+            let mut kept = empty(node);
+            for entry in list.iter() {
+                let key = entry.key(node).filter(|_| !matches!(kept, List::Sequence(_)));
+                kept.put(node, key, Arc::new(shallow(&entry, Some(node), depth)));
+            }
+            Child::List(kept)
+        }
+        Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => child.clone(),
+    }
 }
 
 /// An empty list that is built here: by key if it has one, be it configuration or state.
@@ -478,8 +522,8 @@ mod tests {
     fn kept(filter: &AnyData) -> serde_json::Value {
         let data = json::decode_children(DATA.as_bytes(), None, &SCHEMA, &json::STORED).unwrap();
         let filter = Subtree::new(filter, &top(), 16).unwrap();
-        let kept = filter.keep(&data, &Cell::new(100)).unwrap();
-        assert_eq!(filter.keep(&filter.narrow(&data), &Cell::new(100)).unwrap(), kept);
+        let kept = filter.keep(&data, &Cell::new(100), None).unwrap();
+        assert_eq!(filter.keep(&filter.narrow(&data), &Cell::new(100), None).unwrap(), kept);
         let Some(kept) = kept else { return json!(null) };
         let mut out = Vec::new();
         json::encode_children(&kept, None, &mut out, &Default::default());
@@ -612,24 +656,24 @@ mod tests {
         let (root, budget) = (root(Arc::new(Keyed)), Cell::new(1000));
         let narrowed = filter.narrow(&root);
         assert_eq!(narrowed.list(list()).unwrap().len(), 99);
-        let kept = filter.keep(&root, &budget).unwrap().unwrap();
+        let kept = filter.keep(&root, &budget, None).unwrap().unwrap();
         assert_eq!(kept.list(list()).unwrap().len(), 99);
         assert_eq!(1000 - budget.get(), 1 + 100 + 99, "the root, the look-ups and the entries");
-        assert_eq!(filter.keep(&root, &Cell::new(100)), Err(EvalError::TooManySteps));
+        assert_eq!(filter.keep(&root, &Cell::new(100), None), Err(EvalError::TooManySteps));
     }
 
     #[test]
     fn a_list_is_walked_once_however_often_a_filter_names_it() {
         let same = of(vec![json!({"data": ""}); 40]);
         let (first, budget) = (root(Arc::new(Once::default())), Cell::new(10_000));
-        let kept = same.keep(&same.narrow(&first), &budget).unwrap().unwrap();
+        let kept = same.keep(&same.narrow(&first), &budget, None).unwrap().unwrap();
         assert_eq!(kept.list(list()).unwrap().len(), 1000);
         assert_eq!(10_000 - budget.get(), 1001, "what is the same is said once");
         let different = of((0..40).map(|text| json!({"data": text.to_string()})).collect());
         let (second, budget) = (root(Arc::new(Once::default())), Cell::new(100_000));
-        assert_eq!(different.keep(&different.narrow(&second), &budget).unwrap(), None);
+        assert_eq!(different.keep(&different.narrow(&second), &budget, None).unwrap(), None);
         assert_eq!(100_000 - budget.get(), 1 + 40 * 1000);
         let (third, budget) = (root(Arc::new(Once::default())), Cell::new(39_999));
-        assert_eq!(different.keep(&third, &budget), Err(EvalError::TooManySteps));
+        assert_eq!(different.keep(&third, &budget, None), Err(EvalError::TooManySteps));
     }
 }

@@ -12,33 +12,95 @@ use super::request::Precondition;
 use crate::datastore::defaults::SetToDefault;
 use crate::yang::error::{Error, InfoValue, Tag};
 use crate::yang::generated::ietf_netconf_txid::TxidValueMismatchErrorInfoTxidValueMismatchErrorInfo as Mismatch;
-use crate::yang::metadata::{Annotated, Annotation, DEFAULT, ETAG, Metadata, Note, Sink, Written};
+use crate::yang::metadata::{
+    Annotated, Annotation, DEFAULT, ETAG, ETAG_ATTRIBUTE, Metadata, Note, Sink, Written,
+};
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
-use crate::yang::schema::{Kind, Node, Schema};
-use crate::yang::tree::Child;
+use crate::yang::schema::{Base, Kind, Node, Schema};
+use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
 
 /// The app-tag of an edit that is refused because a txid in it is not that of the server.
 pub const TXID_VALUE_MISMATCH: &str = "txid-value-mismatch";
 
-/// Tells the txid of each versioned node.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Txids {
+/// How txids are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Txids {
+    /// The annotation.
+    pub annotation: &'static Annotation,
     /// What is written after the position, such as `-json` (section 4.1).
     pub suffix: &'static str,
 }
 
-impl Metadata for Txids {
+impl Txids {
+    /// The annotation of RESTCONF, with the suffix of an encoding.
+    pub fn annotated(suffix: &'static str) -> Self {
+        Txids { annotation: &ETAG, suffix }
+    }
+
+    /// The attribute of NETCONF. Its suffix is that of XML in RESTCONF, so that both say the same (section 4.1).
+    pub const ATTRIBUTE: Txids = Txids { annotation: &ETAG_ATTRIBUTE, suffix: "-xml" };
+
+    /// The txid of what was changed last at a position.
+    pub fn of(self, position: u64) -> String {
+        format!("{position}{}", self.suffix)
+    }
+}
+
+/// In place of a revision: the client knows the instance, which is told as a match and without its content.
+pub(super) const KNOWN: u64 = u64::MAX;
+/// In place of a revision: nobody asked for the txid of the instance, or of anything in it.
+pub(super) const UNASKED: u64 = u64::MAX - 1;
+/// What a client knows is there (section 4.3).
+pub(super) const MATCH: &str = "=";
+/// What a candidate has and the running datastore has not: its txid is that of a commit to come (section 4.3.1).
+const UNKNOWN: &str = "!";
+
+/// Tells the txid of each versioned node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub txids: Txids,
+    /// The newest position: what is beyond it is in a candidate alone.
+    pub newest: u64,
+}
+
+impl Told {
+    /// The txid of a revision; `None` for what was never changed.
+    fn txid(&self, revision: u64) -> Option<String> {
+        match revision {
+            // What was made for this answer, such as a container that only has defaults.
+            0 | UNASKED => None,
+            KNOWN => Some(MATCH.to_owned()),
+            revision if revision > self.newest => Some(UNKNOWN.to_owned()),
+            revision => Some(self.txids.of(revision)),
+        }
+    }
+}
+
+impl Metadata for Told {
+    fn of_root(&self, root: &Container) -> Vec<Note> {
+        // The datastore has one before its first edit too (RFC 8040 section 3.4.1.2).
+        let txid = self.txid(root.revision).unwrap_or_else(|| self.txids.of(root.revision));
+        vec![Note { annotation: self.txids.annotation, value: Value::string(txid) }]
+    }
+
     fn of(&self, node: &'static Node, instance: Written<'_>) -> (Vec<Note>, Option<Box<dyn Metadata>>) {
         match instance {
             Written::Content(content, _) if node.config => {
-                // What was made for this answer, such as a container that only has defaults, was never changed.
-                let note = (content.revision > 0).then(|| Note {
-                    annotation: &ETAG,
-                    value: Value::string(format!("{}{}", content.revision, self.suffix)),
-                });
-                (note.into_iter().collect(), Some(Box::new(*self)))
+                let note = self
+                    .txid(content.revision)
+                    .map(|txid| Note { annotation: self.txids.annotation, value: Value::string(txid) });
+                let below = (content.revision != UNASKED).then(|| Box::new(*self) as Box<dyn Metadata>);
+                (note.into_iter().collect(), below)
+            }
+            // A leaf that the client knows.
+            Written::Value(Value::Empty)
+                if self.txids.annotation == &ETAG_ATTRIBUTE
+                    && node.ty().is_some_and(|ty| !matches!(ty.base, Base::Empty)) =>
+            {
+                let value = Value::string(MATCH);
+                (vec![Note { annotation: self.txids.annotation, value }], None)
             }
             _ => (Vec::new(), None),
         }
@@ -99,6 +161,12 @@ pub(super) fn versioned(path: &InstancePath) -> InstancePath {
     InstancePath { steps: path.steps.iter().take(count).cloned().collect() }
 }
 
+/// Whether a client's txid is not older than the position of the last change, and is one that there was.
+pub(super) fn is_up_to_date(client: &str, server: u64, newest: u64) -> bool {
+    let position = client.split('-').next().unwrap_or_default().parse::<u64>();
+    position.is_ok_and(|position| (1..=newest).contains(&position) && server <= position)
+}
+
 /// Whether the client's txid for a node is not older than the server's, and is one that there was.
 pub(super) fn check(
     path: &InstancePath,
@@ -106,13 +174,10 @@ pub(super) fn check(
     server: Option<u64>,
     newest: u64,
 ) -> Result<(), Error> {
-    let (position, suffix) = client.split_at(client.find('-').unwrap_or(client.len()));
-    let known = position.parse::<u64>().ok().filter(|position| (1..=newest).contains(position));
-    if let (Some(known), Some(server)) = (known, server)
-        && server <= known
-    {
+    if server.is_some_and(|server| is_up_to_date(client, server, newest)) {
         return Ok(());
     }
+    let suffix = client.find('-').and_then(|at| client.get(at..)).unwrap_or_default();
     let what = match server {
         Some(_) => "it was changed since the transaction that the request is based on",
         None => "there is no such instance, or not any more",

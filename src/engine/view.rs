@@ -123,6 +123,21 @@ pub(super) fn whole(
     root
 }
 
+/// The position and the time of the last change of the configuration in a datastore.
+pub(super) fn changed(state: &State, sessions: &Sessions, datastore: Datastore) -> (u64, Timestamp) {
+    let working = match datastore {
+        Datastore::Candidate(which) => sessions.candidates.get(which),
+        _ => None,
+    };
+    match (working, datastore) {
+        (Some(working), _) => (working.revision, working.changed_at),
+        (None, Datastore::Startup) => {
+            (state.startup.as_ref().map_or(0, |startup| startup.revision), state.startup_changed_at)
+        }
+        (None, _) => (state.config_revision, state.config_changed_at),
+    }
+}
+
 /// Whether state is shown in this configuration: in the draft's `tasks`, and in its lists as a whole.
 fn has_other_state(state: &State, path: &InstancePath) -> bool {
     use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
@@ -245,24 +260,16 @@ impl<'a> View<'a> {
         options: &'a Options,
         principal: &'a Principal,
     ) -> Self {
-        let (config, revision, changed_at) =
-            (state.config.content().clone(), state.config_revision, state.config_changed_at);
+        let config = state.config.content().clone();
+        let (revision, changed_at) = changed(state, sessions, datastore);
         let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
         let running = View { state, sessions, options, principal, config, revision, changed_at, has_state };
         match datastore {
             Datastore::Candidate(which) => match sessions.candidates.get(which) {
-                Some(working) => View {
-                    config: working.content.clone(),
-                    revision: working.revision,
-                    changed_at: working.changed_at,
-                    ..running
-                },
+                Some(working) => View { config: working.content.clone(), ..running },
                 None => running,
             },
-            Datastore::Startup => {
-                let config = state.startup.clone().unwrap_or_default();
-                View { revision: config.revision, config, changed_at: state.startup_changed_at, ..running }
-            }
+            Datastore::Startup => View { config: state.startup.clone().unwrap_or_default(), ..running },
             Datastore::Unified | Datastore::Running | Datastore::Intended | Datastore::Operational => running,
         }
     }

@@ -4,15 +4,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _};
 
-use super::error;
 use super::request::{EditData, Get, OnError, Request};
+use super::url::Urls;
+use super::{error, whole};
 use crate::engine::{
-    DynamicSubscription, EditRequest, Engine, Found, From, Locking, Management, Reported, Session,
-    Subscription,
+    Datastore, DynamicSubscription, EditReply, EditRequest, Engine, Found, From, Locking, Reported, Session,
+    Subscription, Txids,
 };
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{ERRORS_MAX, Error, Tag};
@@ -20,6 +20,7 @@ use crate::yang::generated::ietf_netconf_partial_lock::PartialLockOutput;
 use crate::yang::generated::ietf_subscribed_notifications::nodes::{
     ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_OUTPUT_ID,
 };
+use crate::yang::metadata::{ETAG_ATTRIBUTE, Note};
 use crate::yang::model::Modelled;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
@@ -62,6 +63,7 @@ pub enum Next {
 /// Does what is asked for.
 pub async fn answer(
     engine: &Engine,
+    urls: &dyn Urls,
     session: &Session,
     request: Request,
 ) -> (Result<Reply, Vec<Error>>, Next) {
@@ -69,12 +71,22 @@ pub async fn answer(
     match request {
         Request::Get(get) => one(read(engine, session, *get).await),
         Request::Edit(edit) => (edit_data(engine, session, edit).await, Next::GoOn),
-        Request::Put { to, content } => {
-            let management = Management::Put { content: Arc::new(content), to };
-            one(engine.manage(session.principal(), management).await.map(|_| ok()))
+        Request::EditFrom { url, default, edit } => {
+            match Box::pin(whole::edit_from(engine, urls, session, &url, default, edit)).await {
+                Ok(edit) => (edit_data(engine, session, edit).await, Next::GoOn),
+                Err(error) => one(Err(error)),
+            }
         }
-        Request::Validate(content) => {
-            one(engine.validate_content(session.principal(), content).await.map(|()| ok()))
+        Request::Manage { management, with_etag } => {
+            let reply = engine.manage(session.principal(), management).await;
+            one(reply.map(|reply| ok_at(with_etag.then(|| Txids::ATTRIBUTE.of(reply.revision)))))
+        }
+        Request::Copy { from, to, telling } => {
+            one(Box::pin(whole::copy(engine, urls, session, from, to, telling)).await.map(|()| ok()))
+        }
+        Request::Delete(url) => one(urls.delete(&url).await.map(|()| ok())),
+        Request::Validate(source) => {
+            one(Box::pin(whole::validate(engine, urls, session, source)).await.map(|()| ok()))
         }
         Request::Lock(locking) => one(lock(engine, session, locking).await),
         Request::Kill(other) => one(engine.kill_session(session.principal(), other).await.map(|()| ok())),
@@ -107,10 +119,19 @@ pub fn is_tried_once(edit: &EditData) -> bool {
 
 /// Has an edit done that is tried once, so that its effect is before that of whatever is asked for after this.
 pub fn edit_ahead(engine: &Engine, session: &Session, edit: EditData) -> Ahead {
-    let EditData { datastore, edits, test, .. } = edit;
-    let request = EditRequest { datastore, test, edits, preconditions: Vec::new() };
+    let EditData { datastore, edits, known, test, with_etag, .. } = edit;
+    let request = EditRequest { datastore, test, edits, preconditions: known };
     let edited = engine.edit(session.principal(), request);
-    Box::pin(async { edited.await.map(|_| ok()).map_err(|refused| vec![refused.error]) })
+    Box::pin(async move {
+        let edited = edited.await.map_err(|refused| vec![refused.error])?;
+        Ok(ok_at(new_txid(datastore, with_etag, &edited)))
+    })
+}
+
+/// The transaction id that an edit made, if it is wanted; what is in a candidate has none yet.
+fn new_txid(datastore: Datastore, with_etag: bool, edited: &EditReply) -> Option<String> {
+    let is_made = with_etag && matches!(datastore, Datastore::Running);
+    is_made.then(|| Txids::ATTRIBUTE.of(edited.revision))
 }
 
 /// The errors in a reply.
@@ -139,6 +160,13 @@ fn ok() -> Reply {
     Reply::Whole(b"<ok/>".to_vec())
 }
 
+/// `<ok/>` with the transaction id that an edit made (draft-ietf-netconf-transaction-id-11 section 4.3).
+fn ok_at(txid: Option<String>) -> Reply {
+    let Some(txid) = txid else { return ok() };
+    let (namespace, prefix) = (ETAG_ATTRIBUTE.namespace, ETAG_ATTRIBUTE.prefix);
+    Reply::Whole(format!("<ok xmlns:{prefix}=\"{namespace}\" {prefix}:etag=\"{txid}\"/>").into_bytes())
+}
+
 /// The output of an operation; `<ok/>` if there is none (RFC 7950 section 7.14.4).
 fn output_of(result: Container) -> Reply {
     if result.is_empty() {
@@ -153,19 +181,41 @@ fn output_of(result: Container) -> Reply {
 }
 
 async fn read(engine: &Engine, session: &Session, get: Get) -> Result<Reply, Error> {
-    if !engine.has(get.datastore) {
+    let Get { datastore, selection, page, output } = get;
+    if !engine.has(datastore) {
         let message = "the server does not have this datastore";
         return Err(Error::protocol(Tag::OperationNotSupported, message));
     }
-    let selected = engine
-        .select(session.principal(), get.datastore, get.content, get.telling, get.filter.as_ref())
-        .await?;
+    let (principal, depth) = (session.principal(), selection.depth);
+    let asks = selection.known.as_ref().is_some_and(|known| known.txid.is_some());
+    // Without a filter the root counts as a level of its own; with one, its levels were counted already.
+    let (selected, depth) = match page {
+        Some((list, paging)) => {
+            let above = u16::try_from(list.steps.len()).unwrap_or(u16::MAX);
+            let page = engine.page_in_place(principal, datastore, &list, &selection, &paging).await?;
+            (page, depth.map(|depth| depth.saturating_add(above)))
+        }
+        None => {
+            let depth = depth.filter(|_| selection.filter.is_none());
+            let selected = engine.select(principal, datastore, selection).await?;
+            (selected, depth.map(|depth| depth.saturating_add(1)))
+        }
+    };
     let Reported { found: Found { child, .. }, metadata } = selected;
     let Child::Container(root) = child else { return Err(Error::protocol(Tag::OperationFailed, "no data")) };
-    let Some(data) = get.output.data.first() else { return Ok(ok()) };
-    let (start, end) = (format!("<data xmlns=\"{}\">", data.module.namespace), "</data>");
-    // The root counts as a level of its own.
-    let depth = get.depth.map(|depth| depth.saturating_add(1));
+    let Some(data) = output.data.first() else { return Ok(ok()) };
+    // The datastore as a whole is a versioned node too.
+    let notes = metadata.as_deref().filter(|_| asks).map(|metadata| metadata.of_root(&root));
+    let note = |note: Note| {
+        let (namespace, prefix) = (note.annotation.namespace, note.annotation.prefix);
+        format!(
+            " xmlns:{prefix}=\"{namespace}\" {prefix}:{}=\"{}\"",
+            note.annotation.name,
+            note.value.canonical()
+        )
+    };
+    let notes: String = notes.into_iter().flatten().map(note).collect();
+    let (start, end) = (format!("<data xmlns=\"{}\"{notes}>", data.module.namespace), "</data>");
     let is_large = Child::Container(root.clone()).is_larger_than(AT_ONCE_MAX);
     let write = move |drain: Option<&dyn Drain>| {
         let mut text = start.into_bytes();
@@ -186,11 +236,19 @@ async fn read(engine: &Engine, session: &Session, get: Get) -> Result<Reply, Err
 
 /// The edits with what `error-option` says of those that fail.
 async fn edit_data(engine: &Engine, session: &Session, edit: EditData) -> Result<Reply, Vec<Error>> {
-    let EditData { datastore, mut edits, test, on_error } = edit;
+    let EditData { datastore, mut edits, known, test, on_error, with_etag } = edit;
     let mut errors = Vec::new();
-    while !edits.is_empty() {
-        let request = EditRequest { datastore, test, edits: edits.clone(), preconditions: Vec::new() };
-        let Err(refused) = engine.edit(session.principal(), request).await else { break };
+    let mut txid = None;
+    // What the client knows can be all that it says.
+    while !edits.is_empty() || (errors.is_empty() && !known.is_empty()) {
+        let request = EditRequest { datastore, test, edits: edits.clone(), preconditions: known.clone() };
+        let refused = match engine.edit(session.principal(), request).await {
+            Ok(reply) => {
+                txid = new_txid(datastore, with_etag, &reply);
+                break;
+            }
+            Err(refused) => refused,
+        };
         errors.push(refused.error);
         if errors.len() >= ERRORS_MAX {
             // All that are left are tried again for each that fails.
@@ -203,7 +261,7 @@ async fn edit_data(engine: &Engine, session: &Session, edit: EditData) -> Result
             _ => break,
         }
     }
-    if errors.is_empty() { Ok(ok()) } else { Err(errors) }
+    if errors.is_empty() { Ok(ok_at(txid)) } else { Err(errors) }
 }
 
 async fn lock(engine: &Engine, session: &Session, locking: Locking) -> Result<Reply, Error> {

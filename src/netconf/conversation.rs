@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, FuturesOrdered, FuturesUnordered, StreamExt as _};
@@ -16,6 +17,7 @@ use super::hello::{BASE_1_0, BASE_1_1, Version};
 use super::message::{self, NoRequest};
 use super::request;
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
+use super::url::Urls;
 use crate::engine::{
     CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription,
 };
@@ -28,8 +30,13 @@ use crate::yang::generated::nc_notifications::nodes as completions;
 use crate::yang::notification;
 use crate::yang::schema::Conformance;
 
+/// What the name of a capability begins with (RFC 6241 section 10.4).
+const CAPABILITY: &str = "urn:ietf:params:netconf:capability:";
+/// What a client says in its hello for a candidate of its own (draft-ietf-netconf-privcand section 4.4).
+const PRIVATE_CANDIDATE: &str = "private-candidate:1.0";
+
 /// What the server says of itself in a hello: the versions of the protocol, and its capabilities (RFC 6241 section 8).
-pub fn capabilities(startup: bool) -> Vec<String> {
+pub fn capabilities(startup: bool, schemes: &str) -> Vec<String> {
     let ours = [
         "writable-running:1.0",
         "candidate:1.0",
@@ -41,12 +48,13 @@ pub fn capabilities(startup: bool) -> Vec<String> {
         "notification:1.0",
         "interleave:1.0",
         "partial-lock:1.0",
+        "txid:etag:1.0",
+        PRIVATE_CANDIDATE,
     ];
     let startup = startup.then_some("startup:1.0");
-    let ours =
-        ours.into_iter().chain(startup).map(|name| format!("urn:ietf:params:netconf:capability:{name}"));
+    let ours = ours.into_iter().chain(startup).map(|name| format!("{CAPABILITY}{name}"));
     let library = format!(
-        "urn:ietf:params:netconf:capability:yang-library:1.1?revision={}&content-id={}",
+        "{CAPABILITY}yang-library:1.1?revision={}&content-id={}",
         YANG_LIBRARY.revision,
         CONTENT_ID.as_str()
     );
@@ -68,8 +76,9 @@ pub fn capabilities(startup: bool) -> Vec<String> {
         parameter("deviations", &module.deviations.join(","));
         uri
     });
+    let url = format!("{CAPABILITY}url:1.0?scheme={schemes}");
     let versions = [BASE_1_0, BASE_1_1].map(str::to_owned);
-    versions.into_iter().chain(ours).chain([library]).chain(modules).collect()
+    versions.into_iter().chain(ours).chain([url, library]).chain(modules).collect()
 }
 
 /// What a session follows.
@@ -95,6 +104,7 @@ struct Told {
 /// Serves a session until it ends.
 pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     engine: Engine,
+    urls: Arc<dyn Urls>,
     stream: S,
     peer: Peer,
     stopping: impl Future<Output = ()>,
@@ -125,9 +135,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
             return own.end(if bad { Reason::BadHello } else { Reason::Dropped });
         }
     };
+    let asks = |uri: &String| {
+        uri.split('?').next().and_then(|uri| uri.strip_prefix(CAPABILITY)) == Some(PRIVATE_CANDIDATE)
+    };
+    if session.capabilities.iter().any(asks) {
+        own.use_private_candidate();
+    }
     let (ahead, followed) = (FuturesOrdered::new(), FuturesUnordered::new());
     let mut conversation =
-        Conversation { engine, own: &own, session, outgoing, ahead, followed, events: false };
+        Conversation { engine, urls, own: &own, session, outgoing, ahead, followed, events: false };
     // Whatever it does, also while it sends to a client that does not read. What it asked of the engine is done even so.
     let ended = tokio::select! {
         biased;
@@ -165,6 +181,7 @@ type Ahead = Pin<Box<dyn Future<Output = (String, Result<Reply, Vec<Error>>)> + 
 
 struct Conversation<'a, S> {
     engine: Engine,
+    urls: Arc<dyn Urls>,
     own: &'a Session,
     session: session::Session,
     outgoing: Outgoing<S>,
@@ -252,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 let message = "a session has subscriptions of RFC 5277 or of RFC 8639, not of both";
                 (Err(vec![Error::application(Tag::OperationNotSupported, message)]), Next::GoOn)
             }
-            request => answer(&self.engine, self.own, request).await,
+            request => answer(&self.engine, self.urls.as_ref(), self.own, request).await,
         };
         self.reply(start, result).await?;
         match next {

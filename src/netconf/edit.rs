@@ -8,10 +8,11 @@ use std::mem;
 use super::NAMESPACE;
 use crate::datastore::defaults::is_default_value;
 use crate::datastore::edit::{Edit, Operation};
+use crate::engine::Precondition;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
-use crate::yang::metadata::DEFAULT;
+use crate::yang::metadata::{DEFAULT, ETAG_ATTRIBUTE};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, Container, Insert, Key};
@@ -21,6 +22,9 @@ use crate::yang::xml::{self, with_module_names};
 
 /// The namespace of the attributes for lists that are ordered by the user (RFC 7950 section 7.8.6).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
+
+/// The namespace of the attribute `etag` (draft-ietf-netconf-transaction-id-11 section 4.1).
+const TXID: &str = ETAG_ATTRIBUTE.namespace;
 
 /// What is done to what does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub enum Default {
     None,
 }
 
-/// The edits that a `<config>` asks for.
+/// The edits that a `<config>` asks for, and what the client knows of what it edits.
 ///
 /// # Errors
 /// What does not fit the schema, or an attribute that cannot stand there.
@@ -41,13 +45,14 @@ pub fn edits(
     mut config: Element<'_>,
     default: Default,
     options: &DecodeOptions<'_>,
-) -> Result<Vec<Edit>, Error> {
+) -> Result<(Vec<Edit>, Vec<Precondition>), Error> {
     let around = match default {
         Default::Merge => Some(Operation::Merge),
         Default::Replace => Some(Operation::Replace),
         Default::None => None,
     };
-    let mut reader = Reader { options, edits: Vec::new() };
+    let mut reader = Reader { options, edits: Vec::new(), known: Vec::new() };
+    reader.knows(take_etag(&mut config), &InstancePath::default());
     if config.attributes.iter().any(|attribute| attribute.namespace.as_ref() == NAMESPACE) {
         let message = "<config> is no node, and has no operation";
         return Err(unknown(message, "config", "operation"));
@@ -66,7 +71,7 @@ pub fn edits(
         Default::None => {}
     }
     first.extend(reader.edits);
-    Ok(first)
+    Ok((first, reader.known))
 }
 
 /// A merge of each instance that means something by itself: so that who hears of it is told where, and one that cannot be
@@ -104,9 +109,15 @@ struct Reader<'a> {
     options: &'a DecodeOptions<'a>,
     /// In the order of the document, each before those of what stands in it.
     edits: Vec<Edit>,
+    /// The txids of the client.
+    known: Vec<Precondition>,
 }
 
 impl Reader<'_> {
+    fn knows(&mut self, txid: Option<String>, path: &InstancePath) {
+        self.known.extend(txid.map(|txid| Precondition::TxidOfRunning(path.clone(), txid)));
+    }
+
     /// Takes out of an element what has another operation than `around`, and makes edits of it.
     fn inside(
         &mut self,
@@ -117,8 +128,9 @@ impl Reader<'_> {
         let mut kept = Vec::with_capacity(element.children.len());
         for mut child in mem::take(&mut element.children) {
             let own = operation(&mut child)?;
-            let place = insert_attributes(&mut child);
+            let (place, txid) = (insert_attributes(&mut child), take_etag(&mut child));
             if let Some(key) = key_of(path, &child) {
+                self.knows(txid, &path.child(Step::plain(key)));
                 // A key is there with its entry, and nothing is done to it that is not done to that.
                 let here = || path.child(Step::plain(key));
                 if own.is_some_and(|own| own != Operation::Merge && Some(own) != around) {
@@ -134,6 +146,7 @@ impl Reader<'_> {
             }
             let here = configuration(&child, path)?;
             let Some(&Step { node, .. }) = here.steps.last() else { continue };
+            self.knows(txid, &here);
             if let Some(is_default) = tag(&mut child, &here)? {
                 let in_force = own.or(around);
                 if !matches!(in_force, Some(Operation::Create | Operation::Merge | Operation::Replace)) {
@@ -209,7 +222,7 @@ impl Reader<'_> {
 
     /// Checks an element whose instance is deleted: what stands in it has no effect.
     fn deleted(
-        &self,
+        &mut self,
         mut element: Element<'_>,
         path: &InstancePath,
         node: &'static Node,
@@ -221,11 +234,12 @@ impl Reader<'_> {
         if matches!(node.kind, Kind::Container { .. } | Kind::List { .. }) {
             let mut keys = Vec::new();
             for mut child in mem::take(&mut element.children) {
-                let own = operation(&mut child)?;
+                let (own, txid) = (operation(&mut child)?, take_etag(&mut child));
                 let here = match key_of(path, &child) {
                     Some(key) => path.child(Step::plain(key)),
                     None => configuration(&child, path)?,
                 };
+                self.knows(txid, &here);
                 if !matches!(own, None | Some(Operation::Delete | Operation::Remove)) {
                     let message = "what it stands in is deleted";
                     return Err(bad(message, child.name, "operation").at(here));
@@ -315,6 +329,11 @@ fn insert_attributes<'m>(element: &mut Element<'m>) -> Place<'m> {
         key: take(element, YANG, "key"),
         value: take(element, YANG, "value"),
     }
+}
+
+/// Takes the txid that a client has of what an element stands for.
+pub fn take_etag(element: &mut Element<'_>) -> Option<String> {
+    take(element, TXID, ETAG_ATTRIBUTE.name).map(|attribute| attribute.value)
 }
 
 fn take<'m>(element: &mut Element<'m>, namespace: &str, name: &str) -> Option<Attribute<'m>> {
@@ -409,7 +428,7 @@ mod tests {
     fn made(config: &str, default: Default) -> Result<Vec<(Operation, String, bool)>, Error> {
         let agent = SCHEMA.module("irtf-agent").unwrap().namespace;
         let text = format!("<config xmlns:nc=\"{NAMESPACE}\" xmlns:a=\"{agent}\">{config}</config>");
-        let edits = edits(document(text.as_bytes(), 16).unwrap(), default, &DecodeOptions::default())?;
+        let (edits, _) = edits(document(text.as_bytes(), 16).unwrap(), default, &DecodeOptions::default())?;
         Ok(edits.into_iter().map(|e| (e.operation, e.path.to_string(), e.value.is_some())).collect())
     }
 

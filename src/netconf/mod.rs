@@ -2,8 +2,8 @@
 //!
 //! `framing` cuts bytes into messages, `hello` reads and writes the first message of each side, `session` does both on a
 //! stream; `message` reads a request and `request` what it asks for, `edit` the operations in its configuration; `answer` has
-//! the engine do it, `conversation` keeps the order and sends what the session follows, `error` writes what went wrong. It
-//! never touches a socket, and never decides who may do what.
+//! the engine do it, `conversation` keeps the order and sends what the session follows, `error` writes what went
+//! wrong, `url` asks for configuration elsewhere. It never touches a socket, and never decides who may do what.
 
 mod answer;
 pub mod conversation;
@@ -14,6 +14,8 @@ pub mod hello;
 mod message;
 mod request;
 pub mod session;
+pub mod url;
+mod whole;
 
 /// The namespace of the protocol, that of both its versions (RFC 6241 section 3.1).
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:base:1.0";

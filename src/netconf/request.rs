@@ -1,40 +1,40 @@
 //! What a request asks for: its operation and parameters, checked against the schema.
 //!
-//! It does nothing itself, and keeps nothing of the message.
+//! Each family of operations is read in a file of its own. Nothing is done here, and nothing of the message is kept.
+
+mod events;
+mod known;
+mod locks;
+mod read;
+mod whole;
+mod write;
+
+pub use write::config;
 
 use super::NAMESPACE;
-use super::edit::{self, Default};
+use super::edit::{Default, take_etag};
 use super::message::Rpc;
-use crate::access::Principal;
+use crate::access::{self, Principal};
 use crate::clock::Timestamp;
-use crate::datastore::defaults::{Mode, SetToDefault};
 use crate::datastore::edit::Edit;
 use crate::engine::{
-    Candidate, Content, Datastore, Engine, Filter, From, Invocation, Lockable, Locking, Telling, Test,
+    Datastore, Engine, Filter, From, Invocation, Locking, Management, Paging, Precondition, Selection, Test,
 };
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
-use crate::yang::generated::ietf_netconf::{
-    EditConfigInput, EditConfigInputDefaultOperation as DefaultOperation,
-    EditConfigInputErrorOption as ErrorOption, EditConfigInputTestOption as TestOption, GetConfigInput,
-    GetInput, KillSessionInput, LockInput, UnlockInput, nodes as netconf,
-};
-use crate::yang::generated::ietf_netconf_nmda::{
-    EditDataInput, EditDataInputDefaultOperation, GetDataInput, nodes as nmda,
-};
-use crate::yang::generated::ietf_netconf_partial_lock::{
-    PartialLockInput, PartialUnlockInput, nodes as partial,
-};
-use crate::yang::generated::ietf_netconf_with_defaults::WithDefaultsMode;
-use crate::yang::generated::notifications::{CreateSubscriptionInput, nodes as notifications};
-use crate::yang::generated::{SCHEMA, ietf_netconf};
+use crate::yang::generated::SCHEMA;
+use crate::yang::generated::ietf_datastores::identities::Datastore as Datastores;
+use crate::yang::generated::ietf_netconf::{KillSessionInput, nodes as netconf};
+use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
+use crate::yang::generated::ietf_netconf_partial_lock::nodes as partial;
+use crate::yang::generated::ietf_netconf_private_candidate::nodes as private;
+use crate::yang::generated::notifications::nodes as notifications;
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container};
-use crate::yang::value::Value;
+use crate::yang::xml;
 use crate::yang::xml::parse::Element;
-use crate::yang::xml::{self, with_module_names};
 
 /// The namespace of `<action>` (RFC 7950 section 7.15.2).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
@@ -46,15 +46,35 @@ pub enum Request {
     Get(Box<Get>),
     /// To edit a datastore.
     Edit(EditData),
-    /// To make a datastore what is given in the message.
-    Put {
-        /// The datastore.
-        to: Datastore,
-        /// Its new content.
-        content: Container,
+    /// The same with the configuration at a URL.
+    EditFrom {
+        /// Where it is.
+        url: String,
+        /// What is done to what does not say it.
+        default: Default,
+        /// The rest.
+        edit: EditData,
     },
-    /// To check what is given in the message.
-    Validate(Container),
+    /// To do something to a whole datastore.
+    Manage {
+        /// What.
+        management: Management,
+        /// Whether the new transaction id is wanted.
+        with_etag: bool,
+    },
+    /// To make a target what a source is; one of them is no datastore.
+    Copy {
+        /// The source.
+        from: Source,
+        /// The target.
+        to: Target,
+        /// What is written of defaults to a URL.
+        telling: crate::engine::Telling,
+    },
+    /// To delete what is at a URL.
+    Delete(String),
+    /// To check what is no datastore.
+    Validate(Source),
     /// To lock or unlock.
     Lock(Locking),
     /// To follow the stream of events (RFC 5277 section 2.1.1).
@@ -74,19 +94,35 @@ pub enum Request {
     Invoke(Invocation),
 }
 
+/// Where configuration comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A datastore.
+    Datastore(Datastore),
+    /// The message.
+    Inline(Container),
+    /// A URL.
+    Url(String),
+}
+
+/// Where configuration goes.
+#[derive(Debug)]
+pub enum Target {
+    /// A datastore.
+    Datastore(Datastore),
+    /// A URL.
+    Url(String),
+}
+
 /// What is to be read.
 #[derive(Debug)]
 pub struct Get {
     /// Of which datastore.
     pub datastore: Datastore,
-    /// Configuration, state or both.
-    pub content: Content,
     /// What of it.
-    pub filter: Option<Filter>,
-    /// What is told beside it.
-    pub telling: Telling,
-    /// How many levels; `None` for all.
-    pub depth: Option<u16>,
+    pub selection: Selection,
+    /// Of the only list or leaf-list that is wanted, a page.
+    pub page: Option<(InstancePath, Paging)>,
     /// The output, whose `data` the answer is.
     pub output: &'static Node,
 }
@@ -98,10 +134,14 @@ pub struct EditData {
     pub datastore: Datastore,
     /// The edits, in order.
     pub edits: Vec<Edit>,
+    /// What the client knows of what it edits.
+    pub known: Vec<Precondition>,
     /// Whether they are tested.
     pub test: Test,
     /// What becomes of the others if one fails.
     pub on_error: OnError,
+    /// Whether the new transaction id is wanted.
+    pub with_etag: bool,
 }
 
 /// `error-option` (RFC 6241 section 7.2).
@@ -115,13 +155,49 @@ pub enum OnError {
     Rollback,
 }
 
-/// Reads what a message asks for.
+/// One call of an operation that has a reader of its own.
+struct Call<'c, 'm> {
+    engine: &'c Engine,
+    principal: &'c Principal,
+    operation: &'static Node,
+    rpc: Element<'m>,
+    options: DecodeOptions<'c>,
+}
+
+type Reader = for<'c, 'm> fn(Call<'c, 'm>) -> Result<Request, Error>;
+
+/// The operations whose input is more than its schema says, or that only a session can invoke.
+static READERS: [(&Node, Reader); 18] = [
+    (&netconf::GET, read::get),
+    (&netconf::GET_CONFIG, read::get_config),
+    (&nmda::GET_DATA, read::get_data),
+    (&netconf::EDIT_CONFIG, write::edit_config),
+    (&nmda::EDIT_DATA, write::edit_data),
+    (&netconf::COPY_CONFIG, whole::copy),
+    (&netconf::DELETE_CONFIG, whole::delete),
+    (&netconf::VALIDATE, whole::validate),
+    (&netconf::COMMIT, whole::commit),
+    (&netconf::DISCARD_CHANGES, whole::discard),
+    (&private::UPDATE, whole::update),
+    (&netconf::LOCK, locks::lock),
+    (&netconf::UNLOCK, locks::unlock),
+    (&partial::PARTIAL_LOCK, locks::lock_part),
+    (&partial::PARTIAL_UNLOCK, locks::unlock_part),
+    (&notifications::CREATE_SUBSCRIPTION, events::subscribe),
+    (&netconf::KILL_SESSION, kill),
+    (&netconf::CLOSE_SESSION, close),
+];
+
+/// Reads a message as a whole: the start tag of its reply, and what it asks for.
 ///
 /// # Errors
 /// There is no such operation, the principal may not invoke it, or its parameters are wrong.
-pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<Request, Error> {
-    let limits = engine.limits();
-    let options = DecodeOptions { depth_max: limits.depth_max, ..DecodeOptions::default() };
+pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> (String, Result<Request, Error>) {
+    (rpc.reply, read(engine, principal, rpc.operation))
+}
+
+fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<Request, Error> {
+    let options = DecodeOptions { depth_max: engine.limits().depth_max, ..DecodeOptions::default() };
     if rpc.name == "action" && rpc.namespace.as_ref() == YANG {
         return action(rpc, &options).map(Request::Invoke);
     }
@@ -130,140 +206,59 @@ pub fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<
         // RFC 8341 section 3.2.3: whoever has a session may close it.
         engine.admit(principal, operation)?;
     }
-    let mut rpc = rpc;
-    // What is not YANG data in the input of an operation that is older than YANG.
-    let inline = [&netconf::EDIT_CONFIG, &nmda::EDIT_DATA].contains(&operation);
-    let config = if inline { take(&mut rpc, "config")? } else { None };
-    let filtered = [&netconf::GET, &netconf::GET_CONFIG].contains(&operation);
-    let filter = if filtered { take(&mut rpc, "filter")? } else { None };
-    let events =
-        if operation == &notifications::CREATE_SUBSCRIPTION { take(&mut rpc, "filter")? } else { None };
-    let mut source = None;
-    if [&netconf::COPY_CONFIG, &netconf::VALIDATE].contains(&operation) {
-        let found = rpc.children.iter_mut().find(|child| child.name == "source" && is_base(child));
-        if let Some(found) = found {
-            source = take(found, "config")?;
-            if let (Some(_), Some(second)) = (&source, found.children.first()) {
-                let message = "<source> is either <config> or another datastore";
-                return Err(Error::protocol(Tag::BadElement, message).info("bad-element", second.name));
+    let call = Call { engine, principal, operation, rpc, options };
+    match READERS.iter().find(|(read, _)| *read == operation) {
+        Some((_, reader)) => reader(call),
+        None => call.invoke(),
+    }
+}
+
+fn kill(call: Call<'_, '_>) -> Result<Request, Error> {
+    let KillSessionInput { session_id } = given(&call.input(&[])?)?;
+    Ok(Request::Kill(session_id))
+}
+
+fn close(call: Call<'_, '_>) -> Result<Request, Error> {
+    call.input(&[]).map(|_| Request::Close)
+}
+
+impl<'m> Call<'_, 'm> {
+    fn invoke(self) -> Result<Request, Error> {
+        let operation = self.operation;
+        let input = decoded(self.rpc, operation, &self.options)?;
+        Ok(Request::Invoke(Invocation { operation, target: None, input }))
+    }
+
+    /// Takes out what stands in the input, in the namespace of the operation.
+    fn take(&mut self, name: &str) -> Result<Option<Element<'m>>, Error> {
+        take(&mut self.rpc, name)
+    }
+
+    /// The input, checked. What was taken out stands in it as empty.
+    fn input(self, taken: &[&'static Node]) -> Result<Container, Error> {
+        let mut input = decoded(self.rpc, self.operation, &self.options)?;
+        for node in taken {
+            put(&mut input, node);
+        }
+        self.engine.check_input(self.operation, &input)?;
+        Ok(input)
+    }
+
+    /// Refuses a URL to whoever may not use any.
+    fn url(principal: &Principal, url: String) -> Result<String, Error> {
+        match access::may_use_urls(principal) {
+            true => Ok(url),
+            false => {
+                let message = "configuration at a URL is read and written by administrators";
+                Err(Error::application(Tag::AccessDenied, message))
             }
         }
     }
-    if operation == &partial::PARTIAL_LOCK {
-        // It is a string for YANG, but its prefixes are those of the message (RFC 5717 section 2.4.1).
-        for select in rpc.children.iter_mut().filter(|child| child.name == "select") {
-            select.text = with_module_names(&select.text, &select.scope, &SCHEMA).into();
-        }
-    }
-    let input = input(rpc, operation, &options)?;
-    let filter = filter.map(|filter| data_filter(engine, &filter)).transpose()?;
-    let explicit_test = input.get(&netconf::EDIT_CONFIG_INPUT_TEST_OPTION).is_some();
-    if operation == &netconf::GET {
-        let GetInput { with_defaults, .. } = given(&input)?;
-        let telling = Telling { defaults: with_defaults.map(mode), origin: false, txids: None };
-        return Ok(Request::Get(Box::new(Get {
-            datastore: Datastore::Unified,
-            content: Content::All,
-            filter,
-            telling,
-            depth: None,
-            output: &netconf::GET_OUTPUT,
-        })));
-    }
-    if operation == &netconf::GET_CONFIG {
-        let GetConfigInput { source, with_defaults, .. } = given(&input)?;
-        let datastore = datastore([source.candidate, source.running, source.startup], "source")?;
-        let telling = Telling { defaults: with_defaults.map(mode), origin: false, txids: None };
-        return Ok(Request::Get(Box::new(Get {
-            datastore,
-            content: Content::Config,
-            filter,
-            telling,
-            depth: None,
-            output: &netconf::GET_CONFIG_OUTPUT,
-        })));
-    }
-    if operation == &nmda::GET_DATA {
-        return get_data(engine, &given(&input)?).map(|get| Request::Get(Box::new(get)));
-    }
-    if operation == &netconf::EDIT_CONFIG {
-        let EditConfigInput { target, default_operation, test_option, error_option, .. } = given(&input)?;
-        let datastore = datastore([target.candidate, target.running, None], "target")?;
-        let default = match default_operation {
-            DefaultOperation::Merge => Default::Merge,
-            DefaultOperation::Replace => Default::Replace,
-            DefaultOperation::None => Default::None,
-        };
-        let test = match test_option {
-            TestOption::TestOnly => Test::Only,
-            TestOption::TestThenSet if explicit_test => Test::First,
-            TestOption::TestThenSet | TestOption::Set => Test::AtCommit,
-        };
-        let on_error = match error_option {
-            ErrorOption::StopOnError => OnError::Stop,
-            ErrorOption::ContinueOnError => OnError::Continue,
-            ErrorOption::RollbackOnError => OnError::Rollback,
-        };
-        let edits = edit::edits(config.ok_or_else(|| missing("config", operation))?, default, &options)?;
-        return Ok(Request::Edit(EditData { datastore, edits, test, on_error }));
-    }
-    if operation == &nmda::EDIT_DATA {
-        let EditDataInput { datastore, default_operation, .. } = given(&input)?;
-        let default = match default_operation {
-            EditDataInputDefaultOperation::Merge => Default::Merge,
-            EditDataInputDefaultOperation::Replace => Default::Replace,
-            EditDataInputDefaultOperation::None => Default::None,
-        };
-        let datastore = Datastore::named(datastore).ok_or_else(|| no_datastore("datastore"))?;
-        let edits = edit::edits(config.ok_or_else(|| missing("config", operation))?, default, &options)?;
-        // RFC 8526 section 3.2: it is all or nothing.
-        let (test, on_error) = (Test::AtCommit, OnError::Rollback);
-        return Ok(Request::Edit(EditData { datastore, edits, test, on_error }));
-    }
-    if let Some(config) = source {
-        no_operations(&config)?;
-        // RFC 6243 section 4.5.1: what is tagged as a default is not set.
-        let tagged = SetToDefault::new(&SCHEMA);
-        let options = DecodeOptions { metadata: Some(&tagged), ..options };
-        let content = xml::decode_inside(config, &SCHEMA, &options)?;
-        if operation == &netconf::VALIDATE {
-            return Ok(Request::Validate(content));
-        }
-        let target = input.container(&netconf::COPY_CONFIG_INPUT_TARGET).cloned().unwrap_or_default();
-        let target = ietf_netconf::CopyConfigInputTarget::from_data(&target).map_err(unreadable)?;
-        let to = datastore([target.candidate, target.running, target.startup], "target")?;
-        return Ok(Request::Put { to, content });
-    }
-    if operation == &netconf::LOCK {
-        let LockInput { target } = given(&input)?;
-        let chosen = lockable([target.candidate, target.running, target.startup])?;
-        return Ok(Request::Lock(Locking::Lock(chosen)));
-    }
-    if operation == &netconf::UNLOCK {
-        let UnlockInput { target } = given(&input)?;
-        let chosen = lockable([target.candidate, target.running, target.startup])?;
-        return Ok(Request::Lock(Locking::Unlock(chosen)));
-    }
-    if operation == &partial::PARTIAL_LOCK {
-        let PartialLockInput { select } = given(&input)?;
-        return Ok(Request::Lock(Locking::LockPart(select)));
-    }
-    if operation == &partial::PARTIAL_UNLOCK {
-        let PartialUnlockInput { lock_id } = given(&input)?;
-        return Ok(Request::Lock(Locking::UnlockPart(lock_id.ok_or_else(|| missing("lock-id", operation))?)));
-    }
-    if operation == &netconf::KILL_SESSION {
-        let KillSessionInput { session_id } = given(&input)?;
-        return Ok(Request::Kill(session_id));
-    }
-    if operation == &netconf::CLOSE_SESSION {
-        return Ok(Request::Close);
-    }
-    if operation == &notifications::CREATE_SUBSCRIPTION {
-        let filter = events.map(|filter| event_filter(engine, &filter)).transpose()?;
-        return subscribe(engine, &given(&input)?, filter);
-    }
-    Ok(Request::Invoke(Invocation { operation, target: None, input }))
+}
+
+/// Puts an empty anydata where a node stands in an input.
+fn put(input: &mut Container, node: &'static Node) {
+    input.set(node, Child::Any(AnyData::Xml("".into())));
 }
 
 /// The operation that an element asks for.
@@ -282,17 +277,16 @@ fn operation(rpc: &Element<'_>) -> Result<&'static Node, Error> {
     })
 }
 
-/// The input of an operation.
-fn input(
+/// The input of an operation as it stands in its element.
+fn decoded(
     rpc: Element<'_>,
     operation: &'static Node,
     options: &DecodeOptions<'_>,
 ) -> Result<Container, Error> {
-    let path = InstancePath { steps: vec![Step::plain(operation)] };
-    input_at(rpc, &path, operation, options)
+    decoded_at(rpc, &InstancePath { steps: vec![Step::plain(operation)] }, operation, options)
 }
 
-fn input_at(
+fn decoded_at(
     rpc: Element<'_>,
     path: &InstancePath,
     operation: &'static Node,
@@ -333,7 +327,7 @@ fn action(around: Element<'_>, options: &DecodeOptions<'_>) -> Result<Invocation
             node.name == element.name && node.module.namespace == element.namespace.as_ref()
         };
         if let Some(operation) = path.node().and_then(|node| node.actions.iter().find(named)).copied() {
-            let input = input_at(element, &path.child(Step::plain(operation)), operation, options)?;
+            let input = decoded_at(element, &path.child(Step::plain(operation)), operation, options)?;
             return Ok(Invocation { operation, target: Some(path), input });
         }
         let step = xml::step(&element, &path, &SCHEMA)?;
@@ -357,25 +351,9 @@ fn take<'m>(element: &mut Element<'m>, name: &str) -> Result<Option<Element<'m>>
     Ok(Some(element.children.remove(at)))
 }
 
-/// Refuses operations in what is a whole configuration: they are those of an edit.
-fn no_operations(config: &Element<'_>) -> Result<(), Error> {
-    let of_protocol = config.attributes.iter().find(|attribute| attribute.namespace.as_ref() == NAMESPACE);
-    match of_protocol {
-        Some(attribute) => {
-            let message = format!("\"{}\" is said in an edit", attribute.full_name);
-            let error = Error::protocol(Tag::UnknownAttribute, message);
-            Err(error.info("bad-attribute", attribute.full_name).info("bad-element", config.name))
-        }
-        None => config.children.iter().try_for_each(no_operations),
-    }
-}
-
 fn given<T: Modelled>(input: &Container) -> Result<T, Error> {
-    T::from_data(input).map_err(unreadable)
-}
-
-fn unreadable(e: crate::yang::model::ModelError) -> Error {
-    Error::protocol(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name)
+    T::from_data(input)
+        .map_err(|e| Error::protocol(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))
 }
 
 fn missing(name: &str, operation: &Node) -> Error {
@@ -383,15 +361,34 @@ fn missing(name: &str, operation: &Node) -> Error {
     Error::protocol(Tag::MissingElement, message).info("bad-element", name)
 }
 
+/// RFC 8526 sections 3.1.1 and 3.2.1: a datastore that the server does not have, or not for this.
 fn no_datastore(element: &str) -> Error {
     let message = format!("<{element}> names no datastore that the server has for this");
     Error::protocol(Tag::InvalidValue, message).info("bad-element", element)
 }
 
+/// The datastore that `lock`, `unlock` and `validate` name in the way of RFC 8526 section 3.3, or in that of RFC 6241.
+fn datastore_or(
+    engine: &Engine,
+    principal: &Principal,
+    name: Option<Datastores>,
+    chosen: [Option<()>; 3],
+    element: &str,
+) -> Result<Datastore, Error> {
+    let Some(name) = name else { return datastore(engine, principal, chosen, element) };
+    let named = Datastore::named(name).filter(|named| engine.has(*named));
+    named.map(|named| engine.meant(principal, named)).ok_or_else(|| no_datastore("datastore"))
+}
+
 /// The datastore that is chosen: candidate, running or startup.
-fn datastore(chosen: [Option<()>; 3], element: &str) -> Result<Datastore, Error> {
+fn datastore(
+    engine: &Engine,
+    principal: &Principal,
+    chosen: [Option<()>; 3],
+    element: &str,
+) -> Result<Datastore, Error> {
     match chosen {
-        [Some(()), ..] => Ok(Datastore::Candidate(Candidate::Shared)),
+        [Some(()), ..] => Ok(Datastore::Candidate(engine.candidate(principal))),
         [_, Some(()), _] => Ok(Datastore::Running),
         [.., Some(())] => Ok(Datastore::Startup),
         _ => {
@@ -399,134 +396,4 @@ fn datastore(chosen: [Option<()>; 3], element: &str) -> Result<Datastore, Error>
             Err(Error::protocol(Tag::MissingElement, message).info("bad-element", element))
         }
     }
-}
-
-fn lockable(chosen: [Option<()>; 3]) -> Result<Lockable, Error> {
-    match datastore(chosen, "target")? {
-        Datastore::Candidate(_) => Ok(Lockable::Candidate),
-        Datastore::Startup => Ok(Lockable::Startup),
-        _ => Ok(Lockable::Running),
-    }
-}
-
-fn mode(mode: WithDefaultsMode) -> Mode {
-    match mode {
-        WithDefaultsMode::ReportAll => Mode::ReportAll,
-        WithDefaultsMode::ReportAllTagged => Mode::ReportAllTagged,
-        WithDefaultsMode::Trim => Mode::Trim,
-        WithDefaultsMode::Explicit => Mode::Explicit,
-    }
-}
-
-/// The `<filter>` of data (RFC 6241 sections 6 and 8.9).
-fn data_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
-    match expression(filter)? {
-        Some(select) => xpath(engine, filter, select)?.of_nodes(),
-        None => Filter::subtree_of_data(&AnyData::Xml(filter.content().into()), engine.limits()),
-    }
-}
-
-/// The `<filter>` of events (RFC 5277 section 3.6).
-fn event_filter(engine: &Engine, filter: &Element<'_>) -> Result<Filter, Error> {
-    match expression(filter)? {
-        Some(select) => xpath(engine, filter, select),
-        None => Filter::subtree_of_events(&AnyData::Xml(filter.content().into()), engine.limits()),
-    }
-}
-
-/// An expression with the prefixes that are in scope of the `<filter>` (RFC 6241 section 8.9.1).
-fn xpath(engine: &Engine, filter: &Element<'_>, select: &str) -> Result<Filter, Error> {
-    Filter::xpath_in_xml(select, &|prefix| filter.scope.namespace(prefix), engine.limits())
-}
-
-/// The expression of a filter of the type `xpath`; `None` for a subtree filter.
-fn expression<'f>(filter: &'f Element<'_>) -> Result<Option<&'f str>, Error> {
-    let is_ours = |namespace: &str| namespace.is_empty() || namespace == NAMESPACE;
-    let attribute = |name: &str| {
-        filter.attributes.iter().find(|a| a.name == name && is_ours(&a.namespace)).map(|a| a.value.as_str())
-    };
-    match (attribute("type").map(str::trim), attribute("select")) {
-        (None | Some("subtree"), _) => Ok(None),
-        (Some("xpath"), Some(select)) => Ok(Some(select)),
-        (Some("xpath"), None) => {
-            let message = "a filter of the type \"xpath\" has the attribute \"select\"";
-            let error = Error::protocol(Tag::MissingAttribute, message).info("bad-attribute", "select");
-            Err(error.info("bad-element", "filter"))
-        }
-        (Some(other), _) => {
-            let message = format!("\"{other}\" is not a type of filters: subtree, xpath");
-            let error = Error::protocol(Tag::BadAttribute, message).info("bad-attribute", "type");
-            Err(error.info("bad-element", "filter"))
-        }
-    }
-}
-
-/// RFC 8526 section 3.1.
-fn get_data(engine: &Engine, input: &GetDataInput) -> Result<Get, Error> {
-    let datastore = Datastore::named(input.datastore).ok_or_else(|| no_datastore("datastore"))?;
-    let content = match input.config_filter {
-        None => Content::All,
-        Some(true) => Content::Config,
-        Some(false) => Content::NonConfig,
-    };
-    if !input.origin_filter.is_empty() || !input.negated_origin_filter.is_empty() {
-        let message = "data is not filtered by its origin here";
-        return Err(Error::protocol(Tag::OperationNotSupported, message).info("bad-element", "origin-filter"));
-    }
-    let origin = input.with_origin.is_some();
-    if origin && datastore != Datastore::Operational {
-        let message = "origins are told of the operational state datastore alone";
-        return Err(Error::protocol(Tag::InvalidValue, message).info("bad-element", "with-origin"));
-    }
-    let filter = match (&input.subtree_filter, &input.xpath_filter) {
-        (Some(filter), _) => Some(Filter::subtree_of_data(filter, engine.limits())?),
-        (None, Some(expression)) => Some(Filter::xpath(expression, engine.limits())?.of_nodes()?),
-        (None, None) => None,
-    };
-    let depth = match input.max_depth {
-        Value::Uint32(depth) => Some(u16::try_from(depth).unwrap_or(u16::MAX)),
-        _ => None,
-    };
-    let telling = Telling { defaults: input.with_defaults.map(mode), origin, txids: None };
-    Ok(Get { datastore, content, filter, telling, depth, output: &nmda::GET_DATA_OUTPUT })
-}
-
-/// RFC 5277 section 2.1.1.
-fn subscribe(
-    engine: &Engine,
-    input: &CreateSubscriptionInput,
-    filter: Option<Filter>,
-) -> Result<Request, Error> {
-    if input.stream != crate::engine::STREAM {
-        let message = format!("there is no stream \"{}\"", input.stream);
-        return Err(Error::application(Tag::InvalidValue, message).info("bad-element", "stream"));
-    }
-    let time = |text: &Option<String>, name: &str| {
-        let parsed = text.as_deref().map(str::parse::<Timestamp>).transpose();
-        parsed.map_err(|e| {
-            Error::protocol(Tag::InvalidValue, format!("<{name}>: {e}")).info("bad-element", name)
-        })
-    };
-    let (start, until) = (time(&input.start_time, "startTime")?, time(&input.stop_time, "stopTime")?);
-    let now = engine.clock().now();
-    let wrong = |tag, message: &str, name: &str| Err(Error::protocol(tag, message).info("bad-element", name));
-    match (start, until) {
-        (Some(start), _) if start > now => {
-            return wrong(Tag::BadElement, "<startTime> is in the future", "startTime");
-        }
-        (None, Some(_)) => return wrong(Tag::MissingElement, "<stopTime> needs <startTime>", "startTime"),
-        (Some(start), Some(until)) if until < start => {
-            return wrong(Tag::BadElement, "<stopTime> is before <startTime>", "stopTime");
-        }
-        _ => {}
-    }
-    Ok(Request::Subscribe { filter, from: start.map_or(From::Now, From::Time), until })
-}
-
-/// Reads a message as a whole.
-///
-/// # Errors
-/// As [`read`].
-pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> (String, Result<Request, Error>) {
-    (rpc.reply, read(engine, principal, rpc.operation))
 }

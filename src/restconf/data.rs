@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
 use crate::engine::{
     CURSOR_NOT_FOUND, Datastore, Engine, Found, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging, Reported,
-    Telling,
+    Telling, Txids,
 };
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
@@ -141,7 +141,7 @@ async fn read(engine: &Engine, asked: Asked, home: &Home, path: &InstancePath) -
         Some(fields) => Some(Selection::parse(fields, path.node(), &SCHEMA, depth_max)?),
         None => None,
     };
-    let txids = params.with_etag.then(|| conditions::suffix(encoding, wrapped));
+    let txids = params.with_etag.then(|| Txids::annotated(conditions::suffix(encoding, wrapped)));
     let telling = Telling { defaults: params.with_defaults, origin: params.with_origin, txids };
     let (principal, datastore) = (&asked.principal, home.datastore);
     let reported = match params.paging == Paging::default() {

@@ -21,6 +21,7 @@ pub mod telemetry;
 pub mod tls;
 pub mod tokens;
 pub mod upload;
+pub mod urls;
 pub mod users;
 
 #[cfg(test)]

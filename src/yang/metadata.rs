@@ -69,6 +69,15 @@ pub static ETAG: Annotation = Annotation {
     ty: TEXT,
 };
 
+/// The same as the attribute of NETCONF, which has a namespace of its own (section 4.1 there).
+pub static ETAG_ATTRIBUTE: Annotation = Annotation {
+    name: "etag",
+    module: &ietf_netconf_txid::MODULE,
+    namespace: "urn:ietf:params:xml:ns:netconf:txid:1.0",
+    prefix: "txid",
+    ty: TEXT,
+};
+
 /// `remaining` (draft-ietf-netconf-list-pagination section 3.1.7): how many entries follow that are not shown.
 pub static REMAINING: Annotation = of_pages(
     "remaining",
@@ -133,6 +142,11 @@ pub trait Metadata: fmt::Debug + Send {
     /// The annotations of an instance of `node`, and who knows those of what is below it; `None` if there are
     /// none there.
     fn of(&self, node: &'static Node, instance: Written<'_>) -> (Vec<Note>, Option<Box<dyn Metadata>>);
+
+    /// The annotations of the datastore as a whole, where the place is that.
+    fn of_root(&self, _root: &Container) -> Vec<Note> {
+        Vec::new()
+    }
 }
 
 /// What two know.
@@ -148,6 +162,10 @@ impl Metadata for Both {
             (first, second) => first.or(second),
         };
         (notes, below)
+    }
+
+    fn of_root(&self, root: &Container) -> Vec<Note> {
+        self.0.of_root(root).into_iter().chain(self.1.of_root(root)).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod pipelined;
 mod served;
+mod urls;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

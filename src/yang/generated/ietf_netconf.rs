@@ -19,6 +19,7 @@ pub static MODULE: Module = Module {
         "rollback-on-error",
         "validate",
         "startup",
+        "url",
         "xpath",
     ],
     deviations: &[],
@@ -47,12 +48,14 @@ pub static MODULE: Module = Module {
 };
 
 /// `/ietf-netconf:get-config/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GetConfigInput {
     /// Particular configuration to retrieve.
     pub source: GetConfigInputSource,
     /// Subtree or XPath filter to use.
     pub filter: Option<tree::AnyData>,
+    /// List pagination parameters.
+    pub list_pagination: super::ietf_list_pagination_nc::GetConfigInputListPagination,
     /// The explicit defaults processing mode requested.
     pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
@@ -66,6 +69,7 @@ impl model::Modelled for GetConfigInput {
         Ok(Self {
             source: model::container(data, &nodes::GET_CONFIG_INPUT_SOURCE)?,
             filter: model::any(data, &nodes::GET_CONFIG_INPUT_FILTER)?,
+            list_pagination: model::container(data, &super::ietf_list_pagination_nc::nodes::GET_CONFIG_INPUT_LIST_PAGINATION)?,
             with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS)?,
         })
     }
@@ -74,8 +78,21 @@ impl model::Modelled for GetConfigInput {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::GET_CONFIG_INPUT_SOURCE, &self.source);
         model::put_any(&mut data, &nodes::GET_CONFIG_INPUT_FILTER, &self.filter);
+        model::put_container(&mut data, &super::ietf_list_pagination_nc::nodes::GET_CONFIG_INPUT_LIST_PAGINATION, &self.list_pagination);
         model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
+    }
+}
+
+impl GetConfigInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(list_pagination: super::ietf_list_pagination_nc::GetConfigInputListPagination) -> Self {
+        Self {
+            source: Default::default(),
+            filter: None,
+            list_pagination,
+            with_defaults: None,
+        }
     }
 }
 
@@ -154,6 +171,8 @@ pub struct EditConfigInput {
     pub error_option: EditConfigInputErrorOption,
     /// Inline Config content.
     pub config: Option<tree::AnyData>,
+    /// URL-based config content.
+    pub url: Option<String>,
     /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
     /// configuration has changed.
     pub with_etag: Option<bool>,
@@ -171,6 +190,7 @@ impl model::Modelled for EditConfigInput {
             test_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION)?.unwrap_or(EditConfigInputTestOption::TestThenSet),
             error_option: model::optional(data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION)?.unwrap_or(EditConfigInputErrorOption::StopOnError),
             config: model::any(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+            url: model::optional(data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL)?,
             with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG)?,
         })
     }
@@ -182,6 +202,7 @@ impl model::Modelled for EditConfigInput {
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_TEST_OPTION, &self.test_option);
         model::put(&mut data, &nodes::EDIT_CONFIG_INPUT_ERROR_OPTION, &self.error_option);
         model::put_any(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &nodes::EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL, &self.url);
         model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
@@ -195,6 +216,7 @@ impl Default for EditConfigInput {
             test_option: EditConfigInputTestOption::TestThenSet,
             error_option: EditConfigInputErrorOption::StopOnError,
             config: None,
+            url: None,
             with_etag: None,
         }
     }
@@ -293,6 +315,8 @@ pub struct CopyConfigInputTarget {
     pub running: Option<()>,
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// The URL-based configuration is the config target.
+    pub url: Option<String>,
 }
 
 impl model::Modelled for CopyConfigInputTarget {
@@ -305,6 +329,7 @@ impl model::Modelled for CopyConfigInputTarget {
             candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            url: model::optional(data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL)?,
         })
     }
 
@@ -313,6 +338,7 @@ impl model::Modelled for CopyConfigInputTarget {
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL, &self.url);
         data
     }
 }
@@ -328,6 +354,8 @@ pub struct CopyConfigInputSource {
     pub running: Option<()>,
     /// The startup configuration is the config source.
     pub startup: Option<()>,
+    /// The URL-based configuration is the config source.
+    pub url: Option<String>,
     /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
     /// subset of the running datastore.
     pub config: Option<tree::AnyData>,
@@ -343,6 +371,7 @@ impl model::Modelled for CopyConfigInputSource {
             candidate: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
+            url: model::optional(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL)?,
             config: model::any(data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
         })
     }
@@ -352,6 +381,7 @@ impl model::Modelled for CopyConfigInputSource {
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL, &self.url);
         model::put_any(&mut data, &nodes::COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
         data
     }
@@ -407,6 +437,8 @@ impl model::Modelled for DeleteConfigInput {
 pub struct DeleteConfigInputTarget {
     /// The startup configuration is the config target.
     pub startup: Option<()>,
+    /// The URL-based configuration is the config target.
+    pub url: Option<String>,
 }
 
 impl model::Modelled for DeleteConfigInputTarget {
@@ -417,12 +449,14 @@ impl model::Modelled for DeleteConfigInputTarget {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             startup: model::optional(data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP)?,
+            url: model::optional(data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL)?,
         })
     }
 
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put_optional(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &nodes::DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL, &self.url);
         data
     }
 }
@@ -621,10 +655,12 @@ impl model::Modelled for UnlockOutput {
 }
 
 /// `/ietf-netconf:get/input`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GetInput {
     /// This parameter specifies the portion of the system configuration and state data to retrieve.
     pub filter: Option<tree::AnyData>,
+    /// List pagination parameters.
+    pub list_pagination: super::ietf_list_pagination_nc::GetInputListPagination,
     /// The explicit defaults processing mode requested.
     pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
 }
@@ -637,6 +673,7 @@ impl model::Modelled for GetInput {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             filter: model::any(data, &nodes::GET_INPUT_FILTER)?,
+            list_pagination: model::container(data, &super::ietf_list_pagination_nc::nodes::GET_INPUT_LIST_PAGINATION)?,
             with_defaults: model::optional(data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS)?,
         })
     }
@@ -644,8 +681,20 @@ impl model::Modelled for GetInput {
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put_any(&mut data, &nodes::GET_INPUT_FILTER, &self.filter);
+        model::put_container(&mut data, &super::ietf_list_pagination_nc::nodes::GET_INPUT_LIST_PAGINATION, &self.list_pagination);
         model::put_optional(&mut data, &super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS, &self.with_defaults);
         data
+    }
+}
+
+impl GetInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(list_pagination: super::ietf_list_pagination_nc::GetInputListPagination) -> Self {
+        Self {
+            filter: None,
+            list_pagination,
+            with_defaults: None,
+        }
     }
 }
 
@@ -953,6 +1002,8 @@ pub struct ValidateInputSource {
     pub running: Option<()>,
     /// The startup configuration is the config source.
     pub startup: Option<()>,
+    /// The URL-based configuration is the config source.
+    pub url: Option<String>,
     /// Inline Config content: \<config\> element. Represents an entire configuration datastore, not a
     /// subset of the running datastore.
     pub config: Option<tree::AnyData>,
@@ -976,6 +1027,7 @@ impl model::Modelled for ValidateInputSource {
             candidate: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE)?,
             running: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING)?,
             startup: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP)?,
+            url: model::optional(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL)?,
             config: model::any(data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG)?,
             datastore: model::optional(data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE)?,
         })
@@ -986,6 +1038,7 @@ impl model::Modelled for ValidateInputSource {
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE, &self.candidate);
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING, &self.running);
         model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP, &self.startup);
+        model::put_optional(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL, &self.url);
         model::put_any(&mut data, &nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG, &self.config);
         model::put_optional(&mut data, &super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE, &self.datastore);
         data
@@ -1389,11 +1442,13 @@ pub mod nodes {
         children: &[
             &GET_CONFIG_INPUT_SOURCE,
             &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_list_pagination_nc::nodes::GET_CONFIG_INPUT_LIST_PAGINATION,
             &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
         ],
         data: &[
             &GET_CONFIG_INPUT_SOURCE,
             &GET_CONFIG_INPUT_FILTER,
+            &super::super::ietf_list_pagination_nc::nodes::GET_CONFIG_INPUT_LIST_PAGINATION,
             &super::super::ietf_netconf_with_defaults::nodes::GET_CONFIG_INPUT_WITH_DEFAULTS,
         ],
         actions: &[],
@@ -1680,6 +1735,7 @@ pub mod nodes {
             &EDIT_CONFIG_INPUT_TEST_OPTION,
             &EDIT_CONFIG_INPUT_ERROR_OPTION,
             &EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG,
+            &EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL,
             &super::super::ietf_netconf_txid::nodes::EDIT_CONFIG_INPUT_WITH_ETAG,
         ],
         actions: &[],
@@ -1902,7 +1958,7 @@ pub mod nodes {
         mandatory: true,
         status: Status::Current,
         children: &[&EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG, &EDIT_CONFIG_INPUT_EDIT_CONTENT_URL],
-        data: &[&EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG],
+        data: &[&EDIT_CONFIG_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -1961,6 +2017,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL],
+        data: &[&EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:edit-config/input/edit-content/url/url`
+    pub static EDIT_CONFIG_INPUT_EDIT_CONTENT_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&EDIT_CONFIG_INPUT_EDIT_CONTENT_URL),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -1969,7 +2045,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "",
+        description: "URL-based config content.",
     };
     /// `/ietf-netconf:edit-config/output`
     pub static EDIT_CONFIG_OUTPUT: Node = Node {
@@ -2054,6 +2130,7 @@ pub mod nodes {
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL,
         ],
         actions: &[],
         notifications: &[],
@@ -2083,6 +2160,7 @@ pub mod nodes {
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_CANDIDATE_CANDIDATE,
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_RUNNING_RUNNING,
             &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL,
         ],
         actions: &[],
         notifications: &[],
@@ -2222,6 +2300,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL],
+        data: &[&COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:copy-config/input/target/config-target/url/url`
+    pub static COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&COPY_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -2230,7 +2328,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "",
+        description: "The URL-based configuration is the config target.",
     };
     /// `/ietf-netconf:copy-config/input/source`
     pub static COPY_CONFIG_INPUT_SOURCE: Node = Node {
@@ -2247,6 +2345,7 @@ pub mod nodes {
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
+            &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
         ],
         actions: &[],
@@ -2278,6 +2377,7 @@ pub mod nodes {
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
+            &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL,
             &COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
         ],
         actions: &[],
@@ -2418,6 +2518,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL],
+        data: &[&COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:copy-config/input/source/config-source/url/url`
+    pub static COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_URL),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -2426,7 +2546,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "",
+        description: "The URL-based configuration is the config source.",
     };
     /// `/ietf-netconf:copy-config/input/source/config-source/config`
     pub static COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG: Node = Node {
@@ -2453,7 +2573,7 @@ pub mod nodes {
         name: "config",
         module: &super::MODULE,
         parent: Some(&COPY_CONFIG_INPUT_SOURCE_CONFIG_SOURCE_CONFIG),
-        index: 3,
+        index: 4,
         kind: Kind::AnyXml,
         config: false,
         mandatory: false,
@@ -2539,7 +2659,10 @@ pub mod nodes {
         mandatory: false,
         status: Status::Current,
         children: &[&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET],
-        data: &[&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP],
+        data: &[
+            &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -2562,7 +2685,10 @@ pub mod nodes {
             &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP,
             &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL,
         ],
-        data: &[&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP],
+        data: &[
+            &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_STARTUP_STARTUP,
+            &DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -2621,6 +2747,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL],
+        data: &[&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:delete-config/input/target/config-target/url/url`
+    pub static DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&DELETE_CONFIG_INPUT_TARGET_CONFIG_TARGET_URL),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -2629,7 +2775,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::DenyAll,
         sid: 0,
-        description: "",
+        description: "The URL-based configuration is the config target.",
     };
     /// `/ietf-netconf:delete-config/output`
     pub static DELETE_CONFIG_OUTPUT: Node = Node {
@@ -3153,9 +3299,14 @@ pub mod nodes {
         status: Status::Current,
         children: &[
             &GET_INPUT_FILTER,
+            &super::super::ietf_list_pagination_nc::nodes::GET_INPUT_LIST_PAGINATION,
             &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS,
         ],
-        data: &[&GET_INPUT_FILTER, &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS],
+        data: &[
+            &GET_INPUT_FILTER,
+            &super::super::ietf_list_pagination_nc::nodes::GET_INPUT_LIST_PAGINATION,
+            &super::super::ietf_netconf_with_defaults::nodes::GET_INPUT_WITH_DEFAULTS,
+        ],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -3715,6 +3866,7 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
+            &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
             &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
@@ -3748,6 +3900,7 @@ pub mod nodes {
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CANDIDATE_CANDIDATE,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_RUNNING_RUNNING,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_STARTUP_STARTUP,
+            &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL,
             &VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG_CONFIG,
             &super::super::ietf_netconf_nmda::nodes::VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE_DATASTORE,
         ],
@@ -3889,6 +4042,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL],
+        data: &[&VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf:validate/input/source/config-source/url/url`
+    pub static VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_URL),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -3897,7 +4070,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "",
+        description: "The URL-based configuration is the config source.",
     };
     /// `/ietf-netconf:validate/input/source/config-source/config`
     pub static VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG: Node = Node {
@@ -3924,7 +4097,7 @@ pub mod nodes {
         name: "config",
         module: &super::MODULE,
         parent: Some(&VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_CONFIG),
-        index: 3,
+        index: 4,
         kind: Kind::AnyXml,
         config: false,
         mandatory: false,

@@ -81,6 +81,8 @@ pub struct GetDataInput {
     pub with_origin: Option<()>,
     /// The explicit defaults processing mode requested.
     pub with_defaults: Option<super::ietf_netconf_with_defaults::WithDefaultsMode>,
+    /// List pagination parameters.
+    pub list_pagination: super::ietf_list_pagination_nc::GetDataInputListPagination,
 }
 
 impl model::Modelled for GetDataInput {
@@ -99,6 +101,7 @@ impl model::Modelled for GetDataInput {
             max_depth: model::defaulted(data, &nodes::GET_DATA_INPUT_MAX_DEPTH)?,
             with_origin: model::optional(data, &nodes::GET_DATA_INPUT_WITH_ORIGIN)?,
             with_defaults: model::optional(data, &nodes::GET_DATA_INPUT_WITH_DEFAULTS)?,
+            list_pagination: model::container(data, &super::ietf_list_pagination_nc::nodes::GET_DATA_INPUT_LIST_PAGINATION)?,
         })
     }
 
@@ -113,13 +116,18 @@ impl model::Modelled for GetDataInput {
         model::put(&mut data, &nodes::GET_DATA_INPUT_MAX_DEPTH, &self.max_depth);
         model::put_optional(&mut data, &nodes::GET_DATA_INPUT_WITH_ORIGIN, &self.with_origin);
         model::put_optional(&mut data, &nodes::GET_DATA_INPUT_WITH_DEFAULTS, &self.with_defaults);
+        model::put_container(&mut data, &super::ietf_list_pagination_nc::nodes::GET_DATA_INPUT_LIST_PAGINATION, &self.list_pagination);
         data
     }
 }
 
 impl GetDataInput {
     /// Of what has to be there; the rest is absent or has its default.
-    pub fn new(datastore: super::ietf_datastores::identities::Datastore, max_depth: value::Value) -> Self {
+    pub fn new(
+        datastore: super::ietf_datastores::identities::Datastore,
+        max_depth: value::Value,
+        list_pagination: super::ietf_list_pagination_nc::GetDataInputListPagination,
+    ) -> Self {
         Self {
             datastore,
             subtree_filter: None,
@@ -130,6 +138,7 @@ impl GetDataInput {
             max_depth,
             with_origin: None,
             with_defaults: None,
+            list_pagination,
         }
     }
 }
@@ -172,6 +181,8 @@ pub struct EditDataInput {
     pub default_operation: EditDataInputDefaultOperation,
     /// Inline config content.
     pub config: Option<tree::AnyData>,
+    /// URL-based config content.
+    pub url: Option<String>,
     /// Indicates whether the client requests the server to include a txid:etag txid attribute when the
     /// configuration has changed.
     pub with_etag: Option<bool>,
@@ -187,6 +198,7 @@ impl model::Modelled for EditDataInput {
             datastore: model::required(data, &nodes::EDIT_DATA_INPUT_DATASTORE)?,
             default_operation: model::optional(data, &nodes::EDIT_DATA_INPUT_DEFAULT_OPERATION)?.unwrap_or(EditDataInputDefaultOperation::Merge),
             config: model::any(data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG)?,
+            url: model::optional(data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL)?,
             with_etag: model::optional(data, &super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG)?,
         })
     }
@@ -196,6 +208,7 @@ impl model::Modelled for EditDataInput {
         model::put(&mut data, &nodes::EDIT_DATA_INPUT_DATASTORE, &self.datastore);
         model::put(&mut data, &nodes::EDIT_DATA_INPUT_DEFAULT_OPERATION, &self.default_operation);
         model::put_any(&mut data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &self.config);
+        model::put_optional(&mut data, &nodes::EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL, &self.url);
         model::put_optional(&mut data, &super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG, &self.with_etag);
         data
     }
@@ -208,6 +221,7 @@ impl EditDataInput {
             datastore,
             default_operation: EditDataInputDefaultOperation::Merge,
             config: None,
+            url: None,
             with_etag: None,
         }
     }
@@ -400,7 +414,7 @@ pub mod nodes {
         name: "datastore",
         module: &super::MODULE,
         parent: Some(&VALIDATE_INPUT_SOURCE_CONFIG_SOURCE_DATASTORE),
-        index: 4,
+        index: 5,
         kind: Kind::Leaf {
             ty: &super::super::ietf_datastores::types::DATASTORE_REF,
             default: None,
@@ -457,6 +471,7 @@ pub mod nodes {
             &GET_DATA_INPUT_MAX_DEPTH,
             &GET_DATA_INPUT_WITH_ORIGIN,
             &GET_DATA_INPUT_WITH_DEFAULTS,
+            &super::super::ietf_list_pagination_nc::nodes::GET_DATA_INPUT_LIST_PAGINATION,
         ],
         data: &[
             &GET_DATA_INPUT_DATASTORE,
@@ -468,6 +483,7 @@ pub mod nodes {
             &GET_DATA_INPUT_MAX_DEPTH,
             &GET_DATA_INPUT_WITH_ORIGIN,
             &GET_DATA_INPUT_WITH_DEFAULTS,
+            &super::super::ietf_list_pagination_nc::nodes::GET_DATA_INPUT_LIST_PAGINATION,
         ],
         actions: &[],
         notifications: &[],
@@ -902,6 +918,7 @@ pub mod nodes {
             &EDIT_DATA_INPUT_DATASTORE,
             &EDIT_DATA_INPUT_DEFAULT_OPERATION,
             &EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG,
+            &EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL,
             &super::super::ietf_netconf_txid::nodes::EDIT_DATA_INPUT_WITH_ETAG,
         ],
         actions: &[],
@@ -971,7 +988,7 @@ pub mod nodes {
         mandatory: true,
         status: Status::Current,
         children: &[&EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG, &EDIT_DATA_INPUT_EDIT_CONTENT_URL],
-        data: &[&EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG],
+        data: &[&EDIT_DATA_INPUT_EDIT_CONTENT_CONFIG_CONFIG, &EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -1030,6 +1047,26 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
+        children: &[&EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL],
+        data: &[&EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf-nmda:edit-data/input/edit-content/url/url`
+    pub static EDIT_DATA_INPUT_EDIT_CONTENT_URL_URL: Node = Node {
+        name: "url",
+        module: &super::MODULE,
+        parent: Some(&EDIT_DATA_INPUT_EDIT_CONTENT_URL),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::super::ietf_inet_types::types::URI, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
         children: &[],
         data: &[],
         actions: &[],
@@ -1038,7 +1075,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "",
+        description: "URL-based config content.",
     };
     /// `/ietf-netconf-nmda:edit-data/output`
     pub static EDIT_DATA_OUTPUT: Node = Node {

@@ -15,6 +15,8 @@ pub mod ietf_ip;
 #[rustfmt::skip]
 pub mod ietf_list_pagination;
 #[rustfmt::skip]
+pub mod ietf_list_pagination_nc;
+#[rustfmt::skip]
 pub mod ietf_netconf;
 #[rustfmt::skip]
 pub mod ietf_netconf_acm;
@@ -26,6 +28,8 @@ pub mod ietf_netconf_nmda;
 pub mod ietf_netconf_notifications;
 #[rustfmt::skip]
 pub mod ietf_netconf_partial_lock;
+#[rustfmt::skip]
+pub mod ietf_netconf_private_candidate;
 #[rustfmt::skip]
 pub mod ietf_netconf_txid;
 #[rustfmt::skip]
@@ -93,12 +97,14 @@ pub static SCHEMA: Schema = Schema {
         &ietf_interfaces::MODULE,
         &ietf_ip::MODULE,
         &ietf_list_pagination::MODULE,
+        &ietf_list_pagination_nc::MODULE,
         &ietf_netconf::MODULE,
         &ietf_netconf_acm::MODULE,
         &ietf_netconf_monitoring::MODULE,
         &ietf_netconf_nmda::MODULE,
         &ietf_netconf_notifications::MODULE,
         &ietf_netconf_partial_lock::MODULE,
+        &ietf_netconf_private_candidate::MODULE,
         &ietf_netconf_txid::MODULE,
         &ietf_netconf_with_defaults::MODULE,
         &ietf_network_instance::MODULE,
