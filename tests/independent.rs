@@ -72,7 +72,7 @@ fn ncclient(script: &str) {
 fn netconf_console2_finds_its_commands_answered() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    let (_server, address) = start("ssh", &data);
+    let (_server, [address]) = start(["ssh"], &data);
     let port = address.rsplit(':').next().expect("a port");
     let mut client = python("console.py");
     client.arg(port).arg("admin").arg(data.join("admin.password"));
