@@ -181,7 +181,8 @@ async fn section_3_2_edit_data_is_all_or_nothing_on_a_datastore_by_its_name() {
 async fn section_3_3_datastores_are_locked_and_validated_by_their_names() {
     let server = start().await;
     let (mut one, mut two) = (open(&server).await, open(&server).await);
-    let target = |name: &str| format!("<target><datastore xmlns=\"{NMDA}\" {DS}>ds:{name}</datastore></target>");
+    let target =
+        |name: &str| format!("<target><datastore xmlns=\"{NMDA}\" {DS}>ds:{name}</datastore></target>");
     let source = |name: &str| target(name).replace("target>", "source>");
     one.does(&format!("<lock>{}</lock>", target("running"))).await;
     let holder = format!("protocol lock-denied session-id={}", one.id);
@@ -192,11 +193,20 @@ async fn section_3_3_datastores_are_locked_and_validated_by_their_names() {
         (format!("<lock>{}</lock>", target("operational")), "protocol invalid-value bad-element=datastore"),
         (format!("<lock>{}</lock>", target("intended")), "protocol invalid-value bad-element=datastore"),
         (format!("<lock>{}</lock>", target("startup")), "protocol invalid-value bad-element=datastore"),
-        (format!("<unlock>{}</unlock>", target("operational")), "protocol invalid-value bad-element=datastore"),
+        (
+            format!("<unlock>{}</unlock>", target("operational")),
+            "protocol invalid-value bad-element=datastore",
+        ),
         (format!("<validate>{}</validate>", source("running")), "<ok/>"),
         (format!("<validate>{}</validate>", source("candidate")), "<ok/>"),
-        (format!("<validate>{}</validate>", source("operational")), "protocol invalid-value bad-element=datastore"),
-        (format!("<validate>{}</validate>", source("startup")), "protocol invalid-value bad-element=datastore"),
+        (
+            format!("<validate>{}</validate>", source("operational")),
+            "protocol invalid-value bad-element=datastore",
+        ),
+        (
+            format!("<validate>{}</validate>", source("startup")),
+            "protocol invalid-value bad-element=datastore",
+        ),
     ] {
         table.check(&operation, &two.fails(&operation).await, expected);
     }

@@ -85,7 +85,9 @@ pub(super) fn get_data(mut call: Call<'_, '_>) -> Result<Request, Error> {
     };
     let (list, filter) = match (&input.subtree_filter, &input.xpath_filter) {
         (Some(filter), _) => (list, Some(Filter::subtree_of_data(filter, engine.limits())?)),
-        (None, Some(expression)) => (list_at(expression), Some(Filter::xpath(expression, engine.limits())?.of_nodes()?)),
+        (None, Some(expression)) => {
+            (list_at(expression), Some(Filter::xpath(expression, engine.limits())?.of_nodes()?))
+        }
         (None, None) => (None, None),
     };
     let depth = match input.max_depth {
