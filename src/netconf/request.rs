@@ -240,7 +240,7 @@ impl<'m> Call<'_, 'm> {
         for node in taken {
             put(&mut input, node);
         }
-        self.engine.check_input(self.operation, &input)?;
+        check(self.engine, self.operation, &input)?;
         Ok(input)
     }
 
@@ -254,6 +254,37 @@ impl<'m> Call<'_, 'm> {
             }
         }
     }
+}
+
+/// Checks an input, and tells what it violates as errors of the protocol: it is no configuration.
+///
+/// # Errors
+/// `missing-element` for what is mandatory, a choice among several elements as well; what else the input violates.
+fn check(engine: &Engine, operation: &'static Node, input: &Container) -> Result<(), Error> {
+    engine.check_input(operation, input).map_err(|error| {
+        let element = match (error.tag, error.path.as_ref().and_then(InstancePath::node)) {
+            (Tag::MissingElement, Some(node)) => Some(node.name),
+            (Tag::DataMissing, Some(node)) if matches!(node.kind, Kind::Container { .. }) => Some(node.name),
+            // A choice among the parameters themselves: its first one stands for it.
+            (Tag::DataMissing, Some(node)) => chosen(node, &error),
+            _ => None,
+        };
+        match element {
+            Some(element) => {
+                let message = format!("<{}> needs <{element}>: {}", operation.name, error.message);
+                Error::protocol(Tag::MissingElement, message).info("bad-element", element)
+            }
+            None => Error { layer: Layer::Protocol, ..error },
+        }
+    })
+}
+
+/// The first element of the mandatory choice that an error is about.
+fn chosen(operation: &'static Node, error: &Error) -> Option<&'static str> {
+    let Kind::Rpc { input, .. } = operation.kind else { return None };
+    let name = error.info.iter().find(|info| info.name == "missing-choice")?.value.to_string();
+    let choice = input.children.iter().find(|child| child.name == name)?;
+    choice.children.iter().flat_map(|case| case.children).next().map(|first| first.name)
 }
 
 /// Puts an empty anydata where a node stands in an input.

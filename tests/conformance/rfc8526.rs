@@ -109,7 +109,7 @@ async fn section_3_1_get_data_of_each_datastore_with_each_of_its_parameters() {
         (
             "running",
             format!("{ENTRIES}<with-origin/>"),
-            "protocol invalid-value bad-element=with-origin".to_owned(),
+            "protocol unknown-element path=/get-data/with-origin bad-element=with-origin".to_owned(),
         ),
         // Datastores that the server has not.
         ("conventional", ENTRIES.to_owned(), "protocol invalid-value bad-element=datastore".to_owned()),

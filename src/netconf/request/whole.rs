@@ -4,9 +4,9 @@
 //! What of it concerns datastores alone is left to the engine.
 
 use super::read::mode;
-use super::{Call, Request, Source, Target, datastore, datastore_or, given, is_base, take};
+use super::{Call, Request, Source, Target, datastore, datastore_or, given, is_base, no_datastore, take};
 use crate::datastore::defaults::SetToDefault;
-use crate::engine::{Management, Resolution, Telling};
+use crate::engine::{Datastore, Management, Resolution, Telling};
 use crate::netconf::NAMESPACE;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -77,6 +77,9 @@ pub(super) fn validate(mut call: Call<'_, '_>) -> Result<Request, Error> {
         (None, None) => {
             let chosen = [source.candidate, source.running, source.startup];
             let datastore = datastore_or(engine, principal, source.datastore, chosen, "source")?;
+            if datastore == Datastore::Operational {
+                return Err(no_datastore("datastore"));
+            }
             Ok(Request::Validate(Source::Datastore(datastore)))
         }
     }
@@ -127,7 +130,7 @@ fn checked(call: Call<'_, '_>, taken: Option<(&'static Node, &'static Node)>) ->
         super::put(&mut inner, config);
         input.set(source, Child::Container(inner.into()));
     }
-    engine.check_input(operation, &input)?;
+    super::check(engine, operation, &input)?;
     Ok(input)
 }
 

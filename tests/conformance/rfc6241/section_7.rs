@@ -170,16 +170,8 @@ async fn section_7_3_copy_config_replaces_all_of_a_datastore() {
             "<nosuch/>",
             "application unknown-element path=/copy-config/target bad-element=nosuch",
         ),
-        (
-            "",
-            "<running/>",
-            "application data-missing app-tag=missing-choice path=/copy-config/source missing-choice=config-source",
-        ),
-        (
-            "<running/>",
-            "",
-            "application data-missing app-tag=missing-choice path=/copy-config/target missing-choice=config-target",
-        ),
+        ("", "<running/>", "protocol missing-element bad-element=source"),
+        ("<running/>", "", "protocol missing-element bad-element=target"),
         (&config(""), "", "protocol missing-element bad-element=target"),
         (
             "<running/><candidate/>",
@@ -226,10 +218,7 @@ async fn section_7_4_and_8_7_the_startup_datastore_can_be_deleted_and_no_other()
     for (target, expected) in [
         ("<running/>", "application unknown-element path=/delete-config/target bad-element=running"),
         ("<candidate/>", "application unknown-element path=/delete-config/target bad-element=candidate"),
-        (
-            "",
-            "application data-missing app-tag=missing-choice path=/delete-config/target missing-choice=config-target",
-        ),
+        ("", "protocol missing-element bad-element=target"),
     ] {
         table.check(target, &session.fails(&delete(target)).await, expected);
     }

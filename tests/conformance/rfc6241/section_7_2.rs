@@ -476,16 +476,13 @@ async fn rfc7950_section_15_errors_have_their_tags_paths_and_information() {
         "{reply}"
     );
     // Section 15.6: a missing mandatory choice, with its name in the namespace of YANG.
-    let reply = session.ask("<copy-config><target/><source><running/></source></copy-config>").await;
-    assert_eq!(
-        errors(&reply),
-        "application data-missing app-tag=missing-choice path=/copy-config/target missing-choice=config-target"
-    );
+    const SUBSCRIBED: &str = "urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications";
+    let reply = session.ask(&format!("<establish-subscription xmlns=\"{SUBSCRIBED}\"/>")).await;
+    let missing =
+        "application data-missing app-tag=missing-choice path=/establish-subscription missing-choice=target";
+    assert_eq!(errors(&reply), missing);
     let info = inside(&reply, "error-info").expect("it is there");
-    assert_eq!(
-        info,
-        "<missing-choice xmlns=\"urn:ietf:params:xml:ns:yang:1\">config-target</missing-choice>"
-    );
+    assert_eq!(info, "<missing-choice xmlns=\"urn:ietf:params:xml:ns:yang:1\">target</missing-choice>");
     // What is referred to cannot go while it is referred to.
     session.does(&edit("running", "", "<a:msg-base><a:msg-data>d</a:msg-data></a:msg-base>")).await;
     assert_eq!(

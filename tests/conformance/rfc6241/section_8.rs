@@ -278,14 +278,8 @@ async fn section_8_6_validate_looks_at_a_datastore_or_at_what_is_in_the_message(
         ),
         (validate("<startup/>"), "protocol operation-not-supported"),
         (validate("<nosuch/>"), "application unknown-element path=/validate/source bad-element=nosuch"),
-        (
-            validate(""),
-            "application data-missing app-tag=missing-choice path=/validate/source missing-choice=config-source",
-        ),
-        (
-            "<validate/>".to_owned(),
-            "application data-missing app-tag=missing-choice path=/validate/source missing-choice=config-source",
-        ),
+        (validate(""), "protocol missing-element bad-element=source"),
+        ("<validate/>".to_owned(), "protocol missing-element bad-element=source"),
     ] {
         table.check(&operation, &one.fails(&operation).await, expected);
     }
