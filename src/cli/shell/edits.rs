@@ -92,11 +92,28 @@ fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
 /// gone, `+ ` before what is new.
 pub fn difference(before: &str, after: &str) -> String {
     let (old, new): (HashSet<&str>, HashSet<&str>) = (before.lines().collect(), after.lines().collect());
-    let path = |line: &str| line.split('=').next().unwrap_or(line).len();
     let mut lines: Vec<(&str, char, &str)> = Vec::new();
-    lines.extend(before.lines().filter(|line| !new.contains(line)).map(|line| (&line[..path(line)], '-', line)));
-    lines.extend(after.lines().filter(|line| !old.contains(line)).map(|line| (&line[..path(line)], '+', line)));
+    lines.extend(before.lines().filter(|line| !new.contains(line)).map(|line| (path(line), '-', line)));
+    lines.extend(after.lines().filter(|line| !old.contains(line)).map(|line| (path(line), '+', line)));
     // What stands together stays together; what is gone comes before what takes its place.
     lines.sort_by_key(|(path, sign, _)| (*path, *sign == '+'));
     lines.into_iter().map(|(_, sign, line)| format!("{sign} {line}\n")).collect()
+}
+
+/// The path that a line begins with: up to the `=` that is in no predicate.
+fn path(line: &str) -> &str {
+    let (mut inside, mut quote) = (false, None);
+    let mut is_end = |c: char| {
+        match (inside, quote, c) {
+            (true, Some(open), c) => quote = quote.filter(|_| c != open),
+            (true, None, '\'' | '"') => quote = Some(c),
+            (true, None, ']') => inside = false,
+            (false, _, '[') => inside = true,
+            (false, _, '=') => return true,
+            _ => {}
+        }
+        false
+    };
+    let end = line.char_indices().find(|(_, c)| is_end(*c)).map_or(line.len(), |(at, _)| at);
+    line.get(..end).unwrap_or(line)
 }

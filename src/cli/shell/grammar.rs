@@ -106,8 +106,11 @@ const SOURCES: &[(&str, &str)] = &[
     ("operational", "The operational datastore"),
 ];
 
-const LOCKABLE: &[(&str, &str)] =
-    &[("candidate", "The candidate datastore"), ("running", "The running datastore"), ("startup", "The startup datastore")];
+const LOCKABLE: &[(&str, &str)] = &[
+    ("candidate", "The candidate datastore"),
+    ("running", "The running datastore"),
+    ("startup", "The startup datastore"),
+];
 
 /// What can stand at a place of a line.
 #[derive(Clone, Debug)]
@@ -257,7 +260,10 @@ impl<'s> Reader<'s> {
     }
 
     /// One of these words, if it is the next one.
-    pub(super) fn literal(&mut self, options: &'static [(&'static str, &'static str)]) -> Option<&'static str> {
+    pub(super) fn literal(
+        &mut self,
+        options: &'static [(&'static str, &'static str)],
+    ) -> Option<&'static str> {
         self.wants.extend(options.iter().map(|(name, help)| Want::Literal(name, help)));
         let word = self.next()?;
         let (name, _) = options.iter().find(|(name, _)| word.is(name))?;
@@ -350,7 +356,8 @@ impl<'s> Reader<'s> {
     }
 
     fn set(&mut self) -> Outcome<Command> {
-        if self.here.node.is_none() && self.literal(&[("format", "How data is shown from now on")]).is_some() {
+        if self.here.node.is_none() && self.literal(&[("format", "How data is shown from now on")]).is_some()
+        {
             return Ok(Command::SetFormat(self.format_name()?));
         }
         let (assignments, _) = self.content(self.here.clone(), true)?;
@@ -391,9 +398,12 @@ impl<'s> Reader<'s> {
 
     fn known_call(&mut self, module: &str, name: &str) -> Outcome<Command> {
         let mut all = self.schema.of_kind(None, Kind::Rpc);
-        let found = all.find(|id| self.schema.node(*id).name == name && self.schema.module_name(*id) == module);
+        let found =
+            all.find(|id| self.schema.node(*id).name == name && self.schema.module_name(*id) == module);
         match found {
-            Some(operation) => self.parameters(Place { path: Path::top(module, name), node: Some(operation) }),
+            Some(operation) => {
+                self.parameters(Place { path: Path::top(module, name), node: Some(operation) })
+            }
             None => Err(self.wrong_before(format!("the server has no operation {module}:{name}"))),
         }
     }
@@ -420,15 +430,15 @@ impl<'s> Reader<'s> {
     }
 
     fn watch(&mut self) -> Outcome<Command> {
-        let how = self.literal(&[
-            ("stream", "Follow the events of a stream"),
-            ("stop", "Follow nothing any more"),
-        ]);
+        let how =
+            self.literal(&[("stream", "Follow the events of a stream"), ("stop", "Follow nothing any more")]);
         match how {
             Some("stop") => Ok(Command::WatchStop),
             Some(_) => {
                 self.wants.push(Want::Other("the name of a stream"));
-                let Some(word) = self.next() else { return Err(self.wrong("the name of a stream is missing")) };
+                let Some(word) = self.next() else {
+                    return Err(self.wrong("the name of a stream is missing"));
+                };
                 self.take();
                 Ok(Command::WatchStream(Some(word.text.clone())))
             }

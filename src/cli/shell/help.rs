@@ -2,8 +2,8 @@
 
 use super::complete::{Begun, name_among, summary};
 use super::grammar::{COMMANDS, Place, Want, wants};
-use crate::client::schema::{Kind, NodeId, Schema, Status};
 use crate::cli::output::aligned;
+use crate::client::schema::{Kind, NodeId, Schema, Status};
 
 /// Help for the word at the end of `line`.
 pub fn help(schema: &Schema, here: &Place, line: &str) -> String {
@@ -60,7 +60,10 @@ fn details(schema: &Schema, want: &Want) -> String {
         Want::Node(id) => node(schema, *id),
         Want::Key(list, key) => {
             let list = list.node.map(|id| schema.node(id).name.as_str()).unwrap_or_default();
-            format!("A key of {list}, of those that are there (Tab shows them) or a new one.\n{}", node(schema, *key))
+            format!(
+                "A key of {list}, of those that are there (Tab shows them) or a new one.\n{}",
+                node(schema, *key)
+            )
         }
         Want::Value(place) => place.node.map(|id| node(schema, id)).unwrap_or_default(),
         Want::Other(words) => format!("{words}\n"),
@@ -82,8 +85,8 @@ fn node(schema: &Schema, id: NodeId) -> String {
         _ => "node",
     };
     let is_data = matches!(kind, "container" | "list" | "leaf" | "leaf-list");
-    let in_input =
-        std::iter::successors(Some(id), |id| schema.data_parent(*id)).any(|id| schema.node(id).kind == Kind::Input);
+    let in_input = std::iter::successors(Some(id), |id| schema.data_parent(*id))
+        .any(|id| schema.node(id).kind == Kind::Input);
     let state = if is_data && !node.config && !in_input { ", state" } else { "" };
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, text: &str| rows.push(vec![format!("  {name}"), text.to_owned()]);

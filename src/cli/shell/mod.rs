@@ -10,6 +10,7 @@ mod place;
 mod run;
 mod terminal;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
 mod watch;
 mod words;
@@ -111,7 +112,9 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
         };
         match carry_out(shell, runtime, &line, &prompt, tell) {
             Ok(Answer { ends: true, .. }) if shell.is_changed && !is_warned => {
-                complain("there are changes that are not committed: \"commit\" or \"discard\" them, or leave again");
+                complain(
+                    "there are changes that are not committed: \"commit\" or \"discard\" them, or leave again",
+                );
                 is_warned = true;
             }
             Ok(Answer { ends: true, .. }) => return Ok(()),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::grammar::{Assignment, Command, Outcome, Place, Reader, Want, Wrong};
+use super::words::Word;
 use crate::client::json;
 use crate::client::schema::{Base, Kind, NodeId, Schema, Type};
 use crate::client::{Element, Path, Predicate, Step};
@@ -55,9 +56,12 @@ impl<'s> Reader<'s> {
     /// The place of a path as in RFC 7951 section 6.11; lists may lack their keys.
     fn slashed(&mut self, all_keys: bool) -> Outcome<Place> {
         let Some(word) = self.next() else { return Ok(Place::default()) };
-        let wrong_at = |offset: usize, message: String| Wrong { place: word.start + offset..word.end, message };
-        let path: Path =
-            word.text.parse().map_err(|e: crate::client::path::PathError| wrong_at(e.offset, e.expected.to_owned()))?;
+        let wrong_at =
+            |offset: usize, message: String| Wrong { place: word.start + offset..word.end, message };
+        let path: Path = word
+            .text
+            .parse()
+            .map_err(|e: crate::client::path::PathError| wrong_at(e.offset, e.expected.to_owned()))?;
         self.take();
         let mut place = Place::default();
         for step in &path.steps {
@@ -96,23 +100,18 @@ impl<'s> Reader<'s> {
             None => schema.node(*id).name == name,
         };
         let mut found: Vec<NodeId> = among.iter().copied().filter(|id| is_named(id, &word.text)).collect();
-        if found.is_empty()
-            && let Some(second) = self.second()
-        {
+        let inside = |id: &NodeId| schema.module_name(*id) == word.text;
+        let of_module: Vec<NodeId> = among.iter().copied().filter(inside).collect();
+        if found.len() != 1 && !of_module.is_empty() {
             // "irtf-agent tasks" is "irtf-agent:tasks".
-            let inside = |id: &NodeId| schema.module_name(*id) == word.text;
-            let of_module: Vec<NodeId> = among.iter().copied().filter(inside).collect();
-            found.extend(of_module.iter().copied().filter(|id| is_named(id, &second.text)));
-            if !of_module.is_empty() {
+            let named =
+                |second: &Word| of_module.iter().copied().filter(|id| is_named(id, &second.text)).collect();
+            let second: Vec<NodeId> = self.second().map(named).unwrap_or_default();
+            if found.is_empty() || !second.is_empty() {
                 self.take();
                 self.wants.extend(of_module.into_iter().map(Want::Node));
+                found = second;
             }
-        } else if found.is_empty() && among.iter().any(|id| schema.module_name(*id) == word.text) {
-            self.take();
-            self.wants.extend(
-                among.iter().copied().filter(|id| schema.module_name(*id) == word.text).map(Want::Node),
-            );
-            return Ok(None);
         }
         match found.as_slice() {
             [] => Ok(None),
@@ -121,7 +120,8 @@ impl<'s> Reader<'s> {
                 Ok(Some(*id))
             }
             several => {
-                let names = several.iter().map(|id| format!("{}:{}", schema.module_name(*id), schema.node(*id).name));
+                let names =
+                    several.iter().map(|id| format!("{}:{}", schema.module_name(*id), schema.node(*id).name));
                 let names: Vec<String> = names.collect();
                 self.wants.clear();
                 Err(self.wrong(&format!("several modules have this name: {}", names.join(", "))))
@@ -143,7 +143,9 @@ impl<'s> Reader<'s> {
     /// The keys of the list at the end of a place. If they are optional, the line may end before them, and `*` stands
     /// for all entries.
     pub(super) fn keys(&mut self, place: &mut Place, optional: bool) -> Outcome<()> {
-        let Some(list) = place.node.filter(|id| self.schema.node(*id).kind == Kind::List) else { return Ok(()) };
+        let Some(list) = place.node.filter(|id| self.schema.node(*id).kind == Kind::List) else {
+            return Ok(());
+        };
         for name in &self.schema.node(list).keys {
             let module = self.schema.module_name(list);
             let Some(key) = self.schema.child(Some(list), module, name) else { continue };
@@ -198,7 +200,7 @@ impl<'s> Reader<'s> {
             self.wants.clear();
             let names = self.schema.names(ty).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
             let message = match names.is_empty() {
-                true => format!("this is no {}", self.of_type(id)),
+                true => format!("this is no {}", self.schema.describe(ty)),
                 false => format!("this is no value of {}; expected {}", node.name, names.join(", ")),
             };
             return Err(self.wrong(&message));
@@ -295,13 +297,13 @@ impl<'s> Reader<'s> {
     fn entry_or_value(&mut self, place: &mut Place, assignments: &mut Vec<Assignment>) -> Outcome<()> {
         let Some(id) = place.node else { return Ok(()) };
         let node = self.schema.node(id);
-        let is_leaf =
-            matches!(node.kind, Kind::Leaf | Kind::LeafList | Kind::AnyData | Kind::AnyXml);
+        let is_leaf = matches!(node.kind, Kind::Leaf | Kind::LeafList | Kind::AnyData | Kind::AnyXml);
         if !is_leaf {
             return Ok(());
         }
         let is_empty = matches!(node.ty.as_ref().map(|ty| &ty.base), Some(Base::Empty));
-        if let Some(Predicate::Own(value)) = place.path.steps.last().and_then(|step| step.predicates.first()) {
+        if let Some(Predicate::Own(value)) = place.path.steps.last().and_then(|step| step.predicates.first())
+        {
             let value = Some(value.clone());
             assignments.push(Assignment { place: place.clone(), value });
             return Ok(());
@@ -337,7 +339,9 @@ impl<'s> Reader<'s> {
     fn leaf(&self, id: NodeId, value: Option<&str>) -> Outcome<Element> {
         let value = value.unwrap_or_default();
         match self.schema.node(id).kind {
-            Kind::AnyData | Kind::AnyXml => any_element(self.schema, id, value).map_err(|e| self.wrong_before(e)),
+            Kind::AnyData | Kind::AnyXml => {
+                any_element(self.schema, id, value).map_err(|e| self.wrong_before(e))
+            }
             _ => Ok(leaf_element(self.schema, id, value)),
         }
     }

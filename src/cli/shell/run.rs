@@ -32,8 +32,8 @@ impl Server {
     /// The server of a session.
     pub fn new(session: Session, schema: Schema, url: Url) -> Server {
         let candidate = "urn:ietf:params:netconf:capability:candidate:1.0";
-        let has_candidate =
-            url.scheme != Scheme::Https && session.capabilities().any(|uri| uri.split('?').next() == Some(candidate));
+        let has_candidate = url.scheme != Scheme::Https
+            && session.capabilities().any(|uri| uri.split('?').next() == Some(candidate));
         Server { session, schema, url, has_candidate }
     }
 }
@@ -88,7 +88,8 @@ impl Shell {
             Command::Exit => Ok(Answer { ends: true, ..Answer::default() }),
             Command::Show { source, place, format } => self.show(source, &place, format).await,
             Command::Set(assignments) => {
-                let change = |assignment| edits::set(&self.server.schema, assignment).map_err(ClientError::Request);
+                let change =
+                    |assignment| edits::set(&self.server.schema, assignment).map_err(ClientError::Request);
                 let changes = assignments.iter().map(change).collect::<Result<Vec<_>, _>>()?;
                 self.edit(changes).await
             }
@@ -98,9 +99,12 @@ impl Shell {
             }
             Command::Delete(place) => self.edit(vec![edits::delete(&place)]).await,
             Command::Edit(place) => {
-                let is_inner = |id: NodeId| matches!(self.server.schema.node(id).kind, Kind::Container | Kind::List);
+                let is_inner =
+                    |id: NodeId| matches!(self.server.schema.node(id).kind, Kind::Container | Kind::List);
                 if !place.node.is_none_or(is_inner) {
-                    return Err(ClientError::Request("a leaf has nothing inside to edit: use set".to_owned()));
+                    return Err(ClientError::Request(
+                        "a leaf has nothing inside to edit: use set".to_owned(),
+                    ));
                 }
                 self.here = place;
                 say("")
@@ -140,7 +144,9 @@ impl Shell {
                 session.commit(&Commit { confirmed: true, timeout, ..Commit::default() }).await?;
                 self.forget();
                 let seconds = timeout.unwrap_or(600);
-                say(format!("committed; it is taken back in {seconds} s, unless \"commit confirm\" comes before\n"))
+                say(format!(
+                    "committed; it is taken back in {seconds} s, unless \"commit confirm\" comes before\n"
+                ))
             }
             Command::CommitConfirm => {
                 self.needs_candidate("a confirmed commit")?;
@@ -286,11 +292,14 @@ impl Shell {
             let message = "the server keeps no revisions; rollback alone discards the changes";
             return Err(ClientError::Unsupported(message.to_owned()));
         };
-        let leaf = schema.input(operation).and_then(|input| schema.child(Some(input), "magent-datastores", "revision"));
+        let leaf = schema
+            .input(operation)
+            .and_then(|input| schema.child(Some(input), "magent-datastores", "revision"));
         let input = leaf.map(|leaf| super::place::leaf_element(schema, leaf, revision));
         let path = Path::top("magent-datastores", "rollback");
         let answer = self.server.session.call(&path, input.into_iter().collect()).await?;
-        let new = answer.iter().find(|element| element.name == "revision").map(|element| element.text.clone());
+        let new =
+            answer.iter().find(|element| element.name == "revision").map(|element| element.text.clone());
         say(format!("running is what it was at {revision}; it is now {}\n", new.unwrap_or_default()))
     }
 

@@ -53,7 +53,11 @@ impl Terminal {
     ///
     /// # Errors
     /// There is no terminal.
-    pub fn new(server: &Arc<Server>, keys: Keys, history: Option<PathBuf>) -> Result<Terminal, ReadlineError> {
+    pub fn new(
+        server: &Arc<Server>,
+        keys: Keys,
+        history: Option<PathBuf>,
+    ) -> Result<Terminal, ReadlineError> {
         let config = Config::builder()
             .max_history_size(HISTORY_MAX)?
             .history_ignore_space(true)
@@ -118,7 +122,8 @@ impl Terminal {
 /// Whether a word names a leaf with a secret, by itself or at the end of a path.
 fn names_secret(word: &str, secrets: &HashSet<String>) -> bool {
     let last = word.split('[').next().unwrap_or(word).rsplit(['/', ':']).next().unwrap_or(word);
-    secrets.contains(last) || (word.starts_with('/') && word.split(['/', ':', '[', '=']).any(|p| secrets.contains(p)))
+    secrets.contains(last)
+        || (word.starts_with('/') && word.split(['/', ':', '[', '=']).any(|p| secrets.contains(p)))
 }
 
 /// The names of the leafs whose values are secrets.
@@ -186,3 +191,24 @@ impl Hinter for Assistant {
 impl Highlighter for Assistant {}
 impl Validator for Assistant {}
 impl Helper for Assistant {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::schema::Text;
+
+    #[test]
+    fn a_line_with_a_secret_is_known() {
+        let text =
+            "module a { namespace urn:a; prefix a; typedef crypt-hash { type string; } container user {
+            leaf password { type string; } leaf code { type crypt-hash; } leaf name { type string; } } }";
+        let text = Text { text: text.to_owned(), implemented: true, features: Vec::new() };
+        let secrets = secrets(&Schema::read(&[text]));
+        let has_secret = |line: &str| split(line).iter().any(|word| names_secret(&word.text, &secrets));
+        assert!(has_secret("set user password x"));
+        assert!(has_secret("set user code x"));
+        assert!(has_secret("set /a:user/password x"));
+        assert!(has_secret("set a:user a:password x"));
+        assert!(!has_secret("set user name x"));
+    }
+}

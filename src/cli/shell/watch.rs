@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn a_notification_is_a_line() {
-        let text = "module a { namespace urn:a; prefix a; notification n { leaf x { type string; } list l { key k;
+        let text =
+            "module a { namespace urn:a; prefix a; notification n { leaf x { type string; } list l { key k;
             leaf k { type string; } leaf v { type string; } } } }";
         let text = Text { text: text.to_owned(), implemented: true, features: Vec::new() };
         let event = "<n xmlns='urn:a'><x>one two</x><l><k>1</k><v>3</v></l></n>";

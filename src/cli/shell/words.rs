@@ -91,8 +91,9 @@ fn plain(line: &str, start: usize) -> Word {
 
 /// A value as a word: between quotes if it needs some.
 pub fn quote(value: &str) -> String {
-    let is_plain =
-        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '\'' | '"' | '|' | '[' | ']' | '\\' | '?');
+    let is_plain = |c: char| {
+        !c.is_whitespace() && !c.is_control() && !matches!(c, '\'' | '"' | '|' | '[' | ']' | '\\' | '?')
+    };
     if !value.is_empty() && !value.starts_with(['#', '/', '*']) && value.chars().all(is_plain) {
         return value.to_owned();
     }
