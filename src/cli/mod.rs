@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::library::Library;
-use crate::client::{self, ClientError, Session};
+use crate::client::{ClientError, Session};
 use crate::config::{Config, ConfigError};
 use crate::server::{Application, ApplicationError, Prepared};
 
@@ -165,8 +165,8 @@ fn block_on(verb: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<()
 }
 
 /// What the server's YANG texts say, as far as it gives them.
-async fn library(session: &Session) -> Result<Library, ClientError> {
-    let library = client::library::read(session).await?;
+async fn library(session: &Session) -> Result<&Library, ClientError> {
+    let library = session.library().await?;
     for (module, error) in &library.missing {
         // Nobody is left to be told if standard error is closed.
         let _ = writeln!(std::io::stderr(), "agentconf: without the module {module}: {error}");

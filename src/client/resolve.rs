@@ -1,5 +1,6 @@
 //! Paths against a schema: whether their nodes are there, and their keys in order. It never asks the server.
 
+use super::data::Element;
 use super::path::{Path, Predicate};
 use super::schema::{Kind, NodeId, Schema};
 
@@ -31,8 +32,12 @@ pub fn resolve(schema: &Schema, path: &Path) -> Result<(Path, Option<NodeId>), R
                 return Err(wrong(&resolved, format!("the server has no module {:?}", step.module)));
             }
             None => {
-                let reason =
-                    format!("there is no node \"{}:{}\"; {}", step.module, step.name, offer(schema, above));
+                let reason = format!(
+                    "there is no node \"{}:{}\"; {}",
+                    step.module,
+                    step.name,
+                    offer(schema, above, &step.module)
+                );
                 return Err(wrong(&resolved, reason));
             }
         };
@@ -41,10 +46,8 @@ pub fn resolve(schema: &Schema, path: &Path) -> Result<(Path, Option<NodeId>), R
         let node = schema.node(id);
         let is_entry = |predicate: &Predicate| matches!(predicate, Predicate::Own(_));
         match node.kind {
-            Kind::LeafList => {
-                if step.predicates.len() > 1 || !step.predicates.iter().all(is_entry) {
-                    return Err(wrong(&resolved, "an entry of a leaf-list is [.='value']".into()));
-                }
+            Kind::LeafList if step.predicates.len() > 1 || !step.predicates.iter().all(is_entry) => {
+                return Err(wrong(&resolved, "an entry of a leaf-list is [.='value']".into()));
             }
             Kind::List => {
                 let position = |predicate: &Predicate| match predicate {
@@ -69,6 +72,7 @@ pub fn resolve(schema: &Schema, path: &Path) -> Result<(Path, Option<NodeId>), R
                     return Err(wrong(&resolved, reason));
                 }
             }
+            Kind::LeafList => {}
             _ if !step.predicates.is_empty() => {
                 return Err(wrong(&resolved, "only entries of lists and leaf-lists have keys".into()));
             }
@@ -92,12 +96,16 @@ pub fn find(schema: &Schema, above: Option<NodeId>, module: &str, name: &str) ->
     schema.child(above, module, name).or_else(|| kinds.into_iter().find_map(operation))
 }
 
-/// What there is in place of a wrong name.
-fn offer(schema: &Schema, above: Option<NodeId>) -> String {
+/// What there is in place of a wrong name; at the top, what the module has there.
+fn offer(schema: &Schema, above: Option<NodeId>, module: &str) -> String {
     let mut found = schema.data(above);
-    found.extend([Kind::Action, Kind::Notification].into_iter().flat_map(|kind| schema.of_kind(above, kind)));
+    found.extend(
+        [Kind::Rpc, Kind::Action, Kind::Notification]
+            .into_iter()
+            .flat_map(|kind| schema.of_kind(above, kind)),
+    );
     if above.is_none() {
-        return "`agentconf schema` lists the modules".to_owned();
+        found.retain(|id| schema.module_name(*id) == module);
     }
     let names: Vec<&str> = found.iter().map(|id| schema.node(*id).name.as_str()).collect();
     match names.as_slice() {
@@ -129,6 +137,21 @@ pub fn with_keys(schema: &Schema, path: &Path) -> Vec<Path> {
         }
     }
     paths
+}
+
+/// Takes away what is more than so many levels deep; keys stay with their entries.
+pub fn prune(schema: &Schema, parent: Option<NodeId>, nodes: &mut [Element], levels: usize) {
+    for element in nodes {
+        let module = schema.find_namespace(&element.namespace).map(|id| schema.module(id).name.as_str());
+        let id = module.and_then(|module| schema.child(parent, module, &element.name));
+        if levels <= 1 {
+            let keys = id.map(|id| schema.node(id).keys.as_slice()).unwrap_or_default();
+            let namespace = std::sync::Arc::clone(&element.namespace);
+            element.children.retain(|child| child.namespace == namespace && keys.contains(&child.name));
+        } else {
+            prune(schema, id, &mut element.children, levels - 1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +193,19 @@ mod tests {
         ] {
             assert_eq!(resolved(text).unwrap_err(), error);
         }
+    }
+
+    #[test]
+    fn what_is_too_deep_goes_and_keys_stay() {
+        let text = "<c xmlns='urn:a'><l><k>1</k><m>2</m><v>3</v></l><e>4</e></c>";
+        let pruned = |levels| {
+            let mut nodes = [Element::parse(text.as_bytes(), 9).unwrap()];
+            prune(&schema(), None, &mut nodes, levels);
+            nodes[0].to_xml().replace(" xmlns=\"urn:a\"", "")
+        };
+        assert_eq!(pruned(1), "<c/>");
+        assert_eq!(pruned(2), "<c><l><k>1</k><m>2</m></l><e>4</e></c>");
+        assert_eq!(pruned(3), "<c><l><k>1</k><m>2</m><v>3</v></l><e>4</e></c>");
     }
 
     #[test]

@@ -6,11 +6,13 @@ use tokio::sync::mpsc;
 use super::credentials::Credentials;
 use super::data::Element;
 use super::error::ClientError;
+use super::library::{self, Library};
 use super::limits::Limits;
 use super::modules::Modules;
-use super::netconf::Netconf;
+use super::netconf::{self, Netconf};
 use super::path::Path;
 use super::request::{Commit, Content, Datastore, Edit, Get, Notification, Push, Subscribe, TestOption};
+use super::resolve;
 use super::restconf::Restconf;
 use super::tree;
 use super::url::{Scheme, Url};
@@ -21,6 +23,7 @@ use super::url::{Scheme, Url};
 pub struct Session {
     protocol: Protocol,
     modules: OnceCell<Modules>,
+    library: OnceCell<Library>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl Session {
             Scheme::Ssh | Scheme::Tls => Protocol::Netconf(Netconf::connect(url, credentials, limits).await?),
             Scheme::Https => Protocol::Restconf(Restconf::connect(url, credentials, limits).await?),
         };
-        Ok(Session { protocol, modules: OnceCell::new() })
+        Ok(Session { protocol, modules: OnceCell::new(), library: OnceCell::new() })
     }
 
     /// The number of the session, which errors about locks name; none over RESTCONF.
@@ -84,6 +87,14 @@ impl Session {
             }
         };
         self.modules.get_or_try_init(ask).await
+    }
+
+    /// The server's schema, from the texts of all its modules. They are asked for once.
+    ///
+    /// # Errors
+    /// The server does not give them.
+    pub async fn library(&self) -> Result<&Library, ClientError> {
+        self.library.get_or_try_init(|| library::read(self)).await
     }
 
     /// The YANG text of a module or submodule.
@@ -114,9 +125,18 @@ impl Session {
         let mut found = Vec::new();
         for paths in tree::groups(&get.paths) {
             let get = Get { paths, ..get.clone() };
+            let modules = self.modules().await?;
             found.extend(match &self.protocol {
-                Protocol::Netconf(netconf) => netconf.get(self.modules().await?, &get).await?,
-                Protocol::Restconf(restconf) => restconf.get(self.modules().await?, &get).await?,
+                Protocol::Netconf(netconf) => {
+                    let mut found = netconf.get(modules, &get).await?;
+                    if let (Some(depth), false) = (get.depth, netconf::has_depth(&get)) {
+                        let steps = get.paths.iter().map(|path| path.steps.len()).max().unwrap_or(1);
+                        let levels = steps.max(1) + usize::from(depth) - 1;
+                        resolve::prune(&self.library().await?.schema, None, &mut found, levels);
+                    }
+                    found
+                }
+                Protocol::Restconf(restconf) => restconf.get(modules, &get).await?,
             });
         }
         Ok(found)

@@ -107,13 +107,7 @@ impl Netconf {
     pub async fn get(&self, modules: &Modules, get: &Get) -> Result<Vec<Element>, ClientError> {
         check(get)?;
         let filter = tree::filter(&get.paths, modules)?;
-        let is_classic = match (get.datastore, get.content) {
-            _ if get.origin => false,
-            (None, Content::All) => true,
-            (None | Some(Datastore::Operational), Content::State) => false,
-            (None | Some(Datastore::Running | Datastore::Candidate | Datastore::Startup), _) => true,
-            (Some(Datastore::Intended | Datastore::Operational), _) => false,
-        };
+        let is_classic = !has_depth(get);
         let has_nmda = modules.find("ietf-netconf-nmda").is_some();
         if !is_classic && !has_nmda {
             let message = "the server has no get-data (RFC 8526), so it has neither datastores beside the configuration nor state alone";
@@ -125,11 +119,7 @@ impl Netconf {
         };
         let reply = self.wire.request(operation).await?;
         let data = reply.children.into_iter().find(|child| child.name == "data");
-        let mut found = data.map(|data| data.children).unwrap_or_default();
-        if let (true, Some(depth)) = (is_classic, get.depth) {
-            prune(&mut found, &get.paths.iter().map(|path| path.steps.len()).collect::<Vec<_>>(), depth);
-        }
-        Ok(found)
+        Ok(data.map(|data| data.children).unwrap_or_default())
     }
 
     /// `get`, or `get-config`.
@@ -223,8 +213,10 @@ impl Netconf {
         self.end_abandoned().await?;
         let filter = tree::filter(subscribe.filter.as_slice(), modules)?;
         let stream = subscribe.stream.as_deref().unwrap_or("NETCONF");
+        // Only the older kind tells when it has come to its end, only the newer can be ended before.
+        let is_old = subscribe.until.is_some() && self.can("notification:1.0");
         let operation = match modules.find("ietf-subscribed-notifications") {
-            Some(module) => {
+            Some(module) if !is_old => {
                 let leaf = |name: &str, text: &str| Element::leaf(name, &module.namespace, text);
                 let mut operation = Element::new("establish-subscription", &module.namespace);
                 operation.children.push(leaf("stream", stream));
@@ -237,7 +229,7 @@ impl Netconf {
                 operation.children.extend(subscribe.until.as_deref().map(|time| leaf("stop-time", time)));
                 operation
             }
-            None if self.can("notification:1.0") => {
+            _ if self.can("notification:1.0") => {
                 let events: Arc<str> = EVENTS.into();
                 let leaf = |name: &str, text: &str| Element::leaf(name, &events, text);
                 let mut operation = Element::new("create-subscription", &events);
@@ -249,7 +241,7 @@ impl Netconf {
                 operation.children.extend(subscribe.until.as_deref().map(|time| leaf("stopTime", time)));
                 operation
             }
-            None => return Err(ClientError::Unsupported("the server has no notifications".into())),
+            _ => return Err(ClientError::Unsupported("the server has no notifications".into())),
         };
         Ok(Subscription { incoming: self.wire.follow(operation, Follows::Events).await? })
     }
@@ -312,17 +304,13 @@ fn new(get: &Get, filter: Vec<Element>) -> Element {
     operation
 }
 
-/// Takes away what is deeper than wanted below nodes at these levels, of which the deepest counts.
-fn prune(nodes: &mut [Element], levels: &[usize], depth: u16) {
-    let selected = levels.iter().copied().max().unwrap_or(1).max(1);
-    for node in nodes {
-        prune_below(node, selected + usize::from(depth) - 1);
-    }
-}
-
-fn prune_below(node: &mut Element, levels: usize) {
-    match levels {
-        0 | 1 => node.children.clear(),
-        _ => node.children.iter_mut().for_each(|child| prune_below(child, levels - 1)),
+/// Whether it takes `get-data`, which alone has a depth.
+pub fn has_depth(get: &Get) -> bool {
+    match (get.datastore, get.content) {
+        _ if get.origin => true,
+        (None, Content::All) => false,
+        (None | Some(Datastore::Operational), Content::State) => true,
+        (None | Some(Datastore::Running | Datastore::Candidate | Datastore::Startup), _) => false,
+        (Some(Datastore::Intended | Datastore::Operational), _) => true,
     }
 }

@@ -346,13 +346,17 @@ impl Shared {
             .cloned()
         };
         let Some(follower) = follower else { return };
-        let is_last = match &*event.namespace {
-            SUBSCRIBED => matches!(event.name.as_str(), "subscription-completed" | "subscription-terminated"),
-            NETMOD => event.name == "notificationComplete",
-            _ => false,
+        // What tells of the subscription and not of the server is known from how it goes on.
+        let (is_last, is_told) = match (&*event.namespace, event.name.as_str()) {
+            (SUBSCRIBED, "subscription-completed") | (NETMOD, "notificationComplete") => (true, false),
+            (SUBSCRIBED, "subscription-terminated") => (true, true),
+            (SUBSCRIBED, "replay-completed") | (NETMOD, "replayComplete") => (false, false),
+            _ => (false, true),
         };
-        // Nobody may be there any more; a later request finds that out.
-        let _ = follower.send(Ok(Notification { time, event })).await;
+        if is_told {
+            // Nobody may be there any more; a later request finds that out.
+            let _ = follower.send(Ok(Notification { time, event })).await;
+        }
         if is_last {
             let mut state = self.state();
             match id.filter(|id| state.pushes.contains_key(id)) {

@@ -215,12 +215,22 @@ impl Restconf {
             let mut one = leaf("edit", "").with([
                 leaf("edit-id", &(number + 1).to_string()),
                 leaf("operation", change.operation.name()),
-                leaf("target", &change.path.to_uri()),
             ]);
-            if let Some(step) = change.path.steps.last().filter(|_| change.operation.has_value()) {
-                let node = tree::valued(tree::element(step, modules)?, change.value.clone());
-                one.children.push(leaf("value", "").with([node]));
+            let mut target = change.path.clone();
+            let mut node = None;
+            if let Some((step, above)) =
+                change.path.steps.split_last().filter(|_| change.operation.has_value())
+            {
+                let own = tree::valued(tree::element(step, modules)?, change.value.clone());
+                node = Some(own);
+                // What is above a target has to be there, but is made where it is a part of what is merged.
+                if change.operation == Operation::Merge {
+                    node = tree::wrapped(above, node.into_iter().collect(), modules)?.pop();
+                    target.steps.truncate(1);
+                }
             }
+            one.children.push(leaf("target", &target.to_uri()));
+            one.children.extend(node.map(|node| leaf("value", "").with([node])));
             patch.children.push(one);
         }
         self.sent(Method::PATCH, &target, (PATCH, patch.to_xml())).await.map(drop)
