@@ -65,6 +65,10 @@ pub fn complete(schema: &Schema, here: &Place, line: &str, known: &dyn Known) ->
             }
         }
     }
+    if found.len() > 1 && text.is_empty() {
+        // What the data has is looked for more often than its format.
+        found.retain(|candidate| candidate.text != "|");
+    }
     (start, found)
 }
 

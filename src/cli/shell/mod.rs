@@ -65,8 +65,8 @@ impl Shell {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let server = runtime.block_on(async {
             let session = self.connection.open(&url).await?;
-            let library = library(&session).await?;
-            Ok::<Server, Box<dyn Error>>(Server::new(session, library.schema, url))
+            let schema = Arc::clone(&library(&session).await?.schema);
+            Ok::<Server, Box<dyn Error>>(Server::new(session, schema, url))
         })?;
         let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let mut shell = run::Shell::new(Arc::new(server), self.connection, self.format);
@@ -146,7 +146,8 @@ fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> R
             // Who reads no more is not told.
             let _ = output::put(&text);
         };
-        match carry_out(shell, runtime, line, "", tell) {
+        let before = format!("line {number}: ");
+        match carry_out(shell, runtime, line, &before, tell) {
             Ok(answer) => {
                 output::put(&answer.text)?;
                 if answer.ends {
@@ -154,7 +155,7 @@ fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> R
                 }
             }
             Err(message) => {
-                let message = format!("line {number}: {line}\n{message}");
+                let message = format!("{before}{line}\n{message}");
                 failed += 1;
                 match keep_going {
                     true => complain(&message),

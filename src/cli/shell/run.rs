@@ -21,7 +21,7 @@ pub struct Server {
     /// The session.
     pub session: Session,
     /// The schema.
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
     /// Where it is.
     pub url: Url,
     /// Whether edits go to a candidate of the server.
@@ -30,7 +30,7 @@ pub struct Server {
 
 impl Server {
     /// The server of a session.
-    pub fn new(session: Session, schema: Schema, url: Url) -> Server {
+    pub fn new(session: Session, schema: Arc<Schema>, url: Url) -> Server {
         let candidate = "urn:ietf:params:netconf:capability:candidate:1.0";
         let has_candidate = url.scheme != Scheme::Https
             && session.capabilities().any(|uri| uri.split('?').next() == Some(candidate));
@@ -140,7 +140,7 @@ impl Shell {
                 say("committed\n")
             }
             Command::CommitConfirmed(timeout) => {
-                self.needs_candidate("a confirmed commit")?;
+                self.needs_candidate("confirmed commit")?;
                 session.commit(&Commit { confirmed: true, timeout, ..Commit::default() }).await?;
                 self.forget();
                 let seconds = timeout.unwrap_or(600);
@@ -149,12 +149,12 @@ impl Shell {
                 ))
             }
             Command::CommitConfirm => {
-                self.needs_candidate("a confirmed commit")?;
+                self.needs_candidate("confirmed commit")?;
                 session.commit(&Commit::default()).await?;
                 say("confirmed\n")
             }
             Command::CommitCancel => {
-                self.needs_candidate("a confirmed commit")?;
+                self.needs_candidate("confirmed commit")?;
                 session.cancel_commit(None).await?;
                 say("taken back\n")
             }
@@ -190,7 +190,8 @@ impl Shell {
                 let session = self.second().await?;
                 let name = stream.clone().unwrap_or_else(|| "NETCONF".to_owned());
                 let subscription = session.subscribe(&Subscribe { stream, ..Subscribe::default() }).await?;
-                self.watching = Some(Watching::start(Arc::clone(&self.server), session, subscription, tell));
+                self.watching =
+                    Some(Watching::start(Arc::clone(&self.server.schema), session, subscription, tell));
                 say(format!("following the stream {name}; \"watch stop\" ends it\n"))
             }
             Command::WatchData(place) => {
@@ -198,7 +199,8 @@ impl Shell {
                 let path = place.path.clone();
                 let push = Push { datastore: Datastore::Operational, path: place.path, period: None };
                 let subscription = session.push(&push).await?;
-                self.watching = Some(Watching::start(Arc::clone(&self.server), session, subscription, tell));
+                self.watching =
+                    Some(Watching::start(Arc::clone(&self.server.schema), session, subscription, tell));
                 say(format!("following {path}; \"watch stop\" ends it\n"))
             }
         }
@@ -240,8 +242,8 @@ impl Shell {
             let candidate = self.read(Some(Datastore::Candidate), Content::Config, place).await?;
             return Ok((running, candidate));
         }
-        let begins = |change: &&Change| change.path.steps.starts_with(&place.path.steps);
-        let pending: Vec<Change> = self.pending.iter().filter(begins).cloned().collect();
+        let pending: Vec<Change> =
+            self.pending.iter().filter(|change| touches(&change.path, &place.path)).cloned().collect();
         let candidate = edits::apply(&self.server.schema, &running, &pending);
         Ok((running, candidate))
     }
@@ -276,9 +278,9 @@ impl Shell {
         match (self.server.has_candidate, self.server.url.scheme) {
             (true, _) => Ok(()),
             (_, Scheme::Https) => Err(ClientError::Unsupported(format!(
-                "RESTCONF has no candidate of a session, so there is no {what}: use ssh:// or tls://"
+                "RESTCONF has no candidate of a session, so no {what}: use ssh:// or tls://"
             ))),
-            _ => Err(ClientError::Unsupported(format!("the server has no candidate, so there is no {what}"))),
+            _ => Err(ClientError::Unsupported(format!("the server has no candidate, so no {what}"))),
         }
     }
 
@@ -320,6 +322,16 @@ impl Shell {
             let _ = server.session.close().await;
         }
     }
+}
+
+/// Whether a change is of a place or of something in it. A place without keys is all entries.
+fn touches(change: &Path, place: &Path) -> bool {
+    let is_in = |(step, of): (&Step, &Step)| {
+        step.module == of.module
+            && step.name == of.name
+            && of.predicates.iter().all(|predicate| step.predicates.contains(predicate))
+    };
+    change.steps.len() >= place.steps.len() && change.steps.iter().zip(&place.steps).all(is_in)
 }
 
 /// The path of a node without keys.

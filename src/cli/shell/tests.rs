@@ -216,10 +216,10 @@ fn tab_shows_what_can_stand_there_and_what_exists() {
         ("set shop:shop item hat small price ", "35: "),
         ("set shop:shop open ", "19: true false"),
         ("set shop:shop best ", "19: hat"),
-        ("show shop:shop item ", "20: \"a ball\" hat |"),
+        ("show shop:shop item ", "20: \"a ball\" hat"),
         ("show shop:shop item hat small so", "30: sold"),
         ("call ", "5: order shop"),
-        ("call order ", "11: from line place note |"),
+        ("call order ", "11: from line place note"),
         ("call shop:shop item hat small ", "30: sell"),
         ("nonsense ", "9: "),
     ] {

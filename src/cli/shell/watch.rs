@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::run::Server;
 use crate::cli::output;
 use crate::client::schema::Schema;
 use crate::client::{Notification, Session, Subscription};
@@ -22,16 +21,15 @@ impl Drop for Watching {
 impl Watching {
     /// Tells what a subscription brings until it ends.
     pub fn start(
-        server: Arc<Server>,
+        schema: Arc<Schema>,
         session: Session,
         mut subscription: Subscription,
         tell: impl Fn(String) + Send + 'static,
     ) -> Watching {
-        // The schema alone would be enough, but it lives with the server.
         Watching(tokio::spawn(async move {
             while let Some(next) = subscription.next().await {
                 match next {
-                    Ok(notification) => tell(line(&server.schema, &notification)),
+                    Ok(notification) => tell(line(&schema, &notification)),
                     Err(error) => tell(format!("the subscription has ended: {error}\n")),
                 }
             }
