@@ -5,6 +5,7 @@
 //! ```text
 //! main → cli → application → server → {restconf netconf} → engine → {datastore access agents tasks negotiation log}
 //!      → yang → {ids clock limits}
+//! cli → client → netconf
 //! ```
 
 pub mod access;

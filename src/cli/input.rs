@@ -38,7 +38,15 @@ pub fn read(file: &Path, schema: &Schema, parent: Option<NodeId>) -> Result<Vec<
             false => vec![root],
         });
     }
-    let value: serde_json::Value =
+    let mut value: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
+    if let (Some(parent), Some(object)) = (parent, value.as_object_mut())
+        && object.len() == 1
+        && let Some((name, inner)) = object.iter_mut().next()
+        && name.rsplit(':').next() == Some("input")
+        && schema.named(Some(parent), "input").is_empty()
+    {
+        value = inner.take();
+    }
     Ok(json::decode(schema, parent, &value).map_err(|error| format!("{name}: {error}"))?)
 }

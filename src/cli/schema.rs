@@ -96,8 +96,10 @@ fn help(schema: &Nodes, path: &Path, depth: usize) -> Result<String, Box<dyn Err
         if !names.is_empty() {
             out.push_str("\nValues:\n");
             let row = |(name, description): (String, Option<&str>)| {
-                let first = description.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
-                vec![format!("  {name}"), first]
+                let words: Vec<&str> = description.unwrap_or_default().split_whitespace().collect();
+                let line = words.join(" ");
+                let first = line.split_once(". ").map_or(line.as_str(), |(first, _)| first);
+                vec![format!("  {name}"), first.trim_end_matches('.').to_owned()]
             };
             out.push_str(&output::aligned(&names.into_iter().map(row).collect::<Vec<_>>()));
         }

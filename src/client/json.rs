@@ -205,12 +205,13 @@ impl Encoder<'_> {
 }
 
 /// Reads the members of a JSON object as instances of nodes in `parent`, or of top nodes: in the order of the schema,
-/// keys first, as XML wants them (RFC 7950 sections 7.8.5 and 7.14.4).
+/// keys first, as XML wants them (RFC 7950 sections 7.8.5 and 7.14.4). In `parent`, names of its module need not say it.
 ///
 /// # Errors
 /// It is no such object; the message says where and what was expected.
 pub fn decode(schema: &Schema, parent: Option<NodeId>, value: &Value) -> Result<Vec<Element>, DataError> {
-    Decoder { schema }.members(parent, None, value, "", 0)
+    let above = parent.map(|parent| schema.node(parent).module);
+    Decoder { schema }.members(parent, above, value, "", 0)
 }
 
 struct Decoder<'s> {

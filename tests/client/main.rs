@@ -40,15 +40,18 @@ fn the_same_get_gives_the_same_output_whatever_the_url() {
         &["--state", "--format", "paths", "/magent-task:interaction/negotiations"],
         &["--defaults", "report-all", "--format", "xml", PARAMS],
         &["--datastore", "operational", "--depth", "1", "--format", "paths", PARAMS],
-        &[PARAMS, "/irtf-agent:agent/identifier", "/magent-task:interaction/negotiations/negotiation/status"],
+        &[PARAMS, "/irtf-agent:agent/name", "/magent-task:interaction/negotiations/negotiation/status"],
     ] {
-        let outputs = server.urls().map(|url| server.done(url, &["get"], options));
+        let paths = options.iter().position(|option| option.starts_with('/')).unwrap_or(options.len());
+        let (options, paths) = options.split_at(paths);
+        let outputs = server.urls().map(|url| server.done(url, &[&["get"], options].concat(), paths));
         assert!(
             outputs.iter().all(|output| *output == outputs[0]),
             "{options:?}\n{}",
             outputs.join("\n---\n")
         );
-        assert!(!outputs[0].is_empty() || options[0].contains("none"), "{options:?}");
+        let is_there = !paths.iter().any(|path| path.contains("none"));
+        assert_eq!(!outputs[0].is_empty(), is_there, "{options:?} {paths:?}");
     }
     assert_eq!(
         server.done(&server.ssh, &["get"], &["/magent-task:interaction/negotiations/negotiation/round/move"]),
@@ -151,15 +154,15 @@ fn an_edit_that_is_wrong_changes_nothing_and_says_where() {
             "{refused}"
         );
         assert!(refused.contains("at /irtf-agent:tasks/"), "{refused}");
-        let refused = server.refused(url, &["edit"], &[&good]);
-        assert!(refused.contains("\"data\" is mandatory and missing"), "{refused}");
+        let refused = server.refused(url, &["edit"], &[&format!("{PARAMS}[id='1']/data=x")]);
+        assert!(refused.contains("\"dataType\" is mandatory and missing"), "{refused}");
         assert_eq!(server.done(url, &["get"], &[PARAMS]), "");
     }
     let test = ["edit", "--test-only"];
     let (kind, data) = (format!("{PARAMS}[id='1']/dataType=text"), format!("{PARAMS}[id='1']/data=x"));
     for url in [&server.ssh, &server.tls] {
         server.done(url, &test, &[&kind, &data]);
-        assert!(server.refused(url, &test, &[&kind]).contains("mandatory"));
+        assert!(server.refused(url, &test, &[&data]).contains("mandatory"));
     }
     assert!(server.refused(&server.https, &test, &[&kind, &data]).contains("RESTCONF cannot try an edit"));
     assert_eq!(server.done(&server.https, &["get"], &[PARAMS]), "");
@@ -175,7 +178,7 @@ fn what_makes_no_sense_is_told_with_its_place() {
         (&["get", "ssh://ann:secret@host"], 2, "a URL has no password"),
         (&["edit"], 2, "there is nothing to change"),
         (&["edit", "/irtf-agent:agent x"], 2, "after the path comes"),
-        (&["call"], 2, "required"),
+        (&["call"], 2, "which operation?"),
         (&["get", "--datastore", "x"], 2, "it is one of running"),
         (&["get", "--password", "x"], 2, "unexpected argument"),
         (&["get", "/irtf-agent:nothing"], 1, "there is no node \"irtf-agent:nothing\"; there can be agent"),

@@ -43,7 +43,7 @@ impl Server {
         command.arg(directory.path().join("data")).stdout(Stdio::piped()).stderr(log);
         let mut process = command.env_remove("RUST_LOG").spawn().unwrap();
         let lines = lines(process.stdout.take().unwrap());
-        let mut address = |scheme: &str| {
+        let address = |scheme: &str| {
             let line = lines.recv_timeout(LIMIT).unwrap();
             line.strip_prefix(&format!("listening {scheme} ")).unwrap().to_owned()
         };

@@ -366,3 +366,152 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::DuplexStream;
+
+    /// A server that says hello and then what the test wants.
+    struct Server {
+        stream: DuplexStream,
+        decoder: Decoder,
+        framing: Framing,
+    }
+
+    impl Server {
+        async fn next(&mut self) -> String {
+            loop {
+                if let Some(message) = self.decoder.take().unwrap() {
+                    return String::from_utf8(message).unwrap();
+                }
+                let mut bytes = Vec::new();
+                assert_ne!(self.stream.read_buf(&mut bytes).await.unwrap(), 0);
+                self.decoder.feed(&bytes);
+            }
+        }
+
+        async fn say(&mut self, message: &str) {
+            let mut bytes = Vec::new();
+            framing::encode(self.framing, message.as_bytes(), &mut bytes).unwrap();
+            self.stream.write_all(&bytes).await.unwrap();
+        }
+
+        async fn reply(&mut self, id: &str, inside: &str) {
+            self.say(&format!("<rpc-reply xmlns='{NAMESPACE}' message-id='{id}'>{inside}</rpc-reply>")).await;
+        }
+
+        async fn event(&mut self, inside: &str) {
+            let time = "<eventTime>2026-01-01T00:00:00Z</eventTime>";
+            self.say(&format!("<notification xmlns='{NOTIFICATION}'>{time}{inside}</notification>")).await;
+        }
+    }
+
+    async fn opened(version: &str, limits: &Limits) -> (Wire, Server) {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let mut server =
+            Server { stream: theirs, decoder: Decoder::new(1000), framing: Framing::EndOfMessage };
+        server
+            .say(&format!(
+                "<hello xmlns='{NAMESPACE}'><capabilities><capability>urn:ietf:params:netconf:base:{version}</capability>\
+                 </capabilities><session-id>1</session-id></hello>"
+            ))
+            .await;
+        let (wire, hello) = Wire::open(Box::new(ours), limits).await.unwrap();
+        assert!(server.next().await.contains("<hello"));
+        server.framing = hello.framing;
+        server.decoder.set(hello.framing, 1000);
+        (wire, server)
+    }
+
+    fn operation(name: &str) -> Element {
+        tree::base(name, "")
+    }
+
+    #[tokio::test]
+    async fn replies_go_to_who_asked_in_whatever_order_they_come() {
+        for version in ["1.0", "1.1"] {
+            let (wire, mut server) = opened(version, &Limits::default()).await;
+            let answers = async {
+                assert!(server.next().await.contains("message-id=\"1\""));
+                assert!(server.next().await.contains("message-id=\"2\""));
+                server.reply("7", "<ok/>").await;
+                server.reply("2", "<b/>").await;
+                server.reply("1", "<a/>").await;
+            };
+            let (first, second, ()) =
+                tokio::join!(wire.request(operation("get")), wire.request(operation("get")), answers);
+            assert_eq!(first.unwrap().children[0].name, "a");
+            assert_eq!(second.unwrap().children[0].name, "b");
+            let refused = "<rpc-error><error-type>rpc</error-type><error-tag>lock-denied</error-tag><error-severity>error\
+                           </error-severity><error-info><session-id>4</session-id></error-info></rpc-error>";
+            let answers = async {
+                server.next().await;
+                server.reply("3", refused).await;
+            };
+            let (refused, ()) = tokio::join!(wire.request(operation("lock")), answers);
+            assert_eq!(refused.unwrap_err().to_string(), "lock-denied [session-id: 4]");
+            drop(server);
+            let ended = wire.request(operation("get")).await.unwrap_err();
+            assert!(matches!(ended, ClientError::Ended(_)), "{ended}");
+        }
+    }
+
+    #[tokio::test]
+    async fn notifications_go_to_who_follows_and_end_with_their_subscription() {
+        let (wire, mut server) = opened("1.1", &Limits::default()).await;
+        let grant = async {
+            server.next().await;
+            server.reply("1", &format!("<id xmlns='{SUBSCRIBED}'>5</id>")).await;
+            server.event("<first xmlns='urn:e'/>").await;
+            server.next().await;
+            server.reply("2", &format!("<id xmlns='{SUBSCRIBED}'>6</id>")).await;
+            server.event(&format!("<push-update xmlns='{PUSH}'><id>6</id></push-update>")).await;
+            server
+                .event(&format!("<replay-completed xmlns='{SUBSCRIBED}'><id>5</id></replay-completed>"))
+                .await;
+            server.event("<second xmlns='urn:e'/>").await;
+            server
+                .event(&format!(
+                    "<subscription-terminated xmlns='{SUBSCRIBED}'><id>6</id></subscription-terminated>"
+                ))
+                .await;
+        };
+        let follow = async {
+            let events = wire.follow(operation("establish"), Follows::Events).await.unwrap();
+            (events, wire.follow(operation("establish"), Follows::Push).await.unwrap())
+        };
+        let ((mut events, mut push), ()) = tokio::join!(follow, grant);
+        let name = |next: Option<Result<Notification, ClientError>>| next.unwrap().unwrap().event.name;
+        assert_eq!(name(events.recv().await), "first");
+        assert_eq!(name(events.recv().await), "second");
+        assert_eq!(name(push.recv().await), "push-update");
+        assert_eq!(name(push.recv().await), "subscription-terminated");
+        assert!(push.recv().await.is_none());
+        assert!(wire.has_events());
+        drop(events);
+        assert_eq!(wire.abandoned(), [Some(5)]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_or_talks_nonsense_is_not_waited_for() {
+        let limits = Limits { reply: Duration::from_millis(1), ..Limits::default() };
+        let (wire, mut server) = opened("1.1", &limits).await;
+        let late = wire.request(operation("get")).await.unwrap_err();
+        assert!(matches!(late, ClientError::Timeout { .. }), "{late}");
+        server.reply("1", "<ok/>").await;
+        let (wire, mut server) = opened("1.1", &Limits::default()).await;
+        let nonsense = async {
+            server.next().await;
+            server.say("<unfinished").await;
+        };
+        let (ended, ()) = tokio::join!(wire.request(operation("get")), nonsense);
+        assert!(ended.unwrap_err().to_string().contains("not valid XML"));
+        let limits = Limits { message_bytes_max: 10, ..Limits::default() };
+        let (wire, mut server) = opened("1.1", &limits).await;
+        let (ended, ()) = tokio::join!(wire.request(operation("get")), server.reply("1", "<ok/>"));
+        assert!(matches!(ended, Err(ClientError::Ended(_))));
+    }
+}

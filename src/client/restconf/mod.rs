@@ -27,7 +27,8 @@ use super::{tls, tree};
 
 const XML: &str = "application/yang-data+xml";
 const PATCH: &str = "application/yang-patch+xml";
-const STREAM: &str = "text/event-stream";
+/// Events, and errors in XML.
+const STREAM: &str = "text/event-stream, application/yang-data+xml;q=0.5";
 const RESTCONF: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
 const YANG_PATCH: &str = "urn:ietf:params:xml:ns:yang:ietf-yang-patch";
 const DATASTORES: &str = "urn:ietf:params:xml:ns:yang:ietf-datastores";
