@@ -14,6 +14,8 @@ pub const REVISIONS_MAX: usize = 100;
 /// How many nodes these revisions may have that the newest has not; older revisions are dropped before.
 pub const REVISIONS_NODES_MAX: usize = 1_000_000;
 
+/// Users, and places in the schema, whose access rules are kept ready; more are made anew when they are asked for.
+pub const NACM_KEPT_MAX: usize = 10_000;
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

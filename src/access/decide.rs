@@ -1,14 +1,8 @@
-//! The default policy, as a table of questions.
-//!
-//! Administrators may do everything. Other users read everything but what agents say to each
-//! other in private, write only the draft's own tree, and act only for agents of theirs.
+//! The questions that rules of NACM cannot answer: who speaks for an agent, who sees what is private to agents, and what
+//! all share as long as nobody has configured who may have it.
 
-use super::Principal;
-use crate::yang::schema::{NacmDefault, Node};
-
-/// The module whose configuration every agent may write: its write operations are how a client
-/// that knows only the draft gives tasks, and each is checked again as the task that it is.
-const OPEN_FOR_WRITING: &str = "irtf-agent";
+use super::{Principal, Rules};
+use crate::yang::schema::Node;
 
 /// Operations that work on whole datastores, whoever wrote what is in them.
 const OF_WHOLE_DATASTORES: [(&str, &str); 4] = [
@@ -18,34 +12,10 @@ const OF_WHOLE_DATASTORES: [(&str, &str); 4] = [
     ("magent-datastores", "rollback"),
 ];
 
-/// Whether the principal may read instances of this node (RFC 8341 section 3.2.4). Entries that
-/// are private to agents are judged one by one with [`may_see`].
-pub fn may_read(principal: &Principal, node: &Node) -> bool {
-    principal.is_admin() || node.nacm != NacmDefault::DenyAll
-}
-
-/// Whether the principal may create, change or delete instances of this node
-/// (RFC 8341 section 3.2.5).
-pub fn may_write(principal: &Principal, node: &Node) -> bool {
-    principal.is_admin() || (node.nacm == NacmDefault::None && node.module.name == OPEN_FOR_WRITING)
-}
-
-/// Whether the principal may invoke the rpc or action (RFC 8341 section 3.2.3). In whose name
-/// it is done is judged with [`may_act_for`].
-pub fn may_execute(principal: &Principal, operation: &Node) -> bool {
+/// Whether an rpc may be invoked (RFC 8341 section 3.4.4). In whose name it is done is judged with [`may_act_for`].
+pub fn may_invoke(rules: &Rules, operation: &'static Node) -> bool {
     let on_everything = OF_WHOLE_DATASTORES.contains(&(operation.module.name, operation.name));
-    principal.is_admin() || (operation.nacm != NacmDefault::DenyAll && !on_everything)
-}
-
-/// Whether the principal may edit the candidate that all share. Who commits it answers for all that is in it, and who
-/// discards it takes everybody's work away.
-pub fn may_prepare(principal: &Principal) -> bool {
-    principal.is_admin()
-}
-
-/// Whether the principal may lock a datastore or a part of it, which keeps everybody else from writing there.
-pub fn may_lock(principal: &Principal) -> bool {
-    principal.is_admin()
+    rules.may_invoke(operation) && !(on_everything && rules.keeps_shared())
 }
 
 /// Whether the principal may speak in the name of an agent with this owner.

@@ -4,7 +4,11 @@
 //! engine asks it once per request and per notification.
 
 mod decide;
+mod nacm;
 mod principal;
+mod rules;
 
-pub use decide::{may_act_for, may_execute, may_lock, may_prepare, may_read, may_see, may_write};
+pub use decide::{may_act_for, may_invoke, may_see};
+pub use nacm::{Nacm, is_changed};
 pub use principal::{ADMIN_GROUP, AuthError, Caller, Identity, Method, Principal, Standing};
+pub use rules::{Access, At, Rules};

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::denied::Denied;
 use super::event::{Actor, Event, Startup};
 use super::locks::Locks;
 use super::options::Options;
@@ -13,8 +14,8 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::State;
-use super::{confirm, datastores, draft, txid, view};
-use crate::access::{self, Principal};
+use super::{confirm, datastores, draft, txid, view, writable};
+use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate::VALIDATOR;
@@ -28,7 +29,7 @@ use crate::yang::generated::ietf_netconf_notifications::{
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
-use crate::yang::tree::{Child, Container};
+use crate::yang::tree::Container;
 use crate::{agents, negotiation, tasks};
 
 /// Decides edits of the running configuration or of a candidate, which is changed at once.
@@ -76,7 +77,7 @@ pub(super) fn edit(
             }
             return Ok((events, reply));
         }
-        Datastore::Candidate(Candidate::Shared) if !access::may_prepare(principal) => {
+        Datastore::Candidate(Candidate::Shared) if state.rules(principal).keeps_shared() => {
             let message = "the candidate that all share is edited by administrators";
             return Err(Error::application(Tag::AccessDenied, message).into());
         }
@@ -94,7 +95,9 @@ pub(super) fn edit(
     let now = fresh.now;
     let candidates = &mut sessions.candidates;
     let before = candidates.get(which).map_or(state.config.content(), |working| &working.content);
-    let (content, created) = made(before, principal, &request.edits, candidates.next_revision(now))?;
+    let revision = candidates.next_revision(now);
+    let (content, created) =
+        made(before, &state.rules(principal), options, principal, &request.edits, revision)?;
     let content = Arc::new(content);
     if request.test != Test::AtCommit {
         datastores::valid(state, &content)?;
@@ -109,6 +112,8 @@ pub(super) fn edit(
 /// What edits that the principal may make, make of a tree; and for each whether its node was new.
 fn made(
     before: &Container,
+    rules: &Arc<Rules>,
+    options: &Options,
     principal: &Principal,
     edits: &[Edit],
     revision: u64,
@@ -117,9 +122,14 @@ fn made(
     let mut created = Vec::with_capacity(edits.len());
     for (number, edit) in edits.iter().enumerate() {
         let at_fault = |error| Refused { edit: Some(number), error };
-        writable(principal, edit).map_err(at_fault)?;
+        writable::configured(edit).map_err(at_fault)?;
         created.push(edit.path.find(&content).is_none());
-        content = edit::apply(&content, edit, revision).map_err(at_fault)?;
+        let after = edit::apply(&content, edit, revision).map_err(at_fault)?;
+        if let Err(error) = writable::edited(rules, principal, edit, &content, &after) {
+            Denied::count(&options.capabilities.denied.data_writes);
+            return Err(at_fault(error));
+        }
+        content = after;
     }
     Ok((content, created))
 }
@@ -134,7 +144,8 @@ pub(super) fn edit_running(
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
     let revision = state.position + 1;
-    let (config, created) = made(state.config.content(), principal, edits, revision)?;
+    let (config, created) =
+        made(state.config.content(), &state.rules(principal), options, principal, edits, revision)?;
     let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
@@ -146,7 +157,7 @@ pub(super) fn edit_running(
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
-    let after = state.edited(config, changes, fresh.now);
+    let after = state.edited(config, changes, fresh.now)?;
     let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
     let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
@@ -241,54 +252,6 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
     };
     let change = base::NetconfConfigChange { changed_by, datastore, edit: edit.collect() };
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
-}
-
-/// Every node that the edit sets or removes has to be configuration that the principal may write.
-pub(super) fn writable(principal: &Principal, edit: &Edit) -> Result<(), Error> {
-    let refused = |node: &crate::yang::schema::Node, path: &InstancePath| {
-        let message = format!("{} may not write \"{}\"", principal.name, node.qualified_name());
-        Err(Error::application(Tag::AccessDenied, message).at(path.clone()))
-    };
-    match edit.path.node() {
-        Some(node) if !node.config => {
-            let message = format!("\"{}\" is state and cannot be written", node.name);
-            Err(Error::protocol(Tag::OperationNotSupported, message).at(edit.path.clone()))
-        }
-        Some(node) => {
-            let content = edit.value.as_ref().and_then(|child| denied_below(principal, child));
-            match (access::may_write(principal, node), content) {
-                (true, None) => Ok(()),
-                (true, Some(below)) => refused(below, &edit.path),
-                (false, _) => refused(node, &edit.path),
-            }
-        }
-        None if principal.is_admin() => Ok(()),
-        None => match (&edit.value, edit.operation) {
-            // A merge touches what it has; anything else of the whole datastore touches all.
-            (Some(child), Operation::Merge) => match denied_below(principal, child) {
-                None => Ok(()),
-                Some(node) => refused(node, &edit.path),
-            },
-            _ => Err(Error::application(
-                Tag::AccessDenied,
-                "only an administrator may replace the whole datastore",
-            )),
-        },
-    }
-}
-
-fn denied_below(principal: &Principal, child: &Child) -> Option<&'static crate::yang::schema::Node> {
-    let in_container = |container: &Container| {
-        container.iter().find_map(|(node, child)| match access::may_write(principal, node) {
-            true => denied_below(principal, child),
-            false => Some(node),
-        })
-    };
-    match child {
-        Child::Container(container) => in_container(container),
-        Child::List(list) => list.iter().find_map(|entry| in_container(&entry)),
-        Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => None,
-    }
 }
 
 /// Whether a precondition holds, judged by what the principal can `read`.

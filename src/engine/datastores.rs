@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::candidate::Candidates;
 use super::confirm::{self, Confirm};
 use super::core;
+use super::denied::Denied;
 use super::draft;
 use super::driver::Engine;
 use super::event::{Event, Startup};
@@ -20,7 +21,8 @@ use super::patch::{self, Form};
 use super::request::{Candidate, Datastore, EditReply, Invocation, LockedPart, Locking, Management};
 use super::sessions::Sessions;
 use super::state::State;
-use crate::access::{self, Principal};
+use super::{visible, writable};
+use crate::access::{At, Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff;
 use crate::datastore::edit::{Edit, Operation};
@@ -99,13 +101,16 @@ pub(super) fn manage(
         Management::Copy { .. } | Management::Put { .. } => {
             let (from, content, to) = match management {
                 Management::Copy { from, to } => {
-                    (Some(*from), content(state, candidates, options, *from)?, to)
+                    let content = content(state, candidates, options, *from)?;
+                    // RFC 8341 section 3.2.6: what may not be read is left out.
+                    let seen = visible::stored(&At::root(state.rules(principal)), &content);
+                    (Some(*from), seen, to)
                 }
                 Management::Put { content, to } => (None, content.clone(), to),
                 _ => return Ok((Vec::new(), unchanged(state))),
             };
             locks.leave(*to, principal)?;
-            if *to == Datastore::Candidate(Candidate::Shared) && !access::may_prepare(principal) {
+            if *to == Datastore::Candidate(Candidate::Shared) && state.rules(principal).keeps_shared() {
                 let message = "the candidate that all share is edited by administrators";
                 return Err(Error::application(Tag::AccessDenied, message));
             }
@@ -114,14 +119,14 @@ pub(super) fn manage(
                 Datastore::Candidate(which) => {
                     let old =
                         candidates.get(*which).map_or(state.config.content(), |working| &working.content);
-                    let edits = transform::edits(&diff(old, &content));
-                    edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
+                    replaceable(state, options, principal, old, &content)?;
                     candidates.put(*which, state, content, now, options.limits.candidates_max)?;
                     Ok((Vec::new(), unchanged(state)))
                 }
                 Datastore::Startup => {
                     startup(options)?;
-                    save(state, principal, from, &content).map(|event| (vec![event], unchanged(state)))
+                    save(state, options, principal, from, &content)
+                        .map(|event| (vec![event], unchanged(state)))
                 }
                 Datastore::Intended | Datastore::Operational => {
                     Err(Error::protocol(Tag::OperationNotSupported, "this datastore cannot be written"))
@@ -143,6 +148,7 @@ pub(super) fn replacing(running: &Container, content: &Container) -> Vec<Edit> {
 /// to be what it may write, and valid.
 fn save(
     state: &State,
+    options: &Options,
     principal: &Principal,
     from: Option<Datastore>,
     content: &Arc<Container>,
@@ -151,10 +157,20 @@ fn save(
         return Ok(Event::Startup(Startup::Saved));
     }
     let old = state.startup.clone().unwrap_or_default();
-    let edits = transform::edits(&diff(&old, content));
-    edits.iter().try_for_each(|edit| core::writable(principal, edit))?;
+    replaceable(state, options, principal, &old, content)?;
     valid(state, content)?;
-    Ok(Event::Startup(Startup::Edited(edits)))
+    Ok(Event::Startup(Startup::Edited(transform::edits(&diff(&old, content)))))
+}
+
+fn replaceable(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    old: &Container,
+    new: &Container,
+) -> Result<(), Error> {
+    let judged = writable::replaced(&state.rules(principal), principal, old, new);
+    judged.inspect_err(|_| Denied::count(&options.capabilities.denied.data_writes))
 }
 
 fn unchanged(state: &State) -> EditReply {
@@ -250,7 +266,7 @@ pub(super) async fn invoke(
     principal: &Principal,
     invocation: &Invocation,
 ) -> Result<Container, Error> {
-    admit(&engine.snapshot(), principal, invocation)?;
+    admit(&engine.snapshot(), engine.options(), principal, invocation)?;
     let operation = invocation.operation;
     let shared = Candidate::Shared;
     let management = if operation == &netconf::COMMIT {
@@ -282,8 +298,8 @@ pub(super) async fn invoke(
         let CompareInput { source, target } = input(invocation)?;
         let source = version(engine, source.datastore, source.revision).await?;
         let target = version(engine, target.datastore, target.revision).await?;
-        let user = principal.clone();
-        return engine.apart(principal, move || compared(&user, &source, &target).to_data()).await;
+        let rules = engine.snapshot().rules(principal);
+        return engine.apart(principal, move || compared(&rules, &source, &target).to_data()).await;
     } else if operation == &revisions::ROLLBACK {
         let RollbackInput { revision } = input(invocation)?;
         let content = engine.revision(revision).await?;
@@ -316,7 +332,7 @@ pub(super) fn lock(
         Error::protocol(Tag::OperationNotSupported, "only a NETCONF session can hold a lock")
     })?;
     let takes = matches!(locking, Locking::Lock(_) | Locking::LockPart(_));
-    if takes && !access::may_lock(principal) {
+    if takes && state.rules(principal).keeps_shared() {
         let message = "locks are taken by administrators";
         return Err(Error::application(Tag::AccessDenied, message));
     }
@@ -431,10 +447,9 @@ impl Datastore {
 }
 
 /// The edits that make `target` of `source`, as far as the principal may read them.
-fn compared(principal: &Principal, source: &Container, target: &Container) -> CompareOutput {
+fn compared(rules: &Arc<Rules>, source: &Container, target: &Container) -> CompareOutput {
     let changes = diff(source, target);
-    let readable = |edit: &Edit| edit.path.steps.iter().all(|step| access::may_read(principal, step.node));
-    let edits = transform::edits(&changes).into_iter().filter(readable);
+    let edits = transform::edits(&changes).into_iter().filter_map(|edit| visible::edit(rules, edit));
     let edit = edits
         .flat_map(|edit| patch::of_entries(source, edit))
         .enumerate()

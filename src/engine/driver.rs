@@ -30,8 +30,8 @@ use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
-use super::{Filter, datastores, operations, report, subscription, subscriptions, view};
-use crate::access::{self, Principal};
+use super::{Filter, datastores, operations, report, subscription, subscriptions, view, visible};
+use crate::access::{self, Access, At, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -147,6 +147,11 @@ impl Engine {
     }
 
     /// The limits in force.
+    pub(super) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Limits on what can grow.
     pub fn limits(&self) -> &Limits {
         &self.shared.options.limits
     }
@@ -376,11 +381,8 @@ impl Engine {
     ///
     /// # Errors
     /// `access-denied`.
-    pub fn admit(&self, principal: &Principal, operation: &Node) -> Result<(), Error> {
-        match access::may_execute(principal, operation) {
-            true => Ok(()),
-            false => Err(operations::not_executed(principal, operation)),
-        }
+    pub fn admit(&self, principal: &Principal, operation: &'static Node) -> Result<(), Error> {
+        operations::may_invoke(&self.snapshot(), &self.shared.options, principal, operation, None)
     }
 
     /// Ends another session, and releases all that it holds before the answer comes (RFC 6241 section 7.9).
@@ -467,19 +469,27 @@ impl Engine {
     }
 
     /// Whether the principal may read any instance of this node; front ends that list nodes leave the others out.
-    pub fn may_read(&self, principal: &Principal, node: &Node) -> bool {
-        access::may_read(principal, node)
+    pub fn may_read(&self, principal: &Principal, node: &'static Node) -> bool {
+        visible::any(&At::root(self.snapshot().rules(principal)), Access::Read, node)
     }
 
     /// Whether the principal may edit any instance of this node.
-    pub fn may_write(&self, principal: &Principal, node: &Node) -> bool {
-        access::may_write(principal, node)
+    pub fn may_write(&self, principal: &Principal, node: &'static Node) -> bool {
+        let root = At::root(self.snapshot().rules(principal));
+        [Access::Create, Access::Update, Access::Delete]
+            .iter()
+            .any(|access| visible::any(&root, *access, node))
     }
 
     /// Whether the principal may invoke this operation at all; front ends that list operations
     /// leave the others out.
     pub fn may_execute(&self, principal: &Principal, operation: &'static Node) -> bool {
-        access::may_execute(principal, operation) && !datastores::needs_session(operation)
+        let rules = self.snapshot().rules(principal);
+        let may = match operation.data_parent() {
+            Some(_) => visible::any(&At::root(rules), Access::Exec, operation),
+            None => access::may_invoke(&rules, operation),
+        };
+        may && !datastores::needs_session(operation)
     }
 
     /// Follows the events that the principal may see and that pass the filter.

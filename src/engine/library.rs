@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use super::denied::Denied;
 use super::monitoring::Statistics;
 use super::subscriptions::Subscriptions;
 use crate::yang::generated::SCHEMA;
@@ -35,6 +36,8 @@ pub struct Capabilities {
     pub(super) netconf: Vec<String>,
     /// What is counted of NETCONF sessions.
     pub(super) statistics: Arc<Statistics>,
+    /// What is counted of access control.
+    pub(super) denied: Arc<Denied>,
     library: OnceLock<Arc<Container>>,
     modules: OnceLock<Arc<Container>>,
 }

@@ -10,6 +10,7 @@ mod candidate;
 mod confirm;
 mod core;
 mod datastores;
+mod denied;
 mod draft;
 mod driver;
 mod dynamic;
@@ -38,6 +39,8 @@ mod terms;
 mod txid;
 mod update;
 mod view;
+mod visible;
+mod writable;
 
 pub use confirm::Confirm;
 pub use driver::{Engine, OpenError};

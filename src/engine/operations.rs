@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use super::denied::Denied;
 use super::event::Event;
 use super::options::Options;
 use super::request::Invocation;
 use super::state::State;
 use super::{draft, monitoring, moves};
-use crate::access::{self, Principal};
+use crate::access::{self, Access, Principal};
 use crate::agents::{self, Registrant};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
@@ -27,7 +28,7 @@ use crate::yang::generated::magent_task::{
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
 use crate::yang::model::{IdentityEnum, Modelled};
-use crate::yang::path::{InstancePath, Selector};
+use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
 use crate::yang::tree::{AnyData, Container};
@@ -57,7 +58,7 @@ pub(super) fn query(
     invocation: &Invocation,
     now: Timestamp,
 ) -> Result<Container, Error> {
-    admit(state, principal, invocation)?;
+    admit(state, options, principal, invocation)?;
     let (operation, limits) = (invocation.operation, &options.limits);
     if operation == &registry::DISCOVER_AGENTS {
         let output = state.registry.discover(now, &input(invocation)?, &|_| true, limits)?;
@@ -88,7 +89,7 @@ pub(super) fn invoke(
     invocation: &Invocation,
     fresh: &mut Fresh,
 ) -> Decided {
-    admit(state, principal, invocation)?;
+    admit(state, options, principal, invocation)?;
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
@@ -287,21 +288,43 @@ pub(super) fn reads_data(state: &State, principal: &Principal, id: &str) -> bool
 }
 
 /// The checks that every operation has in common.
-pub(super) fn admit(state: &State, principal: &Principal, invocation: &Invocation) -> Result<(), Error> {
+pub(super) fn admit(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<(), Error> {
     let operation = invocation.operation;
-    if !access::may_execute(principal, operation) {
-        return Err(not_executed(principal, operation));
-    }
+    may_invoke(state, options, principal, operation, invocation.target.as_ref())?;
     let content = Arc::new(invocation.input.clone());
     let errors =
         VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
     Error::first(errors).map_or(Ok(()), Err)
 }
 
-/// The refusal of an operation that the principal may not invoke.
-pub(super) fn not_executed(principal: &Principal, operation: &Node) -> Error {
+/// Refuses an rpc, or an action of the instance at `target`, that the principal may not invoke (RFC 8341 sections 3.4.4 and
+/// 3.4.5).
+///
+/// # Errors
+/// `access-denied`.
+pub(super) fn may_invoke(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    operation: &'static Node,
+    target: Option<&InstancePath>,
+) -> Result<(), Error> {
+    let rules = state.rules(principal);
+    let may = match target {
+        Some(target) => rules.may(Access::Exec, &target.child(Step::plain(operation))),
+        None => access::may_invoke(&rules, operation),
+    };
+    if may {
+        return Ok(());
+    }
+    Denied::count(&options.capabilities.denied.operations);
     let message = format!("{} may not invoke \"{}\"", principal.name, operation.name);
-    Error::application(Tag::AccessDenied, message)
+    Err(Error::application(Tag::AccessDenied, message))
 }
 
 /// The input as its struct; validation has found everything mandatory in it.

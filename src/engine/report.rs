@@ -12,8 +12,8 @@ use super::request::{Content, Datastore, Found};
 use super::sessions::Sessions;
 use super::state::State;
 use super::txid::Txids;
-use super::view;
-use crate::access::{self, Principal};
+use super::{view, visible};
+use crate::access::Principal;
 use crate::datastore::defaults::{Mode, Report, Tags, same_instance};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_origin::identities as origins;
@@ -64,7 +64,7 @@ pub(super) fn report(
 ) -> Result<Reported, Error> {
     let From { state, sessions, options, datastore } = *from;
     let whole = || Arc::new(view::whole(state, sessions, options, principal, datastore));
-    let paged = Paged { paging, limits: &options.limits, principal, path, whole: &whole };
+    let paged = Paged { paging, limits: &options.limits, path, whole: &whole };
     let mut notes = Vec::new();
     let mut part = |node, child| {
         let (page, told) = paged.page(node, child)?;
@@ -154,29 +154,30 @@ fn filled(
         return Ok(Reported { found: found?, metadata: None });
     }
     let whole = whole();
-    let principal = principal.clone();
     // RFC 8342 section 5.1: the other datastores have no state, not even by default.
     let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
     let wanted = move |node: &'static Node| {
         let inner = !matches!(node.kind, Kind::Leaf { .. } | Kind::LeafList { .. });
-        access::may_read(&principal, node)
-            && (has_state || node.config)
+        (has_state || node.config)
             && match content {
                 Content::All => true,
                 Content::Config => node.config,
                 Content::NonConfig => inner || !node.config,
             }
     };
+    let rules = state.rules(principal);
+    // What is there by default alone is judged as well.
+    let seen = |child: Child| visible::found(&rules, path, &child);
     let report = Report::new(mode, &SCHEMA, whole.clone(), path, Box::new(wanted));
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
     let found = match found {
         Ok(found) => {
-            let child = report.found(path, &found.child).ok_or_else(missing)?;
+            let child = report.found(path, &found.child).and_then(seen).ok_or_else(missing)?;
             Found { child, ..found }
         }
         Err(error) => Found {
             node: path.node(),
-            child: report.missing(path).filter(|_| is_missing).ok_or(error)?,
+            child: report.missing(path).filter(|_| is_missing).and_then(seen).ok_or(error)?,
             revision: 0,
             has_other_state: true,
             changed_at: state.config_changed_at,

@@ -9,6 +9,7 @@ use super::draft;
 use super::event::{Event, Startup};
 use super::moves;
 use super::sessions;
+use crate::access::{self, Nacm, Principal, Rules};
 use crate::agents::Registry;
 use crate::clock::Timestamp;
 use crate::datastore::diff::{Change, diff_along};
@@ -28,6 +29,8 @@ pub struct State {
     pub position: u64,
     /// The running configuration.
     pub config: Configuration,
+    /// What is configured of access control.
+    pub nacm: Arc<Nacm>,
     /// The log position of the newest edit of the configuration.
     pub config_revision: u64,
     /// When the configuration was last edited.
@@ -68,6 +71,7 @@ impl Default for State {
         State {
             position: 0,
             config: VALIDATOR.empty(),
+            nacm: Arc::default(),
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
             revisions: OrdMap::new(),
@@ -102,7 +106,7 @@ impl State {
                 let new = applied(&old, edits, revision)?;
                 let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
                 let config = self.config.changed(new, &changes);
-                self.configured(config, changes, at);
+                self.configured(config, changes, at)?;
             }
             Event::Startup(change) => {
                 self.startup = Some(match change {
@@ -131,19 +135,41 @@ impl State {
 
     /// The state after an edit that was decided on this one: `config` differs from the configuration by
     /// `changes`.
-    pub(super) fn edited(&self, config: Configuration, changes: Vec<Change>, at: Timestamp) -> State {
+    ///
+    /// # Errors
+    /// `invalid-value` for rules of access control that cannot be meant so.
+    pub(super) fn edited(
+        &self,
+        config: Configuration,
+        changes: Vec<Change>,
+        at: Timestamp,
+    ) -> Result<State, Error> {
         let mut after = self.clone();
         after.position += 1;
-        after.configured(config, changes, at);
-        after
+        after.configured(config, changes, at)?;
+        Ok(after)
     }
 
-    fn configured(&mut self, config: Configuration, changes: Vec<Change>, at: Timestamp) {
+    fn configured(
+        &mut self,
+        config: Configuration,
+        changes: Vec<Change>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        if access::is_changed(self.config.content(), config.content()) {
+            self.nacm = Arc::new(Nacm::read(config.content())?);
+        }
         let old = std::mem::replace(&mut self.config, config);
         self.remember(changes, self.position, at);
         self.config_revision = self.position;
         self.config_changed_at = at;
         draft::edited(self, old.content(), at);
+        Ok(())
+    }
+
+    /// What the principal may do.
+    pub(super) fn rules(&self, principal: &Principal) -> Arc<Rules> {
+        self.nacm.rules(principal)
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::core;
+use super::denied::Denied;
 use super::event::{Actor, Event};
 use super::filter::Filter;
 use super::operations;
@@ -21,7 +22,8 @@ use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
 use super::state::State;
 use super::subscribers::Seat;
-use crate::access::{self, Principal};
+use super::visible;
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::LogReader;
 use crate::yang::error::{Error, Tag};
@@ -365,6 +367,7 @@ impl Subscription {
             None => self.read_log().await?,
         };
         let state = self.shared.snapshot.load();
+        let rules = state.rules(&self.principal);
         for event in events {
             if self.until.is_some_and(|until| event.at > until) {
                 self.finished = true;
@@ -372,9 +375,9 @@ impl Subscription {
             }
             let skip = std::mem::take(&mut self.skip);
             for (part, notification) in event.notifications.iter().enumerate().skip(skip) {
-                if operations::sees(&state, &self.principal, &notification.parties)
-                    && access::may_read(&self.principal, notification.node)
-                {
+                if !operations::sees(&state, &self.principal, &notification.parties) {
+                    self.excluded += 1;
+                } else if visible::is_told(&rules, notification.node) {
                     self.pending.push_back(Delivered {
                         position: event.position,
                         part,
@@ -382,6 +385,7 @@ impl Subscription {
                         notification: notification.clone(),
                     });
                 } else {
+                    Denied::count(&self.shared.options.capabilities.denied.notifications);
                     self.excluded += 1;
                 }
             }

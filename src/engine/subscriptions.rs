@@ -110,7 +110,7 @@ pub(super) async fn invoke(
     principal: &Principal,
     invocation: &Invocation,
 ) -> Result<Container, Error> {
-    admit(&shared.snapshot.load(), principal, invocation)?;
+    admit(&shared.snapshot.load(), &shared.options, principal, invocation)?;
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
         return subscriptions.establish(shared, principal, invocation.input.clone()).await;

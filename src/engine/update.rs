@@ -17,8 +17,8 @@ use super::state::State;
 use super::subscription::Shared;
 use super::subtree::empty;
 use super::terms::{Target, Terms, Trigger};
-use super::view;
-use crate::access::{self, Principal};
+use super::{view, visible};
+use crate::access::{At, Principal};
 use crate::datastore::diff::diff;
 use crate::datastore::edit::Edit;
 use crate::datastore::transform;
@@ -184,7 +184,7 @@ impl Work {
         let unavailable = |_: Error| -> Reason { Reason::InsufficientResources };
         let content =
             datastores::content(state, &sessions.candidates, options, self.datastore).map_err(unavailable)?;
-        Ok(without(content, |node| !access::may_read(&self.principal, node)))
+        Ok(visible::content(&At::root(state.rules(&self.principal)), &content))
     }
 
     /// What can be compared: what the filter may select, without what counts rather than changes.

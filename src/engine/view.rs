@@ -13,13 +13,14 @@ use super::options::Options;
 use super::request::{Content, Datastore, Found};
 use super::sessions::Sessions;
 use super::state::{Revision, State};
-use crate::access::{self, Principal};
+use super::visible;
+use crate::access::{At, Principal};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
-    SCHEMA, ietf_netconf_monitoring, ietf_restconf_monitoring, ietf_subscribed_notifications,
-    ietf_system_capabilities, ietf_yang_library, irtf_agent, magent_datastores, magent_registry, magent_task,
-    nc_notifications,
+    SCHEMA, ietf_netconf_acm, ietf_netconf_monitoring, ietf_restconf_monitoring,
+    ietf_subscribed_notifications, ietf_system_capabilities, ietf_yang_library, irtf_agent,
+    magent_datastores, magent_registry, magent_task, nc_notifications,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -69,8 +70,10 @@ pub(super) fn read_part(
     let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
     let Some((first, rest)) = path.steps.split_first() else {
         let mut root = Container::default().at_revision(tree.revision);
+        let at = At::root(state.rules(principal));
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
-            if let Some(child) = tree.top(node, content).and_then(|child| keep(&child, node, content)) {
+            let seen = tree.top(node, content).and_then(|child| visible::child(&at, node, &child));
+            if let Some(child) = seen.and_then(|child| keep(&child, node, content)) {
                 root.set(node, child);
             }
         }
@@ -84,11 +87,9 @@ pub(super) fn read_part(
         let Child::Container(container) = &child else { return Err(missing()) };
         child = container.get(next.node).ok_or_else(missing)?.clone();
         step = next;
-        if !access::may_read(principal, next.node) {
-            return Err(missing());
-        }
     }
     let child = select(&child, step, &mut revision).ok_or_else(missing)?;
+    let child = visible::found(&state.rules(principal), path, &child).ok_or_else(missing)?;
     if matches!(&child, Child::List(list) if list.is_empty()) {
         return Err(missing());
     }
@@ -111,9 +112,11 @@ pub(super) fn whole(
     datastore: Datastore,
 ) -> Container {
     let tree = View::of(datastore, state, sessions, options, principal);
+    let at = At::root(state.rules(principal));
     let mut root = Container::default();
     for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
-        if let Some(child) = tree.top(node, Content::All) {
+        if let Some(child) = tree.top(node, Content::All).and_then(|child| visible::child(&at, node, &child))
+        {
             root.set(node, child);
         }
     }
@@ -127,6 +130,7 @@ fn has_other_state(state: &State, path: &InstancePath) -> bool {
         // The revision is that of the newest edit: there is more to tell if anything happened after it.
         [] => state.position > state.config_revision,
         [first, ..] if first.node == &TASKS => true,
+        [nacm] if nacm.node == &ietf_netconf_acm::nodes::NACM => true,
         [list] => list.selector == Selector::None && (list.node == &DATA_PARAMS || list.node == &CONTEXT),
         _ => false,
     }
@@ -263,11 +267,11 @@ impl<'a> View<'a> {
         }
     }
 
-    /// All instances of a top-level node that the principal may see, maybe with some that
+    /// All instances of a top-level node but those that are private to others, maybe with some that
     /// `content` leaves out: nothing here may cost as much as the entries of a list, of which
     /// one alone may be wanted.
     fn top(&self, node: &'static Node, content: Content) -> Option<Child> {
-        if !access::may_read(self.principal, node) || (content == Content::Config && !node.config) {
+        if content == Content::Config && !node.config {
             return None;
         }
         if !self.has_state {
@@ -303,6 +307,8 @@ impl<'a> View<'a> {
         } else if node == &ietf_subscribed_notifications::nodes::SUBSCRIPTIONS {
             let now = self.options.clock.now();
             container(self.options.capabilities.subscriptions.shown(self.principal, now))
+        } else if node == &ietf_netconf_acm::nodes::NACM && content != Content::Config {
+            container(self.options.capabilities.denied.shown(self.config.container(node)))
         } else if node == &magent_datastores::nodes::REVISIONS {
             container(self.revisions())
         } else {

@@ -27,9 +27,10 @@ use crate::engine::{
 use crate::yang::encode::{Drain, EncodeOptions};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
+use crate::yang::generated::ietf_netconf::nodes as netconf;
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::resource::{self, ResourcePath};
-use crate::yang::schema::Kind;
+use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{Child, List};
 
 /// Serves everything at and below `{+restconf}/data` and `{+restconf}/ds/NAME`.
@@ -53,6 +54,9 @@ pub async fn serve(engine: &Engine, asked: Asked) -> Result<Response, Refusal> {
         return Err(Error::protocol(Tag::InvalidValue, message).at(path).into());
     }
     asked.allow(allow)?;
+    if let Some(operation) = operation(&asked.method, &path) {
+        engine.admit(&asked.principal, operation)?;
+    }
     // Edits are boxed, so that a read does not take the room of one.
     match asked.method {
         Method::OPTIONS => options(&asked, allow),
@@ -64,6 +68,16 @@ pub async fn serve(engine: &Engine, asked: Asked) -> Result<Response, Refusal> {
         },
         Method::DELETE => Box::pin(edit::delete(engine, asked, &home, path)).await,
         _ => read(engine, asked, &home, &path).await,
+    }
+}
+
+/// The operation of NETCONF that a method stands for when access is judged (RFC 8341 section 3.2.3); `None` if it is not.
+fn operation(method: &Method, path: &InstancePath) -> Option<&'static Node> {
+    match *method {
+        Method::GET | Method::HEAD => Some(&netconf::GET),
+        Method::PUT if path.steps.is_empty() => Some(&netconf::COPY_CONFIG),
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Some(&netconf::EDIT_CONFIG),
+        _ => None,
     }
 }
 

@@ -137,7 +137,44 @@ impl InstancePath {
     /// # Errors
     /// The text that was not understood and what was expected there.
     pub fn parse(text: &str, schema: &Schema, names: &dyn Names) -> Result<Self, String> {
-        Parser { text, at: 0, schema, names }.path()
+        Parser { text, at: 0, schema, names, operations: false }.path()
+    }
+}
+
+/// A `node-instance-identifier` (RFC 8341): a path that leaves keys open, and so can mean many instances; also of an action
+/// or a notification in the data tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    /// The steps from the top; none for everything.
+    pub steps: Vec<StepPattern>,
+}
+
+/// One step of a [`PathPattern`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPattern {
+    /// The schema node.
+    pub node: &'static Node,
+    /// The keys that are given, or of a leaf-list its value with the node itself.
+    pub wanted: Vec<(&'static Node, Wanted)>,
+}
+
+/// The value that a predicate asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// This one.
+    Value(Value),
+    /// The name of the user who asks.
+    User,
+}
+
+impl PathPattern {
+    /// Parses the text with names of modules as prefixes, which is how such leafs are kept.
+    ///
+    /// # Errors
+    /// What was not understood and what was expected there.
+    pub fn parse(text: &str, schema: &Schema) -> Result<Self, String> {
+        let names = types::ModuleNames(schema);
+        Parser { text, at: 0, schema, names: &names, operations: true }.pattern()
     }
 }
 
@@ -194,23 +231,43 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// The variable that stands for the name of the user (RFC 8341 section 3.5.2, `node-instance-identifier`).
+const USER: &str = "$USER";
+/// Most steps of a path.
+const STEPS_MAX: usize = 128;
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
     schema: &'a Schema,
     names: &'a dyn Names,
+    /// Whether the path can lead to an action or notification.
+    operations: bool,
+}
+
+/// A step as it stands.
+struct Parsed {
+    node: &'static Node,
+    predicates: Vec<Predicate>,
+}
+
+enum Predicate {
+    Key(&'static Node, Literal),
+    Value(Literal),
+    Position(u32),
+}
+
+enum Literal {
+    Text(String),
+    User,
 }
 
 impl Parser<'_> {
     fn path(mut self) -> Result<InstancePath, String> {
         let mut steps: Vec<Step> = Vec::new();
         while self.at < self.text.len() {
-            if steps.len() >= 128 {
-                return Err("the path has more than 128 steps".into());
-            }
-            self.expect('/')?;
-            let step = self.step(steps.last().map(|s| s.node))?;
-            steps.push(step);
+            let parsed = self.step(steps.len(), steps.last().map(|s| s.node))?;
+            steps.push(self.instance(parsed)?);
         }
         match steps.is_empty() {
             true => Err("an instance-identifier begins with \"/\"".into()),
@@ -218,58 +275,105 @@ impl Parser<'_> {
         }
     }
 
-    fn step(&mut self, parent: Option<&'static Node>) -> Result<Step, String> {
+    fn pattern(mut self) -> Result<PathPattern, String> {
+        let mut steps: Vec<StepPattern> = Vec::new();
+        if self.text == "/" {
+            return Ok(PathPattern { steps });
+        }
+        while self.at < self.text.len() {
+            let Parsed { node, predicates } = self.step(steps.len(), steps.last().map(|s| s.node))?;
+            let mut wanted = Vec::with_capacity(predicates.len());
+            for predicate in predicates {
+                let (leaf, literal) = match predicate {
+                    Predicate::Key(leaf, literal) => (leaf, literal),
+                    Predicate::Value(literal) => (node, literal),
+                    Predicate::Position(_) => return Err("a rule names no position".into()),
+                };
+                let literal = match literal {
+                    Literal::User => Wanted::User,
+                    Literal::Text(text) => Wanted::Value(self.value(&text, leaf)?),
+                };
+                wanted.push((leaf, literal));
+            }
+            steps.push(StepPattern { node, wanted });
+        }
+        match steps.is_empty() {
+            true => Err("a path begins with \"/\"".into()),
+            false => Ok(PathPattern { steps }),
+        }
+    }
+
+    /// The next step, below `parent`, as it stands.
+    fn step(&mut self, number: usize, parent: Option<&'static Node>) -> Result<Parsed, String> {
+        if number >= STEPS_MAX {
+            return Err(format!("the path has more than {STEPS_MAX} steps"));
+        }
+        self.expect('/')?;
         let node = self.node_name(parent)?;
-        let mut step = Step::plain(node);
-        let mut key: Vec<Option<Value>> = vec![None; node.keys().len()];
+        let mut predicates = Vec::new();
         while self.peek() == Some('[') {
             self.expect('[')?;
             self.spaces();
-            if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            let predicate = if self.peek().is_some_and(|c| c.is_ascii_digit()) {
                 let digits = self.take(|c| c.is_ascii_digit());
-                let position = digits.parse().map_err(|_| format!("position {digits} is too large"))?;
-                step.selector = Selector::Position(position);
+                Predicate::Position(digits.parse().map_err(|_| format!("position {digits} is too large"))?)
             } else if self.peek() == Some('.') {
                 self.expect('.')?;
-                let text = self.literal()?;
-                let ty = node.ty().ok_or_else(|| format!("\"{}\" is no leaf-list", node.name))?;
-                step.selector = Selector::Value(self.value(ty, &text, node)?);
+                Predicate::Value(self.literal()?)
             } else {
                 let leaf = self.node_name(Some(node))?;
-                let text = self.literal()?;
-                let slot = node.keys().iter().position(|k| *k == leaf);
-                let (Some(slot), Some(ty)) = (slot, leaf.ty()) else {
+                let literal = self.literal()?;
+                if !node.keys().contains(&leaf) {
                     return Err(format!("\"{}\" is no key of \"{}\"", leaf.name, node.name));
-                };
-                key[slot] = Some(self.value(ty, &text, leaf)?);
-            }
+                }
+                Predicate::Key(leaf, literal)
+            };
             self.spaces();
             self.expect(']')?;
+            let fits = match (&predicate, &node.kind) {
+                (Predicate::Key(..), _) => true,
+                (Predicate::Value(_), kind) => matches!(kind, Kind::LeafList { .. }),
+                (Predicate::Position(_), Kind::List { keys, .. }) => keys.is_empty(),
+                (Predicate::Position(_), kind) => matches!(kind, Kind::LeafList { .. }) && !node.config,
+            };
+            if !fits {
+                return Err(format!("\"{}\" has no instances to choose from in this way", node.name));
+            }
+            predicates.push(predicate);
+        }
+        Ok(Parsed { node, predicates })
+    }
+
+    /// The step to the one instance that its predicates choose, or to all without predicates.
+    fn instance(&self, Parsed { node, predicates }: Parsed) -> Result<Step, String> {
+        let mut key: Vec<Option<Value>> = vec![None; node.keys().len()];
+        let mut selector = Selector::None;
+        let given = |literal| match literal {
+            Literal::Text(text) => Ok(text),
+            Literal::User => Err("a variable has no place here"),
+        };
+        for predicate in predicates {
+            match predicate {
+                Predicate::Position(position) => selector = Selector::Position(position),
+                Predicate::Value(literal) => selector = Selector::Value(self.value(&given(literal)?, node)?),
+                Predicate::Key(leaf, literal) => {
+                    let slot = node.keys().iter().position(|k| *k == leaf).and_then(|at| key.get_mut(at));
+                    if let Some(slot) = slot {
+                        *slot = Some(self.value(&given(literal)?, leaf)?);
+                    }
+                }
+            }
         }
         if key.iter().any(Option::is_some) {
             let values: Option<Vec<Value>> = key.into_iter().collect();
             let values = values.ok_or_else(|| format!("a key of \"{}\" is missing", node.name))?;
-            step.selector = Selector::Key(Key::new(values));
+            selector = Selector::Key(Key::new(values));
         }
-        let fits = match (&step.selector, &node.kind) {
-            (Selector::None, _) => true,
-            (Selector::Key(_), kind) => matches!(kind, Kind::List { .. }),
-            (Selector::Value(_), kind) => matches!(kind, Kind::LeafList { .. }),
-            (Selector::Position(_), Kind::List { keys, .. }) => keys.is_empty(),
-            (Selector::Position(_), kind) => matches!(kind, Kind::LeafList { .. }) && !node.config,
-        };
-        match fits {
-            true => Ok(step),
-            false => Err(format!("\"{}\" has no instances to choose from in this way", node.name)),
-        }
+        Ok(Step { node, selector })
     }
 
-    fn value(
-        &self,
-        ty: &'static super::schema::Type,
-        text: &str,
-        leaf: &'static Node,
-    ) -> Result<Value, String> {
+    fn value(&self, text: &str, leaf: &'static Node) -> Result<Value, String> {
+        let ty = leaf.ty().ok_or_else(|| format!("\"{}\" has no value", leaf.name))?;
         types::parse(ty, text, self.names, leaf.module).map_err(|e| e.message)
     }
 
@@ -292,28 +396,32 @@ impl Parser<'_> {
             (None, Some(parent)) => parent.module,
             (None, None) => return Err(format!("\"{name}\" has to be qualified with its module")),
         };
+        let is_it = |n: &&'static Node| n.name == name && n.module == module;
         let found = match parent {
+            Some(parent) if self.operations => {
+                let others = parent.actions.iter().chain(parent.notifications);
+                parent.child(module, &name).or_else(|| others.copied().find(is_it))
+            }
             Some(parent) => parent.child(module, &name),
-            None => self
-                .schema
-                .implemented()
-                .flat_map(|m| m.data)
-                .copied()
-                .find(|n| n.name == name && n.module == module),
+            None => self.schema.implemented().flat_map(|m| m.data).copied().find(is_it),
         };
         found.ok_or_else(|| format!("there is no node \"{}:{name}\" here", module.name))
     }
 
-    fn literal(&mut self) -> Result<String, String> {
+    fn literal(&mut self) -> Result<Literal, String> {
         self.spaces();
         self.expect('=')?;
         self.spaces();
+        if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(USER)) {
+            self.at += USER.len();
+            return Ok(Literal::User);
+        }
         let quote = self.peek().filter(|c| *c == '\'' || *c == '"');
         let quote = quote.ok_or_else(|| format!("a quoted value is expected at offset {}", self.at))?;
         self.expect(quote)?;
         let text = self.take(|c| c != quote).to_owned();
         self.expect(quote)?;
-        Ok(text)
+        Ok(Literal::Text(text))
     }
 
     fn peek(&self) -> Option<char> {

@@ -330,6 +330,14 @@ pub struct Type {
     pub base: Base,
 }
 
+impl Type {
+    /// Whether values are XPath expressions, whose prefixes are those in scope where they stand: `xpath1.0` of RFC 6991
+    /// and what RFC 8341 derives from it.
+    pub fn is_xpath(&self) -> bool {
+        matches!(self.name, "xpath1.0" | "node-instance-identifier")
+    }
+}
+
 /// A built-in type with its restrictions (RFC 7950 section 4.2.4).
 #[derive(Debug)]
 pub enum Base {

@@ -9,6 +9,7 @@ mod rfc7951;
 mod rfc7952;
 mod rfc8040;
 mod rfc8072;
+mod rfc8341;
 mod rfc8527;
 mod rfc8639;
 mod rfc8641;

@@ -3,6 +3,7 @@
 //! The YANG module `ietf-netconf-acm`.
 
 use crate::yang::schema::{Conformance, Module};
+use crate::yang::{model, schema, tree, value};
 
 /// The module `ietf-netconf-acm`.
 pub static MODULE: Module = Module {
@@ -10,15 +11,1170 @@ pub static MODULE: Module = Module {
     revision: "2018-02-14",
     namespace: "urn:ietf:params:xml:ns:yang:ietf-netconf-acm",
     prefix: "nacm",
-    conformance: Conformance::Import,
+    conformance: Conformance::Implement,
     features: &[],
     deviations: &[],
     submodules: &[],
     source: include_str!("../../../yang/standard/ietf-netconf-acm@2018-02-14.yang"),
-    children: &[],
-    data: &[],
+    children: &[&nodes::NACM],
+    data: &[&nodes::NACM],
     rpcs: &[],
     notifications: &[],
     identities: &[],
     annotations: &[],
 };
+
+/// Parameters for NETCONF access control model.
+///
+/// `/ietf-netconf-acm:nacm`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nacm {
+    /// Enables or disables all NETCONF access control enforcement. If 'true', then enforcement is
+    /// enabled. If 'false', then enforcement is disabled.
+    pub enable_nacm: Option<bool>,
+    /// Controls whether read access is granted if no appropriate rule is found for a particular read
+    /// request.
+    pub read_default: Option<ActionType>,
+    /// Controls whether create, update, or delete access is granted if no appropriate rule is found for
+    /// a particular write request.
+    pub write_default: Option<ActionType>,
+    /// Controls whether exec access is granted if no appropriate rule is found for a particular
+    /// protocol operation request.
+    pub exec_default: Option<ActionType>,
+    /// Controls whether the server uses the groups reported by the NETCONF transport layer when it
+    /// assigns the user to a set of NACM groups. If this leaf has the value 'false', any group names
+    /// reported by the transport layer are ignored by the server.
+    pub enable_external_groups: Option<bool>,
+    /// Number of times since the server last restarted that a protocol operation request was denied.
+    pub denied_operations: u32,
+    /// Number of times since the server last restarted that a protocol operation request to alter a
+    /// configuration datastore was denied.
+    pub denied_data_writes: u32,
+    /// Number of times since the server last restarted that a notification was dropped for a
+    /// subscription because access to the event type was denied.
+    pub denied_notifications: u32,
+    /// NETCONF access control groups.
+    pub groups: Groups,
+    /// An ordered collection of access control rules.
+    pub rule_list: Vec<RuleList>,
+}
+
+impl model::Modelled for Nacm {
+    fn node() -> &'static schema::Node {
+        &nodes::NACM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            enable_nacm: model::optional(data, &nodes::NACM_ENABLE_NACM)?,
+            read_default: model::optional(data, &nodes::NACM_READ_DEFAULT)?,
+            write_default: model::optional(data, &nodes::NACM_WRITE_DEFAULT)?,
+            exec_default: model::optional(data, &nodes::NACM_EXEC_DEFAULT)?,
+            enable_external_groups: model::optional(data, &nodes::NACM_ENABLE_EXTERNAL_GROUPS)?,
+            denied_operations: model::required(data, &nodes::NACM_DENIED_OPERATIONS)?,
+            denied_data_writes: model::required(data, &nodes::NACM_DENIED_DATA_WRITES)?,
+            denied_notifications: model::required(data, &nodes::NACM_DENIED_NOTIFICATIONS)?,
+            groups: model::container(data, &nodes::NACM_GROUPS)?,
+            rule_list: model::list(data, &nodes::NACM_RULE_LIST)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NACM_ENABLE_NACM, &self.enable_nacm);
+        model::put_optional(&mut data, &nodes::NACM_READ_DEFAULT, &self.read_default);
+        model::put_optional(&mut data, &nodes::NACM_WRITE_DEFAULT, &self.write_default);
+        model::put_optional(&mut data, &nodes::NACM_EXEC_DEFAULT, &self.exec_default);
+        model::put_optional(&mut data, &nodes::NACM_ENABLE_EXTERNAL_GROUPS, &self.enable_external_groups);
+        model::put(&mut data, &nodes::NACM_DENIED_OPERATIONS, &self.denied_operations);
+        model::put(&mut data, &nodes::NACM_DENIED_DATA_WRITES, &self.denied_data_writes);
+        model::put(&mut data, &nodes::NACM_DENIED_NOTIFICATIONS, &self.denied_notifications);
+        model::put_container(&mut data, &nodes::NACM_GROUPS, &self.groups);
+        model::put_list(&mut data, &nodes::NACM_RULE_LIST, &self.rule_list);
+        data
+    }
+}
+
+impl Nacm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(denied_operations: u32, denied_data_writes: u32, denied_notifications: u32) -> Self {
+        Self {
+            enable_nacm: None,
+            read_default: None,
+            write_default: None,
+            exec_default: None,
+            enable_external_groups: None,
+            denied_operations,
+            denied_data_writes,
+            denied_notifications,
+            groups: Default::default(),
+            rule_list: Vec::new(),
+        }
+    }
+}
+
+/// NETCONF access control groups.
+///
+/// `/ietf-netconf-acm:nacm/groups`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Groups {
+    /// One NACM group entry. This list will only contain configured entries, not any entries learned
+    /// from any transport protocols.
+    pub group: Vec<Group>,
+}
+
+impl model::Modelled for Groups {
+    fn node() -> &'static schema::Node {
+        &nodes::NACM_GROUPS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            group: model::list(data, &nodes::NACM_GROUPS_GROUP)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::NACM_GROUPS_GROUP, &self.group);
+        data
+    }
+}
+
+/// One NACM group entry. This list will only contain configured entries, not any entries learned
+/// from any transport protocols.
+///
+/// `/ietf-netconf-acm:nacm/groups/group`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Group name associated with this entry.
+    pub name: String,
+    /// Each entry identifies the username of a member of the group associated with this entry.
+    pub user_name: Vec<String>,
+}
+
+impl model::Modelled for Group {
+    fn node() -> &'static schema::Node {
+        &nodes::NACM_GROUPS_GROUP
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::NACM_GROUPS_GROUP_NAME)?,
+            user_name: model::leaf_list(data, &nodes::NACM_GROUPS_GROUP_USER_NAME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NACM_GROUPS_GROUP_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::NACM_GROUPS_GROUP_USER_NAME, &self.user_name);
+        data
+    }
+}
+
+impl Group {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            user_name: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::NACM_GROUPS_GROUP, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// An ordered collection of access control rules.
+///
+/// `/ietf-netconf-acm:nacm/rule-list`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleList {
+    /// Arbitrary name assigned to the rule-list.
+    pub name: String,
+    /// List of administrative groups that will be assigned the associated access rights defined by the
+    /// 'rule' list.
+    ///
+    /// The string '\*' indicates that all groups apply to the entry.
+    pub group: Vec<value::Value>,
+    /// One access control rule.
+    ///
+    /// Rules are processed in user-defined order until a match is found. A rule matches if
+    /// 'module-name', 'rule-type', and 'access-operations' match the request. If a rule matches, the
+    /// 'action' leaf determines whether or not access is granted.
+    pub rule: Vec<Rule>,
+}
+
+impl model::Modelled for RuleList {
+    fn node() -> &'static schema::Node {
+        &nodes::NACM_RULE_LIST
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::NACM_RULE_LIST_NAME)?,
+            group: model::leaf_list(data, &nodes::NACM_RULE_LIST_GROUP)?,
+            rule: model::list(data, &nodes::NACM_RULE_LIST_RULE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NACM_RULE_LIST_NAME, &self.name);
+        model::put_leaf_list(&mut data, &nodes::NACM_RULE_LIST_GROUP, &self.group);
+        model::put_list(&mut data, &nodes::NACM_RULE_LIST_RULE, &self.rule);
+        data
+    }
+}
+
+impl RuleList {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            group: Vec::new(),
+            rule: Vec::new(),
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::NACM_RULE_LIST, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// One access control rule.
+///
+/// Rules are processed in user-defined order until a match is found. A rule matches if
+/// 'module-name', 'rule-type', and 'access-operations' match the request. If a rule matches, the
+/// 'action' leaf determines whether or not access is granted.
+///
+/// `/ietf-netconf-acm:nacm/rule-list/rule`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Arbitrary name assigned to the rule.
+    pub name: String,
+    /// Name of the module associated with this rule.
+    ///
+    /// This leaf matches if it has the value '\*' or if the object being accessed is defined in the
+    /// module with the specified module name.
+    pub module_name: Option<value::Value>,
+    /// This leaf matches if it has the value '\*' or if its value equals the requested protocol
+    /// operation name.
+    pub rpc_name: Option<value::Value>,
+    /// This leaf matches if it has the value '\*' or if its value equals the requested notification
+    /// name.
+    pub notification_name: Option<value::Value>,
+    /// Data node instance-identifier associated with the data node, action, or notification controlled
+    /// by this rule.
+    ///
+    /// Configuration data or state data instance-identifiers start with a top-level data node. A
+    /// complete instance-identifier is required for this type of path value.
+    ///
+    /// The special value '/' refers to all possible datastore contents.
+    pub path: Option<String>,
+    /// Access operations associated with this rule.
+    ///
+    /// This leaf matches if it has the value '\*' or if the bit corresponding to the requested
+    /// operation is set.
+    pub access_operations: Option<value::Value>,
+    /// The access control action associated with the rule. If a rule has been determined to match a
+    /// particular request, then this object is used to determine whether to permit or deny the request.
+    pub action: ActionType,
+    /// A textual description of the access rule.
+    pub comment: Option<String>,
+}
+
+impl model::Modelled for Rule {
+    fn node() -> &'static schema::Node {
+        &nodes::NACM_RULE_LIST_RULE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::NACM_RULE_LIST_RULE_NAME)?,
+            module_name: model::optional(data, &nodes::NACM_RULE_LIST_RULE_MODULE_NAME)?,
+            rpc_name: model::optional(data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME)?,
+            notification_name: model::optional(data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME)?,
+            path: model::optional(data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH)?,
+            access_operations: model::optional(data, &nodes::NACM_RULE_LIST_RULE_ACCESS_OPERATIONS)?,
+            action: model::required(data, &nodes::NACM_RULE_LIST_RULE_ACTION)?,
+            comment: model::optional(data, &nodes::NACM_RULE_LIST_RULE_COMMENT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::NACM_RULE_LIST_RULE_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_MODULE_NAME, &self.module_name);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME, &self.rpc_name);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME, &self.notification_name);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH, &self.path);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_ACCESS_OPERATIONS, &self.access_operations);
+        model::put(&mut data, &nodes::NACM_RULE_LIST_RULE_ACTION, &self.action);
+        model::put_optional(&mut data, &nodes::NACM_RULE_LIST_RULE_COMMENT, &self.comment);
+        data
+    }
+}
+
+impl Rule {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>, action: ActionType) -> Self {
+        Self {
+            name: name.into(),
+            module_name: None,
+            rpc_name: None,
+            notification_name: None,
+            path: None,
+            access_operations: None,
+            action,
+            comment: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::NACM_RULE_LIST_RULE, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// Action taken by the server when a particular rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActionType {
+    /// Requested action is permitted.
+    Permit,
+    /// Requested action is denied.
+    Deny,
+}
+
+impl ActionType {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Permit,
+        Self::Deny,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "permit" => Some(Self::Permit),
+            "deny" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for ActionType {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
+/// Schema nodes.
+pub mod nodes {
+    use crate::yang::schema::*;
+
+    /// `/ietf-netconf-acm:nacm`
+    pub static NACM: Node = Node {
+        name: "nacm",
+        module: &super::MODULE,
+        parent: None,
+        index: 0,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &NACM_ENABLE_NACM,
+            &NACM_READ_DEFAULT,
+            &NACM_WRITE_DEFAULT,
+            &NACM_EXEC_DEFAULT,
+            &NACM_ENABLE_EXTERNAL_GROUPS,
+            &NACM_DENIED_OPERATIONS,
+            &NACM_DENIED_DATA_WRITES,
+            &NACM_DENIED_NOTIFICATIONS,
+            &NACM_GROUPS,
+            &NACM_RULE_LIST,
+        ],
+        data: &[
+            &NACM_ENABLE_NACM,
+            &NACM_READ_DEFAULT,
+            &NACM_WRITE_DEFAULT,
+            &NACM_EXEC_DEFAULT,
+            &NACM_ENABLE_EXTERNAL_GROUPS,
+            &NACM_DENIED_OPERATIONS,
+            &NACM_DENIED_DATA_WRITES,
+            &NACM_DENIED_NOTIFICATIONS,
+            &NACM_GROUPS,
+            &NACM_RULE_LIST,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Parameters for NETCONF access control model.",
+    };
+    /// `/ietf-netconf-acm:nacm/enable-nacm`
+    pub static NACM_ENABLE_NACM: Node = Node {
+        name: "enable-nacm",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("true"), units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Enables or disables all NETCONF access control\nenforcement.  If 'true', then enforcement\nis enabled.  If 'false', then enforcement\nis disabled.",
+    };
+    /// `/ietf-netconf-acm:nacm/read-default`
+    pub static NACM_READ_DEFAULT: Node = Node {
+        name: "read-default",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::ACTION_TYPE, default: Some("permit"), units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Controls whether read access is granted if\nno appropriate rule is found for a\nparticular read request.",
+    };
+    /// `/ietf-netconf-acm:nacm/write-default`
+    pub static NACM_WRITE_DEFAULT: Node = Node {
+        name: "write-default",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::ACTION_TYPE, default: Some("deny"), units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Controls whether create, update, or delete access\nis granted if no appropriate rule is found for a\nparticular write request.",
+    };
+    /// `/ietf-netconf-acm:nacm/exec-default`
+    pub static NACM_EXEC_DEFAULT: Node = Node {
+        name: "exec-default",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::ACTION_TYPE, default: Some("permit"), units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Controls whether exec access is granted if no appropriate\nrule is found for a particular protocol operation request.",
+    };
+    /// `/ietf-netconf-acm:nacm/enable-external-groups`
+    pub static NACM_ENABLE_EXTERNAL_GROUPS: Node = Node {
+        name: "enable-external-groups",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("true"), units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Controls whether the server uses the groups reported by the\nNETCONF transport layer when it assigns the user to a set of\nNACM groups.  If this leaf has the value 'false', any group\nnames reported by the transport layer are ignored by the\nserver.",
+    };
+    /// `/ietf-netconf-acm:nacm/denied-operations`
+    pub static NACM_DENIED_OPERATIONS: Node = Node {
+        name: "denied-operations",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::COUNTER32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Number of times since the server last restarted that a\nprotocol operation request was denied.",
+    };
+    /// `/ietf-netconf-acm:nacm/denied-data-writes`
+    pub static NACM_DENIED_DATA_WRITES: Node = Node {
+        name: "denied-data-writes",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 6,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::COUNTER32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Number of times since the server last restarted that a\nprotocol operation request to alter\na configuration datastore was denied.",
+    };
+    /// `/ietf-netconf-acm:nacm/denied-notifications`
+    pub static NACM_DENIED_NOTIFICATIONS: Node = Node {
+        name: "denied-notifications",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 7,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::COUNTER32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Number of times since the server last restarted that\na notification was dropped for a subscription because\naccess to the event type was denied.",
+    };
+    /// `/ietf-netconf-acm:nacm/groups`
+    pub static NACM_GROUPS: Node = Node {
+        name: "groups",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 8,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_GROUPS_GROUP],
+        data: &[&NACM_GROUPS_GROUP],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "NETCONF access control groups.",
+    };
+    /// `/ietf-netconf-acm:nacm/groups/group`
+    pub static NACM_GROUPS_GROUP: Node = Node {
+        name: "group",
+        module: &super::MODULE,
+        parent: Some(&NACM_GROUPS),
+        index: 0,
+        kind: Kind::List {
+            keys: &[&NACM_GROUPS_GROUP_NAME],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_GROUPS_GROUP_NAME, &NACM_GROUPS_GROUP_USER_NAME],
+        data: &[&NACM_GROUPS_GROUP_NAME, &NACM_GROUPS_GROUP_USER_NAME],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "One NACM group entry.  This list will only contain\nconfigured entries, not any entries learned from\nany transport protocols.",
+    };
+    /// `/ietf-netconf-acm:nacm/groups/group/name`
+    pub static NACM_GROUPS_GROUP_NAME: Node = Node {
+        name: "name",
+        module: &super::MODULE,
+        parent: Some(&NACM_GROUPS_GROUP),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::GROUP_NAME_TYPE, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Group name associated with this entry.",
+    };
+    /// `/ietf-netconf-acm:nacm/groups/group/user-name`
+    pub static NACM_GROUPS_GROUP_USER_NAME: Node = Node {
+        name: "user-name",
+        module: &super::MODULE,
+        parent: Some(&NACM_GROUPS_GROUP),
+        index: 1,
+        kind: Kind::LeafList {
+            ty: &super::types::USER_NAME_TYPE,
+            defaults: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+            units: "",
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Each entry identifies the username of\na member of the group associated with\nthis entry.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list`
+    pub static NACM_RULE_LIST: Node = Node {
+        name: "rule-list",
+        module: &super::MODULE,
+        parent: Some(&NACM),
+        index: 9,
+        kind: Kind::List {
+            keys: &[&NACM_RULE_LIST_NAME],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: true },
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_RULE_LIST_NAME, &NACM_RULE_LIST_GROUP, &NACM_RULE_LIST_RULE],
+        data: &[&NACM_RULE_LIST_NAME, &NACM_RULE_LIST_GROUP, &NACM_RULE_LIST_RULE],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "An ordered collection of access control rules.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/name`
+    pub static NACM_RULE_LIST_NAME: Node = Node {
+        name: "name",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::NACM_RULE_LIST_NAME, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Arbitrary name assigned to the rule-list.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/group`
+    pub static NACM_RULE_LIST_GROUP: Node = Node {
+        name: "group",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST),
+        index: 1,
+        kind: Kind::LeafList {
+            ty: &super::types::NACM_RULE_LIST_GROUP,
+            defaults: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+            units: "",
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "List of administrative groups that will be\nassigned the associated access rights\ndefined by the 'rule' list.\n\nThe string '*' indicates that all groups apply to the\nentry.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule`
+    pub static NACM_RULE_LIST_RULE: Node = Node {
+        name: "rule",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST),
+        index: 2,
+        kind: Kind::List {
+            keys: &[&NACM_RULE_LIST_RULE_NAME],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: true },
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &NACM_RULE_LIST_RULE_NAME,
+            &NACM_RULE_LIST_RULE_MODULE_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE,
+            &NACM_RULE_LIST_RULE_ACCESS_OPERATIONS,
+            &NACM_RULE_LIST_RULE_ACTION,
+            &NACM_RULE_LIST_RULE_COMMENT,
+        ],
+        data: &[
+            &NACM_RULE_LIST_RULE_NAME,
+            &NACM_RULE_LIST_RULE_MODULE_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH,
+            &NACM_RULE_LIST_RULE_ACCESS_OPERATIONS,
+            &NACM_RULE_LIST_RULE_ACTION,
+            &NACM_RULE_LIST_RULE_COMMENT,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "One access control rule.\n\nRules are processed in user-defined order until a match is\nfound.  A rule matches if 'module-name', 'rule-type', and\n'access-operations' match the request.  If a rule\nmatches, the 'action' leaf determines whether or not\naccess is granted.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/name`
+    pub static NACM_RULE_LIST_RULE_NAME: Node = Node {
+        name: "name",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::NACM_RULE_LIST_NAME, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Arbitrary name assigned to the rule.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/module-name`
+    pub static NACM_RULE_LIST_RULE_MODULE_NAME: Node = Node {
+        name: "module-name",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::types::NACM_RULE_LIST_RULE_MODULE_NAME,
+            default: Some("*"),
+            units: "",
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Name of the module associated with this rule.\n\nThis leaf matches if it has the value '*' or if the\nobject being accessed is defined in the module with the\nspecified module name.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE: Node = Node {
+        name: "rule-type",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 2,
+        kind: Kind::Choice { default: None },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE,
+        ],
+        data: &[
+            &NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME,
+            &NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "This choice matches if all leafs present in the rule\nmatch the request.  If no leafs are present, the\nchoice matches all requests.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/protocol-operation`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION: Node = Node {
+        name: "protocol-operation",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE),
+        index: 0,
+        kind: Kind::Case,
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME],
+        data: &[&NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/protocol-operation/rpc-name`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION_RPC_NAME: Node = Node {
+        name: "rpc-name",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE_PROTOCOL_OPERATION),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::NACM_RULE_LIST_RULE_MODULE_NAME, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "This leaf matches if it has the value '*' or if\nits value equals the requested protocol operation\nname.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/notification`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION: Node = Node {
+        name: "notification",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE),
+        index: 1,
+        kind: Kind::Case,
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME],
+        data: &[&NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/notification/notification-name`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION_NOTIFICATION_NAME: Node = Node {
+        name: "notification-name",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE_NOTIFICATION),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::NACM_RULE_LIST_RULE_MODULE_NAME, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "This leaf matches if it has the value '*' or if its\nvalue equals the requested notification name.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/data-node`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE: Node = Node {
+        name: "data-node",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE),
+        index: 2,
+        kind: Kind::Case,
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH],
+        data: &[&NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/rule-type/data-node/path`
+    pub static NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH: Node = Node {
+        name: "path",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::XPATH1_0, default: None, units: "" },
+        config: true,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Data node instance-identifier associated with the\ndata node, action, or notification controlled by\nthis rule.\n\nConfiguration data or state data\ninstance-identifiers start with a top-level\ndata node.  A complete instance-identifier is\nrequired for this type of path value.\n\nThe special value '/' refers to all possible\ndatastore contents.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/access-operations`
+    pub static NACM_RULE_LIST_RULE_ACCESS_OPERATIONS: Node = Node {
+        name: "access-operations",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 5,
+        kind: Kind::Leaf {
+            ty: &super::types::NACM_RULE_LIST_RULE_ACCESS_OPERATIONS,
+            default: Some("*"),
+            units: "",
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Access operations associated with this rule.\n\nThis leaf matches if it has the value '*' or if the\nbit corresponding to the requested operation is set.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/action`
+    pub static NACM_RULE_LIST_RULE_ACTION: Node = Node {
+        name: "action",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 6,
+        kind: Kind::Leaf { ty: &super::types::ACTION_TYPE, default: None, units: "" },
+        config: true,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "The access control action associated with the\nrule.  If a rule has been determined to match a\nparticular request, then this object is used\nto determine whether to permit or deny the\nrequest.",
+    };
+    /// `/ietf-netconf-acm:nacm/rule-list/rule/comment`
+    pub static NACM_RULE_LIST_RULE_COMMENT: Node = Node {
+        name: "comment",
+        module: &super::MODULE,
+        parent: Some(&NACM_RULE_LIST_RULE),
+        index: 7,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "A textual description of the access rule.",
+    };
+}
+
+/// Types.
+pub mod types {
+    use crate::yang::schema::*;
+
+    /// `boolean`
+    pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
+    /// `action-type`
+    pub static ACTION_TYPE: Type = Type {
+        name: "action-type",
+        base: Base::Enumeration(&[
+            EnumValue { name: "permit", value: 0 },
+            EnumValue { name: "deny", value: 1 },
+        ]),
+    };
+    /// `group-name-type`
+    pub static GROUP_NAME_TYPE: Type = Type {
+        name: "group-name-type",
+        base: Base::String(
+            Range {
+                parts: &[(1, 18446744073709551615)],
+                text: "1..max",
+                error_message: None,
+                error_app_tag: None,
+            },
+            &[&super::patterns::GROUP_NAME_TYPE_1],
+        ),
+    };
+    /// `user-name-type`
+    pub static USER_NAME_TYPE: Type = Type {
+        name: "user-name-type",
+        base: Base::String(
+            Range {
+                parts: &[(1, 18446744073709551615)],
+                text: "1..max",
+                error_message: None,
+                error_app_tag: None,
+            },
+            &[],
+        ),
+    };
+    /// `string`
+    pub static NACM_RULE_LIST_NAME: Type = Type {
+        name: "string",
+        base: Base::String(
+            Range {
+                parts: &[(1, 18446744073709551615)],
+                text: "1..max",
+                error_message: None,
+                error_app_tag: None,
+            },
+            &[],
+        ),
+    };
+    /// `matchall-string-type`
+    pub static MATCHALL_STRING_TYPE: Type = Type {
+        name: "matchall-string-type",
+        base: Base::String(Range::ANY, &[&super::patterns::MATCHALL_STRING_TYPE_1]),
+    };
+    /// `union`
+    pub static NACM_RULE_LIST_GROUP: Type = Type {
+        name: "union",
+        base: Base::Union(&[&MATCHALL_STRING_TYPE, &GROUP_NAME_TYPE]),
+    };
+    /// `string`
+    pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
+    /// `union`
+    pub static NACM_RULE_LIST_RULE_MODULE_NAME: Type = Type {
+        name: "union",
+        base: Base::Union(&[&MATCHALL_STRING_TYPE, &STRING]),
+    };
+    /// `access-operations-type`
+    pub static ACCESS_OPERATIONS_TYPE: Type = Type {
+        name: "access-operations-type",
+        base: Base::Bits(&[
+            Bit { name: "create", position: 0 },
+            Bit { name: "read", position: 1 },
+            Bit { name: "update", position: 2 },
+            Bit { name: "delete", position: 3 },
+            Bit { name: "exec", position: 4 },
+        ]),
+    };
+    /// `union`
+    pub static NACM_RULE_LIST_RULE_ACCESS_OPERATIONS: Type = Type {
+        name: "union",
+        base: Base::Union(&[&MATCHALL_STRING_TYPE, &ACCESS_OPERATIONS_TYPE]),
+    };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static GROUP_NAME_TYPE_1: Pattern = Pattern {
+        xsd: "[^\\*].*",
+        regex: "\\A(?:[^\\*][^\\n\\r]*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static MATCHALL_STRING_TYPE_1: Pattern = Pattern {
+        xsd: "\\*",
+        regex: "\\A(?:\\*)\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+}

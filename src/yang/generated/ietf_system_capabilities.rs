@@ -194,7 +194,7 @@ pub mod nodes {
         name: "system-capabilities",
         module: &super::MODULE,
         parent: None,
-        index: 5,
+        index: 6,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -29,13 +29,13 @@ pub mod types {
 
     /// `xpath1.0`
     pub static XPATH1_0: Type = Type { name: "xpath1.0", base: Base::String(Range::ANY, &[]) };
+    /// `counter32`
+    pub static COUNTER32: Type = Type { name: "counter32", base: Base::Uint(32, Range::ANY) };
     /// `date-and-time`
     pub static DATE_AND_TIME: Type = Type {
         name: "date-and-time",
         base: Base::String(Range::ANY, &[&super::patterns::DATE_AND_TIME_1]),
     };
-    /// `counter32`
-    pub static COUNTER32: Type = Type { name: "counter32", base: Base::Uint(32, Range::ANY) };
     /// `counter64`
     pub static COUNTER64: Type = Type { name: "counter64", base: Base::Uint(64, Range::ANY) };
     /// `yang-identifier`

@@ -197,7 +197,7 @@ impl Source for Element<'_> {
         // RFC 7950 section 9.11: of the type empty there is no value, not even a blank one.
         let whole = keeps_space(ty) || matches!(ty.base, Base::Empty);
         let text = if whole { &self.text } else { self.text.trim_matches(SPACE) };
-        if ty.name == "xpath1.0" {
+        if ty.is_xpath() {
             let text = with_module_names(text, &self.scope, schema);
             return types::parse(ty, &text, &Prefixes { scope: &self.scope, schema }, node.module);
         }

@@ -10,7 +10,7 @@ use crate::yang::anydata;
 use crate::yang::encode::{EncodeOptions, Meta, children, described};
 use crate::yang::metadata::{Note, Written};
 use crate::yang::path::{InstancePath, Selector, quoted};
-use crate::yang::schema::{Module, Node};
+use crate::yang::schema::{Module, Node, Type};
 use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
 use crate::yang::xpath::lex::{Token, tokens};
@@ -122,7 +122,7 @@ impl Writer<'_> {
     fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>, notes: &[Note]) {
         let mut modules = Vec::new();
         let text = text(value, &mut modules);
-        if node.ty().is_some_and(|ty| ty.name == "xpath1.0") {
+        if node.ty().is_some_and(Type::is_xpath) {
             self.note_names(&text, &mut modules);
         }
         self.open(node, parent, notes, modules);

@@ -1,0 +1,253 @@
+//! What a principal may read of data (RFC 8341 section 3.2.4): the rest is left out, with all that is below it.
+//!
+//! Nothing is left out before somebody looks: a list of a million entries, of which a rule hides some, is judged entry by
+//! entry as it is read. It never decides what the rules say.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
+
+use crate::access::{Access, At, Rules};
+use crate::datastore::edit::Edit;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Node;
+use crate::yang::tree::{Child, Container, Key, List, StateList};
+
+/// The place that a step leads to.
+pub(super) fn place(at: &At, step: &Step) -> At {
+    match &step.selector {
+        Selector::Key(key) => at.entry(step.node, key),
+        Selector::Value(value) => at.entry(step.node, &Key::new(vec![value.clone()])),
+        Selector::None | Selector::Position(_) => at.child(step.node),
+    }
+}
+
+/// What may be read of what was found at a path.
+pub(super) fn found(rules: &Arc<Rules>, path: &InstancePath, found: &Child) -> Option<Child> {
+    if rules.is_everything() {
+        return Some(found.clone());
+    }
+    let step = |at: At, step: &Step| Some(place(&at, step)).filter(|at| at.permits(Access::Read));
+    let root = At::root(rules.clone());
+    let Some((last, above)) = path.steps.split_last() else {
+        return match found {
+            Child::Container(root_content) => Some(Child::Container(content(&root, root_content))),
+            _ => None,
+        };
+    };
+    let above = above.iter().try_fold(root, step)?;
+    match (found, &last.selector) {
+        (Child::Container(inside), _) => Some(Child::Container(content(&step(above, last)?, inside))),
+        (Child::Leaf(_), Selector::Value(_)) => step(above, last).map(|_| found.clone()),
+        _ => child(&above, last.node, found),
+    }
+}
+
+/// What may be read of all instances of a child of a place. Lists are judged as they are read.
+pub(super) fn child(at: &At, node: &'static Node, child: &Child) -> Option<Child> {
+    seen(at, node, child, When::Read)
+}
+
+/// What may be read below a place that may be read itself. Lists are judged as they are read.
+pub(super) fn content(at: &At, container: &Arc<Container>) -> Arc<Container> {
+    below(at, container, When::Read)
+}
+
+/// The same as data that can be stored: all of it is judged now.
+pub(super) fn stored(at: &At, container: &Arc<Container>) -> Arc<Container> {
+    below(at, container, When::Now)
+}
+
+/// An edit without what may not be read of it; `None` if nothing is left.
+pub(super) fn edit(rules: &Arc<Rules>, edit: Edit) -> Option<Edit> {
+    let value = match &edit.value {
+        Some(value) => Some(found(rules, &edit.path, value)?),
+        None if rules.may(Access::Read, &edit.path) => None,
+        None => return None,
+    };
+    Some(Edit { value, ..edit })
+}
+
+/// When lists are judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Read,
+    Now,
+}
+
+fn seen(at: &At, node: &'static Node, child: &Child, when: When) -> Option<Child> {
+    match at.all(node, Access::Read) {
+        Some(true) => return Some(child.clone()),
+        Some(false) => return None,
+        None => {}
+    }
+    match child {
+        Child::Container(container) => {
+            let at = Some(at.child(node)).filter(|at| at.permits(Access::Read))?;
+            Some(Child::Container(below(&at, container, when)))
+        }
+        Child::Leaf(_) | Child::Any(_) => at.child(node).permits(Access::Read).then(|| child.clone()),
+        Child::LeafList(values) => {
+            let may = |key: Key| at.entry(node, &key).permits(Access::Read);
+            let kept = values.iter().filter(|value| may(Key::new(vec![(*value).clone()])));
+            let kept: Vec<_> = kept.cloned().collect();
+            (!kept.is_empty()).then(|| Child::LeafList(Arc::new(kept)))
+        }
+        Child::List(list @ (List::Sorted(_) | List::State(_)))
+            if !node.keys().is_empty() && when == When::Read =>
+        {
+            let readable = Readable { at: at.clone(), node, list: list.clone() };
+            (!readable.is_empty()).then(|| Child::List(List::State(Arc::new(readable))))
+        }
+        Child::List(list) => {
+            let mut kept = List::empty(node);
+            if let List::Sequence(_) = list {
+                kept = List::Sequence(Box::default());
+            }
+            for entry in list.iter() {
+                let key = entry.key(node);
+                if let Some(entry) = self::entry(at, node, key.as_ref(), &entry, when) {
+                    kept.put(node, key.filter(|_| !matches!(kept, List::Sequence(_))), entry);
+                }
+            }
+            (!kept.is_empty()).then_some(Child::List(kept))
+        }
+    }
+}
+
+fn below(at: &At, container: &Arc<Container>, when: When) -> Arc<Container> {
+    if container.iter().all(|(node, _)| at.all(node, Access::Read) == Some(true)) {
+        return container.clone();
+    }
+    let mut kept = Container::default().at_revision(container.revision);
+    for (node, inner) in container.iter() {
+        if let Some(inner) = seen(at, node, inner, when) {
+            kept.set(node, inner);
+        }
+    }
+    Arc::new(kept)
+}
+
+/// What may be read of an entry. One whose keys may not be read is none.
+fn entry(
+    at: &At,
+    node: &'static Node,
+    key: Option<&Key>,
+    entry: &Arc<Container>,
+    when: When,
+) -> Option<Arc<Container>> {
+    let at = match key {
+        Some(key) => at.entry(node, key),
+        None => at.child(node),
+    };
+    let reads = |leaf: &&'static Node| at.child(leaf).permits(Access::Read);
+    (at.permits(Access::Read) && node.keys().iter().all(reads)).then(|| below(&at, entry, when))
+}
+
+/// A list without what may not be read of it.
+struct Readable {
+    /// Where the list is.
+    at: At,
+    node: &'static Node,
+    list: List,
+}
+
+impl Readable {
+    fn take(
+        &self,
+        from: Option<&Key>,
+        count: usize,
+        next: impl Fn(&List, Option<&Key>) -> Option<(Key, Arc<Container>)>,
+    ) -> Vec<(Key, Arc<Container>)> {
+        let mut kept = Vec::new();
+        let mut last = from.cloned();
+        while kept.len() < count {
+            let Some((key, found)) = next(&self.list, last.as_ref()) else { break };
+            if let Some(entry) = entry(&self.at, self.node, Some(&key), &found, When::Read) {
+                kept.push((key.clone(), entry));
+            }
+            last = Some(key);
+        }
+        kept
+    }
+}
+
+impl fmt::Debug for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readable").field("list", &self.list).finish_non_exhaustive()
+    }
+}
+
+impl StateList for Readable {
+    fn get(&self, key: &Key) -> Option<Arc<Container>> {
+        let found = self.list.get(self.node, key)?;
+        entry(&self.at, self.node, Some(key), &found, When::Read)
+    }
+
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        self.take(key, count, List::next)
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        self.take(key, count, List::previous)
+    }
+
+    fn len(&self) -> usize {
+        let all = std::iter::successors(self.list.next(None), |(key, _)| self.list.next(Some(key)));
+        all.filter(|(key, found)| entry(&self.at, self.node, Some(key), found, When::Read).is_some()).count()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.after(None, 1).is_empty()
+    }
+
+    fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
+        let older: &Self = older.as_any()?.downcast_ref()?;
+        if !self.at.is_under_same_rules(&older.at) {
+            return None;
+        }
+        match (&self.list, &older.list) {
+            (List::State(new), List::State(old)) => new.changed_since(old.as_ref()),
+            (List::Sorted(new), List::Sorted(old)) => Some(
+                old.diff(new)
+                    .map(|item| match item {
+                        DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key.clone(),
+                        DiffItem::Update { new: (key, _), .. } => key.clone(),
+                    })
+                    .collect(),
+            ),
+            _ => None,
+        }
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+/// Whether any instance of a schema node may be accessed so, whatever the keys on the way: for what lists nodes.
+pub(super) fn any(root: &At, access: Access, node: &'static Node) -> bool {
+    let mut way: Vec<&'static Node> = std::iter::successors(Some(node), |node| node.data_parent()).collect();
+    way.reverse();
+    let mut at = root.clone();
+    for node in way {
+        if at.depends_on_keys(node, access) {
+            return true;
+        }
+        if !at.permits(Access::Read) {
+            return false;
+        }
+        at = at.child(node);
+    }
+    at.permits(access)
+}
+
+/// Whether notifications of a node are told (RFC 8341 section 3.4.6).
+pub(super) fn is_told(rules: &Arc<Rules>, notification: &'static Node) -> bool {
+    match notification.data_parent() {
+        Some(_) => any(&At::root(rules.clone()), Access::Read, notification),
+        None => rules.may_get(notification),
+    }
+}

@@ -1,0 +1,258 @@
+//! RFC 8341, access control of NETCONF and RESTCONF: rules that are configured, and what each user then gets. That verdicts
+//! are those of section 3.4 for any rules is proved in `tests/nacm.rs`.
+
+use serde_json::{Value as Json, json};
+
+use super::common::{JSON, TestServer, XML, read_on, start_server};
+use super::subscriber::Subscriber;
+
+const NACM: &str = "/restconf/data/ietf-netconf-acm:nacm";
+const ITEMS: &str = "/restconf/data/irtf-agent:data-params";
+
+/// Configures access control: one rule list for a group with ann, and what else is said.
+async fn configure(server: &TestServer, rules: Json, more: Json) {
+    let mut nacm = json!({
+        "groups": { "group": [{ "name": "staff", "user-name": ["ann"] }] },
+        "rule-list": [{ "name": "for-staff", "group": ["staff"], "rule": rules }],
+    });
+    let members = more.as_object().cloned().unwrap_or_default();
+    members.into_iter().for_each(|(name, value)| nacm[name] = value);
+    put(server, NACM, &json!({ "ietf-netconf-acm:nacm": nacm })).await;
+}
+
+async fn put(server: &TestServer, target: &str, body: &Json) {
+    let answer = server.ask("PUT", target, &[&content_type()], &body.to_string()).await;
+    assert!([201, 204].contains(&answer.status), "{answer:?}");
+}
+
+fn content_type() -> String {
+    format!("Content-Type: {JSON}")
+}
+
+fn item(id: &str) -> Json {
+    json!({ "irtf-agent:data-params": [{ "id": id, "dataType": "text", "data": id }] })
+}
+
+async fn status(server: &TestServer, token: &str, method: &str, target: &str, body: &str) -> u16 {
+    let fields: &[&str] = if body.is_empty() { &[] } else { &["Content-Type: application/yang-data+json"] };
+    server.ask_as(token, method, target, fields, body).await.status
+}
+
+/// Invokes an rpc, and gives the status.
+async fn invoke(server: &TestServer, token: &str, operation: &str, input: Json) -> u16 {
+    let (module, _) = operation.split_once(':').expect("a module");
+    let body = json!({ format!("{module}:input"): input }).to_string();
+    status(server, token, "POST", &format!("/restconf/operations/{operation}"), &body).await
+}
+
+/// The identifiers of the items that a user gets.
+async fn ids(server: &TestServer, token: &str, query: &str) -> Vec<String> {
+    let answer = server.ask_as(token, "GET", &format!("{ITEMS}{query}"), &[], "").await;
+    if answer.status == 404 {
+        return Vec::new();
+    }
+    let items = answer.json()["irtf-agent:data-params"].as_array().cloned().unwrap_or_default();
+    items.iter().filter_map(|item| item["id"].as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn section_3_4_1_without_rules_there_is_the_standard_policy_and_nacm_is_the_administrators() {
+    let server = start_server().await;
+    let eve = server.add_user("eve");
+    assert_eq!(status(&server, &eve, "GET", NACM, "").await, 404, "default-deny-all");
+    assert_eq!(
+        status(&server, &eve, "PUT", NACM, r#"{"ietf-netconf-acm:nacm":{"enable-nacm":false}}"#).await,
+        403
+    );
+    let target = format!("{ITEMS}=1");
+    assert_eq!(status(&server, &eve, "PUT", &target, &item("1").to_string()).await, 201);
+    // As soon as there is a rule list, the RFC's defaults hold for what no rule is about.
+    configure(&server, json!([]), json!({})).await;
+    assert_eq!(status(&server, &eve, "PUT", &target, &item("1").to_string()).await, 204, "nothing changes");
+    assert_eq!(status(&server, &eve, "DELETE", &target, "").await, 403);
+    assert_eq!(status(&server, &eve, "GET", &target, "").await, 200);
+    configure(&server, json!([]), json!({ "read-default": "deny" })).await;
+    assert_eq!(status(&server, &eve, "GET", &target, "").await, 404);
+    configure(&server, json!([]), json!({ "enable-nacm": false })).await;
+    assert_eq!(status(&server, &eve, "DELETE", &target, "").await, 204);
+    assert_eq!(status(&server, &eve, "GET", NACM, "").await, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_2_4_what_may_not_be_read_is_absent_from_answers_filters_and_pages() {
+    let server = start_server().await;
+    let (ann, eve) = (server.add_user("ann"), server.add_user("eve"));
+    for id in ["ann", "secret", "x"] {
+        put(&server, &format!("{ITEMS}={id}"), &item(id)).await;
+    }
+    let path = "/irtf-agent:data-params";
+    let rules = json!([
+        { "name": "1", "path": format!("{path}[irtf-agent:id=$USER]"), "access-operations": "read", "action": "permit" },
+        { "name": "2", "path": format!("{path}[id='x']/data"), "access-operations": "read", "action": "deny" },
+        { "name": "3", "path": format!("{path}[id='x']"), "access-operations": "read", "action": "permit" },
+        { "name": "4", "path": path, "action": "deny" },
+    ]);
+    configure(&server, rules, json!({})).await;
+    assert_eq!(ids(&server, &ann, "").await, ["ann", "x"]);
+    assert_eq!(ids(&server, &eve, "").await, ["ann", "secret", "x"], "the rules are for the staff");
+    assert_eq!(ids(&server, &ann, "?limit=1&offset=1").await, ["x"]);
+    assert_eq!(ids(&server, &ann, "?where=data%3D'x'").await, Vec::<String>::new(), "it may not be compared");
+    assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=secret"), "").await, 404);
+    assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=x/data"), "").await, 404);
+    let x = server.ask_as(&ann, "GET", &format!("{ITEMS}=x?content=config"), &[], "").await.json();
+    assert_eq!(x, json!({ "irtf-agent:data-params": [{ "id": "x", "dataType": "text" }] }));
+    let whole = server.ask_as(&ann, "GET", "/restconf/data", &[], "").await.body;
+    assert!(whole.contains(r#""data":"ann""#) && !whole.contains(r#""data":"secret""#), "{whole:.2000}");
+    assert!(!whole.contains("ietf-netconf-acm:nacm"), "it is denied to all by default");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_2_5_each_node_that_is_created_changed_or_deleted_needs_its_right() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    put(&server, &format!("{ITEMS}=old"), &item("old")).await;
+    let path = "/irtf-agent:data-params";
+    let rule = |access: &str| json!([{ "name": "1", "path": path, "access-operations": access, "action": "permit" }]);
+    let (old, new) = (format!("{ITEMS}=old"), format!("{ITEMS}=new"));
+    let changed = item("old").to_string().replace("\"data\":\"old\"", "\"data\":\"other\"");
+    // What the rule permits, and what becomes of a creation, a change, an edit that changes nothing, and a deletion.
+    let table = [
+        ("create", [201, 403, 204, 403]),
+        ("update", [403, 204, 204, 403]),
+        ("delete", [403, 403, 204, 204]),
+        ("create update", [201, 204, 204, 403]),
+    ];
+    for (access, [creation, change, nothing, deletion]) in table {
+        configure(&server, rule(access), json!({})).await;
+        assert_eq!(status(&server, &ann, "PUT", &new, &item("new").to_string()).await, creation, "{access}");
+        assert_eq!(status(&server, &ann, "PATCH", &old, &item("old").to_string()).await, nothing, "{access}");
+        assert_eq!(status(&server, &ann, "PATCH", &old, &changed).await, change, "{access}");
+        assert_eq!(status(&server, &ann, "DELETE", &old, "").await, deletion, "{access}");
+        put(&server, &old, &item("old")).await;
+        server.ask("DELETE", &new, &[], "").await;
+    }
+    // A part of an entry, and nothing of the entry around it (the operation there is none).
+    let rules = json!([{ "name": "1", "path": format!("{path}/data"), "action": "permit" }]);
+    configure(&server, rules, json!({})).await;
+    let data = r#"{"irtf-agent:data":"other"}"#;
+    assert_eq!(status(&server, &ann, "PUT", &format!("{old}/data"), data).await, 204);
+    let refused = server.ask_as(&ann, "DELETE", &old, &[], "").await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.refusal().1, "access-denied");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_4_4_operations_are_judged_by_name_and_actions_by_their_place() {
+    let server = start_server().await;
+    let (ann, eve) = (server.add_user("ann"), server.add_user("eve"));
+    let discover = "/restconf/operations/magent-registry:discover-agents";
+    let negotiation = "/magent-task:interaction/negotiations/negotiation[id='n-1']";
+    let rules = json!([
+        { "name": "1", "rpc-name": "discover-agents", "action": "deny" },
+        { "name": "2", "path": format!("{negotiation}/respond"), "access-operations": "exec", "action": "deny" },
+        { "name": "3", "rpc-name": "edit-config", "action": "deny" },
+    ]);
+    configure(&server, rules, json!({ "write-default": "permit" })).await;
+    assert_eq!(status(&server, &ann, "POST", discover, r#"{"magent-registry:input":{}}"#).await, 403);
+    assert_eq!(status(&server, &eve, "POST", discover, r#"{"magent-registry:input":{}}"#).await, 200);
+    let listed = server.ask_as(&ann, "GET", "/restconf/operations", &[], "").await.body;
+    assert!(!listed.contains("discover-agents") && listed.contains("register-agent"), "{listed}");
+    for (user, agent) in [(&ann, "ann"), (&eve, "eve")] {
+        let register = json!({ "name": agent, "description": "x", "version": "1", "provider": "x" });
+        assert_eq!(invoke(&server, user, "magent-registry:register-agent", register).await, 200);
+    }
+    for id in ["n-1", "n-2"] {
+        let open = json!({ "id": id, "type": "feasibility", "from": "eve", "to": "ann", "content": "?" });
+        assert_eq!(invoke(&server, &eve, "magent-task:open-negotiation", open).await, 200);
+    }
+    let accept = r#"{"magent-task:input":{"from":"ann","in-reply-to":1,"move":"accept"}}"#;
+    let respond =
+        |id: &str| format!("/restconf/data/magent-task:interaction/negotiations/negotiation={id}/respond");
+    assert_eq!(status(&server, &ann, "POST", &respond("n-1"), accept).await, 403);
+    assert_eq!(status(&server, &ann, "POST", &respond("n-2"), accept).await, 200);
+    // Section 3.2.3: the methods of RESTCONF stand for operations of NETCONF.
+    let body = item("1").to_string();
+    assert_eq!(status(&server, &ann, "PUT", &format!("{ITEMS}=1"), &body).await, 403);
+    assert_eq!(status(&server, &eve, "PUT", &format!("{ITEMS}=1"), &body).await, 201);
+    let counted = server.ask("GET", NACM, &[], "").await.json();
+    assert_eq!(counted["ietf-netconf-acm:nacm"]["denied-operations"], 3);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_4_6_notifications_are_left_out_as_soon_as_a_rule_says_so() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    let mut stream = server.open_as(&ann, "/restconf/streams/NETCONF/json").await;
+    put(&server, &format!("{ITEMS}=1"), &item("1")).await;
+    read_on(&mut stream, |text| text.contains("data-params[id='1']")).await;
+    let deny = json!([{ "name": "1", "notification-name": "netconf-config-change", "action": "deny" }]);
+    configure(&server, deny, json!({})).await;
+    put(&server, &format!("{ITEMS}=2"), &item("2")).await;
+    let register = json!({ "name": "agent-x", "description": "x", "version": "1", "provider": "x" });
+    assert_eq!(invoke(&server, &ann, "magent-registry:register-agent", register).await, 200);
+    let seen = read_on(&mut stream, |text| text.contains("agent-x")).await;
+    assert!(!seen.contains("data-params"), "{seen}");
+    let counted = server.ask("GET", NACM, &[], "").await.json();
+    let denied = counted["ietf-netconf-acm:nacm"]["denied-notifications"].as_u64();
+    assert!(denied >= Some(2), "{denied:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_push_of_data_holds_what_may_be_read_now() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    let establish = json!({
+        "ietf-yang-push:datastore": "ietf-datastores:running",
+        "ietf-yang-push:datastore-xpath-filter": "/irtf-agent:data-params",
+        "ietf-yang-push:on-change": {},
+    });
+    let established = super::subscriber::establish_as(&server, &ann, establish).await;
+    let id = established["id"].as_u64().expect("an id");
+    let uri = established["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI").to_owned();
+    let mut pushed = Subscriber::open(&server, &ann, u32::try_from(id).expect("an id"), &uri).await;
+    put(&server, &format!("{ITEMS}=seen"), &item("seen")).await;
+    loop {
+        if pushed.next_text().await.expect("an update").contains("seen") {
+            break;
+        }
+    }
+    let deny = json!([{ "name": "1", "path": "/irtf-agent:data-params[id='hidden']", "action": "deny" }]);
+    configure(&server, deny, json!({})).await;
+    put(&server, &format!("{ITEMS}=hidden"), &item("hidden")).await;
+    put(&server, &format!("{ITEMS}=last"), &item("last")).await;
+    let mut all = String::new();
+    while !all.contains("last") {
+        all += &pushed.next_text().await.expect("an update");
+    }
+    assert!(!all.contains("hidden"), "{all}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_5_2_paths_of_rules_are_checked_and_keep_their_prefixes() {
+    let server = start_server().await;
+    let wrong = json!({ "ietf-netconf-acm:nacm": { "rule-list": [{ "name": "l", "group": ["*"], "rule": [
+        { "name": "r", "path": "/irtf-agent:data-param", "action": "deny" }]}]}});
+    let refused = server.ask("PUT", NACM, &[&content_type()], &wrong.to_string()).await;
+    assert_eq!(refused.refusal().0, 400, "a rule that never matches is refused: {refused:?}");
+    assert!(
+        refused.body.contains("there is no node") && refused.body.contains("rule-list[name='l']"),
+        "{refused:?}"
+    );
+    let text = r#"<nacm xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-acm"><rule-list><name>l</name><group>*</group>
+        <rule><name>r</name><path xmlns:q="urn:ietf:params:xml:ns:yang:irtf-agent">/q:data-params[q:id='1']</path>
+        <action>deny</action></rule></rule-list></nacm>"#;
+    let answer = server.ask("PUT", NACM, &[&format!("Content-Type: {XML}")], text).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let path = format!("{NACM}/rule-list=l/rule=r/path");
+    let read = server.ask("GET", &path, &[], "").await.json();
+    assert_eq!(read["ietf-netconf-acm:path"], "/irtf-agent:data-params[irtf-agent:id='1']");
+    let xml = server.ask("GET", &path, &[&format!("Accept: {XML}")], "").await.body;
+    assert!(xml.contains("xmlns:irtf-agent="), "{xml}");
+    server.stop().await;
+}
