@@ -289,7 +289,7 @@ impl<'s> Reader<'s> {
             "edit" => Ok(Command::Edit(self.config_place()?)),
             "up" => Ok(Command::Up),
             "top" => Ok(Command::Top),
-            "diff" => Ok(Command::Diff(self.place(true, true)?)),
+            "diff" => Ok(Command::Diff(self.place(true, false)?)),
             "validate" => Ok(Command::Validate),
             "commit" => self.commit(),
             "discard" => Ok(Command::Discard),
@@ -327,7 +327,7 @@ impl<'s> Reader<'s> {
             Some(name) => source.datastore = name.parse().ok(),
             None => {}
         }
-        let place = self.place(true, false)?;
+        let place = self.place(false, false)?;
         let format = self.format()?;
         Ok(Command::Show { source, place, format })
     }
@@ -443,7 +443,7 @@ impl<'s> Reader<'s> {
                 Ok(Command::WatchStream(Some(word.text.clone())))
             }
             None => {
-                let place = self.place(true, false)?;
+                let place = self.place(false, false)?;
                 Ok(match place.node {
                     None => Command::WatchStream(None),
                     Some(_) => Command::WatchData(place),

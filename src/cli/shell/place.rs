@@ -10,10 +10,9 @@ use crate::client::schema::{Base, Kind, NodeId, Schema, Type};
 use crate::client::{Element, Path, Predicate, Step};
 
 impl<'s> Reader<'s> {
-    /// A place, maybe the one where we are. With `config` only configuration has places. Unless all keys are needed, a
+    /// A place, maybe the one where we are. With `config` it is one in the configuration. Unless all keys are needed, a
     /// list without keys is all of its entries.
     pub(super) fn place(&mut self, config: bool, all_keys: bool) -> Outcome<Place> {
-        let is_config = |reader: &Self, id: NodeId| !config || !all_keys || reader.schema.node(id).config;
         let mut place = self.start(all_keys)?;
         loop {
             let leaf = place.node.map(|id| self.schema.node(id).kind);
@@ -23,8 +22,8 @@ impl<'s> Reader<'s> {
             if matches!(leaf, Some(Kind::Leaf | Kind::LeafList | Kind::AnyData | Kind::AnyXml)) {
                 return Ok(place);
             }
-            let among: Vec<NodeId> =
-                self.schema.data(place.node).into_iter().filter(|id| is_config(self, *id)).collect();
+            let mut among = self.schema.data(place.node);
+            among.retain(|id| !config || self.schema.node(*id).config);
             let Some(id) = self.node(&among)? else {
                 return match self.next_of_path() {
                     Some(_) => Err(self.wrong(&no_such_node(self.schema, place.node))),

@@ -47,7 +47,9 @@ pub struct Shell {
     pub here: Place,
     connection: Connection,
     format: Format,
-    /// What will be sent at the commit, if the server has no candidate.
+    /// Whether edits go to the candidate: there is one, and the user may edit it.
+    has_candidate: bool,
+    /// What will be sent at the commit, if they do not.
     pending: Vec<Change>,
     /// Whether something was edited that is not committed.
     pub is_changed: bool,
@@ -72,8 +74,9 @@ fn say(text: impl Into<String>) -> Outcome {
 impl Shell {
     /// A shell at the top of the data.
     pub fn new(server: Arc<Server>, connection: Connection, format: Format) -> Shell {
-        let here = Place::default();
-        Shell { server, here, connection, format, pending: Vec::new(), is_changed: false, watching: None }
+        let (here, pending) = (Place::default(), Vec::new());
+        let has_candidate = server.has_candidate;
+        Shell { server, here, connection, format, has_candidate, pending, is_changed: false, watching: None }
     }
 
     /// Carries out a command. `tell` takes what a subscription brings later.
@@ -125,14 +128,14 @@ impl Shell {
                 say(edits::difference(&paths(&before), &paths(&after)))
             }
             Command::Validate => {
-                match self.server.has_candidate {
+                match self.has_candidate {
                     true => session.validate(Datastore::Candidate).await?,
                     false => self.send(Some(TestOption::TestOnly)).await?,
                 }
                 say("it is valid\n")
             }
             Command::Commit => {
-                match self.server.has_candidate {
+                match self.has_candidate {
                     true => session.commit(&Commit::default()).await?,
                     false => self.send(None).await?,
                 }
@@ -159,7 +162,7 @@ impl Shell {
                 say("taken back\n")
             }
             Command::Discard | Command::Rollback(None) => {
-                if self.server.has_candidate {
+                if self.has_candidate {
                     session.discard().await?;
                 }
                 self.forget();
@@ -211,7 +214,7 @@ impl Shell {
     }
 
     async fn show(&self, source: Source, place: &Place, format: Option<Format>) -> Outcome {
-        let is_ours = source.datastore == Some(Datastore::Candidate) && !self.server.has_candidate;
+        let is_ours = source.datastore == Some(Datastore::Candidate) && !self.has_candidate;
         let found = match is_ours {
             true => self.configurations(place).await?.1,
             false => self.read(source.datastore, source.content, place).await?,
@@ -238,7 +241,7 @@ impl Shell {
     /// The running configuration at a place, and what it would be after a commit.
     async fn configurations(&self, place: &Place) -> Result<(Vec<Element>, Vec<Element>), ClientError> {
         let running = self.read(Some(Datastore::Running), Content::Config, place).await?;
-        if self.server.has_candidate {
+        if self.has_candidate {
             let candidate = self.read(Some(Datastore::Candidate), Content::Config, place).await?;
             return Ok((running, candidate));
         }
@@ -249,15 +252,27 @@ impl Shell {
     }
 
     async fn edit(&mut self, changes: Vec<Change>) -> Outcome {
-        match self.server.has_candidate {
-            true => {
-                let edit = Edit { datastore: Datastore::Candidate, changes, test: None, error: None };
-                self.server.session.edit(&edit).await?;
+        let mut note = "";
+        if self.has_candidate {
+            let edit =
+                Edit { datastore: Datastore::Candidate, changes: changes.clone(), test: None, error: None };
+            match self.server.session.edit(&edit).await {
+                Ok(()) => {}
+                // Who may not prepare changes on the server may be allowed to make them.
+                Err(ClientError::Refused(errors))
+                    if !self.is_changed && errors.iter().any(|error| error.tag == "access-denied") =>
+                {
+                    self.has_candidate = false;
+                    note = "the candidate is closed to you: changes wait here until \"commit\"\n";
+                }
+                Err(error) => return Err(error),
             }
-            false => self.pending.extend(changes),
+        }
+        if !self.has_candidate {
+            self.pending.extend(changes);
         }
         self.is_changed = true;
-        say("")
+        say(note)
     }
 
     /// Sends what is pending.
@@ -275,12 +290,12 @@ impl Shell {
     }
 
     fn needs_candidate(&self, what: &str) -> Result<(), ClientError> {
-        match (self.server.has_candidate, self.server.url.scheme) {
+        match (self.has_candidate, self.server.url.scheme) {
             (true, _) => Ok(()),
             (_, Scheme::Https) => Err(ClientError::Unsupported(format!(
                 "RESTCONF has no candidate of a session, so no {what}: use ssh:// or tls://"
             ))),
-            _ => Err(ClientError::Unsupported(format!("the server has no candidate, so no {what}"))),
+            _ => Err(ClientError::Unsupported(format!("there is no candidate to edit here, so no {what}"))),
         }
     }
 
