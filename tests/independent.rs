@@ -1,6 +1,6 @@
 //! Strangers ask the built server: a Python client whose answers libyang and yangson judge against the YANG library that the
-//! server announces, ncclient with every operation of NETCONF, and the EventSource of a browser. A terminal of Python's shows
-//! what our own shell looks like to a person. What they do is in `tests/independent`; nothing is judged here.
+//! server announces, ncclient with every operation of NETCONF, netconf-console2, and the EventSource of a browser. A terminal
+//! of Python's shows what our own shell looks like to a person. What they do is in `tests/independent`; nothing is judged here.
 
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
@@ -69,6 +69,18 @@ fn the_shell_in_a_terminal_shows_what_readme_says() {
     person.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let said = ends_well(&mut person);
     assert!(said.contains("the screen is as README.md shows it"), "{said}");
+}
+
+#[test]
+fn netconf_console2_finds_its_commands_answered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, address) = start("ssh", &data);
+    let port = address.rsplit(':').next().expect("a port");
+    let mut client = python("console.py");
+    client.arg(port).arg("admin").arg(data.join("admin.password"));
+    let said = ends_well(&mut client);
+    assert!(said.contains("\nOK"), "{said}");
 }
 
 /// A server with a new directory, and where it listens.

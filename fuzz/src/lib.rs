@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a check fails by a panic
 
+pub mod netconf;
+
 use std::sync::{Arc, LazyLock};
 
 use agentconf::datastore::defaults::SetToDefault;
@@ -27,6 +29,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("cbor", cbor_data),
     ("json", json_data),
     ("metadata", metadata),
+    ("netconf_framing", netconf::framings),
+    ("netconf_hello", netconf::greeting),
+    ("netconf_session", netconf::session),
     ("query", query_parameters),
     ("subtree", subtree_filter),
     ("uri", uri),

@@ -406,12 +406,23 @@ impl Engine {
         output::produce(&self.shared.large_answers, principal, work)
     }
 
-    /// Edits the running configuration or a candidate; the answer comes when the edit is durable.
+    /// Edits the running configuration or a candidate; the answer comes when the edit is durable. It has its place in the
+    /// order of all that changes something as soon as this returns, whether or not the answer is waited for.
     ///
     /// # Errors
     /// What the edit violates; nothing has changed then.
-    pub async fn edit(&self, principal: &Principal, request: EditRequest) -> Result<EditReply, Refused> {
-        self.command(|answer| Command::Edit(principal.clone(), request, answer)).await
+    pub fn edit(
+        &self,
+        principal: &Principal,
+        request: EditRequest,
+    ) -> impl Future<Output = Result<EditReply, Refused>> + Send + use<> {
+        let principal = principal.clone();
+        self.command(|answer| Command::Edit(principal, request, answer))
+    }
+
+    /// Whether less than half of the places before the writer are taken, so that who waits for one answer may ask for more.
+    pub fn has_room(&self) -> bool {
+        self.commands.capacity() > self.commands.max_capacity() / 2
     }
 
     /// Invokes an rpc or action; the answer comes when its effects are durable.
@@ -530,16 +541,20 @@ impl Engine {
         }
     }
 
-    async fn command<T, E: From<Error>>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
-    ) -> Result<T, E> {
+    /// Puts a command into the queue of the writer at once; the answer is what is waited for.
+    fn command<T, E: From<Error>, F>(&self, command: F) -> impl Future<Output = Result<T, E>> + use<T, E, F>
+    where
+        F: FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+    {
         let (answer, answered) = oneshot::channel();
-        self.commands.try_send(command(answer)).map_err(|e| match e {
+        let queued = self.commands.try_send(command(answer)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => E::from(busy()),
             mpsc::error::TrySendError::Closed(_) => E::from(stopping()),
-        })?;
-        answered.await.map_err(|_| E::from(stopping()))?
+        });
+        async move {
+            queued?;
+            answered.await.map_err(|_| E::from(stopping()))?
+        }
     }
 }
 

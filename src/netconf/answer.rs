@@ -97,6 +97,22 @@ pub async fn answer(
     }
 }
 
+/// An edit whose outcome is waited for beside the next requests.
+pub type Ahead = Pin<Box<dyn Future<Output = Result<Reply, Vec<Error>>> + Send>>;
+
+/// Whether an edit is tried once, whatever becomes of it.
+pub fn is_tried_once(edit: &EditData) -> bool {
+    edit.edits.len() == 1 || edit.on_error == OnError::Rollback && !edit.edits.is_empty()
+}
+
+/// Has an edit done that is tried once, so that its effect is before that of whatever is asked for after this.
+pub fn edit_ahead(engine: &Engine, session: &Session, edit: EditData) -> Ahead {
+    let EditData { datastore, edits, test, .. } = edit;
+    let request = EditRequest { datastore, test, edits, preconditions: Vec::new() };
+    let edited = engine.edit(session.principal(), request);
+    Box::pin(async { edited.await.map(|_| ok()).map_err(|refused| vec![refused.error]) })
+}
+
 /// The errors in a reply.
 pub fn errors(errors: &[Error]) -> String {
     errors.iter().flat_map(Error::all).map(error::element).collect()

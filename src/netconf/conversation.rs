@@ -1,11 +1,13 @@
 //! A session from its hello to its end: requests are answered in their order, and what it follows is sent between the replies.
+//! Edits that a client has sent ahead become durable together; anything else waits for what was asked before it.
 //!
 //! It never knows what a request means.
 
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
+use futures_util::stream::{self, FuturesOrdered, FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -114,8 +116,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
             return own.end(if bad { Reason::BadHello } else { Reason::Dropped });
         }
     };
-    let followed = FuturesUnordered::new();
-    let mut conversation = Conversation { engine, own: &own, session, outgoing, followed, events: false };
+    let (ahead, followed) = (FuturesOrdered::new(), FuturesUnordered::new());
+    let mut conversation =
+        Conversation { engine, own: &own, session, outgoing, ahead, followed, events: false };
     // Whatever it does, also while it sends to a client that does not read. What it asked of the engine is done even so.
     let ended = tokio::select! {
         biased;
@@ -143,13 +146,22 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
 
 /// How long the end of a stream may take.
 const CLOSE: Duration = Duration::from_secs(5);
+/// Most edits of a session that become durable at a time.
+const AHEAD_MAX: usize = 128;
+/// An edit of more octets than this is not one of them.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A request that is answered before those after it: how its reply starts, and what follows.
+type Ahead = Pin<Box<dyn Future<Output = (String, Result<Reply, Vec<Error>>)> + Send>>;
 
 struct Conversation<'a, S> {
     engine: Engine,
     own: &'a Session,
     session: session::Session,
     outgoing: Outgoing<S>,
-    followed: FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = Told> + Send>>>,
+    /// Edits that are done and not durable yet, in order.
+    ahead: FuturesOrdered<Ahead>,
+    followed: FuturesUnordered<Pin<Box<dyn Future<Output = Told> + Send>>>,
     /// Whether the stream of events is followed.
     events: bool,
 }
@@ -160,15 +172,19 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             let idle = Duration::from_secs(self.engine.limits().session_idle_s);
             // Whichever is ready, in no order: a client that always asks is still told what it follows.
             tokio::select! {
-                message = incoming.next() => match message? {
-                    None => return Ok(Reason::Dropped),
-                    Some(_) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
-                    Some(message) => {
+                message = incoming.next() => match message {
+                    Err(error) => return self.settle(0).await.and(Err(error)),
+                    Ok(None) => return self.settle(0).await.map(|()| Reason::Dropped),
+                    Ok(Some(_)) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
+                    Ok(Some(message)) => {
                         if let Some(reason) = self.request(&message).await? {
                             return Ok(reason);
                         }
                     }
                 },
+                Some((start, result)) = self.ahead.next(), if !self.ahead.is_empty() => {
+                    self.reply(start, result).await?;
+                }
                 Some(told) = self.followed.next(), if !self.followed.is_empty() => {
                     if !self.session.peer.standing.holds() {
                         return Ok(Reason::Other);
@@ -176,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                     self.tell(told).await?;
                 }
                 // RFC 6470 section 2.2: a session that is subscribed is not idle.
-                () = tokio::time::sleep(idle), if self.followed.is_empty() => return Ok(Reason::Timeout),
+                () = tokio::time::sleep(idle), if self.followed.is_empty() && self.ahead.is_empty() => return Ok(Reason::Timeout),
             }
         }
     }
@@ -187,9 +203,21 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             .map(|rpc| request::of(&self.engine, self.own.principal(), rpc));
         let counters = self.own.counters();
         let (start, request) = match read {
+            Ok((start, Ok(request::Request::Edit(edit))))
+                if message.len() <= AHEAD_BYTES_MAX
+                    && answer::is_tried_once(&edit)
+                    && self.engine.has_room() =>
+            {
+                Counters::count(&counters.in_rpcs);
+                self.settle(AHEAD_MAX - 1).await?;
+                let edited = answer::edit_ahead(&self.engine, self.own, edit);
+                self.ahead.push_back(Box::pin(async { (start, edited.await) }));
+                return Ok(None);
+            }
             Ok(read) => read,
             Err(NoRequest { reply, error, can_go_on }) => {
                 Counters::count(&counters.in_bad_rpcs);
+                self.settle(0).await?;
                 // RFC 6241 appendix A: a client of base:1.0 does not know "malformed-message".
                 if error.tag != Tag::MalformedMessage || self.session.version == Version::Base11 {
                     self.refuse(&reply, &[*error]).await?;
@@ -197,6 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 return Ok((!can_go_on).then_some(Reason::Other));
             }
         };
+        self.settle(0).await?;
         let request = match request {
             Ok(request) => request,
             Err(error) => {
@@ -212,25 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             }
             request => answer(&self.engine, self.own, request).await,
         };
-        match result {
-            Ok(Reply::Whole(content)) => {
-                let mut reply = start.into_bytes();
-                reply.extend_from_slice(&content);
-                reply.extend_from_slice(b"</rpc-reply>");
-                self.outgoing.send(&reply).await?;
-            }
-            Ok(Reply::Pieces(pieces)) => {
-                let standing = self.session.peer.standing.clone();
-                let pieces = pieces.map(|piece| match standing.holds() {
-                    true => piece,
-                    false => Err(io::ErrorKind::PermissionDenied.into()),
-                });
-                let around = |text: Vec<u8>| stream::iter([Ok(text)]);
-                let pieces = around(start.into_bytes()).chain(pieces).chain(around(b"</rpc-reply>".to_vec()));
-                self.outgoing.send_pieces(pieces).await?;
-            }
-            Err(errors) => self.refuse(&start, &errors).await?,
-        }
+        self.reply(start, result).await?;
         match next {
             Next::GoOn => {}
             Next::Close => return Ok(Some(Reason::Closed)),
@@ -241,6 +252,38 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             Next::Subscription(subscription) => self.follow(Followed::Dynamic(subscription)),
         }
         Ok(None)
+    }
+
+    /// Waits until so many edits at most are ahead of what is done next, and answers the others.
+    async fn settle(&mut self, at_most: usize) -> Result<(), SessionError> {
+        while self.ahead.len() > at_most
+            && let Some((start, result)) = self.ahead.next().await
+        {
+            self.reply(start, result).await?;
+        }
+        Ok(())
+    }
+
+    async fn reply(&mut self, start: String, result: Result<Reply, Vec<Error>>) -> Result<(), SessionError> {
+        match result {
+            Ok(Reply::Whole(content)) => {
+                let mut reply = start.into_bytes();
+                reply.extend_from_slice(&content);
+                reply.extend_from_slice(b"</rpc-reply>");
+                self.outgoing.send(&reply).await
+            }
+            Ok(Reply::Pieces(pieces)) => {
+                let standing = self.session.peer.standing.clone();
+                let pieces = pieces.map(|piece| match standing.holds() {
+                    true => piece,
+                    false => Err(io::ErrorKind::PermissionDenied.into()),
+                });
+                let around = |text: Vec<u8>| stream::iter([Ok(text)]);
+                let pieces = around(start.into_bytes()).chain(pieces).chain(around(b"</rpc-reply>".to_vec()));
+                self.outgoing.send_pieces(pieces).await
+            }
+            Err(errors) => self.refuse(&start, &errors).await,
+        }
     }
 
     async fn refuse(&mut self, start: &str, errors: &[Error]) -> Result<(), SessionError> {

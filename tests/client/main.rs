@@ -60,7 +60,7 @@ fn the_same_get_gives_the_same_output_whatever_the_url() {
          n-1             3       accept\n"
     );
     let texts = server.urls().map(|url| server.done(url, &["schema"], &["magent-types"]));
-    let own = fs::read_to_string("yang/agentconf/magent-types.yang").unwrap();
+    let own = fs::read_to_string("yang/agentconf/magent-types@2026-11-21.yang").unwrap();
     assert!(texts.iter().all(|text| *text == own));
     let help = server.urls().map(|url| server.done(url, &["schema"], &["/magent-task:open-negotiation"]));
     assert!(help.iter().all(|text| *text == help[0] && text.contains("mandatory")), "{}", help[0]);

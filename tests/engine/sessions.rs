@@ -1,6 +1,7 @@
 //! NETCONF sessions as the engine knows them: locks, confirmed commits, and what is left when a session ends.
 
 use agentconf::access::Principal;
+use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
     Candidate, Confirm, Datastore, EditRequest, From, Lockable, Locking, Management, Reason, Session, Test,
 };
@@ -58,6 +59,27 @@ async fn ended(bench: &Bench, id: u32) {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn an_edit_has_its_place_when_it_is_asked_for_and_not_when_it_is_waited_for() {
+    let bench = Bench::new().await;
+    let edit = |id: &str, operation: Operation| {
+        let body = json!({"irtf-agent:data-params": [{"id": id, "dataType": "text"}]});
+        let made = put(entry(&[], &draft::DATA_PARAMS, id), body).expect("it fits the schema");
+        let edits = vec![Edit { operation, ..made }];
+        EditRequest { datastore: Datastore::Running, test: Test::AtCommit, edits, preconditions: Vec::new() }
+    };
+    let admin = principal("admin");
+    let first = bench.engine.edit(&admin, edit("a", Operation::Create));
+    let refused = bench.engine.edit(&admin, edit("a", Operation::Create));
+    let unawaited = bench.engine.edit(&admin, edit("b", Operation::Create));
+    let last = bench.engine.edit(&admin, edit("c", Operation::Create));
+    last.await.expect("it is new");
+    drop(unawaited);
+    assert!(["a", "b", "c"].iter().all(|id| is_there(&bench, id)));
+    first.await.expect("it is new");
+    assert_eq!(refused.await.expect_err("it is there").error.tag, Tag::DataExists);
 }
 
 #[tokio::test]

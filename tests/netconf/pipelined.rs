@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::served::{LIMIT, Server, hello};
 
 const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
+const AGENT: &str = "urn:ietf:params:xml:ns:yang:irtf-agent";
 const LOCK: &str = "<lock><target><running/></target></lock>";
 
 /// Octets of a leaf that makes every large answer large.
@@ -145,6 +146,106 @@ async fn rfc6241_4_5_six_hundred_pipelined_requests_are_answered_in_order() {
     };
     let both = async { tokio::join!(writing.write_all(requests.as_bytes()), answered) };
     timeout(LIMIT, both).await.unwrap().0.unwrap();
+    server.stop().await;
+}
+
+/// An edit of one entry of `data-params`.
+fn entry(id: &str, operation: &str) -> String {
+    let inside = format!("<id>{id}</id><dataType>text</dataType>");
+    let config =
+        format!("<data-params xmlns=\"{AGENT}\" nc:operation=\"{operation}\">{inside}</data-params>");
+    let config = format!("<config xmlns:nc=\"{NAMESPACE}\">{config}</config>");
+    format!("<edit-config><target><running/></target>{config}</edit-config>")
+}
+
+fn entries() -> String {
+    let filter = format!("<data-params xmlns=\"{AGENT}\"/>");
+    format!("<get-config><source><running/></source><filter>{filter}</filter></get-config>")
+}
+
+#[tokio::test]
+async fn rfc6241_4_5_pipelined_edits_take_effect_one_after_the_other() {
+    let server = Server::start_whole("").await;
+    let mut session = Session::begin(&server, true).await;
+    let mut other = Session::begin(&server, true).await;
+    let asked = [
+        (entry("a", "create"), "<ok/>"),
+        (entry("a", "create"), "<error-tag>data-exists<"),
+        (entry("b", "create"), "<ok/>"),
+        (entries(), "text</dataType></data-params><data-params"),
+        (entry("a", "delete"), "<ok/>"),
+        ("<nosuch/>".to_owned(), "<error-tag>operation-not-supported<"),
+        (entries(), "<id>b</id>"),
+        (LOCK.to_owned(), "<ok/>"),
+        (entry("c", "create"), "<ok/>"),
+        ("<discard-changes/>".to_owned(), "<ok/>"),
+        (entry("d", "create"), "<ok/>"),
+    ];
+    let requests: String = asked.iter().enumerate().map(|(id, (inside, _))| rpc(id, inside)).collect();
+    session.writing.write_all(requests.as_bytes()).await.unwrap();
+    for (id, (inside, expected)) in asked.iter().enumerate() {
+        let answer = session.next().await;
+        assert!(answer.contains(&format!("message-id=\"{id}\"")), "{id}: {answer}");
+        assert!(answer.contains(expected), "{inside}: {answer}");
+    }
+    // The lock holds for others from its place in the order on, until the session is closed after its last edit.
+    assert!(other.ask(&entry("x", "create")).await.contains("<error-tag>in-use<"));
+    let last = rpc(0, &entry("e", "create")) + &rpc(1, "<close-session/>");
+    session.writing.write_all(last.as_bytes()).await.unwrap();
+    assert!(session.next().await.contains("<ok/>") && session.next().await.contains("<ok/>"));
+    other.ask_until(&entry("x", "merge"), |answer| answer.contains("<ok/>")).await;
+    let left = other.ask(&entries()).await;
+    let left: Vec<&str> = left.split("<id>").skip(1).map(|entry| &entry[..1]).collect();
+    assert_eq!(left, ["b", "c", "d", "e", "x"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc6241_4_5_pipelined_edits_are_answered_to_a_client_that_sends_no_more() {
+    let server = Server::start_whole("").await;
+    let mut session = Session::begin(&server, true).await;
+    let requests: String = (0..300).map(|id| rpc(id, &entry(&format!("{id:03}"), "create"))).collect();
+    session.writing.write_all(requests.as_bytes()).await.unwrap();
+    session.writing.shutdown().await.unwrap();
+    for id in 0..300 {
+        let answer = session.next().await;
+        assert!(
+            answer.contains(&format!("message-id=\"{id}\"")) && answer.contains("<ok/>"),
+            "{id}: {answer}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc6241_7_9_of_the_pipelined_edits_of_a_killed_session_the_first_ones_are_done() {
+    let server = Server::start_whole("").await;
+    let mut other = Session::begin(&server, true).await;
+    let mut session = Session::begin(&server, true).await;
+    let kill = format!("<kill-session><session-id>{}</session-id></kill-session>", session.id);
+    let writing = async {
+        for id in 0.. {
+            let edit = rpc(id, &entry(&format!("{id:06}"), "create"));
+            if session.writing.write_all(edit.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    };
+    let mut answers = Vec::new();
+    let reading = session.reading.read_to_end(&mut answers);
+    // The library does not tell who writes that the channel was closed.
+    let sending = async { tokio::select!(() = writing => {}, _ = reading => {}) };
+    let killing = async {
+        other.ask_until(&entries(), |answer| answer.contains("<id>")).await;
+        assert!(other.ask(&kill).await.contains("<ok/>"));
+        other.ask(&entries()).await
+    };
+    let all = async { tokio::join!(killing, sending) };
+    let (done, ()) = timeout(LIMIT, all).await.unwrap();
+    let ids: Vec<&str> = done.split("<id>").skip(1).map(|entry| &entry[..6]).collect();
+    let first: Vec<String> = (0..ids.len()).map(|id| format!("{id:06}")).collect();
+    assert_eq!(ids, first);
+    assert_eq!(other.ask(&entries()).await, done, "nothing is done after the kill is answered");
     server.stop().await;
 }
 

@@ -16,13 +16,40 @@ pub static MODULE: Module = Module {
     deviations: &["magent-netconf-deviations"],
     submodules: &[],
     source: include_str!("../../../yang/standard/notifications@2008-07-14.yang"),
-    children: &[],
-    data: &[],
+    children: &[&nodes::NOTIFICATION],
+    data: &[&nodes::NOTIFICATION],
     rpcs: &[&nodes::CREATE_SUBSCRIPTION],
     notifications: &[],
     identities: &[],
     annotations: &[],
 };
+
+/// internal struct to start a notification
+///
+/// `/notifications:notification`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Notification {
+    /// `eventTime`.
+    pub event_time: Option<String>,
+}
+
+impl model::Modelled for Notification {
+    fn node() -> &'static schema::Node {
+        &nodes::NOTIFICATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            event_time: model::optional(data, &nodes::NOTIFICATION_EVENT_TIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::NOTIFICATION_EVENT_TIME, &self.event_time);
+        data
+    }
+}
 
 /// `/notifications:create-subscription/input`.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +127,50 @@ impl model::Modelled for CreateSubscriptionOutput {
 pub mod nodes {
     use crate::yang::schema::*;
 
+    /// `/notifications:notification`
+    pub static NOTIFICATION: Node = Node {
+        name: "notification",
+        module: &super::MODULE,
+        parent: None,
+        index: 19,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&NOTIFICATION_EVENT_TIME],
+        data: &[&NOTIFICATION_EVENT_TIME],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "internal struct to start a notification",
+    };
+    /// `/notifications:notification/eventTime`
+    pub static NOTIFICATION_EVENT_TIME: Node = Node {
+        name: "eventTime",
+        module: &super::MODULE,
+        parent: Some(&NOTIFICATION),
+        index: 0,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
     /// `/notifications:create-subscription`
     pub static CREATE_SUBSCRIPTION: Node = Node {
         name: "create-subscription",

@@ -1,4 +1,6 @@
-//! The list entries of the benchmark and the requests for them. Nothing is sent here.
+//! The requests for the list entries of the benchmark. Nothing is sent here.
+
+use super::common::list::{content, id, id_after};
 
 /// The list that grows.
 const LIST: &str = "/restconf/data/irtf-agent:data-params";
@@ -32,25 +34,4 @@ pub fn put(after: u64, number: u64) -> Request {
 /// Deletes an entry that was added.
 pub fn delete(after: u64, number: u64) -> Request {
     Request { method: "DELETE", path: format!("{LIST}={}", id_after(after, number)), body: String::new() }
-}
-
-/// The key of an entry that is there from the start.
-pub fn id(number: u64) -> String {
-    format!("entry-{number:08}")
-}
-
-fn id_after(after: u64, number: u64) -> String {
-    format!("{}-{number}", id(after))
-}
-
-/// The entry with this key as RESTCONF has it.
-pub fn content(id: &str) -> String {
-    format!(
-        r#"{{"irtf-agent:data-params":[{{"id":"{id}","dataType":"text","description":"Throughput of cell {id}","dataSize":"4096","format":"text/csv","url":"https://data.example.com/{id}"}}]}}"#
-    )
-}
-
-/// A number below `among`; successive ones are far apart.
-pub fn somewhere(n: u64, among: u64) -> u64 {
-    n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % among
 }

@@ -49,11 +49,11 @@ pub async fn measure(
 ) -> Outcome<Told> {
     // What the first connections cost once is no cost of a subscriber.
     drop(subscribe(client, OPEN_AT_ONCE).await?);
-    server.settled().await?;
-    let before = server.memory_bytes()?;
+    server.process.settled().await?;
+    let before = server.process.memory_bytes()?;
     let streams = subscribe(client, subscribers).await?;
-    server.settled().await?;
-    let idle_bytes = server.memory_bytes()?.saturating_sub(before) / subscribers.max(1) as u64;
+    server.process.settled().await?;
+    let idle_bytes = server.process.memory_bytes()?.saturating_sub(before) / subscribers.max(1) as u64;
 
     let arrived = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();

@@ -8,6 +8,8 @@
 
 mod bare;
 mod client;
+#[path = "../common/mod.rs"]
+mod common;
 mod entry;
 mod events;
 mod large;
@@ -20,11 +22,10 @@ use std::time::Duration;
 use clap::Parser;
 
 use client::{Client, Run};
+use common::{Outcome, list, somewhere};
 use large::Large;
 use report::Report;
 use servers::{Agentconf, Bare};
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Command line.
 #[derive(Parser)]
@@ -106,7 +107,7 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
 /// A whole list, again and again.
 async fn large(arguments: &Arguments, data: &Path) -> Outcome<Large> {
     eprintln!("a list of {} entries", arguments.large_entries);
-    servers::fill(data, arguments.large_entries).await?;
+    list::fill(data, arguments.large_entries).await?;
     let server = Agentconf::start(data)?;
     let client = server.client()?;
     let answer = client::in_one_piece(&client.answer_to(&entry::whole()).await?)?;
@@ -124,7 +125,7 @@ async fn entries(arguments: &Arguments, root: &Path, report: &mut Report) -> Out
     for &entries in &arguments.entries {
         eprintln!("making a log of {entries} entries");
         let data = root.join(entries.to_string());
-        let filling = servers::fill(&data, entries).await?;
+        let filling = list::fill(&data, entries).await?;
         let server = Agentconf::start(&data)?;
         report.started(entries, filling, &server)?;
         servers.push(server);
@@ -148,14 +149,14 @@ async fn entries(arguments: &Arguments, root: &Path, report: &mut Report) -> Out
                 let (entries, client) = targets[(turn + round as usize) % targets.len()];
                 let among = entries.unwrap_or(1);
                 let get = Run { connections, first: 0, requests: arguments.gets, limit };
-                let timed = client.run(get, move |n| entry::get(entry::somewhere(n, among))).await?;
+                let timed = client.run(get, move |n| entry::get(somewhere(n, among))).await?;
                 report.add("GET", connections, entries, timed);
 
                 let put = Run { first: round * arguments.puts, requests: arguments.puts, ..get };
-                let timed = client.run(put, move |n| entry::put(entry::somewhere(n, among), n)).await?;
+                let timed = client.run(put, move |n| entry::put(somewhere(n, among), n)).await?;
                 let delete = Run { requests: timed.latencies.len() as u64, limit: Duration::MAX, ..put };
                 report.add("PUT", connections, entries, timed);
-                client.run(delete, move |n| entry::delete(entry::somewhere(n, among), n)).await?;
+                client.run(delete, move |n| entry::delete(somewhere(n, among), n)).await?;
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Outcome;
 use super::client::Timed;
+use super::common::at;
 use super::events::Told;
 use super::large::Large;
 use super::servers::Agentconf;
@@ -40,7 +41,7 @@ struct Cell {
 impl Report {
     /// A server was filled and has started.
     pub fn started(&mut self, entries: u64, filling: Duration, server: &Agentconf) -> Outcome<()> {
-        let (memory_bytes, disk_bytes) = (server.memory_bytes()?, server.disk_bytes()?);
+        let (memory_bytes, disk_bytes) = (server.process.memory_bytes()?, server.disk_bytes()?);
         self.starts.push(Start { entries, filling, replay: server.replay, memory_bytes, disk_bytes });
         Ok(())
     }
@@ -62,13 +63,6 @@ impl Cell {
     fn rate(&self) -> f64 {
         at(&mut self.rates.clone(), 0.5)
     }
-}
-
-/// The value below which that part of them is; NaN if there is none.
-fn at(values: &mut [f64], quantile: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let index = (values.len() as f64 * quantile) as usize;
-    values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
 impl fmt::Display for Report {
