@@ -1,6 +1,6 @@
 //! Strangers ask the built server: a Python client whose answers libyang and yangson judge against the YANG library that the
-//! server announces, ncclient with every operation of NETCONF,
-//! netconf-console2, and the EventSource of a browser. What they do is in `tests/independent`; nothing is judged here.
+//! server announces, ncclient with every operation of NETCONF, netconf-console2, and the EventSource of a browser. A terminal
+//! of Python's shows what our own shell looks like to a person. What they do is in `tests/independent`; nothing is judged here.
 
 #![allow(clippy::expect_used, clippy::panic)] // tests
 
@@ -66,6 +66,20 @@ fn ncclient(script: &str) {
     client.arg(port(&https)).arg(&data);
     let said = ends_well(&mut client);
     assert!(said.contains("\nOK"), "{said}");
+}
+
+/// Completion of names, values and keys that exist, help, a marked word, edits with diff and confirmed commit, agents and
+/// live events. To write what the screen shows into README.md: `SHELL_BLESS=1`.
+#[test]
+fn the_shell_in_a_terminal_shows_what_readme_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, address) = start("ssh", &data);
+    let mut person = python("shell.py");
+    person.arg(BINARY).arg(format!("ssh://admin@{address}")).arg(&data);
+    person.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let said = ends_well(&mut person);
+    assert!(said.contains("the screen is as README.md shows it"), "{said}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod manual;
 pub mod output;
 pub mod schema;
 pub mod serve;
+pub mod shell;
 pub mod token;
 pub mod user;
 pub mod watch;
@@ -59,6 +60,8 @@ enum Verb {
     Watch(watch::Watch),
     /// Show the modules of a server, their text, or help on a node.
     Schema(schema::Schema),
+    /// Work with a server: completion from its schema, edits with diff and commit, live events.
+    Shell(shell::Shell),
     /// Write completions for a shell.
     Completions(manual::Completions),
     /// Write manual pages.
@@ -114,6 +117,7 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
         Verb::Call(call) => call.run(),
         Verb::Watch(watch) => watch.run(),
         Verb::Schema(schema) => schema.run(),
+        Verb::Shell(shell) => shell.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Man(man) => man.run(),
     };

@@ -1,6 +1,8 @@
 //! The schema of a server, from the YANG texts that it gives. It never judges them: what cannot be had or read is a problem
 //! to be shown.
 
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt};
 
 use super::error::ClientError;
@@ -14,8 +16,8 @@ const AT_A_TIME: usize = 8;
 /// What a server's texts say.
 #[derive(Debug)]
 pub struct Library {
-    /// The schema, as far as there are texts.
-    pub schema: Schema,
+    /// The schema, as far as there are texts. It outlives the session for who keeps it.
+    pub schema: Arc<Schema>,
     /// The modules whose texts the server does not give, and why.
     pub missing: Vec<(String, ClientError)>,
 }
@@ -43,7 +45,7 @@ pub async fn read(session: &Session) -> Result<Library, ClientError> {
         (true, Some((_, error))) => Err(error),
         (_, last) => {
             missing.extend(last);
-            Ok(Library { schema: Schema::read(&texts), missing })
+            Ok(Library { schema: Arc::new(Schema::read(&texts)), missing })
         }
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
 mod served;
+mod shell;
 mod trust;
 mod watching;
 

@@ -1,0 +1,220 @@
+//! `agentconf shell`: an interactive session with a server, or a script of the same commands. What lines mean is in
+//! `grammar` and `place`, what they do in `run`; this file reads and prints them. It never edits data itself.
+
+mod complete;
+mod edits;
+mod grammar;
+mod help;
+mod keys;
+mod place;
+mod run;
+mod terminal;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+mod watch;
+mod words;
+
+use std::error::Error;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use rustyline::ExternalPrinter as _;
+use tokio::runtime::Runtime;
+
+use self::keys::Keys;
+use self::run::{Answer, Server};
+use self::terminal::{Terminal, Typed};
+use super::connection::Connection;
+use super::output::{self, Format};
+use super::{UsageError, library};
+use crate::client::ClientError;
+
+/// Longest line of a script.
+const LINE_MAX: usize = 1024 * 1024;
+
+/// The arguments of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "Lines that are piped in are carried out as a script.
+
+Examples:
+  agentconf shell ssh://admin@127.0.0.1:8830
+  echo 'show running /irtf-agent:data-params' | agentconf shell")]
+pub struct Shell {
+    /// The server's URL (ssh://, tls:// or https://; default: AGENTCONF_URL, or else the server on this machine).
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// How data is shown first.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Go on with a script after a line that failed.
+    #[arg(long)]
+    keep_going: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Shell {
+    pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
+        let (url, more) = Connection::url(self.url.iter().cloned().collect())?;
+        if let Some(more) = more.first() {
+            return Err(UsageError::of(format!("{more:?} is no URL")).into());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let server = runtime.block_on(async {
+            let session = self.connection.open(&url).await?;
+            let schema = Arc::clone(&library(&session).await?.schema);
+            Ok::<Server, Box<dyn Error>>(Server::new(session, schema, url))
+        })?;
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let mut shell = run::Shell::new(Arc::new(server), self.connection, self.format);
+        let result = match is_terminal {
+            true => converse(&mut shell, &runtime),
+            false => read_script(&mut shell, &runtime, self.keep_going),
+        };
+        runtime.block_on(shell.close());
+        result
+    }
+}
+
+/// Reads lines from a person until they leave.
+fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
+    let server = Arc::clone(&shell.server);
+    let keys = Keys::new(Arc::clone(&server), runtime.handle().clone());
+    let mut terminal = Terminal::new(&server, keys, history())?;
+    let printer = Arc::new(Mutex::new(terminal.printer()?));
+    for problem in server.schema.problems().iter().take(10) {
+        complain(problem);
+    }
+    let mut begun = (String::new(), String::new());
+    let mut is_warned = false;
+    loop {
+        let prompt = prompt(shell);
+        let typed = terminal.read(&prompt, &shell.here, (&begun.0, &begun.1))?;
+        begun = (String::new(), String::new());
+        let line = match typed {
+            Typed::Line(line) => line,
+            Typed::Interrupt => continue,
+            Typed::End => "exit".to_owned(),
+            Typed::Help(line, at) => {
+                let (before, after) = line.split_at_checked(at).unwrap_or((&line, ""));
+                output::put(&help::help(&server.schema, &shell.here, before))?;
+                begun = (before.to_owned(), after.to_owned());
+                continue;
+            }
+        };
+        let printer = Arc::clone(&printer);
+        let tell = move |text: String| {
+            // Who has closed the terminal is not told.
+            let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(plain(&text));
+        };
+        match carry_out(shell, runtime, &line, &prompt, tell) {
+            Ok(Answer { ends: true, .. }) if shell.is_changed && !is_warned => {
+                complain(
+                    "there are changes that are not committed: \"commit\" or \"discard\" them, or leave again",
+                );
+                is_warned = true;
+            }
+            Ok(Answer { ends: true, .. }) => return Ok(()),
+            Ok(answer) => {
+                is_warned = false;
+                output::put(&plain(&answer.text))?;
+            }
+            Err(message) => complain(&message),
+        }
+    }
+}
+
+/// Carries out the lines of standard input.
+fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> Result<(), Box<dyn Error>> {
+    let mut input = std::io::stdin().lock();
+    let mut failed = 0_usize;
+    for number in 1_u64.. {
+        let mut line = Vec::new();
+        let mut limited = std::io::Read::take(&mut input, LINE_MAX as u64 + 1);
+        if limited.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let line = String::from_utf8(line).map_err(|_| format!("line {number}: it is no UTF-8"))?;
+        if line.len() > LINE_MAX {
+            return Err(format!("line {number}: it is longer than {LINE_MAX} octets").into());
+        }
+        let line = line.trim_end_matches(['\n', '\r']);
+        let tell = |text: String| {
+            // Who reads no more is not told.
+            let _ = output::put(&text);
+        };
+        let before = format!("line {number}: ");
+        match carry_out(shell, runtime, line, &before, tell) {
+            Ok(answer) => {
+                output::put(&answer.text)?;
+                if answer.ends {
+                    break;
+                }
+            }
+            Err(message) => {
+                let message = format!("{before}{line}\n{message}");
+                failed += 1;
+                match keep_going {
+                    true => complain(&message),
+                    false => return Err(ClientError::Request(message).into()),
+                }
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err("a line failed".into()),
+        _ => Err(format!("{failed} lines failed").into()),
+    }
+}
+
+/// Carries out a line; what went wrong, with carets below the word that it is about.
+fn carry_out(
+    shell: &mut run::Shell,
+    runtime: &Runtime,
+    line: &str,
+    prompt: &str,
+    tell: impl Fn(String) + Send + 'static,
+) -> Result<Answer, String> {
+    let words = words::split(line);
+    let command = grammar::parse(&shell.server.schema, &shell.here, line, &words);
+    let command = command.map_err(|wrong| wrong.show(line, prompt))?;
+    runtime.block_on(async {
+        tokio::select! {
+            answer = shell.run(command, tell) => answer.map_err(|error| error.to_string()),
+            _ = tokio::signal::ctrl_c() => Err("interrupted: the server may have done it all the same".to_owned()),
+        }
+    })
+}
+
+/// What stands before a line: the host, the place, and a star while there are changes that are not committed.
+fn prompt(shell: &run::Shell) -> String {
+    let place = match shell.here.node {
+        Some(_) => format!(" {}", shell.here.path),
+        None => String::new(),
+    };
+    let star = if shell.is_changed { "*" } else { "" };
+    format!("{}{place}{star}> ", shell.server.url.host)
+}
+
+/// The file of the history, as far as there is a home.
+fn history() -> Option<PathBuf> {
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = from("XDG_STATE_HOME").or_else(|| Some(from("HOME")?.join(".local/state")))?;
+    let folder = state.join("agentconf");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+/// A text without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
+}
+
+fn complain(message: &str) {
+    // Nobody is left to be told if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{}", plain(message));
+}

@@ -1,0 +1,110 @@
+//! `agentconf shell` with lines that are piped in: the same commands over every protocol. How it looks to a person is in
+//! `tests/independent`.
+
+use std::fs::File;
+
+use super::served::{Server, run};
+
+/// Exit code, output and errors of a script.
+fn script(server: &Server, url: &str, options: &[&str], lines: &str) -> (Option<i32>, String, String) {
+    let mut command = server.command(url, &[&["shell"], options].concat(), &[]);
+    command.stdin(File::open(server.file("script", lines)).unwrap());
+    run(command)
+}
+
+const EDIT: &str = "\
+# The candidate of the server, or what waits in the shell.
+set irtf-agent data-params 3 dataType text data 'hello world'
+show candidate data-params
+diff data-params
+discard
+diff
+set /irtf-agent:data-params[id='3']/dataType video
+edit data-params 3
+set data x
+top
+commit
+show configuration data-params 3 | paths
+delete data-params 3
+diff
+commit
+show running data-params
+";
+
+#[test]
+fn edits_feel_the_same_whether_the_server_has_a_candidate_or_not() {
+    let server = Server::start();
+    for url in server.urls() {
+        let (status, output, errors) = script(&server, url, &[], EDIT);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{url}: {output}");
+        assert_eq!(
+            output,
+            "ID  DATATYPE  DATA\n3   text      hello world\n\
+             + /irtf-agent:data-params[id='3']/data=hello world\n+ /irtf-agent:data-params[id='3']/dataType=text\n\
+             the changes are discarded\ncommitted\n\
+             /irtf-agent:data-params[id='3']/dataType=video\n/irtf-agent:data-params[id='3']/data=x\n\
+             - /irtf-agent:data-params[id='3']/data=x\n- /irtf-agent:data-params[id='3']/dataType=video\n\
+             committed\nnothing is there\n",
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn a_script_ends_at_the_line_that_is_wrong_unless_it_is_to_go_on() {
+    let server = Server::start();
+    let lines = "show data-params\nset data-params 1 dataTyp text\nshwo\nhelp exit\n";
+    let (status, output, errors) = script(&server, &server.ssh, &[], lines);
+    assert_eq!((status, output.as_str()), (Some(1), "nothing is there\n"));
+    // The carets stand below the word, whatever is written before each line.
+    let shown: Vec<&str> = errors.lines().collect();
+    assert_eq!(shown[0].find("dataTyp"), shown[1].find("^^^^^^^"), "{errors}");
+    assert!(shown[0].contains("line 2: ") && errors.ends_with("did you mean dataType?\n"), "{errors}");
+    let (status, output, errors) = script(&server, &server.ssh, &["--keep-going"], lines);
+    assert_eq!(status, Some(1));
+    assert!(output.ends_with("exit  Leave the shell\n"), "{output}");
+    assert!(errors.contains("line 3: shwo") && errors.contains("2 lines failed"), "{errors}");
+}
+
+#[test]
+fn what_a_protocol_or_a_user_lacks_is_said() {
+    let server = Server::start();
+    let (status, _, errors) =
+        script(&server, &server.https, &[], "set data-params 1 dataType text\ncommit confirmed");
+    assert!(status == Some(1) && errors.contains("RESTCONF has no candidate of a session"), "{errors}");
+    let (status, _, errors) = script(&server, &server.https, &[], "lock");
+    assert!(status == Some(1) && errors.contains("RESTCONF has no lock"), "{errors}");
+
+    // The candidate is the administrators', so another user's changes wait in the shell.
+    let password = server.file("password", "the password of ann\n");
+    let mut add = server.bare();
+    add.args(["user", "add", "ann", "--password-stdin", "--data"]).arg(server.path("data"));
+    add.stdin(File::open(&password).unwrap());
+    assert_eq!(run(add).0, Some(0));
+    let login = ["--user", "ann", "--password-file", &password];
+    let lines = "set data-params 1 dataType text\ncommit\nshow data-params\n";
+    let (status, output, errors) = script(&server, &server.ssh, &login, lines);
+    assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
+    assert!(output.starts_with("the candidate is closed to you"), "{output}");
+    assert!(output.ends_with("committed\nID  DATATYPE\n1   text\n"), "{output}");
+}
+
+#[test]
+fn tasks_are_assigned_and_negotiations_answered_in_words() {
+    let server = Server::start();
+    let register =
+        |name: &str| format!("call register-agent name {name} version 1 provider p description d\n");
+    let lines = register("a")
+        + &register("b")
+        + "\
+        discover name b | paths\n\
+        assign id t-1 from a to b type task-execution content 'Do it' | paths\n\
+        negotiate id n-1 type feasibility from a to b content 'Can you?'\n\
+        negotiate respond n-1 from b in-reply-to 1 move accept | paths\n\
+        show state interaction negotiations negotiation n-1 status | paths\n\
+        call interaction tasks task t-1 cancel\n";
+    let (status, output, errors) = script(&server, &server.ssh, &["--keep-going"], &lines);
+    assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
+    assert!(output.contains("agent[name='b']/provider=p\n"), "{output}");
+    assert!(output.contains("negotiation[id='n-1']/status=agreed\n"), "{output}");
+}
