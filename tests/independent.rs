@@ -74,7 +74,7 @@ fn ncclient(script: &str) {
 fn the_shell_in_a_terminal_shows_what_readme_says() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    let (_server, address) = start("ssh", &data);
+    let (_server, [address]) = start(["ssh"], &data);
     let mut person = python("shell.py");
     person.arg(BINARY).arg(format!("ssh://admin@{address}")).arg(&data);
     person.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
