@@ -11,6 +11,7 @@ use imbl::OrdMap;
 
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
+use crate::yang::metadata::ETAG_ATTRIBUTE;
 use crate::yang::schema::{Base, Module, Node, Type};
 use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::types::{self, ModuleNames};
@@ -481,8 +482,11 @@ fn from_json(json: &serde_json::Value, unqualified: Qualifier) -> Vec<Written> {
 fn from_xml(element: &Element<'_>) -> Vec<Written> {
     let written = |child: &Element<'_>| {
         let module = match child.namespace.as_ref() {
-            // RFC 6241 section 6.2.2: an attribute has to match, and no node of a datastore has any.
-            _ if !child.attributes.is_empty() => Qualifier::Module(None),
+            // RFC 6241 section 6.2.2: an attribute has to match, and no node of a datastore has any. What a client knows of a
+            // node is no such attribute.
+            _ if child.attributes.iter().any(|a| a.namespace.as_ref() != ETAG_ATTRIBUTE.namespace) => {
+                Qualifier::Module(None)
+            }
             "" => Qualifier::Any,
             namespace => Qualifier::Module(SCHEMA.namespace(namespace)),
         };

@@ -9,6 +9,7 @@ mod read;
 mod whole;
 mod write;
 
+pub use whole::content;
 pub use write::config;
 
 use super::NAMESPACE;

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use super::NAMESPACE;
 use super::edit::Default;
-use super::request::{EditData, Source, Target, config};
+use super::request::{self, EditData, Source, Target, config};
 use super::url::Urls;
 use crate::engine::{Content, Engine, Found, Management, Reported, Selection, Session, Telling};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
-use crate::yang::generated::SCHEMA;
 use crate::yang::metadata::Metadata;
 use crate::yang::tree::{Child, Container};
 use crate::yang::xml;
@@ -106,7 +105,7 @@ async fn content(
             let (text, depth_max) = (urls.read(&url).await?, engine.limits().depth_max);
             let decoded = move || {
                 let options = DecodeOptions { depth_max, ..DecodeOptions::default() };
-                xml::decode_inside(config(&text, depth_max)?, &SCHEMA, &options)
+                request::content(config(&text, depth_max)?, &options)
             };
             engine.apart(session.principal(), decoded).await?
         }

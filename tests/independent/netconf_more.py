@@ -141,7 +141,7 @@ class Nmda(More):
         for datastore in ["startup", "intended", "operational", "dynamic"]:
             self.refused("invalid-value", edit, datastore, "merge")
         nothing = f'<edit-data xmlns="{NMDA}" xmlns:ds="{DS}"><datastore>ds:running</datastore></edit-data>'
-        self.refused("data-missing", self.ask, nothing)
+        self.refused("missing-element", self.ask, nothing)
 
     def test_rfc8526_3_3_datastores_by_name_in_lock_and_validate(self):
         other = connect()

@@ -134,7 +134,11 @@ fn checked(call: Call<'_, '_>, taken: Option<(&'static Node, &'static Node)>) ->
     Ok(input)
 }
 
-fn content(config: Element<'_>, options: &DecodeOptions<'_>) -> Result<Container, Error> {
+/// What is in a `<config>` that is a whole configuration.
+///
+/// # Errors
+/// It does not fit the schema, or asks for operations.
+pub fn content(config: Element<'_>, options: &DecodeOptions<'_>) -> Result<Container, Error> {
     no_operations(&config)?;
     // RFC 6243 section 4.5.1: what is tagged as a default is not set.
     let tagged = SetToDefault::new(&SCHEMA);
