@@ -146,15 +146,15 @@ fn section_15_7_insert_beside_nothing() {
     let insert = |path: &str, members: &str, place: fn(Key) -> Insert, beside: &str| {
         model.edit(&old, Operation::Create, path, Some(members), Some(place(Key::string(beside))))
     };
-    let wrong = |path: &str| {
-        Err(vec![format!(
-            "bad-attribute [missing-instance] {path} the entry to insert before or after does not exist"
-        )])
+    let wrong = |path: &str, attribute: &str, element: &str| {
+        let info = format!("{{bad-attribute: {attribute}}} {{bad-element: {element}}}");
+        let message = "the entry to insert before or after does not exist";
+        Err(vec![format!("bad-attribute [missing-instance] {path} {info} {message}")])
     };
     let (user, word) = ("/m:user[name='c']", "/m:word[.='z']");
     let (user_is, word_is) = (r#""m:user":[{"name":"c"}]"#, r#""m:word":["z"]"#);
-    assert_eq!(insert(user, user_is, Insert::After, "none"), wrong(user));
-    assert_eq!(insert(word, word_is, Insert::Before, "none"), wrong(word));
+    assert_eq!(insert(user, user_is, Insert::After, "none"), wrong(user, "key", "user"));
+    assert_eq!(insert(word, word_is, Insert::Before, "none"), wrong(word, "value", "word"));
     assert_eq!(
         insert(user, user_is, Insert::After, "a").unwrap(),
         r#""m:user":[{"name":"a"},{"name":"c"},{"name":"b"}],"m:word":["x","y"]"#
