@@ -100,8 +100,12 @@ pub struct Limits {
     pub page_offset_max: usize,
     /// Most steps that the evaluations of `where` take together for one page.
     pub page_steps_max: u64,
-    /// Most candidate configurations at a time, the shared one included.
+    /// Most candidate configurations of sessions at a time, beside the one that all share.
     pub candidates_max: usize,
+    /// Candidates of sessions of one user.
+    pub candidates_user_max: usize,
+    /// Nodes that the edits of one candidate can bring before it is committed or discarded.
+    pub candidate_nodes_max: usize,
     /// A NETCONF session without a request or a subscription for so long is ended.
     pub session_idle_s: u64,
     /// Most octets of configuration at a URL (RFC 6241 section 8.8).
@@ -233,6 +237,8 @@ impl Default for Limits {
             page_offset_max: 1_000_000,
             page_steps_max: 5_000_000,
             candidates_max: 256,
+            candidates_user_max: 16,
+            candidate_nodes_max: 500_000,
             session_idle_s: 3600,
             url_content_bytes_max: 64 << 20,
             url_files_max: 1000,
@@ -306,6 +312,8 @@ impl Limits {
             ("page_entries_max", self.page_entries_max as u64),
             ("page_steps_max", self.page_steps_max),
             ("candidates_max", self.candidates_max as u64),
+            ("candidates_user_max", self.candidates_user_max as u64),
+            ("candidate_nodes_max", self.candidate_nodes_max as u64),
             ("session_idle_s", self.session_idle_s),
             ("url_content_bytes_max", self.url_content_bytes_max as u64),
             ("url_files_max", self.url_files_max as u64),

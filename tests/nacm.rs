@@ -375,6 +375,11 @@ fn verdicts_are_those_of_rfc_8341_section_3_4() {
                 for (text, access) in OPERATIONS {
                     let theirs = match access {
                         Access::Read => readable(&config, &user, place),
+                        // Section 3.1.3: what leads to an action has to be readable.
+                        Access::Exec => {
+                            readable(&config, &user, &place[..place.len() - 1].to_vec())
+                                && node_permitted(&config, &user, place, text)
+                        }
                         _ => node_permitted(&config, &user, place, text),
                     };
                     check(rules.may(access, &path), theirs, &format!("{text} {path}"));

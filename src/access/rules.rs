@@ -255,7 +255,7 @@ impl Rules {
     }
 
     /// Whether the node at the end of a path may be accessed so: data, an action, or a notification of a data node
-    /// (RFC 8341 section 3.4.5). For reading, all nodes on the way have to be readable as well.
+    /// (RFC 8341 section 3.4.5). To read or to invoke, all nodes on the way have to be readable (sections 3.1.3 and 3.2.4).
     pub fn may(self: &Arc<Self>, access: Access, path: &InstancePath) -> bool {
         let mut at = At::root(self.clone());
         for (number, step) in path.steps.iter().enumerate() {
@@ -264,8 +264,12 @@ impl Rules {
                 Selector::Value(value) => at.entry(step.node, &Key::new(vec![value.clone()])),
                 Selector::None | Selector::Position(_) => at.child(step.node),
             };
-            let is_last = number + 1 == path.steps.len();
-            if (is_last || access == Access::Read) && !at.permits(access) {
+            let needed = match access {
+                _ if number + 1 == path.steps.len() => Some(access),
+                Access::Read | Access::Exec => Some(Access::Read),
+                Access::Create | Access::Update | Access::Delete => None,
+            };
+            if needed.is_some_and(|needed| !at.permits(needed)) {
                 return false;
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! Nothing here decides whose change is better: if both changed the same, it says so, or does as it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::cases::Cases;
 use super::diff::{Change, diff};
 use super::edit;
 use super::transform;
@@ -42,13 +43,9 @@ pub fn merge(
         let edits = transform::edits(changes);
         edits.iter().try_fold(tree.clone(), |tree, one| edit::apply(&tree, one, revision))
     };
-    let is_touched = |change: &Change, others: &[Change]| {
-        let meets = |other: &Change| {
-            let (one, two) = (&change.path.steps, &other.path.steps);
-            one.starts_with(two) || two.starts_with(one)
-        };
-        conflicts.iter().any(|path| path.steps == change.path.steps)
-            || (!conflicts.is_empty() && others.iter().any(|other| meets(other) && other.new != change.new))
+    let is_touched = |change: &Change, others: &Nodes| {
+        conflicts.contains(&change.path)
+            || (!conflicts.is_empty() && meets(change, others).any(|new| *new != change.new))
     };
     match resolution {
         _ if conflicts.is_empty() => {}
@@ -61,10 +58,13 @@ pub fn merge(
             return Err(Error::first(errors)
                 .unwrap_or_else(|| Error::application(Tag::OperationFailed, message).app_tag("conflict")));
         }
-        Resolution::Theirs => mine.retain(|change| !is_touched(change, &other)),
+        Resolution::Theirs => {
+            let others = by_path(&other);
+            mine.retain(|change| !is_touched(change, &others));
+        }
         Resolution::Ours => {
-            let mut rest = other.clone();
-            rest.retain(|change| !is_touched(change, &mine));
+            let (mut rest, others) = (other.clone(), by_path(&mine));
+            rest.retain(|change| !is_touched(change, &others));
             let merged = apply(ours, &rest)?;
             // What is as in theirs keeps the revision that it has there.
             mine = diff(theirs, &merged);
@@ -76,24 +76,37 @@ pub fn merge(
 /// Changed nodes with what became of them.
 type Nodes = BTreeMap<Vec<Step>, Option<Child>>;
 
-/// Where both have changed something, unless they have made the same of it: each place once, in order.
-fn conflicts(ours: &[Change], theirs: &[Change]) -> Vec<InstancePath> {
-    let by_path =
-        |changes: &'_ [Change]| changes.iter().map(|c| (c.path.steps.clone(), c.new.clone())).collect();
-    let (our_nodes, their_nodes): (Nodes, Nodes) = (by_path(ours), by_path(theirs));
-    let below = |change: &&Change, others: &Nodes| {
-        let steps = &change.path.steps;
-        (1..steps.len()).any(|depth| steps.get(..depth).is_some_and(|above| others.contains_key(above)))
-    };
-    let differs = |change: &&Change| {
+fn by_path(changes: &[Change]) -> Nodes {
+    changes.iter().map(|change| (change.path.steps.clone(), change.new.clone())).collect()
+}
+
+/// What became of others at the same place, above and below.
+fn meets<'n>(change: &Change, others: &'n Nodes) -> impl Iterator<Item = &'n Option<Child>> {
+    let steps = change.path.steps.clone();
+    let above: Vec<_> = above(&steps).filter_map(|above| others.get(above)).collect();
+    let below = others.range(steps.clone()..).take_while(move |(path, _)| path.starts_with(&steps));
+    above.into_iter().chain(below.map(|(_, new)| new))
+}
+
+fn above(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+    (1..steps.len()).filter_map(|depth| steps.get(..depth))
+}
+
+/// Where both have changed something, unless they have made the same of it, and where they have chosen different cases.
+fn conflicts(ours: &[Change], theirs: &[Change]) -> BTreeSet<InstancePath> {
+    let (our_nodes, their_nodes) = (by_path(ours), by_path(theirs));
+    let (our_cases, their_cases) = (Cases::made(ours), Cases::made(theirs));
+    let below =
+        |change: &Change, others: &Nodes| above(&change.path.steps).any(|above| others.contains_key(above));
+    let chosen = |change: &Change, cases: &Cases| change.new.is_some() && cases.exclude(&change.path.steps);
+    let differs = |change: &Change| {
         their_nodes.get(change.path.steps.as_slice()).is_some_and(|theirs| *theirs != change.new)
     };
-    let in_ours = ours.iter().filter(|change| below(change, &their_nodes) || differs(change));
-    let in_theirs = theirs.iter().filter(|change| below(change, &our_nodes));
-    let mut paths: Vec<InstancePath> = in_ours.chain(in_theirs).map(|change| change.path.clone()).collect();
-    paths.sort();
-    paths.dedup();
-    paths
+    let in_ours = ours
+        .iter()
+        .filter(|change| below(change, &their_nodes) || differs(change) || chosen(change, &their_cases));
+    let in_theirs = theirs.iter().filter(|change| below(change, &our_nodes) || chosen(change, &our_cases));
+    in_ours.chain(in_theirs).map(|change| change.path.clone()).collect()
 }
 
 #[cfg(test)]
@@ -145,5 +158,24 @@ mod tests {
         let theirs = merged(&removed, &changed, Resolution::Theirs).unwrap();
         assert_eq!(theirs, tree(&[("a", "1"), ("b", "1"), ("c", "2")]));
         assert!(merged(&removed, &removed, Resolution::Refuse).is_ok(), "both did the same");
+    }
+
+    #[test]
+    fn different_cases_of_a_choice_are_a_conflict() {
+        let rule = |what: Json| {
+            let mut rule = json!({"name": "r", "action": "deny"});
+            for (name, value) in what.as_object().unwrap() {
+                rule[name] = value.clone();
+            }
+            let text = json!({"ietf-netconf-acm:nacm": {"rule-list": [{"name": "l", "rule": [rule]}]}});
+            json::decode_children(text.to_string().as_bytes(), None, &SCHEMA, &json::STORED).unwrap()
+        };
+        let (base, ours, theirs) =
+            (rule(json!({})), rule(json!({"rpc-name": "get"})), rule(json!({"path": "/"})));
+        let error = merge(&base, &ours, &theirs, Resolution::Refuse, 1).unwrap_err();
+        assert_eq!((error.app_tag.as_deref(), error.all().count()), (Some("conflict"), 2));
+        assert_eq!(merge(&base, &ours, &theirs, Resolution::Ours, 1).unwrap(), ours);
+        assert_eq!(merge(&base, &ours, &theirs, Resolution::Theirs, 1).unwrap(), theirs);
+        assert_eq!(merge(&base, &ours, &ours, Resolution::Refuse, 1).unwrap(), ours);
     }
 }

@@ -3,6 +3,7 @@
 //! Everything is a pure function from trees to trees; nothing here performs I/O, checks
 //! access or knows what agents and tasks are.
 
+pub mod cases;
 pub mod defaults;
 pub mod diff;
 pub mod edit;

@@ -12,6 +12,7 @@ use super::request::Candidate;
 use super::state::State;
 use crate::clock::Timestamp;
 use crate::datastore::merge::{Resolution, merge};
+use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Container;
@@ -33,6 +34,8 @@ pub(super) struct Working {
     /// Like a log position it grows with every edit, but it is no position.
     pub(super) revision: u64,
     pub(super) changed_at: Timestamp,
+    /// How many nodes its edits brought.
+    nodes: usize,
     /// The txids that its client had of the running datastore, the newest of each node: the commit depends on them
     /// (draft-ietf-netconf-transaction-id-11 section 3.7).
     pub(super) txids: OrdMap<InstancePath, String>,
@@ -58,29 +61,42 @@ impl Candidates {
         self.newest.saturating_add(1).max(u64::try_from(now.as_micros()).unwrap_or_default())
     }
 
-    /// Puts new content into a candidate.
+    /// The candidates that were edited.
+    pub(super) fn edited(&self) -> impl Iterator<Item = Candidate> {
+        self.open.keys().copied()
+    }
+
+    /// Puts new content into a candidate, to which `added` nodes were brought.
     ///
     /// # Errors
-    /// `resource-denied` if there are `candidates_max` already.
+    /// `resource-denied` if there are `candidates_max` of sessions already, or too many nodes in this one.
     pub(super) fn put(
         &mut self,
         which: Candidate,
         state: &State,
         content: Arc<Container>,
         now: Timestamp,
-        candidates_max: usize,
+        added: usize,
+        limits: &Limits,
     ) -> Result<(), Error> {
-        let (base, txids) = match self.open.get(&which) {
-            Some(working) => (working.base.clone(), working.txids.clone()),
-            None if self.open.len() < candidates_max => (state.config.content().clone(), OrdMap::new()),
-            None => {
-                let message = format!("the server keeps at most {candidates_max} candidates");
-                return Err(Error::application(Tag::ResourceDenied, message));
+        let denied = |message: String| Err(Error::application(Tag::ResourceDenied, message));
+        let of_sessions = self.open.len() - usize::from(self.open.contains_key(&Candidate::Shared));
+        let (base, txids, nodes) = match self.open.get(&which) {
+            Some(working) => (working.base.clone(), working.txids.clone(), working.nodes),
+            // There is always room for the one that all share.
+            None if which != Candidate::Shared && of_sessions >= limits.candidates_max => {
+                return denied(format!("the server keeps at most {} candidates", limits.candidates_max));
             }
+            None => (state.config.content().clone(), OrdMap::new(), 0),
         };
+        let nodes = nodes.saturating_add(added);
+        if nodes > limits.candidate_nodes_max {
+            let most = limits.candidate_nodes_max;
+            return denied(format!("edits of a candidate bring at most {most} nodes: commit or discard it"));
+        }
         let revision = self.next_revision(now);
         self.newest = revision;
-        self.open.insert(which, Working { base, content, revision, changed_at: now, txids });
+        self.open.insert(which, Working { base, content, revision, changed_at: now, nodes, txids });
         Ok(())
     }
 
@@ -119,7 +135,7 @@ impl Candidates {
         let running = state.config.content();
         let merged = merge(&working.base, &working.content, running, resolution, revision)?;
         let (base, content, txids) = (running.clone(), Arc::new(merged), working.txids.clone());
-        *working = Working { base, content, revision, changed_at: now, txids };
+        *working = Working { base, content, revision, changed_at: now, nodes: working.nodes, txids };
         self.newest = revision;
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::request::{
 use super::sessions::Sessions;
 use super::state::State;
 use super::{confirm, datastores, draft, txid, view, writable};
-use crate::access::{Principal, Rules};
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate::VALIDATOR;
@@ -29,7 +29,7 @@ use crate::yang::generated::ietf_netconf_notifications::{
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
-use crate::yang::tree::Container;
+use crate::yang::tree::{Child, Container};
 use crate::{agents, negotiation, tasks};
 
 /// Decides edits of the running configuration or of a candidate, which is changed at once.
@@ -62,8 +62,15 @@ pub(super) fn edit(
     sessions.locks.leave(request.datastore, principal)?;
     let which = match request.datastore {
         Datastore::Running => {
-            let (mut events, reply) =
-                edit_running(state, &sessions.locks, options, principal, &request.edits, fresh)?;
+            let (mut events, reply) = edit_running(
+                state,
+                &sessions.locks,
+                options,
+                principal,
+                &request.edits,
+                Judged::Each,
+                fresh,
+            )?;
             if request.test == Test::Only {
                 events.clear();
             }
@@ -73,8 +80,15 @@ pub(super) fn edit(
             if options.startup {
                 sessions.locks.leave(Datastore::Startup, principal)?;
             }
-            let (mut events, reply) =
-                edit_running(state, &sessions.locks, options, principal, &request.edits, fresh)?;
+            let (mut events, reply) = edit_running(
+                state,
+                &sessions.locks,
+                options,
+                principal,
+                &request.edits,
+                Judged::Each,
+                fresh,
+            )?;
             if request.test == Test::Only {
                 events.clear();
             } else if options.startup && !events.is_empty() {
@@ -99,50 +113,73 @@ pub(super) fn edit(
         return Err(Refused { edit: Some(order), error });
     }
     let now = fresh.now;
-    let candidates = &mut sessions.candidates;
-    let before = candidates.get(which).map_or(state.config.content(), |working| &working.content);
-    let revision = candidates.next_revision(now);
-    let (content, created) =
-        made(before, &state.rules(principal), options, principal, &request.edits, revision)?;
+    let before = sessions.candidates.get(which).map_or(state.config.content(), |working| &working.content);
+    let revision = sessions.candidates.next_revision(now);
+    let (content, created) = made(before, state, options, principal, &request.edits, Judged::Each, revision)?;
     let content = Arc::new(content);
     if request.test != Test::AtCommit {
         datastores::valid(state, &content)?;
     }
     if request.test != Test::Only && request.edits.iter().any(|edit| edit.operation != Operation::None) {
-        candidates.put(which, state, content, now, options.limits.candidates_max)?;
+        let added = request.edits.iter().filter_map(|edit| edit.value.as_ref()).map(Child::size).sum();
+        sessions.put(which, state, content, now, added, &options.limits)?;
         let txid = |precondition: &Precondition| match precondition {
             Precondition::TxidOfRunning(path, txid) => Some((path.clone(), txid.clone())),
             _ => None,
         };
-        candidates.depend(which, request.preconditions.iter().filter_map(txid))?;
+        sessions.candidates.depend(which, request.preconditions.iter().filter_map(txid))?;
     }
-    let revision = candidates.get(which).map_or(state.config_revision, |working| working.revision);
+    let revision = sessions.candidates.get(which).map_or(state.config_revision, |working| working.revision);
     Ok((Vec::new(), EditReply { revision, created, changed_at: now }))
 }
 
 /// What edits that the principal may make, make of a tree; and for each whether its node was new.
 fn made(
     before: &Container,
-    rules: &Arc<Rules>,
+    state: &State,
     options: &Options,
     principal: &Principal,
     edits: &[Edit],
+    judged: Judged,
     revision: u64,
 ) -> Result<(Container, Vec<bool>), Refused> {
+    let rules = state.rules(principal);
+    let refused = |error| {
+        Denied::count(&options.capabilities.denied.data_writes);
+        error
+    };
     let mut content = before.clone();
     let mut created = Vec::with_capacity(edits.len());
     for (number, edit) in edits.iter().enumerate() {
         let at_fault = |error| Refused { edit: Some(number), error };
         writable::configured(edit).map_err(at_fault)?;
         created.push(edit.path.find(&content).is_none());
-        let after = edit::apply(&content, edit, revision).map_err(at_fault)?;
-        if let Err(error) = writable::edited(rules, principal, edit, &content, &after) {
-            Denied::count(&options.capabilities.denied.data_writes);
-            return Err(at_fault(error));
+        let after = edit::apply(&content, edit, revision).map_err(|error| {
+            // Who may neither see nor make nor remove it, learns nothing of whether it is there.
+            at_fault(match writable::hidden(&rules, principal, edit, error) {
+                Ok(error) => error,
+                Err(denied) => refused(denied),
+            })
+        })?;
+        if judged == Judged::Each {
+            writable::edited(&rules, principal, edit, &content, &after)
+                .map_err(|error| at_fault(refused(error)))?;
         }
         content = after;
     }
+    if judged == Judged::Together {
+        writable::replaced(&rules, principal, before, &content).map_err(refused)?;
+    }
     Ok((content, created))
+}
+
+/// How it is judged whether a principal may make edits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Each by what it changes: they are what the client asked for.
+    Each,
+    /// By what they come to: they were found by comparing.
+    Together,
 }
 
 /// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
@@ -152,11 +189,11 @@ pub(super) fn edit_running(
     options: &Options,
     principal: &Principal,
     edits: &[Edit],
+    judged: Judged,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
     let revision = state.position + 1;
-    let (config, created) =
-        made(state.config.content(), &state.rules(principal), options, principal, edits, revision)?;
+    let (config, created) = made(state.config.content(), state, options, principal, edits, judged, revision)?;
     let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
     let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
@@ -186,7 +223,15 @@ pub(super) fn take_back(
     let Some(pending) = &state.pending else { return Vec::new() };
     let mut events = vec![Event::Commit(how(pending))];
     let edits = datastores::replacing(state.config.content(), &pending.before);
-    match edit_running(state, &Locks::default(), options, &Principal::server(), &edits, fresh) {
+    match edit_running(
+        state,
+        &Locks::default(),
+        options,
+        &Principal::server(),
+        &edits,
+        Judged::Together,
+        fresh,
+    ) {
         Ok((edited, _)) => events.extend(edited),
         Err(Refused { error, .. }) => {
             tracing::error!(%error, "a confirmed commit cannot be taken back: its configuration stays");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::candidate::Candidates;
 use super::confirm::{self, Confirm};
-use super::core;
+use super::core::{self, Judged};
 use super::denied::Denied;
 use super::draft;
 use super::driver::Engine;
@@ -22,7 +22,7 @@ use super::request::{Candidate, Datastore, EditReply, Invocation, LockedPart, Lo
 use super::sessions::Sessions;
 use super::state::State;
 use super::{visible, writable};
-use crate::access::{At, Principal, Rules};
+use crate::access::{Access, At, Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff;
 use crate::datastore::edit::{Edit, Operation};
@@ -44,7 +44,7 @@ use crate::yang::generated::magent_datastores::{
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
-use crate::yang::tree::Container;
+use crate::yang::tree::{Child, Container};
 
 /// Decides what is done to whole datastores. Candidates are changed at once.
 pub(super) fn manage(
@@ -70,7 +70,8 @@ pub(super) fn manage(
     let mut running = |content: &Container| {
         locks.leave(Datastore::Running, principal)?;
         let edits = replacing(state.config.content(), content);
-        core::edit_running(state, locks, options, principal, &edits, fresh).map_err(|refused| refused.error)
+        core::edit_running(state, locks, options, principal, &edits, Judged::Together, fresh)
+            .map_err(|refused| refused.error)
     };
     match management {
         Management::Commit(which, confirm) => {
@@ -138,7 +139,8 @@ pub(super) fn manage(
                     let old =
                         candidates.get(*which).map_or(state.config.content(), |working| &working.content);
                     replaceable(state, options, principal, old, &content)?;
-                    candidates.put(*which, state, content, now, options.limits.candidates_max)?;
+                    let added = if from.is_none() { Child::Container(content.clone()).size() } else { 0 };
+                    sessions.put(*which, state, content, now, added, &options.limits)?;
                     Ok((Vec::new(), unchanged(state)))
                 }
                 Datastore::Startup => {
@@ -387,9 +389,16 @@ pub(super) fn lock(
             let mut nodes = Vec::new();
             let budget = Cell::new(options.limits.filter_steps_max);
             let nodes_max = options.limits.locked_nodes_max;
+            let rules = state.rules(principal);
+            let seen = visible::content(&At::root(rules.clone()), state.config.content());
             for expression in select {
                 let filter = Filter::xpath(expression, &options.limits)?;
-                nodes.extend(filter.instances(state.config.content(), &budget)?);
+                // RFC 5717 section 2.1.1: nodes of the configuration. RFC 8341 section 3.2.4: as far as they may be read.
+                let found = filter.instances(&seen, &budget)?;
+                let lockable = |path: &InstancePath| {
+                    path.steps.iter().all(|step| step.node.config) && rules.may(Access::Read, path)
+                };
+                nodes.extend(found.into_iter().filter(lockable));
                 if nodes.len() > nodes_max {
                     let message = format!("a partial lock is of at most {nodes_max} nodes");
                     return Err(Error::protocol(Tag::TooBig, message));
@@ -480,13 +489,14 @@ impl Datastore {
 }
 
 /// The edits that make `target` of `source`, as far as the principal may read them.
-fn compared(rules: &Arc<Rules>, source: &Container, target: &Container) -> CompareOutput {
-    let changes = diff(source, target);
-    let edits = transform::edits(&changes).into_iter().filter_map(|edit| visible::edit(rules, edit));
-    let edit = edits
-        .flat_map(|edit| patch::of_entries(source, edit))
+fn compared(rules: &Arc<Rules>, source: &Arc<Container>, target: &Arc<Container>) -> CompareOutput {
+    let seen = |tree: &Arc<Container>| visible::stored(&At::root(rules.clone()), tree);
+    let (source, target) = (seen(source), seen(target));
+    let edit = transform::edits(&diff(&source, &target))
+        .into_iter()
+        .flat_map(|edit| patch::of_entries(&source, edit))
         .enumerate()
-        .map(|(number, edit)| patch::compared(source, edit, number + 1, Form::Json))
+        .map(|(number, edit)| patch::compared(&source, edit, number + 1, Form::Json))
         .collect();
     let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }

@@ -311,8 +311,7 @@ impl Engine {
     /// # Errors
     /// The first constraint that it violates.
     pub async fn validate(&self, principal: &Principal, datastore: Datastore) -> Result<(), Error> {
-        let (state, content) = (self.snapshot(), self.configuration(datastore)?);
-        self.apart(principal, move || datastores::valid(&state, &content)).await?
+        self.validate_tree(principal, self.configuration(datastore)?).await
     }
 
     /// Checks that a configuration can be made the running one.
@@ -320,8 +319,14 @@ impl Engine {
     /// # Errors
     /// The first constraint that it violates.
     pub async fn validate_content(&self, principal: &Principal, content: Container) -> Result<(), Error> {
-        let (state, content) = (self.snapshot(), Arc::new(content));
-        self.apart(principal, move || datastores::valid(&state, &content)).await?
+        self.validate_tree(principal, Arc::new(content)).await
+    }
+
+    async fn validate_tree(&self, principal: &Principal, content: Arc<Container>) -> Result<(), Error> {
+        let state = self.snapshot();
+        let rules = state.rules(principal);
+        let valid = move || datastores::valid(&state, &content);
+        self.apart(principal, valid).await?.map_err(|error| visible::told(&rules, &[], error))
     }
 
     /// Does work that takes long beside the runtime, as one of the large answers.

@@ -11,7 +11,7 @@ use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Ma
 use super::sessions::{Counters, Reason, Session, Sessions};
 use super::state::State;
 use super::subscription::{Announced, Shared};
-use super::{confirm, core, datastores, operations};
+use super::{confirm, core, datastores, operations, visible};
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::{LogError, NewRecord};
@@ -141,6 +141,10 @@ impl Group {
                 let mut sessions = self.sessions.clone();
                 let (state, options) = (&self.state, &shared.options);
                 let decided = core::edit(state, &mut sessions, options, &principal, &request, &mut fresh);
+                let decided = decided.map_err(|Refused { edit, error }| {
+                    let asked: Vec<_> = request.edits.iter().map(|edit| &edit.path).collect();
+                    Refused { edit, error: visible::told(&state.rules(&principal), &asked, error) }
+                });
                 let reply = self.edited(now, &principal, decided, sessions);
                 self.answer(answer, reply);
             }
@@ -148,7 +152,8 @@ impl Group {
                 let mut sessions = self.sessions.clone();
                 let (state, options) = (&self.state, &shared.options);
                 let decided =
-                    datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh);
+                    datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh)
+                        .map_err(|error| visible::told(&state.rules(&principal), &[], error));
                 let reply = self.edited(now, &principal, decided, sessions);
                 self.answer(answer, reply);
             }

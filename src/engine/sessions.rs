@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, watch};
 use super::candidate::Candidates;
 use super::locks::Locks;
 use super::request::Candidate;
+use super::state::State;
 use crate::access::Principal;
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::ietf_netconf_notifications::{
@@ -23,6 +25,7 @@ use crate::yang::generated::ietf_netconf_notifications::{
 };
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
+use crate::yang::tree::Container;
 use crate::yang::value::Value;
 
 /// All sessions, and what they hold.
@@ -201,6 +204,33 @@ impl Sessions {
         principal.session.filter(is_private).map_or(Candidate::Shared, Candidate::Session)
     }
 
+    /// Puts new content into a candidate, to which `added` nodes were brought.
+    ///
+    /// # Errors
+    /// `resource-denied` if there are too many candidates, in all or of this user, or too many nodes in this one.
+    pub(super) fn put(
+        &mut self,
+        which: Candidate,
+        state: &State,
+        content: Arc<Container>,
+        now: Timestamp,
+        added: usize,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        let user = |candidate: Candidate| match candidate {
+            Candidate::Session(id) => Some(self.live.get(&id)?.principal.name.as_str()),
+            Candidate::Shared => None,
+        };
+        if let (Some(name), None) = (user(which), self.candidates.get(which))
+            && self.candidates.edited().filter(|other| user(*other) == Some(name)).count()
+                >= limits.candidates_user_max
+        {
+            let message = format!("a user has at most {} candidates", limits.candidates_user_max);
+            return Err(Error::application(Tag::ResourceDenied, message));
+        }
+        self.candidates.put(which, state, content, now, added, limits)
+    }
+
     /// Begins a session. `newest` is the identifier of the newest before it.
     ///
     /// # Errors
@@ -210,7 +240,7 @@ impl Sessions {
         newest: u32,
         who: (Principal, Option<IpAddr>, Transport),
         now: Timestamp,
-        limits: &crate::limits::Limits,
+        limits: &Limits,
     ) -> Result<(u32, Arc<Live>, Event), Error> {
         let (principal, host, transport) = who;
         let of_user = || self.live.values().filter(|live| live.principal.name == principal.name).count();

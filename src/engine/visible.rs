@@ -10,7 +10,7 @@ use std::sync::Arc;
 use imbl::ordmap::DiffItem;
 
 use crate::access::{Access, At, Rules};
-use crate::datastore::edit::Edit;
+use crate::yang::error::{Error, Info, InfoValue};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
@@ -60,14 +60,38 @@ pub(super) fn stored(at: &At, container: &Arc<Container>) -> Arc<Container> {
     below(at, container, When::Now)
 }
 
-/// An edit without what may not be read of it; `None` if nothing is left.
-pub(super) fn edit(rules: &Arc<Rules>, edit: Edit) -> Option<Edit> {
-    let value = match &edit.value {
-        Some(value) => Some(found(rules, &edit.path, value)?),
-        None if rules.may(Access::Read, &edit.path) => None,
-        None => return None,
+/// A path as far as it may be read.
+pub(super) fn readable(rules: &Arc<Rules>, path: &InstancePath) -> InstancePath {
+    let mut at = At::root(rules.clone());
+    let readable = path.steps.iter().take_while(|step| {
+        at = place(&at, step);
+        at.permits(Access::Read)
+    });
+    InstancePath { steps: readable.cloned().collect() }
+}
+
+/// An error as it may be told: of what may not be read, that it is wrong and no more (RFC 8341 section 3.2.5). `asked` are the
+/// places that the client named itself.
+pub(super) fn told(rules: &Arc<Rules>, asked: &[&InstancePath], error: Error) -> Error {
+    if rules.is_everything() {
+        return error;
+    }
+    let may = |path: &InstancePath| {
+        let own = |asked: &&InstancePath| path.steps.starts_with(&asked.steps) && !asked.steps.is_empty();
+        asked.iter().any(|asked| own(&asked)) || readable(rules, path) == *path
     };
-    Some(Edit { value, ..edit })
+    let Error { layer, tag, app_tag, path, message, info, next } = error;
+    let next = next.map(|next| Box::new(told(rules, asked, *next)));
+    if path.as_ref().is_some_and(|path| !may(path)) {
+        let message = "the datastore would not be valid, for a reason that the user may not see".to_owned();
+        return Error { layer, tag, app_tag, path: None, message, info: Vec::new(), next };
+    }
+    let is_told = |info: &Info| match &info.value {
+        InfoValue::Instance(path) => may(path),
+        _ => true,
+    };
+    let info = info.into_iter().filter(is_told).collect();
+    Error { layer, tag, app_tag, path, message, info, next }
 }
 
 /// When lists are judged.

@@ -2,16 +2,19 @@
 //!
 //! It never makes a change.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::visible;
 use crate::access::{Access, At, Principal, Rules};
+use crate::datastore::cases::Cases;
 use crate::datastore::diff::{Change, diff, diff_along};
 use crate::datastore::edit::Edit;
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
-use crate::yang::tree::{Child, Container, Key};
+use crate::yang::tree::{Child, Container, Key, List};
+use crate::yang::value::Value;
 
 /// Refuses an edit of what is no configuration, which nobody may write.
 pub(super) fn configured(edit: &Edit) -> Result<(), Error> {
@@ -39,12 +42,12 @@ pub(super) fn edited(
     if rules.is_everything() {
         return Ok(());
     }
-    let is_part = |change: &&Change| {
-        let (one, other) = (&change.path.steps, &edit.path.steps);
-        one.starts_with(other) || other.starts_with(one)
-    };
     let changes = diff_along(before, after, std::iter::once(&edit.path));
-    changes.iter().filter(is_part).try_for_each(|change| judge(rules, principal, change, &edit.path))
+    let cases = Cases::made(&changes);
+    let asked = changes.iter().filter(|change| is_part(&change.path, &edit.path));
+    asked
+        .filter(|change| !is_side_effect(change, &cases))
+        .try_for_each(|change| judge(rules, principal, change, edit))
 }
 
 /// The same of all that makes one tree of another.
@@ -60,37 +63,111 @@ pub(super) fn replaced(
     if rules.is_everything() {
         return Ok(());
     }
-    diff(before, after).iter().try_for_each(|change| judge(rules, principal, change, &change.path))
+    let changes = diff(before, after);
+    let cases = Cases::made(&changes);
+    changes.iter().filter(|change| !is_side_effect(change, &cases)).try_for_each(|change| {
+        let denied = denied(rules, change).map(|node| refusal(rules, principal, node));
+        // The client has named none of it: it is told where as far as it may read.
+        denied.map_or(Ok(()), |error| Err(error.at(visible::readable(rules, &change.path))))
+    })
 }
 
-fn judge(
+/// Why an edit cannot be made, as it may be told: whether something is there is not told to who may neither read it nor do
+/// what was asked.
+///
+/// # Errors
+/// `access-denied` in its place.
+pub(super) fn hidden(
     rules: &Arc<Rules>,
     principal: &Principal,
-    change: &Change,
-    told: &InstancePath,
-) -> Result<(), Error> {
-    let Some((last, above)) = change.path.steps.split_last() else { return Ok(()) };
-    let at = above.iter().fold(At::root(rules.clone()), |at, step| visible::place(&at, step));
-    let denied = match (&change.old, &change.new) {
-        (None, Some(new)) => whole(&at, last, new, Access::Create),
-        (Some(old), None) => whole(&at, last, old, Access::Delete),
-        (Some(Child::LeafList(old)), Some(Child::LeafList(new))) => {
-            let entry = |value: &_| at.entry(last.node, &Key::new(vec![Clone::clone(value)]));
-            let made = new.iter().find(|value| !old.contains(value) && !entry(value).permits(Access::Create));
-            let gone = old.iter().find(|value| !new.contains(value) && !entry(value).permits(Access::Delete));
-            let moved = old.len() == new.len() && !at.child(last.node).permits(Access::Update);
-            made.or(gone).map(|_| last.node).or(moved.then_some(last.node))
-        }
-        _ => (!visible::place(&at, last).permits(Access::Update)).then_some(last.node),
+    edit: &Edit,
+    error: Error,
+) -> Result<Error, Error> {
+    let access = match error.tag {
+        Tag::DataExists => Access::Create,
+        Tag::DataMissing => Access::Delete,
+        _ => return Ok(error),
     };
-    let Some(node) = denied else { return Ok(()) };
+    if rules.may(Access::Read, &edit.path) || rules.may(access, &edit.path) {
+        return Ok(error);
+    }
+    let node = edit.path.node().ok_or(error)?;
+    Err(refusal(rules, principal, node).at(edit.path.clone()))
+}
+
+/// Whether a change is of what was edited: of it, of something in it, or of what it is in. A leaf-list, and the order of a
+/// list, changes as a whole.
+fn is_part(changed: &InstancePath, edited: &InstancePath) -> bool {
+    let same = |(one, other): (&Step, &Step)| {
+        let whole = |step: &Step| {
+            step.selector == Selector::None
+                && matches!(step.node.kind, Kind::List { .. } | Kind::LeafList { .. })
+        };
+        one.node == other.node && (one.selector == other.selector || whole(one) || whole(other))
+    };
+    changed.steps.iter().zip(&edited.steps).all(same)
+}
+
+/// Whether something went because another case of its choice was made (RFC 8341 section 3.2.5: that needs no right).
+fn is_side_effect(change: &Change, made: &Cases) -> bool {
+    change.new.is_none() && made.exclude(&change.path.steps)
+}
+
+fn judge(rules: &Arc<Rules>, principal: &Principal, change: &Change, edit: &Edit) -> Result<(), Error> {
+    let Some(node) = denied(rules, change) else { return Ok(()) };
     // What may not be read is not named: only what the client named itself is.
     let named = match visible::any(&At::root(rules.clone()), Access::Read, node) {
         true => node,
-        false => told.node().unwrap_or(node),
+        false => edit.path.node().unwrap_or(node),
     };
-    let message = format!("{} may not write \"{}\"", principal.name, named.qualified_name());
-    Err(Error::application(Tag::AccessDenied, message).at(told.clone()))
+    Err(refusal(rules, principal, named).at(edit.path.clone()))
+}
+
+fn refusal(rules: &Arc<Rules>, principal: &Principal, node: &'static Node) -> Error {
+    let what = match visible::any(&At::root(rules.clone()), Access::Read, node) {
+        true => format!("\"{}\"", node.qualified_name()),
+        false => "all of this".to_owned(),
+    };
+    Error::application(Tag::AccessDenied, format!("{} may not write {what}", principal.name))
+}
+
+/// The node that may not be changed as it was.
+fn denied(rules: &Arc<Rules>, change: &Change) -> Option<&'static Node> {
+    let (last, above) = change.path.steps.split_last()?;
+    let at = above.iter().fold(At::root(rules.clone()), |at, step| visible::place(&at, step));
+    let node = last.node;
+    if [Access::Create, Access::Update, Access::Delete]
+        .iter()
+        .all(|access| at.all(node, *access) == Some(true))
+    {
+        return None;
+    }
+    let refused = |refused: bool| refused.then_some(node);
+    match (&change.old, &change.new) {
+        (None, Some(new)) => whole(&at, last, new, Access::Create),
+        (Some(old), None) => whole(&at, last, old, Access::Delete),
+        (Some(Child::LeafList(old)), Some(Child::LeafList(new))) => {
+            let (before, after): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+            let may = |value: &Value, access| at.entry(node, &Key::new(vec![value.clone()])).permits(access);
+            let made = after.difference(&before).any(|value| !may(value, Access::Create));
+            let gone = before.difference(&after).any(|value| !may(value, Access::Delete));
+            let kept_old = old.iter().filter(|value| after.contains(value));
+            let moved = kept_old.ne(new.iter().filter(|value| before.contains(value)))
+                && new.iter().filter(|value| before.contains(value)).any(|value| !may(value, Access::Update));
+            refused(made || gone || moved)
+        }
+        (Some(Child::List(old)), Some(Child::List(new))) => {
+            let keys =
+                |list: &List| -> Vec<Key> { list.iter().filter_map(|entry| entry.key(node)).collect() };
+            let (old, new) = (keys(old), keys(new));
+            let (before, after): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+            // Those that stay have another order; which of them moved is nobody's to say.
+            let mut kept = new.iter().filter(|key| before.contains(key));
+            let moved = old.iter().filter(|key| after.contains(key)).ne(kept.clone());
+            refused(moved && kept.any(|key| !at.entry(node, key).permits(Access::Update)))
+        }
+        _ => refused(!visible::place(&at, last).permits(Access::Update)),
+    }
 }
 
 /// The first node, at a step or below, that may not be accessed so. A container without presence is no node of its own.

@@ -4,6 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::common::{JSON, TestServer, XML, read_on, start_server};
+use super::netconf;
 use super::subscriber::Subscriber;
 
 const NACM: &str = "/restconf/data/ietf-netconf-acm:nacm";
@@ -254,5 +255,149 @@ async fn section_3_5_2_paths_of_rules_are_checked_and_keep_their_prefixes() {
     assert_eq!(read["ietf-netconf-acm:path"], "/irtf-agent:data-params[irtf-agent:id='1']");
     let xml = server.ask("GET", &path, &[&format!("Accept: {XML}")], "").await.body;
     assert!(xml.contains("xmlns:irtf-agent="), "{xml}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_2_5_values_of_leaf_lists_and_places_in_lists_need_rights_like_anything_else() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    put(&server, NACM, &json!({ "ietf-netconf-acm:nacm": { "groups": { "group": [{ "name": "g" }] } } }))
+        .await;
+    let user = format!("{NACM}/groups/group=g/user-name=ann");
+    let name = r#"{"ietf-netconf-acm:user-name":["ann"]}"#;
+    assert_eq!(status(&server, &ann, "PUT", &user, name).await, 403, "without rules");
+    let rule = |access: &str, path: &str| json!({ "name": format!("{access} {path}"), "path": path, "access-operations": access, "action": "permit" });
+    let (list, users) = ("/ietf-netconf-acm:nacm/rule-list", "/ietf-netconf-acm:nacm/groups/group/user-name");
+    // The values of a leaf-list.
+    let target = format!("{NACM}/groups/group=staff");
+    let group =
+        |users: &[&str]| json!({ "ietf-netconf-acm:group": [{ "name": "staff", "user-name": users }] });
+    for (access, added, removed, exchanged) in [
+        ("read", 403, 403, 403),
+        ("create", 204, 403, 403),
+        ("delete", 403, 204, 403),
+        ("create delete", 204, 204, 204),
+    ] {
+        configure(&server, json!([rule(access, users)]), json!({})).await;
+        put(&server, &target, &group(&["ann", "bob"])).await;
+        let body = |users: &[&str]| group(users).to_string();
+        assert_eq!(
+            status(&server, &ann, "PUT", &target, &body(&["ann", "bob", "eve"])).await,
+            added,
+            "{access}"
+        );
+        put(&server, &target, &group(&["ann", "bob"])).await;
+        assert_eq!(status(&server, &ann, "PUT", &target, &body(&["ann"])).await, removed, "{access}");
+        put(&server, &target, &group(&["ann", "bob"])).await;
+        assert_eq!(
+            status(&server, &ann, "PUT", &target, &body(&["ann", "eve"])).await,
+            exchanged,
+            "{access}"
+        );
+    }
+    // The order of entries: to make one needs no right to change those beside it, to move one does.
+    let first = |name: &str| {
+        let body = json!({ "ietf-netconf-acm:rule-list": [{ "name": name, "group": ["*"] }] }).to_string();
+        (format!("{NACM}/rule-list={name}?insert=first"), body)
+    };
+    for (access, made, moved) in [("read", 403, 403), ("create", 201, 403), ("update", 403, 204)] {
+        configure(&server, json!([rule(access, list)]), json!({})).await;
+        put(
+            &server,
+            &format!("{NACM}/rule-list=z"),
+            &json!({ "ietf-netconf-acm:rule-list": [{ "name": "z", "group": ["*"] }] }),
+        )
+        .await;
+        let (target, body) = first("a");
+        assert_eq!(status(&server, &ann, "PUT", &target, &body).await, made, "{access}");
+        let (target, body) = first("z");
+        assert_eq!(status(&server, &ann, "PUT", &target, &body).await, moved, "{access}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_2_5_what_goes_as_a_side_effect_needs_no_right() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    let rule = "/ietf-netconf-acm:nacm/rule-list/rule";
+    let permit = |access: &str, path: String| json!({ "name": path, "path": path, "access-operations": access, "action": "permit" });
+    let seen = permit("read", "/ietf-netconf-acm:nacm".to_owned());
+    let rules = json!([permit("create update", format!("{rule}/rpc-name")), seen]);
+    configure(&server, rules, json!({})).await;
+    let other = json!({ "ietf-netconf-acm:rule-list": [{ "name": "o", "group": ["x"],
+        "rule": [{ "name": "r", "path": "/irtf-agent:tasks", "action": "deny" }] }] });
+    put(&server, &format!("{NACM}/rule-list=o"), &other).await;
+    let merged = r#"{"ietf-netconf-acm:rule":[{"name":"r","rpc-name":"get","action":"deny"}]}"#;
+    assert_eq!(status(&server, &ann, "PATCH", &format!("{NACM}/rule-list=o/rule=r"), merged).await, 204);
+    let entry = server.ask("GET", &format!("{NACM}/rule-list=o/rule=r"), &[], "").await.body;
+    assert!(entry.contains("rpc-name") && !entry.contains("path"), "the other case is gone: {entry}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn sections_3_2_4_and_3_2_5_nothing_is_told_in_roundabout_ways() {
+    let server = netconf::start().await;
+    let ann = server.add_user("ann");
+    let items =
+        |data: &str| json!({ "irtf-agent:data-params": [{ "id": "hid", "dataType": "text", "data": data }] });
+    put(&server, &format!("{ITEMS}=hid"), &items("SECRET")).await;
+    put(
+        &server,
+        "/restconf/data/irtf-agent:msg-base",
+        &json!({ "irtf-agent:msg-base": { "msg-data": "hid" } }),
+    )
+    .await;
+    let deny =
+        |path: &str| json!({ "name": path, "path": path, "access-operations": "read", "action": "deny" });
+    let rules = json!([
+        deny("/irtf-agent:data-params/data"), deny("/irtf-agent:data-params[id='hid']"),
+        deny("/irtf-agent:data-params[id='gone']"), deny("/irtf-agent:msg-base"),
+        { "name": "w", "path": "/irtf-agent:data-params", "access-operations": "update", "action": "permit" },
+    ]);
+    configure(&server, rules, json!({})).await;
+    put(&server, &format!("{ITEMS}=hid"), &items("SECRET2")).await;
+    // Differences between revisions.
+    let input = json!({ "magent-datastores:input": { "source": { "revision": "1" }, "target": { "datastore": "running" } } });
+    let compare = "/restconf/operations/magent-datastores:compare";
+    let told = server.ask_as(&ann, "POST", compare, &[&content_type()], &input.to_string()).await;
+    assert!(!told.body.contains("hid") && !told.body.contains("SECRET"), "{told:?}");
+    // Whether an instance is there.
+    assert_eq!(status(&server, &ann, "POST", "/restconf/data", &items("x").to_string()).await, 403);
+    for id in ["hid", "gone"] {
+        assert_eq!(status(&server, &ann, "DELETE", &format!("{ITEMS}={id}"), "").await, 403, "{id}");
+    }
+    // Nodes that an expression selects, and where a lock is refused.
+    let mut session = netconf::open_as(&server, "ann", "1.1").await;
+    let lock = |select: &str| {
+        let namespaces = format!(
+            "xmlns=\"urn:ietf:params:xml:ns:netconf:partial-lock:1.0\" xmlns:a=\"{}\"",
+            netconf::AGENT
+        );
+        format!("<partial-lock {namespaces}><select>{select}</select></partial-lock>")
+    };
+    for select in ["/a:data-params", "/a:data-params[a:data='SECRET2']", "//*", "/a:msg-base"] {
+        let reply = session.ask(&lock(select)).await;
+        assert!(!reply.contains("hid") && !reply.contains("nacm"), "{select}: {reply}");
+    }
+    // What is wrong elsewhere, and where in a whole datastore.
+    let copy = "<copy-config><target><running/></target><source><config/></source></copy-config>";
+    let refused = session.ask(copy).await;
+    assert!(refused.contains("access-denied") && !refused.contains("group"), "{refused}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_1_3_what_leads_to_an_action_has_to_be_readable() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    let register = json!({ "name": "ann", "description": "x", "version": "1", "provider": "x" });
+    assert_eq!(invoke(&server, &ann, "magent-registry:register-agent", register).await, 200);
+    let renew = "/restconf/data/magent-registry:registry/agents/agent=ann/renew";
+    assert_eq!(status(&server, &ann, "POST", renew, "").await, 200);
+    let deny = json!([{ "name": "1", "path": "/magent-registry:registry", "access-operations": "read", "action": "deny" }]);
+    configure(&server, deny, json!({})).await;
+    assert_eq!(status(&server, &ann, "POST", renew, "").await, 403);
     server.stop().await;
 }
