@@ -297,3 +297,33 @@ async fn rfc_6022_section_3_1_a_schema_is_given_as_its_text() {
         assert_eq!(schema(wrong).await.expect_err("there is none").tag, Tag::InvalidValue);
     }
 }
+
+#[tokio::test]
+async fn candidates_of_users_have_limits_and_the_shared_one_always_has_room() {
+    let bench = Bench::new().await;
+    let limits = bench.engine.limits();
+    let (of_user, of_all) = (limits.candidates_user_max, limits.candidates_max);
+    let mut sessions = Vec::new();
+    let mut refused = 0;
+    for number in 0..=of_all / of_user {
+        for _ in 0..=of_user {
+            let session = session(&bench, &format!("u{number}")).await;
+            session.use_private_candidate();
+            let own = Datastore::Candidate(Candidate::Session(session.id()));
+            match write(&bench, session.principal(), own, "a").await {
+                Ok(()) => {}
+                Err(error) => {
+                    assert_eq!(error.tag, Tag::ResourceDenied, "{error}");
+                    refused += 1;
+                }
+            }
+            sessions.push(session);
+        }
+    }
+    assert_eq!(
+        sessions.len() - refused,
+        of_all,
+        "no more than these, and of each user no more than its share"
+    );
+    write(&bench, &principal("admin"), SHARED, "a").await.expect("there is room");
+}
