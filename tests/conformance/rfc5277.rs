@@ -465,3 +465,19 @@ async fn rfc6470_section_2_2_confirmed_commits_are_told_of_from_beginning_to_end
     table.done();
     server.stop().await;
 }
+
+#[tokio::test]
+async fn rfc6470_section_2_2_what_nobody_asked_for_was_changed_by_the_server() {
+    let server = start().await;
+    let mut follower = open(&server).await;
+    follower.does(&subscription("")).await;
+    let mut session = open(&server).await;
+    session.does(&edit("candidate", "", &text("d", "x"))).await;
+    session.does("<commit><confirmed/><confirm-timeout>1</confirm-timeout></commit>").await;
+    let timeout = plain(&follower.told_of("<confirm-event>timeout").await);
+    assert!(!timeout.contains("<username>"), "nobody's: {timeout}");
+    let change = plain(&follower.told_of("netconf-config-change").await);
+    assert!(change.contains("<changed-by><server/></changed-by>"), "{change}");
+    assert!(change.contains("data-params[id='d']"), "{change}");
+    server.stop().await;
+}
