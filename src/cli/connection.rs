@@ -81,6 +81,13 @@ impl Connection {
         Ok(Session::connect(url, &credentials, &limits).await?)
     }
 
+    /// Opens a session with a candidate of its own, where the server has such ones.
+    pub(super) async fn open_private(&self, url: &Url) -> Result<Session, Box<dyn Error>> {
+        let credentials = self.credentials(url)?;
+        let limits = Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() };
+        Ok(Session::connect_private(url, &credentials, &limits).await?)
+    }
+
     fn credentials(&self, url: &Url) -> Result<Credentials, Box<dyn Error>> {
         let (password, token) = (secret(self.password_file.as_deref())?, secret(self.token_file.as_deref())?);
         let mut credentials = Credentials {

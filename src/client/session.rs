@@ -60,8 +60,32 @@ impl Session {
         credentials: &Credentials,
         limits: &Limits,
     ) -> Result<Session, ClientError> {
+        Session::open(url, credentials, limits, false).await
+    }
+
+    /// As [`Session::connect`]; over NETCONF, edits of the candidate are this session's alone until its commit where the
+    /// server announces that it has private candidates (draft-ietf-netconf-privcand).
+    ///
+    /// # Errors
+    /// Those of [`Session::connect`].
+    pub async fn connect_private(
+        url: &Url,
+        credentials: &Credentials,
+        limits: &Limits,
+    ) -> Result<Session, ClientError> {
+        Session::open(url, credentials, limits, true).await
+    }
+
+    async fn open(
+        url: &Url,
+        credentials: &Credentials,
+        limits: &Limits,
+        is_private: bool,
+    ) -> Result<Session, ClientError> {
         let protocol = match url.scheme {
-            Scheme::Ssh | Scheme::Tls => Protocol::Netconf(Netconf::connect(url, credentials, limits).await?),
+            Scheme::Ssh | Scheme::Tls => {
+                Protocol::Netconf(Netconf::connect(url, credentials, limits, is_private).await?)
+            }
             Scheme::Https => Protocol::Restconf(Restconf::connect(url, credentials, limits).await?),
         };
         Ok(Session { protocol, modules: OnceCell::new(), library: OnceCell::new() })

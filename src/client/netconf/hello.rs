@@ -19,11 +19,15 @@ pub struct Hello {
     pub session_id: u32,
 }
 
-/// What a client says.
-pub fn write() -> String {
+/// What a client uses a candidate of its own with (draft-ietf-netconf-privcand section 4.4).
+pub const PRIVATE_CANDIDATE: &str = "urn:ietf:params:netconf:capability:private-candidate:1.0";
+
+/// What a client says; with `is_private`, that it wants a candidate of its own, which a server without such ones passes over.
+pub fn write(is_private: bool) -> String {
+    let ours = [BASE_1_0, BASE_1_1].into_iter().chain(is_private.then_some(PRIVATE_CANDIDATE));
+    let ours: String = ours.map(|uri| format!("<capability>{uri}</capability>")).collect();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><hello xmlns=\"{NAMESPACE}\"><capabilities><capability>{BASE_1_0}\
-         </capability><capability>{BASE_1_1}</capability></capabilities></hello>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><hello xmlns=\"{NAMESPACE}\"><capabilities>{ours}</capabilities></hello>"
     )
 }
 
@@ -79,8 +83,11 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_by_the_server() {
-        let said = write();
-        let read = crate::netconf::hello::read(said.as_bytes()).unwrap();
-        assert_eq!(read.version, crate::netconf::hello::Version::Base11);
+        for is_private in [false, true] {
+            let said = write(is_private);
+            let read = crate::netconf::hello::read(said.as_bytes()).unwrap();
+            assert_eq!(read.version, crate::netconf::hello::Version::Base11);
+            assert_eq!(said.contains(PRIVATE_CANDIDATE), is_private);
+        }
     }
 }

@@ -48,7 +48,7 @@ pub struct Netconf {
 }
 
 impl Netconf {
-    /// Connects, logs in, and says hello.
+    /// Connects, logs in, and says hello; with `is_private`, it asks for a candidate of its own.
     ///
     /// # Errors
     /// Those of [`super::Session::connect`].
@@ -56,6 +56,7 @@ impl Netconf {
         url: &Url,
         credentials: &Credentials,
         limits: &Limits,
+        is_private: bool,
     ) -> Result<Netconf, ClientError> {
         let (stream, connection): (Box<dyn wire::Duplex>, _) = match url.scheme {
             Scheme::Ssh => {
@@ -67,7 +68,7 @@ impl Netconf {
                 (Box::new(tls::connect(url, &config, limits).await?), None)
             }
         };
-        let (wire, hello) = Wire::open(stream, limits).await?;
+        let (wire, hello) = Wire::open(stream, limits, is_private).await?;
         let (id, capabilities) = (hello.session_id, hello.capabilities);
         Ok(Netconf { wire, capabilities, id, _connection: connection })
     }
