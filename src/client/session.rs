@@ -99,6 +99,22 @@ impl Session {
         }
     }
 
+    /// Why the session has ended, once it has; one over RESTCONF is never known to have.
+    pub fn ended(&self) -> Option<String> {
+        match &self.protocol {
+            Protocol::Netconf(netconf) => netconf.ended(),
+            Protocol::Restconf(_) => None,
+        }
+    }
+
+    /// Waits until the session has ended, and gives the reason; over RESTCONF it never does.
+    pub async fn end(&self) -> String {
+        match &self.protocol {
+            Protocol::Netconf(netconf) => netconf.end().await,
+            Protocol::Restconf(_) => std::future::pending().await,
+        }
+    }
+
     /// The server's modules. They are asked for once.
     ///
     /// # Errors

@@ -13,6 +13,10 @@ pub trait Known {
     fn keys(&self, list: &Place, key: NodeId) -> Vec<String>;
     /// The values that all instances of a leaf have, wherever they are.
     fn values(&self, leaf: NodeId) -> Vec<String>;
+    /// The revisions that can be gone back to, each with its time.
+    fn revisions(&self) -> Vec<(String, String)>;
+    /// The names of the streams of events.
+    fn streams(&self) -> Vec<String>;
 }
 
 /// Something that a word can become.
@@ -83,6 +87,8 @@ fn candidates(schema: &Schema, want: &Want, wants: &[Want], known: &dyn Known) -
             found
         }
         Want::Value(place) => place.node.map(|id| values(schema, id, known)).unwrap_or_default(),
+        Want::Revision => known.revisions(),
+        Want::Stream => known.streams().into_iter().map(|name| (name, String::new())).collect(),
         Want::Other(_) => Vec::new(),
     }
 }

@@ -39,6 +39,7 @@ pub fn apply(schema: &Schema, data: &[Element], changes: &[Change]) -> Vec<Eleme
 }
 
 fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
+    let is_gone = matches!(change.operation, Operation::Delete | Operation::Remove);
     let mut siblings = roots;
     let mut place = Place::default();
     for (number, step) in change.path.steps.iter().enumerate() {
@@ -63,7 +64,7 @@ fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
         };
         let there = siblings.iter().position(same);
         let is_last = number + 1 == change.path.steps.len();
-        if is_last && change.operation == Operation::Delete {
+        if is_last && is_gone {
             if let Some(at) = there {
                 siblings.remove(at);
             }
@@ -71,7 +72,7 @@ fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
         }
         let at = match there {
             Some(at) => at,
-            None if change.operation == Operation::Delete => return,
+            None if is_gone => return,
             None => {
                 siblings.push(wanted);
                 siblings.len() - 1
@@ -80,7 +81,8 @@ fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
         let Some(element) = siblings.get_mut(at) else { return };
         if is_last
             && let Some(value) = &change.value
-            && matches!(schema.node(id).kind, Kind::Leaf | Kind::AnyData | Kind::AnyXml)
+            && (change.operation == Operation::Replace
+                || matches!(schema.node(id).kind, Kind::Leaf | Kind::AnyData | Kind::AnyXml))
         {
             element.clone_from(value);
         }

@@ -54,6 +54,8 @@ pub enum Command {
     CommitCancel,
     Discard,
     Rollback(Option<String>),
+    Update(Option<&'static str>),
+    Reconnect,
     Lock(Datastore),
     Unlock(Datastore),
     Call { path: Path, operation: NodeId, input: Vec<Element>, format: Option<Format> },
@@ -77,7 +79,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("validate", "Check the candidate"),
     ("commit", "Make the candidate the running configuration: commit [confirmed [SECONDS]|confirm|cancel]"),
     ("discard", "Forget what the candidate changes"),
-    ("rollback", "Forget what the candidate changes, or go back to a revision: rollback [REVISION]"),
+    ("rollback", "Forget what the candidate changes, or prepare the way back to a revision: rollback [REVISION]"),
+    ("update", "Take over what others have committed: update [prefer-candidate|prefer-running]"),
     ("lock", "Lock a datastore: lock [DATASTORE]"),
     ("unlock", "Give a lock back: unlock [DATASTORE]"),
     ("discover", "Find agents: discover [skill-name NAME] …"),
@@ -85,8 +88,17 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("negotiate", "Negotiate: negotiate from AGENT to AGENT …, or negotiate respond ID …"),
     ("call", "Invoke an operation or an action: call [PATH] NAME [PARAMETER VALUE] …"),
     ("watch", "Follow events, or data at a place: watch [stream NAME|PATH], watch stop"),
+    ("reconnect", "Open a new session, after the server has ended this one"),
     ("help", "Say what the commands do: help [COMMAND]; or \"?\" anywhere in a line"),
     ("exit", "Leave the shell"),
+];
+
+/// The commands that are not begun by one or two letters, since much depends on them.
+const FAR_REACHING: &[&str] = &["rollback", "discard", "delete", "negotiate", "assign", "commit", "update", "reconnect"];
+
+const RESOLUTIONS: &[(&str, &str)] = &[
+    ("prefer-candidate", "Where both changed the same, keep what is in the candidate"),
+    ("prefer-running", "Where both changed the same, take what was committed"),
 ];
 
 const FORMATS: &[(&str, &str)] = &[
@@ -123,6 +135,10 @@ pub enum Want {
     Key(Place, NodeId),
     /// A value of a leaf or leaf-list.
     Value(Place),
+    /// The number of a revision.
+    Revision,
+    /// The name of a stream of events.
+    Stream,
     /// Something else, in words.
     Other(&'static str),
 }
@@ -173,7 +189,7 @@ pub fn parse(schema: &Schema, here: &Place, line: &str, words: &[Word]) -> Outco
     let command = reader.command()?;
     match reader.next() {
         None => Ok(command),
-        Some(_) => Err(reader.wrong("nothing more can stand here")),
+        Some(_) => Err(reader.one_too_many()),
     }
 }
 
@@ -187,7 +203,7 @@ pub fn wants(schema: &Schema, here: &Place, words: &[Word]) -> Outcome<Vec<Want>
     match reader.command() {
         // A word that is wrong, and not one that is missing.
         Err(wrong) if reader.next().is_some() || wrong.place.start < end => Err(wrong),
-        Ok(_) if reader.next().is_some() => Err(reader.wrong("nothing more can stand here")),
+        Ok(_) if reader.next().is_some() => Err(reader.one_too_many()),
         _ => Ok(reader.wants),
     }
 }
@@ -227,6 +243,8 @@ impl<'s> Reader<'s> {
                 Want::Node(id) => self.schema.node(*id).name.clone(),
                 Want::Key(_, key) => format!("a value of {}", self.schema.node(*key).name),
                 Want::Value(place) => place.node.map_or_else(String::new, |id| self.of_type(id)),
+                Want::Revision => "the number of a revision".to_owned(),
+                Want::Stream => "the name of a stream".to_owned(),
                 Want::Other(words) => (*words).to_owned(),
             };
             if !names.contains(&name) {
@@ -241,10 +259,15 @@ impl<'s> Reader<'s> {
         match (near.as_slice(), names.len()) {
             ([], 0) => {}
             ([], 1..=12) => message += &format!("; expected {}", either(&names)),
-            ([], _) => message += &format!("; expected {}, … (? shows all)", names[..12].join(", ")),
+            ([], _) => message += "; ? shows what can stand here",
             (near, _) => message += &format!("; did you mean {}?", either(near)),
         }
         Wrong { place, message }
+    }
+
+    /// That the next word stands after the end, or is none of those that could go on.
+    fn one_too_many(&self) -> Wrong {
+        self.wrong(if self.wants.is_empty() { "nothing more can stand here" } else { "this cannot stand here" })
     }
 
     /// That the word before was wrong.
@@ -278,6 +301,12 @@ impl<'s> Reader<'s> {
         let exact = COMMANDS.iter().find(|(name, _)| text == *name);
         let mut begun = COMMANDS.iter().filter(|(name, _)| name.starts_with(text));
         let unique = begun.next().filter(|_| begun.next().is_none());
+        if let (None, Some((name, _))) = (exact, unique)
+            && FAR_REACHING.contains(name)
+            && text.len() < 3
+        {
+            return Err(self.wrong(&format!("\"{name}\" takes at least its first three letters")));
+        }
         let Some((name, _)) = exact.or(unique) else {
             return Err(self.wrong("there is no such command"));
         };
@@ -294,13 +323,16 @@ impl<'s> Reader<'s> {
             "commit" => self.commit(),
             "discard" => Ok(Command::Discard),
             "rollback" => {
-                self.wants.push(Want::Other("the number of a revision"));
-                let revision = self.next().map(|word| word.text.clone());
-                if revision.is_some() {
-                    self.take();
+                self.wants.push(Want::Revision);
+                let Some(word) = self.next() else { return Ok(Command::Rollback(None)) };
+                if word.text.parse::<u64>().is_err() {
+                    return Err(self.wrong("this is no number"));
                 }
-                Ok(Command::Rollback(revision))
+                self.take();
+                Ok(Command::Rollback(Some(word.text.clone())))
             }
+            "update" => Ok(Command::Update(self.literal(RESOLUTIONS))),
+            "reconnect" => Ok(Command::Reconnect),
             "lock" | "unlock" => {
                 let datastore = self.literal(LOCKABLE).and_then(|name| name.parse().ok());
                 let datastore = datastore.unwrap_or(Datastore::Candidate);
@@ -386,7 +418,7 @@ impl<'s> Reader<'s> {
             Some("confirm") => Command::CommitConfirm,
             Some("cancel") => Command::CommitCancel,
             Some(_) => {
-                self.wants.push(Want::Other("the time in seconds; 600 without"));
+                self.wants.push(Want::Other("seconds from 1 on, or nothing for 600"));
                 let Some(word) = self.next() else { return Ok(Command::CommitConfirmed(None)) };
                 let seconds = word.text.parse().ok().filter(|seconds| *seconds > 0);
                 let Some(seconds) = seconds else { return Err(self.wrong("this is no time in seconds")) };
@@ -435,7 +467,7 @@ impl<'s> Reader<'s> {
         match how {
             Some("stop") => Ok(Command::WatchStop),
             Some(_) => {
-                self.wants.push(Want::Other("the name of a stream"));
+                self.wants.push(Want::Stream);
                 let Some(word) = self.next() else {
                     return Err(self.wrong("the name of a stream is missing"));
                 };

@@ -66,6 +66,8 @@ fn details(schema: &Schema, want: &Want) -> String {
             )
         }
         Want::Value(place) => place.node.map(|id| node(schema, id)).unwrap_or_default(),
+        Want::Revision => "The number of a revision, of those that are there (Tab shows them).\n".to_owned(),
+        Want::Stream => "The name of a stream (Tab shows them).\n".to_owned(),
         Want::Other(words) => format!("{words}\n"),
     }
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::complete::Known;
 use super::grammar::Place;
+use super::revisions;
 use super::run::{Server, path_of};
 use crate::client::schema::NodeId;
 use crate::client::{Datastore, Element, Get, Path, Step};
@@ -50,7 +51,7 @@ impl Keys {
             let mut found = Vec::new();
             for datastore in sources {
                 let get = Get { datastore, paths: vec![path.clone()], ..Get::default() };
-                let Ok(data) = self.server.session.get(&get).await else { continue };
+                let Ok(data) = self.server.session().get(&get).await else { continue };
                 collect(&data, &path.steps, &mut |element| {
                     let value = match &node.ty {
                         Some(ty) => {
@@ -93,6 +94,20 @@ impl Known for Keys {
         let module = self.server.schema.module_name(key).to_owned();
         path.steps.push(Step { module, name: node.name.clone(), predicates: Vec::new() });
         self.ask(path, key)
+    }
+
+    fn revisions(&self) -> Vec<(String, String)> {
+        let session = self.server.session();
+        let read = revisions::listed(&session);
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, read).await }).unwrap_or_default()
+    }
+
+    fn streams(&self) -> Vec<String> {
+        let schema = &self.server.schema;
+        let below = |node: Option<NodeId>, name: &str| schema.child(node, "ietf-subscribed-notifications", name);
+        let name = below(None, "streams").and_then(|id| below(Some(id), "stream"));
+        let name = name.and_then(|id| below(Some(id), "name"));
+        name.map(|id| self.values(id)).unwrap_or_default()
     }
 
     fn values(&self, leaf: NodeId) -> Vec<String> {

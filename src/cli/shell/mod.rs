@@ -7,11 +7,13 @@ mod grammar;
 mod help;
 mod keys;
 mod place;
+mod revisions;
 mod run;
 mod terminal;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
+mod waiting;
 mod watch;
 mod words;
 
@@ -21,8 +23,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use rustyline::ExternalPrinter as _;
+use rustyline::ExternalPrinter;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use self::keys::Keys;
 use self::run::{Answer, Server};
@@ -64,12 +67,15 @@ impl Shell {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let server = runtime.block_on(async {
-            let session = self.connection.open(&url).await?;
+            let session = self.connection.open_private(&url).await?;
             let schema = Arc::clone(&library(&session).await?.schema);
             Ok::<Server, Box<dyn Error>>(Server::new(session, schema, url))
         })?;
         let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let mut shell = run::Shell::new(Arc::new(server), self.connection, self.format);
+        if let Some(message) = runtime.block_on(shell.arrive()) {
+            complain(&message);
+        }
         let result = match is_terminal {
             true => converse(&mut shell, &runtime),
             false => read_script(&mut shell, &runtime, self.keep_going),
@@ -90,6 +96,7 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
     }
     let mut begun = (String::new(), String::new());
     let mut is_warned = false;
+    let mut watched = watch_session(shell, runtime, &printer);
     loop {
         let prompt = prompt(shell);
         let typed = terminal.read(&prompt, &shell.here, (&begun.0, &begun.1))?;
@@ -105,19 +112,46 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
                 continue;
             }
         };
-        let printer = Arc::clone(&printer);
-        let tell = move |text: String| {
-            // Who has closed the terminal is not told.
-            let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(plain(&text));
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if is_warned && !first.is_empty() && first != "quit" && !grammar::COMMANDS.iter().any(|(name, _)| first == *name) {
+            complain("after this warning a command is written in full");
+            continue;
+        }
+        if shell.has_ended() && first != "reconnect" && !first.is_empty() {
+            // The same as "reconnect", before what was asked for.
+            match runtime.block_on(shell.reconnect()) {
+                Ok((text, is_lost)) => {
+                    complain(text.trim_end());
+                    watched = watch_session(shell, runtime, &printer);
+                    if is_lost {
+                        complain("so nothing else was done");
+                        continue;
+                    }
+                }
+                Err(_) if matches!(first, "exit" | "quit") => return Ok(()),
+                Err(error) => {
+                    complain(&format!("the session has ended, and there is no new one: {error}"));
+                    continue;
+                }
+            }
+        }
+        let tell = {
+            let printer = Arc::clone(&printer);
+            move |text: String| print(&printer, &text)
         };
-        match carry_out(shell, runtime, &line, &prompt, tell) {
-            Ok(Answer { ends: true, .. }) if shell.is_changed && !is_warned => {
-                complain(
-                    "there are changes that are not committed: \"commit\" or \"discard\" them, or leave again",
-                );
+        let answer = carry_out(shell, runtime, &line, &prompt, tell);
+        if first == "reconnect" && answer.is_ok() {
+            watched = watch_session(shell, runtime, &printer);
+        }
+        match answer {
+            Ok(Answer { ends: true, .. }) if let (Some(warning), false) = (warning(shell), is_warned) => {
+                complain(warning);
                 is_warned = true;
             }
-            Ok(Answer { ends: true, .. }) => return Ok(()),
+            Ok(Answer { ends: true, .. }) => {
+                watched.abort();
+                return Ok(());
+            }
             Ok(answer) => {
                 is_warned = false;
                 output::put(&plain(&answer.text))?;
@@ -127,8 +161,55 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
     }
 }
 
-/// Carries out the lines of standard input.
+/// What a person who leaves would lose.
+fn warning(shell: &run::Shell) -> Option<&'static str> {
+    match (shell.is_changed, shell.is_waiting()) {
+        (true, _) => Some("there are changes that are not committed: \"commit\" or \"discard\" them, or leave again"),
+        (_, true) => Some("a commit waits to be confirmed, and leaving takes it back: \"commit confirm\", or leave again"),
+        (false, false) => None,
+    }
+}
+
+/// Tells when the session ends.
+fn watch_session<P: ExternalPrinter + Send + 'static>(
+    shell: &run::Shell,
+    runtime: &Runtime,
+    printer: &Arc<Mutex<P>>,
+) -> JoinHandle<()> {
+    let (session, printer, is_private) =
+        (shell.server.session(), Arc::clone(printer), shell.server.is_private);
+    runtime.spawn(async move {
+        let reason = session.end().await;
+        let lost = if is_private { "what was not committed is lost; " } else { "" };
+        print(
+            &printer,
+            &format!("the session has ended: {reason}; {lost}\"reconnect\", or any command, opens a new one\n"),
+        );
+    })
+}
+
+/// Prints above the line that is being typed.
+fn print<P: ExternalPrinter>(printer: &Mutex<P>, text: &str) {
+    // Who has closed the terminal is not told.
+    let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(plain(text));
+}
+
+/// Carries out the lines of standard input. What they have not committed at the end is given up, and is a failure.
 fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> Result<(), Box<dyn Error>> {
+    let result = read_lines(shell, runtime, keep_going);
+    let is_changed = shell.is_changed;
+    runtime.block_on(shell.give_up());
+    match (&result, is_changed) {
+        (_, false) => result,
+        (Ok(()), true) => Err("the script has ended without \"commit\" or \"discard\": its changes are given up".into()),
+        (Err(_), true) => {
+            complain("the changes that were not committed are given up");
+            result
+        }
+    }
+}
+
+fn read_lines(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> Result<(), Box<dyn Error>> {
     let mut input = std::io::stdin().lock();
     let mut failed = 0_usize;
     for number in 1_u64.. {
@@ -190,14 +271,17 @@ fn carry_out(
     })
 }
 
-/// What stands before a line: the host, the place, and a star while there are changes that are not committed.
+/// What stands before a line: the host, the place, and a star while there are changes that are not
+/// committed, and what else is to be done or feared.
 fn prompt(shell: &run::Shell) -> String {
     let place = match shell.here.node {
         Some(_) => format!(" {}", shell.here.path),
         None => String::new(),
     };
     let star = if shell.is_changed { "*" } else { "" };
-    format!("{}{place}{star}> ", shell.server.url.host)
+    let foreign = if shell.foreign > 0 { " (changes of others)" } else { "" };
+    let waiting = if shell.is_waiting() { " (commit to be confirmed)" } else { "" };
+    format!("{}{place}{star}{foreign}{waiting}> ", shell.server.url.host)
 }
 
 /// The file of the history, as far as there is a home.

@@ -1,11 +1,13 @@
 //! Commands carried out on a server. Over NETCONF, edits go to the candidate at once; where there is none they are kept
 //! and sent as one edit at the commit, so that both feel the same. It never reads a line and never prints.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edits;
 use super::grammar::{Command, Place, Source};
 use super::help;
+use super::revisions;
+use super::waiting::Waiting;
 use super::watch::Watching;
 use crate::cli::connection::Connection;
 use crate::cli::output::{self, Format};
@@ -15,26 +17,40 @@ use crate::client::{
     Subscribe, TestOption, Url, resolve,
 };
 
+/// What the name of a capability begins with (RFC 6241 section 10.4).
+const CAPABILITY: &str = "urn:ietf:params:netconf:capability:";
+/// How long a confirmed commit waits, in seconds, if nothing is said (RFC 6241 section 8.4.1).
+const CONFIRM_S: u32 = 600;
+
 /// The other side: the session and what its YANG texts say.
 #[derive(Debug)]
 pub struct Server {
-    /// The session.
-    pub session: Session,
+    session: Mutex<Arc<Session>>,
     /// The schema.
     pub schema: Arc<Schema>,
     /// Where it is.
     pub url: Url,
     /// Whether edits go to a candidate of the server.
     pub has_candidate: bool,
+    /// Whether that candidate is the session's own.
+    pub is_private: bool,
 }
 
 impl Server {
     /// The server of a session.
     pub fn new(session: Session, schema: Arc<Schema>, url: Url) -> Server {
-        let candidate = "urn:ietf:params:netconf:capability:candidate:1.0";
-        let has_candidate = url.scheme != Scheme::Https
-            && session.capabilities().any(|uri| uri.split('?').next() == Some(candidate));
-        Server { session, schema, url, has_candidate }
+        let can = |name: &str| {
+            let named = |uri: &str| uri.strip_prefix(CAPABILITY).and_then(|rest| rest.split('?').next()) == Some(name);
+            url.scheme != Scheme::Https && session.capabilities().any(named)
+        };
+        let is_private = can("private-candidate:1.0");
+        let has_candidate = is_private || can("candidate:1.0");
+        Server { session: Mutex::new(Arc::new(session)), schema, url, has_candidate, is_private }
+    }
+
+    /// The session.
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -53,6 +69,9 @@ pub struct Shell {
     pending: Vec<Change>,
     /// Whether something was edited that is not committed.
     pub is_changed: bool,
+    /// How many lines of the candidate were others' at the start, who may be editing it.
+    pub foreign: usize,
+    waiting: Option<Waiting>,
     watching: Option<Watching>,
 }
 
@@ -76,7 +95,84 @@ impl Shell {
     pub fn new(server: Arc<Server>, connection: Connection, format: Format) -> Shell {
         let (here, pending) = (Place::default(), Vec::new());
         let has_candidate = server.has_candidate;
-        Shell { server, here, connection, format, has_candidate, pending, is_changed: false, watching: None }
+        Shell { server, here, connection, format, has_candidate, pending, is_changed: false, foreign: 0, waiting: None, watching: None }
+    }
+
+    /// Looks at the candidate that it shares with others; what there is to say of it.
+    pub async fn arrive(&mut self) -> Option<String> {
+        if !self.has_candidate || self.server.is_private {
+            return None;
+        }
+        // Who may not read it is told so at the first edit.
+        let (before, after) = self.configurations(&Place::default()).await.ok()?;
+        self.foreign = self.difference(&before, &after).lines().count();
+        let message = "the candidate, which all sessions share, has changes that are not yours (\"diff\" shows them): a \
+                       \"commit\" makes them too, a \"discard\" loses them";
+        (self.foreign > 0).then(|| message.to_owned())
+    }
+
+    /// Whether a confirmed commit waits to be confirmed.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.is_over())
+    }
+
+    /// Whether the session has ended, so that a new one is needed.
+    pub fn has_ended(&self) -> bool {
+        self.server.session().ended().is_some()
+    }
+
+    /// Opens a new session in place of one that has ended; what there is to say of it, and whether edits were lost.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    pub async fn reconnect(&mut self) -> Result<(String, bool), ClientError> {
+        let opened = self.connection.open_private(&self.server.url).await.map_err(of_client)?;
+        *self.server.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened);
+        let is_lost = self.has_candidate && self.is_changed;
+        if is_lost {
+            self.forget();
+        }
+        let mut text = "a new session is open\n".to_owned();
+        if is_lost {
+            text = "a new session is open; the edits that were not committed are lost\n".to_owned();
+        }
+        if self.waiting.take().is_some_and(|waiting| !waiting.is_over()) {
+            text += "the confirmed commit has ended with its session: it is taken back\n";
+        }
+        Ok((text, is_lost))
+    }
+
+    /// Gives up what this session has edited and not committed.
+    pub async fn give_up(&mut self) {
+        if self.has_candidate && self.is_changed && self.foreign == 0 {
+            // Where the session has ended, so has what was its own.
+            let _ = self.server.session().discard().await;
+        }
+        self.forget();
+    }
+
+    fn difference(&self, before: &[Element], after: &[Element]) -> String {
+        let paths = |data: &[Element]| output::shown(&self.server.schema, None, data, Format::Paths);
+        edits::difference(&paths(before), &paths(after))
+    }
+
+    /// Takes over into a private candidate what others have done meanwhile, so that only what is ours differs.
+    async fn follow_running(&self) {
+        if self.server.is_private && self.has_candidate && self.is_changed {
+            // What conflicts is said at the commit.
+            let _ = self.update(None).await;
+        }
+    }
+
+    async fn update(&self, resolution: Option<&'static str>) -> Result<(), ClientError> {
+        if !self.server.is_private || !self.has_candidate {
+            let message = "there is nothing to update: the candidate is not this session's own";
+            return Err(ClientError::Unsupported(message.to_owned()));
+        }
+        let namespace = Arc::from("urn:ietf:params:xml:ns:yang:ietf-netconf-private-candidate");
+        let mode = resolution.map(|mode| Element::leaf("resolution-mode", &namespace, mode));
+        let path = Path::top("ietf-netconf-private-candidate", "update");
+        self.server.session().call(&path, mode.into_iter().collect()).await.map(drop).map_err(conflicting)
     }
 
     /// Carries out a command. `tell` takes what a subscription brings later.
@@ -84,7 +180,8 @@ impl Shell {
     /// # Errors
     /// The server refuses, or lacks what is needed.
     pub async fn run(&mut self, command: Command, tell: impl Fn(String) + Send + 'static) -> Outcome {
-        let session = &self.server.session;
+        let session = self.server.session();
+        let session = &session;
         match command {
             Command::Nothing => say(""),
             Command::Help(one) => say(help::commands(one)),
@@ -123,9 +220,9 @@ impl Shell {
                 say("")
             }
             Command::Diff(place) => {
+                self.follow_running().await;
                 let (before, after) = self.configurations(&place).await?;
-                let paths = |data: &[Element]| output::shown(&self.server.schema, None, data, Format::Paths);
-                say(edits::difference(&paths(&before), &paths(&after)))
+                say(self.difference(&before, &after))
             }
             Command::Validate => {
                 match self.has_candidate {
@@ -136,38 +233,59 @@ impl Shell {
             }
             Command::Commit => {
                 match self.has_candidate {
-                    true => session.commit(&Commit::default()).await?,
+                    true => session.commit(&Commit::default()).await.map_err(conflicting)?,
                     false => self.send(None).await?,
                 }
                 self.forget();
-                say("committed\n")
+                match self.waiting.take().is_some_and(|waiting| !waiting.is_over()) {
+                    true => say("committed; the commit before, which waited, is confirmed with it\n"),
+                    false => say("committed\n"),
+                }
             }
             Command::CommitConfirmed(timeout) => {
                 self.needs_candidate("confirmed commit")?;
-                session.commit(&Commit { confirmed: true, timeout, ..Commit::default() }).await?;
+                let commit = Commit { confirmed: true, timeout, ..Commit::default() };
+                session.commit(&commit).await.map_err(conflicting)?;
                 self.forget();
-                let seconds = timeout.unwrap_or(600);
+                let seconds = timeout.unwrap_or(CONFIRM_S);
+                self.waiting = Some(Waiting::start(seconds, tell));
                 say(format!(
                     "committed; it is taken back in {seconds} s, unless \"commit confirm\" comes before\n"
                 ))
             }
             Command::CommitConfirm => {
-                self.needs_candidate("confirmed commit")?;
+                self.needs_waiting()?;
+                if self.is_changed {
+                    let message = "there are edits made after the confirmed commit, which would be committed with it: \"discard\" \
+                                   them first, or \"commit\" both";
+                    return Err(ClientError::Request(message.to_owned()));
+                }
                 session.commit(&Commit::default()).await?;
+                self.waiting = None;
                 say("confirmed\n")
             }
             Command::CommitCancel => {
                 self.needs_candidate("confirmed commit")?;
                 session.cancel_commit(None).await?;
+                self.waiting = None;
                 say("taken back\n")
             }
             Command::Discard | Command::Rollback(None) => {
                 if self.has_candidate {
                     session.discard().await?;
                 }
+                let is_ours = self.is_changed || self.foreign > 0;
                 self.forget();
-                say("the changes are discarded\n")
+                match is_ours {
+                    true => say("the changes are discarded; running stays as it is\n"),
+                    false => say("there were no changes to discard\n"),
+                }
             }
+            Command::Update(resolution) => {
+                self.update(resolution).await?;
+                say("the candidate has what others have committed\n")
+            }
+            Command::Reconnect => self.reconnect().await.and_then(|(text, _)| say(text)),
             Command::Rollback(Some(revision)) => self.roll_back(&revision).await,
             Command::Lock(datastore) => {
                 session.lock(datastore).await?;
@@ -235,7 +353,7 @@ impl Shell {
             Some(_) => resolve::with_keys(&self.server.schema, &place.path),
             None => Vec::new(),
         };
-        self.server.session.get(&Get { datastore, paths, content, ..Get::default() }).await
+        self.server.session().get(&Get { datastore, paths, content, ..Get::default() }).await
     }
 
     /// The running configuration at a place, and what it would be after a commit.
@@ -256,7 +374,7 @@ impl Shell {
         if self.has_candidate {
             let edit =
                 Edit { datastore: Datastore::Candidate, changes: changes.clone(), test: None, error: None };
-            match self.server.session.edit(&edit).await {
+            match self.server.session().edit(&edit).await {
                 Ok(()) => {}
                 // Who may not prepare changes on the server may be allowed to make them.
                 Err(ClientError::Refused(errors))
@@ -275,18 +393,27 @@ impl Shell {
         say(note)
     }
 
+    fn needs_waiting(&self) -> Result<(), ClientError> {
+        self.needs_candidate("confirmed commit")?;
+        match self.is_waiting() {
+            true => Ok(()),
+            false => Err(ClientError::Request("no confirmed commit of this shell waits".to_owned())),
+        }
+    }
+
     /// Sends what is pending.
     async fn send(&self, test: Option<TestOption>) -> Result<(), ClientError> {
         if self.pending.is_empty() {
             return Err(ClientError::Request("there is nothing to commit".to_owned()));
         }
         let changes = self.pending.clone();
-        self.server.session.edit(&Edit { datastore: Datastore::Running, changes, test, error: None }).await
+        self.server.session().edit(&Edit { datastore: Datastore::Running, changes, test, error: None }).await
     }
 
     fn forget(&mut self) {
         self.pending.clear();
         self.is_changed = false;
+        self.foreign = 0;
     }
 
     fn needs_candidate(&self, what: &str) -> Result<(), ClientError> {
@@ -299,43 +426,55 @@ impl Shell {
         }
     }
 
+    /// Prepares what leads back to a revision, as edits.
     async fn roll_back(&mut self, revision: &str) -> Outcome {
-        let schema = &self.server.schema;
-        let mut operations = schema.of_kind(None, Kind::Rpc);
-        let is_it = |id: &NodeId| {
-            schema.node(*id).name == "rollback" && schema.module_name(*id) == "magent-datastores"
-        };
-        let Some(operation) = operations.find(is_it) else {
-            let message = "the server keeps no revisions; rollback alone discards the changes";
-            return Err(ClientError::Unsupported(message.to_owned()));
-        };
-        let leaf = schema
-            .input(operation)
-            .and_then(|input| schema.child(Some(input), "magent-datastores", "revision"));
-        let input = leaf.map(|leaf| super::place::leaf_element(schema, leaf, revision));
-        let path = Path::top("magent-datastores", "rollback");
-        let answer = self.server.session.call(&path, input.into_iter().collect()).await?;
-        let new =
-            answer.iter().find(|element| element.name == "revision").map(|element| element.text.clone());
-        say(format!("running is what it was at {revision}; it is now {}\n", new.unwrap_or_default()))
+        if self.is_changed || self.foreign > 0 {
+            let message = "there are changes that are not committed: \"commit\" or \"discard\" them first";
+            return Err(ClientError::Request(message.to_owned()));
+        }
+        let changes = revisions::changes(&self.server.session(), &self.server.schema, revision).await?;
+        if changes.is_empty() {
+            return say(format!("running is what it was at {revision} already\n"));
+        }
+        let note = self.edit(changes).await?.text;
+        say(format!("{note}what leads back to {revision} is prepared: \"diff\" shows it, \"commit\" makes it\n"))
     }
 
     /// A session of its own for what is followed: that of the commands stays free, whatever the server can interleave.
     async fn second(&self) -> Result<Session, ClientError> {
         let opened = self.connection.open(&self.server.url).await;
-        opened.map_err(|error| match error.downcast::<ClientError>() {
-            Ok(error) => *error,
-            Err(error) => ClientError::Request(error.to_string()),
-        })
+        opened.map_err(of_client)
     }
 
     /// Says goodbye.
     pub async fn close(self) {
         drop(self.watching);
-        if let Some(server) = Arc::into_inner(self.server) {
+        let session = self.server.session();
+        drop(self.server);
+        if let Some(session) = Arc::into_inner(session) {
             // Everything was done before, whatever the goodbye.
-            let _ = server.session.close().await;
+            let _ = session.close().await;
         }
+    }
+}
+
+fn of_client(error: Box<dyn std::error::Error>) -> ClientError {
+    match error.downcast::<ClientError>() {
+        Ok(error) => *error,
+        Err(error) => ClientError::Request(error.to_string()),
+    }
+}
+
+/// An error with what can be done if it says that others have changed the same.
+fn conflicting(error: ClientError) -> ClientError {
+    match &error {
+        ClientError::Refused(errors) if errors.iter().any(|e| e.app_tag.as_deref() == Some("conflict")) => {
+            ClientError::Request(format!(
+                "{error}\nothers have changed the same meanwhile: \"update prefer-candidate\" keeps what is yours there, \"update \
+                 prefer-running\" what is theirs; then \"commit\""
+            ))
+        }
+        _ => error,
     }
 }
 

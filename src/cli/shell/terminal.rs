@@ -1,6 +1,6 @@
 //! The terminal: a line editor with history, completion by Tab and help by `?`. It never carries out a command.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,7 @@ use super::grammar::Place;
 use super::keys::Keys;
 use super::run::Server;
 use super::words::split;
+use crate::cli::output::put;
 use crate::client::schema::{Kind, Schema};
 
 /// Most lines of history.
@@ -46,6 +47,8 @@ pub struct Terminal {
     help: Arc<Mutex<Option<usize>>>,
     history: Option<PathBuf>,
     secrets: HashSet<String>,
+    /// Lines that were pasted together with the one before.
+    pasted: VecDeque<String>,
 }
 
 impl Terminal {
@@ -65,7 +68,7 @@ impl Terminal {
             .completion_prompt_limit(200)
             .build();
         let mut editor = Editor::with_config(config)?;
-        editor.set_helper(Some(Assistant { server: Arc::clone(server), here: Place::default(), keys }));
+        editor.set_helper(Some(Assistant { server: Arc::clone(server), here: Place::default(), keys, columns: 80 }));
         let help = Arc::new(Mutex::new(None));
         let question = KeyEvent::new('?', Modifiers::NONE);
         editor.bind_sequence(question, EventHandler::Conditional(Box::new(Question(Arc::clone(&help)))));
@@ -73,7 +76,7 @@ impl Terminal {
             // Without one it begins empty.
             let _ = editor.load_history(file);
         }
-        Ok(Terminal { editor, help, history, secrets: secrets(&server.schema) })
+        Ok(Terminal { editor, help, history, secrets: secrets(&server.schema), pasted: VecDeque::new() })
     }
 
     /// What prints while a line is being typed.
@@ -93,6 +96,16 @@ impl Terminal {
             assistant.here.clone_from(here);
             assistant.keys.forget();
         }
+        if let Some(line) = self.pasted.pop_front() {
+            // It looks as if it had been typed here.
+            put(&format!("{prompt}{line}\n"))?;
+            self.remember(&line);
+            return Ok(Typed::Line(line));
+        }
+        let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
+        if let (Some(columns), Some(assistant)) = (columns, self.editor.helper_mut()) {
+            assistant.columns = columns;
+        }
         let line = match self.editor.readline_with_initial(prompt, begun) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => return Ok(Typed::Interrupt),
@@ -102,6 +115,8 @@ impl Terminal {
         if let Some(at) = self.help.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(Typed::Help(line, at));
         }
+        self.pasted.extend(line.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+        let line = self.pasted.pop_front().unwrap_or_default();
         self.remember(&line);
         Ok(Typed::Line(line))
     }
@@ -165,6 +180,8 @@ struct Assistant {
     server: Arc<Server>,
     here: Place,
     keys: Keys,
+    /// How wide the terminal is.
+    columns: usize,
 }
 
 impl Completer for Assistant {
@@ -172,16 +189,20 @@ impl Completer for Assistant {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>), ReadlineError> {
         let line = line.get(..pos).unwrap_or(line);
+        // Of lines that were pasted, the last one.
+        let (above, line) = line.rsplit_once('\n').map_or((0, line), |(above, line)| (above.len() + 1, line));
         let (start, candidates) = complete(&self.server.schema, &self.here, line, &self.keys);
+        let width = candidates.iter().map(|candidate| candidate.text.chars().count()).max().unwrap_or_default();
+        let room = self.columns.saturating_sub(width + 3).min(NOTE_MAX);
         let pair = |candidate: super::complete::Candidate| {
-            let note: String = candidate.note.chars().filter(|c| !c.is_control()).take(NOTE_MAX).collect();
+            let note: String = candidate.note.chars().filter(|c| !c.is_control()).take(room).collect();
             let display = match note.is_empty() {
                 true => candidate.text.clone(),
-                false => format!("{}  {note}", candidate.text),
+                false => format!("{:width$}  {note}", candidate.text),
             };
             Pair { display, replacement: candidate.text + " " }
         };
-        Ok((start, candidates.into_iter().map(pair).collect()))
+        Ok((above + start, candidates.into_iter().map(pair).collect()))
     }
 }
 

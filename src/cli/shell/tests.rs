@@ -55,6 +55,14 @@ impl Known for Stock {
     fn values(&self, _: NodeId) -> Vec<String> {
         vec!["hat".to_owned()]
     }
+
+    fn revisions(&self) -> Vec<(String, String)> {
+        vec![("3".to_owned(), "2026-01-01T00:00:00Z".to_owned())]
+    }
+
+    fn streams(&self) -> Vec<String> {
+        vec!["NETCONF".to_owned()]
+    }
 }
 
 fn command(line: &str) -> Command {

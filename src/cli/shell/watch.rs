@@ -27,12 +27,14 @@ impl Watching {
         tell: impl Fn(String) + Send + 'static,
     ) -> Watching {
         Watching(tokio::spawn(async move {
+            let mut why = "the server has ended it".to_owned();
             while let Some(next) = subscription.next().await {
                 match next {
                     Ok(notification) => tell(line(&schema, &notification)),
-                    Err(error) => tell(format!("the subscription has ended: {error}\n")),
+                    Err(error) => why = error.to_string(),
                 }
             }
+            tell(format!("nothing is followed any more: {why}\n"));
             drop(session);
         }))
     }

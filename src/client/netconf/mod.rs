@@ -259,6 +259,16 @@ impl Netconf {
         self.operation("close-session", Vec::new()).await
     }
 
+    /// Why the session has ended, once it has.
+    pub fn ended(&self) -> Option<String> {
+        self.wire.ended()
+    }
+
+    /// Waits until the session has ended; gives the reason.
+    pub async fn end(&self) -> String {
+        self.wire.end().await
+    }
+
     /// Ends the subscriptions that nobody follows any more.
     async fn end_abandoned(&self) -> Result<(), ClientError> {
         let namespace: Arc<str> = "urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications".into();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -46,7 +46,11 @@ pub struct Wire {
 }
 
 #[derive(Debug, Default)]
-struct Shared(Mutex<State>);
+struct Shared {
+    state: Mutex<State>,
+    /// Told when nothing comes any more.
+    over: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -78,7 +82,7 @@ pub enum Follows {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, and the state is whole between any two lines.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, reason: &str) {
@@ -89,6 +93,7 @@ impl Shared {
             followers.extend(state.events.take().map(|(_, follower)| follower));
             (std::mem::take(&mut state.waiting), followers)
         };
+        self.over.notify_waiters();
         for (_, waiting) in waiting {
             // Who asked may have given up.
             let _ = waiting.reply.send(Err(ClientError::Ended(reason.to_owned())));
@@ -153,6 +158,22 @@ impl Wire {
         let (follower, incoming) = mpsc::channel(self.limits.notifications_max.max(1));
         self.exchange(operation, Some((follows, follower))).await?;
         Ok(incoming)
+    }
+
+    /// Why nothing comes any more, once it is so.
+    pub fn ended(&self) -> Option<String> {
+        self.shared.state().ended.clone()
+    }
+
+    /// Waits until nothing comes any more; gives the reason.
+    pub async fn end(&self) -> String {
+        loop {
+            let over = self.shared.over.notified();
+            if let Some(reason) = self.ended() {
+                return reason;
+            }
+            over.await;
+        }
     }
 
     /// Whether events are followed, by somebody who is still there.
