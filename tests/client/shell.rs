@@ -2,6 +2,7 @@
 //! `tests/independent`.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 
 use super::served::{Server, run};
 
@@ -41,7 +42,7 @@ fn edits_feel_the_same_whether_the_server_has_a_candidate_or_not() {
             output,
             "ID  DATATYPE  DATA\n3   text      hello world\n\
              + /irtf-agent:data-params[id='3']/data=hello world\n+ /irtf-agent:data-params[id='3']/dataType=text\n\
-             the changes are discarded\ncommitted\n\
+             the changes are discarded; running stays as it is\ncommitted\n\
              /irtf-agent:data-params[id='3']/dataType=video\n/irtf-agent:data-params[id='3']/data=x\n\
              - /irtf-agent:data-params[id='3']/data=x\n- /irtf-agent:data-params[id='3']/dataType=video\n\
              committed\nnothing is there\n",
@@ -75,7 +76,7 @@ fn what_a_protocol_or_a_user_lacks_is_said() {
     let (status, _, errors) = script(&server, &server.https, &[], "lock");
     assert!(status == Some(1) && errors.contains("RESTCONF has no lock"), "{errors}");
 
-    // The candidate is the administrators', so another user's changes wait in the shell.
+    // The shared candidate is the administrators', but that of the session is its user's own.
     let password = server.file("password", "the password of ann\n");
     let mut add = server.bare();
     add.args(["user", "add", "ann", "--password-stdin", "--data"]).arg(server.path("data"));
@@ -85,8 +86,78 @@ fn what_a_protocol_or_a_user_lacks_is_said() {
     let lines = "set data-params 1 dataType text\ncommit\nshow data-params\n";
     let (status, output, errors) = script(&server, &server.ssh, &login, lines);
     assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
-    assert!(output.starts_with("the candidate is closed to you"), "{output}");
     assert!(output.ends_with("committed\nID  DATATYPE\n1   text\n"), "{output}");
+}
+
+#[test]
+fn changes_of_others_are_neither_published_nor_overwritten() {
+    let server = Server::start();
+    // Both prepare a change of the same; who commits last is told.
+    let mut slow = server.command(&server.ssh, &["shell"], &[]);
+    slow.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    slow.stderr(std::process::Stdio::piped());
+    let mut slow = slow.spawn().unwrap();
+    let (mut to, mut from) = (slow.stdin.take().unwrap(), BufReader::new(slow.stdout.take().unwrap()));
+    to.write_all(b"set data-params 1 dataType text\nvalidate\n").unwrap();
+    let mut line = String::new();
+    from.read_line(&mut line).unwrap();
+    assert_eq!(line, "it is valid\n");
+    let lines = "show candidate data-params\nset data-params 1 dataType video\nset data-params 2 dataType video\ncommit\n";
+    let (status, output, errors) = script(&server, &server.ssh, &[], lines);
+    assert_eq!((status, output.as_str()), (Some(0), "nothing is there\ncommitted\n"), "{errors}");
+    to.write_all(b"commit\n").unwrap();
+    drop(to);
+    let ended = slow.wait_with_output().unwrap();
+    let errors = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("data-params") && errors.contains("update prefer-candidate"), "{errors}");
+    let (_, output, _) = script(&server, &server.ssh, &[], "show running data-params | paths | count\n");
+    assert_eq!(output, "2\n");
+}
+
+#[test]
+fn the_way_back_to_a_revision_is_prepared_and_not_made_at_once() {
+    let server = Server::start();
+    for url in server.urls() {
+        let lines = "set data-params 1 dataType text\ncommit\nshow state revisions | paths | match number\n";
+        let (_, output, errors) = script(&server, url, &[], lines);
+        let number =
+            output.lines().last().and_then(|line| line.split('\'').nth(1)).expect(&errors).to_owned();
+        let lines = format!(
+            "delete data-params 1\ncommit\nrollback {number}\nshow running data-params\ndiff\nset data-params 2 dataType text\n\
+             rollback {number}\ndiscard\nrollback 999999\nrollback {number}\ncommit\nshow running data-params | set\n\
+             delete data-params 1\ncommit\n"
+        );
+        let (status, output, errors) = script(&server, url, &["--keep-going"], &lines);
+        assert_eq!(status, Some(1), "{url}");
+        assert!(
+            errors.contains("that are not committed") && errors.contains("no revision 999999"),
+            "{errors}"
+        );
+        assert!(errors.contains("2 lines failed"), "{errors}");
+        let prepared =
+            format!("what leads back to {number} is prepared: \"diff\" shows it, \"commit\" makes it\n");
+        assert_eq!(
+            output,
+            format!(
+                "committed\n{prepared}nothing is there\n+ /irtf-agent:data-params[id='1']/dataType=text\n\
+                 the changes are discarded; running stays as it is\n{prepared}committed\n\
+                 set /irtf-agent:data-params[id='1']/dataType text\ncommitted\n"
+            ),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn a_script_that_leaves_changes_behind_has_failed_and_leaves_none() {
+    let server = Server::start();
+    for url in server.urls() {
+        let (status, _, errors) = script(&server, url, &[], "set data-params 1 dataType text\n");
+        assert!(status == Some(1) && errors.contains("given up"), "{url}: {errors}");
+        let (status, output, _) = script(&server, url, &[], "show candidate data-params\ncommit confirm\n");
+        assert_eq!((status, output.as_str()), (Some(1), "nothing is there\n"), "{url}");
+    }
 }
 
 #[test]

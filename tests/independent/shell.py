@@ -152,7 +152,26 @@ def remembers_no_secret(home):
     t.child.expect(pexpect.EOF)
 
 
+def keeps_every_line(home):
+    """Lines that are pasted or typed ahead are commands, one after another; a paste with brackets waits for its end."""
+    t = Terminal(home, URL, "--data", DATA)
+    t.child.send("set data-params p-1 dataType text\rset data-params p-2 dataType text\rdiff\r")
+    t.wait(lambda: "+ /irtf-agent:data-params[id='p-2']/dataType=text" in t.text() and PROMPT.fullmatch(t.line() + " "))
+    t.enter("discard", "discarded")
+    t.child.send("\x1b[200~set data-params p-3 dataType text\nset data-params p-4 dataType text\ndiff data-params p-4\n\x1b[201~\r")
+    t.wait(lambda: "+ /irtf-agent:data-params[id='p-4']/dataType=text" in t.text() and PROMPT.fullmatch(t.line() + " "))
+    # Leaving is warned of, and the warning is not answered by half a word.
+    t.enter("exit", "not committed")
+    t.enter("exi", "written in full")
+    t.enter("commit confirmed 1", "committed")
+    t.wait(lambda: "not confirmed within 1 s" in t.text())
+    t.enter("commit confirm", "no confirmed commit")
+    t.child.send("exit\r")
+    t.child.expect(pexpect.EOF)
+
+
 with tempfile.TemporaryDirectory() as home:
     compare(converse(home))
     remembers_no_secret(home)
+    keeps_every_line(home)
 print("the screen is as README.md shows it")

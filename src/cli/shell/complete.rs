@@ -2,10 +2,13 @@
 
 use super::grammar::{Place, Want, wants};
 use super::words::{Word, quote, split};
-use crate::client::schema::{Base, NodeId, Schema};
+use crate::client::schema::{Base, Kind, NodeId, Schema};
 
 /// Most candidates that are offered.
 pub const CANDIDATES_MAX: usize = 500;
+
+/// Most lists whose keys are asked for since a leaf may name their entries.
+const REFERRED_MAX: usize = 4;
 
 /// Who knows what exists on the server.
 pub trait Known {
@@ -55,7 +58,11 @@ pub fn complete(schema: &Schema, here: &Place, line: &str, known: &dyn Known) ->
     let Begun { before, start, text } = Begun::of(line);
     let Ok(wants) = wants(schema, here, &before) else { return (start, Vec::new()) };
     let mut found: Vec<Candidate> = Vec::new();
-    for want in &wants {
+    // What has to be said comes first.
+    let is_optional = |want: &&Want| !matches!(want, Want::Node(id) if schema.node(*id).mandatory);
+    let mut in_order: Vec<&Want> = wants.iter().collect();
+    in_order.sort_by_key(is_optional);
+    for want in in_order {
         let candidates = candidates(schema, want, &wants, known);
         // The local name of an identity is enough to find it.
         let is_begun = |c: &&(String, String)| {
@@ -86,7 +93,13 @@ fn candidates(schema: &Schema, want: &Want, wants: &[Want], known: &dyn Known) -
             found.extend(known.keys(list, *key).into_iter().map(|key| (key, String::new())));
             found
         }
-        Want::Value(place) => place.node.map(|id| values(schema, id, known)).unwrap_or_default(),
+        Want::Value(place) => {
+            let Some(id) = place.node else { return Vec::new() };
+            let mut found = values(schema, id, known);
+            let named = names_of(schema, id).into_iter().flat_map(|key| known.values(key));
+            found.extend(named.map(|value| (value, String::new())));
+            found
+        }
         Want::Revision => known.revisions(),
         Want::Stream => known.streams().into_iter().map(|name| (name, String::new())).collect(),
         Want::Other(_) => Vec::new(),
@@ -125,6 +138,35 @@ fn values(schema: &Schema, id: NodeId, known: &dyn Known) -> Vec<(String, String
             _ => None,
         };
         found.extend(target.into_iter().flat_map(|id| known.values(id)).map(|value| (value, String::new())));
+    }
+    found
+}
+
+/// The keys that a leaf seems to refer to without saying so: those of its typedef under another name, since under the same
+/// it would name something new, and those of its name if that is a name of two words.
+fn names_of(schema: &Schema, id: NodeId) -> Vec<NodeId> {
+    let leaf = schema.node(id);
+    let Some(ty) = &leaf.ty else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut open: Vec<NodeId> = schema.modules().flat_map(|(_, module)| module.children.clone()).collect();
+    while let Some(at) = open.pop() {
+        let node = schema.node(at);
+        if !matches!(node.kind, Kind::Container | Kind::List) || found.len() == REFERRED_MAX {
+            continue;
+        }
+        let is_it = |key: &NodeId| {
+            let key = schema.node(*key);
+            let Some(other) = &key.ty else { return false };
+            match key.name == leaf.name {
+                true => leaf.name.contains('-'),
+                false => ty.name == other.name && ty.name.ends_with("-name"),
+            }
+        };
+        if let [key] = node.keys.as_slice() {
+            let key = schema.child(Some(at), schema.module_name(at), key);
+            found.extend(key.filter(|key| *key != id).filter(is_it));
+        }
+        open.extend(&node.children);
     }
     found
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::grammar::{Assignment, Place};
 use super::place::{any_element, element_of, leaf_element};
+use super::words::quote;
 use crate::client::schema::{Kind, Schema};
 use crate::client::{Change, Element, Operation, Path, Predicate};
 
@@ -100,6 +101,15 @@ pub fn difference(before: &str, after: &str) -> String {
     // What stands together stays together; what is gone comes before what takes its place.
     lines.sort_by_key(|(path, sign, _)| (*path, *sign == '+'));
     lines.into_iter().map(|(_, sign, line)| format!("{sign} {line}\n")).collect()
+}
+
+/// The commands that set what lines say that each have a path in front of their value.
+pub fn commands(paths: &str) -> String {
+    let command = |line: &str| match line.get(path(line).len() + 1..) {
+        Some(value) => format!("set {} {}\n", path(line), quote(value)),
+        None => format!("set {line}\n"),
+    };
+    paths.lines().map(command).collect()
 }
 
 /// The path that a line begins with: up to the `=` that is in no predicate.

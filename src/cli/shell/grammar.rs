@@ -35,11 +35,24 @@ pub struct Assignment {
     pub value: Option<String>,
 }
 
+/// How an answer is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The form, if it is not that of the session.
+    pub format: Option<Format>,
+    /// Whether it is lines that the shell takes, in place of a form.
+    pub as_set: bool,
+    /// The texts that a line has to have, each.
+    pub matches: Vec<String>,
+    /// Whether the lines are only counted.
+    pub is_count: bool,
+}
+
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // each is the command of its name, which `COMMANDS` describes
 pub enum Command {
-    Show { source: Source, place: Place, format: Option<Format> },
+    Show { source: Source, place: Place, output: Output },
     Set(Vec<Assignment>),
     SetFormat(Format),
     Delete(Place),
@@ -58,7 +71,7 @@ pub enum Command {
     Reconnect,
     Lock(Datastore),
     Unlock(Datastore),
-    Call { path: Path, operation: NodeId, input: Vec<Element>, format: Option<Format> },
+    Call { path: Path, operation: NodeId, input: Vec<Element>, output: Output },
     WatchData(Place),
     WatchStream(Option<String>),
     WatchStop,
@@ -79,7 +92,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("validate", "Check the candidate"),
     ("commit", "Make the candidate the running configuration: commit [confirmed [SECONDS]|confirm|cancel]"),
     ("discard", "Forget what the candidate changes"),
-    ("rollback", "Forget what the candidate changes, or prepare the way back to a revision: rollback [REVISION]"),
+    (
+        "rollback",
+        "Forget what the candidate changes, or prepare the way back to a revision: rollback [REVISION]",
+    ),
     ("update", "Take over what others have committed: update [prefer-candidate|prefer-running]"),
     ("lock", "Lock a datastore: lock [DATASTORE]"),
     ("unlock", "Give a lock back: unlock [DATASTORE]"),
@@ -94,7 +110,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// The commands that are not begun by one or two letters, since much depends on them.
-const FAR_REACHING: &[&str] = &["rollback", "discard", "delete", "negotiate", "assign", "commit", "update", "reconnect"];
+const FAR_REACHING: &[&str] =
+    &["rollback", "discard", "delete", "negotiate", "assign", "commit", "update", "reconnect"];
 
 const RESOLUTIONS: &[(&str, &str)] = &[
     ("prefer-candidate", "Where both changed the same, keep what is in the candidate"),
@@ -106,6 +123,12 @@ const FORMATS: &[(&str, &str)] = &[
     ("json", "JSON (RFC 7951)"),
     ("xml", "XML (RFC 7950)"),
     ("paths", "A line for each value"),
+];
+
+const FILTERS: &[(&str, &str)] = &[
+    ("set", "Lines that the shell takes"),
+    ("match", "The lines with a text in them"),
+    ("count", "How many lines there are"),
 ];
 
 const SOURCES: &[(&str, &str)] = &[
@@ -267,7 +290,11 @@ impl<'s> Reader<'s> {
 
     /// That the next word stands after the end, or is none of those that could go on.
     fn one_too_many(&self) -> Wrong {
-        self.wrong(if self.wants.is_empty() { "nothing more can stand here" } else { "this cannot stand here" })
+        self.wrong(if self.wants.is_empty() {
+            "nothing more can stand here"
+        } else {
+            "this cannot stand here"
+        })
     }
 
     /// That the word before was wrong.
@@ -360,16 +387,27 @@ impl<'s> Reader<'s> {
             None => {}
         }
         let place = self.place(false, false)?;
-        let format = self.format()?;
-        Ok(Command::Show { source, place, format })
+        let output = self.output()?;
+        Ok(Command::Show { source, place, output })
     }
 
-    /// `| FORMAT` at the end of a line.
-    fn format(&mut self) -> Outcome<Option<Format>> {
-        if self.literal(&[("|", "Choose the format")]).is_none() {
-            return Ok(None);
+    /// `| FORMAT`, `| match TEXT` and `| count` at the end of a line.
+    fn output(&mut self) -> Outcome<Output> {
+        let mut output = Output::default();
+        while !output.is_count && self.literal(&[("|", "Choose the format, or lines")]).is_some() {
+            match self.literal(FILTERS) {
+                Some("set") => output.as_set = true,
+                Some("count") => output.is_count = true,
+                Some(_) => {
+                    self.wants.push(Want::Other("a text that the lines have in them"));
+                    let Some(word) = self.next() else { return Err(self.wrong("a text is missing")) };
+                    output.matches.push(word.text.clone());
+                    self.take();
+                }
+                None => output.format = Some(self.format_name()?),
+            }
         }
-        self.format_name().map(Some)
+        Ok(output)
     }
 
     fn format_name(&mut self) -> Outcome<Format> {
@@ -489,8 +527,8 @@ impl<'s> Reader<'s> {
         let Some(id) = operation.node else { return Err(self.wrong("an operation is missing")) };
         let input = Place { path: Path::default(), node: self.schema.input(id) };
         let (_, input) = self.content(input, false)?;
-        let format = self.format()?;
-        Ok(Command::Call { path: operation.path, operation: id, input, format })
+        let output = self.output()?;
+        Ok(Command::Call { path: operation.path, operation: id, input, output })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::complete::{Begun, name_among, summary};
 use super::grammar::{COMMANDS, Place, Want, wants};
+use super::manual::manual;
 use crate::cli::output::aligned;
 use crate::client::schema::{Kind, NodeId, Schema, Status};
 
@@ -42,7 +43,9 @@ pub fn help(schema: &Schema, here: &Place, line: &str) -> String {
 /// What the commands do, or one of them.
 pub fn commands(one: Option<&str>) -> String {
     let shown = COMMANDS.iter().filter(|(name, _)| one.is_none_or(|one| one == *name));
-    aligned(&shown.map(|(name, help)| vec![(*name).to_owned(), (*help).to_owned()]).collect::<Vec<_>>())
+    let list =
+        aligned(&shown.map(|(name, help)| vec![(*name).to_owned(), (*help).to_owned()]).collect::<Vec<_>>());
+    list + one.map_or("", manual)
 }
 
 /// The word that a want is, if it is one.

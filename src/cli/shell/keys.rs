@@ -104,7 +104,8 @@ impl Known for Keys {
 
     fn streams(&self) -> Vec<String> {
         let schema = &self.server.schema;
-        let below = |node: Option<NodeId>, name: &str| schema.child(node, "ietf-subscribed-notifications", name);
+        let below =
+            |node: Option<NodeId>, name: &str| schema.child(node, "ietf-subscribed-notifications", name);
         let name = below(None, "streams").and_then(|id| below(Some(id), "stream"));
         let name = name.and_then(|id| below(Some(id), "name"));
         name.map(|id| self.values(id)).unwrap_or_default()

@@ -6,6 +6,7 @@ mod edits;
 mod grammar;
 mod help;
 mod keys;
+mod manual;
 mod place;
 mod revisions;
 mod run;
@@ -113,7 +114,11 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
             }
         };
         let first = line.split_whitespace().next().unwrap_or_default();
-        if is_warned && !first.is_empty() && first != "quit" && !grammar::COMMANDS.iter().any(|(name, _)| first == *name) {
+        if is_warned
+            && !first.is_empty()
+            && first != "quit"
+            && !grammar::COMMANDS.iter().any(|(name, _)| first == *name)
+        {
             complain("after this warning a command is written in full");
             continue;
         }
@@ -164,8 +169,12 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
 /// What a person who leaves would lose.
 fn warning(shell: &run::Shell) -> Option<&'static str> {
     match (shell.is_changed, shell.is_waiting()) {
-        (true, _) => Some("there are changes that are not committed: \"commit\" or \"discard\" them, or leave again"),
-        (_, true) => Some("a commit waits to be confirmed, and leaving takes it back: \"commit confirm\", or leave again"),
+        (true, _) => {
+            Some("there are changes that are not committed: \"commit\" or \"discard\" them, or leave again")
+        }
+        (_, true) => Some(
+            "a commit waits to be confirmed, and leaving takes it back: \"commit confirm\", or leave again",
+        ),
         (false, false) => None,
     }
 }
@@ -183,7 +192,9 @@ fn watch_session<P: ExternalPrinter + Send + 'static>(
         let lost = if is_private { "what was not committed is lost; " } else { "" };
         print(
             &printer,
-            &format!("the session has ended: {reason}; {lost}\"reconnect\", or any command, opens a new one\n"),
+            &format!(
+                "the session has ended: {reason}; {lost}\"reconnect\", or any command, opens a new one\n"
+            ),
         );
     })
 }
@@ -201,7 +212,9 @@ fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> R
     runtime.block_on(shell.give_up());
     match (&result, is_changed) {
         (_, false) => result,
-        (Ok(()), true) => Err("the script has ended without \"commit\" or \"discard\": its changes are given up".into()),
+        (Ok(()), true) => {
+            Err("the script has ended without \"commit\" or \"discard\": its changes are given up".into())
+        }
         (Err(_), true) => {
             complain("the changes that were not committed are given up");
             result

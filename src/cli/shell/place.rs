@@ -213,6 +213,8 @@ impl<'s> Reader<'s> {
         let top = base.node;
         // Where names are looked up: the innermost place last, with the way to its element.
         let mut open: Vec<(Place, Vec<usize>)> = vec![(base, Vec::new())];
+        // The leafs that have their value there already.
+        let mut given: Vec<Vec<NodeId>> = vec![Vec::new()];
         let mut roots: Vec<Element> = Vec::new();
         let mut assignments: Vec<Assignment> = Vec::new();
         // Whether the line can end here, and whether names further out can stand here.
@@ -244,6 +246,8 @@ impl<'s> Reader<'s> {
                     found = Some((level, id));
                     break;
                 }
+                let is_given = |id: &NodeId| given.get(level).is_some_and(|given| given.contains(id));
+                self.wants.retain(|want| !matches!(want, Want::Node(id) if is_given(id)));
                 if !may_leave {
                     break;
                 }
@@ -251,6 +255,10 @@ impl<'s> Reader<'s> {
             let Some((level, id)) = found else {
                 let innermost = open.last().and_then(|(place, _)| place.node);
                 return match self.next_of_path() {
+                    Some(word) if config && self.is_state(innermost, &word.text) => {
+                        self.wants.clear();
+                        Err(self.wrong(&format!("{} is state, which the server alone sets", word.text)))
+                    }
                     Some(_) => Err(self.wrong(&no_such_node(self.schema, innermost))),
                     None if !is_complete => Err(self.wrong("the name of a node is missing")),
                     None => {
@@ -260,6 +268,7 @@ impl<'s> Reader<'s> {
                 };
             };
             open.truncate(level + 1);
+            given.truncate(level + 1);
             let Some((above, way)) = open.last() else { continue };
             let (mut place, way) = (self.below(above, id), way.clone());
             self.keys(&mut place, false)?;
@@ -272,7 +281,11 @@ impl<'s> Reader<'s> {
                 may_leave = false;
                 self.note(&place, &mut assignments);
                 open.push((place, way));
+                given.push(Vec::new());
                 continue;
+            }
+            if let (Kind::Leaf, Some(given)) = (kind, given.last_mut()) {
+                given.push(id);
             }
             let before = assignments.len();
             self.entry_or_value(&mut place, &mut assignments)?;
@@ -282,6 +295,15 @@ impl<'s> Reader<'s> {
             }
             (is_complete, may_leave) = (true, true);
         }
+    }
+
+    /// Whether a word names state in a node.
+    fn is_state(&self, parent: Option<NodeId>, word: &str) -> bool {
+        let name = word.rsplit(':').next().unwrap_or(word);
+        self.schema.data(parent).into_iter().any(|id| {
+            let node = self.schema.node(id);
+            node.name == name && !node.config
+        })
     }
 
     /// Notes that an entry or a presence container is to be there.

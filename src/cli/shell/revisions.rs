@@ -4,7 +4,9 @@
 use super::grammar::{Command, Place, parse};
 use super::words::split;
 use crate::client::schema::{Kind, NodeId, Schema};
-use crate::client::{Change, ClientError, Datastore, Element, Get, Operation, Path, Predicate, Session, Step};
+use crate::client::{
+    Change, ClientError, Datastore, Element, Get, Operation, Path, Predicate, Session, Step,
+};
 use crate::yang::resource::percent_decoded;
 
 const MODULE: &str = "magent-datastores";
@@ -27,11 +29,7 @@ pub async fn listed(session: &Session) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// There is no such revision, the server cannot compare, or an edit moves entries whose order is the user's.
-pub async fn changes(
-    session: &Session,
-    schema: &Schema,
-    revision: &str,
-) -> Result<Vec<Change>, ClientError> {
+pub async fn changes(session: &Session, schema: &Schema, revision: &str) -> Result<Vec<Change>, ClientError> {
     let line = format!("call {MODULE}:compare source datastore running target revision {revision}");
     let Ok(Command::Call { path, input, .. }) = parse(schema, &Place::default(), &line, &split(&line)) else {
         return Err(ClientError::Unsupported("the server keeps no revisions".to_owned()));

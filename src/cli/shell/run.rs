@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edits;
-use super::grammar::{Command, Place, Source};
+use super::grammar::{Command, Output, Place, Source};
 use super::help;
 use super::revisions;
 use super::waiting::Waiting;
@@ -40,7 +40,9 @@ impl Server {
     /// The server of a session.
     pub fn new(session: Session, schema: Arc<Schema>, url: Url) -> Server {
         let can = |name: &str| {
-            let named = |uri: &str| uri.strip_prefix(CAPABILITY).and_then(|rest| rest.split('?').next()) == Some(name);
+            let named = |uri: &str| {
+                uri.strip_prefix(CAPABILITY).and_then(|rest| rest.split('?').next()) == Some(name)
+            };
             url.scheme != Scheme::Https && session.capabilities().any(named)
         };
         let is_private = can("private-candidate:1.0");
@@ -95,7 +97,18 @@ impl Shell {
     pub fn new(server: Arc<Server>, connection: Connection, format: Format) -> Shell {
         let (here, pending) = (Place::default(), Vec::new());
         let has_candidate = server.has_candidate;
-        Shell { server, here, connection, format, has_candidate, pending, is_changed: false, foreign: 0, waiting: None, watching: None }
+        Shell {
+            server,
+            here,
+            connection,
+            format,
+            has_candidate,
+            pending,
+            is_changed: false,
+            foreign: 0,
+            waiting: None,
+            watching: None,
+        }
     }
 
     /// Looks at the candidate that it shares with others; what there is to say of it.
@@ -186,7 +199,7 @@ impl Shell {
             Command::Nothing => say(""),
             Command::Help(one) => say(help::commands(one)),
             Command::Exit => Ok(Answer { ends: true, ..Answer::default() }),
-            Command::Show { source, place, format } => self.show(source, &place, format).await,
+            Command::Show { source, place, output } => self.show(source, &place, &output).await,
             Command::Set(assignments) => {
                 let change =
                     |assignment| edits::set(&self.server.schema, assignment).map_err(ClientError::Request);
@@ -295,12 +308,12 @@ impl Shell {
                 session.unlock(datastore).await?;
                 say(format!("{} is unlocked\n", datastore.name()))
             }
-            Command::Call { path, operation, input, format } => {
+            Command::Call { path, operation, input, output: how } => {
                 let answer = session.call(&path, input).await?;
                 let output = self.server.schema.output(operation);
                 match answer.is_empty() {
                     true => say("done\n"),
-                    false => say(self.shown(output, &answer, format)),
+                    false => say(self.shown(output, &answer, &how)),
                 }
             }
             Command::WatchStop => match self.watching.take() {
@@ -327,11 +340,21 @@ impl Shell {
         }
     }
 
-    fn shown(&self, parent: Option<NodeId>, data: &[Element], format: Option<Format>) -> String {
-        output::shown(&self.server.schema, parent, data, format.unwrap_or(self.format))
+    fn shown(&self, parent: Option<NodeId>, data: &[Element], how: &Output) -> String {
+        let format = how.format.unwrap_or(self.format);
+        let text = match how.as_set {
+            true => edits::commands(&output::shown(&self.server.schema, parent, data, Format::Paths)),
+            false => output::shown(&self.server.schema, parent, data, format),
+        };
+        let lines = text.lines().filter(|line| how.matches.iter().all(|text| line.contains(text.as_str())));
+        match how.is_count {
+            true => format!("{}\n", lines.count()),
+            false if how.matches.is_empty() => text,
+            false => lines.map(|line| format!("{line}\n")).collect(),
+        }
     }
 
-    async fn show(&self, source: Source, place: &Place, format: Option<Format>) -> Outcome {
+    async fn show(&self, source: Source, place: &Place, how: &Output) -> Outcome {
         let is_ours = source.datastore == Some(Datastore::Candidate) && !self.has_candidate;
         let found = match is_ours {
             true => self.configurations(place).await?.1,
@@ -339,7 +362,7 @@ impl Shell {
         };
         match found.is_empty() {
             true => say("nothing is there\n"),
-            false => say(self.shown(None, &found, format)),
+            false => say(self.shown(None, &found, how)),
         }
     }
 
@@ -437,7 +460,9 @@ impl Shell {
             return say(format!("running is what it was at {revision} already\n"));
         }
         let note = self.edit(changes).await?.text;
-        say(format!("{note}what leads back to {revision} is prepared: \"diff\" shows it, \"commit\" makes it\n"))
+        say(format!(
+            "{note}what leads back to {revision} is prepared: \"diff\" shows it, \"commit\" makes it\n"
+        ))
     }
 
     /// A session of its own for what is followed: that of the commands stays free, whatever the server can interleave.

@@ -68,7 +68,12 @@ impl Terminal {
             .completion_prompt_limit(200)
             .build();
         let mut editor = Editor::with_config(config)?;
-        editor.set_helper(Some(Assistant { server: Arc::clone(server), here: Place::default(), keys, columns: 80 }));
+        editor.set_helper(Some(Assistant {
+            server: Arc::clone(server),
+            here: Place::default(),
+            keys,
+            columns: 80,
+        }));
         let help = Arc::new(Mutex::new(None));
         let question = KeyEvent::new('?', Modifiers::NONE);
         editor.bind_sequence(question, EventHandler::Conditional(Box::new(Question(Arc::clone(&help)))));
@@ -192,7 +197,8 @@ impl Completer for Assistant {
         // Of lines that were pasted, the last one.
         let (above, line) = line.rsplit_once('\n').map_or((0, line), |(above, line)| (above.len() + 1, line));
         let (start, candidates) = complete(&self.server.schema, &self.here, line, &self.keys);
-        let width = candidates.iter().map(|candidate| candidate.text.chars().count()).max().unwrap_or_default();
+        let width =
+            candidates.iter().map(|candidate| candidate.text.chars().count()).max().unwrap_or_default();
         let room = self.columns.saturating_sub(width + 3).min(NOTE_MAX);
         let pair = |candidate: super::complete::Candidate| {
             let note: String = candidate.note.chars().filter(|c| !c.is_control()).take(room).collect();
