@@ -10,12 +10,12 @@ use super::connection::Connection;
 use super::output::{self, Format};
 use super::{UsageError, block_on, edit, input, library};
 use crate::client::schema::{Base, Kind, NodeId, Schema};
-use crate::client::{Element, Path, Predicate, json, resolve};
+use crate::client::{Element, Path, Predicate, json, merge, resolve};
 
 /// The arguments of `call`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  agentconf call magent-registry:register-agent name=my-agent version=1.0.0
+  agentconf call magent-registry:register-agent name=my-agent version=1.0.0 provider=example description='An agent'
   agentconf call magent-task:open-negotiation type=feasibility from=a to=b \"term[name='time']/number=30\"
   agentconf call \"/magent-task:interaction/tasks/task[id='t-1']/cancel\" reason='no longer needed'")]
 pub struct Call {
@@ -61,7 +61,10 @@ impl Call {
                 put(schema, operation, text, &mut sent)?;
             }
             let answer = session.call(&path, ordered(schema, parent, sent)).await?;
-            output::put(&output::shown(schema, schema.output(operation), &answer, self.format))?;
+            let inside = schema.output(operation);
+            let mut tree = Vec::new();
+            merge::put(schema, inside, &mut tree, answer);
+            output::put(&output::shown(schema, inside, &tree, self.format))?;
             // It is done, whatever the goodbye.
             let _ = session.close().await;
             Ok(())

@@ -77,8 +77,17 @@ impl Connection {
     /// Opens a session.
     pub(super) async fn open(&self, url: &Url) -> Result<Session, Box<dyn Error>> {
         let credentials = self.credentials(url)?;
-        let limits = Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() };
-        Ok(Session::connect(url, &credentials, &limits).await?)
+        Ok(Session::connect(url, &credentials, &self.limits()).await?)
+    }
+
+    /// Opens a session with a candidate of its own, if the server has that.
+    pub(super) async fn open_private(&self, url: &Url) -> Result<Session, Box<dyn Error>> {
+        let credentials = self.credentials(url)?;
+        Ok(Session::connect_private(url, &credentials, &self.limits()).await?)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() }
     }
 
     fn credentials(&self, url: &Url) -> Result<Credentials, Box<dyn Error>> {

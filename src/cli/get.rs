@@ -12,7 +12,7 @@ use crate::client::{Content, Datastore, Defaults, Get as Read, Path, resolve};
 /// The arguments of `get`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  agentconf get /magent-registry:agents/agent
+  agentconf get /magent-registry:registry/agents/agent
   agentconf get ssh://admin@127.0.0.1:8830 \"/magent-task:interaction/tasks/task[id='t-1']/status\"
   agentconf get https://127.0.0.1:8443 --datastore running --format json /irtf-agent:data-params")]
 pub struct Get {

@@ -96,6 +96,46 @@ pub fn find(schema: &Schema, above: Option<NodeId>, module: &str, name: &str) ->
     schema.child(above, module, name).or_else(|| kinds.into_iter().find_map(operation))
 }
 
+/// The node that an element in `parent`, or at the top, is an instance of.
+pub fn instance(schema: &Schema, parent: Option<NodeId>, element: &Element) -> Option<NodeId> {
+    let module = schema.find_namespace(&element.namespace)?;
+    find(schema, parent, &schema.module(module).name, &element.name)
+}
+
+/// In which node what is inside of an instance is looked for: in anydata and anyxml stand top nodes (RFC 7950 section 7.10).
+pub fn below(schema: &Schema, id: Option<NodeId>) -> Option<NodeId> {
+    id.filter(|id| !matches!(schema.node(*id).kind, Kind::AnyData | Kind::AnyXml))
+}
+
+/// As [`below`] for one of several instances that stand together: the value of an edit of a YANG Patch (RFC 8072 section 2.5)
+/// is the node that its target names, which is inside of the nodes before it.
+pub fn below_of(
+    schema: &Schema,
+    id: Option<NodeId>,
+    element: &Element,
+    siblings: &[Element],
+) -> Option<NodeId> {
+    let is_target = |other: &&Element| other.name == "target" && other.namespace == element.namespace;
+    let is_value = element.name == "value" && id.is_some() && below(schema, id).is_none();
+    let target = siblings.iter().find(is_target).filter(|_| is_value);
+    let Some(target) = target else { return below(schema, id) };
+    let first = element.children.first()?;
+    let mut above = None;
+    let mut module = "";
+    for step in target.text.trim().split('/').filter(|step| !step.is_empty()) {
+        let name = step.split(['=', '[']).next().unwrap_or_default();
+        let (own, name) = name.split_once(':').unwrap_or((module, name));
+        module = own;
+        let Some(next) = schema.child(above, module, name) else { break };
+        if schema.node(next).name == first.name && instance(schema, above, first) == Some(next) {
+            return above;
+        }
+        above = Some(next);
+    }
+    // A target that is the place where the value is put.
+    above.filter(|_| instance(schema, above, first).is_some())
+}
+
 /// What there is in place of a wrong name; at the top, what the module has there.
 fn offer(schema: &Schema, above: Option<NodeId>, module: &str) -> String {
     let mut found = schema.data(above);

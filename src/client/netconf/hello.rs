@@ -7,6 +7,7 @@ use crate::netconf::framing::Framing;
 
 const BASE_1_0: &str = "urn:ietf:params:netconf:base:1.0";
 const BASE_1_1: &str = "urn:ietf:params:netconf:base:1.1";
+const PRIVATE_CANDIDATE: &str = "urn:ietf:params:netconf:capability:private-candidate:1.0";
 
 /// What a server said of itself.
 #[derive(Debug)]
@@ -19,11 +20,15 @@ pub struct Hello {
     pub session_id: u32,
 }
 
-/// What a client says.
-pub fn write() -> String {
+/// What a client says. To ask for a private candidate does no harm where a server has none.
+pub fn write(is_private: bool) -> String {
+    let private = match is_private {
+        true => format!("<capability>{PRIVATE_CANDIDATE}</capability>"),
+        false => String::new(),
+    };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><hello xmlns=\"{NAMESPACE}\"><capabilities><capability>{BASE_1_0}\
-         </capability><capability>{BASE_1_1}</capability></capabilities></hello>"
+         </capability><capability>{BASE_1_1}</capability>{private}</capabilities></hello>"
     )
 }
 
@@ -79,8 +84,9 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_by_the_server() {
-        let said = write();
+        let said = write(true);
         let read = crate::netconf::hello::read(said.as_bytes()).unwrap();
         assert_eq!(read.version, crate::netconf::hello::Version::Base11);
+        assert!(read.capabilities.iter().any(|uri| uri == PRIVATE_CANDIDATE) && !write(false).contains("private"));
     }
 }

@@ -43,12 +43,14 @@ pub struct Netconf {
     pub capabilities: Vec<String>,
     /// The number that the server gave the session.
     pub id: u32,
+    /// Whether the candidate is this session's own.
+    pub is_private: bool,
     /// The SSH connection, which ends with it.
     _connection: Option<ssh::Connection>,
 }
 
 impl Netconf {
-    /// Connects, logs in, and says hello.
+    /// Connects, logs in, and says hello; it can ask for a candidate of its own.
     ///
     /// # Errors
     /// Those of [`super::Session::connect`].
@@ -56,6 +58,7 @@ impl Netconf {
         url: &Url,
         credentials: &Credentials,
         limits: &Limits,
+        wants_private: bool,
     ) -> Result<Netconf, ClientError> {
         let (stream, connection): (Box<dyn wire::Duplex>, _) = match url.scheme {
             Scheme::Ssh => {
@@ -67,9 +70,11 @@ impl Netconf {
                 (Box::new(tls::connect(url, &config, limits).await?), None)
             }
         };
-        let (wire, hello) = Wire::open(stream, limits).await?;
+        let (wire, hello) = Wire::open(stream, limits, wants_private).await?;
         let (id, capabilities) = (hello.session_id, hello.capabilities);
-        Ok(Netconf { wire, capabilities, id, _connection: connection })
+        let mut netconf = Netconf { wire, capabilities, id, is_private: false, _connection: connection };
+        netconf.is_private = wants_private && netconf.can("private-candidate:1.0");
+        Ok(netconf)
     }
 
     /// The modules: those of its YANG library, and those of its hello.

@@ -105,12 +105,16 @@ impl Wire {
     ///
     /// # Errors
     /// The server says something else, or nothing in time.
-    pub async fn open(stream: Box<dyn Duplex>, limits: &Limits) -> Result<(Wire, Hello), ClientError> {
+    pub async fn open(
+        stream: Box<dyn Duplex>,
+        limits: &Limits,
+        is_private: bool,
+    ) -> Result<(Wire, Hello), ClientError> {
         let (mut reading, mut writing) = tokio::io::split(stream);
         let mut decoder = Decoder::new(limits.hello_bytes_max);
         let exchange = async {
             let mut ours = Vec::new();
-            framing::encode(Framing::EndOfMessage, hello::write().as_bytes(), &mut ours)
+            framing::encode(Framing::EndOfMessage, hello::write(is_private).as_bytes(), &mut ours)
                 .map_err(|error| ClientError::Protocol(error.to_string()))?;
             writing.write_all(&ours).await.map_err(|error| ClientError::Ended(error.to_string()))?;
             writing.flush().await.map_err(|error| ClientError::Ended(error.to_string()))?;
@@ -419,7 +423,7 @@ mod tests {
                  </capabilities><session-id>1</session-id></hello>"
             ))
             .await;
-        let (wire, hello) = Wire::open(Box::new(ours), limits).await.unwrap();
+        let (wire, hello) = Wire::open(Box::new(ours), limits, false).await.unwrap();
         assert!(server.next().await.contains("<hello"));
         server.framing = hello.framing;
         server.decoder.set(hello.framing, 1000);
