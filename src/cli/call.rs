@@ -36,7 +36,7 @@ pub struct Call {
 
 impl Call {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let Some((name, values)) = texts.split_first() else {
             return Err(UsageError::of("which operation? module:name, or the path of an action").into());
         };

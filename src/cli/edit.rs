@@ -51,7 +51,7 @@ pub struct Edit {
 
 impl Edit {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let mut sets = Vec::new();
         for text in &texts {
             sets.push(assignment(text)?);

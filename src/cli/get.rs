@@ -54,7 +54,7 @@ fn defaults(name: &str) -> Result<Defaults, &'static str> {
 
 impl Get {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let paths = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Path>, _>>();
         let paths = paths.map_err(UsageError::of)?;
         block_on(async {

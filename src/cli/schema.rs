@@ -29,7 +29,7 @@ pub struct Schema {
 
 impl Schema {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let wanted = match texts.as_slice() {
             [] => None,
             [wanted] => Some(wanted.clone()),

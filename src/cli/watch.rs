@@ -77,7 +77,7 @@ fn period(text: &str) -> Result<u32, &'static str> {
 
 impl Watch {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, more) = Connection::url(self.url.iter().cloned().collect())?;
+        let (url, more) = self.connection.place(self.url.iter().cloned().collect())?;
         if let Some(more) = more.first() {
             return Err(UsageError::of(format!(
                 "{more:?} is no URL; a place is named with --push or --filter"
