@@ -187,7 +187,7 @@ impl Connection {
         }
         let single = [&self.host_key, &self.cert, &self.key].into_iter().flatten();
         for file in self.identities.iter().chain(&self.authorities).chain(single) {
-            std::fs::File::open(file)
+            std::fs::metadata(file)
                 .map_err(|error| UsageError::of(format!("cannot read {}: {error}", file.display())))?;
         }
         Ok(())

@@ -10,8 +10,7 @@ use super::connection::Connection;
 use super::{UsageError, block_on, input, library};
 use crate::client::schema::{Base, Kind, NodeId, Schema};
 use crate::client::{
-    Change, Datastore, Edit as Changes, Element, Operation, Path, Predicate, TestOption, json,
-    resolve,
+    Change, Datastore, Edit as Changes, Element, Operation, Path, Predicate, TestOption, json, resolve,
 };
 
 /// The arguments of `edit`.
@@ -32,7 +31,8 @@ pub struct Edit {
     /// Put the data of a file (JSON or XML; - is standard input) into what is there; may be repeated.
     #[arg(long, value_name = "FILE")]
     merge: Vec<PathBuf>,
-    /// Put the top nodes of a file in place of what is there; may be repeated.
+    /// Put each top node of a file in place of the same one that is there: a container, a leaf or an entry of a list, not the
+    /// entries beside it; may be repeated.
     #[arg(long, value_name = "FILE")]
     replace: Vec<PathBuf>,
     /// Datastore: running, candidate or startup [default: running].

@@ -18,7 +18,7 @@ use crate::client::{Content, Datastore, Defaults, Get as Read, Path, resolve};
 pub struct Get {
     /// The server's URL (ssh://, tls:// or https://; default: AGENTCONF_URL, or else the server on this machine), then the
     /// nodes that are wanted: /module:name/list[key='value']/name. A list without keys means all its entries; without any
-    /// node everything is read.
+    /// node everything is read. It fails (1) if a leaf or an entry that is named with all its keys is not there.
     #[arg(value_name = "[URL] [PATH]...")]
     arguments: Vec<String>,
     /// Datastore: running, candidate, startup, intended or operational [default: the running configuration with the state].
@@ -72,15 +72,24 @@ impl Get {
                 defaults: self.defaults,
                 origin: self.origin,
             };
+            let mut named = Vec::new();
             for path in &paths {
                 let (path, _) = resolve::resolve(&library.schema, path)?;
+                named.extend(resolve::is_one(&library.schema, &path).then(|| path.clone()));
                 get.paths.extend(resolve::with_keys(&library.schema, &path));
             }
             let found = session.get(&get).await?;
-            output::put(&output::shown(&library.schema, None, &found, self.format))?;
-            // What was asked for is there, whatever the goodbye.
+            let missing =
+                named.iter().find(|path| !resolve::is_in(&library.schema, None, &found, &path.steps));
+            if missing.is_none() || !found.is_empty() {
+                output::put(&output::shown(&library.schema, None, &found, self.format))?;
+            }
+            // It is known what is there, whatever the goodbye.
             let _ = session.close().await;
-            Ok(())
+            match missing {
+                Some(path) => Err(format!("{path}: nothing is there").into()),
+                None => Ok(()),
+            }
         })
     }
 }

@@ -46,7 +46,8 @@ pub fn put(schema: &Schema, parent: Option<NodeId>, tree: &mut Vec<Element>, nod
 /// Whether any node stands beside another one of its name: a list does, but so may a piece of a container.
 pub fn has_repeats(nodes: &[Element]) -> bool {
     let mut names: HashSet<(&str, &str)> = HashSet::new();
-    nodes.iter().any(|node| !names.insert((&node.namespace, &node.name))) || nodes.iter().any(|node| has_repeats(&node.children))
+    nodes.iter().any(|node| !names.insert((&node.namespace, &node.name)))
+        || nodes.iter().any(|node| has_repeats(&node.children))
 }
 
 fn identity(schema: &Schema, parent: Option<NodeId>, element: &Element) -> Option<Identity> {

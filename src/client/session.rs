@@ -11,7 +11,7 @@ use super::limits::Limits;
 use super::merge;
 use super::modules::Modules;
 use super::netconf::{self, Netconf};
-use super::path::Path;
+use super::path::{Path, Step};
 use super::request::{Commit, Content, Datastore, Edit, Get, Notification, Push, Subscribe, TestOption};
 use super::resolve;
 use super::restconf::Restconf;
@@ -160,6 +160,14 @@ impl Session {
                     }
                     found
                 }
+                Protocol::Restconf(restconf) if get.paths.iter().any(resolve::may_be_open) => {
+                    let schema = &self.library().await?.schema;
+                    let paths = get.paths.iter().flat_map(|path| resolve::opened(schema, path)).collect();
+                    let mut found = restconf.get(modules, &Get { paths, ..get.clone() }).await?;
+                    let wanted: Vec<&[Step]> = get.paths.iter().map(|path| path.steps.as_slice()).collect();
+                    resolve::keep(schema, None, &mut found, &wanted);
+                    found
+                }
                 Protocol::Restconf(restconf) => restconf.get(modules, &get).await?,
             };
             // A server may answer in pieces too.
@@ -262,8 +270,7 @@ impl Session {
             }
             Protocol::Restconf(_) => {
                 let read = async |datastore| {
-                    let all =
-                        Get { datastore: Some(datastore), content: Content::Config, ..Get::default() };
+                    let all = Get { datastore: Some(datastore), content: Content::Config, ..Get::default() };
                     self.get(&all).await
                 };
                 if read(Datastore::Candidate).await? != read(Datastore::Running).await? {

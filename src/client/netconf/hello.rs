@@ -87,6 +87,8 @@ mod tests {
         let said = write(true);
         let read = crate::netconf::hello::read(said.as_bytes()).unwrap();
         assert_eq!(read.version, crate::netconf::hello::Version::Base11);
-        assert!(read.capabilities.iter().any(|uri| uri == PRIVATE_CANDIDATE) && !write(false).contains("private"));
+        assert!(
+            read.capabilities.iter().any(|uri| uri == PRIVATE_CANDIDATE) && !write(false).contains("private")
+        );
     }
 }

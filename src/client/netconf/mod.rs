@@ -65,6 +65,11 @@ impl Netconf {
                 let (stream, connection) = ssh::connect(url, credentials, limits).await?;
                 (Box::new(stream), Some(connection))
             }
+            // Both sides prove who they are (RFC 7589 section 4).
+            Scheme::Tls | Scheme::Https if credentials.certificate.is_none() => {
+                let message = "tls:// wants a certificate of the user: --cert and --key";
+                return Err(ClientError::Login(message.into()));
+            }
             Scheme::Tls | Scheme::Https => {
                 let config = tls::config(credentials, &[])?;
                 (Box::new(tls::connect(url, &config, limits).await?), None)
