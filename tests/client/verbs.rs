@@ -74,13 +74,14 @@ fn a_watch_fails_when_the_server_goes_and_when_nothing_can_come() {
             let mut process = command.spawn().unwrap();
             let lines = crate::served::lines(process.stdout.take().unwrap());
             lines.recv_timeout(crate::served::LIMIT).unwrap();
-            process
+            // Who no longer reads would end it well.
+            (process, lines)
         })
         .into();
     assert!(server.path("data/listening").is_file());
     server.stop();
     assert!(!server.path("data/listening").exists());
-    for watch in watches {
+    for (watch, _lines) in watches {
         let output = watch.wait_with_output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && errors.starts_with("agentconf: "), "{errors}");
@@ -106,7 +107,7 @@ fn a_node_that_is_named_has_to_be_there() {
     let server = Server::start();
     entry(&server, "1", "a");
     for url in server.urls() {
-        for path in [format!("{PARAMS}[id='2']"), format!("{PARAMS}[id='1']/date")] {
+        for path in [format!("{PARAMS}[id='2']"), format!("{PARAMS}[id='1']/url")] {
             let refused = server.refused(url, &["get"], &[&path]);
             assert_eq!(refused, format!("agentconf: {path}: nothing is there\n"));
         }
