@@ -65,7 +65,7 @@ impl Connection {
     /// The URL that a list of arguments begins with, and the others. Without one it is that of `AGENTCONF_URL`, or else the
     /// server on this machine.
     pub(super) fn url(mut arguments: Vec<String>) -> Result<(Url, Vec<String>), UsageError> {
-        let text = match arguments.first().is_some_and(is_url) {
+        let text = match arguments.first().is_some_and(|text| is_url(text)) {
             true => arguments.remove(0),
             false => std::env::var("AGENTCONF_URL").unwrap_or_else(|_| LOCAL.to_owned()),
         };
@@ -74,7 +74,8 @@ impl Connection {
 
     /// As [`Self::url`]; without a URL, where the server of the data directory says that it listens.
     pub(super) fn place(&self, arguments: Vec<String>) -> Result<(Url, Vec<String>), Box<dyn Error>> {
-        let has_url = arguments.first().is_some_and(is_url) || std::env::var_os("AGENTCONF_URL").is_some();
+        let has_url =
+            arguments.first().is_some_and(|text| is_url(text)) || std::env::var_os("AGENTCONF_URL").is_some();
         if has_url {
             return Ok(Connection::url(arguments)?);
         }
@@ -227,7 +228,7 @@ impl Connection {
 }
 
 /// Whether an argument is meant as a URL: a value can have "://" inside, but neither a place nor an operation begins so.
-fn is_url(text: &String) -> bool {
+fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
 }

@@ -72,16 +72,18 @@ impl Get {
                 defaults: self.defaults,
                 origin: self.origin,
             };
-            let mut named = Vec::new();
+            let mut wanted = Vec::new();
             for path in &paths {
                 let (path, _) = resolve::resolve(&library.schema, path)?;
-                named.extend(resolve::is_one(&library.schema, &path).then(|| path.clone()));
                 get.paths.extend(resolve::with_keys(&library.schema, &path));
+                wanted.push(path);
             }
             let found = session.get(&get).await?;
-            let missing =
-                named.iter().find(|path| !resolve::is_in(&library.schema, None, &found, &path.steps));
-            if missing.is_none() || !found.is_empty() {
+            let is_there = |path: &&Path| resolve::is_in(&library.schema, None, &found, &path.steps);
+            let must_be = |path: &&Path| resolve::is_one(&library.schema, path);
+            let missing = wanted.iter().filter(must_be).find(|path| !is_there(path));
+            // Of a node that is missing, its entry may be there.
+            if missing.is_none() || wanted.iter().any(|path| is_there(&path)) {
                 output::put(&output::shown(&library.schema, None, &found, self.format))?;
             }
             // It is known what is there, whatever the goodbye.
