@@ -10,12 +10,12 @@ use super::connection::Connection;
 use super::output::{self, Format};
 use super::{UsageError, block_on, edit, input, library};
 use crate::client::schema::{Base, Kind, NodeId, Schema};
-use crate::client::{Element, Path, Predicate, json, resolve};
+use crate::client::{Element, Path, Predicate, Step, json, merge, resolve};
 
 /// The arguments of `call`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  agentconf call magent-registry:register-agent name=my-agent version=1.0.0
+  agentconf call magent-registry:register-agent name=my-agent version=1.0.0 provider=example description='An agent'
   agentconf call magent-task:open-negotiation type=feasibility from=a to=b \"term[name='time']/number=30\"
   agentconf call \"/magent-task:interaction/tasks/task[id='t-1']/cancel\" reason='no longer needed'")]
 pub struct Call {
@@ -36,7 +36,7 @@ pub struct Call {
 
 impl Call {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let Some((name, values)) = texts.split_first() else {
             return Err(UsageError::of("which operation? module:name, or the path of an action").into());
         };
@@ -44,7 +44,14 @@ impl Call {
             true => name.parse(),
             false => format!("/{name}").parse(),
         }
-        .map_err(UsageError::of)?;
+        .map_err(|error| match name.contains([':', '/']) {
+            true => UsageError::of(error),
+            false => UsageError::of(format!("{name:?}: an operation has its module with it, module:{name}")),
+        })?;
+        if is_of_session(&path) {
+            let reason = "the lock would end with this session; a session that lasts is \"agentconf shell\"";
+            return Err(UsageError::of(format!("{name}: {reason}")).into());
+        }
         block_on(async {
             let session = self.connection.open(&url).await?;
             let library = library(&session).await?;
@@ -61,12 +68,23 @@ impl Call {
                 put(schema, operation, text, &mut sent)?;
             }
             let answer = session.call(&path, ordered(schema, parent, sent)).await?;
-            output::put(&output::shown(schema, schema.output(operation), &answer, self.format))?;
+            let inside = schema.output(operation);
+            let mut tree = Vec::new();
+            merge::put(schema, inside, &mut tree, answer);
+            output::put(&output::shown(schema, inside, &tree, self.format))?;
             // It is done, whatever the goodbye.
             let _ = session.close().await;
             Ok(())
         })
     }
+}
+
+/// Whether an operation lasts no longer than its session, which here is one call (RFC 6241 section 7.5).
+fn is_of_session(path: &Path) -> bool {
+    let locks = ["lock", "unlock", "partial-lock", "partial-unlock"];
+    let modules = ["ietf-netconf", "ietf-netconf-partial-lock"];
+    let is_lock = |step: &Step| modules.contains(&&*step.module) && locks.contains(&&*step.name);
+    matches!(path.steps.as_slice(), [step] if is_lock(step))
 }
 
 /// The nodes of an input, if the file has them inside of `input`.
@@ -105,7 +123,8 @@ fn put(
         let id = found.ok_or_else(|| {
             let names: Vec<&str> =
                 schema.data(above).iter().map(|id| schema.node(*id).name.as_str()).collect();
-            format!("{text:?}: there is no {:?}; the input has {}", step.name, names.join(", "))
+            let near = resolve::meant(&step.name, names.iter().copied());
+            format!("{text:?}: there is no {:?}; the input has {}{near}", step.name, names.join(", "))
         })?;
         let known = schema.node(id);
         let namespace: Arc<str> = schema.module(known.module).namespace.as_str().into();

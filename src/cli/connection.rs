@@ -1,7 +1,8 @@
 //! Which server a client verb talks to, and as whom. It never takes a secret from the command line.
 
 use std::error::Error;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::client::{Ask, Credentials, HostKeys, Limits, Scheme, Secret, Session,
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Where the server of `agentconf serve` is.
 const LOCAL: &str = "https://127.0.0.1:8443";
+/// How often a question is asked that is answered neither with yes nor with no.
+const ANSWERS_MAX: usize = 3;
 const DATA: &str = "agentconf-data";
 
 /// How a server is reached. What is not said of one on this machine is found in the data directory.
@@ -62,33 +65,60 @@ impl Connection {
     /// The URL that a list of arguments begins with, and the others. Without one it is that of `AGENTCONF_URL`, or else the
     /// server on this machine.
     pub(super) fn url(mut arguments: Vec<String>) -> Result<(Url, Vec<String>), UsageError> {
-        // A value can have "://" inside, but neither a place nor an operation begins so.
-        let is_url = |text: &String| {
-            let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-            !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        let text = match arguments.first().is_some_and(is_url) {
+        let text = match arguments.first().is_some_and(|text| is_url(text)) {
             true => arguments.remove(0),
             false => std::env::var("AGENTCONF_URL").unwrap_or_else(|_| LOCAL.to_owned()),
         };
         Ok((text.parse().map_err(UsageError::of)?, arguments))
     }
 
+    /// As [`Self::url`]; without a URL, where the server of the data directory says that it listens.
+    pub(super) fn place(&self, arguments: Vec<String>) -> Result<(Url, Vec<String>), Box<dyn Error>> {
+        let has_url =
+            arguments.first().is_some_and(|text| is_url(text)) || std::env::var_os("AGENTCONF_URL").is_some();
+        if has_url {
+            return Ok(Connection::url(arguments)?);
+        }
+        let data = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+        let file = data.join(crate::server::LISTENING);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                let url = ["https", "ssh", "tls"].into_iter().find_map(|scheme| listening(&text, scheme));
+                let url = url.ok_or_else(|| {
+                    format!("the server of {} says in \"listening\" no address of https, ssh or tls", data.display())
+                })?;
+                Ok((url.parse().map_err(UsageError::of)?, arguments))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound && (self.data.is_some() || data.is_dir()) => {
+                Err(format!(
+                    "no server runs with the directory {}: start one with \"agentconf serve\", or name a server's URL",
+                    data.display()
+                )
+                .into())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Connection::url(arguments)?),
+            Err(error) => Err(format!("cannot read {}: {error}", file.display()).into()),
+        }
+    }
+
     /// Opens a session.
     pub(super) async fn open(&self, url: &Url) -> Result<Session, Box<dyn Error>> {
         let credentials = self.credentials(url)?;
-        let limits = Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() };
-        Ok(Session::connect(url, &credentials, &limits).await?)
+        Ok(Session::connect(url, &credentials, &self.limits()).await?)
     }
 
-    /// Opens a session with a candidate of its own, where the server has such ones.
+    /// Opens a session with a candidate of its own, if the server has that.
     pub(super) async fn open_private(&self, url: &Url) -> Result<Session, Box<dyn Error>> {
         let credentials = self.credentials(url)?;
-        let limits = Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() };
-        Ok(Session::connect_private(url, &credentials, &limits).await?)
+        Ok(Session::connect_private(url, &credentials, &self.limits()).await?)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { reply: Duration::from_secs(self.timeout), ..Limits::default() }
     }
 
     fn credentials(&self, url: &Url) -> Result<Credentials, Box<dyn Error>> {
+        self.check(url)?;
         let (password, token) = (secret(self.password_file.as_deref())?, secret(self.token_file.as_deref())?);
         let mut credentials = Credentials {
             user: self.user.clone(),
@@ -124,6 +154,46 @@ impl Connection {
         Ok(credentials)
     }
 
+    /// That the options are of the URL's scheme, do not contradict each other, and name files that are there.
+    fn check(&self, url: &Url) -> Result<(), UsageError> {
+        let (is_ssh, is_https) = (url.scheme == Scheme::Ssh, url.scheme == Scheme::Https);
+        let scheme = url.scheme.name();
+        for (is_given, is_used, option) in [
+            (self.token_file.is_some(), is_https, "--token-file"),
+            (self.password_file.is_some(), is_ssh || is_https, "--password-file"),
+            (!self.identities.is_empty(), is_ssh, "--identity"),
+            (self.host_key.is_some(), is_ssh, "--host-key"),
+            (self.accept_host_key, is_ssh, "--accept-host-key"),
+            (!self.authorities.is_empty(), !is_ssh, "--ca"),
+            (self.cert.is_some(), !is_ssh, "--cert"),
+        ] {
+            if is_given && !is_used {
+                return Err(UsageError::of(format!("{option} is not for {scheme}://")));
+            }
+        }
+        if let (Some(user), Some(other)) = (&self.user, &url.user)
+            && user != other
+        {
+            return Err(UsageError::of(format!("--user is {user:?} and the user of the URL is {other:?}")));
+        }
+        if self.token_file.is_some() {
+            let others = [
+                (self.user.is_some() || url.user.is_some(), "a user"),
+                (self.password_file.is_some(), "--password-file"),
+                (self.cert.is_some(), "--cert"),
+            ];
+            if let Some((_, other)) = others.into_iter().find(|(is_given, _)| *is_given) {
+                return Err(UsageError::of(format!("--token-file says who logs in; {other} does so too")));
+            }
+        }
+        let single = [&self.host_key, &self.cert, &self.key].into_iter().flatten();
+        for file in self.identities.iter().chain(&self.authorities).chain(single) {
+            std::fs::metadata(file)
+                .map_err(|error| UsageError::of(format!("cannot read {}: {error}", file.display())))?;
+        }
+        Ok(())
+    }
+
     /// What the data directory of a server on this machine says, where nothing else was said. Its administrator's secrets are
     /// for the server alone that proves to have its keys.
     fn local(&self, url: &Url, data: &Path, is_anonymous: bool, credentials: &mut Credentials) {
@@ -157,6 +227,26 @@ impl Connection {
     }
 }
 
+/// Whether an argument is meant as a URL: a value can have "://" inside, but neither a place nor an operation begins so.
+fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// The URL of the first address of a scheme in the file of a server. One that listens everywhere is on this machine too.
+fn listening(text: &str, scheme: &str) -> Option<String> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let (_, address) = lines.find(|(name, _)| *name == scheme)?;
+    let mut address: SocketAddr = address.parse().ok()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.is_ipv4() {
+            true => Ipv4Addr::LOCALHOST.into(),
+            false => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(format!("{scheme}://{address}"))
+}
+
 /// A secret in a file, without its line end.
 fn secret(file: Option<&Path>) -> Result<Option<Secret>, Box<dyn Error>> {
     let Some(file) = file else { return Ok(None) };
@@ -167,7 +257,7 @@ fn secret(file: Option<&Path>) -> Result<Option<Secret>, Box<dyn Error>> {
             std::fs::File::open(file).and_then(|open| open.take(SECRET_BYTES_MAX).read_to_string(&mut text))
         }
     };
-    read.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    read.map_err(|error| UsageError::of(format!("cannot read {}: {error}", file.display())))?;
     Ok(Some(Secret::new(text.lines().next().unwrap_or_default())))
 }
 
@@ -184,12 +274,24 @@ impl Ask for Terminal {
         let Ok(mut terminal) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty") else {
             return false;
         };
-        if write!(terminal, "{question} (yes/no) ").is_err() {
-            return false;
+        let mut reader = match terminal.try_clone() {
+            Ok(reading) => std::io::BufReader::new(reading),
+            Err(_) => return false,
+        };
+        for _ in 0..ANSWERS_MAX {
+            if write!(terminal, "{question} (yes/no) ").is_err() {
+                return false;
+            }
+            let mut answer = String::new();
+            let read = std::io::BufRead::read_line(&mut (&mut reader).take(100), &mut answer);
+            match (read, answer.trim()) {
+                (Err(_) | Ok(0), _) => return false,
+                (_, "yes") => return true,
+                (_, "no") => return false,
+                _ => {}
+            }
         }
-        let mut answer = String::new();
-        let read = std::io::BufRead::read_line(&mut std::io::BufReader::new(terminal).take(100), &mut answer);
-        read.is_ok() && answer.trim() == "yes"
+        false
     }
 }
 
@@ -206,5 +308,13 @@ mod tests {
         let (_, rest) = Connection::url(arguments(&["/a:b/c=x://y"])).unwrap();
         assert_eq!(rest, ["/a:b/c=x://y"]);
         assert!(Connection::url(arguments(&["http://host"])).is_err());
+    }
+
+    #[test]
+    fn a_server_that_listens_everywhere_is_on_this_machine() {
+        let text = "http 127.0.0.1:1\nhttps 0.0.0.0:2\nssh [::]:3\n";
+        assert_eq!(listening(text, "https").unwrap(), "https://127.0.0.1:2");
+        assert_eq!(listening(text, "ssh").unwrap(), "ssh://[::1]:3");
+        assert_eq!(listening(text, "tls"), None);
     }
 }

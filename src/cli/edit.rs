@@ -10,8 +10,7 @@ use super::connection::Connection;
 use super::{UsageError, block_on, input, library};
 use crate::client::schema::{Base, Kind, NodeId, Schema};
 use crate::client::{
-    Change, Commit, Datastore, Edit as Changes, Element, Operation, Path, Predicate, TestOption, json,
-    resolve,
+    Change, Datastore, Edit as Changes, Element, Operation, Path, Predicate, TestOption, json, resolve,
 };
 
 /// The arguments of `edit`.
@@ -32,7 +31,8 @@ pub struct Edit {
     /// Put the data of a file (JSON or XML; - is standard input) into what is there; may be repeated.
     #[arg(long, value_name = "FILE")]
     merge: Vec<PathBuf>,
-    /// Put the top nodes of a file in place of what is there; may be repeated.
+    /// Put each top node of a file in place of the same one that is there: a container, a leaf or an entry of a list, not the
+    /// entries beside it; may be repeated.
     #[arg(long, value_name = "FILE")]
     replace: Vec<PathBuf>,
     /// Datastore: running, candidate or startup [default: running].
@@ -41,7 +41,8 @@ pub struct Edit {
     /// Check the changes and make none.
     #[arg(long, conflicts_with = "commit")]
     test_only: bool,
-    /// Make the changes in the candidate and commit it.
+    /// Make the changes in a candidate and commit it: in one of our own if the server has that, else in the shared one, which
+    /// must have no changes of others and keeps none of these if they fail.
     #[arg(long, conflicts_with = "datastore")]
     commit: bool,
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub struct Edit {
 
 impl Edit {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let mut sets = Vec::new();
         for text in &texts {
             sets.push(assignment(text)?);
@@ -64,7 +65,10 @@ impl Edit {
             .into());
         }
         block_on(async {
-            let session = self.connection.open(&url).await?;
+            let session = match self.commit {
+                true => self.connection.open_private(&url).await?,
+                false => self.connection.open(&url).await?,
+            };
             let library = library(&session).await?;
             let schema = &library.schema;
             let mut changes = Vec::new();
@@ -82,14 +86,12 @@ impl Edit {
                 let (path, _) = resolve::resolve(schema, path)?;
                 changes.push(Change { operation: Operation::Delete, path, value: None });
             }
-            let datastore = match self.commit {
-                true => Datastore::Candidate,
-                false => self.datastore.unwrap_or(Datastore::Running),
-            };
+            let datastore = self.datastore.unwrap_or(Datastore::Running);
             let test = self.test_only.then_some(TestOption::TestOnly);
-            session.edit(&Changes { datastore, changes, test, error: None }).await?;
-            if self.commit {
-                session.commit(&Commit::default()).await?;
+            let changes = Changes { datastore, changes, test, error: None };
+            match self.commit {
+                true => session.edit_and_commit(&changes).await?,
+                false => session.edit(&changes).await?,
             }
             // It is done, whatever the goodbye.
             let _ = session.close().await;

@@ -12,13 +12,13 @@ use crate::client::{Content, Datastore, Defaults, Get as Read, Path, resolve};
 /// The arguments of `get`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  agentconf get /magent-registry:agents/agent
+  agentconf get /magent-registry:registry/agents/agent
   agentconf get ssh://admin@127.0.0.1:8830 \"/magent-task:interaction/tasks/task[id='t-1']/status\"
   agentconf get https://127.0.0.1:8443 --datastore running --format json /irtf-agent:data-params")]
 pub struct Get {
     /// The server's URL (ssh://, tls:// or https://; default: AGENTCONF_URL, or else the server on this machine), then the
     /// nodes that are wanted: /module:name/list[key='value']/name. A list without keys means all its entries; without any
-    /// node everything is read.
+    /// node everything is read. It fails (1) if a leaf or an entry that is named with all its keys is not there.
     #[arg(value_name = "[URL] [PATH]...")]
     arguments: Vec<String>,
     /// Datastore: running, candidate, startup, intended or operational [default: the running configuration with the state].
@@ -54,7 +54,7 @@ fn defaults(name: &str) -> Result<Defaults, &'static str> {
 
 impl Get {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let paths = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Path>, _>>();
         let paths = paths.map_err(UsageError::of)?;
         block_on(async {
@@ -72,15 +72,26 @@ impl Get {
                 defaults: self.defaults,
                 origin: self.origin,
             };
+            let mut wanted = Vec::new();
             for path in &paths {
                 let (path, _) = resolve::resolve(&library.schema, path)?;
                 get.paths.extend(resolve::with_keys(&library.schema, &path));
+                wanted.push(path);
             }
             let found = session.get(&get).await?;
-            output::put(&output::shown(&library.schema, None, &found, self.format))?;
-            // What was asked for is there, whatever the goodbye.
+            let is_there = |path: &&Path| resolve::is_in(&library.schema, None, &found, &path.steps);
+            let must_be = |path: &&Path| resolve::is_one(&library.schema, path);
+            let missing = wanted.iter().filter(must_be).find(|path| !is_there(path));
+            // Of a node that is missing, its entry may be there.
+            if missing.is_none() || wanted.iter().any(|path| is_there(&path)) {
+                output::put(&output::shown(&library.schema, None, &found, self.format))?;
+            }
+            // It is known what is there, whatever the goodbye.
             let _ = session.close().await;
-            Ok(())
+            match missing {
+                Some(path) => Err(format!("{path}: nothing is there").into()),
+                None => Ok(()),
+            }
         })
     }
 }

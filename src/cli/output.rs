@@ -62,15 +62,17 @@ pub fn paths(schema: &Schema, parent: Option<NodeId>, data: &[Element]) -> Strin
     let mut out = String::new();
     for element in data {
         let start = if parent.is_some() { "" } else { "/" };
-        lines(schema, parent, element, start, None, &mut out);
+        lines(schema, parent, data, element, start, None, &mut out);
     }
     out
 }
 
-/// `before` is the path above with its slash; `above` is the module whose names need no prefix.
+/// `siblings` are the element and those beside it; `before` is the path above with its slash; `above` is the module whose names
+/// need no prefix.
 fn lines(
     schema: &Schema,
     parent: Option<NodeId>,
+    siblings: &[Element],
     element: &Element,
     before: &str,
     above: Option<&str>,
@@ -92,7 +94,8 @@ fn lines(
         out.push_str(&format!("{path}\n"));
         return;
     }
-    if matches!(kind, Some(Kind::Leaf)) || (kind.is_none() && element.children.is_empty()) {
+    let has_none = matches!(kind, None | Some(Kind::AnyData | Kind::AnyXml)) && element.children.is_empty();
+    if kind == Some(Kind::Leaf) || (has_none && (kind.is_none() || !element.text.trim().is_empty())) {
         let is_empty = node
             .and_then(|id| schema.node(id).ty.as_ref())
             .is_some_and(|ty| matches!(schema.real_type(ty).base, Base::Empty));
@@ -115,8 +118,9 @@ fn lines(
         out.push_str(&format!("{path}\n"));
     }
     path.push('/');
+    let inside = resolve::below_of(schema, node, element, siblings);
     for child in others {
-        lines(schema, node, child, &path, module, out);
+        lines(schema, inside, &element.children, child, &path, module, out);
     }
 }
 
@@ -317,12 +321,13 @@ mod tests {
     use super::*;
     use crate::client::schema::Text;
 
-    fn schema() -> Schema {
-        let text = "module a { namespace urn:a; prefix a; identity root; identity one { base root; } container c { list l { key k;
+    const TEXT: &str = "module a { namespace urn:a; prefix a; identity root; identity one { base root; } container c { list l { key k;
             leaf k { type string; } leaf v { type string; } leaf-list t { type string; } leaf-list u { type string; }
             container d { leaf x { type empty; } } list n { key i; leaf i { type uint8; } leaf w { type string; } }
             leaf kind { type identityref { base root; } } } leaf z { type string; } } }";
-        Schema::read(&[Text { text: text.to_owned(), implemented: true, features: Vec::new() }])
+
+    fn schema() -> Schema {
+        Schema::read(&[Text { text: TEXT.to_owned(), implemented: true, features: Vec::new() }])
     }
 
     fn read(text: &str) -> Vec<Element> {
@@ -359,6 +364,27 @@ mod tests {
             "/a:c/l[k=\"it's\"]/v=\"a\\n\\\"b\"\n/a:c/l[k=\"it's\"]/t[.='x']\n/a:c/l[k=\"it's\"]/d/x\n\
              /a:c/l[k=\"it's\"]/kind=a:one\n/a:c/l[k='2']\n/a:c/z=a=b\n"
         );
+    }
+
+    #[test]
+    fn what_is_in_anydata_is_shown_by_the_schema() {
+        let text = "module b { namespace urn:b; prefix b; anyxml d; container e { leaf target { type string; } anydata value; } }";
+        let mut texts = vec![Text { text: text.to_owned(), implemented: true, features: Vec::new() }];
+        texts.push(Text { text: TEXT.to_owned(), implemented: true, features: Vec::new() });
+        let schema = Schema::read(&texts);
+        let shown = |text: &str| shown(&schema, None, &read(text), Format::Table);
+        assert_eq!(
+            shown("<d xmlns='urn:b'><c xmlns='urn:a'><l><k>1</k><v>x</v></l></c></d>"),
+            "/b:d/a:c/l[k='1']/v=x\n"
+        );
+        for target in ["/a:c/l=1", "/a:c"] {
+            let text = format!(
+                "<e xmlns='urn:b'><target>{target}</target><value><l xmlns='urn:a'><k>1</k><t>x</t></l></value></e>"
+            );
+            let lines = format!("/b:e/target={target}\n/b:e/value/a:l[k='1']/t[.='x']\n");
+            assert_eq!(shown(&text), lines);
+        }
+        assert_eq!(shown("<d xmlns='urn:b'>x</d>"), "/b:d=x\n");
     }
 
     #[test]

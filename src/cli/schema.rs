@@ -29,7 +29,7 @@ pub struct Schema {
 
 impl Schema {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, texts) = Connection::url(self.arguments)?;
+        let (url, texts) = self.connection.place(self.arguments)?;
         let wanted = match texts.as_slice() {
             [] => None,
             [wanted] => Some(wanted.clone()),
@@ -53,7 +53,14 @@ impl Schema {
                         None => (name, None),
                     };
                     // The server may have several revisions.
-                    let known = session.modules().await?.find(&name);
+                    let modules = session.modules().await?;
+                    let known = modules.find(&name);
+                    let is_submodule =
+                        || modules.all.iter().flat_map(|m| &m.submodules).any(|(own, _)| *own == name);
+                    if known.is_none() && !is_submodule() {
+                        let near = resolve::meant(&name, modules.all.iter().map(|m| m.name.as_str()));
+                        return Err(format!("the server has no module {name:?}{near}").into());
+                    }
                     let revision = revision.or_else(|| known.and_then(|module| module.revision.clone()));
                     session.source(&name, revision.as_deref()).await?
                 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::connection::Connection;
 use super::{UsageError, block_on, library, output};
 use crate::client::schema::Schema;
-use crate::client::{Datastore, Notification, Path, Push, Subscribe, json, resolve};
+use crate::client::{ClientError, Datastore, Notification, Path, Push, Subscribe, json, resolve};
 
 /// The arguments of `watch`.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ fn period(text: &str) -> Result<u32, &'static str> {
 
 impl Watch {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, more) = Connection::url(self.url.iter().cloned().collect())?;
+        let (url, more) = self.connection.place(self.url.iter().cloned().collect())?;
         if let Some(more) = more.first() {
             return Err(UsageError::of(format!(
                 "{more:?} is no URL; a place is named with --push or --filter"
@@ -94,9 +94,10 @@ impl Watch {
                     session.push(&Push { datastore, path, period: self.period }).await?
                 }
                 None => {
+                    let filter = self.filter.as_ref().map(|path| resolve::resolve(&library.schema, path));
                     let subscribe = Subscribe {
                         stream: self.stream.clone(),
-                        filter: self.filter.clone(),
+                        filter: filter.transpose()?.map(|(path, _)| path),
                         from: self.from.clone(),
                         until: self.until.clone(),
                     };
@@ -109,7 +110,13 @@ impl Watch {
                     next = subscription.next() => next,
                     _ = tokio::signal::ctrl_c() => break,
                 };
-                let Some(notification) = next else { break };
+                let Some(notification) = next else {
+                    // Only a time was given for the end.
+                    match self.until {
+                        Some(_) => break,
+                        None => return Err(ClientError::Ended("the server sends nothing more".into()).into()),
+                    }
+                };
                 if !output::put(&line(&library.schema, &notification?, self.format))? {
                     break;
                 }

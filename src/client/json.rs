@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::data::{Attribute, DataError, Element};
+use super::resolve;
 use super::schema::{Base, Kind, ModuleId, NodeId, Schema};
 
 /// Deepest nesting of JSON that is read.
@@ -80,7 +81,7 @@ impl Encoder<'_> {
         let mut places: HashMap<(&str, &str), usize> = HashMap::new();
         for element in elements {
             let node = self.node(parent, element);
-            let value = self.value(node, element);
+            let value = self.value(node, element, elements);
             let name = self.name(element, above);
             let kind = node.map(|id| self.schema.node(id).kind);
             let is_many = matches!(kind, Some(Kind::List | Kind::LeafList));
@@ -127,13 +128,16 @@ impl Encoder<'_> {
         }
     }
 
-    fn value(&self, node: Option<NodeId>, element: &Element) -> Json {
+    fn value(&self, node: Option<NodeId>, element: &Element, siblings: &[Element]) -> Json {
         let inner = |parent| self.object(parent, Some(&element.namespace), &element.children);
         let Some(id) = node else { return self.guess(element) };
         match self.schema.node(id).kind {
             Kind::Leaf | Kind::LeafList => Json::Plain(self.leaf(id, element)),
             // Nodes below an anydata are those of the top (RFC 7950 section 7.10).
-            Kind::AnyData => self.object(None, None, &element.children),
+            Kind::AnyData => {
+                let inside = resolve::below_of(self.schema, node, element, siblings);
+                self.object(inside, None, &element.children)
+            }
             Kind::AnyXml => self.guess(element),
             _ => inner(Some(id)),
         }

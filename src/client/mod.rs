@@ -11,6 +11,7 @@ pub mod error;
 pub mod json;
 pub mod library;
 pub mod limits;
+pub mod merge;
 pub mod modules;
 mod netconf;
 pub mod path;

@@ -5,12 +5,13 @@ use tokio::sync::mpsc;
 
 use super::credentials::Credentials;
 use super::data::Element;
-use super::error::ClientError;
+use super::error::{ClientError, RpcError};
 use super::library::{self, Library};
 use super::limits::Limits;
+use super::merge;
 use super::modules::Modules;
 use super::netconf::{self, Netconf};
-use super::path::Path;
+use super::path::{Path, Step};
 use super::request::{Commit, Content, Datastore, Edit, Get, Notification, Push, Subscribe, TestOption};
 use super::resolve;
 use super::restconf::Restconf;
@@ -162,11 +163,11 @@ impl Session {
     /// # Errors
     /// The server refuses, or cannot do it.
     pub async fn get(&self, get: &Get) -> Result<Vec<Element>, ClientError> {
-        let mut found = Vec::new();
+        let mut found: Vec<Element> = Vec::new();
         for paths in tree::groups(&get.paths) {
             let get = Get { paths, ..get.clone() };
             let modules = self.modules().await?;
-            found.extend(match &self.protocol {
+            let answer = match &self.protocol {
                 Protocol::Netconf(netconf) => {
                     let mut found = netconf.get(modules, &get).await?;
                     if let (Some(depth), false) = (get.depth, netconf::has_depth(&get)) {
@@ -176,8 +177,21 @@ impl Session {
                     }
                     found
                 }
+                Protocol::Restconf(restconf) if get.paths.iter().any(resolve::may_be_open) => {
+                    let schema = &self.library().await?.schema;
+                    let paths = get.paths.iter().flat_map(|path| resolve::opened(schema, path)).collect();
+                    let mut found = restconf.get(modules, &Get { paths, ..get.clone() }).await?;
+                    let wanted: Vec<&[Step]> = get.paths.iter().map(|path| path.steps.as_slice()).collect();
+                    resolve::keep(schema, None, &mut found, &wanted);
+                    found
+                }
                 Protocol::Restconf(restconf) => restconf.get(modules, &get).await?,
-            });
+            };
+            // A server may answer in pieces too.
+            match found.is_empty() && !merge::has_repeats(&answer) {
+                true => found = answer,
+                false => merge::put(&self.library().await?.schema, None, &mut found, answer),
+            }
         }
         Ok(found)
     }
@@ -249,6 +263,52 @@ impl Session {
     /// It is not valid, is in use, or there is no candidate.
     pub async fn commit(&self, commit: &Commit) -> Result<(), ClientError> {
         self.operation("commit", tree::commit(commit)).await
+    }
+
+    /// Makes changes in the candidate and commits it, as a whole or not at all. Where the candidate is shared, changes of others
+    /// in it are not committed along with these; nor are these left there if they fail.
+    ///
+    /// # Errors
+    /// The server refuses the changes or the commit, the candidate is in use, or has changes of somebody else.
+    pub async fn edit_and_commit(&self, edit: &Edit) -> Result<(), ClientError> {
+        let edit = Edit { datastore: Datastore::Candidate, ..edit.clone() };
+        let changed = "the candidate has changes of somebody else, which would be committed too: commit or discard them first";
+        let is_locked = match &self.protocol {
+            Protocol::Netconf(netconf) if netconf.is_private => false,
+            Protocol::Netconf(_) => {
+                // Only a candidate without changes can be locked (RFC 6241 section 7.5).
+                self.lock(Datastore::Candidate).await.map_err(|error| match error {
+                    ClientError::Refused(errors) if errors.iter().any(is_changed) => {
+                        ClientError::Unsupported(changed.into())
+                    }
+                    error => error,
+                })?;
+                true
+            }
+            Protocol::Restconf(_) => {
+                let read = async |datastore| {
+                    let all = Get { datastore: Some(datastore), content: Content::Config, ..Get::default() };
+                    self.get(&all).await
+                };
+                if read(Datastore::Candidate).await? != read(Datastore::Running).await? {
+                    return Err(ClientError::Unsupported(changed.into()));
+                }
+                false
+            }
+        };
+        let done = match self.edit(&edit).await {
+            Ok(()) => self.commit(&Commit::default()).await,
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // The first error is the one to tell.
+            let _ = self.discard().await;
+        }
+        if is_locked {
+            // It ends with the session too.
+            let _ = self.unlock(Datastore::Candidate).await;
+        }
+        done
     }
 
     /// Takes a confirmed commit back (RFC 6241 section 8.4.4.1).
@@ -346,6 +406,12 @@ pub(super) fn check(get: &Get) -> Result<(), ClientError> {
         return Err(ClientError::Request("a depth is at least 1".into()));
     }
     Ok(())
+}
+
+/// Whether a lock was refused because of changes in the candidate.
+fn is_changed(error: &RpcError) -> bool {
+    let is_nobodys = |info: &Element| info.name == "session-id" && info.text.trim() == "0";
+    error.tag == "lock-denied" && error.info.iter().any(is_nobodys)
 }
 
 /// Whether nothing is to be set.

@@ -66,9 +66,37 @@ pub async fn connect(
     let connecting = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
     match timeout(limits.connect, connecting).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(failed(error.to_string())),
+        Ok(Err(error)) => Err(failed(in_words(&error))),
         Err(_) => Err(ClientError::Timeout { what: "TLS handshake", limit: limits.connect }),
     }
+}
+
+/// What a handshake failed of, with a way out.
+fn in_words(error: &std::io::Error) -> String {
+    use rustls::{CertificateError, Error};
+    let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return error.to_string();
+    };
+    let reason = match cause {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate is of an authority that is not trusted; --ca names the file of one, --data the directory of a \
+             server on this machine"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is for another name than that of the URL",
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired"
+        }
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("UnsupportedCertVersion") =>
+        {
+            "its certificate is of X.509 version 1; version 3 is needed"
+        }
+        Error::InvalidMessage(_) => "it does not speak TLS there",
+        _ => return cause.to_string(),
+    };
+    reason.to_owned()
 }
 
 /// A TCP connection.

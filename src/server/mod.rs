@@ -109,8 +109,8 @@ pub enum ServeError {
     Ssh(#[from] ssh::SshError),
     #[error("the configuration asks for NETCONF, which this program does not have")]
     NoNetconf,
-    #[error("cannot listen at {0}")]
-    Bind(ListenAddress, #[source] io::Error),
+    #[error("cannot listen at {1} (--{0} names another address)")]
+    Bind(Scheme, ListenAddress, #[source] io::Error),
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -124,6 +124,7 @@ pub enum ServeError {
 /// A server that accepts. Dropping it cuts everything off; [`Server::stop`] ends it in order.
 pub struct Server {
     addresses: Vec<(Scheme, SocketAddr)>,
+    listening: PathBuf,
     listeners: JoinSet<()>,
     finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
     shutdown: Shutdown,
@@ -217,7 +218,11 @@ impl Server {
         for client in config.call_home {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
-        Ok(Server { addresses, listeners, finish: application.finish, shutdown, _lock: lock })
+        let listening = config.data.join(LISTENING);
+        let lines: String =
+            addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
+        files::replace(&listening, &lines, files::Readers::Owner)?;
+        Ok(Server { addresses, listening, listeners, finish: application.finish, shutdown, _lock: lock })
     }
 
     /// Where the server listens, with real ports, in the order of the configuration, HTTPS first.
@@ -233,6 +238,8 @@ impl Server {
     /// Stops accepting, lets requests end (for `drain_s` at most), then lets the application finish.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         self.shutdown.begin();
+        // Who finds a file that stayed finds nobody there.
+        let _ = std::fs::remove_file(&self.listening);
         while let Some(ended) = self.listeners.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a listener ended badly");
@@ -241,6 +248,10 @@ impl Server {
         self.finish.await.map_err(ServeError::Finish)
     }
 }
+
+/// The file of the data directory that says, while a server runs, where it listens: a line for each address, such as
+/// `https 127.0.0.1:8443`.
+pub const LISTENING: &str = "listening";
 
 /// Runs a server until SIGTERM, SIGINT or its application stops it. Once all listeners accept, writes one line for each
 /// to standard output: `listening https 127.0.0.1:8443`.
@@ -296,7 +307,7 @@ async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
         bound.push(
             listener::bind(address, scheme)
                 .await
-                .map_err(|error| ServeError::Bind(address.clone(), error))?,
+                .map_err(|error| ServeError::Bind(scheme, address.clone(), error))?,
         );
     }
     Ok(bound)

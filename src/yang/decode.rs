@@ -681,7 +681,7 @@ pub(super) fn hint(wanted: &str, possible: &[String]) -> String {
 }
 
 /// The edit distance of two names; only their first 64 octets count.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     const LONGEST: usize = 64;
     let b = &b.as_bytes()[..b.len().min(LONGEST)];
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -137,6 +137,13 @@ impl Server {
         run(command)
     }
 
+    /// Stops it as an administrator does, and waits for its end.
+    pub fn stop(&mut self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()

@@ -62,7 +62,7 @@ pub struct Shell {
 
 impl Shell {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let (url, more) = Connection::url(self.url.iter().cloned().collect())?;
+        let (url, more) = self.connection.place(self.url.iter().cloned().collect())?;
         if let Some(more) = more.first() {
             return Err(UsageError::of(format!("{more:?} is no URL")).into());
         }

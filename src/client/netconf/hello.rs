@@ -7,6 +7,8 @@ use crate::netconf::framing::Framing;
 
 const BASE_1_0: &str = "urn:ietf:params:netconf:base:1.0";
 const BASE_1_1: &str = "urn:ietf:params:netconf:base:1.1";
+/// What a client asks for a candidate of its own with (draft-ietf-netconf-privcand section 4.4).
+const PRIVATE_CANDIDATE: &str = "urn:ietf:params:netconf:capability:private-candidate:1.0";
 
 /// What a server said of itself.
 #[derive(Debug)]
@@ -18,9 +20,6 @@ pub struct Hello {
     /// The number of the session.
     pub session_id: u32,
 }
-
-/// What a client uses a candidate of its own with (draft-ietf-netconf-privcand section 4.4).
-pub const PRIVATE_CANDIDATE: &str = "urn:ietf:params:netconf:capability:private-candidate:1.0";
 
 /// What a client says; with `is_private`, that it wants a candidate of its own, which a server without such ones passes over.
 pub fn write(is_private: bool) -> String {

@@ -43,6 +43,8 @@ pub struct Netconf {
     pub capabilities: Vec<String>,
     /// The number that the server gave the session.
     pub id: u32,
+    /// Whether the candidate is this session's own.
+    pub is_private: bool,
     /// The SSH connection, which ends with it.
     _connection: Option<ssh::Connection>,
 }
@@ -63,6 +65,11 @@ impl Netconf {
                 let (stream, connection) = ssh::connect(url, credentials, limits).await?;
                 (Box::new(stream), Some(connection))
             }
+            // Both sides prove who they are (RFC 7589 section 4).
+            Scheme::Tls | Scheme::Https if credentials.certificate.is_none() => {
+                let message = "tls:// wants a certificate of the user: --cert and --key";
+                return Err(ClientError::Login(message.into()));
+            }
             Scheme::Tls | Scheme::Https => {
                 let config = tls::config(credentials, &[])?;
                 (Box::new(tls::connect(url, &config, limits).await?), None)
@@ -70,7 +77,9 @@ impl Netconf {
         };
         let (wire, hello) = Wire::open(stream, limits, is_private).await?;
         let (id, capabilities) = (hello.session_id, hello.capabilities);
-        Ok(Netconf { wire, capabilities, id, _connection: connection })
+        let mut netconf = Netconf { wire, capabilities, id, is_private: false, _connection: connection };
+        netconf.is_private = is_private && netconf.can("private-candidate:1.0");
+        Ok(netconf)
     }
 
     /// The modules: those of its YANG library, and those of its hello.

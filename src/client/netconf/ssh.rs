@@ -53,7 +53,11 @@ pub async fn connect(
         Ok(handle) => handle,
         Err(key) => {
             if !credentials.host_keys.accepts_new && !confirmed(url, credentials, &key).await {
-                return Err(refused(url, format!("its host key {} is not known", fingerprint(&key))));
+                let reason = format!(
+                    "its host key {} is not known: --accept-host-key takes and remembers it, --host-key names a file with it",
+                    fingerprint(&key)
+                );
+                return Err(refused(url, reason));
             }
             known.learn(url, &key);
             let known = Known { keys: vec![key], ..known };
@@ -79,6 +83,8 @@ struct Known {
     keys: Vec<PublicKey>,
     /// Whether another one may be taken.
     is_open: bool,
+    /// Where they were found, for a person.
+    source: String,
     /// Where a new one is remembered.
     file: Option<PathBuf>,
 }
@@ -92,7 +98,7 @@ impl Known {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let keys = lines.map(PublicKey::from_openssh).collect::<Result<Vec<_>, _>>();
             let keys = keys.map_err(|error| wrong(error.to_string()))?;
-            return Ok(Known { keys, is_open: false, file: None });
+            return Ok(Known { keys, is_open: false, source: file.display().to_string(), file: None });
         }
         let own = || std::env::home_dir().map(|home| home.join(".ssh/known_hosts"));
         let file = host_keys.known_hosts.clone().or_else(own);
@@ -101,9 +107,11 @@ impl Known {
                 .map_err(|error| ClientError::Login(format!("{} cannot be used: {error}", file.display())))?,
             None => Vec::new(),
         };
+        let lines: Vec<String> = found.iter().map(|(line, _)| line.to_string()).collect();
         let keys: Vec<PublicKey> = found.into_iter().map(|(_, key)| key).collect();
+        let source = file.as_ref().map(|file| format!("{}, line {}", file.display(), lines.join(", ")));
         // Who has a key that is known and shows one of the same kind has changed it, or is somebody else.
-        Ok(Known { is_open: keys.is_empty(), keys, file })
+        Ok(Known { is_open: keys.is_empty(), source: source.unwrap_or_default(), keys, file })
     }
 
     fn learn(&self, url: &Url, key: &PublicKey) {
@@ -150,8 +158,9 @@ async fn greet(
         (Err(_), Some(key)) if known.is_open => Ok(Err(key)),
         (Err(_), Some(key)) => {
             let message = format!(
-                "its host key {} is not the one that is known; it was replaced, or this is another server",
-                fingerprint(&key)
+                "its host key {} is not the one that is known from {}; it was replaced, or this is another server",
+                fingerprint(&key),
+                known.source
             );
             Err(refused(url, message))
         }

@@ -174,7 +174,16 @@ impl Restconf {
         let mark = if query.is_empty() { "" } else { "?" };
         let place = Path { steps: above.to_vec() };
         let target = format!("{}{}{mark}{}", self.datastore(get.datastore), place.to_uri(), query.join("&"));
-        let Some(found) = self.read(&target).await? else { return Ok(Vec::new()) };
+        let Some(found) = self.read(&target).await? else {
+            // Either the node is not there or the datastore is not.
+            if let Some(datastore) = get.datastore
+                && self.read(&format!("{}?depth=1", self.datastore(Some(datastore)))).await?.is_none()
+            {
+                let message = format!("the server has no datastore {}", datastore.name());
+                return Err(ClientError::Unsupported(message));
+            }
+            return Ok(Vec::new());
+        };
         match above.split_last() {
             None => Ok(found.children),
             Some((_, parents)) => tree::wrapped(parents, vec![found], modules),
