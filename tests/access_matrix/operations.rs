@@ -71,24 +71,33 @@ pub fn all() -> Vec<Operation> {
             "change who may do what",
             Vec::new(),
             "PUT",
-            "ietf-netconf-acm:nacm/enable-external-groups",
-            json!({ "ietf-netconf-acm:enable-external-groups": true }),
+            "ietf-netconf-acm:nacm/groups/group=group-{n}",
+            json!({ "ietf-netconf-acm:group": [{ "name": "group-{n}" }] }),
             "merge",
         ),
         rpc("discover agents", "magent-registry", "discover-agents", json!({}), Some("agent-a")),
         read("read the registry", "magent-registry:registry/agents", "agent-a"),
         rpc("register an agent", "magent-registry", "register-agent", own, None),
-        action("renew A's agent", Vec::new(), "magent-registry:registry/agents/agent=agent-a/renew", json!({})),
+        action(
+            "renew A's agent",
+            Vec::new(),
+            "magent-registry:registry/agents/agent=agent-a/renew",
+            json!({}),
+        ),
         read("read the tasks", "magent-task:interaction/tasks", "task-fixed"),
         read("read a task", "magent-task:interaction/tasks/task=task-fixed", "task-fixed"),
         read("read what a task says", "magent-task:interaction/tasks/task=task-fixed/content", "do it"),
-        read("read the tasks of the draft", "irtf-agent:tasks", "task-fixed"),
+        read("read the tasks of the draft", "irtf-agent:tasks", "do it"),
         rpc("query tasks", "magent-task", "query-tasks", json!({}), Some("task-fixed")),
         rpc("assign a task for A", "magent-task", "assign-task", order("task-{n}"), None),
         action("report a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/report"), report),
         action("cancel a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/cancel"), json!({})),
         read("read the negotiations", "magent-task:interaction/negotiations", "negotiation-fixed"),
-        read("read a negotiation", "magent-task:interaction/negotiations/negotiation=negotiation-fixed", "negotiation-fixed"),
+        read(
+            "read a negotiation",
+            "magent-task:interaction/negotiations/negotiation=negotiation-fixed",
+            "negotiation-fixed",
+        ),
         rpc("open a negotiation for A", "magent-task", "open-negotiation", open, None),
         action(
             "respond to a negotiation for B",
@@ -99,7 +108,12 @@ pub fn all() -> Vec<Operation> {
         read("read the data objects", "magent-task:interaction/data-objects", "object-fixed"),
         Operation {
             shows: Some("payload-text"),
-            ..action("read what is in A's data object", Vec::new(), &format!("{OBJECTS}=object-fixed/read"), json!({}))
+            ..action(
+                "read what is in A's data object",
+                Vec::new(),
+                &format!("{OBJECTS}=object-fixed/read"),
+                json!({}),
+            )
         },
         rpc("put a data object for A", "magent-task", "put-data", put, None),
         stream("follow agents", "registry-change"),
@@ -118,10 +132,12 @@ pub fn all() -> Vec<Operation> {
         page("read the version of the library", "/restconf/yang-library-version", "", "2019-01-04"),
         read("read the sessions", "ietf-netconf-monitoring:netconf-state/sessions", "session-id"),
         rpc("lock the running datastore", "ietf-netconf", "lock", running, None).of_netconf(),
-        rpc("lock the candidate", "ietf-netconf", "lock", json!({ "target": { "candidate": null } }), None).of_netconf(),
+        rpc("lock the candidate", "ietf-netconf", "lock", json!({ "target": { "candidate": null } }), None)
+            .of_netconf(),
         rpc("discard the candidate", "ietf-netconf", "discard-changes", json!({}), None).of_netconf(),
         rpc("commit the candidate", "ietf-netconf", "commit", json!({}), None).of_netconf(),
-        rpc("kill a session", "ietf-netconf", "kill-session", json!({ "session-id": "{session}" }), None).of_netconf(),
+        rpc("kill a session", "ietf-netconf", "kill-session", json!({ "session-id": "{session}" }), None)
+            .of_netconf(),
         rpc(
             "copy over the candidate",
             "ietf-netconf",
@@ -130,16 +146,22 @@ pub fn all() -> Vec<Operation> {
             None,
         )
         .of_netconf(),
-        rpc("validate", "ietf-netconf", "validate", json!({ "source": { "running": null } }), None).of_netconf(),
+        rpc("validate", "ietf-netconf", "validate", json!({ "source": { "running": null } }), None)
+            .of_netconf(),
         rpc("compare datastores", "magent-datastores", "compare", since, None),
-        rpc("go back to a revision", "magent-datastores", "rollback", json!({ "revision": "{revision}" }), None),
+        rpc(
+            "go back to a revision",
+            "magent-datastores",
+            "rollback",
+            json!({ "revision": "{revision}" }),
+            None,
+        ),
         rpc("close the session", "ietf-netconf", "close-session", json!({}), None).of_netconf(),
         page("see the API", "/restconf", "", "yang-library-version"),
         page("list the operations", "/restconf/operations", "", "put-data"),
         page("get the description of the API", "/restconf/openapi.json", "", "put-data"),
         page("find the API", "/.well-known/host-meta", "", "/restconf"),
         page("find the API, in JSON", "/.well-known/host-meta.json", "", "/restconf"),
-        page("the root", "/", "", "agentconf"),
         page("a page that there is not", "/health", "", "health"),
     ]
 }
@@ -169,7 +191,8 @@ fn task(id: &str) -> (&'static str, String, Json) {
 }
 
 fn negotiation(id: &str) -> (&'static str, String, Json) {
-    let input = json!({ "id": id, "type": "feasibility", "from": "agent-a", "to": "agent-b", "content": "?" });
+    let input =
+        json!({ "id": id, "type": "feasibility", "from": "agent-a", "to": "agent-b", "content": "?" });
     ("POST", invoked("magent-task:open-negotiation"), json!({ "magent-task:input": input }))
 }
 
@@ -211,7 +234,9 @@ fn edit(
     let inside = match body.as_object().and_then(|body| body.values().next()) {
         Some(Json::Array(entries)) => {
             let mut entry = entries.first().cloned().unwrap_or_default();
-            entry.as_object_mut().map(|members| members.remove("id"));
+            entry
+                .as_object_mut()
+                .map(|members| members.retain(|name, _| !["id", "name"].contains(&name.as_str())));
             request::elements(&entry)
         }
         Some(value) => request::elements(value),

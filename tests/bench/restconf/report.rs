@@ -74,7 +74,10 @@ impl fmt::Display for Report {
             self.entries(f)?;
         }
         if !self.rules.is_empty() {
-            writeln!(f, "\n| rules | connections | GET/s without them | GET/s with them | of that without |")?;
+            writeln!(
+                f,
+                "\n| rules | connections | GET/s without them | GET/s with them | of that without |"
+            )?;
             writeln!(f, "|---|---|---|---|---|")?;
         }
         for cost in &self.rules {
