@@ -29,7 +29,14 @@ pub fn world() -> Vec<(&'static str, String, Json)> {
         task("task-fixed"),
         negotiation("negotiation-fixed"),
         object("object-fixed"),
+        ("PUT", data("irtf-agent:tasks"), draft_order("mend it")),
     ]
+}
+
+/// An order in the draft's tree.
+fn draft_order(what: &str) -> Json {
+    let order = json!({ "task-sendFrom": "agent-a", "task-sendTo": "agent-b", "content": format!("##task description {what}") });
+    json!({ "irtf-agent:tasks": order })
 }
 
 /// The registration of an agent.
@@ -87,7 +94,15 @@ pub fn all() -> Vec<Operation> {
         read("read the tasks", "magent-task:interaction/tasks", "task-fixed"),
         read("read a task", "magent-task:interaction/tasks/task=task-fixed", "task-fixed"),
         read("read what a task says", "magent-task:interaction/tasks/task=task-fixed/content", "do it"),
-        read("read the tasks of the draft", "irtf-agent:tasks", "do it"),
+        read("read the tasks of the draft", "irtf-agent:tasks", "mend it"),
+        edit(
+            "order a task for A",
+            Vec::new(),
+            "PUT",
+            "irtf-agent:tasks",
+            draft_order("mend it {n}"),
+            "replace",
+        ),
         rpc("query tasks", "magent-task", "query-tasks", json!({}), Some("task-fixed")),
         rpc("assign a task for A", "magent-task", "assign-task", order("task-{n}"), None),
         action("report a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/report"), report),
