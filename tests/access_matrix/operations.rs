@@ -249,9 +249,9 @@ fn edit(
     let inside = match body.as_object().and_then(|body| body.values().next()) {
         Some(Json::Array(entries)) => {
             let mut entry = entries.first().cloned().unwrap_or_default();
-            entry
-                .as_object_mut()
-                .map(|members| members.retain(|name, _| !["id", "name"].contains(&name.as_str())));
+            if let Some(members) = entry.as_object_mut() {
+                members.retain(|name, _| !["id", "name"].contains(&name.as_str()));
+            }
             request::elements(&entry)
         }
         Some(value) => request::elements(value),
