@@ -21,7 +21,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
-use crate::yang::generated::magent_registry::{DeregisterInput, RegisterAgentInput};
+use crate::yang::generated::magent_registry::{Agent, DeregisterInput, RegisterAgentInput};
 use crate::yang::generated::magent_task::{
     AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, identities::NegotiationType,
     nodes as task,
@@ -31,7 +31,7 @@ use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::{AnyData, Container};
+use crate::yang::tree::{AnyData, Container, Key};
 use crate::yang::value::Value;
 
 /// The owner of the server's own agent: no user has this name.
@@ -60,12 +60,20 @@ pub(super) fn query(
 ) -> Result<Container, Error> {
     admit(state, options, principal, invocation)?;
     let (operation, limits) = (invocation.operation, &options.limits);
+    let rules = state.rules(principal);
+    let may_read =
+        |way: &[&'static Node], id: &str| rules.is_everything() || rules.may(Access::Read, &entry(way, id));
     if operation == &registry::DISCOVER_AGENTS {
-        let output = state.registry.discover(now, &input(invocation)?, &|_| true, limits)?;
+        let way = [&registry::REGISTRY, &registry::REGISTRY_AGENTS, &registry::REGISTRY_AGENTS_AGENT];
+        let shown = |agent: &Agent| may_read(&way, &agent.name);
+        let output = state.registry.discover(now, &input(invocation)?, &shown, limits)?;
         return Ok(output.to_data());
     }
     if operation == &task::QUERY_TASKS {
-        let visible = |task: &Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
+        let way = [&task::INTERACTION, &task::INTERACTION_TASKS, &task::INTERACTION_TASKS_TASK];
+        let visible = |task: &Task| {
+            sees(state, principal, &[task.from.clone(), task.to.clone()]) && may_read(&way, &task.id)
+        };
         return Ok(state.tasks.query(&input(invocation)?, limits, visible)?.to_data());
     }
     if operation == &GET_SCHEMA {
@@ -331,6 +339,15 @@ pub(super) fn may_invoke(
 pub(super) fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
     T::from_data(&invocation.input)
         .map_err(|e| Error::application(Tag::MissingElement, e.to_string()).info("bad-element", e.node.name))
+}
+
+/// The entry with this key of the list at the end of a way.
+fn entry(way: &[&'static Node], key: &str) -> InstancePath {
+    let step = |node: &&'static Node| match node.keys().is_empty() {
+        true => Step::plain(node),
+        false => Step { node, selector: Selector::Key(Key::string(key)) },
+    };
+    InstancePath { steps: way.iter().map(step).collect() }
 }
 
 /// The identifier of the instance that an action belongs to.

@@ -16,6 +16,7 @@ use super::request::Asked;
 use super::{PREFIX, PREFIX_MODULES, answer, openapi, options, page};
 use crate::engine::Engine;
 use crate::yang::generated::SCHEMA;
+use crate::yang::generated::ietf_netconf_monitoring::nodes::GET_SCHEMA;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const XRD: &str = "application/xrd+xml";
@@ -89,14 +90,16 @@ pub fn library_version(asked: &Asked) -> Result<Response, Refusal> {
     )
 }
 
-/// `/yang/{module}@{revision}.yang`: the source of a module or submodule. Its revision may be left out.
-pub fn module(asked: &Asked) -> Result<Response, Refusal> {
+/// `/yang/{module}@{revision}.yang`: the source of a module or submodule. Its revision may be left out. It is what
+/// `get-schema` gives, so it is for those who may invoke that.
+pub fn module(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     const YANG: &str = "application/yang";
     asked.allow(METHODS)?;
     asked.params(Place::Nowhere)?;
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
     }
+    engine.admit(&asked.principal, &GET_SCHEMA)?;
     let name = asked.path_below(PREFIX_MODULES).strip_suffix(".yang").unwrap_or_default();
     let (name, revision) = match name.split_once('@') {
         Some((name, revision)) => (name, Some(revision)),

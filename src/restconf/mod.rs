@@ -97,7 +97,7 @@ async fn resource(engine: &Engine, request: Request<Body>, caller: Caller) -> Re
             Box::pin(operations::rpc(engine, asked)).await
         }
         path if is_one_below(PREFIX_SUBSCRIPTIONS, path) => streams::subscription(engine, &asked),
-        path if is_one_below(PREFIX_MODULES, path) => discovery::module(&asked),
+        path if is_one_below(PREFIX_MODULES, path) => discovery::module(engine, &asked),
         streams::PATH_JSON => streams::serve(engine, &asked, Encoding::Json),
         streams::PATH_XML => streams::serve(engine, &asked, Encoding::Xml),
         PREFIX_OPERATIONS | "/restconf/operations/" => operations::list(engine, &asked),

@@ -35,6 +35,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_restconf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_URI;
 use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_XML;
 use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_ID;
+use crate::yang::generated::notifications::nodes::CREATE_SUBSCRIPTION;
 use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
 use crate::yang::{json, notification};
@@ -53,13 +54,14 @@ pub const PATH_JSON: &str = "/restconf/streams/NETCONF/json";
 /// The stream with XML events.
 pub const PATH_XML: &str = "/restconf/streams/NETCONF/xml";
 
-/// The stream in one of its encodings.
+/// The stream in one of its encodings. It is for those who may invoke `create-subscription`, which does the same.
 pub fn serve(engine: &Engine, asked: &Asked, encoding: Encoding) -> Result<Response, Refusal> {
     asked.allow(METHODS)?;
     if asked.method == Method::OPTIONS {
         return Ok(options(METHODS));
     }
     let params = asked.params(Place::Stream)?;
+    engine.admit(&asked.principal, &CREATE_SUBSCRIPTION)?;
     media::accepted(&asked.headers, &[MEDIA_TYPE]).ok_or_else(|| Refusal::not_acceptable(MEDIA_TYPE))?;
     let limits = engine.limits();
     let filter = params.filter.as_deref().map(|text| Filter::xpath(text, limits)).transpose()?;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use agentconf::config::Config;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use sha2::Digest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,7 +31,7 @@ pub const END: &str = "]]>]]>";
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The users that have a certificate.
-const USERS: [&str; 3] = ["admin", "ann", "bob"];
+const USERS: [&str; 5] = ["admin", "ann", "bob", "eve", "otto"];
 
 /// An authority, and what it issued to each of [`USERS`]: certificates and keys in DER.
 struct Issued {
@@ -133,26 +134,41 @@ pub async fn open_as(server: &TestServer, user: &str, version: &str) -> Session 
 
 /// A session of which neither side has said a word.
 pub async fn connect(server: &TestServer, user: &str) -> Session {
-    let ca = CertificateDer::from_pem_file(server.directory().join("pki/ca.pem")).expect("the CA");
-    let mut roots = RootCertStore::empty();
-    roots.add(ca).expect("a CA");
     let at = USERS.iter().position(|name| *name == user).expect("a user with a certificate");
     let (certificate, key) = issued().users[at].clone();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("TLS versions")
-        .with_root_certificates(roots)
+    let config = trusting(server)
         .with_client_auth_cert(
             vec![CertificateDer::from(certificate)],
             PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key)),
         )
         .expect("a certificate with its key");
-    let tcp = TcpStream::connect(server.netconf()).await.expect("it listens");
-    let name = ServerName::try_from("localhost").expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.expect("TLS");
+    let stream = over_tls(server, config).await.expect("TLS");
     let (hello, waiting) = (String::new(), VecDeque::new());
     Session { stream, chunked: false, hello, id: 0, messages: 0, waiting }
+}
+
+/// Whether a client without a certificate is told anything.
+pub async fn connects_without_certificate(server: &TestServer) -> bool {
+    let Ok(mut stream) = over_tls(server, trusting(server).with_no_client_auth()).await else { return false };
+    // With TLS 1.3 a client learns after its own last message whether the server is content.
+    stream.read_u8().await.is_ok()
+}
+
+fn trusting(server: &TestServer) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let ca = CertificateDer::from_pem_file(server.directory().join("pki/ca.pem")).expect("the CA");
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).expect("a CA");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_root_certificates(roots)
+}
+
+async fn over_tls(server: &TestServer, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(server.netconf()).await.expect("it listens");
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await
 }
 
 impl Session {

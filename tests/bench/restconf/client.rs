@@ -76,6 +76,11 @@ impl Client {
         Client { address, ..self.clone() }
     }
 
+    /// The same with another token.
+    pub fn with_token(&self, token: &str) -> Client {
+        Client { token: token.trim().into(), ..self.clone() }
+    }
+
     /// The same without TLS.
     pub fn plain(&self, address: SocketAddr) -> Client {
         Client { address, tls: None, ..self.clone() }

@@ -1,5 +1,6 @@
 //! Measures RESTCONF over HTTPS on loopback: reading and writing one entry of a list of growing size, and reading all of
-//! one, beside a bare hyper server that answers with the same bytes; and many subscribers of the event stream.
+//! one, beside a bare hyper server that answers with the same bytes; reading one entry with and without many rules of
+//! access control; and many subscribers of the event stream.
 //!
 //! Every server is a process of its own and all run side by side; the rounds visit them in turn, so that what else the
 //! machine does hits all alike. It never asserts anything about time.
@@ -14,6 +15,7 @@ mod entry;
 mod events;
 mod large;
 mod report;
+mod rules;
 mod servers;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +50,9 @@ struct Arguments {
     /// Most requests of one measurement of PUT; each adds an entry, which is taken out again afterwards
     #[arg(long, default_value_t = 320)]
     puts: u64,
+    /// How many rules of access control there are where there are some
+    #[arg(long, default_value_t = 1000)]
+    rules: u64,
     /// How often a whole list is read, and how many entries it has
     #[arg(long, default_value_t = 10)]
     large_rounds: u64,
@@ -84,6 +89,7 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
     let mut report = Report::default();
     if arguments.rounds > 0 {
         entries(arguments, root.path(), &mut report).await?;
+        report.rules = rules::measure(arguments, root.path()).await?;
     }
     if arguments.large_rounds > 0 {
         report.large = Some(large(arguments, &root.path().join("large")).await?);

@@ -9,6 +9,7 @@ use super::client::Timed;
 use super::common::at;
 use super::events::Told;
 use super::large::Large;
+use super::rules::Cost;
 use super::servers::Agentconf;
 
 /// Everything that was measured.
@@ -17,6 +18,8 @@ pub struct Report {
     starts: Vec<Start>,
     /// By method, connections and entries (none for the bare server).
     cells: BTreeMap<(&'static str, usize, Option<u64>), Cell>,
+    /// One entry with and without rules of access control.
+    pub rules: Vec<Cost>,
     /// Whole lists.
     pub large: Option<Large>,
     /// Events and their subscribers.
@@ -69,6 +72,16 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.cells.is_empty() {
             self.entries(f)?;
+        }
+        if !self.rules.is_empty() {
+            writeln!(
+                f,
+                "\n| rules | connections | GET/s without them | GET/s with them | of that without |"
+            )?;
+            writeln!(f, "|---|---|---|---|---|")?;
+        }
+        for cost in &self.rules {
+            writeln!(f, "{cost}")?;
         }
         if let Some(large) = &self.large {
             large.fmt(f)?;
