@@ -23,7 +23,7 @@ pub struct Token {
     #[arg(long, conflicts_with = "name")]
     rotate: bool,
     /// With --rotate: forget the earlier keys, so that their tokens end at once.
-    #[arg(long, requires = "rotate")]
+    #[arg(long, requires = "rotate", conflicts_with = "name")]
     forget: bool,
     #[command(flatten)]
     place: Place,
@@ -40,8 +40,9 @@ impl Token {
         let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
         match self.name {
             Some(name) => {
-                let user =
-                    users::list(&config.data)?.remove(&name).ok_or_else(|| UserError::Unknown(name.clone()))?;
+                let user = users::list(&config.data)?
+                    .remove(&name)
+                    .ok_or_else(|| UserError::Unknown(name.clone()))?;
                 print(tokens.issue(&name, user.groups.into_iter().collect(), self.lifetime)?)?;
             }
             // The administrator's token in the directory may have ended with the keys.

@@ -466,8 +466,12 @@ mod tests {
         let address = message("[listen]\nhttps = [\n \"8443\" ]");
         assert!(address.contains("is not HOST:PORT"), "{address}");
         for algorithm in ["none", "HS256", "eddsa"] {
-            let text = format!("[[tokens.issuers]]\nissuer='i'\naudience='a'\njwks='j'\nalgorithms=['{algorithm}']");
-            assert!(message(&text).contains("line 5") && message(&text).contains("unknown variant"), "{algorithm}");
+            let text =
+                format!("[[tokens.issuers]]\nissuer='i'\naudience='a'\njwks='j'\nalgorithms=['{algorithm}']");
+            assert!(
+                message(&text).contains("line 5") && message(&text).contains("unknown variant"),
+                "{algorithm}"
+            );
         }
         let syntax = message("data = \n");
         assert!(syntax.contains("line 1 (data =)"), "{syntax}");

@@ -105,9 +105,7 @@ impl Tokens {
                 Some(prefix) if !prefix.strip_suffix(':').is_some_and(is_plain) => {
                     Some(("prefix", of("is not letters, digits and . _ - with a colon at the end")))
                 }
-                Some(prefix) if !prefixes.insert(prefix) => {
-                    Some(("prefix", of("is that of another issuer")))
-                }
+                Some(prefix) if !prefixes.insert(prefix) => Some(("prefix", of("is that of another issuer"))),
                 _ => None,
             }
         })

@@ -246,8 +246,8 @@ fn principal(name: &str, user: &User, method: Method) -> Principal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
     use crate::access::Scope;
+    use crate::clock::ManualClock;
     use crate::limits::Limits;
     use crate::server::remembered::Digester;
     use crate::server::test_directory::TestDirectory;

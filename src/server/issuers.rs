@@ -163,7 +163,8 @@ fn is_understood(header: &Header) -> bool {
 impl config::Issuer {
     /// The claims, if the key has signed them and they are for us.
     fn verified(&self, token: &str, key: &Key) -> Option<Map<String, Value>> {
-        let is_taken = self.algorithms.iter().any(|algorithm| super::jwks::signature(*algorithm) == key.algorithm);
+        let is_taken =
+            self.algorithms.iter().any(|algorithm| super::jwks::signature(*algorithm) == key.algorithm);
         if !is_taken {
             return None;
         }
@@ -175,7 +176,9 @@ impl config::Issuer {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let checking: &DecodingKey = &key.checking;
-        jsonwebtoken::decode::<Map<String, Value>>(token, checking, &validation).ok().map(|token| token.claims)
+        jsonwebtoken::decode::<Map<String, Value>>(token, checking, &validation)
+            .ok()
+            .map(|token| token.claims)
     }
 
     /// What the configuration makes of claims that are proved.

@@ -69,7 +69,9 @@ pub enum TokenError {
     #[error("{0} does not hold private Ed25519 keys in PKCS #8 PEM")]
     Key(String),
     /// So many keys are held that another one needs the earlier ones forgotten.
-    #[error("there are {KEYS_MAX} keys already: forget them with --forget, which ends the tokens that they have signed")]
+    #[error(
+        "there are {KEYS_MAX} keys already: forget them with --forget, which ends the tokens that they have signed"
+    )]
     Many,
     /// A lifetime that ends beyond all time.
     #[error("a lifetime of {0} s is not possible")]
@@ -373,8 +375,7 @@ mod tests {
         // As it was signed before keys had names.
         let claims = tokens.verify(&first).unwrap();
         let nameless = Header::new(Algorithm::EdDSA);
-        let nameless =
-            jsonwebtoken::encode(&nameless, claims.as_ref(), &tokens.keys.get().signing).unwrap();
+        let nameless = jsonwebtoken::encode(&nameless, claims.as_ref(), &tokens.keys.get().signing).unwrap();
 
         rotate(data.path(), false, random).unwrap();
         let second = issue();
