@@ -129,3 +129,83 @@ pub fn signature(algorithm: config::Algorithm) -> Algorithm {
         config::Algorithm::RS256 => Algorithm::RS256,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(keys: &[Value]) -> Result<Keys, KeysError> {
+        Keys::parse(Path::new("x"), &json!({"keys": keys}).to_string())
+    }
+
+    fn of(octets: usize) -> String {
+        URL_SAFE_NO_PAD.encode(vec![0x5a; octets])
+    }
+
+    fn ed() -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": of(32)})
+    }
+
+    fn with(mut key: Value, name: &str, value: Value) -> Value {
+        key[name] = value;
+        key
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_name_and_its_own_algorithm() {
+        let rsa = json!({"kty": "RSA", "kid": "a", "n": of(256), "e": "AQAB"});
+        let ec = json!({"kty": "EC", "crv": "P-256", "kid": "b", "x": of(32), "y": of(32)});
+        let keys = parse(&[ed(), rsa.clone(), ec.clone(), with(ec, "x", json!(of(31)))]).unwrap();
+        for (name, algorithm) in [("a", Algorithm::EdDSA), ("a", Algorithm::RS256), ("b", Algorithm::ES256)] {
+            let key = keys.find(Some(name), algorithm).unwrap();
+            assert_eq!(key.algorithm, algorithm);
+            assert_eq!(keys.find(None, algorithm).unwrap().id, key.id, "the only one");
+            assert!(keys.holds(&key.id));
+        }
+        for (name, algorithm) in [("b", Algorithm::EdDSA), ("a", Algorithm::ES256), ("a", Algorithm::HS256)] {
+            assert!(keys.find(Some(name), algorithm).is_none(), "{name} {algorithm:?}");
+        }
+        let two = parse(&[ed(), with(ed(), "x", json!(URL_SAFE_NO_PAD.encode([7; 32])))]).unwrap();
+        assert!(two.find(None, Algorithm::EdDSA).is_none());
+        let id = |keys: &Keys| keys.find(Some("a"), Algorithm::EdDSA).unwrap().id;
+        let renamed = parse(&[with(ed(), "use", json!("sig"))]).unwrap();
+        assert!(two.holds(&id(&renamed)) && !parse(&[rsa]).unwrap().holds(&id(&two)));
+    }
+
+    #[test]
+    fn keys_that_are_weak_broken_or_for_something_else_are_left_out() {
+        let rsa = json!({"kty": "RSA", "n": of(256), "e": "AQAB"});
+        for key in [
+            with(ed(), "x", json!(of(31))),
+            with(ed(), "x", json!(of(33))),
+            with(ed(), "x", json!("")),
+            with(ed(), "x", json!("!")),
+            with(ed(), "x", Value::Null),
+            with(ed(), "crv", json!("P-256")),
+            with(ed(), "crv", json!("X25519")),
+            with(ed(), "use", json!("enc")),
+            with(ed(), "key_ops", json!(["sign"])),
+            with(ed(), "alg", json!("ES256")),
+            with(rsa.clone(), "alg", json!("HS256")),
+            with(rsa.clone(), "alg", json!("RS512")),
+            with(rsa.clone(), "n", json!(of(128))),
+            with(rsa.clone(), "n", json!(of(513))),
+            with(rsa, "e", json!(of(5))),
+            json!({"kty": "oct", "k": of(32)}),
+            json!({"kty": "EC", "crv": "P-384", "x": of(48), "y": of(48)}),
+            json!({"kty": "EC", "crv": "P-256", "x": of(32), "y": of(31)}),
+            json!({}),
+            json!(7),
+        ] {
+            let alone = parse(std::slice::from_ref(&key));
+            assert!(matches!(alone, Err(KeysError::Count { count: 0, .. })), "{key}");
+            assert!(parse(&[key, ed()]).is_ok());
+        }
+        assert!(matches!(parse(&vec![ed(); KEYS_MAX + 1]), Err(KeysError::Count { .. })));
+        for text in ["", "{", "[]", "{}", r#"{"keys":{}}"#] {
+            assert!(matches!(Keys::parse(Path::new("x"), text), Err(KeysError::Form(..))), "{text}");
+        }
+    }
+}

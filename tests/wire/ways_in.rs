@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use agentconf::clock::Clock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
@@ -76,8 +76,9 @@ fn write_keys(file: &Path, keys: &[&Key]) {
     fs::rename(aside, file).unwrap();
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+/// Seconds since the epoch.
+fn now() -> i64 {
+    Clock::system().now().as_seconds()
 }
 
 fn claims(user: &str) -> Json {
