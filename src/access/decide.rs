@@ -20,7 +20,7 @@ pub fn may_invoke(rules: &Rules, operation: &'static Node) -> bool {
 
 /// Whether the principal may have the server read and write configuration at a URL: in its directory and at other servers.
 pub fn may_use_urls(principal: &Principal) -> bool {
-    principal.is_admin()
+    principal.is_admin() && !principal.is_reader()
 }
 
 /// Whether the principal may speak in the name of an agent with this owner.

@@ -5,7 +5,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
@@ -27,6 +30,19 @@ pub struct Identity {
     pub groups: BTreeSet<String>,
     /// How the identity was proved.
     pub method: Method,
+    /// How much of what the user may do may be done now.
+    pub scope: Scope,
+}
+
+/// How much of what its user may do a credential is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    Full,
+    /// To read, search and follow.
+    Read,
 }
 
 /// How an identity was proved.
@@ -34,8 +50,10 @@ pub struct Identity {
 pub enum Method {
     /// By a password (RFC 7617).
     Password,
-    /// By a bearer token (RFC 6750).
+    /// By a bearer token (RFC 6750) that is signed.
     Token,
+    /// By an API key, which is a bearer token too.
+    ApiKey,
     /// By a public key of SSH (RFC 4252 section 7).
     PublicKey,
     /// By a certificate of the client.
@@ -47,7 +65,20 @@ pub enum Method {
 impl Principal {
     /// A user with this name, who is in these groups; from no session.
     pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
-        Principal { identity: Arc::new(Identity { name: name.into(), groups, method }), session: None }
+        let identity = Identity { name: name.into(), groups, method, scope: Scope::Full };
+        Principal { identity: Arc::new(identity), session: None }
+    }
+
+    /// The same user with a credential that is good for so much.
+    pub fn scoped(self, scope: Scope) -> Principal {
+        let Identity { name, groups, method, .. } = self.identity.as_ref();
+        let identity = Identity { name: name.clone(), groups: groups.clone(), method: *method, scope };
+        Principal { identity: Arc::new(identity), ..self }
+    }
+
+    /// Whether the principal may do nothing but read, whatever its user may.
+    pub fn is_reader(&self) -> bool {
+        self.scope == Scope::Read
     }
 
     /// The same user in a NETCONF session.
@@ -125,6 +156,27 @@ impl AuthError {
         match self {
             AuthError::Throttled { retry_after_s } => Some(*retry_after_s),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scope::Full => "full",
+            Scope::Read => "read",
+        })
+    }
+}
+
+impl FromStr for Scope {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Scope, &'static str> {
+        match text {
+            "full" => Ok(Scope::Full),
+            "read" => Ok(Scope::Read),
+            _ => Err("it is full or read"),
         }
     }
 }

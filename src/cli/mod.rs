@@ -7,6 +7,7 @@ pub mod connection;
 pub mod edit;
 pub mod get;
 mod input;
+pub mod key;
 pub mod log;
 pub mod manual;
 pub mod output;
@@ -47,6 +48,9 @@ enum Verb {
     User(user::User),
     /// Make a bearer token of a user and write it to standard output.
     Token(token::Token),
+    /// Make, list and revoke API keys; a running server notices at once.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Look at the event log.
     #[command(subcommand)]
     Log(log::Log),
@@ -111,6 +115,7 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
         Verb::Serve(serve) => serve.run(build),
         Verb::User(user) => user.run(),
         Verb::Token(token) => token.run(),
+        Verb::Key(key) => key.run(),
         Verb::Log(log) => log.run(),
         Verb::Get(get) => get.run(),
         Verb::Edit(edit) => edit.run(),

@@ -1,4 +1,4 @@
-//! `agentconf token`: makes a bearer token with the key of the data directory. It never asks a server.
+//! `agentconf token`: makes a bearer token with the newest key of the data directory, or another key. It never asks a server.
 
 use std::error::Error;
 
@@ -6,17 +6,25 @@ use clap::Args;
 
 use super::{Place, print};
 use crate::clock::Clock;
-use crate::server::tokens::Tokens;
+use crate::server::admin;
+use crate::server::tokens::{self, Tokens};
 use crate::server::users::{self, UserError};
 
 /// The arguments of `token`.
 #[derive(Debug, Args)]
 pub struct Token {
     /// Name of the user, who must exist.
-    name: String,
+    #[arg(required_unless_present = "rotate")]
+    name: Option<String>,
     /// How long the token is valid, in seconds.
     #[arg(long, value_name = "S", default_value_t = 30 * 24 * 60 * 60)]
     lifetime: u64,
+    /// Make no token but a new key, which signs from now on. Tokens of earlier keys stay valid until they end.
+    #[arg(long, conflicts_with = "name")]
+    rotate: bool,
+    /// With --rotate: forget the earlier keys, so that their tokens end at once.
+    #[arg(long, requires = "rotate", conflicts_with = "name")]
+    forget: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -24,12 +32,22 @@ pub struct Token {
 impl Token {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         let config = self.place.load_existing()?;
-        let user = users::list(&config.data)?
-            .remove(&self.name)
-            .ok_or_else(|| UserError::Unknown(self.name.clone()))?;
         let random = rustls::crypto::ring::default_provider().secure_random;
-        let tokens = Tokens::open(&config.data, Clock::system(), &config.limits, random)?;
-        print(tokens.issue(&self.name, user.groups.into_iter().collect(), self.lifetime)?)?;
+        let clock = Clock::system();
+        if self.rotate {
+            tokens::rotate(&config.data, self.forget, random)?;
+        }
+        let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
+        match self.name {
+            Some(name) => {
+                let user = users::list(&config.data)?
+                    .remove(&name)
+                    .ok_or_else(|| UserError::Unknown(name.clone()))?;
+                print(tokens.issue(&name, user.groups.into_iter().collect(), self.lifetime)?)?;
+            }
+            // The administrator's token in the directory may have ended with the keys.
+            None => admin::prepare(&config.data, &tokens, clock.now(), random)?,
+        }
         Ok(())
     }
 }

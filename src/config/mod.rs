@@ -12,10 +12,12 @@ use serde::Deserialize;
 mod call_home;
 mod clients;
 mod netconf;
+mod tokens;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
+pub use tokens::{Algorithm, Issuer, Tokens};
 
 use crate::limits::Limits;
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub listen: Listen,
     /// Certificates: the server's, if it is not to make one itself, and which ones of clients are taken.
     pub tls: Tls,
+    /// Whose bearer tokens are taken beside the server's own.
+    pub tokens: Tokens,
     /// The clients that the server connects to (RFC 8071).
     #[serde(rename = "call-home")]
     pub call_home: Vec<CallHome>,
@@ -178,6 +182,7 @@ impl Config {
         let here = file.parent().unwrap_or(Path::new(""));
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
         let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
+        let others = others.chain(config.tokens.files_mut());
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
@@ -218,6 +223,9 @@ impl Config {
         }
         if let Some((key, reason)) = self.tls.clients.nonsense() {
             return nonsense(&key, &reason);
+        }
+        if let Some((key, reason)) = self.tokens.nonsense() {
+            return nonsense(&format!("tokens.issuers.{key}"), &reason);
         }
         if let Some((key, reason)) = self.netconf.url.nonsense() {
             return nonsense(&format!("netconf.url.{key}"), &reason);
@@ -313,6 +321,7 @@ impl Default for Config {
             data: PathBuf::from("./agentconf-data"),
             listen: Listen::default(),
             tls: Tls::default(),
+            tokens: Tokens::default(),
             call_home: Vec::new(),
             netconf: Netconf::default(),
             datastores: Datastores::default(),
@@ -396,6 +405,15 @@ mod tests {
             id = 1
             fingerprint = "04:%s"
             map-type = "san-any"
+            [[tokens.issuers]]
+            issuer = "https://login.example.net"
+            audience = "agents"
+            jwks = "login.jwks"
+            algorithms = ["ES256"]
+            groups-claim = "groups"
+            prefix = "corp:"
+            users = { "00u1" = "ann" }
+            groups = { "Network Admins" = "admin" }
             [[call-home]]
             name = "oss"
             endpoints = ["[::1]:0", "oss.example.net"]
@@ -425,6 +443,10 @@ mod tests {
         let clients = &config.tls.clients;
         assert!(clients.authorities[0].is_absolute() && clients.revocation_lists[0].ends_with("a.crl"));
         assert_eq!(clients.cert_to_name[0].map_type, MapType::SanAny);
+        let issuer = &config.tokens.issuers[0];
+        assert!(issuer.jwks.is_absolute());
+        assert_eq!((issuer.algorithms.as_slice(), issuer.leeway), (&[Algorithm::ES256][..], 60));
+        assert_eq!((issuer.user_claim.as_str(), issuer.users["00u1"].as_str()), ("sub", "ann"));
         let home = &config.call_home[0];
         assert_eq!(home.address(1).unwrap(), "oss.example.net:4336".parse().unwrap());
         assert_eq!((home.start_with, home.max_wait, home.max_attempts), (StartWith::LastConnected, 5, 3));
@@ -436,13 +458,21 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_the_key() {
-        let message = |text| load(text).unwrap_err().to_string();
+        let message = |text: &str| load(text).unwrap_err().to_string();
         let unknown = message("data = \"x\"\n[limits]\nbody_bytes = 3\n");
         assert!(unknown.contains("line 3 (body_bytes = 3): unknown field `body_bytes`"), "{unknown}");
         let wrong_type = message("[limits]\n\nbody_bytes_max = \"3\"\n");
         assert!(wrong_type.contains("line 3 (body_bytes_max = \"3\"): invalid type: string"), "{wrong_type}");
         let address = message("[listen]\nhttps = [\n \"8443\" ]");
         assert!(address.contains("is not HOST:PORT"), "{address}");
+        for algorithm in ["none", "HS256", "eddsa"] {
+            let text =
+                format!("[[tokens.issuers]]\nissuer='i'\naudience='a'\njwks='j'\nalgorithms=['{algorithm}']");
+            assert!(
+                message(&text).contains("line 5") && message(&text).contains("unknown variant"),
+                "{algorithm}"
+            );
+        }
         let syntax = message("data = \n");
         assert!(syntax.contains("line 1 (data =)"), "{syntax}");
     }
@@ -450,7 +480,28 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let one = format!("{{id=1, fingerprint='04{}', map-type='common-name'}}", ":0f".repeat(32));
+        let issuer = |more: &str| format!("{{issuer='i', audience='a', jwks='j', {more}}}");
+        let issuers = |more: &str| format!("tokens.issuers = [{}]", issuer(more));
         for (text, key) in [
+            (&*issuers("leeway=1"), "tokens.issuers.prefix of \"i\" is missing"),
+            (&*issuers("prefix=''"), "tokens.issuers.prefix"),
+            (&*issuers("prefix=':'"), "tokens.issuers.prefix"),
+            (&*issuers("prefix='corp-'"), "tokens.issuers.prefix"),
+            (&*issuers("prefix='a:', leeway=601"), "tokens.issuers.leeway"),
+            (&*issuers("prefix='a:', algorithms=[]"), "tokens.issuers.algorithms"),
+            (
+                &*format!("tokens.issuers = [{}, {}]", issuer("prefix='a:'"), issuer("prefix='b:'")),
+                "tokens.issuers.issuer \"i\" is there twice",
+            ),
+            (
+                &*format!(
+                    "tokens.issuers = [{}, {}]",
+                    issuer("prefix='a:'"),
+                    issuer("prefix='a:'").replace("'i'", "'j'")
+                ),
+                "tokens.issuers.prefix of \"j\" is that",
+            ),
+            (&*issuers("prefix='a:'").replace("'i'", "'agentconf'"), "tokens.issuers.issuer"),
             ("listen.https = []", "listen.https"),
             ("listen.http = ['0.0.0.0:80']", "listen.http"),
             ("tls.certificate = 'c.pem'", "tls.key"),

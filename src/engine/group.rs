@@ -124,15 +124,22 @@ impl Group {
         let mut fresh = shared.fresh();
         let now = fresh.now;
         let session = command.principal().and_then(|principal| principal.session);
-        if session.is_some_and(|session| self.sessions.get(session).is_none()) {
+        let refusal = match command.principal() {
             // It was killed; what it has asked for meanwhile is not done any more.
-            let over = || Error::protocol(Tag::OperationFailed, "this session has ended");
+            Some(_) if session.is_some_and(|session| self.sessions.get(session).is_none()) => {
+                Some(Error::protocol(Tag::OperationFailed, "this session has ended"))
+            }
+            // All that changes something comes by here.
+            Some(principal) if principal.is_reader() => Some(operations::only_reads(principal)),
+            _ => None,
+        };
+        if let Some(error) = refusal {
             return match command {
-                Command::Edit(.., answer) => self.answer(answer, Err(Refused::from(over()))),
-                Command::Manage(.., answer) => self.answer(answer, Err(over())),
-                Command::Invoke(.., answer) => self.answer(answer, Err(over())),
-                Command::Lock(.., answer) => self.answer(answer, Err(over())),
-                Command::Kill(.., answer) => self.answer(answer, Err(over())),
+                Command::Edit(.., answer) => self.answer(answer, Err(Refused::from(error))),
+                Command::Manage(.., answer) => self.answer(answer, Err(error)),
+                Command::Invoke(.., answer) => self.answer(answer, Err(error)),
+                Command::Lock(.., answer) => self.answer(answer, Err(error)),
+                Command::Kill(.., answer) => self.answer(answer, Err(error)),
                 Command::Begin(..) | Command::Stop(_) => {}
             };
         }

@@ -335,6 +335,12 @@ pub(super) fn may_invoke(
     Err(Error::application(Tag::AccessDenied, message))
 }
 
+/// The refusal of whatever changes something, for who may only read.
+pub(super) fn only_reads(principal: &Principal) -> Error {
+    let message = format!("{} has come with a credential that is good for reading alone", principal.name);
+    Error::application(Tag::AccessDenied, message)
+}
+
 /// The input as its struct; validation has found everything mandatory in it.
 pub(super) fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
     T::from_data(&invocation.input)

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::driver::Engine;
 use super::dynamic::DynamicSubscription;
-use super::operations::{admit, input};
+use super::operations::{admit, input, only_reads};
 use super::patch::Form;
 use super::request::Invocation;
 use super::state::State;
@@ -122,6 +122,8 @@ pub(super) async fn invoke(
         let DeleteSubscriptionInput { id } = input(invocation)?;
         let own = subscriptions.of(principal, id, now, &sn::NO_SUCH_SUBSCRIPTION)?;
         subscriptions.end(&own, Ended::Deleted);
+    } else if operation == &nodes::KILL_SUBSCRIPTION && principal.is_reader() {
+        return Err(only_reads(principal));
     } else if operation == &nodes::KILL_SUBSCRIPTION {
         let KillSubscriptionInput { id } = input(invocation)?;
         let any = subscriptions.get(id, now).ok_or_else(|| unknown(id, &sn::NO_SUCH_SUBSCRIPTION))?;

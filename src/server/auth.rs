@@ -11,17 +11,20 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
+use super::api_keys::{self, ApiKeys};
 use super::certificates::Identity;
+use super::issuers::{Bearer, Issuers};
 use super::passwords::Passwords;
 use super::tokens::Tokens;
 use super::users::{User, Users};
 use crate::access::{AuthError, Method, Principal};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 
 /// What an identity was proved with, to be asked again later.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    created: Timestamp,
+    /// When the user was added; `None` for one who is in no user file.
+    created: Option<Timestamp>,
     by: By,
     /// When the certificate of the client ends, in seconds since the epoch.
     certificate_end: Option<i64>,
@@ -31,8 +34,12 @@ pub struct Proof {
 enum By {
     /// The hash that the password fitted.
     Password(Option<String>),
-    /// When the token ends, in seconds since the epoch.
-    Token(i64),
+    /// A token of the server: when it ends, in seconds since the epoch, and the key that signed it.
+    Token(i64, String),
+    /// A token of an issuer.
+    Issued(Arc<Bearer>),
+    /// The identifier of the API key.
+    ApiKey(String),
     /// The line of the user file that has the key.
     PublicKey(String),
     /// Only what every proof has.
@@ -43,27 +50,33 @@ impl fmt::Debug for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             By::Password(_) => "Password",
-            By::Token(_) => "Token",
+            By::Token(..) => "Token",
+            By::Issued(_) => "Issued",
+            By::ApiKey(_) => "ApiKey",
             By::PublicKey(_) => "PublicKey",
             By::Certificate => "Certificate",
         })
     }
 }
 
-/// Checks the credentials of requests. One for all listeners.
+/// Checks the credentials of requests. One for all listeners. Its parts watch the files of one directory.
 #[derive(Debug)]
 pub struct Authenticator {
-    users: Arc<Users>,
-    passwords: Passwords,
-    tokens: Tokens,
+    /// The users.
+    pub users: Arc<Users>,
+    /// Their passwords.
+    pub passwords: Passwords,
+    /// The tokens of the server.
+    pub tokens: Tokens,
+    /// The tokens of others.
+    pub issuers: Issuers,
+    /// The keys of programs.
+    pub api_keys: ApiKeys,
+    /// The time.
+    pub clock: Clock,
 }
 
 impl Authenticator {
-    /// From its parts, which watch the same user file.
-    pub fn new(users: Arc<Users>, passwords: Passwords, tokens: Tokens) -> Authenticator {
-        Authenticator { users, passwords, tokens }
-    }
-
     /// Who sent a request with these header fields from `source`: by a bearer token (RFC 6750 §2.1), by user name and
     /// password (RFC 7617), or by the certificate of the client. The groups are those that the user file has now.
     ///
@@ -81,7 +94,7 @@ impl Authenticator {
             Err(AuthError::Missing) => return self.by_certificate(identity),
             other => other?,
         };
-        if principal.name != identity.name || !self.tokens.is_before(identity.ends) {
+        if principal.name != identity.name || !self.is_before(identity.ends) {
             return Err(AuthError::WrongCertificate);
         }
         Ok((principal, Proof { certificate_end: Some(identity.ends), ..proof }))
@@ -113,18 +126,32 @@ impl Authenticator {
 
     /// Whether a proof still holds.
     pub fn stands(&self, principal: &Principal, proof: &Proof) -> bool {
-        let user = self.users.get(&principal.name).filter(|user| user.created == proof.created);
-        user.is_some_and(|user| {
-            // Rights that were taken away are not kept by a stream that was begun before.
-            user.groups == principal.groups
-                && proof.certificate_end.is_none_or(|end| self.tokens.is_before(end))
-                && match &proof.by {
-                    By::Password(hash) => user.password == *hash,
-                    By::Token(exp) => self.tokens.is_before(*exp),
-                    By::PublicKey(line) => user.ssh_keys.contains(line),
-                    By::Certificate => true,
-                }
-        })
+        if !proof.certificate_end.is_none_or(|end| self.is_before(end)) {
+            return false;
+        }
+        let user = match proof.created {
+            Some(created) => {
+                let user = self.users.get(&principal.name).filter(|user| user.created == created);
+                // Rights that were taken away are not kept by a stream that was begun before.
+                let Some(user) = user.filter(|user| user.groups == principal.groups) else { return false };
+                Some(user)
+            }
+            None => None,
+        };
+        let has = |holds: &dyn Fn(&User) -> bool| user.as_deref().is_some_and(holds);
+        match &proof.by {
+            By::Password(hash) => has(&|user| user.password == *hash),
+            By::Token(exp, key) => self.is_before(*exp) && self.tokens.holds(key),
+            By::Issued(bearer) => self.is_before(bearer.ends) && self.issuers.holds(&bearer.seal),
+            By::ApiKey(id) => self.api_keys.get(id, self.clock.now()).is_some(),
+            By::PublicKey(line) => has(&|user| user.ssh_keys.contains(line)),
+            By::Certificate => true,
+        }
+    }
+
+    /// Whether what ends then, in seconds since the epoch, has not ended.
+    fn is_before(&self, end: i64) -> bool {
+        self.clock.now().as_seconds() < end
     }
 
     /// The user that a certificate stands for, where it is the only proof.
@@ -132,21 +159,46 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError::WrongCertificate`]: it has ended, or there is no such user.
     pub fn by_certificate(&self, identity: &Identity) -> Result<(Principal, Proof), AuthError> {
-        let user = self.users.get(&identity.name).filter(|_| self.tokens.is_before(identity.ends));
+        let user = self.users.get(&identity.name).filter(|_| self.is_before(identity.ends));
         let user = user.ok_or(AuthError::WrongCertificate)?;
         let proof =
-            Proof { created: user.created, by: By::Certificate, certificate_end: Some(identity.ends) };
+            Proof { created: Some(user.created), by: By::Certificate, certificate_end: Some(identity.ends) };
         Ok((principal(&identity.name, &user, Method::Certificate), proof))
     }
 
+    /// The user of a bearer token: an API key, a token of the server, or one of an issuer.
     fn by_token(&self, token: &str) -> Result<(Principal, Proof), AuthError> {
-        let claims = self.tokens.verify(token).ok_or(AuthError::WrongToken)?;
-        let user = self.users.get(&claims.sub).ok_or(AuthError::WrongToken)?;
-        if claims.is_older_than(user.created) {
-            return Err(AuthError::WrongToken);
+        if token.starts_with(api_keys::PREFIX) {
+            return self.by_api_key(token).ok_or(AuthError::WrongToken);
         }
-        let proof = Proof { created: user.created, by: By::Token(claims.exp), certificate_end: None };
-        Ok((principal(&claims.sub, &user, Method::Token), proof))
+        self.by_own_token(token).or_else(|| self.by_issued_token(token)).ok_or(AuthError::WrongToken)
+    }
+
+    fn by_own_token(&self, token: &str) -> Option<(Principal, Proof)> {
+        let claims = self.tokens.verify(token)?;
+        let user = self.users.get(&claims.sub).filter(|user| !claims.is_older_than(user.created))?;
+        let by = By::Token(claims.exp, claims.key.clone());
+        let proof = Proof { created: Some(user.created), by, certificate_end: None };
+        Some((principal(&claims.sub, &user, Method::Token), proof))
+    }
+
+    fn by_issued_token(&self, token: &str) -> Option<(Principal, Proof)> {
+        let bearer = self.issuers.verify(token)?;
+        let (principal, created) = match &bearer.groups {
+            Some(groups) => (Principal::new(&bearer.name, groups.clone(), Method::Token), None),
+            None => {
+                let user = self.users.get(&bearer.name)?;
+                (principal(&bearer.name, &user, Method::Token), Some(user.created))
+            }
+        };
+        Some((principal, Proof { created, by: By::Issued(bearer), certificate_end: None }))
+    }
+
+    fn by_api_key(&self, presented: &str) -> Option<(Principal, Proof)> {
+        let (id, key) = self.api_keys.verify(presented, self.clock.now())?;
+        let user = self.users.get(&key.user).filter(|user| user.created <= key.created)?;
+        let proof = Proof { created: Some(user.created), by: By::ApiKey(id), certificate_end: None };
+        Some((principal(&key.user, &user, Method::ApiKey).scoped(key.scope), proof))
     }
 
     /// The user of that name, if one of their public keys is the one that `is_it` knows. Who asks has proved that they have
@@ -154,7 +206,7 @@ impl Authenticator {
     pub fn by_key(&self, name: &str, is_it: impl Fn(&str) -> bool) -> Option<(Principal, Proof)> {
         let user = self.users.get(name)?;
         let line = user.ssh_keys.iter().find(|line| is_it(line))?.clone();
-        let proof = Proof { created: user.created, by: By::PublicKey(line), certificate_end: None };
+        let proof = Proof { created: Some(user.created), by: By::PublicKey(line), certificate_end: None };
         Some((principal(name, &user, Method::PublicKey), proof))
     }
 
@@ -181,7 +233,7 @@ impl Authenticator {
     ) -> Result<(Principal, Proof), AuthError> {
         let user = self.passwords.check(source.ip(), name, password).await?;
         let by = By::Password(user.password.clone());
-        let proof = Proof { created: user.created, by, certificate_end: None };
+        let proof = Proof { created: Some(user.created), by, certificate_end: None };
         Ok((principal(name, &user, Method::Password), proof))
     }
 }
@@ -194,6 +246,7 @@ fn principal(name: &str, user: &User, method: Method) -> Principal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::access::Scope;
     use crate::clock::ManualClock;
     use crate::limits::Limits;
     use crate::server::remembered::Digester;
@@ -232,7 +285,12 @@ mod tests {
         let digester = Digester::new(random).unwrap();
         let passwords = Passwords::new(users.clone(), clock.clock(), &limits, digester).unwrap();
         let tokens = Tokens::open(data.path(), clock.clock(), &limits, random).unwrap();
-        Fixture { data, clock, authenticator: Authenticator::new(users, passwords, tokens) }
+        let settings = crate::config::Tokens::default();
+        let issuers = Issuers::open(&settings, clock.clock(), &limits, random).unwrap();
+        let api_keys = ApiKeys::open(data.path()).unwrap();
+        let time = clock.clock();
+        let authenticator = Authenticator { users, passwords, tokens, issuers, api_keys, clock: time };
+        Fixture { data, clock, authenticator }
     }
 
     impl Fixture {
@@ -341,6 +399,26 @@ mod tests {
         assert!(f.authenticator.stands(&principal, &proof));
         set(&["one"]);
         assert!(!f.authenticator.stands(&principal, &proof));
+    }
+
+    #[tokio::test]
+    async fn an_api_key_ends_with_its_user_and_is_scoped() {
+        let f = fixture();
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let add = |scope| {
+            let key = api_keys::add(f.data.path(), "ann", scope, 60, f.clock.clock().now(), random).unwrap();
+            format!("Bearer {key}")
+        };
+        let (full, read) = (add(Scope::Full), add(Scope::Read));
+        assert!(!f.ask(&[&full]).await.unwrap().is_reader());
+        let principal = f.ask(&[&read]).await.unwrap();
+        assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::ApiKey));
+        assert!(principal.is_reader() && principal.is_in("ops"));
+        users::edit(f.data.path(), |map| Ok(map.remove("ann"))).unwrap();
+        assert_eq!(f.ask(&[&full]).await, Err(AuthError::WrongToken));
+        f.clock.set(Timestamp::from_micros(1).unwrap());
+        add_ann(&f.data, f.clock.clock().now());
+        assert_eq!(f.ask(&[&full]).await, Err(AuthError::WrongToken), "another user of the same name");
     }
 
     #[tokio::test]

@@ -3,11 +3,14 @@
 //! It never knows what is served: a front end is given to it, and everything behind that is the front end's affair.
 
 pub mod admin;
+pub mod api_keys;
 pub mod auth;
 pub mod call_home;
 pub mod certificates;
 mod channel;
 pub mod files;
+pub mod issuers;
+mod jwks;
 pub mod listener;
 pub mod netconf;
 pub mod passwords;
@@ -23,6 +26,7 @@ pub mod tokens;
 pub mod upload;
 pub mod urls;
 pub mod users;
+mod watched;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -45,8 +49,10 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
+use api_keys::ApiKeys;
 use auth::Authenticator;
 use certificates::{Clients, Verifier};
+use issuers::Issuers;
 use listener::{Bound, Front, Scheme, Shared};
 use netconf::Netconf;
 use passwords::Passwords;
@@ -97,6 +103,10 @@ pub enum ServeError {
     Users(#[from] users::UserError),
     #[error("cannot prepare bearer tokens")]
     Tokens(#[from] tokens::TokenError),
+    #[error("cannot prepare the tokens of others")]
+    Issuers(#[from] issuers::IssuerError),
+    #[error("cannot read the API keys")]
+    ApiKeys(#[from] api_keys::ApiKeyError),
     #[error("cannot prepare the administrator")]
     Admin(#[from] admin::AdminError),
     #[error("cannot prepare the certificate")]
@@ -183,7 +193,10 @@ impl Server {
         let users = Arc::new(Users::open(&config.data)?);
         let digester = Digester::new(random).ok_or(ServeError::Random)?;
         let passwords = Passwords::new(Arc::clone(&users), clock.clone(), &config.limits, digester)?;
-        let authenticator = Authenticator::new(users, passwords, tokens);
+        let issuers = Issuers::open(&config.tokens, clock.clone(), &config.limits, random)?;
+        let api_keys = ApiKeys::open(&config.data)?;
+        let time = clock.clone();
+        let authenticator = Authenticator { users, passwords, tokens, issuers, api_keys, clock: time };
 
         let bound = bind(&config).await?;
         let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();

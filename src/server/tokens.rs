@@ -1,4 +1,5 @@
-//! Bearer tokens: JSON web tokens (RFC 7519) signed with Ed25519 (RFC 8037), made and checked with one local key.
+//! Bearer tokens: JSON web tokens (RFC 7519) signed with Ed25519 (RFC 8037), made with the newest local key and checked with
+//! that or an earlier one.
 //!
 //! A token proves who somebody is and never what they may do: its groups are for people who read it, and the server takes
 //! them from the user file at each request. So a removed user's tokens end at once.
@@ -10,18 +11,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rustls::crypto::SecureRandom;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::files::{self, FileError, Readers};
 use super::remembered::{Digester, Remembered};
+use super::watched::{Unusable, Watched};
 use crate::clock::{Clock, Timestamp};
 use crate::limits::Limits;
 
 /// Issuer and audience of every token.
-const OURSELVES: &str = "agentconf";
+pub const OURSELVES: &str = "agentconf";
+/// Longer tokens are not looked at, whoever issued them.
+pub const TOKEN_BYTES_MAX: usize = 8192;
+/// One PEM block for each key, the newest first.
 const KEY_FILE: &str = "jwt.key";
-/// Longer ones are not ours.
-const TOKEN_BYTES_MAX: usize = 8192;
+const KEYS_MAX: usize = 16;
 
 /// The claims of a token. Times are seconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +51,9 @@ pub struct Claims {
     pub jti: String,
     /// When it was made, in microseconds: `iat` does not tell two users of one second apart.
     pub made_at: i64,
+    /// Not a claim: which key has signed it.
+    #[serde(skip)]
+    pub key: String,
 }
 
 /// Why tokens cannot be made or checked.
@@ -56,8 +66,13 @@ pub enum TokenError {
     #[error("no randomness for a new key")]
     Random,
     /// The key file holds something else.
-    #[error("{0} is not a private Ed25519 key in PKCS #8 PEM")]
+    #[error("{0} does not hold private Ed25519 keys in PKCS #8 PEM")]
     Key(String),
+    /// So many keys are held that another one needs the earlier ones forgotten.
+    #[error(
+        "there are {KEYS_MAX} keys already: forget them with --forget, which ends the tokens that they have signed"
+    )]
+    Many,
     /// A lifetime that ends beyond all time.
     #[error("a lifetime of {0} s is not possible")]
     Lifetime(u64),
@@ -66,10 +81,9 @@ pub enum TokenError {
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 
-/// Makes and checks tokens with the key of a data directory.
+/// Makes and checks tokens with the keys of a data directory.
 pub struct Tokens {
-    signing: EncodingKey,
-    checking: DecodingKey,
+    keys: Watched<Keys>,
     validation: Validation,
     clock: Clock,
     limits: Limits,
@@ -77,8 +91,15 @@ pub struct Tokens {
     checked: Mutex<Remembered<Arc<Claims>>>,
 }
 
+/// The keys in the file.
+struct Keys {
+    signing: EncodingKey,
+    /// The newest first.
+    checking: Vec<(String, DecodingKey)>,
+}
+
 impl Tokens {
-    /// Reads the key `jwt.key`, or makes it (mode 0600).
+    /// Reads the keys in `jwt.key`, or makes one (mode 0600).
     pub fn open(
         data: &Path,
         clock: Clock,
@@ -90,12 +111,7 @@ impl Tokens {
             Some(pem) => pem,
             None => files::create_or_read(&path, &new_key(random)?, Readers::Owner)?,
         };
-        let not_a_key = || TokenError::Key(path.display().to_string());
-        let signing = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| not_a_key())?;
-        let pair = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ED25519)
-            .map_err(|_| not_a_key())?;
-        let checking = DecodingKey::from_ed_der(pair.public_key_raw());
-
+        let keys = keys(&path, &pem)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[OURSELVES]);
         validation.set_audience(&[OURSELVES]);
@@ -105,7 +121,8 @@ impl Tokens {
         validation.validate_nbf = false;
         let digester = Digester::new(random).ok_or(TokenError::Random)?;
         let checked = Mutex::new(Remembered::new(limits.credentials_remembered_max));
-        Ok(Tokens { signing, checking, validation, clock, limits: limits.clone(), digester, checked })
+        let keys = Watched::new(path, keys, keys_again);
+        Ok(Tokens { keys, validation, clock, limits: limits.clone(), digester, checked })
     }
 
     /// Makes a token that is valid from now on for `lifetime_s` seconds. The caller has seen that the user exists.
@@ -123,8 +140,12 @@ impl Tokens {
             exp: end.as_seconds(),
             jti: uuid::Uuid::new_v4().to_string(),
             made_at: now.as_micros(),
+            key: String::new(),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(TokenError::Sign)
+        let keys = self.keys.get();
+        let kid = keys.checking.first().map(|(kid, _)| kid.clone());
+        let header = Header { kid, ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, &claims, &keys.signing).map_err(TokenError::Sign)
     }
 
     /// The claims of a token that we signed and that is valid now; otherwise `None`. Whether the user still exists is
@@ -139,21 +160,31 @@ impl Tokens {
         let claims = match known {
             Some(claims) => claims,
             None => {
-                let claims =
-                    jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
-                let claims = Arc::new(claims);
+                let claims = Arc::new(self.check(token)?);
                 let forget = i64::try_from(self.limits.credentials_remembered_s).unwrap_or(i64::MAX);
                 self.lock().insert(digest, Arc::clone(&claims), now.saturating_add_seconds(forget), now);
                 claims
             }
         };
         // A remembered token ends no later than any other.
-        (claims.nbf..claims.exp).contains(&now.as_seconds()).then_some(claims)
+        let is_valid = (claims.nbf..claims.exp).contains(&now.as_seconds()) && self.holds(&claims.key);
+        is_valid.then_some(claims)
     }
 
-    /// Whether a token that ends at `exp` (seconds since the epoch) has not ended.
-    pub fn is_before(&self, exp: i64) -> bool {
-        self.clock.now().as_seconds() < exp
+    fn check(&self, token: &str) -> Option<Claims> {
+        let header = jsonwebtoken::decode_header(token).ok().filter(|header| header.crit.is_none())?;
+        let keys = self.keys.get();
+        // Before there was a second key, tokens did not name theirs.
+        let named = |kid: &str| header.kid.as_ref().is_none_or(|named| named == kid);
+        keys.checking.iter().filter(|(kid, _)| named(kid)).find_map(|(kid, key)| {
+            let token = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?;
+            Some(Claims { key: kid.clone(), ..token.claims })
+        })
+    }
+
+    /// Whether tokens of this key are still valid: it has not been forgotten.
+    pub fn holds(&self, key: &str) -> bool {
+        self.keys.get().checking.iter().any(|(kid, _)| kid == key)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Remembered<Arc<Claims>>> {
@@ -172,6 +203,51 @@ impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tokens")
     }
+}
+
+/// Makes another key, which signs from now on, in processes that run already too. Tokens of earlier keys stay valid until
+/// they end, or end now if these keys are to be forgotten.
+///
+/// # Errors
+/// [`TokenError::Many`], and what can be wrong with the file.
+pub fn rotate(data: &Path, forget: bool, random: &dyn SecureRandom) -> Result<(), TokenError> {
+    let lock_path = data.join("jwt.lock");
+    let lock = files::open_lock(&lock_path)?;
+    lock.lock().map_err(FileError::of("lock", &lock_path))?;
+    let path = data.join(KEY_FILE);
+    let earlier = if forget { None } else { files::read(&path)? };
+    if let Some(pem) = &earlier
+        && keys(&path, pem)?.checking.len() >= KEYS_MAX
+    {
+        return Err(TokenError::Many);
+    }
+    let all = new_key(random)? + earlier.as_deref().unwrap_or_default();
+    Ok(files::replace(&path, &all, Readers::Owner)?)
+}
+
+fn keys_again(path: &Path, pem: &str) -> Result<Keys, Unusable> {
+    Ok(keys(path, pem)?)
+}
+
+fn keys(path: &Path, pem: &str) -> Result<Keys, TokenError> {
+    let not_keys = || TokenError::Key(path.display().to_string());
+    let ders: Vec<_> = PrivatePkcs8KeyDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| not_keys())?;
+    let newest = ders.first().ok_or_else(not_keys)?;
+    let signing = EncodingKey::from_ed_der(newest.secret_pkcs8_der());
+    let checking = ders.iter().map(|der| {
+        let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(der, &rcgen::PKCS_ED25519);
+        let public = pair.map_err(|_| not_keys())?.public_key_raw().to_vec();
+        Ok((key_id(&public), DecodingKey::from_ed_der(&public)))
+    });
+    Ok(Keys { signing, checking: checking.collect::<Result<_, TokenError>>()? })
+}
+
+/// What a key is called in the header of a token (RFC 7515 section 4.1.4): half of the hash of the public key.
+fn key_id(public: &[u8]) -> String {
+    let hash: [u8; 32] = Sha256::digest(public).into();
+    hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A new private key as PKCS #8 version 1 (RFC 8410 §7), which OpenSSL and others read too.
@@ -268,7 +344,7 @@ mod tests {
         let good = serde_json::json!({"sub": "ann", "groups": [], "iss": "agentconf", "aud": "agentconf",
             "iat": 0, "nbf": 0, "exp": 60, "jti": "x", "made_at": 0});
         let sign = |claims: &serde_json::Value| {
-            jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.signing).unwrap()
+            jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &tokens.keys.get().signing).unwrap()
         };
         assert!(tokens.verify(&sign(&good)).is_some());
         for (claim, value) in [
@@ -286,6 +362,57 @@ mod tests {
             claims.as_object_mut().unwrap().remove(claim);
             assert!(tokens.verify(&sign(&claims)).is_none(), "without {claim}");
         }
+    }
+
+    #[test]
+    fn tokens_of_earlier_keys_are_valid_until_these_are_forgotten() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let tokens = open(&data, &clock);
+        let issue = || tokens.issue("ann", Vec::new(), 60).unwrap();
+        let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+        let first = issue();
+        // As it was signed before keys had names.
+        let claims = tokens.verify(&first).unwrap();
+        let nameless = Header::new(Algorithm::EdDSA);
+        let nameless = jsonwebtoken::encode(&nameless, claims.as_ref(), &tokens.keys.get().signing).unwrap();
+
+        rotate(data.path(), false, random).unwrap();
+        let second = issue();
+        assert_ne!(kid(&first), kid(&second));
+        for token in [&first, &second, &nameless] {
+            assert!(tokens.verify(token).is_some() && open(&data, &clock).verify(token).is_some());
+        }
+        assert!(tokens.holds(&kid(&first)));
+        rotate(data.path(), true, random).unwrap();
+        for token in [&first, &second, &nameless] {
+            assert!(tokens.verify(token).is_none() && open(&data, &clock).verify(token).is_none());
+        }
+        assert!(!tokens.holds(&kid(&first)));
+        assert!(tokens.verify(&issue()).is_some());
+        for _ in 1..KEYS_MAX {
+            rotate(data.path(), false, random).unwrap();
+        }
+        assert!(matches!(rotate(data.path(), false, random), Err(TokenError::Many)));
+        let mode = std::fs::metadata(data.path().join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_header_chooses_among_our_keys_alone() {
+        let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
+        let tokens = open(&data, &clock);
+        let claims = tokens.verify(&tokens.issue("ann", Vec::new(), 60).unwrap()).unwrap();
+        let sign = |header: Header| {
+            jsonwebtoken::encode(&header, claims.as_ref(), &tokens.keys.get().signing).unwrap()
+        };
+        let plain = || Header::new(Algorithm::EdDSA);
+        assert!(tokens.verify(&sign(plain())).is_some());
+        for kid in ["", "../jwt.key", "/dev/null", "' OR '1'='1", &"k".repeat(4000)] {
+            let token = sign(Header { kid: Some(kid.to_owned()), ..plain() });
+            assert!(tokens.verify(&token).is_none(), "{kid}");
+        }
+        assert!(tokens.verify(&sign(Header { crit: Some(vec!["b64".to_owned()]), ..plain() })).is_none());
     }
 
     #[test]

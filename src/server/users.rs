@@ -3,10 +3,8 @@
 //! It never holds a password, only its argon2id hash, and never logs either.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine as _;
@@ -14,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError, Readers};
+use super::watched::Watched;
 use crate::clock::{self, Timestamp};
 
 /// The version of the file's form.
@@ -172,69 +171,26 @@ fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
     Ok(content.users)
 }
 
-/// The server's view of the user file: as new as the file, at the cost of one `stat` per look.
-///
-/// If the file becomes unreadable while the server runs, the view stays as it was and the log says why.
+/// The server's view of the user file: as new as the file. If that becomes unreadable while the server runs, the view stays
+/// as it was.
 #[derive(Debug)]
-pub struct Users {
-    path: PathBuf,
-    seen: RwLock<Seen>,
-}
-
-/// What the file held when it was last read. `None`: it has not been looked at again since the start.
-#[derive(Debug)]
-struct Seen {
-    stamp: Option<Stamp>,
-    users: BTreeMap<String, Arc<User>>,
-}
-
-/// What changes when the file is replaced or edited: inode, time of the change in seconds and nanoseconds, and length.
-type Stamp = (u64, i64, i64, u64);
+pub struct Users(Watched<BTreeMap<String, Arc<User>>>);
 
 impl Users {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<Users, UserError> {
-        let users = list(data)?;
-        Ok(Users { path: path(data), seen: RwLock::new(Seen { stamp: None, users: shared(users) }) })
+        let users = shared(list(data)?);
+        Ok(Users(Watched::new(path(data), users, |path, text| Ok(shared(parse(path, text)?)))))
     }
 
     /// The user of that name, as the file says now.
     pub fn get(&self, name: &str) -> Option<Arc<User>> {
-        let stamp = std::fs::metadata(&self.path).ok().map(|metadata| stamp(&metadata));
-        let is_new = stamp != self.seen.read().unwrap_or_else(PoisonError::into_inner).stamp;
-        if is_new {
-            self.look_again(stamp);
-        }
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).users.get(name).cloned()
-    }
-
-    fn look_again(&self, seen_stamp: Option<Stamp>) {
-        let read = || {
-            let mut file = std::fs::File::open(&self.path).map_err(FileError::of("read", &self.path))?;
-            // Of the opened file, so that stamp and text belong together.
-            let stamp = stamp(&file.metadata().map_err(FileError::of("read", &self.path))?);
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(FileError::of("read", &self.path))?;
-            Ok((stamp, parse(&self.path, &text)?))
-        };
-        let result: Result<(Stamp, UserMap), UserError> = read();
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok((stamp, users)) => *seen = Seen { stamp: Some(stamp), users: shared(users) },
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the users stay as they were");
-                seen.stamp = seen_stamp;
-            }
-        }
+        self.0.get().get(name).cloned()
     }
 }
 
 fn shared(users: UserMap) -> BTreeMap<String, Arc<User>> {
     users.into_iter().map(|(name, user)| (name, Arc::new(user))).collect()
-}
-
-fn stamp(metadata: &std::fs::Metadata) -> Stamp {
-    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len())
 }
 
 #[cfg(test)]

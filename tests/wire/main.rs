@@ -13,3 +13,4 @@ mod process;
 mod samples;
 mod transport;
 mod victim;
+mod ways_in;
