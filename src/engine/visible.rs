@@ -78,7 +78,7 @@ pub(super) fn told(rules: &Arc<Rules>, asked: &[&InstancePath], error: Error) ->
     }
     let may = |path: &InstancePath| {
         let own = |asked: &&InstancePath| path.steps.starts_with(&asked.steps) && !asked.steps.is_empty();
-        asked.iter().any(|asked| own(asked)) || readable(rules, path) == *path
+        asked.iter().any(own) || readable(rules, path) == *path
     };
     let Error { layer, tag, app_tag, path, message, info, next } = error;
     let next = next.map(|next| Box::new(told(rules, asked, *next)));
