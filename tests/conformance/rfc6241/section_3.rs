@@ -1,6 +1,16 @@
 //! Sections 3 and 4: messages as XML, `<rpc>`, `<rpc-reply>`, `<rpc-error>` and `<ok>`, one after the other.
 
-use crate::netconf::{AGENT, NC, connect, edit, errors, hello, inside, open, open_as, start, text};
+use crate::netconf::{
+    AGENT, NC, connect, connects_without_certificate, edit, errors, hello, inside, open, open_as, start, text,
+};
+
+#[tokio::test]
+async fn section_2_2_without_authentication_there_is_no_session() {
+    let server = start().await;
+    assert!(!connects_without_certificate(&server).await);
+    open(&server).await.does("<close-session/>").await;
+    server.stop().await;
+}
 
 #[tokio::test]
 async fn section_3_what_is_not_well_formed_is_malformed_and_ends_the_session() {
