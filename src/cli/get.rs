@@ -82,9 +82,11 @@ impl Get {
             let is_there = |path: &&Path| resolve::is_in(&library.schema, None, &found, &path.steps);
             let must_be = |path: &&Path| resolve::is_one(&library.schema, path);
             let missing = wanted.iter().filter(must_be).find(|path| !is_there(path));
-            // Of a node that is missing, its entry may be there.
-            if missing.is_none() || wanted.iter().any(|path| is_there(&path)) {
-                output::put(&output::shown(&library.schema, None, &found, self.format))?;
+            // Where nothing of it is there, what is around it may be, and is not what was asked for.
+            let is_any = wanted.is_empty() || wanted.iter().any(|path| is_there(&path));
+            if missing.is_none() || is_any {
+                let found = if is_any { found.as_slice() } else { &[] };
+                output::put(&output::shown(&library.schema, None, found, self.format))?;
             }
             // It is known what is there, whatever the goodbye.
             let _ = session.close().await;

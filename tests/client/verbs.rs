@@ -113,7 +113,7 @@ fn a_node_that_is_named_has_to_be_there() {
         }
         assert_eq!(server.done(url, &["get"], &["/magent-task:interaction/negotiations/negotiation"]), "");
         let refused = server.refused(url, &["get", "--datastore", "startup"], &[PARAMS]);
-        assert!(refused.contains("startup"), "{refused}");
+        assert!(refused.contains("datastore"), "{refused}");
         let round = "/magent-task:interaction/negotiations/negotiation[id='n']/round[number='abc']";
         assert!(server.refused(url, &["get"], &[round]).contains("\"abc\" is no value of \"number\""));
     }
