@@ -61,38 +61,18 @@ pub(super) fn edit(
     }
     sessions.locks.leave(request.datastore, principal)?;
     let which = match request.datastore {
-        Datastore::Running => {
-            let (mut events, reply) = edit_running(
-                state,
-                &sessions.locks,
-                options,
-                principal,
-                &request.edits,
-                Judged::Each,
-                fresh,
-            )?;
-            if request.test == Test::Only {
-                events.clear();
-            }
-            return Ok((events, reply));
-        }
-        Datastore::Unified => {
-            if options.startup {
+        Datastore::Running | Datastore::Unified => {
+            // RFC 8040 section 1.4: what is edited over RESTCONF outlasts a start.
+            let is_saved = request.datastore == Datastore::Unified && options.startup;
+            if is_saved {
                 sessions.locks.leave(Datastore::Startup, principal)?;
             }
-            let (mut events, reply) = edit_running(
-                state,
-                &sessions.locks,
-                options,
-                principal,
-                &request.edits,
-                Judged::Each,
-                fresh,
-            )?;
+            let (edits, locks) = (&request.edits, &sessions.locks);
+            let (mut events, reply) =
+                edit_running(state, locks, options, principal, edits, Judged::Each, fresh)?;
             if request.test == Test::Only {
                 events.clear();
-            } else if options.startup && !events.is_empty() {
-                // RFC 8040 section 1.4: what is edited over RESTCONF outlasts a start.
+            } else if is_saved && !events.is_empty() {
                 events.push(Event::Startup(Startup::Saved));
             }
             return Ok((events, reply));
