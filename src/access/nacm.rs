@@ -29,12 +29,15 @@ pub struct Nacm {
     lists: Vec<List>,
     /// Whether this is the standard policy.
     standard: bool,
-    /// What was made for the users who asked.
-    made: RwLock<HashMap<Who, Arc<Rules>>>,
+    /// What was made for the users who asked: by name, for the groups that the transport told.
+    made: RwLock<HashMap<String, Vec<Made>>>,
 }
 
-/// Whom rules were made for: user, groups of the transport.
-type Who = (String, BTreeSet<String>);
+/// The rules of a user, with the groups that the transport told.
+type Made = (BTreeSet<String>, Arc<Rules>);
+
+/// Sets of groups of one user, who can come by several transports, whose rules are kept.
+const GROUPS_KEPT_MAX: usize = 16;
 
 /// One `rule-list`.
 struct List {
@@ -115,16 +118,21 @@ impl Nacm {
         if principal.is_admin() || !self.enabled {
             return Rules::everything();
         }
-        let who = (principal.name.clone(), principal.groups.clone());
-        let made = self.made.read().unwrap_or_else(PoisonError::into_inner).get(&who).cloned();
-        made.unwrap_or_else(|| {
-            let rules = Arc::new(self.make(principal));
-            let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-            if made.len() >= NACM_KEPT_MAX {
-                made.clear();
-            }
-            made.entry(who).or_insert(rules).clone()
-        })
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        let of_user = made.get(&principal.name).into_iter().flatten();
+        let known = of_user.clone().find(|(groups, _)| *groups == principal.groups);
+        if let Some((_, rules)) = known {
+            return rules.clone();
+        }
+        let is_full = made.len() >= NACM_KEPT_MAX || of_user.count() >= GROUPS_KEPT_MAX;
+        drop(made);
+        let rules = Arc::new(self.make(principal));
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        if is_full {
+            made.clear();
+        }
+        made.entry(principal.name.clone()).or_default().push((principal.groups.clone(), rules.clone()));
+        rules
     }
 
     fn make(&self, principal: &Principal) -> Rules {

@@ -428,11 +428,6 @@ impl At {
         At { rules, node: None, on: vec![0], matched, denied: NacmDefault::None }
     }
 
-    /// Whether nothing is refused anywhere.
-    pub fn is_everything(&self) -> bool {
-        self.rules.everything
-    }
-
     /// A child that is no entry, an action, or a notification of a data node.
     pub fn child(&self, node: &'static Node) -> At {
         self.through(node, None)
