@@ -24,7 +24,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let config = &prepared.config;
     let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
-    let url = prepared.url.clone();
+    let (url, vault) = (prepared.url.clone(), prepared.vault.clone());
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
     // Replay reads the whole log.
@@ -35,10 +35,11 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
-            Options { clock, limits, startup, profile, capabilities },
+            Options { clock, limits, startup, profile, capabilities, vault },
         )?)
     });
     let engine = engine.await??;
+    prepared.vault.sweep(&engine.snapshot().references(), prepared.clock.now());
     let (streams, shutdown) = (engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         shutdown.begun().await;
@@ -55,8 +56,12 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         let (engine, urls, stopping) = (sessions.clone(), urls.clone(), stopping.clone());
         Box::pin(async move { conversation::serve(engine, urls, stream, peer, stopping.begun()).await })
     });
+    let settings = {
+        let engine = engine.clone();
+        Arc::new(move || engine.snapshot().settings.clone())
+    };
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
-    Ok(Application { front, netconf: Some(netconf), finish })
+    Ok(Application { front, settings, netconf: Some(netconf), finish })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

@@ -137,6 +137,8 @@ pub struct Limits {
     pub login_failures_max: u32,
     /// How long it then has to wait, and how long a failure is remembered.
     pub login_wait_s: u64,
+    /// Most secrets that are kept for the configuration, those of earlier configurations included.
+    pub secrets_max: usize,
     /// For how many pairs of source address and user name failures are remembered.
     pub login_sources_max: usize,
 
@@ -254,6 +256,7 @@ impl Default for Limits {
             credentials_remembered_s: 300,
             login_failures_max: 10,
             login_wait_s: 30,
+            secrets_max: 100_000,
             login_sources_max: 10_000,
             agents_max: 100_000,
             agent_names_max: 1_000_000,

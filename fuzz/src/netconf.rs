@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentconf::access::{Method, Principal, Standing};
 use agentconf::clock::Clock;
-use agentconf::engine::{Capabilities, Datastore, Engine, Management, Options};
+use agentconf::engine::{Capabilities, Datastore, Engine, Management, NoVault, Options};
 use agentconf::limits::Limits;
 use agentconf::log::Log;
 use agentconf::netconf::conversation::{self, capabilities};
@@ -50,6 +50,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         startup: true,
         profile: irtf_agent::Agent::new("fuzz", "", "", ""),
         capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
+        vault: Arc::new(NoVault),
     };
     let engine = Engine::open(Log::open(directory.path()).expect("a log"), options).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -98,7 +98,7 @@ pub(super) fn edit(
     let (content, created) = made(before, state, options, principal, &request.edits, Judged::Each, revision)?;
     let content = Arc::new(content);
     if request.test != Test::AtCommit {
-        datastores::valid(state, &content)?;
+        datastores::valid(state, options, &content)?;
     }
     if request.test != Test::Only && request.edits.iter().any(|edit| edit.operation != Operation::None) {
         let added = request.edits.iter().filter_map(|edit| edit.value.as_ref()).map(Child::size).sum();
@@ -186,6 +186,7 @@ pub(super) fn edit_running(
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
     let after = state.edited(config, changes, fresh.now)?;
+    after.is_usable(state, options)?;
     let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
     let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);

@@ -178,7 +178,7 @@ fn save(
     }
     let old = state.startup.clone().unwrap_or_default();
     replaceable(state, options, principal, &old, content)?;
-    valid(state, content)?;
+    valid(state, options, content)?;
     Ok(Event::Startup(Startup::Edited(transform::edits(&diff(&old, content)))))
 }
 
@@ -227,12 +227,14 @@ pub(super) fn content(
 ///
 /// # Errors
 /// The first constraint that it violates.
-pub(super) fn valid(state: &State, content: &Arc<Container>) -> Result<(), Error> {
+pub(super) fn valid(state: &State, options: &Options, content: &Arc<Container>) -> Result<(), Error> {
     let edits = replacing(state.config.content(), content);
     let settled =
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
-        Ok(_) => Ok(()),
+        Ok(config) => {
+            state.edited(config, settled.changes, state.config_changed_at)?.is_usable(state, options)
+        }
         Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }
 }
@@ -248,7 +250,7 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
     if edits.is_empty() {
         return Vec::new();
     }
-    match valid(state, startup) {
+    match valid(state, options, startup) {
         Ok(()) => vec![Event::Edited(edits)],
         Err(error) => {
             tracing::error!(%error, "the startup datastore is not valid any more; the server goes on with the running one");

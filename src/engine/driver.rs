@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::Stream;
+use futures_util::future::Either;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::confirm;
@@ -28,13 +29,14 @@ use super::request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
     Management, Refused,
 };
+use super::secrets::{self, Vault};
 use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
 use super::{Filter, datastores, operations, report, subscription, subscriptions, view, visible};
-use crate::access::{self, Access, At, Principal};
+use crate::access::{self, Access, At, Principal, Rules};
 use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
@@ -319,13 +321,19 @@ impl Engine {
     /// # Errors
     /// The first constraint that it violates.
     pub async fn validate_content(&self, principal: &Principal, content: Container) -> Result<(), Error> {
-        self.validate_tree(principal, Arc::new(content)).await
+        let content = Arc::new(content);
+        if !secrets::are_in_tree(&content) {
+            return self.validate_tree(principal, content).await;
+        }
+        let take = |vault: &dyn Vault, rules: &Arc<Rules>| secrets::taken_out_of_tree(vault, rules, content);
+        self.validate_tree(principal, self.taking(principal, take).await??).await
     }
 
     async fn validate_tree(&self, principal: &Principal, content: Arc<Container>) -> Result<(), Error> {
         let state = self.snapshot();
         let rules = state.rules(principal);
-        let valid = move || datastores::valid(&state, &content);
+        let engine = self.clone();
+        let valid = move || datastores::valid(&state, engine.options(), &content);
         self.apart(principal, valid).await?.map_err(|error| visible::told(&rules, &[], error))
     }
 
@@ -387,6 +395,14 @@ impl Engine {
     /// What the new configuration violates, or why the datastore cannot be written; nothing has
     /// changed then.
     pub async fn manage(&self, principal: &Principal, management: Management) -> Result<EditReply, Error> {
+        let management = match management {
+            Management::Put { content, to } if secrets::are_in_tree(&content) => {
+                let take =
+                    |vault: &dyn Vault, rules: &Arc<Rules>| secrets::taken_out_of_tree(vault, rules, content);
+                Management::Put { content: self.taking(principal, take).await??, to }
+            }
+            other => other,
+        };
         self.command(|answer| Command::Manage(principal.clone(), management, answer)).await
     }
 
@@ -486,8 +502,26 @@ impl Engine {
         principal: &Principal,
         request: EditRequest,
     ) -> impl Future<Output = Result<EditReply, Refused>> + Send + use<> {
-        let principal = principal.clone();
-        self.command(|answer| Command::Edit(principal, request, answer))
+        let (engine, principal) = (self.clone(), principal.clone());
+        if !secrets::are_in(&request.edits) {
+            return Either::Left(self.command(|answer| Command::Edit(principal, request, answer)));
+        }
+        Either::Right(Box::pin(async move {
+            let EditRequest { edits, .. } = request;
+            let taken = engine.taking(&principal, |vault, rules| secrets::taken_out(vault, rules, edits));
+            let request = EditRequest { edits: taken.await??, ..request };
+            engine.command(|answer| Command::Edit(principal, request, answer)).await
+        }))
+    }
+
+    /// Takes secrets out of what a user writes, beside the runtime and in turn.
+    async fn taking<T: Send + 'static>(
+        &self,
+        principal: &Principal,
+        take: impl FnOnce(&dyn Vault, &Arc<Rules>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (rules, vault) = (self.snapshot().rules(principal), self.shared.options.vault.clone());
+        output::in_turn(&self.shared.large_answers, principal, move || take(vault.as_ref(), &rules)).await
     }
 
     /// Whether less than half of the places before the writer are taken, so that who waits for one answer may ask for more.

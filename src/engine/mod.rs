@@ -32,6 +32,7 @@ mod patch;
 mod push;
 mod report;
 mod request;
+mod secrets;
 mod sessions;
 mod state;
 mod subscribers;
@@ -62,6 +63,7 @@ pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
     Management, Precondition, Refused, Resolution, Test,
 };
+pub use secrets::{NoVault, Secret, Vault, are_in as has_secrets};
 pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
 pub use subscription::{Delivered, From, Lost, Subscription, Told};

@@ -1,6 +1,9 @@
 //! What the engine is told at its start and never changes.
 
+use std::sync::Arc;
+
 use super::library::Capabilities;
+use super::secrets::Vault;
 use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::yang::generated::irtf_agent;
@@ -18,4 +21,6 @@ pub struct Options {
     pub profile: irtf_agent::Agent,
     /// What the server says of itself.
     pub capabilities: Capabilities,
+    /// Where secrets are kept.
+    pub vault: Arc<dyn Vault>,
 }

@@ -1,5 +1,6 @@
 //! The state: a fold over the log. Start-up replay and the writer use the same `apply`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -8,8 +9,9 @@ use super::confirm::{self, Pending};
 use super::draft;
 use super::event::{Event, Startup};
 use super::moves;
+use super::options::Options;
 use super::sessions;
-use crate::access::{self, Nacm, Principal, Rules};
+use crate::access::{self, Nacm, Principal, Reference, Rules, Settings};
 use crate::agents::Registry;
 use crate::clock::Timestamp;
 use crate::datastore::diff::{Change, diff_along};
@@ -31,6 +33,8 @@ pub struct State {
     pub config: Configuration,
     /// What is configured of access control.
     pub nacm: Arc<Nacm>,
+    /// What is configured of who gets in.
+    pub settings: Arc<Settings>,
     /// The log position of the newest edit of the configuration.
     pub config_revision: u64,
     /// When the configuration was last edited.
@@ -72,6 +76,7 @@ impl Default for State {
             position: 0,
             config: VALIDATOR.empty(),
             nacm: Arc::default(),
+            settings: Arc::default(),
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
             revisions: OrdMap::new(),
@@ -150,6 +155,26 @@ impl State {
         Ok(after)
     }
 
+    /// The secrets that the configurations refer to that a start or a time-out can make the running one.
+    pub fn references(&self) -> BTreeSet<Reference> {
+        let before = self.pending.as_ref().map(|pending| &pending.before);
+        let others = [self.startup.as_ref(), before].into_iter().flatten();
+        let read = |config: &Arc<Container>| Settings::read(config, &self.settings, Timestamp::EPOCH).ok();
+        let of_others: Vec<Settings> = others.filter_map(read).collect();
+        of_others.iter().chain([self.settings.as_ref()]).flat_map(Settings::references).collect()
+    }
+
+    /// Whether all that is configured to let users in can be used, if it differs from what was before.
+    ///
+    /// # Errors
+    /// What cannot.
+    pub(super) fn is_usable(&self, before: &State, options: &Options) -> Result<(), Error> {
+        if Arc::ptr_eq(&self.settings, &before.settings) {
+            return Ok(());
+        }
+        options.vault.check(&self.settings)
+    }
+
     fn configured(
         &mut self,
         config: Configuration,
@@ -158,6 +183,9 @@ impl State {
     ) -> Result<(), Error> {
         if access::is_changed(self.config.content(), config.content()) {
             self.nacm = Arc::new(Nacm::read(config.content())?);
+        }
+        if Settings::are_changed(self.config.content(), config.content()) {
+            self.settings = Arc::new(Settings::read(config.content(), &self.settings, at)?);
         }
         let old = std::mem::replace(&mut self.config, config);
         self.remember(changes, self.position, at);

@@ -19,7 +19,7 @@ use super::request;
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
 use super::url::Urls;
 use crate::engine::{
-    CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription,
+    CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
 };
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
@@ -232,6 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             Ok((start, Ok(request::Request::Edit(edit))))
                 if message.len() <= AHEAD_BYTES_MAX
                     && answer::is_tried_once(&edit)
+                    && !has_secrets(&edit.edits)
                     && self.engine.has_room() =>
             {
                 Counters::count(&counters.in_rpcs);

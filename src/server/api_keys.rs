@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::configured::Configured;
 use super::files::{self, FileError, Readers};
 use super::watched::Watched;
-use crate::access::Scope;
+use crate::access::{Scope, settings};
 use crate::clock::{self, Timestamp};
 
 /// What every key begins with, so that people and scanners of secrets know one when they see it.
@@ -42,6 +43,14 @@ pub struct ApiKey {
     /// When it ends.
     #[serde(with = "clock::rfc3339")]
     pub ends: Timestamp,
+}
+
+impl ApiKey {
+    /// A key of the configuration, with the [`hash`] of its secret.
+    pub fn configured(key: &settings::ApiKey, hash: &str) -> ApiKey {
+        let settings::ApiKey { user, scope, created, ends, .. } = key;
+        ApiKey { user: user.clone(), scope: *scope, hash: hash.to_owned(), created: *created, ends: *ends }
+    }
 }
 
 /// The keys by identifier: the part of a key that is no secret.
@@ -144,7 +153,8 @@ fn parse(path: &Path, text: &str) -> Result<ApiKeyMap, ApiKeyError> {
     Ok(content.keys)
 }
 
-fn hash(secret: &str) -> String {
+/// What is kept of a secret.
+pub fn hash(secret: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
     hexadecimal(&hash)
 }
@@ -153,21 +163,31 @@ fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// The server's view of the keys: as new as the file. If that becomes unreadable while the server runs, the view stays as
-/// it was.
+/// The server's view of the keys: those of the file, as new as the file, and those of the configuration. If the file becomes
+/// unreadable while the server runs, the view of it stays as it was.
 #[derive(Debug)]
-pub struct ApiKeys(Watched<BTreeMap<String, Arc<ApiKey>>>);
+pub struct ApiKeys {
+    file: Watched<BTreeMap<String, Arc<ApiKey>>>,
+    configured: OnceLock<Arc<Configured>>,
+}
 
 impl ApiKeys {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<ApiKeys, ApiKeyError> {
         let keys = shared(list(data)?);
-        Ok(ApiKeys(Watched::new(path(data), keys, |path, text| Ok(shared(parse(path, text)?)))))
+        let file = Watched::new(path(data), keys, |path, text| Ok(shared(parse(path, text)?)));
+        Ok(ApiKeys { file, configured: OnceLock::new() })
+    }
+
+    /// Those of the configuration are keys too, from now on. It is told once.
+    pub fn add(&self, configured: Arc<Configured>) {
+        let _ = self.configured.set(configured);
     }
 
     /// The key with that identifier, if it has not ended.
     pub fn get(&self, id: &str, now: Timestamp) -> Option<Arc<ApiKey>> {
-        self.0.get().get(id).filter(|key| now < key.ends).cloned()
+        let in_file = self.file.get().get(id).cloned();
+        in_file.or_else(|| self.configured.get()?.api_key(id)).filter(|key| now < key.ends)
     }
 
     /// The identifier and the key of what a client has presented, if it is one that has not ended.

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod call_home;
 pub mod certificates;
 mod channel;
+pub mod configured;
 pub mod files;
 pub mod issuers;
 mod jwks;
@@ -26,6 +27,7 @@ pub mod tokens;
 pub mod upload;
 pub mod urls;
 pub mod users;
+pub mod vault;
 mod watched;
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use api_keys::ApiKeys;
 use auth::Authenticator;
 use certificates::{Clients, Verifier};
+use configured::Configured;
 use issuers::Issuers;
 use listener::{Bound, Front, Scheme, Shared};
 use netconf::Netconf;
@@ -60,6 +63,7 @@ use remembered::Digester;
 use shutdown::{Shutdown, Signals};
 use tokens::Tokens;
 use users::Users;
+use vault::Vault;
 
 /// An error of what is served; the server only passes it on.
 pub type ApplicationError = Box<dyn std::error::Error + Send + Sync>;
@@ -73,6 +77,8 @@ pub struct Prepared {
     pub clock: Clock,
     /// The URL of the server without a path, for what has to have a scheme. Its host is what the certificate says first.
     pub url: String,
+    /// Where secrets are kept.
+    pub vault: Arc<Vault>,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -81,6 +87,8 @@ pub struct Prepared {
 pub struct Application {
     /// Answers the requests.
     pub front: Front,
+    /// Tells what is configured of who gets in.
+    pub settings: configured::Source,
     /// Runs NETCONF sessions, if the application has that protocol.
     pub netconf: Option<netconf::Handler>,
     /// Awaited when no connection is left: writes what is to be written, and says if something went wrong before.
@@ -202,9 +210,13 @@ impl Server {
         let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
 
         let url = url(&config, &addresses);
-        let prepared = Prepared { config, clock, url, shutdown: Shutdown::new() };
+        let vault = Arc::new(Vault::open(&config.data, config.limits.secrets_max)?);
+        let prepared = Prepared { config, clock, url, vault, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
-        let Prepared { config, clock, shutdown, .. } = prepared;
+        let Prepared { config, clock, vault, shutdown, .. } = prepared;
+        let configured = Arc::new(Configured::new(application.settings, vault));
+        authenticator.users.add(Arc::clone(&configured));
+        authenticator.api_keys.add(configured);
         let netconf = match (application.netconf, has_netconf(&config)) {
             (Some(handler), true) => {
                 let ssh = ssh::config(&config.data, &config.limits, random)?;

@@ -22,7 +22,12 @@ fn who(request: Request<Body>, caller: Caller) -> Answer {
 }
 
 async fn application(_: &Prepared) -> Result<Application, ApplicationError> {
-    Ok(Application { front: Arc::new(who), netconf: None, finish: Box::pin(async { Ok(()) }) })
+    Ok(Application {
+        front: Arc::new(who),
+        settings: Arc::new(Arc::default),
+        netconf: None,
+        finish: Box::pin(async { Ok(()) }),
+    })
 }
 
 fn config(data: &TestDirectory, limits: Limits) -> Config {
@@ -142,7 +147,7 @@ async fn an_application_that_fails_fails_the_server() {
     assert!(matches!(result.map(drop), Err(ServeError::Start(_))));
     let no_end = async |_: &Prepared| {
         let finish = Box::pin(async { Err("lost".into()) });
-        Ok(Application { front: Arc::new(who), netconf: None, finish })
+        Ok(Application { front: Arc::new(who), settings: Arc::new(Arc::default), netconf: None, finish })
     };
     let server = Server::start(config(&data, Limits::default()), clock(), no_end).await.unwrap();
     assert!(matches!(server.stop().await, Err(ServeError::Finish(_))));

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::configured::Configured;
 use super::files::{self, FileError, Readers};
 use super::watched::Watched;
 use crate::clock::{self, Timestamp};
@@ -171,21 +172,31 @@ fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
     Ok(content.users)
 }
 
-/// The server's view of the user file: as new as the file. If that becomes unreadable while the server runs, the view stays
-/// as it was.
+/// The server's view of its users: those of the user file, as new as the file, and those of the configuration. If the file
+/// becomes unreadable while the server runs, the view of it stays as it was.
 #[derive(Debug)]
-pub struct Users(Watched<BTreeMap<String, Arc<User>>>);
+pub struct Users {
+    file: Watched<BTreeMap<String, Arc<User>>>,
+    configured: OnceLock<Arc<Configured>>,
+}
 
 impl Users {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<Users, UserError> {
         let users = shared(list(data)?);
-        Ok(Users(Watched::new(path(data), users, |path, text| Ok(shared(parse(path, text)?)))))
+        let file = Watched::new(path(data), users, |path, text| Ok(shared(parse(path, text)?)));
+        Ok(Users { file, configured: OnceLock::new() })
     }
 
-    /// The user of that name, as the file says now.
+    /// Those of the configuration are users too, from now on. It is told once.
+    pub fn add(&self, configured: Arc<Configured>) {
+        let _ = self.configured.set(configured);
+    }
+
+    /// The user of that name, as the file says now, or else the configuration: who has the machine always gets in.
     pub fn get(&self, name: &str) -> Option<Arc<User>> {
-        self.0.get().get(name).cloned()
+        let in_file = self.file.get().get(name).cloned();
+        in_file.or_else(|| self.configured.get()?.user(name))
     }
 }
 

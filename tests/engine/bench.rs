@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition, Test,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, NoVault, Options,
+    Precondition, Test,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
@@ -40,7 +42,7 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
         ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
     };
     let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
-    let options = Options { clock, limits, startup, profile, capabilities };
+    let options = Options { clock, limits, startup, profile, capabilities, vault: Arc::new(NoVault) };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }
 

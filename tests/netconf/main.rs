@@ -9,6 +9,7 @@ mod urls;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use agentconf::netconf::NAMESPACE;
 use agentconf::server::{Application, Prepared};
@@ -253,7 +254,12 @@ async fn a_program_without_netconf_does_not_pretend() {
     config.listen.tls.clear();
     let clock = agentconf::clock::Clock::system();
     let build = async |_: &Prepared| {
-        Ok(Application { front: served::front(), netconf: None, finish: Box::pin(async { Ok(()) }) })
+        Ok(Application {
+            front: served::front(),
+            settings: Arc::new(Arc::default),
+            netconf: None,
+            finish: Box::pin(async { Ok(()) }),
+        })
     };
     let started = agentconf::server::Server::start(config, clock, build).await;
     assert!(matches!(started.map(drop), Err(agentconf::server::ServeError::NoNetconf)));

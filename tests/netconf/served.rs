@@ -180,6 +180,7 @@ impl Server {
         let counted = Arc::clone(&sessions);
         let build = async |prepared: &Prepared| {
             Ok(Application {
+                settings: Arc::new(Arc::default),
                 front: front(),
                 netconf: Some(handler(prepared.shutdown.clone(), counted)),
                 finish: Box::pin(async { Ok(()) }),

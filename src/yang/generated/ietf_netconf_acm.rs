@@ -412,7 +412,7 @@ pub mod nodes {
         name: "nacm",
         module: &super::MODULE,
         parent: None,
-        index: 0,
+        index: 1,
         kind: Kind::Container { presence: false },
         config: true,
         mandatory: false,

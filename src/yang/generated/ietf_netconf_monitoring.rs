@@ -779,7 +779,7 @@ pub mod nodes {
         name: "netconf-state",
         module: &super::MODULE,
         parent: None,
-        index: 1,
+        index: 2,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -235,7 +235,7 @@ pub mod nodes {
         name: "restconf-state",
         module: &super::MODULE,
         parent: None,
-        index: 2,
+        index: 3,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

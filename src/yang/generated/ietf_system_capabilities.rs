@@ -194,7 +194,7 @@ pub mod nodes {
         name: "system-capabilities",
         module: &super::MODULE,
         parent: None,
-        index: 6,
+        index: 7,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -626,7 +626,7 @@ pub mod nodes {
         name: "revisions",
         module: &super::MODULE,
         parent: None,
-        index: 15,
+        index: 18,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

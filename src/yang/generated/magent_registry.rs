@@ -1687,7 +1687,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 16,
+        index: 19,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -4294,7 +4294,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: None,
-        index: 17,
+        index: 20,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

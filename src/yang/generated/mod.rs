@@ -5,6 +5,8 @@
 #[rustfmt::skip]
 pub mod agent_message;
 #[rustfmt::skip]
+pub mod ietf_crypto_types;
+#[rustfmt::skip]
 pub mod ietf_datastores;
 #[rustfmt::skip]
 pub mod ietf_inet_types;
@@ -12,6 +14,8 @@ pub mod ietf_inet_types;
 pub mod ietf_interfaces;
 #[rustfmt::skip]
 pub mod ietf_ip;
+#[rustfmt::skip]
+pub mod ietf_keystore;
 #[rustfmt::skip]
 pub mod ietf_list_pagination;
 #[rustfmt::skip]
@@ -49,6 +53,10 @@ pub mod ietf_subscribed_notifications;
 #[rustfmt::skip]
 pub mod ietf_system_capabilities;
 #[rustfmt::skip]
+pub mod ietf_truststore;
+#[rustfmt::skip]
+pub mod ietf_x509_cert_to_name;
+#[rustfmt::skip]
 pub mod ietf_yang_library;
 #[rustfmt::skip]
 pub mod ietf_yang_metadata;
@@ -64,6 +72,8 @@ pub mod ietf_yang_structure_ext;
 pub mod ietf_yang_types;
 #[rustfmt::skip]
 pub mod irtf_agent;
+#[rustfmt::skip]
+pub mod magent_access;
 #[rustfmt::skip]
 pub mod magent_datastores;
 #[rustfmt::skip]
@@ -92,10 +102,12 @@ use crate::yang::schema::Schema;
 pub static SCHEMA: Schema = Schema {
     modules: &[
         &agent_message::MODULE,
+        &ietf_crypto_types::MODULE,
         &ietf_datastores::MODULE,
         &ietf_inet_types::MODULE,
         &ietf_interfaces::MODULE,
         &ietf_ip::MODULE,
+        &ietf_keystore::MODULE,
         &ietf_list_pagination::MODULE,
         &ietf_list_pagination_nc::MODULE,
         &ietf_netconf::MODULE,
@@ -114,6 +126,8 @@ pub static SCHEMA: Schema = Schema {
         &ietf_restconf_subscribed_notifications::MODULE,
         &ietf_subscribed_notifications::MODULE,
         &ietf_system_capabilities::MODULE,
+        &ietf_truststore::MODULE,
+        &ietf_x509_cert_to_name::MODULE,
         &ietf_yang_library::MODULE,
         &ietf_yang_metadata::MODULE,
         &ietf_yang_patch::MODULE,
@@ -122,6 +136,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_yang_structure_ext::MODULE,
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
+        &magent_access::MODULE,
         &magent_datastores::MODULE,
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,

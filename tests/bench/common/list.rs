@@ -1,12 +1,13 @@
 //! The list that grows: its entries, and a log that holds so many of them. It never asks a server.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agentconf::access::{Method, Principal};
 use agentconf::clock::Clock;
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Capabilities, Datastore, EditRequest, Engine, Options, Test};
+use agentconf::engine::{Capabilities, Datastore, EditRequest, Engine, NoVault, Options, Test};
 use agentconf::limits::Limits;
 use agentconf::log::Log;
 use agentconf::yang::generated::SCHEMA;
@@ -44,8 +45,10 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let start = Instant::now();
     let profile = irtf_agent::Agent::new("bench", "", "", "");
     let (clock, limits, capabilities) = (Clock::system(), Limits::default(), Capabilities::default());
-    let engine =
-        Engine::open(Log::open(data)?, Options { clock, limits, startup: false, profile, capabilities })?;
+    let engine = Engine::open(
+        Log::open(data)?,
+        Options { clock, limits, startup: false, profile, capabilities, vault: Arc::new(NoVault) },
+    )?;
     let groups = ["admin".to_owned()].into();
     let principal = Principal::new("admin", groups, Method::Local);
     let mut numbers = 0..entries;
