@@ -21,6 +21,9 @@ use crate::yang::tree::{Container, Key};
 
 pub use x509::certificates;
 
+/// What every API key begins with, so that people and scanners of secrets know one when they see it.
+pub const API_KEY_PREFIX: &str = "agentconf_";
+
 /// What is configured at `/magent-access:access`, with what it refers to in the keystore and the truststore.
 #[derive(Debug, Default, PartialEq)]
 pub struct Settings {
@@ -158,12 +161,21 @@ impl Settings {
         })
     }
 
-    /// What is referred to here.
-    pub fn references(&self) -> impl Iterator<Item = Reference> + '_ {
-        let of_users = self.users.values().filter_map(|user| user.password.clone());
-        let of_keys = self.api_keys.values().map(|key| key.secret.clone());
-        let asked = self.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref());
-        of_users.chain(of_keys).chain(asked.filter_map(|asked| Reference::read(&asked.client_secret)))
+    /// What is referred to here, and where.
+    pub fn references(&self) -> impl Iterator<Item = (Reference, InstancePath)> + '_ {
+        let of_users = self.users.iter().filter_map(|(name, user)| {
+            let place = at(&nodes::ACCESS_USERS_USER, name, &nodes::ACCESS_USERS_USER_PASSWORD);
+            Some((user.password.clone()?, place))
+        });
+        let of_keys = self.api_keys.iter().map(|(id, key)| {
+            let place = at(&nodes::ACCESS_API_KEYS_API_KEY, id, &nodes::ACCESS_API_KEYS_API_KEY_SECRET);
+            (key.secret.clone(), place)
+        });
+        let of_issuers = self.issuers.iter().filter_map(|issuer| {
+            let secret = &issuer.introspection.as_ref()?.client_secret;
+            Some((Reference::read(secret)?, client_secret(issuer)))
+        });
+        of_users.chain(of_keys).chain(of_issuers)
     }
 }
 
@@ -223,16 +235,18 @@ fn api_key_of(key: model::ApiKey, created: Timestamp) -> Result<ApiKey, Error> {
 }
 
 fn check_issuer(issuer: &TokenIssuer) -> Result<(), Error> {
-    let list = &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER;
-    if let Some(asked) = &issuer.introspection {
-        let container =
-            Step::plain(&nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION);
-        let leaf = Step::plain(
-            &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CLIENT_SECRET,
-        );
-        reference(&asked.client_secret, path_of(list, &issuer.issuer).child(container).child(leaf))?;
-    }
-    Ok(())
+    let asked = issuer.introspection.as_ref();
+    asked.map_or(Ok(()), |asked| reference(&asked.client_secret, client_secret(issuer)).map(drop))
+}
+
+/// Where the secret for an issuer stands.
+fn client_secret(issuer: &TokenIssuer) -> InstancePath {
+    use nodes::{
+        ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER as ISSUER,
+        ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION as ASKED,
+        ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CLIENT_SECRET as SECRET,
+    };
+    path_of(&ISSUER, &issuer.issuer).child(Step::plain(&ASKED)).child(Step::plain(&SECRET))
 }
 
 fn clients_of(clients: model::ClientCertificates, config: &Container) -> Result<Clients, Error> {

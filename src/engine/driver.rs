@@ -16,6 +16,7 @@ use futures_util::Stream;
 use futures_util::future::Either;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::api_keys;
 use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
@@ -45,6 +46,7 @@ use crate::log::{Log, LogError};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_netconf::{CommitInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
+use crate::yang::generated::magent_access::nodes::CREATE_API_KEY;
 use crate::yang::generated::magent_task::{AssignTaskInput, AssignTaskOutput, nodes};
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
@@ -536,6 +538,9 @@ impl Engine {
     pub async fn invoke(&self, principal: &Principal, invocation: Invocation) -> Result<Container, Error> {
         if datastores::is_about_datastores(invocation.operation) {
             return datastores::invoke(self, principal, &invocation).await;
+        }
+        if invocation.operation == &CREATE_API_KEY {
+            return api_keys::create(self, principal, &invocation).await;
         }
         if subscriptions::is_about_subscriptions(invocation.operation) {
             return subscriptions::invoke(&self.shared, principal, &invocation).await;

@@ -6,6 +6,7 @@
 //! draft's own tree and the siblings, which never see each other. No protocol's status code
 //! and no socket is known here.
 
+mod api_keys;
 mod candidate;
 mod confirm;
 mod core;

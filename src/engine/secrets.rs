@@ -58,6 +58,12 @@ pub trait Vault: fmt::Debug + Send + Sync {
     /// It is none that could be used, or cannot be written.
     fn keep_key(&self, key: &[u8]) -> Result<(), Error>;
 
+    /// A new secret of 256 random bits, which is not kept yet.
+    ///
+    /// # Errors
+    /// The operating system gives none.
+    fn random(&self) -> Result<String, Error>;
+
     /// Whether all that these settings refer to is kept and can be used.
     ///
     /// # Errors
@@ -76,6 +82,10 @@ impl Vault for NoVault {
 
     fn keep_key(&self, _: &[u8]) -> Result<(), Error> {
         self.keep(Secret::Client("")).map(drop)
+    }
+
+    fn random(&self) -> Result<String, Error> {
+        self.keep(Secret::Client("")).map(|reference| reference.to_string())
     }
 
     fn check(&self, settings: &Settings) -> Result<(), Error> {

@@ -161,7 +161,12 @@ impl State {
         let others = [self.startup.as_ref(), before].into_iter().flatten();
         let read = |config: &Arc<Container>| Settings::read(config, &self.settings, Timestamp::EPOCH).ok();
         let of_others: Vec<Settings> = others.filter_map(read).collect();
-        of_others.iter().chain([self.settings.as_ref()]).flat_map(Settings::references).collect()
+        of_others
+            .iter()
+            .chain([self.settings.as_ref()])
+            .flat_map(Settings::references)
+            .map(|(reference, _)| reference)
+            .collect()
     }
 
     /// Whether all that is configured to let users in can be used, if it differs from what was before.

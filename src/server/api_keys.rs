@@ -20,12 +20,10 @@ use super::watched::Watched;
 use crate::access::{Scope, settings};
 use crate::clock::{self, Timestamp};
 
-/// What every key begins with, so that people and scanners of secrets know one when they see it.
-pub const PREFIX: &str = "agentconf_";
+pub use crate::access::API_KEY_PREFIX as PREFIX;
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
-const SECRET_BYTES: usize = 32;
 
 /// What the file says about one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +100,9 @@ pub fn add(
 ) -> Result<String, ApiKeyError> {
     let end = i64::try_from(lifetime_s).ok().and_then(|seconds| now.checked_add_seconds(seconds));
     let ends = end.filter(|_| lifetime_s > 0).ok_or(ApiKeyError::Lifetime(lifetime_s))?;
-    let (mut id, mut secret) = ([0; 8], [0; SECRET_BYTES]);
-    random.fill(&mut id).and_then(|()| random.fill(&mut secret)).map_err(|_| ApiKeyError::Random)?;
-    let (id, secret) = (hexadecimal(&id), URL_SAFE_NO_PAD.encode(secret));
+    let mut id = [0; 8];
+    random.fill(&mut id).map_err(|_| ApiKeyError::Random)?;
+    let (id, secret) = (hexadecimal(&id), new_secret(random).ok_or(ApiKeyError::Random)?);
     let key = ApiKey { user: user.to_owned(), scope, hash: hash(&secret), created: now, ends };
     edit(data, |keys| {
         keys.retain(|_, key| key.ends > now);
@@ -151,6 +149,12 @@ fn parse(path: &Path, text: &str) -> Result<ApiKeyMap, ApiKeyError> {
         return Err(ApiKeyError::Version { file: path.to_owned(), version: content.version });
     }
     Ok(content.keys)
+}
+
+/// A new secret of 256 random bits; `None` if the operating system gives none.
+pub fn new_secret(random: &dyn SecureRandom) -> Option<String> {
+    let mut secret = [0; 32];
+    random.fill(&mut secret).ok().map(|()| URL_SAFE_NO_PAD.encode(secret))
 }
 
 /// What is kept of a secret.

@@ -147,9 +147,17 @@ impl engine::Vault for Vault {
         self.put(&key_id(&public), &STANDARD.encode(key))
     }
 
+    fn random(&self) -> Result<String, Error> {
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let none = || Error::application(Tag::OperationFailed, "the operating system gives no randomness");
+        api_keys::new_secret(random).ok_or_else(none)
+    }
+
     fn check(&self, settings: &Settings) -> Result<(), Error> {
-        if let Some(missing) = settings.references().find(|reference| self.get(reference).is_none()) {
-            return Err(invalid(format!("{missing} refers to no secret that is kept: set it anew")));
+        if let Some((missing, place)) =
+            settings.references().find(|(reference, _)| self.get(reference).is_none())
+        {
+            return Err(invalid(format!("{missing} refers to no secret that is kept: set it anew")).at(place));
         }
         if let Some(leaf) = settings.certificate.iter().flatten().next()
             && self.key_of(leaf).is_none()

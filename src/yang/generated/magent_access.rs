@@ -2951,7 +2951,7 @@ pub mod patterns {
         xsd: "$(0|argon2id|kept)$.*",
         regex: "\\A(?:\\$(?:0|argon2id|kept)\\$[^\\n\\r]*)\\z",
         invert: false,
-        error_message: None,
+        error_message: Some("A secret is written as $0$ and the clear text, or as what\nwas read of it."),
         error_app_tag: None,
         compiled: OnceLock::new(),
     };
