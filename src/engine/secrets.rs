@@ -261,7 +261,9 @@ impl Taking<'_> {
             (Some(clear), Some(node)) if node == &PASSWORD => Secret::Password(clear),
             (Some(clear), Some(node)) if node == &API_KEY => Secret::ApiKey(clear),
             (Some(clear), _) => Secret::Client(clear),
-            (None, Some(node)) if node == &PASSWORD => Secret::PasswordHash(text),
+            (None, Some(node)) if node == &PASSWORD && text.starts_with("$argon2id$") => {
+                Secret::PasswordHash(text)
+            }
             _ => {
                 let message = "a secret is written as $0$ and the clear text, or as what was read of it";
                 return Err(placed(Error::application(Tag::InvalidValue, message)));

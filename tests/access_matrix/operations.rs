@@ -30,7 +30,13 @@ pub fn world() -> Vec<(&'static str, String, Json)> {
         negotiation("negotiation-fixed"),
         object("object-fixed"),
         ("PUT", data("irtf-agent:tasks"), draft_order("mend it")),
+        ("PUT", data("magent-access:access/users/user=guest"), guest()),
     ]
+}
+
+/// A user who never gets in.
+fn guest() -> Json {
+    json!({ "magent-access:user": [{ "name": "guest", "enabled": false }] })
 }
 
 /// An order in the draft's tree.
@@ -82,6 +88,16 @@ pub fn all() -> Vec<Operation> {
             json!({ "ietf-netconf-acm:group": [{ "name": "group-{n}" }] }),
             "merge",
         ),
+        read("read who gets in", "magent-access:access", "guest"),
+        edit(
+            "let somebody in",
+            Vec::new(),
+            "PUT",
+            "magent-access:access/users/user=user-{n}",
+            json!({ "magent-access:user": [{ "name": "user-{n}" }] }),
+            "merge",
+        ),
+        rpc("make an API key", "magent-access", "create-api-key", json!({ "user": "user" }), None),
         rpc("discover agents", "magent-registry", "discover-agents", json!({}), Some("agent-a")),
         read("read the registry", "magent-registry:registry/agents", "agent-a"),
         rpc("register an agent", "magent-registry", "register-agent", own, None),

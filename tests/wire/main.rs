@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod clients;
+mod configured;
 mod crash;
 mod documents;
 mod hostile;
