@@ -119,6 +119,35 @@ fn users_log_in_with_what_they_have() {
 }
 
 #[test]
+fn users_that_are_configured_over_any_protocol_log_in_with_what_they_have() {
+    let server = Server::start();
+    let identity = key(&server.path("id"));
+    let public = fs::read_to_string(format!("{identity}.pub")).unwrap();
+    let public = public.split(' ').nth(1).unwrap();
+    let right = server.file("right", "correct horse\n");
+    for (number, url) in server.urls().into_iter().enumerate() {
+        let user = format!("/magent-access:access/users/user[name='u{number}']");
+        let key = format!("{user}/public-key[name='laptop']");
+        let assignments = [
+            format!("{user}/password=$0$correct horse"),
+            format!("{key}/public-key-format=ietf-crypto-types:ssh-public-key-format"),
+            format!("{key}/public-key={public}"),
+        ];
+        let assignments: Vec<&str> = assignments.iter().map(String::as_str).collect();
+        server.done(url, &["edit"], &assignments);
+        let own = server.ssh.replace("://", &format!("://u{number}@"));
+        for login in [["--password-file", &right], ["--identity", &identity]] {
+            let (status, _, errors) = run(server.command(&own, &[&["get"][..], &login].concat(), &[WANTED]));
+            assert_eq!(status, Some(0), "{url}: {errors}");
+        }
+        server.done(url, &["edit", "--delete", &key], &[]);
+        let (status, ..) = run(server.command(&own, &["get", "--identity", &identity], &[WANTED]));
+        assert_eq!(status, Some(1), "{url}");
+    }
+    assert!(!server.log().contains("correct horse"));
+}
+
+#[test]
 fn who_says_nothing_talks_to_the_server_on_this_machine() {
     let server = Server::start();
     // The data directory is where it is by default.
