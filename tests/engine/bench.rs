@@ -9,11 +9,11 @@ use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, NoVault, Options,
-    Precondition, Test,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition, Test,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
+use agentconf::server::vault::Vault;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
@@ -42,7 +42,8 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
         ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
     };
     let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
-    let options = Options { clock, limits, startup, profile, capabilities, vault: Arc::new(NoVault) };
+    let vault = Arc::new(Vault::open(directory, limits.secrets_max).expect("a directory for secrets"));
+    let options = Options { clock, limits, startup, profile, capabilities, vault };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }
 

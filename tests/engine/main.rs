@@ -7,4 +7,5 @@ mod abuse;
 mod bench;
 mod datastores;
 mod flows;
+mod secrets;
 mod sessions;
