@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::Scope;
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
-use crate::yang::generated::magent_access::{self as model, CertToName, TokenIssuer, nodes};
+use crate::yang::generated::magent_access::{self as model, CertToName, Limits, TokenIssuer, nodes};
 use crate::yang::generated::{ietf_keystore as keystore, ietf_truststore as truststore};
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -35,6 +35,8 @@ pub struct Settings {
     pub issuers: Vec<TokenIssuer>,
     /// Which certificates of clients are taken.
     pub clients: Clients,
+    /// How much users and sources may ask for.
+    pub limits: Limits,
     /// The certificate of the server and those that lead to its authority, as DER.
     pub certificate: Option<Vec<Vec<u8>>>,
 }
@@ -145,6 +147,9 @@ impl Settings {
         }
         if let Some(clients) = of(&nodes::ACCESS_CLIENT_CERTIFICATES) {
             settings.clients = clients_of(read(clients)?, config)?;
+        }
+        if let Some(limits) = of(&nodes::ACCESS_LIMITS) {
+            settings.limits = read(limits)?;
         }
         if let Some(chosen) = of(&nodes::ACCESS_SERVER_CERTIFICATE) {
             settings.certificate = certificate_of(&read(chosen)?, config)?;

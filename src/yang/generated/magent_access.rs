@@ -41,6 +41,9 @@ pub struct Access {
     /// What the server shows, over HTTPS and for NETCONF over TLS, instead of the certificate in its
     /// files. The private key is written as 'cleartext-private-key' and from then on hidden.
     pub server_certificate: ServerCertificate,
+    /// How much those who got in may ask for. What is not configured here is as the file of the server
+    /// has it.
+    pub limits: Limits,
 }
 
 impl model::Modelled for Access {
@@ -55,6 +58,7 @@ impl model::Modelled for Access {
             token_issuers: model::container(data, &nodes::ACCESS_TOKEN_ISSUERS)?,
             client_certificates: model::container(data, &nodes::ACCESS_CLIENT_CERTIFICATES)?,
             server_certificate: model::container(data, &nodes::ACCESS_SERVER_CERTIFICATE)?,
+            limits: model::container(data, &nodes::ACCESS_LIMITS)?,
         })
     }
 
@@ -65,6 +69,7 @@ impl model::Modelled for Access {
         model::put_container(&mut data, &nodes::ACCESS_TOKEN_ISSUERS, &self.token_issuers);
         model::put_container(&mut data, &nodes::ACCESS_CLIENT_CERTIFICATES, &self.client_certificates);
         model::put_container(&mut data, &nodes::ACCESS_SERVER_CERTIFICATE, &self.server_certificate);
+        model::put_container(&mut data, &nodes::ACCESS_LIMITS, &self.limits);
         data
     }
 }
@@ -371,6 +376,10 @@ pub struct TokenIssuer {
     pub user: Vec<TokenIssuerUser>,
     /// A group of the server, by what the claim calls it.
     pub group: Vec<Group>,
+    /// What a scope of its tokens is good for; the widest of a token counts, and a token with none of
+    /// these is refused. Without any of these, whatever its scopes, a token is good for all that its
+    /// user may do.
+    pub scope: Vec<TokenIssuerScope>,
     /// By how much the clocks may differ.
     pub leeway: Option<u16>,
 }
@@ -393,6 +402,7 @@ impl model::Modelled for TokenIssuer {
             prefix: model::optional(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_PREFIX)?,
             user: model::list(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_USER)?,
             group: model::list(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_GROUP)?,
+            scope: model::list(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE)?,
             leeway: model::optional(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY)?,
         })
     }
@@ -410,6 +420,7 @@ impl model::Modelled for TokenIssuer {
         model::put_optional(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_PREFIX, &self.prefix);
         model::put_list(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_USER, &self.user);
         model::put_list(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_GROUP, &self.group);
+        model::put_list(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE, &self.scope);
         model::put_optional(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY, &self.leeway);
         data
     }
@@ -430,6 +441,7 @@ impl TokenIssuer {
             prefix: None,
             user: Vec::new(),
             group: Vec::new(),
+            scope: Vec::new(),
             leeway: None,
         }
     }
@@ -578,6 +590,51 @@ impl Group {
     /// The key of the entry with this `claimed`, if its leafs can have it.
     pub fn key_of(claimed: &str) -> Result<tree::Key, model::ValueError> {
         model::key(&nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_GROUP, vec![value::Value::string(claimed)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.claimed)
+    }
+}
+
+/// What a scope of its tokens is good for; the widest of a token counts, and a token with none of
+/// these is refused. Without any of these, whatever its scopes, a token is good for all that its
+/// user may do.
+///
+/// `/magent-access:access/token-issuers/token-issuer/scope`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenIssuerScope {
+    /// What the token says.
+    pub claimed: String,
+    /// What it is good for here.
+    pub scope: Scope,
+}
+
+impl model::Modelled for TokenIssuerScope {
+    fn node() -> &'static schema::Node {
+        &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            claimed: model::required(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED)?,
+            scope: model::required(data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_SCOPE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED, &self.claimed);
+        model::put(&mut data, &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_SCOPE, &self.scope);
+        data
+    }
+}
+
+impl TokenIssuerScope {
+    /// The key of the entry with this `claimed`, if its leafs can have it.
+    pub fn key_of(claimed: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE, vec![value::Value::string(claimed)])
     }
 
     /// The key of this entry, if its leafs can have it.
@@ -809,6 +866,149 @@ impl model::Modelled for ServerCertificate {
     }
 }
 
+/// How much those who got in may ask for. What is not configured here is as the file of the server
+/// has it.
+///
+/// `/magent-access:access/limits`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Limits {
+    /// Limits of each user; those on what is kept are not for administrators.
+    pub user: LimitsUser,
+    /// Limits of each source: an IPv4 address or an IPv6 network of 64 bits.
+    pub source: Source,
+}
+
+impl model::Modelled for Limits {
+    fn node() -> &'static schema::Node {
+        &nodes::ACCESS_LIMITS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            user: model::container(data, &nodes::ACCESS_LIMITS_USER)?,
+            source: model::container(data, &nodes::ACCESS_LIMITS_SOURCE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_container(&mut data, &nodes::ACCESS_LIMITS_USER, &self.user);
+        model::put_container(&mut data, &nodes::ACCESS_LIMITS_SOURCE, &self.source);
+        data
+    }
+}
+
+/// Limits of each user; those on what is kept are not for administrators.
+///
+/// `/magent-access:access/limits/user`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LimitsUser {
+    /// Requests, of HTTP and of NETCONF together; 0 is no limit. More are answered with 429, or with
+    /// resource-denied.
+    pub requests_per_second: Option<u32>,
+    /// How many of them may come at once after a pause.
+    pub requests_burst: Option<u32>,
+    /// Event streams at a time.
+    pub event_streams: Option<u32>,
+    /// Dynamic subscriptions at a time.
+    pub subscriptions: Option<u32>,
+    /// Agents that are registered.
+    pub agents: Option<u64>,
+    /// Tasks that agents of the user have assigned and that have not ended.
+    pub open_tasks: Option<u64>,
+    /// Negotiations that agents of the user have opened and that are open.
+    pub open_negotiations: Option<u64>,
+    /// Contexts that agents of the user have begun.
+    pub contexts: Option<u64>,
+    /// Data objects of agents of the user.
+    pub data: Option<u64>,
+    /// What the user has written in the draft's tree.
+    pub configuration: Option<u64>,
+}
+
+impl model::Modelled for LimitsUser {
+    fn node() -> &'static schema::Node {
+        &nodes::ACCESS_LIMITS_USER
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            requests_per_second: model::optional(data, &nodes::ACCESS_LIMITS_USER_REQUESTS_PER_SECOND)?,
+            requests_burst: model::optional(data, &nodes::ACCESS_LIMITS_USER_REQUESTS_BURST)?,
+            event_streams: model::optional(data, &nodes::ACCESS_LIMITS_USER_EVENT_STREAMS)?,
+            subscriptions: model::optional(data, &nodes::ACCESS_LIMITS_USER_SUBSCRIPTIONS)?,
+            agents: model::optional(data, &nodes::ACCESS_LIMITS_USER_AGENTS)?,
+            open_tasks: model::optional(data, &nodes::ACCESS_LIMITS_USER_OPEN_TASKS)?,
+            open_negotiations: model::optional(data, &nodes::ACCESS_LIMITS_USER_OPEN_NEGOTIATIONS)?,
+            contexts: model::optional(data, &nodes::ACCESS_LIMITS_USER_CONTEXTS)?,
+            data: model::optional(data, &nodes::ACCESS_LIMITS_USER_DATA)?,
+            configuration: model::optional(data, &nodes::ACCESS_LIMITS_USER_CONFIGURATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_REQUESTS_PER_SECOND, &self.requests_per_second);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_REQUESTS_BURST, &self.requests_burst);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_EVENT_STREAMS, &self.event_streams);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_SUBSCRIPTIONS, &self.subscriptions);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_AGENTS, &self.agents);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_OPEN_TASKS, &self.open_tasks);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_OPEN_NEGOTIATIONS, &self.open_negotiations);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_CONTEXTS, &self.contexts);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_DATA, &self.data);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_USER_CONFIGURATION, &self.configuration);
+        data
+    }
+}
+
+/// Limits of each source: an IPv4 address or an IPv6 network of 64 bits.
+///
+/// `/magent-access:access/limits/source`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Source {
+    /// Requests, of HTTP and of NETCONF together; 0 is no limit.
+    pub requests_per_second: Option<u32>,
+    /// How many of them may come at once after a pause.
+    pub requests_burst: Option<u32>,
+    /// Connections that are made; 0 is no limit. More are closed before the handshake.
+    pub handshakes_per_second: Option<u32>,
+    /// How many of them may be made at once after a pause.
+    pub handshakes_burst: Option<u32>,
+    /// Connections at a time; 0 is no limit.
+    pub connections: Option<u32>,
+    /// NETCONF sessions at a time; 0 is no limit.
+    pub sessions: Option<u32>,
+}
+
+impl model::Modelled for Source {
+    fn node() -> &'static schema::Node {
+        &nodes::ACCESS_LIMITS_SOURCE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            requests_per_second: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_REQUESTS_PER_SECOND)?,
+            requests_burst: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_REQUESTS_BURST)?,
+            handshakes_per_second: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_HANDSHAKES_PER_SECOND)?,
+            handshakes_burst: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_HANDSHAKES_BURST)?,
+            connections: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_CONNECTIONS)?,
+            sessions: model::optional(data, &nodes::ACCESS_LIMITS_SOURCE_SESSIONS)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_REQUESTS_PER_SECOND, &self.requests_per_second);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_REQUESTS_BURST, &self.requests_burst);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_HANDSHAKES_PER_SECOND, &self.handshakes_per_second);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_HANDSHAKES_BURST, &self.handshakes_burst);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_CONNECTIONS, &self.connections);
+        model::put_optional(&mut data, &nodes::ACCESS_LIMITS_SOURCE_SESSIONS, &self.sessions);
+        data
+    }
+}
+
 /// `/magent-access:create-api-key/input`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateApiKeyInput {
@@ -896,7 +1096,7 @@ impl model::Modelled for CreateApiKeyOutput {
     }
 }
 
-/// A value of `/access/api-keys/api-key/scope`.
+/// How much of what a user may do a credential is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// All that the user may do.
@@ -1015,6 +1215,7 @@ pub mod nodes {
             &ACCESS_TOKEN_ISSUERS,
             &ACCESS_CLIENT_CERTIFICATES,
             &ACCESS_SERVER_CERTIFICATE,
+            &ACCESS_LIMITS,
         ],
         data: &[
             &ACCESS_USERS,
@@ -1022,6 +1223,7 @@ pub mod nodes {
             &ACCESS_TOKEN_ISSUERS,
             &ACCESS_CLIENT_CERTIFICATES,
             &ACCESS_SERVER_CERTIFICATE,
+            &ACCESS_LIMITS,
         ],
         actions: &[],
         notifications: &[],
@@ -1380,11 +1582,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&ACCESS_API_KEYS_API_KEY),
         index: 2,
-        kind: Kind::Leaf {
-            ty: &super::types::ACCESS_API_KEYS_API_KEY_SCOPE,
-            default: Some("full"),
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::SCOPE, default: Some("full"), units: "" },
         config: true,
         mandatory: false,
         status: Status::Current,
@@ -1506,6 +1704,7 @@ pub mod nodes {
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_PREFIX,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_USER,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_GROUP,
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY,
         ],
         data: &[
@@ -1520,6 +1719,7 @@ pub mod nodes {
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_PREFIX,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_USER,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_GROUP,
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE,
             &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY,
         ],
         actions: &[],
@@ -2085,12 +2285,86 @@ pub mod nodes {
         sid: 0,
         description: "The group of the server.",
     };
+    /// `/magent-access:access/token-issuers/token-issuer/scope`
+    pub static ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE: Node = Node {
+        name: "scope",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER),
+        index: 11,
+        kind: Kind::List {
+            keys: &[&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED,
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_SCOPE,
+        ],
+        data: &[
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED,
+            &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_SCOPE,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "What a scope of its tokens is good for; the widest of a\ntoken counts, and a token with none of these is refused.\nWithout any of these, whatever its scopes, a token is\ngood for all that its user may do.",
+    };
+    /// `/magent-access:access/token-issuers/token-issuer/scope/claimed`
+    pub static ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_CLAIMED: Node = Node {
+        name: "claimed",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE),
+        index: 0,
+        kind: Kind::Leaf {
+            ty: &super::types::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CLIENT_ID,
+            default: None,
+            units: "",
+        },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "What the token says.",
+    };
+    /// `/magent-access:access/token-issuers/token-issuer/scope/scope`
+    pub static ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE_SCOPE: Node = Node {
+        name: "scope",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_SCOPE),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::SCOPE, default: None, units: "" },
+        config: true,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "What it is good for here.",
+    };
     /// `/magent-access:access/token-issuers/token-issuer/leeway`
     pub static ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY: Node = Node {
         name: "leeway",
         module: &super::MODULE,
         parent: Some(&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf {
             ty: &super::types::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_LEEWAY,
             default: Some("60"),
@@ -2484,6 +2758,422 @@ pub mod nodes {
         sid: 0,
         description: "A reference to a specific certificate of the\nasymmetric key in the keystore.",
     };
+    /// `/magent-access:access/limits`
+    pub static ACCESS_LIMITS: Node = Node {
+        name: "limits",
+        module: &super::MODULE,
+        parent: Some(&ACCESS),
+        index: 5,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&ACCESS_LIMITS_USER, &ACCESS_LIMITS_SOURCE],
+        data: &[&ACCESS_LIMITS_USER, &ACCESS_LIMITS_SOURCE],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "How much those who got in may ask for.  What is not configured\nhere is as the file of the server has it.",
+    };
+    /// `/magent-access:access/limits/user`
+    pub static ACCESS_LIMITS_USER: Node = Node {
+        name: "user",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS),
+        index: 0,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ACCESS_LIMITS_USER_REQUESTS_PER_SECOND,
+            &ACCESS_LIMITS_USER_REQUESTS_BURST,
+            &ACCESS_LIMITS_USER_EVENT_STREAMS,
+            &ACCESS_LIMITS_USER_SUBSCRIPTIONS,
+            &ACCESS_LIMITS_USER_AGENTS,
+            &ACCESS_LIMITS_USER_OPEN_TASKS,
+            &ACCESS_LIMITS_USER_OPEN_NEGOTIATIONS,
+            &ACCESS_LIMITS_USER_CONTEXTS,
+            &ACCESS_LIMITS_USER_DATA,
+            &ACCESS_LIMITS_USER_CONFIGURATION,
+        ],
+        data: &[
+            &ACCESS_LIMITS_USER_REQUESTS_PER_SECOND,
+            &ACCESS_LIMITS_USER_REQUESTS_BURST,
+            &ACCESS_LIMITS_USER_EVENT_STREAMS,
+            &ACCESS_LIMITS_USER_SUBSCRIPTIONS,
+            &ACCESS_LIMITS_USER_AGENTS,
+            &ACCESS_LIMITS_USER_OPEN_TASKS,
+            &ACCESS_LIMITS_USER_OPEN_NEGOTIATIONS,
+            &ACCESS_LIMITS_USER_CONTEXTS,
+            &ACCESS_LIMITS_USER_DATA,
+            &ACCESS_LIMITS_USER_CONFIGURATION,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Limits of each user; those on what is kept are not for\nadministrators.",
+    };
+    /// `/magent-access:access/limits/user/requests-per-second`
+    pub static ACCESS_LIMITS_USER_REQUESTS_PER_SECOND: Node = Node {
+        name: "requests-per-second",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Requests, of HTTP and of NETCONF together; 0 is no limit.\nMore are answered with 429, or with resource-denied.",
+    };
+    /// `/magent-access:access/limits/user/requests-burst`
+    pub static ACCESS_LIMITS_USER_REQUESTS_BURST: Node = Node {
+        name: "requests-burst",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::POSITIVE, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "How many of them may come at once after a pause.",
+    };
+    /// `/magent-access:access/limits/user/event-streams`
+    pub static ACCESS_LIMITS_USER_EVENT_STREAMS: Node = Node {
+        name: "event-streams",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Event streams at a time.",
+    };
+    /// `/magent-access:access/limits/user/subscriptions`
+    pub static ACCESS_LIMITS_USER_SUBSCRIPTIONS: Node = Node {
+        name: "subscriptions",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Dynamic subscriptions at a time.",
+    };
+    /// `/magent-access:access/limits/user/agents`
+    pub static ACCESS_LIMITS_USER_AGENTS: Node = Node {
+        name: "agents",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Agents that are registered.",
+    };
+    /// `/magent-access:access/limits/user/open-tasks`
+    pub static ACCESS_LIMITS_USER_OPEN_TASKS: Node = Node {
+        name: "open-tasks",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Tasks that agents of the user have assigned and that have\nnot ended.",
+    };
+    /// `/magent-access:access/limits/user/open-negotiations`
+    pub static ACCESS_LIMITS_USER_OPEN_NEGOTIATIONS: Node = Node {
+        name: "open-negotiations",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 6,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Negotiations that agents of the user have opened and that\nare open.",
+    };
+    /// `/magent-access:access/limits/user/contexts`
+    pub static ACCESS_LIMITS_USER_CONTEXTS: Node = Node {
+        name: "contexts",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 7,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Contexts that agents of the user have begun.",
+    };
+    /// `/magent-access:access/limits/user/data`
+    pub static ACCESS_LIMITS_USER_DATA: Node = Node {
+        name: "data",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 8,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "octets" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Data objects of agents of the user.",
+    };
+    /// `/magent-access:access/limits/user/configuration`
+    pub static ACCESS_LIMITS_USER_CONFIGURATION: Node = Node {
+        name: "configuration",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_USER),
+        index: 9,
+        kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "octets" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "What the user has written in the draft's tree.",
+    };
+    /// `/magent-access:access/limits/source`
+    pub static ACCESS_LIMITS_SOURCE: Node = Node {
+        name: "source",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS),
+        index: 1,
+        kind: Kind::Container { presence: false },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ACCESS_LIMITS_SOURCE_REQUESTS_PER_SECOND,
+            &ACCESS_LIMITS_SOURCE_REQUESTS_BURST,
+            &ACCESS_LIMITS_SOURCE_HANDSHAKES_PER_SECOND,
+            &ACCESS_LIMITS_SOURCE_HANDSHAKES_BURST,
+            &ACCESS_LIMITS_SOURCE_CONNECTIONS,
+            &ACCESS_LIMITS_SOURCE_SESSIONS,
+        ],
+        data: &[
+            &ACCESS_LIMITS_SOURCE_REQUESTS_PER_SECOND,
+            &ACCESS_LIMITS_SOURCE_REQUESTS_BURST,
+            &ACCESS_LIMITS_SOURCE_HANDSHAKES_PER_SECOND,
+            &ACCESS_LIMITS_SOURCE_HANDSHAKES_BURST,
+            &ACCESS_LIMITS_SOURCE_CONNECTIONS,
+            &ACCESS_LIMITS_SOURCE_SESSIONS,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Limits of each source: an IPv4 address or an IPv6 network of\n64 bits.",
+    };
+    /// `/magent-access:access/limits/source/requests-per-second`
+    pub static ACCESS_LIMITS_SOURCE_REQUESTS_PER_SECOND: Node = Node {
+        name: "requests-per-second",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Requests, of HTTP and of NETCONF together; 0 is no limit.",
+    };
+    /// `/magent-access:access/limits/source/requests-burst`
+    pub static ACCESS_LIMITS_SOURCE_REQUESTS_BURST: Node = Node {
+        name: "requests-burst",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::POSITIVE, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "How many of them may come at once after a pause.",
+    };
+    /// `/magent-access:access/limits/source/handshakes-per-second`
+    pub static ACCESS_LIMITS_SOURCE_HANDSHAKES_PER_SECOND: Node = Node {
+        name: "handshakes-per-second",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Connections that are made; 0 is no limit.  More are closed\nbefore the handshake.",
+    };
+    /// `/magent-access:access/limits/source/handshakes-burst`
+    pub static ACCESS_LIMITS_SOURCE_HANDSHAKES_BURST: Node = Node {
+        name: "handshakes-burst",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::POSITIVE, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "How many of them may be made at once after a pause.",
+    };
+    /// `/magent-access:access/limits/source/connections`
+    pub static ACCESS_LIMITS_SOURCE_CONNECTIONS: Node = Node {
+        name: "connections",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "Connections at a time; 0 is no limit.",
+    };
+    /// `/magent-access:access/limits/source/sessions`
+    pub static ACCESS_LIMITS_SOURCE_SESSIONS: Node = Node {
+        name: "sessions",
+        module: &super::MODULE,
+        parent: Some(&ACCESS_LIMITS_SOURCE),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: true,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "NETCONF sessions at a time; 0 is no limit.",
+    };
     /// `/magent-access:create-api-key`
     pub static CREATE_API_KEY: Node = Node {
         name: "create-api-key",
@@ -2582,7 +3272,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&CREATE_API_KEY_INPUT),
         index: 2,
-        kind: Kind::Leaf { ty: &super::types::CREATE_API_KEY_INPUT_SCOPE, default: Some("full"), units: "" },
+        kind: Kind::Leaf { ty: &super::types::SCOPE, default: Some("full"), units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -2771,9 +3461,9 @@ pub mod types {
             &[&super::patterns::ACCESS_API_KEYS_API_KEY_ID_1],
         ),
     };
-    /// `enumeration`
-    pub static ACCESS_API_KEYS_API_KEY_SCOPE: Type = Type {
-        name: "enumeration",
+    /// `scope`
+    pub static SCOPE: Type = Type {
+        name: "scope",
         base: Base::Enumeration(&[
             EnumValue { name: "full", value: 0 },
             EnumValue { name: "read", value: 1 },
@@ -2888,6 +3578,16 @@ pub mod types {
             real: &super::super::ietf_keystore::types::STRING,
         }),
     };
+    /// `positive`
+    pub static POSITIVE: Type = Type {
+        name: "positive",
+        base: Base::Uint(
+            32,
+            Range { parts: &[(1, 4294967295)], text: "1..max", error_message: None, error_app_tag: None },
+        ),
+    };
+    /// `uint64`
+    pub static UINT64: Type = Type { name: "uint64", base: Base::Uint(64, Range::ANY) };
     /// `leafref`
     pub static CREATE_API_KEY_INPUT_ID: Type = Type {
         name: "leafref",
@@ -2897,17 +3597,6 @@ pub mod types {
             target: &super::nodes::ACCESS_API_KEYS_API_KEY_ID,
             require_instance: false,
             real: &ACCESS_API_KEYS_API_KEY_ID,
-        }),
-    };
-    /// `leafref`
-    pub static CREATE_API_KEY_INPUT_SCOPE: Type = Type {
-        name: "leafref",
-        base: Base::LeafRef(LeafRef {
-            path: &super::exprs::CREATE_API_KEY_INPUT_SCOPE_PATH,
-            text: "/access/api-keys/api-key/scope",
-            target: &super::nodes::ACCESS_API_KEYS_API_KEY_SCOPE,
-            require_instance: false,
-            real: &ACCESS_API_KEYS_API_KEY_SCOPE,
         }),
     };
     /// `leafref`
@@ -3264,32 +3953,6 @@ pub mod exprs {
             Step {
                 axis: Axis::Child,
                 test: NodeTest::Name { module: Borrowed("magent-access"), name: Borrowed("id") },
-                predicates: Borrowed(&[]),
-            },
-        ]),
-    });
-    /// `/access/api-keys/api-key/scope`
-    pub static CREATE_API_KEY_INPUT_SCOPE_PATH: Expr = Expr::Path(Path {
-        start: Start::Root,
-        steps: Borrowed(&[
-            Step {
-                axis: Axis::Child,
-                test: NodeTest::Name { module: Borrowed("magent-access"), name: Borrowed("access") },
-                predicates: Borrowed(&[]),
-            },
-            Step {
-                axis: Axis::Child,
-                test: NodeTest::Name { module: Borrowed("magent-access"), name: Borrowed("api-keys") },
-                predicates: Borrowed(&[]),
-            },
-            Step {
-                axis: Axis::Child,
-                test: NodeTest::Name { module: Borrowed("magent-access"), name: Borrowed("api-key") },
-                predicates: Borrowed(&[]),
-            },
-            Step {
-                axis: Axis::Child,
-                test: NodeTest::Name { module: Borrowed("magent-access"), name: Borrowed("scope") },
                 predicates: Borrowed(&[]),
             },
         ]),
