@@ -196,6 +196,51 @@ pub struct Limits {
     pub data_bytes_max: u64,
     /// Longest part of a data object in one answer to `read`. At least the four octets of the longest character.
     pub data_read_bytes_max: u64,
+
+    /// How much one user, or one source, may ask for.
+    pub rates: RateLimits,
+}
+
+/// What one user may ask for, and what may come from one source, which is an IPv4 address or an IPv6 network of 64 bits: the
+/// section `[limits.rates]`. For all but the bursts and `sources_max`, 0 is no limit. Requests are those of HTTP and the rpcs of
+/// NETCONF together.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimits {
+    /// Requests of one user in a second. More are answered with 429, or `resource-denied` in NETCONF.
+    pub user_requests_per_s: u32,
+    /// How many of them may come at once after a pause.
+    pub user_requests_burst: u32,
+    /// Requests from one source in a second.
+    pub source_requests_per_s: u32,
+    /// How many of them may come at once after a pause.
+    pub source_requests_burst: u32,
+    /// Connections that one source may make in a second. More are closed before the handshake.
+    pub source_handshakes_per_s: u32,
+    /// How many of them it may make at once after a pause.
+    pub source_handshakes_burst: u32,
+    /// Most connections from one source at a time. More are closed before the handshake.
+    pub source_connections_max: u32,
+    /// Most NETCONF sessions from one source at a time.
+    pub source_sessions_max: u32,
+    /// For how many sources, and users, this is remembered, beside those that are connected.
+    pub sources_max: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> RateLimits {
+        RateLimits {
+            user_requests_per_s: 0,
+            user_requests_burst: 1000,
+            source_requests_per_s: 0,
+            source_requests_burst: 1000,
+            source_handshakes_per_s: 1000,
+            source_handshakes_burst: 4000,
+            source_connections_max: 4096,
+            source_sessions_max: 1024,
+            sources_max: 65_536,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -284,6 +329,7 @@ impl Default for Limits {
             data_owner_bytes_max: 256 * 1024 * 1024,
             data_bytes_max: 1024 * 1024 * 1024,
             data_read_bytes_max: 1024 * 1024,
+            rates: RateLimits::default(),
         }
     }
 }
@@ -338,6 +384,10 @@ impl Limits {
             ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
             ("query_tasks_max", self.query_tasks_max as u64),
             ("query_scan_max", self.query_scan_max as u64),
+            ("rates.user_requests_burst", self.rates.user_requests_burst.into()),
+            ("rates.source_requests_burst", self.rates.source_requests_burst.into()),
+            ("rates.source_handshakes_burst", self.rates.source_handshakes_burst.into()),
+            ("rates.sources_max", self.rates.sources_max.into()),
         ];
         let zero = positive
             .into_iter()

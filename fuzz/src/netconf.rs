@@ -13,7 +13,7 @@ use agentconf::log::Log;
 use agentconf::netconf::conversation::{self, capabilities};
 use agentconf::netconf::framing::{self, Decoder, Framing};
 use agentconf::netconf::hello::{self, Version};
-use agentconf::netconf::session::{Peer, Transport};
+use agentconf::netconf::session::{Pace, Peer, Transport};
 use agentconf::server::urls::Urls;
 use agentconf::yang::generated::{SCHEMA, irtf_agent};
 use agentconf::yang::json;
@@ -160,7 +160,8 @@ async fn serve(sent: &[u8]) -> Vec<u8> {
     engine.manage(&principal, put).await.expect("it is valid");
     let (theirs, ours) = tokio::io::duplex(64 * 1024);
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    let peer = Peer { principal, standing: Standing::new(|| true), address, transport: Transport::Ssh };
+    let (standing, pace) = (Standing::new(|| true), Pace::new(|| true));
+    let peer = Peer { principal, standing, pace, address, transport: Transport::Ssh };
     let urls = Urls::new(&Default::default(), SERVED.directory.path(), engine.limits())
         .expect("it needs no authorities");
     let session = conversation::serve(engine.clone(), Arc::new(urls), ours, peer, std::future::pending());

@@ -135,6 +135,12 @@ pub enum AuthError {
         /// For `Retry-After` (RFC 9110): seconds.
         retry_after_s: u64,
     },
+    /// Too many requests of this user, or from this source, whatever they prove. RESTCONF answers 429 (RFC 6585 section 4).
+    #[error("too many requests, try again in {retry_after_s} s")]
+    TooManyRequests {
+        /// As before.
+        retry_after_s: u64,
+    },
 }
 
 impl AuthError {
@@ -146,7 +152,8 @@ impl AuthError {
             AuthError::Missing
             | AuthError::WrongPassword
             | AuthError::WrongCertificate
-            | AuthError::Throttled { .. } => r#"Bearer realm="agentconf""#,
+            | AuthError::Throttled { .. }
+            | AuthError::TooManyRequests { .. } => r#"Bearer realm="agentconf""#,
         };
         [bearer, r#"Basic realm="agentconf", charset="UTF-8""#]
     }
@@ -154,7 +161,9 @@ impl AuthError {
     /// The value of `Retry-After` in seconds, if the client was stopped for asking too often.
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            AuthError::Throttled { retry_after_s } => Some(*retry_after_s),
+            AuthError::Throttled { retry_after_s } | AuthError::TooManyRequests { retry_after_s } => {
+                Some(*retry_after_s)
+            }
             _ => None,
         }
     }

@@ -64,7 +64,7 @@ pub struct Listen {
 }
 
 /// The section `[tls]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// PEM file with the certificate chain of the server, its own certificate first. Without it the server makes a
@@ -76,6 +76,16 @@ pub struct Tls {
     pub names: Vec<String>,
     /// Which certificates of clients are taken, and for which users.
     pub clients: Clients,
+    /// For how long, in seconds, browsers are told to use nothing but HTTPS with this host (RFC 6797). 0 has them forget it.
+    #[serde(rename = "hsts-max-age")]
+    pub hsts_max_age: u32,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        let (names, clients) = (Vec::new(), Clients::default());
+        Tls { certificate: None, key: None, names, clients, hsts_max_age: 365 * 24 * 60 * 60 }
+    }
 }
 
 /// The section `[datastores]`.

@@ -18,6 +18,7 @@ use super::message::{self, NoRequest};
 use super::request;
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
 use super::url::Urls;
+use crate::access::Standing;
 use crate::engine::{
     CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
 };
@@ -141,6 +142,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     if session.capabilities.iter().any(asks) {
         own.use_private_candidate();
     }
+    let standing = session.peer.standing.clone();
     let (ahead, followed) = (FuturesOrdered::new(), FuturesUnordered::new());
     let mut conversation =
         Conversation { engine, urls, own: &own, session, outgoing, ahead, followed, events: false };
@@ -148,6 +150,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     let ended = tokio::select! {
         biased;
         () = own.killed() => Ok(Reason::Killed),
+        () = lapse(standing) => Ok(Reason::Other),
         () = stopping => Ok(Reason::Other),
         ended = conversation.run(incoming) => ended,
     };
@@ -169,6 +172,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     let _ = timeout(CLOSE, outgoing.close()).await;
 }
 
+/// Waits until what proved the user's identity no longer does; it is looked at every so often.
+async fn lapse(standing: Standing) {
+    while standing.holds() {
+        tokio::time::sleep(STANDING).await;
+    }
+}
+
+/// How often it is looked whether the user of a quiet session still may have it.
+const STANDING: Duration = Duration::from_secs(5);
 /// How long the end of a stream may take.
 const CLOSE: Duration = Duration::from_secs(5);
 /// Most edits of a session that become durable at a time.
@@ -228,6 +240,15 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
         let read = message::parse(message, self.engine.limits().depth_max)
             .map(|rpc| request::of(&self.engine, self.own.principal(), rpc));
         let counters = self.own.counters();
+        if let Ok((start, Ok(request))) = &read
+            && !matches!(request, request::Request::Close)
+            && !self.session.peer.pace.allows()
+        {
+            Counters::count(&counters.in_rpcs);
+            self.settle(0).await?;
+            let error = Error::protocol(Tag::ResourceDenied, "too many requests, try again later");
+            return self.refuse(start, &[error.app_tag("too-many-requests")]).await.map(|()| None);
+        }
         let (start, request) = match read {
             Ok((start, Ok(request::Request::Edit(edit))))
                 if message.len() <= AHEAD_BYTES_MAX

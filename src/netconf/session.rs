@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
@@ -45,10 +46,34 @@ pub struct Peer {
     pub principal: Principal,
     /// Whether what proved that still does.
     pub standing: Standing,
+    /// How often they may ask.
+    pub pace: Pace,
     /// Where they are.
     pub address: SocketAddr,
     /// How they came.
     pub transport: Transport,
+}
+
+/// Whether one more request may be answered now; it is asked once for each.
+#[derive(Clone)]
+pub struct Pace(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Pace {
+    /// From the question to be asked.
+    pub fn new(allows: impl Fn() -> bool + Send + Sync + 'static) -> Pace {
+        Pace(Arc::new(allows))
+    }
+
+    /// Counts a request; false if it is one too many.
+    pub fn allows(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pace")
+    }
 }
 
 /// A session whose hellos have been exchanged.
@@ -221,6 +246,7 @@ mod tests {
         Peer {
             principal: Principal::new("ann", Default::default(), Method::Password),
             standing: Standing::new(|| true),
+            pace: Pace::new(|| true),
             address: "192.0.2.1:1".parse().unwrap(),
             transport: Transport::Ssh,
         }

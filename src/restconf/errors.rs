@@ -140,7 +140,12 @@ impl From<UriError> for Refusal {
 
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
-        let denied = Error::protocol(Tag::AccessDenied, error.to_string());
+        let denied = match error {
+            AuthError::TooManyRequests { .. } => {
+                Error::protocol(Tag::ResourceDenied, error.to_string()).app_tag("too-many-requests")
+            }
+            _ => Error::protocol(Tag::AccessDenied, error.to_string()),
+        };
         match error.retry_after_s() {
             Some(seconds) => {
                 Refusal::new(StatusCode::TOO_MANY_REQUESTS, denied).header(RETRY_AFTER, &seconds.to_string())

@@ -25,13 +25,16 @@ mod streams;
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use axum::response::Response;
 use futures_util::stream;
 
-use crate::access::Caller;
+use crate::access::{AuthError, Caller};
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
 use crate::yang::error::{Error, Layer, Tag};
@@ -48,6 +51,10 @@ pub mod input {
     pub use super::params::{InsertAt, Params, Place, parse as query};
     pub use super::patch::read as yang_patch;
 }
+
+/// What a browser may load for an answer that is no page.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Root of the API: what `{+restconf}` stands for in RFC 8040.
 const PREFIX: &str = "/restconf";
@@ -74,13 +81,20 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
     let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    // No browser is to make anything of an answer but what the page asks for.
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     tracing::debug!(what, status = response.status().as_u16(), "answered");
     if is_head { without_body(response) } else { response }
 }
 
 /// The resource that the path names. Whatever takes an [`Asked`] has a principal.
 async fn resource(engine: &Engine, request: Request<Body>, caller: Caller) -> Result<Response, Refusal> {
+    if let Err(error @ AuthError::TooManyRequests { .. }) = &caller.principal {
+        return Err(error.into());
+    }
     match request.uri().path() {
         "/.well-known/host-meta" => return discovery::host_meta(&request),
         "/.well-known/host-meta.json" => return discovery::host_meta_as_json(&request),

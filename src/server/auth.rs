@@ -12,9 +12,10 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use super::api_keys::{self, ApiKeys};
-use super::certificates::Identity;
+use super::certificates::Shown;
 use super::issuers::{Bearer, Issuers};
 use super::passwords::Passwords;
+use super::tls;
 use super::tokens::Tokens;
 use super::users::{User, Users};
 use crate::access::{AuthError, Method, Principal};
@@ -26,8 +27,8 @@ pub struct Proof {
     /// When the user was added; `None` for one who is in no user file.
     created: Option<Timestamp>,
     by: By,
-    /// When the certificate of the client ends, in seconds since the epoch.
-    certificate_end: Option<i64>,
+    /// The certificate of the client.
+    certificate: Option<Arc<Shown>>,
 }
 
 #[derive(Clone)]
@@ -86,18 +87,18 @@ impl Authenticator {
         &self,
         headers: &HeaderMap,
         source: SocketAddr,
-        certificate: Option<&Identity>,
+        certificate: Option<&Arc<Shown>>,
     ) -> Result<(Principal, Proof), AuthError> {
         let by_field = self.by_field(headers, source).await;
-        let Some(identity) = certificate else { return by_field };
+        let Some(shown) = certificate else { return by_field };
         let (principal, proof) = match by_field {
-            Err(AuthError::Missing) => return self.by_certificate(identity),
+            Err(AuthError::Missing) => return self.by_certificate(shown),
             other => other?,
         };
-        if principal.name != identity.name || !self.is_before(identity.ends) {
+        if principal.name != shown.name() || !shown.holds(tls::time(&self.clock)) {
             return Err(AuthError::WrongCertificate);
         }
-        Ok((principal, Proof { certificate_end: Some(identity.ends), ..proof }))
+        Ok((principal, Proof { certificate: Some(Arc::clone(shown)), ..proof }))
     }
 
     async fn by_field(
@@ -126,7 +127,7 @@ impl Authenticator {
 
     /// Whether a proof still holds.
     pub fn stands(&self, principal: &Principal, proof: &Proof) -> bool {
-        if !proof.certificate_end.is_none_or(|end| self.is_before(end)) {
+        if !proof.certificate.as_ref().is_none_or(|shown| shown.holds(tls::time(&self.clock))) {
             return false;
         }
         let user = match proof.created {
@@ -157,13 +158,13 @@ impl Authenticator {
     /// The user that a certificate stands for, where it is the only proof.
     ///
     /// # Errors
-    /// [`AuthError::WrongCertificate`]: it has ended, or there is no such user.
-    pub fn by_certificate(&self, identity: &Identity) -> Result<(Principal, Proof), AuthError> {
-        let user = self.users.get(&identity.name).filter(|_| self.is_before(identity.ends));
+    /// [`AuthError::WrongCertificate`]: it is no longer taken, or there is no such user.
+    pub fn by_certificate(&self, shown: &Arc<Shown>) -> Result<(Principal, Proof), AuthError> {
+        let user = self.users.get(shown.name()).filter(|_| shown.holds(tls::time(&self.clock)));
         let user = user.ok_or(AuthError::WrongCertificate)?;
-        let proof =
-            Proof { created: Some(user.created), by: By::Certificate, certificate_end: Some(identity.ends) };
-        Ok((principal(&identity.name, &user, Method::Certificate), proof))
+        let certificate = Some(Arc::clone(shown));
+        let proof = Proof { created: Some(user.created), by: By::Certificate, certificate };
+        Ok((principal(shown.name(), &user, Method::Certificate), proof))
     }
 
     /// The user of a bearer token: an API key, a token of the server, or one of an issuer.
@@ -178,7 +179,7 @@ impl Authenticator {
         let claims = self.tokens.verify(token)?;
         let user = self.users.get(&claims.sub).filter(|user| !claims.is_older_than(user.created))?;
         let by = By::Token(claims.exp, claims.key.clone());
-        let proof = Proof { created: Some(user.created), by, certificate_end: None };
+        let proof = Proof { created: Some(user.created), by, certificate: None };
         Some((principal(&claims.sub, &user, Method::Token), proof))
     }
 
@@ -191,13 +192,13 @@ impl Authenticator {
                 (principal(&bearer.name, &user, Method::Token), Some(user.created))
             }
         };
-        Some((principal, Proof { created, by: By::Issued(bearer), certificate_end: None }))
+        Some((principal, Proof { created, by: By::Issued(bearer), certificate: None }))
     }
 
     fn by_api_key(&self, presented: &str) -> Option<(Principal, Proof)> {
         let (id, key) = self.api_keys.verify(presented, self.clock.now())?;
         let user = self.users.get(&key.user).filter(|user| user.created <= key.created)?;
-        let proof = Proof { created: Some(user.created), by: By::ApiKey(id), certificate_end: None };
+        let proof = Proof { created: Some(user.created), by: By::ApiKey(id), certificate: None };
         Some((principal(&key.user, &user, Method::ApiKey).scoped(key.scope), proof))
     }
 
@@ -206,7 +207,7 @@ impl Authenticator {
     pub fn by_key(&self, name: &str, is_it: impl Fn(&str) -> bool) -> Option<(Principal, Proof)> {
         let user = self.users.get(name)?;
         let line = user.ssh_keys.iter().find(|line| is_it(line))?.clone();
-        let proof = Proof { created: Some(user.created), by: By::PublicKey(line), certificate_end: None };
+        let proof = Proof { created: Some(user.created), by: By::PublicKey(line), certificate: None };
         Some((principal(name, &user, Method::PublicKey), proof))
     }
 
@@ -233,7 +234,7 @@ impl Authenticator {
     ) -> Result<(Principal, Proof), AuthError> {
         let user = self.passwords.check(source.ip(), name, password).await?;
         let by = By::Password(user.password.clone());
-        let proof = Proof { created: Some(user.created), by, certificate_end: None };
+        let proof = Proof { created: Some(user.created), by, certificate: None };
         Ok((principal(name, &user, Method::Password), proof))
     }
 }
@@ -303,14 +304,13 @@ mod tests {
             self.authenticator.authenticate(&headers, source, None).await.map(|(principal, _)| principal)
         }
 
-        async fn ask_with(&self, identity: &Identity, field: Option<&str>) -> Result<Principal, AuthError> {
+        async fn ask_with(&self, shown: &Arc<Shown>, field: Option<&str>) -> Result<Principal, AuthError> {
             let mut headers = HeaderMap::new();
             headers.extend(field.map(|field| (AUTHORIZATION, field.parse().unwrap())));
             let source = "192.0.2.1:1".parse().unwrap();
-            let (principal, proof) =
-                self.authenticator.authenticate(&headers, source, Some(identity)).await?;
+            let (principal, proof) = self.authenticator.authenticate(&headers, source, Some(shown)).await?;
             assert!(self.authenticator.stands(&principal, &proof));
-            self.clock.set(Timestamp::from_seconds(identity.ends).unwrap());
+            self.clock.set(Timestamp::from_seconds(1000).unwrap());
             assert!(!self.authenticator.stands(&principal, &proof), "its certificate has ended");
             self.clock.set(Timestamp::EPOCH);
             Ok(principal)
@@ -361,7 +361,7 @@ mod tests {
     async fn a_certificate_stands_alone_or_with_credentials_of_the_same_user() {
         let f = fixture();
         add(&f.data, "bob");
-        let identity = |name: &str, ends| Identity { name: name.to_owned(), ends };
+        let identity = |name: &str, ends| Arc::new(Shown::assumed(name, ends));
         let ann = identity("ann", 1000);
         let principal = f.ask_with(&ann, None).await.unwrap();
         assert_eq!((principal.name.as_str(), principal.method), ("ann", Method::Certificate));

@@ -94,7 +94,8 @@ async fn call(client: &CallHome, endpoint: &ListenAddress, shared: &Arc<Shared>)
         Protocol::NetconfSsh => Scheme::Ssh,
         Protocol::NetconfTls => Scheme::Tls,
     };
-    let mut served = std::pin::pin!(listener::connection(tcp, peer, scheme, patience, shared));
+    let source = shared.rates.connected(peer.ip());
+    let mut served = std::pin::pin!(listener::connection(tcp, peer, scheme, patience, source, shared));
     let is_served = tokio::select! {
         is_served = served.as_mut() => is_served,
         () = shared.shutdown.begun() => {

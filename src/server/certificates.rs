@@ -2,9 +2,11 @@
 //!
 //! It never says whether there is such a user, nor what they may do.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
@@ -16,6 +18,7 @@ use sha2::Digest as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::config::{self, CertToName, Fingerprint, Hash, MapType};
 
@@ -28,7 +31,22 @@ pub struct Clients {
     map: Vec<CertToName>,
     /// Whose certificates a client is told to choose from.
     hints: Vec<DistinguishedName>,
+    /// When the lists of revoked certificates end, in seconds since the epoch.
+    lists_end: Vec<i64>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// What [`Clients`] are made of, wherever it comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// The certificates of authorities: what they issued is taken.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// The certificates of clients that are taken as they are.
+    pub pinned: Vec<CertificateDer<'static>>,
+    /// Lists of what the authorities, or those that they certified, have revoked (RFC 5280 section 5).
+    pub revoked: Vec<CertificateRevocationListDer<'static>>,
+    /// The names that certificates stand for, in any order.
+    pub map: Vec<CertToName>,
 }
 
 /// One authority, with a verifier of its own: which one a certificate leads to decides which entry of the map is for it.
@@ -45,6 +63,90 @@ pub struct Identity {
     pub name: String,
     /// When the certificate ends, in seconds since the epoch.
     pub ends: i64,
+}
+
+/// The certificate that a client has shown on a connection, and whom it stands for. It is verified again, once, when other
+/// rules hold or a list of revoked certificates has ended.
+pub struct Shown {
+    identity: Identity,
+    chain: Vec<CertificateDer<'static>>,
+    rules: Arc<Rules>,
+    verdict: ArcSwap<Verdict>,
+}
+
+/// The rules that hold at present; `None`: no certificate is taken.
+pub type Rules = ArcSwapOption<Clients>;
+
+/// What was found with some rules.
+struct Verdict {
+    with: Option<Arc<Clients>>,
+    lists_ended: usize,
+    is_good: bool,
+}
+
+impl Shown {
+    /// Verifies what a client has shown.
+    ///
+    /// # Errors
+    /// As [`Clients::identify`]; nothing is taken without rules.
+    pub fn new(
+        chain: &[CertificateDer<'_>],
+        rules: &Arc<Rules>,
+        now: UnixTime,
+    ) -> Result<Shown, rustls::Error> {
+        let with = rules.load_full().ok_or(CertificateError::UnknownIssuer)?;
+        let identity = with.identify(chain, now)?;
+        let lists_ended = with.lists_ended(now);
+        let verdict = Verdict { with: Some(with), lists_ended, is_good: true };
+        Ok(Shown {
+            identity,
+            chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            rules: Arc::clone(rules),
+            verdict: ArcSwap::from_pointee(verdict),
+        })
+    }
+
+    /// The name of the user, who may not exist.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// Whether the certificate is still taken, for the same user.
+    pub fn holds(&self, now: UnixTime) -> bool {
+        if i64::try_from(now.as_secs()).unwrap_or(i64::MAX) >= self.identity.ends {
+            return false;
+        }
+        let (rules, verdict) = (self.rules.load(), self.verdict.load());
+        let lists_ended = rules.as_ref().map_or(0, |rules| rules.lists_ended(now));
+        let is_same = match (rules.as_ref(), &verdict.with) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        if is_same && verdict.lists_ended == lists_ended {
+            return verdict.is_good;
+        }
+        let identity = rules.as_ref().and_then(|rules| rules.identify(&self.chain, now).ok());
+        let is_good = identity.is_some_and(|identity| identity == self.identity);
+        self.verdict.store(Arc::new(Verdict { with: rules.clone(), lists_ended, is_good }));
+        is_good
+    }
+
+    /// One that nobody has to verify.
+    #[cfg(test)]
+    pub fn assumed(name: &str, ends: i64) -> Shown {
+        Shown {
+            identity: Identity { name: name.to_owned(), ends },
+            chain: Vec::new(),
+            rules: Arc::default(),
+            verdict: ArcSwap::from_pointee(Verdict { with: None, lists_ended: 0, is_good: true }),
+        }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shown").field(&self.identity).finish()
+    }
 }
 
 /// Why certificates of clients cannot be taken.
@@ -70,50 +172,76 @@ pub enum ClientsError {
         file: PathBuf,
     },
     /// It is no certificate that can be trusted.
-    #[error("{} has a certificate that cannot be used", .0.display())]
-    Use(PathBuf, #[source] rustls::Error),
+    #[error("there is a certificate that cannot be used")]
+    Use(#[source] rustls::Error),
     /// A list of revoked certificates is damaged.
     #[error("cannot verify with these authorities and lists of revoked certificates")]
     Verifier(#[source] VerifierBuilderError),
 }
 
 impl Clients {
-    /// Reads the files.
-    pub fn open(config: &config::Clients) -> Result<Clients, ClientsError> {
+    /// Takes certificates by these rules. Where there are several lists of one authority, the newest counts.
+    ///
+    /// # Errors
+    /// [`ClientsError::Use`], [`ClientsError::Verifier`].
+    pub fn new(parts: Parts) -> Result<Clients, ClientsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut revoked: Vec<CertificateRevocationListDer<'static>> = Vec::new();
-        for file in &config.revocation_lists {
-            revoked.extend(read(file, "lists of revoked certificates")?);
-        }
+        let Parts { authorities: trusted, pinned, mut revoked, mut map } = parts;
+        let times = |list: &CertificateRevocationListDer<'static>| {
+            let parsed = CertificateRevocationList::from_der(list).ok();
+            parsed.map(|(_, list)| (list.last_update(), list.next_update()))
+        };
+        revoked.sort_by_key(|list| std::cmp::Reverse(times(list).map(|(begin, _)| begin.timestamp())));
+        let ends = revoked.iter().filter_map(times).filter_map(|(_, end)| Some(end?.timestamp()));
+        let lists_end = ends.collect();
         let (mut authorities, mut hints) = (Vec::new(), Vec::new());
-        for file in &config.authorities {
-            for certificate in read::<CertificateDer<'static>>(file, "certificates")? {
-                let mut roots = RootCertStore::empty();
-                roots.add(certificate.clone()).map_err(|error| ClientsError::Use(file.clone(), error))?;
-                hints.extend(roots.subjects());
-                // An authority without a list has revoked nothing.
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                        .with_crls(revoked.iter().cloned())
-                        .allow_unknown_revocation_status()
-                        .build()
-                        .map_err(ClientsError::Verifier)?;
-                authorities.push(Authority { certificate, verifier });
-            }
+        for certificate in trusted {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone()).map_err(ClientsError::Use)?;
+            hints.extend(roots.subjects());
+            // An authority without a list has revoked nothing. One whose list has ended may have revoked anything since
+            // (RFC 5280 section 6.3.3 leaves that undetermined).
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                    .with_crls(revoked.iter().cloned())
+                    .allow_unknown_revocation_status()
+                    .enforce_revocation_expiration()
+                    .build()
+                    .map_err(ClientsError::Verifier)?;
+            authorities.push(Authority { certificate, verifier });
         }
-        let mut pinned: Vec<CertificateDer<'static>> = Vec::new();
-        for file in &config.certificates {
-            for certificate in read::<CertificateDer<'static>>(file, "certificates")? {
-                let (_, parsed) = X509Certificate::from_der(&certificate)
-                    .map_err(|_| ClientsError::Use(file.clone(), CertificateError::BadEncoding.into()))?;
-                hints.push(parsed.issuer().as_raw().to_vec().into());
-                pinned.push(certificate);
-            }
+        for certificate in &pinned {
+            let (_, parsed) = X509Certificate::from_der(certificate)
+                .map_err(|_| ClientsError::Use(CertificateError::BadEncoding.into()))?;
+            hints.push(parsed.issuer().as_raw().to_vec().into());
         }
-        let mut map = config.cert_to_name.clone();
         map.sort_by_key(|entry| entry.id);
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Clients { authorities, pinned, map, hints, algorithms })
+        Ok(Clients { authorities, pinned, map, hints, lists_end, algorithms })
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A file cannot be read or has something else, or as [`Clients::new`].
+    pub fn open(config: &config::Clients) -> Result<Clients, ClientsError> {
+        let mut parts = Parts { map: config.cert_to_name.clone(), ..Parts::default() };
+        for file in &config.authorities {
+            parts.authorities.extend(read(file, "certificates")?);
+        }
+        for file in &config.certificates {
+            parts.pinned.extend(read(file, "certificates")?);
+        }
+        for file in &config.revocation_lists {
+            parts.revoked.extend(read(file, "lists of revoked certificates")?);
+        }
+        Clients::new(parts)
+    }
+
+    /// How many lists of revoked certificates have ended at the time `now`: nothing of their authorities is taken.
+    pub fn lists_ended(&self, now: UnixTime) -> usize {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        self.lists_end.iter().filter(|end| **end <= now).count()
     }
 
     /// Takes what the authority in a file has issued, for the users that it names: the fingerprint of the authority leads to

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,13 +29,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::auth::Authenticator;
-use super::certificates::{Clients, Identity};
+use super::certificates::Shown;
 use super::netconf::{self, Netconf};
+use super::rates::{Connected, Rates};
 use super::refusal::Refusals;
+use super::renewal::Certificates;
 use super::shutdown::Shutdown;
 use super::ssh;
 use super::stream::Stream;
-use super::tls::{self, HTTP2};
+use super::tls::HTTP2;
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Standing};
 use crate::clock::Clock;
@@ -111,10 +114,12 @@ pub struct Shared {
     pub authenticator: Authenticator,
     /// The limits.
     pub limits: Limits,
-    /// For HTTPS.
-    pub tls: TlsAcceptor,
-    /// Whom certificates of clients stand for, if clients are asked for one.
-    pub clients: Option<Arc<Clients>>,
+    /// What users and sources may ask for.
+    pub rates: Arc<Rates>,
+    /// The value of `Strict-Transport-Security`, for answers over TLS.
+    pub hsts: HeaderValue,
+    /// For TLS: the server's own and the rules for those of clients.
+    pub certificates: Certificates,
     /// Runs NETCONF sessions, if there are to be any.
     pub netconf: Option<Netconf>,
     /// The time.
@@ -139,6 +144,10 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
+                    let Some(source) = shared.rates.connect(peer.ip()) else {
+                        tracing::debug!(%peer, "a connection is closed, there are too many from there");
+                        continue;
+                    };
                     if bound.scheme == Scheme::Tls
                         && let Err(error) = keep_alive(&tcp, Keepalives::default())
                     {
@@ -148,7 +157,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
                     connections.spawn(async move {
                         let _permit = permit;
                         let patience = Patience::of(scheme, &shared.limits);
-                        connection(tcp, peer, scheme, patience, &shared).await;
+                        connection(tcp, peer, scheme, patience, source, &shared).await;
                     });
                 }
                 Err(error) => {
@@ -213,7 +222,8 @@ struct Connection {
     version: Version,
     scheme: Scheme,
     peer: SocketAddr,
-    identity: Option<Identity>,
+    source: Arc<Connected>,
+    shown: Option<Arc<Shown>>,
     patience: Patience,
 }
 
@@ -224,6 +234,7 @@ pub async fn connection(
     peer: SocketAddr,
     scheme: Scheme,
     patience: Patience,
+    source: Connected,
     shared: &Arc<Shared>,
 ) -> bool {
     // Answers are written whole; waiting for more would only delay them.
@@ -231,33 +242,34 @@ pub async fn connection(
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     let stream = Stream::new(tcp, patience.idle, &shared.limits, shared.shutdown.clone());
-    let mut connection = Connection { version: Version::HTTP_11, scheme, peer, identity: None, patience };
+    let source = Arc::new(source);
+    let mut connection =
+        Connection { version: Version::HTTP_11, scheme, peer, source, shown: None, patience };
     match scheme {
-        Scheme::Http => http(Refusals::new(stream), connection, shared).await,
+        Scheme::Http => http(Refusals::new(stream, None), connection, shared).await,
         Scheme::Https => {
             // Boxed, for the room that a handshake takes is not needed afterwards.
-            let Some((tls, identity)) = Box::pin(handshake(stream, &shared.tls, peer, shared)).await else {
-                return false;
-            };
-            connection.identity = identity;
+            let tls = Box::pin(handshake(stream, shared.certificates.https(), peer, shared)).await;
+            let Some((tls, shown)) = tls else { return false };
+            connection.shown = shown;
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
                 connection.version = Version::HTTP_2;
                 Box::pin(http(tls, connection, shared)).await;
             } else {
-                Box::pin(http(Refusals::new(tls), connection, shared)).await;
+                let stream = Refusals::new(tls, Some(shared.hsts.clone()));
+                Box::pin(http(stream, connection, shared)).await;
             }
         }
-        Scheme::Ssh => return Box::pin(ssh::serve(stream, peer, shared)).await,
+        Scheme::Ssh => return Box::pin(ssh::serve(stream, peer, connection.source, shared)).await,
         Scheme::Tls => {
-            let Some(acceptor) = shared.netconf.as_ref().and_then(|netconf| netconf.tls.as_ref()) else {
-                return false;
-            };
-            let tls = Box::pin(handshake(stream, acceptor, peer, shared)).await;
-            let Some((tls, identity)) = tls else { return false };
-            let user = identity.ok_or(AuthError::Missing);
-            match user.and_then(|identity| shared.authenticator.by_certificate(&identity)) {
+            let Some(config) = shared.certificates.netconf() else { return false };
+            let tls = Box::pin(handshake(stream, config, peer, shared)).await;
+            let Some((tls, shown)) = tls else { return false };
+            let user = shown.ok_or(AuthError::Missing);
+            match user.and_then(|shown| shared.authenticator.by_certificate(&shown)) {
                 Ok(user) => {
-                    Box::pin(netconf::session(tls, user, peer, Transport::Tls, shared)).await;
+                    let (source, transport) = (connection.source, Transport::Tls);
+                    Box::pin(netconf::session(tls, user, peer, transport, &source, shared)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%peer, %error, "credentials were refused");
@@ -272,11 +284,12 @@ pub async fn connection(
 /// TLS, and whom the client's certificate stands for if it has shown one. `None`: there is neither.
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    acceptor: &TlsAcceptor,
+    config: Arc<ServerConfig>,
     peer: SocketAddr,
     shared: &Shared,
-) -> Option<(Box<TlsStream<S>>, Option<Identity>)> {
-    let handshake = timeout(Duration::from_secs(shared.limits.handshake_timeout_s), acceptor.accept(stream));
+) -> Option<(Box<TlsStream<S>>, Option<Arc<Shown>>)> {
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = timeout(Duration::from_secs(shared.limits.handshake_timeout_s), handshake);
     let tls = tokio::select! {
         () = shared.shutdown.begun() => return None,
         result = handshake => match result {
@@ -291,21 +304,15 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
             }
         },
     };
-    match identity(tls.get_ref().1, shared) {
-        Ok(identity) => Some((Box::new(tls), identity)),
+    // After the handshake too, since a session that is resumed (RFC 8446 section 2.2) brings the certificate of an earlier
+    // one without having it verified.
+    let shown = tls.get_ref().1.peer_certificates().map(|chain| shared.certificates.shown(chain));
+    match shown.transpose() {
+        Ok(shown) => Some((Box::new(tls), shown)),
         Err(error) => {
             tracing::warn!(%peer, %error, "a certificate was refused");
             None
         }
-    }
-}
-
-/// Whom the client's certificate stands for. Asked after the handshake too, since a session that is resumed (RFC 8446 section
-/// 2.2) brings the certificate of an earlier one without having it verified.
-fn identity(tls: &rustls::ServerConnection, shared: &Shared) -> Result<Option<Identity>, rustls::Error> {
-    match (&shared.clients, tls.peer_certificates()) {
-        (Some(clients), Some(chain)) => clients.identify(chain, tls::time(&shared.clock)).map(Some),
-        _ => Ok(None),
     }
 }
 
@@ -367,8 +374,15 @@ async fn answer(
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
 ) -> Result<Response<Body>, Infallible> {
-    let Connection { peer, scheme, version, identity, .. } = connection.as_ref();
-    let proved = shared.authenticator.authenticate(request.headers(), *peer, identity.as_ref()).await;
+    let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
+    let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
+    let proved = match source.asks() {
+        Ok(()) => shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()).await,
+        Err(retry_after_s) => Err(too_many(retry_after_s)),
+    };
+    let proved = proved.and_then(|(principal, proof)| {
+        source.user_asks(&principal.name).map_err(too_many).map(|()| (principal, proof))
+    });
     // So that no log of requests can hold a secret.
     request.headers_mut().remove(AUTHORIZATION);
     let (principal, standing) = match proved {
@@ -378,7 +392,7 @@ async fn answer(
             (Ok(principal), Some(standing))
         }
         Err(error) => {
-            if error != AuthError::Missing {
+            if !matches!(error, AuthError::Missing | AuthError::TooManyRequests { .. }) {
                 tracing::warn!(%peer, %error, "credentials were refused");
             }
             (Err(error), None)
@@ -390,5 +404,9 @@ async fn answer(
         _ => Body::new(body),
     });
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
-    Ok((shared.front)(request, caller).await)
+    let mut response = (shared.front)(request, caller).await;
+    if *scheme != Scheme::Http {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, shared.hsts.clone());
+    }
+    Ok(response)
 }

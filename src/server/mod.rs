@@ -16,8 +16,10 @@ pub mod listener;
 pub mod netconf;
 pub mod passwords;
 pub mod pki;
+pub mod rates;
 pub mod refusal;
 pub mod remembered;
+pub mod renewal;
 pub mod shutdown;
 pub mod ssh;
 pub mod stream;
@@ -46,6 +48,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use hyper::header::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -53,13 +56,14 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use api_keys::ApiKeys;
 use auth::Authenticator;
-use certificates::{Clients, Verifier};
 use configured::Configured;
 use issuers::Issuers;
 use listener::{Bound, Front, Scheme, Shared};
 use netconf::Netconf;
 use passwords::Passwords;
+use rates::Rates;
 use remembered::Digester;
+use renewal::{Certificates, ClientSource, Sources};
 use shutdown::{Shutdown, Signals};
 use tokens::Tokens;
 use users::Users;
@@ -120,9 +124,7 @@ pub enum ServeError {
     #[error("cannot prepare the certificate")]
     Pki(#[from] pki::PkiError),
     #[error("cannot prepare TLS")]
-    Tls(#[from] tls::TlsError),
-    #[error("cannot prepare the certificates of clients")]
-    Clients(#[from] certificates::ClientsError),
+    Tls(#[from] renewal::CertificatesError),
     #[error("cannot prepare SSH")]
     Ssh(#[from] ssh::SshError),
     #[error("the configuration asks for NETCONF, which this program does not have")]
@@ -146,6 +148,7 @@ pub struct Server {
     listeners: JoinSet<()>,
     finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
     shutdown: Shutdown,
+    shared: Arc<Shared>,
     _lock: File,
 }
 
@@ -164,27 +167,21 @@ impl Server {
         let now = clock.now();
         let random = rustls::crypto::ring::default_provider().secure_random;
 
-        let certificate = match (&config.tls.certificate, &config.tls.key) {
+        let (server, own) = match (&config.tls.certificate, &config.tls.key) {
             (Some(certificate), Some(key)) => {
-                pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }
+                (pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }, None)
             }
-            _ => pki::prepare(&config.data, &certificate_names(&config), now)?,
+            _ => {
+                let names = certificate_names(&config);
+                (pki::prepare(&config.data, &names, now)?, Some((config.data.clone(), names)))
+            }
         };
-        let clients = &config.tls.clients;
-        let clients = match (clients.are_asked(), has_netconf_over_tls(&config)) {
-            (true, _) => Some(Arc::new(Clients::open(clients)?)),
-            (false, true) => Some(Arc::new(Clients::of_authority(&pki::authority_file(&config.data))?)),
+        let clients = match (config.tls.clients.are_asked(), has_netconf_over_tls(&config)) {
+            (true, _) => Some(ClientSource::Configured(config.tls.clients.clone())),
+            (false, true) => Some(ClientSource::Authority(pki::authority_file(&config.data))),
             (false, false) => None,
         };
-        let verifier = clients.clone().map(|clients| Verifier { clients, is_mandatory: false });
-        let tls = tls::server_config(&certificate, &[tls::HTTP2, tls::HTTP1], verifier, &clock)?;
-        let tls_netconf = match &clients {
-            Some(clients) => {
-                let verifier = Verifier { clients: Arc::clone(clients), is_mandatory: true };
-                Some(tls::server_config(&certificate, &[], Some(verifier), &clock)?.into())
-            }
-            None => None,
-        };
+        let certificates = Certificates::open(Sources { server, own, clients }, clock.clone())?;
         let all =
             |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if config.tls.certificate.is_none()
@@ -219,10 +216,10 @@ impl Server {
         authenticator.api_keys.add(configured);
         let netconf = match (application.netconf, has_netconf(&config)) {
             (Some(handler), true) => {
-                let ssh = ssh::config(&config.data, &config.limits, random)?;
+                let ssh = ssh::Rules::open(&config.data, &config.limits, random)?;
                 let sessions =
                     Arc::new(Semaphore::new(config.limits.sessions_max.min(Semaphore::MAX_PERMITS)));
-                Some(Netconf { handler, sessions, ssh, tls: tls_netconf })
+                Some(Netconf { handler, sessions, ssh })
             }
             (None, true) => return Err(ServeError::NoNetconf),
             (_, false) => None,
@@ -231,15 +228,17 @@ impl Server {
             front: application.front,
             authenticator,
             connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
+            rates: Rates::new(config.limits.rates.clone(), clock.clone()),
             limits: config.limits,
-            tls: tls.into(),
-            clients,
+            hsts: hsts(config.tls.hsts_max_age),
+            certificates,
             netconf,
             clock,
             shutdown: shutdown.clone(),
         });
         let mut listeners: JoinSet<()> =
             bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
+        listeners.spawn(renewal::run(Arc::clone(&shared)));
         for client in config.call_home {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
@@ -247,7 +246,15 @@ impl Server {
         let lines: String =
             addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
         files::replace(&listening, &lines, files::Readers::Owner)?;
-        Ok(Server { addresses, listening, listeners, finish: application.finish, shutdown, _lock: lock })
+        Ok(Server {
+            addresses,
+            listening,
+            listeners,
+            finish: application.finish,
+            shutdown,
+            shared,
+            _lock: lock,
+        })
     }
 
     /// Where the server listens, with real ports, in the order of the configuration, HTTPS first.
@@ -258,6 +265,21 @@ impl Server {
     /// The flag that stops the server.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// The certificates, for who has others than the files.
+    pub fn certificates(&self) -> &Certificates {
+        &self.shared.certificates
+    }
+
+    /// How much users and sources may ask for.
+    pub fn rates(&self) -> &Rates {
+        &self.shared.rates
+    }
+
+    /// Reads the certificates, their rules and the host key again, whether or not their files seem to have changed.
+    pub fn reload(&self) {
+        renewal::look(&self.shared, true);
     }
 
     /// Stops accepting, lets requests end (for `drain_s` at most), then lets the application finish.
@@ -288,14 +310,18 @@ pub async fn serve(
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let server = tokio::select! {
         server = Server::start(config, clock, build) => server?,
-        signal = signals.next() => {
+        signal = signals.next(|| ()) => {
             tracing::info!(signal, "stopped before the start was complete");
             return Ok(());
         }
     };
     announce(server.addresses()).map_err(ServeError::Output)?;
+    let reload = || {
+        tracing::info!("reading the certificates again");
+        server.reload();
+    };
     tokio::select! {
-        signal = signals.next() => tracing::info!(signal, "stopping"),
+        signal = signals.next(reload) => tracing::info!(signal, "stopping"),
         () = server.shutdown().begun() => tracing::info!("stopping"),
     }
     server.stop().await?;
@@ -347,6 +373,11 @@ fn has_netconf_over_tls(config: &Config) -> bool {
 fn has_netconf(config: &Config) -> bool {
     let calls = config.call_home.iter().any(|client| client.protocol != Protocol::Restconf);
     calls || !config.listen.ssh.is_empty() || !config.listen.tls.is_empty()
+}
+
+/// The value of `Strict-Transport-Security` (RFC 6797 section 6.1).
+fn hsts(max_age: u32) -> HeaderValue {
+    HeaderValue::try_from(format!("max-age={max_age}")).unwrap_or(HeaderValue::from_static("max-age=0"))
 }
 
 /// What a client can call this server, as far as its configuration tells: by the first name for the certificate, or else as

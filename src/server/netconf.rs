@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use super::auth::Proof;
 use super::listener::Shared;
+use super::rates::Connected;
+use super::ssh;
 use crate::access::{Principal, Standing};
-use crate::netconf::session::{Peer, Transport};
+use crate::netconf::session::{Pace, Peer, Transport};
 
 /// A stream of bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -32,17 +33,16 @@ pub struct Netconf {
     /// One permit for each session.
     pub sessions: Arc<Semaphore>,
     /// The host key and the rules of SSH.
-    pub ssh: Arc<russh::server::Config>,
-    /// TLS that asks every client for a certificate, if some are taken.
-    pub tls: Option<TlsAcceptor>,
+    pub ssh: ssh::Rules,
 }
 
-/// Runs one session of a user; false if there are too many.
+/// Runs one session of a user; false if there are too many, or too many from its source.
 pub async fn session(
     stream: Box<dyn Duplex>,
     (principal, proof): (Principal, Proof),
     address: SocketAddr,
     transport: Transport,
+    source: &Arc<Connected>,
     shared: &Arc<Shared>,
 ) -> bool {
     let Some(netconf) = &shared.netconf else { return false };
@@ -50,12 +50,20 @@ pub async fn session(
         tracing::warn!(peer = %address, "there are too many sessions");
         return false;
     };
+    let Some(_counted) = source.session() else {
+        tracing::warn!(peer = %address, "there are too many sessions from there");
+        return false;
+    };
     tracing::info!(peer = %address, user = principal.name, %transport, "a session begins");
     let standing = {
         let (shared, principal) = (Arc::clone(shared), principal.clone());
         Standing::new(move || shared.authenticator.stands(&principal, &proof))
     };
-    (netconf.handler)(stream, Peer { principal, standing, address, transport }).await;
+    let pace = {
+        let (source, principal) = (Arc::clone(source), principal.clone());
+        Pace::new(move || source.asks().is_ok() && source.user_asks(&principal.name).is_ok())
+    };
+    (netconf.handler)(stream, Peer { principal, standing, pace, address, transport }).await;
     tracing::info!(peer = %address, "a session has ended");
     true
 }

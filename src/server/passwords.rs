@@ -133,7 +133,7 @@ impl Shared {
 }
 
 /// What counts as one source: an IPv4 address, or the IPv6 network of 64 bits that one machine can choose from.
-fn network(source: IpAddr) -> [u8; 16] {
+pub fn network(source: IpAddr) -> [u8; 16] {
     match source.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).octets(),

@@ -236,9 +236,7 @@ mod tests {
             let metadata = std::fs::metadata(data.path().join("pki").join(file)).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
         }
-        use crate::server::tls;
-        let clock = crate::clock::ManualClock::new(now()).clock();
-        tls::server_config(&made, &[], None, &clock).unwrap();
+        crate::server::tls::read(&made).unwrap();
     }
 
     #[test]
@@ -276,9 +274,7 @@ mod tests {
         let made = prepare(data.path(), &wanted, now()).unwrap();
         std::fs::remove_file(&made.certificate).unwrap();
         prepare(data.path(), &wanted, now()).unwrap();
-        use crate::server::tls;
-        let clock = crate::clock::ManualClock::new(now()).clock();
-        tls::server_config(&made, &[], None, &clock).unwrap();
+        crate::server::tls::read(&made).unwrap();
         std::fs::remove_file(data.path().join("pki/ca.pem")).unwrap();
         std::fs::remove_file(&made.certificate).unwrap();
         prepare(data.path(), &wanted, now()).unwrap();

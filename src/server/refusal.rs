@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// An HTTP/1.1 connection whose bare refusals get a body in the form of RFC 8040 §7.1.
@@ -14,10 +15,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The library offers no hook for them, but writes each with one call, as the last thing on the connection.
 pub struct Refusals<S> {
     stream: S,
+    hsts: Option<HeaderValue>,
     instead: Option<Instead>,
     /// Whether the end of a line has arrived since the last answer.
     line: bool,
 }
+
+/// As every answer has them.
+const HARDENING: &str = "cache-control: no-cache\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+    x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncross-origin-resource-policy: same-origin\r\n";
 
 /// What is written instead of what the library wants to write.
 struct Instead {
@@ -28,9 +34,9 @@ struct Instead {
 }
 
 impl<S> Refusals<S> {
-    /// Takes a connection.
-    pub fn new(stream: S) -> Refusals<S> {
-        Refusals { stream, instead: None, line: false }
+    /// Takes a connection; over TLS with the value of `Strict-Transport-Security`.
+    pub fn new(stream: S, hsts: Option<HeaderValue>) -> Refusals<S> {
+        Refusals { stream, hsts, instead: None, line: false }
     }
 }
 
@@ -38,8 +44,11 @@ impl<S: AsyncWrite + Unpin> Refusals<S> {
     /// Writes a whole refusal if that is what `buf` is. `None` if it is something else.
     fn poll_refusal(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.instead.is_none() {
-            self.instead =
-                refusal(buf, self.line).map(|bytes| Instead { bytes, written: 0, replaces: buf.len() });
+            self.instead = refusal(buf, self.line, self.hsts.as_ref()).map(|bytes| Instead {
+                bytes,
+                written: 0,
+                replaces: buf.len(),
+            });
         }
         let instead = self.instead.as_mut()?;
         while let Some(rest) = instead.bytes.get(instead.written..).filter(|rest| !rest.is_empty()) {
@@ -58,7 +67,7 @@ impl<S: AsyncWrite + Unpin> Refusals<S> {
 
 /// The head and body to write instead of `head`, if that is the head of a bare refusal. If not even a `line` of the request
 /// has arrived, it is not the header fields that are too long.
-fn refusal(head: &[u8], line: bool) -> Option<Vec<u8>> {
+fn refusal(head: &[u8], line: bool, hsts: Option<&HeaderValue>) -> Option<Vec<u8>> {
     let (status, tag, message) = match (head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?, line) {
         (b"400", _) => ("400 Bad Request", "malformed-message", "this is not a request of HTTP/1.1"),
         (b"414", _) | (b"431", false) => ("414 URI Too Long", "too-big", "the request target is too long"),
@@ -79,8 +88,10 @@ fn refusal(head: &[u8], line: bool) -> Option<Vec<u8>> {
     let (content_type, length) = ("application/yang-data+json", body.len());
     let after = after.trim_end();
     let after = if after.is_empty() { String::new() } else { format!("{after}\r\n") };
+    let hsts = hsts.and_then(|hsts| hsts.to_str().ok());
+    let hsts = hsts.map_or_else(String::new, |hsts| format!("strict-transport-security: {hsts}\r\n"));
     Some(
-        format!("HTTP/1.1 {status}\r\n{before}content-type: {content_type}\r\ncontent-length: {length}\r\n{after}\r\n{body}")
+        format!("HTTP/1.1 {status}\r\n{before}content-type: {content_type}\r\ncontent-length: {length}\r\n{HARDENING}{hsts}{after}\r\n{body}")
             .into_bytes(),
     )
 }
@@ -150,19 +161,27 @@ mod tests {
             "connection: close\r\ndate: Sat\r\ncontent-length: 0\r\n",
         ] {
             let head = format!("HTTP/1.1 414 URI Too Long\r\n{fields}\r\n");
-            let answer = String::from_utf8(refusal(head.as_bytes(), true).unwrap()).unwrap();
+            let answer = String::from_utf8(
+                refusal(head.as_bytes(), true, Some(&HeaderValue::from_static("max-age=7"))).unwrap(),
+            )
+            .unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 414 URI Too Long\r\nconnection: close\r\n"), "{head}");
             assert!(head.contains("\r\ndate: Sat"));
+            assert!(head.contains("\r\nstrict-transport-security: max-age=7"), "{head}");
             assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())));
             assert!(!head.contains("content-length: 0") && !head.contains("\r\n\r\n"));
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(body["ietf-restconf:errors"]["error"][0]["error-tag"], "too-big");
         }
         let long = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
-        assert!(refusal(long, false).unwrap().starts_with(b"HTTP/1.1 414 URI Too Long\r\ncontent-type"));
         assert!(
-            refusal(long, true).unwrap().starts_with(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+            refusal(long, false, None).unwrap().starts_with(b"HTTP/1.1 414 URI Too Long\r\ncontent-type")
+        );
+        assert!(
+            refusal(long, true, None)
+                .unwrap()
+                .starts_with(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
         );
         for other in [
             "",
@@ -172,7 +191,7 @@ mod tests {
             "HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\n",
             "414",
         ] {
-            assert_eq!(refusal(other.as_bytes(), true), None, "{other}");
+            assert_eq!(refusal(other.as_bytes(), true, None), None, "{other}");
         }
     }
 }

@@ -9,11 +9,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
@@ -35,7 +36,9 @@ use super::channel::{self, ChannelStream, Inlet};
 use super::files::{self, FileError, Readers};
 use super::listener::Shared;
 use super::netconf;
+use super::rates::Connected;
 use super::shutdown::Shutdown;
+use super::watched::{self, Stamp};
 use crate::access::Principal;
 use crate::limits::Limits;
 use crate::netconf::session::Transport;
@@ -90,11 +93,52 @@ pub enum SshError {
     Key(PathBuf, #[source] ssh_key::Error),
 }
 
-/// The rules of SSH, with the host key of a data directory, which is made if it is missing.
-///
-/// # Errors
-/// The host key cannot be read or made.
-pub fn config(data: &Path, limits: &Limits, random: &dyn SecureRandom) -> Result<Arc<Config>, SshError> {
+/// The rules of SSH with the host key of a data directory, which is read again when it has changed.
+pub struct Rules {
+    data: PathBuf,
+    limits: Limits,
+    present: ArcSwap<Config>,
+    stamp: Mutex<Option<Stamp>>,
+}
+
+impl Rules {
+    /// Reads the host key, or makes it if it is missing.
+    ///
+    /// # Errors
+    /// The host key cannot be read or made.
+    pub fn open(data: &Path, limits: &Limits, random: &dyn SecureRandom) -> Result<Rules, SshError> {
+        let key = host_key(data, random)?;
+        Ok(Rules {
+            data: data.to_owned(),
+            limits: limits.clone(),
+            present: ArcSwap::from(config(key, limits)),
+            stamp: Mutex::new(watched::look(&host_key_file(data))),
+        })
+    }
+
+    /// Reads the host key again if it has changed or `all` is to be read. One that is not usable is logged and changes nothing.
+    pub fn look(&self, all: bool) {
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = watched::look(&host_key_file(&self.data));
+        if *stamp == now && !all {
+            return;
+        }
+        *stamp = now;
+        let read = files::read(&host_key_file(&self.data)).map_err(SshError::File);
+        match read.and_then(|text| read_host_key(&self.data, &text.unwrap_or_default())) {
+            Ok(key) => {
+                tracing::info!("the SSH host key was read again");
+                self.present.store(config(key, &self.limits));
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the SSH host key stays as it was");
+            }
+        }
+    }
+}
+
+fn config(key: PrivateKey, limits: &Limits) -> Arc<Config> {
     let preferred = Preferred {
         kex: Cow::Borrowed(KEX),
         key: Cow::Borrowed(KEYS),
@@ -103,38 +147,46 @@ pub fn config(data: &Path, limits: &Limits, random: &dyn SecureRandom) -> Result
         compression: Cow::Borrowed(&[compression::NONE]),
         ..Preferred::DEFAULT
     };
-    Ok(Arc::new(Config {
+    Arc::new(Config {
         server_id: SshId::Standard("SSH-2.0-agentconf".into()),
         methods: MethodSet::from(METHODS),
         auth_rejection_time: REFUSAL,
         auth_rejection_time_initial: Some(Duration::ZERO),
-        keys: vec![host_key(data, random)?],
+        keys: vec![key],
         window_size: WINDOW_BYTES,
         preferred,
         max_auth_attempts: limits.login_attempts_max,
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE),
         ..Config::default()
-    }))
+    })
+}
+
+fn host_key_file(data: &Path) -> PathBuf {
+    data.join("ssh/host_ed25519")
 }
 
 /// Reads `ssh/host_ed25519` (mode 0600), or makes it, with the public key beside it.
 fn host_key(data: &Path, random: &dyn SecureRandom) -> Result<PrivateKey, SshError> {
-    let directory = data.join("ssh");
-    files::create_directory(&directory)?;
-    let file = directory.join("host_ed25519");
-    let wrong = |error| SshError::Key(file.clone(), error);
+    files::create_directory(&data.join("ssh"))?;
+    let file = host_key_file(data);
     let text = match files::read(&file)? {
         Some(text) => text,
         None => {
             let mut seed = [0; 32];
             random.fill(&mut seed).map_err(|_| SshError::Random)?;
             let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
-            let text = key.to_openssh(LineEnding::LF).map_err(wrong)?;
+            let text = key.to_openssh(LineEnding::LF).map_err(|error| SshError::Key(file.clone(), error))?;
             files::create_or_read(&file, &text, Readers::Owner)?
         }
     };
-    let key = PrivateKey::from_openssh(&text).map_err(wrong)?;
+    read_host_key(data, &text)
+}
+
+fn read_host_key(data: &Path, text: &str) -> Result<PrivateKey, SshError> {
+    let file = host_key_file(data);
+    let wrong = |error| SshError::Key(file.clone(), error);
+    let key = PrivateKey::from_openssh(text).map_err(wrong)?;
     let public = key.public_key().to_openssh().map_err(wrong)? + "\n";
     let public_file = file.with_extension("pub");
     if files::read(&public_file)?.as_deref() != Some(&public) {
@@ -144,7 +196,7 @@ fn host_key(data: &Path, random: &dyn SecureRandom) -> Result<PrivateKey, SshErr
 }
 
 /// Serves one connection: its channels are sessions of NETCONF, several at a time if the client wants. False if nobody logged in.
-pub async fn serve<S>(stream: S, address: SocketAddr, shared: &Arc<Shared>) -> bool
+pub async fn serve<S>(stream: S, address: SocketAddr, source: Arc<Connected>, shared: &Arc<Shared>) -> bool
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -168,7 +220,7 @@ where
     let stream = Cuttable::new(stream, cut.0.clone(), Duration::from_secs(shared.limits.idle_timeout_s));
     let greeted = timeout(
         Duration::from_secs(shared.limits.handshake_timeout_s),
-        russh::server::run_stream(Arc::clone(&netconf.ssh), stream, client),
+        russh::server::run_stream(netconf.ssh.present.load_full(), stream, client),
     );
     let mut connection = tokio::select! {
         () = shared.shutdown.begun() => return false,
@@ -199,10 +251,11 @@ where
                 return is_logged_in.load(Ordering::Relaxed);
             }
             Some(Opened { id, stream, user, permit }) = channels.recv() => {
-                let (shared, handle) = (Arc::clone(shared), handle.clone());
+                let (shared, source, handle) = (Arc::clone(shared), Arc::clone(&source), handle.clone());
                 sessions.spawn(async move {
                     let _permit = permit;
-                    let was = netconf::session(Box::new(stream), user, address, Transport::Ssh, &shared).await;
+                    let (stream, transport) = (Box::new(stream), Transport::Ssh);
+                    let was = netconf::session(stream, user, address, transport, &source, &shared).await;
                     // Where the connection has ended there is nobody to tell.
                     let _ = handle.exit_status_request(id, u32::from(!was)).await;
                     let _ = handle.close(id).await;

@@ -32,7 +32,12 @@ struct Seen<T> {
 }
 
 /// What changes when a file is replaced or edited: inode, time of the change in seconds and nanoseconds, and length.
-type Stamp = (u64, i64, i64, u64);
+pub type Stamp = (u64, i64, i64, u64);
+
+/// The stamp of a file now; `None` if there is none.
+pub fn look(path: &Path) -> Option<Stamp> {
+    std::fs::metadata(path).ok().map(|metadata| stamp(&metadata))
+}
 
 impl<T> Watched<T> {
     /// Watches a file, which is known to say `value`. What it says later is read with `parse`.
@@ -42,7 +47,7 @@ impl<T> Watched<T> {
 
     /// What the file says now.
     pub fn get(&self) -> Arc<T> {
-        let stamp = std::fs::metadata(&self.path).ok().map(|metadata| stamp(&metadata));
+        let stamp = look(&self.path);
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
         if seen.stamp == stamp {
             return Arc::clone(&seen.value);

@@ -75,6 +75,17 @@ impl Client {
         head
     }
 
+    /// The same client at another address.
+    pub fn at(&self, address: SocketAddr) -> Client {
+        Client { address, ..Client::new(address, Arc::clone(&self.tls), self.authorization.clone()) }
+    }
+
+    /// The certificate that the server showed on the connection that is kept.
+    pub fn server_certificate(&self) -> Vec<u8> {
+        let tls = &self.connection.as_ref().unwrap().get_ref().conn;
+        tls.peer_certificates().unwrap()[0].to_vec()
+    }
+
     /// One request and its answer.
     pub fn ask(
         &mut self,

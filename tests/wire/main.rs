@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod patience;
 mod process;
+mod renewal;
 mod samples;
 mod transport;
 mod victim;

@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::http::Client;
 
@@ -40,12 +40,7 @@ impl Server {
             let _ = process.kill();
             panic!("the server does not start: {line:?}\n{}", logged(data));
         };
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(data.join("pki/ca.pem")).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let tls = builder().with_root_certificates(roots(data)).with_no_client_auth();
         let token = fs::read_to_string(data.join("admin.jwt")).unwrap();
         Server {
             process,
@@ -64,6 +59,22 @@ impl Server {
     /// A client with this `Authorization`.
     pub fn client_of(&self, authorization: Option<&str>) -> Client {
         Client::new(self.address, Arc::clone(&self.tls), authorization.map(str::to_owned))
+    }
+
+    /// A client that shows the certificate of a PEM file, which has the key too.
+    pub fn client_showing(&self, pem: &Path) -> Client {
+        let roots = roots(&self.data);
+        let chain = CertificateDer::pem_file_iter(pem).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(pem).unwrap();
+        let tls = builder().with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
+        Client::new(self.address, Arc::new(tls), None)
+    }
+
+    /// Where it listens for something else than HTTPS.
+    pub fn other_address(&self, scheme: &str) -> SocketAddr {
+        let listening = fs::read_to_string(self.data.join("listening")).unwrap();
+        let address = listening.lines().find_map(|line| line.strip_prefix(scheme)?.strip_prefix(' '));
+        address.unwrap().parse().unwrap()
     }
 
     /// Its directory.
@@ -86,8 +97,13 @@ impl Server {
 
     /// SIGTERM.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// SIGTERM; how it ended then.
@@ -137,6 +153,17 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn roots(data: &Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(data.join("pki/ca.pem")).unwrap()).unwrap();
+    roots
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
 }
 
 /// Starts a server. Its first line comes when it listens.

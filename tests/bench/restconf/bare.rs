@@ -28,7 +28,8 @@ pub async fn serve(data: &Path) -> Outcome<()> {
     let answer = Arc::new(read_answer()?);
     let pki = data.join("pki");
     let files = CertificateFiles { certificate: pki.join("server.pem"), key: pki.join("server.key") };
-    let acceptor = TlsAcceptor::from(tls::server_config(&files, &[tls::HTTP1], None, &Clock::system())?);
+    let acceptor =
+        TlsAcceptor::from(tls::server_config(tls::read(&files)?, &[tls::HTTP1], None, &Clock::system())?);
     let appended = OpenOptions::new().create(true).append(true).open(data.join("bare"))?;
     let appended = Arc::new(Mutex::new(appended));
     let listener = TcpListener::bind("127.0.0.1:0").await?;

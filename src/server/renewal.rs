@@ -1,0 +1,303 @@
+//! What TLS and SSH use at present: the server's certificate, the rules for certificates of clients, the host key. They are
+//! read again when their files change, or come from elsewhere, and what is unusable changes nothing.
+//!
+//! It never ends a connection: those ask whether what they were begun with still holds.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use tokio::time::MissedTickBehavior;
+
+use super::certificates::{Clients, ClientsError, Rules, Shown, Verifier};
+use super::listener::Shared;
+use super::pki::{self, CertificateFiles};
+use super::tls::{self, TlsError};
+use super::watched::{self, Stamp};
+use crate::clock::{Clock, Timestamp};
+use crate::config;
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks whether the certificate that the server makes for itself has to be renewed.
+const RENEW_S: i64 = 60 * 60;
+
+/// Where the certificates come from if nothing else is given.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The chain and the key of the server.
+    pub server: CertificateFiles,
+    /// If the server makes these itself: its data directory and the names for its certificate.
+    pub own: Option<(PathBuf, BTreeSet<String>)>,
+    /// The rules for certificates of clients; `None`: clients are asked for none.
+    pub clients: Option<ClientSource>,
+}
+
+/// Where the rules for certificates of clients come from.
+#[derive(Clone, Debug)]
+pub enum ClientSource {
+    /// The section `[tls.clients]` and its files.
+    Configured(config::Clients),
+    /// The authority in that file, see [`Clients::of_authority`].
+    Authority(PathBuf),
+}
+
+impl ClientSource {
+    fn open(&self) -> Result<Clients, ClientsError> {
+        match self {
+            ClientSource::Configured(config) => Clients::open(config),
+            ClientSource::Authority(file) => Clients::of_authority(file),
+        }
+    }
+
+    fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            ClientSource::Configured(config) => {
+                let files = config.authorities.iter().chain(&config.certificates);
+                files.chain(&config.revocation_lists).collect()
+            }
+            ClientSource::Authority(file) => vec![file],
+        }
+    }
+}
+
+/// Why there are no certificates to begin with.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum CertificatesError {
+    /// The server has none.
+    Tls(#[from] TlsError),
+    /// The rules for those of clients are not usable.
+    Clients(#[from] ClientsError),
+}
+
+/// The certificates of a server. Each new connection uses what holds at present.
+pub struct Certificates {
+    sources: Sources,
+    clock: Clock,
+    rules: Arc<Rules>,
+    present: ArcSwap<Present>,
+    state: Mutex<State>,
+}
+
+struct Present {
+    https: Arc<ServerConfig>,
+    netconf: Option<Arc<ServerConfig>>,
+}
+
+/// What has been read or given, and what the files looked like when they were read.
+struct State {
+    server: Origin<Arc<CertifiedKey>>,
+    clients: Origin<Option<Arc<Clients>>>,
+    lists_ended: usize,
+    renew_at: Timestamp,
+}
+
+struct Origin<T> {
+    stamps: Vec<Option<Stamp>>,
+    of_files: T,
+    given: Option<T>,
+}
+
+impl<T> Origin<T> {
+    fn present(&self) -> &T {
+        self.given.as_ref().unwrap_or(&self.of_files)
+    }
+
+    /// Whether the files differ from those that were read; if so they count as read.
+    fn has_changed<'p>(&mut self, files: impl IntoIterator<Item = &'p PathBuf>) -> bool {
+        let stamps = stamps(files);
+        let has_changed = stamps != self.stamps;
+        self.stamps = stamps;
+        has_changed
+    }
+}
+
+fn stamps<'p>(files: impl IntoIterator<Item = &'p PathBuf>) -> Vec<Option<Stamp>> {
+    files.into_iter().map(|file| watched::look(file)).collect()
+}
+
+impl Certificates {
+    /// Reads the files. A certificate of the server that has ended is used all the same, since there is no other.
+    ///
+    /// # Errors
+    /// A file cannot be read or used.
+    pub fn open(sources: Sources, clock: Clock) -> Result<Certificates, CertificatesError> {
+        // Before reading: what changes meanwhile is read once more.
+        let server_stamps = stamps(server_files(&sources.server));
+        let client_stamps = stamps(sources.clients.iter().flat_map(ClientSource::files));
+        let server = tls::read(&sources.server)?;
+        if let Err(error) = tls::check_validity(&server, tls::time(&clock)) {
+            tracing::error!(certificate = %sources.server.certificate.display(), %error, "clients will refuse the certificate");
+        }
+        let clients = sources.clients.as_ref().map(ClientSource::open).transpose()?.map(Arc::new);
+        let present = present(&server, clients.as_ref(), &clock)?;
+        let renew_at = clock.now().saturating_add_seconds(RENEW_S);
+        let certificates = Certificates {
+            sources,
+            clock,
+            rules: Arc::new(Rules::new(clients.clone())),
+            present: ArcSwap::from_pointee(present),
+            state: Mutex::new(State {
+                server: Origin { stamps: server_stamps, of_files: server, given: None },
+                clients: Origin { stamps: client_stamps, of_files: clients, given: None },
+                lists_ended: 0,
+                renew_at,
+            }),
+        };
+        certificates.look(false);
+        Ok(certificates)
+    }
+
+    /// For a new connection of HTTPS.
+    pub fn https(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.present.load().https)
+    }
+
+    /// For a new connection of NETCONF, whose client has to show a certificate. `None`: no certificate is taken.
+    pub fn netconf(&self) -> Option<Arc<ServerConfig>> {
+        self.present.load().netconf.clone()
+    }
+
+    /// Whom the certificate that a client has shown stands for.
+    ///
+    /// # Errors
+    /// It is not taken.
+    pub fn shown(&self, chain: &[CertificateDer<'_>]) -> Result<Arc<Shown>, rustls::Error> {
+        Shown::new(chain, &self.rules, tls::time(&self.clock)).map(Arc::new)
+    }
+
+    /// Sets what holds from now on in place of the files. `None`: what the files say. For clients `Some(None)` is that no
+    /// certificate is taken. What comes with a certificate that is no longer taken ends.
+    ///
+    /// # Errors
+    /// They cannot be used; nothing has changed.
+    pub fn replace(
+        &self,
+        server: Option<Arc<CertifiedKey>>,
+        clients: Option<Option<Clients>>,
+    ) -> Result<(), TlsError> {
+        if let Some(server) = &server {
+            tls::check_validity(server, tls::time(&self.clock)).map_err(TlsError::Settings)?;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = clients.map(|clients| clients.map(Arc::new));
+        let next = present(
+            server.as_ref().unwrap_or(&state.server.of_files),
+            clients.as_ref().unwrap_or(&state.clients.of_files).as_ref(),
+            &self.clock,
+        )?;
+        (state.server.given, state.clients.given) = (server, clients);
+        self.install(&state, next);
+        Ok(())
+    }
+
+    /// Reads those files again that have changed, or `all`. What is not usable is logged, and what was read before holds.
+    pub fn look(&self, all: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if let Some((data, names)) = &self.sources.own
+            && (all || state.renew_at <= now)
+        {
+            state.renew_at = now.saturating_add_seconds(RENEW_S);
+            if let Err(error) = pki::prepare(data, names, now) {
+                complain(&error, "cannot renew the certificate");
+            }
+        }
+        let is_server_new = state.server.has_changed(server_files(&self.sources.server)) || all;
+        let is_clients_new =
+            state.clients.has_changed(self.sources.clients.iter().flat_map(ClientSource::files)) || all;
+        if is_server_new {
+            let read = tls::read(&self.sources.server).and_then(|server| {
+                let wrong = |source| TlsError::Use { files: self.sources.server.clone(), source };
+                tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong).map(|()| server)
+            });
+            match read {
+                Ok(server) => {
+                    let certificate = self.sources.server.certificate.display();
+                    tracing::info!(%certificate, "the certificate of the server was read again");
+                    state.server.of_files = server;
+                }
+                Err(error) => complain(&error, "the certificate of the server stays as it was"),
+            }
+        }
+        if let Some(source) = self.sources.clients.as_ref().filter(|_| is_clients_new) {
+            match source.open() {
+                Ok(clients) => {
+                    tracing::info!("the rules for certificates of clients were read again");
+                    state.clients.of_files = Some(Arc::new(clients));
+                }
+                Err(error) => complain(&error, "the rules for certificates of clients stay as they were"),
+            }
+        }
+        if is_server_new || is_clients_new {
+            match present(state.server.present(), state.clients.present().as_ref(), &self.clock) {
+                Ok(next) => self.install(&state, next),
+                Err(error) => complain(&error, "TLS stays as it was"),
+            }
+        }
+        let clients = state.clients.present().as_ref();
+        let lists_ended = clients.map_or(0, |clients| clients.lists_ended(tls::time(&self.clock)));
+        if lists_ended > state.lists_ended {
+            tracing::warn!(
+                lists = lists_ended,
+                "lists of revoked certificates have ended: nothing that their authorities issued is taken until there are newer ones"
+            );
+        }
+        state.lists_ended = lists_ended;
+    }
+
+    fn install(&self, state: &State, next: Present) {
+        // The rules first: who connects meanwhile is asked by the former ones and judged by these.
+        self.rules.store(state.clients.present().clone());
+        self.present.store(Arc::new(next));
+    }
+}
+
+fn server_files(files: &CertificateFiles) -> [&PathBuf; 2] {
+    [&files.certificate, &files.key]
+}
+
+fn present(
+    server: &Arc<CertifiedKey>,
+    clients: Option<&Arc<Clients>>,
+    clock: &Clock,
+) -> Result<Present, TlsError> {
+    let verifier =
+        |is_mandatory| clients.map(|clients| Verifier { clients: Arc::clone(clients), is_mandatory });
+    let https = tls::server_config(Arc::clone(server), &[tls::HTTP2, tls::HTTP1], verifier(false), clock)?;
+    let netconf = verifier(true)
+        .map(|verifier| tls::server_config(Arc::clone(server), &[], Some(verifier), clock))
+        .transpose()?;
+    Ok(Present { https, netconf })
+}
+
+fn complain(error: &(dyn Error + 'static), what: &str) {
+    tracing::error!(error, "{what}");
+}
+
+/// Looks at all files every so often until the server stops.
+pub async fn run(shared: Arc<Shared>) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shared.shutdown.begun() => return,
+            _ = looks.tick() => look(&shared, false),
+        }
+    }
+}
+
+/// Reads again what has changed, or everything.
+pub fn look(shared: &Shared, all: bool) {
+    shared.certificates.look(all);
+    if let Some(netconf) = &shared.netconf {
+        netconf.ssh.look(all);
+    }
+}

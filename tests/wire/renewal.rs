@@ -1,0 +1,247 @@
+//! Certificates that change while the server runs: its own, and what it knows of those of clients. What was begun with a
+//! certificate that is no longer taken ends. It never restarts the server.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
+use sha2::Digest;
+
+use crate::http::{Client, Connection};
+use crate::process::{Server, run};
+
+const READ: &str = "/restconf/data/ietf-yang-library:yang-library/content-id";
+/// More requests than a server answers before it looks at its files.
+const REQUESTS: usize = 200_000;
+const HELLO: &[u8] = b"<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><capabilities><capability>urn:ietf:params:netconf:base:1.0</capability></capabilities></hello>]]>]]>";
+
+fn named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = Default::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// Makes a file what it is to be in one step, as those do who renew certificates.
+fn write(file: &Path, text: &str) {
+    let aside = file.with_extension("new");
+    fs::write(&aside, text).unwrap();
+    fs::rename(aside, file).unwrap();
+}
+
+/// An authority of clients.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    fingerprint: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = named(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let digest = sha2::Sha256::digest(certificate.der());
+        let fingerprint: String = digest.iter().map(|octet| format!(":{octet:02x}")).collect();
+        let pem = certificate.pem();
+        Authority { issuer: Issuer::new(params, key), pem, fingerprint: format!("04{fingerprint}") }
+    }
+
+    fn issue(&self, file: &Path, name: &str, serial: u64) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = named(name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        fs::write(file, certificate.pem() + &key.serialize_pem()).unwrap();
+    }
+
+    /// A list of revoked certificates that ends in this year.
+    fn revoke(&self, serials: &[u64], number: u64, ends: i32) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(ends, 1, 1),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+/// A server whose clients ann (1) and bob (2) have certificates.
+struct Place {
+    server: Server,
+    authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, authority) = (folder.path().join("data"), Authority::new("clients"));
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("ca.pem"), &authority.pem).unwrap();
+        fs::write(file("crl.pem"), authority.revoke(&[9], 1, 2100)).unwrap();
+        for (serial, name) in [(1, "ann"), (2, "bob")] {
+            authority.issue(&file(&format!("{name}.pem")), name, serial);
+            assert!(run(&["user", "add", name], &data).status.success());
+        }
+        let settings = format!(
+            "[listen]\ntls = [\"127.0.0.1:0\"]\n[tls.clients]\nauthorities = [{:?}]\nrevocation-lists = [{:?}]\n\
+             [[tls.clients.cert-to-name]]\nid = 1\nfingerprint = \"{}\"\nmap-type = \"common-name\"\n",
+            file("ca.pem"),
+            file("crl.pem"),
+            authority.fingerprint
+        );
+        let server = Server::start(&data, &settings);
+        Place { server, authority, folder }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn client(&self, name: &str) -> Client {
+        self.server.client_showing(&self.file(&format!("{name}.pem")))
+    }
+
+    /// A session of NETCONF, after the hellos.
+    fn session(&self, name: &str) -> Connection {
+        let mut session = self.client(name).at(self.server.other_address("tls")).connect().unwrap();
+        session.get_mut().write_all(HELLO).unwrap();
+        let mut octet = [0];
+        let mut said = Vec::new();
+        while !said.ends_with(b"]]>]]>") {
+            session.read_exact(&mut octet).unwrap();
+            said.extend(octet);
+        }
+        session
+    }
+}
+
+/// Asks on one connection until the status is that.
+fn until(client: &mut Client, status: u16) {
+    let found = (0..REQUESTS).any(|_| client.get(READ).status == status);
+    assert!(found, "the answers do not become {status}");
+}
+
+#[test]
+fn a_certificate_that_is_revoked_ends_what_was_begun_with_it() {
+    let place = Place::new();
+    let (mut ann, mut bob) = (place.client("ann"), place.client("bob"));
+    assert_eq!((ann.get(READ).status, bob.get(READ).status), (200, 200));
+    let mut events = ann.events(None).unwrap();
+    let mut session = place.session("ann");
+    let mut other = place.session("bob");
+
+    write(&place.file("crl.pem"), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+    place.server.wait_for_log("the rules for certificates of clients stay as they were");
+    assert_eq!(ann.get(READ).status, 200, "a damaged list changes nothing");
+
+    write(&place.file("crl.pem"), &place.authority.revoke(&[1, 9], 2, 2100));
+    until(&mut ann, 401);
+    assert_eq!(ann.get(READ).status, 401, "the connection stays, and is of nobody");
+    assert!(place.client("ann").ask("GET", READ, &[], b"").is_err(), "there is no new one");
+    assert_eq!(events.next().unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    // It ends though nobody says anything in it.
+    let _ = session.read_to_end(&mut Vec::new());
+    assert_eq!(bob.get(READ).status, 200);
+    other.get_mut().write_all(b"<rpc message-id=\"1\" xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><close-session/></rpc>]]>]]>").unwrap();
+    let mut said = String::new();
+    other.read_to_string(&mut said).unwrap();
+    assert!(said.contains("<ok/>"), "{said}");
+
+    write(&place.file("crl.pem"), &place.authority.revoke(&[9], 3, 2100));
+    until(&mut ann, 200);
+}
+
+#[test]
+fn an_authority_that_is_removed_or_a_list_that_has_ended_ends_what_it_vouched_for() {
+    let place = Place::new();
+    let mut ann = place.client("ann");
+    assert_eq!(ann.get(READ).status, 200);
+    write(&place.file("crl.pem"), &place.authority.revoke(&[9], 2, 2025));
+    until(&mut ann, 401);
+    place.server.wait_for_log("lists of revoked certificates have ended");
+    // The newest counts.
+    let both = place.authority.revoke(&[9], 2, 2025) + &place.authority.revoke(&[9], 3, 2100);
+    write(&place.file("crl.pem"), &both);
+    place.server.signal("-HUP");
+    place.server.wait_for_log("reading the certificates again");
+
+    write(&place.file("ca.pem"), &Authority::new("others").pem);
+    until(&mut ann, 401);
+    write(&place.file("ca.pem"), &place.authority.pem);
+    until(&mut ann, 200);
+}
+
+#[test]
+fn the_certificate_of_the_server_changes_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "");
+    let pki = data.join("pki");
+    let text = |name: &str| fs::read_to_string(pki.join(name)).unwrap();
+    let (first_certificate, first_key) = (text("server.pem"), text("server.key"));
+    let issuer =
+        Issuer::from_ca_cert_pem(&text("ca.pem"), KeyPair::from_pem(&text("ca.key")).unwrap()).unwrap();
+    let issue = |ends: i32| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = named("renewed");
+        params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(ends, 1, 1));
+        (params.signed_by(&key, &issuer).unwrap(), key.serialize_pem())
+    };
+    let shown = || {
+        let mut client = server.client();
+        assert_eq!(client.get(READ).status, 200);
+        client.server_certificate()
+    };
+    let (mut kept, mut events) = (server.client(), server.client().events(None).unwrap());
+    assert_eq!(kept.get(READ).status, 200);
+    let first = shown();
+
+    // None of these is used, one after the other, and each is complained about.
+    let (good, good_key) = issue(2100);
+    let (ended, ended_key) = issue(2021);
+    let complaints = || server.log().matches("the certificate of the server stays as it was").count();
+    for (certificate, key) in [
+        (good.pem(), first_key.clone()),
+        (ended.pem(), ended_key),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(), good_key.clone()),
+        (String::new(), good_key.clone()),
+        (first_certificate, good_key.clone()),
+    ] {
+        let before = complaints();
+        write(&pki.join("server.key"), &key);
+        write(&pki.join("server.pem"), &certificate);
+        let complained = (0..REQUESTS).any(|_| {
+            assert_eq!(kept.get(READ).status, 200);
+            complaints() > before
+        });
+        assert!(complained, "{}", server.log());
+        assert_eq!(shown(), first);
+    }
+
+    write(&pki.join("server.pem"), &good.pem());
+    server.wait_for_log("the certificate of the server was read again");
+    assert_eq!(shown(), good.der().as_ref());
+    assert_eq!(kept.server_certificate(), first, "the connection is the same");
+    assert_eq!(kept.get(READ).status, 200);
+    let register = serde_json::json!({"magent-registry:input": {"name": "a", "description": "d", "version": "1.0.0", "provider": "p"}});
+    kept.call("/restconf/operations/magent-registry:register-agent", &register);
+    assert!(events.next().unwrap().data.contains("agent-registered"));
+    assert!(!server.log().contains("PRIVATE KEY"));
+}
