@@ -2,6 +2,7 @@
 //!
 //! It never says whether there is such a user, nor what they may do.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -187,13 +188,13 @@ impl Clients {
     pub fn new(parts: Parts) -> Result<Clients, ClientsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let Parts { authorities: trusted, pinned, mut revoked, mut map } = parts;
+        // The beginning and the end of a list.
         let times = |list: &CertificateRevocationListDer<'static>| {
-            let parsed = CertificateRevocationList::from_der(list).ok();
-            parsed.map(|(_, list)| (list.last_update(), list.next_update()))
+            let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+            Some((list.last_update().timestamp(), list.next_update().map(|end| end.timestamp())))
         };
-        revoked.sort_by_key(|list| std::cmp::Reverse(times(list).map(|(begin, _)| begin.timestamp())));
-        let ends = revoked.iter().filter_map(times).filter_map(|(_, end)| Some(end?.timestamp()));
-        let lists_end = ends.collect();
+        revoked.sort_by_key(|list| Reverse(times(list)));
+        let lists_end = revoked.iter().filter_map(times).filter_map(|(_, end)| end).collect();
         let (mut authorities, mut hints) = (Vec::new(), Vec::new());
         for certificate in trusted {
             let mut roots = RootCertStore::empty();

@@ -1,7 +1,7 @@
 //! The server as a process: started on a free port, killed or gone at the end of its test. It never waits without a limit.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -180,6 +180,8 @@ pub fn spawn(data: &Path, settings: &str) -> (Child, Receiver<String>) {
         let mut line = String::new();
         // Nobody waits for it any more if the server was killed first.
         let _ = lines.read_line(&mut line).map(|_| told.send(line));
+        // Those after it are read, so that the server can write them.
+        let _ = io::copy(&mut lines, &mut io::sink());
     });
     (process, listening)
 }

@@ -154,7 +154,8 @@ fn a_certificate_that_is_revoked_ends_what_was_begun_with_it() {
     until(&mut ann, 401);
     assert_eq!(ann.get(READ).status, 401, "the connection stays, and is of nobody");
     assert!(place.client("ann").ask("GET", READ, &[], b"").is_err(), "there is no new one");
-    assert_eq!(events.next().unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    let ended = std::iter::repeat_with(|| events.next()).find_map(Result::err);
+    assert_eq!(ended.unwrap().kind(), std::io::ErrorKind::UnexpectedEof);
     // It ends though nobody says anything in it.
     let _ = session.read_to_end(&mut Vec::new());
     assert_eq!(bob.get(READ).status, 200);
@@ -171,7 +172,8 @@ fn a_certificate_that_is_revoked_ends_what_was_begun_with_it() {
 fn an_authority_that_is_removed_or_a_list_that_has_ended_ends_what_it_vouched_for() {
     let place = Place::new();
     let mut ann = place.client("ann");
-    assert_eq!(ann.get(READ).status, 200);
+    let first = ann.ask("GET", READ, &[], b"");
+    assert_eq!(first.unwrap_or_else(|error| panic!("{error}: {}", place.server.log())).status, 200);
     write(&place.file("crl.pem"), &place.authority.revoke(&[9], 2, 2025));
     until(&mut ann, 401);
     place.server.wait_for_log("lists of revoked certificates have ended");
@@ -179,7 +181,8 @@ fn an_authority_that_is_removed_or_a_list_that_has_ended_ends_what_it_vouched_fo
     let both = place.authority.revoke(&[9], 2, 2025) + &place.authority.revoke(&[9], 3, 2100);
     write(&place.file("crl.pem"), &both);
     place.server.signal("-HUP");
-    place.server.wait_for_log("reading the certificates again");
+    until(&mut ann, 200);
+    assert!(place.server.log().contains("reading the certificates again"));
 
     write(&place.file("ca.pem"), &Authority::new("others").pem);
     until(&mut ann, 401);
@@ -242,6 +245,6 @@ fn the_certificate_of_the_server_changes_without_a_restart() {
     assert_eq!(kept.get(READ).status, 200);
     let register = serde_json::json!({"magent-registry:input": {"name": "a", "description": "d", "version": "1.0.0", "provider": "p"}});
     kept.call("/restconf/operations/magent-registry:register-agent", &register);
-    assert!(events.next().unwrap().data.contains("agent-registered"));
+    assert!(events.next().unwrap().data.contains("registered"));
     assert!(!server.log().contains("PRIVATE KEY"));
 }
