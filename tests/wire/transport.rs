@@ -107,13 +107,13 @@ fn long_targets_and_heads_are_refused() {
 }
 
 /// RFC 9113 sections 4.1 and 6.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// RFC 7541 section 6.2.2: a literal without indexing, both texts without Huffman codes.
-fn literal(name: &str, value: &str) -> Vec<u8> {
+pub fn literal(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| {
         let mut coded = Vec::new();
         match text.len() {
