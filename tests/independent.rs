@@ -94,16 +94,35 @@ fn netconf_console2_finds_its_commands_answered() {
     assert!(said.contains("\nOK"), "{said}");
 }
 
+#[test]
+fn sslyze_and_ssh_audit_find_nothing_weak() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, [https, tls, ssh]) = start(["https", "tls", "ssh"], &data);
+    let said = ends_well(python("audited.py").args([https, tls, ssh]).arg(&data));
+    assert!(said.contains("SSH has no weak algorithm"), "{said}");
+}
+
 /// A server with a new directory, and where it listens.
 fn start<const N: usize>(schemes: [&str; N], data: &Path) -> (Server, [String; N]) {
     let mut command = Command::new(BINARY);
-    command.args(["serve", "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--data"]).arg(data);
+    command.args([
+        "serve",
+        "--https",
+        "127.0.0.1:0",
+        "--ssh",
+        "127.0.0.1:0",
+        "--tls",
+        "127.0.0.1:0",
+        "--data",
+    ]);
+    command.arg(data);
     let mut child =
         command.env("RUST_LOG", "error").stdout(Stdio::piped()).spawn().expect("the server starts");
     let stdout = child.stdout.take().expect("it is piped");
     let server = Server(child);
-    // Both lines are read: it does not start if nobody hears where it listens.
-    let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(2).collect();
+    // All lines are read: it does not start if nobody hears where it listens.
+    let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(3).collect();
     let address = |scheme: &str| {
         let prefix = format!("listening {scheme} ");
         let address = lines.iter().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned);

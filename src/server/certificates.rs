@@ -584,20 +584,7 @@ mod tests {
             entry(1, &root.der, MapType::CommonName, None),
             entry(2, &other.der, MapType::CommonName, None),
         ];
-        let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2026, 1, 1),
-            next_update: date_time_ymd(2027, 1, 1),
-            crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
-            revoked_certs: vec![RevokedCertParams {
-                serial_number: SerialNumber::from(7),
-                revocation_time: date_time_ymd(2026, 1, 1),
-                reason_code: None,
-                invalidity_date: None,
-            }],
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let list = list.signed_by(&root.issuer).unwrap().pem().unwrap();
+        let list = list(&root, 7, 2026, 2027);
         let all = [root.pem.as_str(), other.pem.as_str()];
         assert_eq!(identified(&clients(&all, &[], &[], map.clone()), &[one.der()]).unwrap(), "ann");
         let clients = clients(&all, &[], &[&list], map);
@@ -605,5 +592,70 @@ mod tests {
         let theirs = leaf(&other, "bob", vec![]);
         assert_eq!(identified(&clients, &[theirs.der()]).unwrap(), "bob");
         assert!(clients.identify(&[theirs.der().clone()], at("2030-01-02T00:00:00Z")).is_err());
+    }
+
+    fn list(issuer: &Authority, serial: u64, begins: i32, ends: i32) -> String {
+        list_of(issuer, SerialNumber::from(serial), begins, ends)
+    }
+
+    fn list_of(issuer: &Authority, serial_number: SerialNumber, begins: i32, ends: i32) -> String {
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(begins, 1, 1),
+            next_update: date_time_ymd(ends, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number,
+                revocation_time: date_time_ymd(begins, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer.issuer).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn an_intermediate_authority_can_revoke_and_be_revoked() {
+        let root = authority("root", None);
+        let middle = authority("middle", Some(&root));
+        let one = leaf(&middle, "ann", vec![]);
+        let serial = {
+            let (_, parsed) = X509Certificate::from_der(&middle.der).unwrap();
+            parsed.raw_serial().to_vec()
+        };
+        let map = vec![entry(1, &root.der, MapType::CommonName, None)];
+        let verdict = |lists: &[&str]| {
+            identified(&clients(&[&root.pem], &[], lists, map.clone()), &[one.der(), &middle.der])
+        };
+        assert_eq!(verdict(&[&list(&middle, 9, 2026, 2028), &list(&root, 9, 2026, 2028)]).unwrap(), "ann");
+        let revoked = Err(CertificateError::Revoked.into());
+        assert_eq!(verdict(&[&list(&middle, 7, 2026, 2028)]), revoked);
+        let of_root = list_of(&root, SerialNumber::from_slice(&serial), 2026, 2028);
+        assert_eq!(verdict(&[&of_root]), revoked);
+    }
+
+    #[test]
+    fn a_list_that_has_ended_lets_nobody_in_unless_there_is_a_newer_one() {
+        let root = authority("root", None);
+        let one = leaf(&root, "ann", vec![]);
+        let map = vec![entry(1, &root.der, MapType::CommonName, None)];
+        let (old, new) = (list(&root, 9, 2024, 2025), list(&root, 9, 2026, 2028));
+        let of = |lists: &[&str]| Arc::new(clients(&[&root.pem], &[], lists, map.clone()));
+        assert!(identified(&of(&[&old]), &[one.der()]).is_err());
+        assert_eq!(identified(&of(&[&old, &new]), &[one.der()]).unwrap(), "ann");
+        assert_eq!((of(&[&old]).lists_ended(now()), of(&[&new]).lists_ended(now())), (1, 0));
+
+        // What was shown is verified again when the list ends, and when the rules change.
+        let rules = Arc::new(Rules::new(Some(of(&[&new]))));
+        let shown = Shown::new(&[one.der().clone()], &rules, now()).unwrap();
+        let late = at("2028-01-01T00:00:01Z");
+        assert!(shown.holds(now()) && !shown.holds(late) && shown.holds(now()));
+        rules.store(Some(of(&[&list(&root, 7, 2026, 2028)])));
+        assert!(!shown.holds(now()));
+        rules.store(None);
+        assert!(!shown.holds(now()));
+        rules.store(Some(of(&[])));
+        assert!(shown.holds(now()) && !shown.holds(at("2030-01-01T00:00:00Z")));
     }
 }

@@ -68,7 +68,8 @@ const KEX: &[kex::Name] = &[
 ];
 const CIPHERS: &[cipher::Name] =
     &[cipher::CHACHA20_POLY1305, cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::AES_256_CTR];
-const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
+/// Of what is encrypted alone.
+const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM];
 /// Of host and users: no DSA, and no RSA with SHA-1.
 const KEYS: &[Algorithm] = &[
     Algorithm::Ed25519,

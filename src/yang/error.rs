@@ -159,7 +159,7 @@ impl Error {
             tag,
             app_tag: None,
             path: None,
-            message: message.into(),
+            message: bounded(message.into()),
             info: Vec::new(),
             next: None,
         }
@@ -194,9 +194,24 @@ impl Error {
 
     /// With a member of error-info.
     pub fn info(mut self, name: &'static str, value: impl Into<InfoValue>) -> Self {
-        self.info.push(Info { name, value: value.into() });
+        let value = match value.into() {
+            InfoValue::Text(text) => InfoValue::Text(bounded(text)),
+            other => other,
+        };
+        self.info.push(Info { name, value });
         self
     }
+}
+
+/// Most octets of a text in an error: what a client sent is told back to it, but not megabytes of it.
+const TEXT_BYTES_MAX: usize = 4096;
+
+fn bounded(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Error {
