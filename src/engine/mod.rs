@@ -35,6 +35,7 @@ mod report;
 mod request;
 mod secrets;
 mod sessions;
+mod speakers;
 mod state;
 mod subscribers;
 mod subscription;

@@ -6,6 +6,7 @@
 mod abuse;
 mod bench;
 mod datastores;
+mod delegations;
 mod flows;
 mod secrets;
 mod sessions;

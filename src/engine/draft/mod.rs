@@ -27,6 +27,7 @@ use crate::tasks;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
 use crate::yang::generated::irtf_agent::{self, nodes};
+use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::{SCHEMA, magent_irtf_bridge};
 use crate::yang::json;
 use crate::yang::model::Modelled;
@@ -121,10 +122,13 @@ fn ordered(config: &Container) -> Option<irtf_agent::Tasks> {
 
 /// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it if the
 /// principal may see the task.
-pub(super) fn tasks(state: &State, principal: &Principal) -> Option<Arc<Container>> {
+pub(super) fn tasks(state: &State, principal: &Principal, now: Timestamp) -> Option<Arc<Container>> {
     let written = state.config.content().container(&nodes::TASKS)?;
     let dispatch = &state.dispatch;
-    let task = dispatch.task.as_deref().and_then(|id| operations::task_of(state, principal, id).ok());
+    let task = dispatch
+        .task
+        .as_deref()
+        .and_then(|id| operations::task_of(state, principal, id, DelegatedRight::Read, now).ok());
     let shown = magent_irtf_bridge::Dispatch {
         task: task.map(|task| task.id.clone()),
         status: task.map(|task| task.status),
