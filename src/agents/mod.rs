@@ -116,7 +116,23 @@ pub enum Ending {
     Expired,
 }
 
+impl Event {
+    /// The agent whose registration it changes.
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Event::Registered { agent } | Event::Updated { agent } => Some(&agent.name),
+            Event::Renewed { name, .. } | Event::Ended { name, .. } => Some(name),
+            Event::Delegated { .. } | Event::DelegationEnded { .. } => None,
+        }
+    }
+}
+
 impl Registry {
+    /// Whether there is a registration of this name whose end was not said.
+    pub fn holds(&self, name: &str) -> bool {
+        self.agents.contains_key(name)
+    }
+
     /// The user whom the name belongs to, also after the registration has ended.
     pub fn owner(&self, name: &str) -> Option<&str> {
         self.owners.get(name).map(AsRef::as_ref)

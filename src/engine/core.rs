@@ -185,7 +185,7 @@ pub(super) fn edit_running(
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
-    let after = state.edited(config, changes, fresh.now)?;
+    let after = state.edited(config, changes, fresh.now, &principal.name)?;
     after.is_usable(state, options)?;
     let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
     let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];

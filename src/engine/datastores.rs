@@ -389,7 +389,8 @@ pub(super) fn lock(
         Locking::LockPart(select) => {
             others_commit(state, session)?;
             let mut nodes = Vec::new();
-            let budget = Cell::new(options.limits.filter_steps_max);
+            let quotas = state.quotas(&options.limits, principal);
+            let budget = Cell::new(quotas.event_filter_steps);
             let nodes_max = options.limits.locked_nodes_max;
             let rules = state.rules(principal);
             let seen = visible::content(&At::root(rules.clone()), state.config.content());

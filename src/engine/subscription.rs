@@ -352,13 +352,15 @@ impl Subscription {
             self.pending.clear();
             return None;
         }
-        let limits = &self.shared.options.limits;
-        let seen = self.seen(delivered);
-        let passes =
-            |seen: &Delivered| self.filter.as_ref().is_none_or(|f| f.passes(&seen.notification, limits));
-        let told = seen.filter(passes);
+        let told = self.seen(delivered).filter(|seen| self.passes(seen));
         self.excluded += u64::from(told.is_none());
         told
+    }
+
+    fn passes(&self, seen: &Delivered) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let quotas = self.shared.snapshot.load().quotas(&self.shared.options.limits, &self.principal);
+        filter.passes(&seen.notification, quotas.event_filter_steps)
     }
 
     /// What the principal may have of it at this moment: a right can have gone since it was read.

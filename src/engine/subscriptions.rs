@@ -161,8 +161,9 @@ impl Subscriptions {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.forget(now);
         let own = book.all.values().filter(|s| s.principal.name == principal.name).count();
-        if own >= limits.subscriptions_user_max || book.all.len() >= limits.subscriptions_max {
-            let message = "there are as many subscriptions as there may be";
+        let most = state.quotas(limits, principal).subscriptions;
+        if own >= most || book.all.len() >= limits.subscriptions_max {
+            let message = "there are as many subscriptions as there may be: see the limits \"subscriptions_user_max\" and \"subscriptions_max\"";
             return Err(refused(&sn::INSUFFICIENT_RESOURCES, message));
         }
         // Wraps only after two thousand million subscriptions.

@@ -8,5 +8,6 @@ mod bench;
 mod datastores;
 mod delegations;
 mod flows;
+mod quotas;
 mod secrets;
 mod sessions;
