@@ -90,25 +90,25 @@ fn guessed(rules: &Arc<Rules>, principal: &Principal, edit: &Edit, before: &Cont
         Some(Child::Container(given))
             if given.iter().all(is_key) && !matches!(last.node.kind, Kind::Container { presence: false }) =>
         {
-            (!is_seen && !may_find(&here)).then_some(last.node)
+            (!is_seen && !may_write(&here)).then_some(last.node)
         }
         Some(child) => hidden_value(&at, last, child, there.as_ref(), reads),
         None if edit.operation == Operation::Remove && there.is_none() => {
-            (!is_seen && !may_find(&here)).then_some(last.node)
+            (!is_seen && !may_write(&here)).then_some(last.node)
         }
         None => None,
     };
     hidden.map_or(Ok(()), |node| Err(named(rules, principal, node, edit)))
 }
 
-/// Whether who may not read a node learns that it is there anyway: by making it, or by deleting it.
-fn may_find(at: &At) -> bool {
-    at.permits(Access::Create) || at.permits(Access::Delete)
+/// Whether the principal may write a node, in some way, of which it is enough to know that it is there.
+fn may_write(at: &At) -> bool {
+    [Access::Create, Access::Update, Access::Delete].iter().any(|access| at.permits(*access))
 }
 
 /// The first value given, at a step or below, for what may not be read and not be written so either: updated if it is
-/// there, created if it is not; a value of a leaf-list, which is there or not, created or deleted. `reads` says whether what
-/// is above may be read.
+/// there, created if it is not; of a value of a leaf-list any right to write it will do. `reads` says whether what is above
+/// may be read.
 fn hidden_value(
     above: &At,
     step: &Step,
@@ -126,7 +126,7 @@ fn hidden_value(
         Child::Leaf(_) | Child::Any(_) if node.is_key() => None,
         Child::Leaf(value) if matches!(node.kind, Kind::LeafList { .. }) => {
             let at = above.entry(node, &Key::new(vec![value.clone()]));
-            (!is_seen(&at) && !may_find(&at)).then_some(node)
+            (!is_seen(&at) && !may_write(&at)).then_some(node)
         }
         Child::Leaf(_) | Child::Any(_) => {
             let access = if there.is_some() { Access::Update } else { Access::Create };
@@ -134,7 +134,7 @@ fn hidden_value(
         }
         Child::LeafList(values) => values.iter().find_map(|value| {
             let at = above.entry(node, &Key::new(vec![value.clone()]));
-            (!is_seen(&at) && !may_find(&at)).then_some(node)
+            (!is_seen(&at) && !may_write(&at)).then_some(node)
         }),
         Child::Container(given) => {
             let reads = reads && at.permits(Access::Read);
