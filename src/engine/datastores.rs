@@ -233,7 +233,7 @@ pub(super) fn valid(state: &State, options: &Options, content: &Arc<Container>) 
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
         Ok(config) => {
-            state.edited(config, settled.changes, state.config_changed_at)?.is_usable(state, options)
+            state.edited(config, settled.changes, state.config_changed_at, "")?.is_usable(state, options)
         }
         Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }

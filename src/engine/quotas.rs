@@ -162,9 +162,12 @@ impl Quotas {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ledger {
     users: OrdMap<Arc<str>, Usage>,
-    /// Who wrote what of the draft's tree, and its octets: by the name of the node at the top and the key of the entry.
-    written: OrdMap<(&'static str, Option<Key>), (Arc<str>, u64)>,
+    /// Who wrote what of the draft's tree, and its octets.
+    written: OrdMap<Place, (Arc<str>, u64)>,
 }
+
+/// A part of the draft's tree: the name of the node at the top, and the key of an entry.
+type Place = (&'static str, Option<Key>);
 
 /// What an agent used before an event, and whom it belonged to.
 pub(super) struct Account<'a> {
@@ -228,8 +231,8 @@ impl Ledger {
 /// What of the draft's tree is configuration.
 const TOP: [&crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
 
-/// The part of the draft's tree that a path is in: an entry, or `tasks`.
-fn place(path: &InstancePath) -> Option<(&'static str, Option<Key>)> {
+/// The part of the draft's tree that a path is in.
+fn place(path: &InstancePath) -> Option<Place> {
     let first = path.steps.first().filter(|first| TOP.contains(&first.node))?;
     match &first.selector {
         Selector::Key(key) => Some((first.node.name, Some(key.clone()))),
