@@ -181,6 +181,7 @@ pub(super) fn edit_running(
         return Ok((Vec::new(), reply));
     }
     locks.leave_parts(&changes, principal)?;
+    draft::speaks(state, principal, &config, &changes, fresh.now)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)

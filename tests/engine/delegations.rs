@@ -163,6 +163,31 @@ async fn a_sender_is_not_forged_in_the_drafts_tree_either() {
 }
 
 #[tokio::test]
+async fn what_an_agent_said_is_written_in_the_drafts_tree_by_who_speaks_for_a_party_of_it() {
+    let bench = Bench::new().await;
+    bench.delegate("oss", "oss-agent", "ctl", &["negotiate"]).await.expect("the owner delegates");
+    bench
+        .delegate("oss", "oss-agent", "clerk", &["read", "data", "profile"])
+        .await
+        .expect("the owner delegates");
+    bench.put_data("oss", "d-1").await.expect("it is put");
+    let said = |id: &str| {
+        json!({"irtf-agent:context": [{"id": id, "sendFrom": "oss-agent", "sendTo": "ip-agent",
+            "request-info": {"content": "which link?", "time": at(0).to_string()},
+            "response-info": {"dataParam": "d-1", "time": at(0).to_string()}}]})
+    };
+    let path = |id: &str| entry(&[], &draft::CONTEXT, id);
+    for user in ["eve", "clerk", "auditor", "oss@other"] {
+        let refused = bench.put(user, path("c-1"), said("c-1")).await.expect_err("it speaks for neither");
+        assert_eq!(refused.app_tag.as_deref(), Some("not-authorized"), "{user}: {refused}");
+    }
+    for (number, user) in ["oss", "ip", "ctl", "admin", "oss@oss-agent"].into_iter().enumerate() {
+        let id = format!("c-{number}");
+        bench.put(user, path(&id), said(&id)).await.expect(user);
+    }
+}
+
+#[tokio::test]
 async fn only_the_owner_and_administrators_delegate_and_revoke() {
     let bench = Bench::new().await;
     let id = bench.delegate("oss", "oss-agent", "ctl", &RIGHTS).await.expect("the owner delegates");
