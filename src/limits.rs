@@ -152,6 +152,26 @@ pub struct Limits {
     pub agent_lifetime_default_s: u32,
     /// How long a registration lasts at most.
     pub agent_lifetime_max_s: u32,
+    /// Most agents of one user who is no administrator; so are the other limits of a user.
+    pub agents_user_max: usize,
+    /// Most open negotiations that the agents of one user have opened.
+    pub negotiations_open_user_max: usize,
+    /// Most tasks that the agents of one user have assigned and that have not ended.
+    pub tasks_open_user_max: usize,
+    /// Most contexts that the agents of one user have begun.
+    pub contexts_user_max: usize,
+    /// Most data of the agents of one user.
+    pub data_user_bytes_max: u64,
+    /// Most octets of names and values that one user has written in the draft's tree.
+    pub config_user_bytes_max: u64,
+    /// Most delegations of one agent.
+    pub delegations_agent_max: usize,
+    /// Most delegations of all agents together.
+    pub delegations_max: usize,
+    /// How long a delegation lasts if who grants it does not say.
+    pub delegation_lifetime_default_s: u32,
+    /// How long a delegation lasts at most.
+    pub delegation_lifetime_max_s: u32,
     /// Most agents in one answer to `discover-agents`.
     pub discover_agents_max: usize,
     /// Most words that `discover-agents` looks for at a time.
@@ -308,6 +328,16 @@ impl Default for Limits {
             agent_profile_bytes_max: 64 * 1024,
             agent_lifetime_default_s: 3600,
             agent_lifetime_max_s: 30 * 24 * 3600,
+            agents_user_max: 10_000,
+            negotiations_open_user_max: 10_000,
+            tasks_open_user_max: 200_000,
+            contexts_user_max: 200_000,
+            data_user_bytes_max: 512 * 1024 * 1024,
+            config_user_bytes_max: 256 * 1024 * 1024,
+            delegations_agent_max: 32,
+            delegations_max: 100_000,
+            delegation_lifetime_default_s: 3600,
+            delegation_lifetime_max_s: 30 * 24 * 3600,
             discover_agents_max: 100,
             search_words_max: 32,
             negotiations_max: 1_000_000,
@@ -378,6 +408,8 @@ impl Limits {
             ("login_sources_max", self.login_sources_max as u64),
             ("agent_lifetime_default_s", self.agent_lifetime_default_s.into()),
             ("agent_lifetime_max_s", self.agent_lifetime_max_s.into()),
+            ("delegation_lifetime_default_s", self.delegation_lifetime_default_s.into()),
+            ("delegation_lifetime_max_s", self.delegation_lifetime_max_s.into()),
             ("discover_agents_max", self.discover_agents_max as u64),
             ("search_words_max", self.search_words_max as u64),
             ("negotiation_move_default_s", self.negotiation_move_default_s.into()),

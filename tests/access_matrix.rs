@@ -21,6 +21,7 @@ mod walk;
 
 use std::path::Path;
 
+use agentconf::access::AUDITOR_GROUP;
 use agentconf::clock::Clock;
 use serde_json::{Value as Json, json};
 
@@ -28,12 +29,13 @@ use common::{JSON, TestServer};
 use netconf::errors;
 use operations::Operation;
 
-/// Those who ask, with the user that each is; nobody has no credentials.
-const ROLES: [(&str, &str); 6] = [
+/// Those who ask, with the user that each is; nobody has no credentials. The delegate may assign tasks for A, and read.
+const ROLES: [(&str, &str); 7] = [
     ("nobody", ""),
     ("stranger", "eve"),
     ("party A", "ann"),
     ("party B", "bob"),
+    ("A's delegate", "del"),
     ("auditor", "otto"),
     ("administrator", "admin"),
 ];
@@ -53,6 +55,7 @@ impl World {
             let token = match user {
                 "" => String::new(),
                 "admin" => server.admin().to_owned(),
+                "otto" => server.add_user_in("otto", &[AUDITOR_GROUP]),
                 name => server.add_user(name),
             };
             (user, token)
@@ -64,6 +67,9 @@ impl World {
             let answer = world.ask(user, "POST", &target, &body).await;
             assert_eq!(answer.status, 200, "{answer:?}");
         }
+        let (target, body) = operations::delegation("del");
+        let answer = world.ask("ann", "POST", &target, &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
         for (method, target, body) in operations::world() {
             world.prepare(method, &target, &body).await;
         }
@@ -221,7 +227,7 @@ fn rules() -> Json {
     ];
     json!({ "ietf-netconf-acm:nacm": {
         "groups": { "group": [
-            { "name": "agents", "user-name": ["ann", "bob", "eve"] },
+            { "name": "agents", "user-name": ["ann", "bob", "eve", "del"] },
             { "name": "auditors", "user-name": ["otto"] },
             { "name": "strangers", "user-name": ["eve"] },
         ] },

@@ -211,7 +211,7 @@ fn selects(filter: Result<Filter, Error>) {
         Err(error) => return whole(&error),
     };
     // An expression can take too many steps, which is said.
-    let Ok(selected) = filter.select(&ROOT, &Limits::default()) else { return };
+    let Ok(selected) = filter.select(&ROOT, Limits::default().push_steps_max) else { return };
     for (node, _) in selected.iter() {
         assert!(ROOT.get(node).is_some(), "{} is selected and is not there", node.name);
     }

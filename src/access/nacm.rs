@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::Principal;
 use super::rules::{Defaults, Rule, Rules, Target};
+use super::{ADMIN_GROUP, Principal};
 use crate::limits::NACM_KEPT_MAX;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
@@ -33,8 +33,9 @@ pub struct Nacm {
     made: RwLock<HashMap<String, Vec<Made>>>,
 }
 
-/// The rules of a user, with the groups that the transport told.
-type Made = (BTreeSet<String>, Arc<Rules>);
+/// The rules of a user, with the groups that the transport told, and whether they are for a credential that is bound to an
+/// agent.
+type Made = (BTreeSet<String>, bool, Arc<Rules>);
 
 /// Sets of groups of one user, who can come by several transports, whose rules are kept.
 const GROUPS_KEPT_MAX: usize = 16;
@@ -120,8 +121,10 @@ impl Nacm {
         }
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let of_user = made.get(&principal.name).into_iter().flatten();
-        let known = of_user.clone().find(|(groups, _)| *groups == principal.groups);
-        if let Some((_, rules)) = known {
+        let is_bound = principal.agent.is_some();
+        let known =
+            of_user.clone().find(|(groups, bound, _)| *bound == is_bound && *groups == principal.groups);
+        if let Some((.., rules)) = known {
             return rules.clone();
         }
         let is_full = made.len() >= NACM_KEPT_MAX || of_user.count() >= GROUPS_KEPT_MAX;
@@ -131,7 +134,11 @@ impl Nacm {
         if is_full {
             made.clear();
         }
-        made.entry(principal.name.clone()).or_default().push((principal.groups.clone(), rules.clone()));
+        made.entry(principal.name.clone()).or_default().push((
+            principal.groups.clone(),
+            is_bound,
+            rules.clone(),
+        ));
         rules
     }
 
@@ -139,6 +146,9 @@ impl Nacm {
         let mut groups = self.groups.get(&principal.name).cloned().unwrap_or_default();
         if self.external_groups {
             groups.extend(principal.groups.iter().cloned());
+        }
+        if principal.agent.is_some() {
+            groups.remove(ADMIN_GROUP);
         }
         // The standard policy is for everybody; a rule list that is configured is for those who are in a group
         // (RFC 8341 section 3.4.4 step 5).

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
 
+/// The group whose members see what is private to agents, and do no more for that.
+pub const AUDITOR_GROUP: &str = "auditor";
+
 /// A user whose identity was proved. A copy costs nothing: who reads for a user keeps one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -22,7 +25,7 @@ pub struct Principal {
 }
 
 /// What is known of a [`Principal`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user name, as NACM uses it (RFC 8341).
     pub name: String,
@@ -32,6 +35,9 @@ pub struct Identity {
     pub method: Method,
     /// How much of what the user may do may be done now.
     pub scope: Scope,
+    /// The one agent that the credential is good for, if it is bound to one: the principal speaks for no other, sees what
+    /// is private as far as that agent does, and has no rights of administrators and auditors.
+    pub agent: Option<String>,
 }
 
 /// How much of what its user may do a credential is good for.
@@ -65,15 +71,30 @@ pub enum Method {
 impl Principal {
     /// A user with this name, who is in these groups; from no session.
     pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
-        let identity = Identity { name: name.into(), groups, method, scope: Scope::Full };
+        let identity = Identity { name: name.into(), groups, method, scope: Scope::Full, agent: None };
         Principal { identity: Arc::new(identity), session: None }
     }
 
     /// The same user with a credential that is good for so much.
     pub fn scoped(self, scope: Scope) -> Principal {
-        let Identity { name, groups, method, .. } = self.identity.as_ref();
-        let identity = Identity { name: name.clone(), groups: groups.clone(), method: *method, scope };
+        let identity = Identity { scope, ..self.identity.as_ref().clone() };
         Principal { identity: Arc::new(identity), ..self }
+    }
+
+    /// The same user with a credential that is bound to this agent.
+    pub fn acting_for(self, agent: impl Into<String>) -> Principal {
+        let identity = Identity { agent: Some(agent.into()), ..self.identity.as_ref().clone() };
+        Principal { identity: Arc::new(identity), ..self }
+    }
+
+    /// Whether the credential is bound to another agent than this.
+    pub fn is_bound_to_another(&self, agent: &str) -> bool {
+        self.agent.as_deref().is_some_and(|bound| bound != agent)
+    }
+
+    /// The agent that speaks where none is named: the one that the credential is bound to, or that of the user's name.
+    pub fn speaker(&self) -> &str {
+        self.agent.as_deref().unwrap_or(&self.name)
     }
 
     /// Whether the principal may do nothing but read, whatever its user may.
@@ -96,9 +117,14 @@ impl Principal {
         self.groups.contains(group)
     }
 
-    /// Whether the principal is in [`ADMIN_GROUP`].
+    /// Whether the principal is in [`ADMIN_GROUP`], with a credential that is not bound to an agent.
     pub fn is_admin(&self) -> bool {
-        self.is_in(ADMIN_GROUP)
+        self.agent.is_none() && self.is_in(ADMIN_GROUP)
+    }
+
+    /// Whether the principal sees what is private to agents, whoever they are: administrators and auditors.
+    pub fn sees_all(&self) -> bool {
+        self.is_admin() || self.agent.is_none() && self.is_in(AUDITOR_GROUP)
     }
 }
 

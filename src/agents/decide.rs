@@ -67,15 +67,24 @@ impl Registry {
             expires_at: registration.expires_at.clone(),
         };
         let agent = agent(&input, registration, limits)?;
-        let events = match (before, registered) {
+        let mut events = Vec::new();
+        // What another user granted, or for another registration, ends.
+        if registered.is_none() || self.owner(name) != Some(by.user) {
+            events.extend(self.end_delegations(name));
+        }
+        match (before, registered) {
             (_, Some(old)) if same_profile(old, &agent) => {
-                vec![Event::Renewed { name: agent.name, owner: by.user.to_owned(), expires_at: until }]
+                events.push(Event::Renewed {
+                    name: agent.name,
+                    owner: by.user.to_owned(),
+                    expires_at: until,
+                });
             }
-            (_, Some(_)) => vec![Event::Updated { agent }],
+            (_, Some(_)) => events.push(Event::Updated { agent }),
             // Its time has passed and nobody has said so yet.
-            (Some(_), None) => vec![expired(&agent.name), Event::Registered { agent }],
-            (None, None) => vec![Event::Registered { agent }],
-        };
+            (Some(_), None) => events.extend([expired(&agent.name), Event::Registered { agent }]),
+            (None, None) => events.push(Event::Registered { agent }),
+        }
         Ok((events, output))
     }
 
@@ -108,9 +117,9 @@ impl Registry {
         input: DeregisterInput,
     ) -> Result<(Vec<Event>, DeregisterOutput), Error> {
         self.get(name, fresh.now).ok_or_else(|| unknown(name))?;
-        let event =
+        let ended =
             Event::Ended { name: name.to_owned(), ending: Ending::Deregistered, reason: input.reason };
-        Ok((vec![event], DeregisterOutput {}))
+        Ok((self.end_delegations(name).chain([ended]).collect(), DeregisterOutput {}))
     }
 
     /// Whether there is room for an agent of this name.

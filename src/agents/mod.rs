@@ -1,7 +1,7 @@
 //! The registry: which agents there are, whose they are, and until when.
 //!
 //! Owns the state `/magent-registry:registry`, its operations and the notification
-//! `registry-change`. It never decides who may call an operation beyond the rule that a name
+//! `registry-change`; and who may act for an agent beside its owner, told in `delegation-change`. It never decides who may call an operation beyond the rule that a name
 //! belongs to the user who first registered it; it does no I/O and reads no clock.
 //!
 //! # Refusals
@@ -12,9 +12,12 @@
 //! | `agent-unknown` | `data-missing` | the agent is not registered, or no longer |
 //! | `registry-full` | `resource-denied` | there are as many agents, or names, as there can be |
 //! | `bad-cursor` | `invalid-value` | the cursor was not made by this search |
+//! | `delegation-unknown` | `data-missing` | there is no such delegation |
+//! | `too-many` | `resource-denied` | there are as many delegations as there can be |
 //! | | `too-big` | the profile is too large, or the text that is searched has too many words |
 
 mod decide;
+mod delegations;
 mod discover;
 mod index;
 
@@ -24,14 +27,16 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::yang::generated::magent_registry::{Agent, RegistryChange, RegistryChangeChange};
+use crate::yang::generated::magent_registry::{Agent, Delegation, RegistryChange, RegistryChangeChange};
 use crate::yang::held::{Entries, Held, HeldMap};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::tree::StateList;
 
 pub use decide::Registrant;
+pub use delegations::{DelegationEnding, unknown_delegation};
 
+use delegations::Delegations;
 use index::Index;
 
 /// The agents that are registered and the names that were ever used. Cheap to clone.
@@ -46,6 +51,7 @@ pub struct Registry {
     /// When each registration ends.
     expiry: OrdSet<(Timestamp, Arc<str>)>,
     index: Index,
+    delegations: Delegations,
     revision: u64,
 }
 
@@ -84,6 +90,20 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// A user was granted to act for an agent.
+    Delegated {
+        /// The delegation.
+        #[serde(with = "crate::yang::stored")]
+        delegation: Delegation,
+    },
+    /// A delegation ended.
+    DelegationEnded {
+        /// The delegation as it was.
+        #[serde(with = "crate::yang::stored")]
+        delegation: Delegation,
+        /// How it ended.
+        how: DelegationEnding,
+    },
 }
 
 /// How a registration ended.
@@ -96,7 +116,23 @@ pub enum Ending {
     Expired,
 }
 
+impl Event {
+    /// The agent whose registration it changes.
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Event::Registered { agent } | Event::Updated { agent } => Some(&agent.name),
+            Event::Renewed { name, .. } | Event::Ended { name, .. } => Some(name),
+            Event::Delegated { .. } | Event::DelegationEnded { .. } => None,
+        }
+    }
+}
+
 impl Registry {
+    /// Whether there is a registration of this name whose end was not said.
+    pub fn holds(&self, name: &str) -> bool {
+        self.agents.contains_key(name)
+    }
+
     /// The user whom the name belongs to, also after the registration has ended.
     pub fn owner(&self, name: &str) -> Option<&str> {
         self.owners.get(name).map(AsRef::as_ref)
@@ -128,15 +164,22 @@ impl Registry {
         self.revision
     }
 
-    /// When the next registration ends.
+    /// When the next registration or delegation ends.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.expiry.get_min().map(|(at, _)| *at)
+        let registration = self.expiry.get_min().map(|(at, _)| *at);
+        registration.into_iter().chain(self.delegations.next_deadline()).min()
     }
 
-    /// The registrations that have ended by `now`, earliest first, and no more than `at_most`.
+    /// The delegations and registrations that have ended by `now`, of each the earliest first and no more than `at_most`;
+    /// and the delegations that end with a registration.
     pub fn expire(&self, now: Timestamp, at_most: usize) -> Vec<Event> {
-        let due = self.expiry.iter().take_while(|(at, _)| *at <= now);
-        due.take(at_most).map(|(_, name)| expired(name)).collect()
+        let (mut events, said) = self.expire_delegations(now, at_most);
+        for (_, name) in self.expiry.iter().take_while(|(at, _)| *at <= now).take(at_most) {
+            let is_new = |event: &Event| !matches!(event, Event::DelegationEnded { delegation, .. } if said.contains(&delegation.id));
+            events.extend(self.end_delegations(name).filter(is_new));
+            events.push(expired(name));
+        }
+        events
     }
 
     /// Folds in an event. `revision` is its position in the log and `at` the time when it was
@@ -154,10 +197,13 @@ impl Registry {
                 }
             }
             Event::Ended { name, .. } => self.take(name),
+            Event::Delegated { delegation } => self.delegations.grant(revision, delegation),
+            Event::DelegationEnded { delegation, .. } => self.delegations.end(delegation.id),
         }
     }
 
-    /// What is told of an event, which concerns everybody. A renewal alone is told to nobody.
+    /// What is told of an event. A registration concerns everybody, a delegation those that it names. A renewal alone is
+    /// told to nobody.
     pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
         let (name, change) = match event {
             Event::Registered { agent } => (&agent.name, RegistryChangeChange::Registered),
@@ -165,6 +211,10 @@ impl Registry {
             Event::Renewed { .. } => return Vec::new(),
             Event::Ended { name, ending: Ending::Deregistered, .. } => {
                 (name, RegistryChangeChange::Deregistered)
+            }
+            Event::Delegated { delegation } => return vec![delegations::announce(delegation, None)],
+            Event::DelegationEnded { delegation, how } => {
+                return vec![delegations::announce(delegation, Some(*how))];
             }
             Event::Ended { name, ending: Ending::Expired, .. } => (name, RegistryChangeChange::Expired),
         };

@@ -10,8 +10,8 @@ use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::magent_registry::{
-    DeregisterInput, DiscoverAgentsInput, DiscoverAgentsOutput, RegisterAgentInput, RegisterAgentOutput,
-    RenewInput,
+    DelegatedRight, DeregisterInput, DiscoverAgentsInput, DiscoverAgentsOutput, RegisterAgentInput,
+    RegisterAgentOutput, RenewInput, RevokeDelegationInput,
 };
 use crate::yang::tree::Key;
 use crate::yang::{json as codec, value};
@@ -67,6 +67,10 @@ impl World {
                 })
             };
             for told in Registry::announce(&event, self.now()) {
+                if told.node.name == "delegation-change" {
+                    assert_eq!(told.parties.len(), 1, "it is private");
+                    continue;
+                }
                 assert_eq!(told.node.name, "registry-change");
                 assert!(told.parties.is_empty());
                 self.told.push((leaf(&told.data, "name").unwrap(), leaf(&told.data, "change").unwrap()));
@@ -94,6 +98,19 @@ impl World {
     fn deregister(&mut self, name: &str) -> Result<(), Error> {
         let input = DeregisterInput { reason: None };
         let (events, _) = self.registry.deregister(&self.fresh(), name, input)?;
+        self.commit(events);
+        Ok(())
+    }
+
+    fn delegate(&mut self, name: &str, to: &str, lifetime: u64) -> Result<u32, Error> {
+        let input = read(&json!({"delegate": to, "may": ["work"], "lifetime": lifetime}));
+        let (events, output) = self.registry.delegate(&self.fresh(), name, "owner", input, &self.limits)?;
+        self.commit(events);
+        Ok(output.id)
+    }
+
+    fn revoke(&mut self, id: u32) -> Result<(), Error> {
+        let (events, _) = self.registry.revoke(self.now(), &RevokeDelegationInput { id })?;
         self.commit(events);
         Ok(())
     }
@@ -353,13 +370,14 @@ fn replaying_any_history_gives_the_same_registry() {
     };
     let mut world = World { limits: Limits { agents_max: 6, ..Limits::default() }, ..World::default() };
     let domains = ["IP", "Core", "Optical"];
+    let (mut newest, mut working) = (0, 0);
     for _ in 0..3000 {
         let name = format!("n{}", below(9));
         // A name that an administrator took stays away from the others, so that is rare.
         let user = if below(1000) == 0 { "admin" } else { ["ann", "bob"][below(2) as usize] };
         let domain = domains[below(3) as usize];
         // Refusals are fine: what counts is what the registry is afterwards.
-        let _ = match below(6) {
+        let _ = match below(9) {
             0 => world.deregister(&name),
             1 => world.renew(&name),
             2 => {
@@ -368,6 +386,11 @@ fn replaying_any_history_gives_the_same_registry() {
                 world.commit(due);
                 Ok(())
             }
+            3 => world.delegate(&name, user, 1 + below(5000)).map(|id| {
+                assert!(id > newest, "numbers are not used again");
+                newest = id;
+            }),
+            4 => world.revoke(below(u64::from(newest) + 2) as u32),
             _ => world.register(user, profile(&name, json!({"domain": [domain]}))).map(drop),
         };
         for domain in domains {
@@ -384,8 +407,24 @@ fn replaying_any_history_gives_the_same_registry() {
             ["ann", "bob", "admin"].iter().map(|user| world.registry.owned_by(user).count()).sum();
         assert_eq!(owned, world.registry.owners.len());
         assert_eq!(world.registry.expiry.len(), world.registry.agents.len());
+        // Nobody works for an agent but by a delegation of it, which lasts, while it is registered.
+        for name in (0..9).map(|number| format!("n{number}")) {
+            for user in ["ann", "bob", "admin"] {
+                let delegations = world.registry.delegations().after(None, usize::MAX);
+                let delegations =
+                    delegations.iter().map(|(_, entry)| Delegation::from_data(entry).unwrap()).filter(|d| {
+                        assert!(world.registry.holds(&d.agent), "{d:?}");
+                        let ends: Timestamp = d.expires_at.parse().unwrap();
+                        (d.agent.as_str(), d.delegate.as_str()) == (name.as_str(), user) && world.now() < ends
+                    });
+                let expected = delegations.count() > 0 && world.registry.contains(&name, world.now());
+                let right = DelegatedRight::Work;
+                assert_eq!(world.registry.is_delegated(&name, user, right, world.now()), expected);
+                working += usize::from(expected);
+            }
+        }
     }
-    assert!(world.log.len() > 500, "{} events", world.log.len());
+    assert!(world.log.len() > 500 && working > 500, "{} events, {working}", world.log.len());
     assert_eq!(world.registry, world.replayed());
     let mut emptied = world.registry.clone();
     let names: Vec<Arc<str>> = emptied.agents.keys().cloned().collect();

@@ -14,8 +14,8 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::State;
-use super::{confirm, datastores, draft, txid, view, writable};
-use crate::access::Principal;
+use super::{confirm, datastores, draft, txid, view, visible, writable};
+use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate::VALIDATOR;
@@ -181,11 +181,12 @@ pub(super) fn edit_running(
         return Ok((Vec::new(), reply));
     }
     locks.leave_parts(&changes, principal)?;
+    draft::speaks(state, principal, &config, &changes, fresh.now)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
-    let after = state.edited(config, changes, fresh.now)?;
+    let after = state.edited(config, changes, fresh.now, &principal.name)?;
     after.is_usable(state, options)?;
     let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
     let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];
@@ -289,6 +290,25 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
     };
     let change = base::NetconfConfigChange { changed_by, datastore, edit: edit.collect() };
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
+}
+
+/// What a reader may be told of a `netconf-config-change`: the edits whose targets it may read, since a target names keys.
+/// `None` if that is all, or it is another notification; `Some(None)` if it is nothing.
+pub(super) fn readable_change(rules: &Arc<Rules>, told: &Notification) -> Option<Option<Notification>> {
+    if told.node != base::NetconfConfigChange::node() || rules.is_everything() {
+        return None;
+    }
+    let change = base::NetconfConfigChange::from_data(&told.data).ok()?;
+    let all = change.edit.len();
+    let may = |edit: &base::NetconfConfigChangeEdit| {
+        edit.target.as_ref().is_none_or(|target| visible::readable(rules, target) == *target)
+    };
+    let edit: Vec<_> = change.edit.into_iter().filter(may).collect();
+    if edit.len() == all {
+        return None;
+    }
+    let data = base::NetconfConfigChange { edit, ..change };
+    Some((!data.edit.is_empty()).then(|| Notification { data: data.to_data(), ..told.clone() }))
 }
 
 /// Refuses a commit of a candidate that depends on what is not so any more.

@@ -233,7 +233,7 @@ pub(super) fn valid(state: &State, options: &Options, content: &Arc<Container>) 
         when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
         Ok(config) => {
-            state.edited(config, settled.changes, state.config_changed_at)?.is_usable(state, options)
+            state.edited(config, settled.changes, state.config_changed_at, "")?.is_usable(state, options)
         }
         Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }
@@ -389,7 +389,8 @@ pub(super) fn lock(
         Locking::LockPart(select) => {
             others_commit(state, session)?;
             let mut nodes = Vec::new();
-            let budget = Cell::new(options.limits.filter_steps_max);
+            let quotas = state.quotas(&options.limits, principal);
+            let budget = Cell::new(quotas.event_filter_steps);
             let nodes_max = options.limits.locked_nodes_max;
             let rules = state.rules(principal);
             let seen = visible::content(&At::root(rules.clone()), state.config.content());

@@ -110,7 +110,8 @@ impl Engine {
             let event = Event::from_record(&record)?;
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             let position = record.position;
-            state.apply(at, &event).map_err(|source| OpenError::Apply { position, source })?;
+            let actor = Actor::recorded(&record.actor);
+            state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
         }
         tracing::info!(position = state.position, "replayed");
         // It is set once, and the first start of these options counts.
@@ -630,7 +631,8 @@ impl Engine {
 
     /// A place for one more subscriber.
     pub(super) fn seat(&self, principal: &Principal) -> Result<Seat, Error> {
-        self.subscribers.admit(principal, self.limits())
+        let quotas = self.snapshot().quotas(self.limits(), principal);
+        self.subscribers.admit(principal, self.limits(), quotas.streams)
     }
 
     /// Ends all subscriptions, so that their connections can be closed.
@@ -709,11 +711,11 @@ impl Writer {
         let mut group = Group::new(&self.state, &self.sessions);
         // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
         let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
-        group.record(fresh.now, Actor::SERVER, taken_back).map_err(OpenError::Startup)?;
+        group.record(fresh.now, Actor::SERVER, taken_back, None).map_err(OpenError::Startup)?;
         let startup = datastores::begin(&group.state, options);
-        group.record(fresh.now, Actor::SERVER, startup).map_err(OpenError::Startup)?;
+        group.record(fresh.now, Actor::SERVER, startup, None).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
-        group.record(fresh.now, Actor::SERVER, agent).map_err(OpenError::Agent)?;
+        group.record(fresh.now, Actor::SERVER, agent, None).map_err(OpenError::Agent)?;
         match self.commit(group) {
             true => Ok(()),
             false => Err(OpenError::Agent(stopping())),

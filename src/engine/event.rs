@@ -131,6 +131,18 @@ pub enum EventError {
 }
 
 impl Event {
+    /// The agent of whose doings it is, and whose share of the server it can change.
+    pub(super) fn account(&self) -> Option<&str> {
+        match self {
+            Event::Agents(event) => event.agent(),
+            Event::Tasks(event) => event.account(),
+            Event::Negotiation(event) => {
+                event.negotiation().map(|negotiation| negotiation.initiator.as_str())
+            }
+            Event::Edited(_) | Event::Startup(_) | Event::Session(_) | Event::Commit(_) => None,
+        }
+    }
+
     /// The record of this event.
     ///
     /// # Errors

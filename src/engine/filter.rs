@@ -117,10 +117,10 @@ impl Filter {
         }
     }
 
-    /// Whether an event passes. One that would take more than `filter_steps_max` to judge does not: it is
+    /// Whether an event passes. One that would take more than so many steps to judge does not: it is
     /// excluded like any other that the filter does not select.
-    pub(super) fn passes(&self, event: &Notification, limits: &Limits) -> bool {
-        let budget = Cell::new(limits.filter_steps_max);
+    pub(super) fn passes(&self, event: &Notification, steps: u64) -> bool {
+        let budget = Cell::new(steps);
         match self.0.as_ref() {
             Kind::Subtree(subtree) => subtree.passes(event.node, &event.data, &budget).unwrap_or(false),
             Kind::XPath(expr) => {
@@ -144,23 +144,23 @@ impl Filter {
     /// An expression that is no set of nodes selects nothing (RFC 8641, `datastore-xpath-filter`).
     ///
     /// # Errors
-    /// It takes more than `push_steps_max`.
-    pub fn select(&self, root: &Arc<Container>, limits: &Limits) -> Result<Container, EvalError> {
-        Ok(self.select_levels(root, limits, None)?.unwrap_or_default())
+    /// It takes more than so many steps.
+    pub fn select(&self, root: &Arc<Container>, steps: u64) -> Result<Container, EvalError> {
+        Ok(self.select_levels(root, steps, None)?.unwrap_or_default())
     }
 
     /// The same with so many levels of each selected node, itself the first (RFC 8526 section 3.1.1, `max-depth`); `None` for
     /// all. `None` of an expression that is no set of nodes.
     ///
     /// # Errors
-    /// It takes more than `push_steps_max`.
+    /// It takes more than so many steps.
     pub(super) fn select_levels(
         &self,
         root: &Arc<Container>,
-        limits: &Limits,
+        steps: u64,
         depth: Option<u16>,
     ) -> Result<Option<Container>, EvalError> {
-        let steps = Cell::new(limits.push_steps_max);
+        let steps = Cell::new(steps);
         match self.0.as_ref() {
             Kind::Subtree(subtree) => Ok(Some(subtree.keep(root, &steps, depth)?.unwrap_or_default())),
             Kind::XPath(expr) => {
@@ -316,7 +316,7 @@ mod tests {
 
     fn selected(filter: &str) -> serde_json::Value {
         let limits = Limits::default();
-        let kept = Filter::xpath(filter, &limits).unwrap().select(&data(), &limits).unwrap();
+        let kept = Filter::xpath(filter, &limits).unwrap().select(&data(), limits.push_steps_max).unwrap();
         let mut out = Vec::new();
         json::encode_children(&kept, None, &mut out, &Default::default());
         serde_json::from_slice(&out).unwrap()
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_selection_takes_no_more_steps_than_are_configured() {
         let filter = Filter::xpath("/data-params[id='a']", &Limits::default()).unwrap();
-        let of = |steps| filter.select(&data(), &Limits { push_steps_max: steps, ..Limits::default() });
+        let of = |steps| filter.select(&data(), steps);
         assert!(matches!(of(3), Err(EvalError::TooManySteps)));
         assert!(of(100).is_ok());
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use tokio::sync::oneshot;
 
 use super::event::{Actor, Event, EventError};
+use super::quotas::Quotas;
 use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Management, Refused};
 use super::sessions::{Counters, Reason, Session, Sessions};
 use super::state::State;
@@ -82,7 +83,7 @@ impl Group {
         let fresh = shared.fresh();
         let mut complete = true;
         for event in core::due(&self.state, fresh.now, DUE_MAX) {
-            if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event]) {
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event], None) {
                 tracing::error!(error = %e, "an event that was due was not recorded");
                 complete = false;
             }
@@ -91,7 +92,7 @@ impl Group {
             let mut fresh = shared.fresh();
             let events =
                 core::take_back(&self.state, &shared.options, |_| confirm::Event::TimedOut, &mut fresh);
-            if let Err(e) = self.record(fresh.now, Actor::SERVER, events) {
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, events, None) {
                 tracing::error!(error = %e, "a confirmed commit was not taken back");
                 complete = false;
             }
@@ -114,7 +115,7 @@ impl Group {
             events.extend(core::take_back(&self.state, &shared.options, given_up, &mut fresh));
         }
         let actor = by.map_or(Actor::SERVER, Actor::from);
-        if let Err(e) = self.record(fresh.now, actor, events) {
+        if let Err(e) = self.record(fresh.now, actor, events, None) {
             tracing::error!(error = %e, session, "the end of a session was not recorded");
         }
         self.sessions = sessions;
@@ -152,7 +153,7 @@ impl Group {
                     let asked: Vec<_> = request.edits.iter().map(|edit| &edit.path).collect();
                     Refused { edit, error: visible::told(&state.rules(&principal), &asked, error) }
                 });
-                let reply = self.edited(now, &principal, decided, sessions);
+                let reply = self.edited(shared, now, &principal, decided, sessions);
                 self.answer(answer, reply);
             }
             Command::Manage(principal, management, answer) => {
@@ -161,7 +162,7 @@ impl Group {
                 let decided =
                     datastores::manage(state, &mut sessions, options, &principal, &management, &mut fresh)
                         .map_err(|error| visible::told(&state.rules(&principal), &[], error));
-                let reply = self.edited(now, &principal, decided, sessions);
+                let reply = self.edited(shared, now, &principal, decided, sessions);
                 self.answer(answer, reply);
             }
             Command::Lock(principal, locking, answer) => {
@@ -179,7 +180,7 @@ impl Group {
                 let statistics = &shared.options.capabilities.statistics;
                 let begun = sessions.begin(self.state.newest_session, *who, now, limits);
                 let reply = begun.and_then(|(id, live, event)| {
-                    self.record(now, Actor::from(&live.principal), vec![Event::Session(event)])?;
+                    self.record(now, Actor::from(&live.principal), vec![Event::Session(event)], None)?;
                     self.sessions = sessions;
                     Counters::count(&statistics.in_sessions);
                     Ok(Session::new(id, live, shared.ended.clone()))
@@ -206,8 +207,9 @@ impl Group {
             Command::Invoke(principal, invocation, answer) => {
                 let decided =
                     operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
+                let quotas = self.state.quotas(&shared.options.limits, &principal);
                 let reply = decided.and_then(|(events, output)| {
-                    self.record(now, Actor::from(&principal), events)?;
+                    self.record(now, Actor::from(&principal), events, Some(&quotas))?;
                     Ok(output)
                 });
                 self.answer(answer, reply);
@@ -219,6 +221,7 @@ impl Group {
     /// Takes over what was decided about datastores.
     fn edited<E: From<Error>>(
         &mut self,
+        shared: &Shared,
         now: Timestamp,
         principal: &Principal,
         decided: Result<(Vec<Event>, EditReply), E>,
@@ -226,7 +229,8 @@ impl Group {
     ) -> Result<EditReply, E> {
         let (events, mut reply) = decided?;
         let position = self.state.position;
-        self.record(now, Actor::from(principal), events)?;
+        let quotas = self.state.quotas(&shared.options.limits, principal);
+        self.record(now, Actor::from(principal), events, Some(&quotas))?;
         self.sessions = sessions;
         if self.state.position > position {
             reply.revision = self.state.config_revision;
@@ -237,12 +241,13 @@ impl Group {
 
     /// Applies the events of one request and keeps them for the log: all or none. What is applied
     /// is what a start will read, so that it comes to the same state, and what it could not read
-    /// is never written.
+    /// is never written. What would use more than the quotas is refused as a whole.
     pub(super) fn record(
         &mut self,
         at: Timestamp,
         actor: Actor<'_>,
         events: Vec<Event>,
+        quotas: Option<&Quotas>,
     ) -> Result<(), Error> {
         let unwritable =
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
@@ -254,10 +259,13 @@ impl Group {
             let record = event.to_record(at, actor).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
             let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
-            state.apply(at, &event)?;
+            state.apply(at, actor, &event)?;
             announced.push(Announced::new(state.position, at, actor, &event, record.payload.len()));
             size += record.payload.len();
             transaction.push(record);
+        }
+        if let Some(quotas) = quotas {
+            quotas.permit(&self.state.ledger, &state.ledger)?;
         }
         self.state = state;
         self.size = size;

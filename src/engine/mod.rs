@@ -31,10 +31,12 @@ mod output;
 mod page;
 mod patch;
 mod push;
+mod quotas;
 mod report;
 mod request;
 mod secrets;
 mod sessions;
+mod speakers;
 mod state;
 mod subscribers;
 mod subscription;
@@ -59,6 +61,7 @@ pub use options::Options;
 pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
+pub use quotas::{Counted, Quotas, Usage};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,

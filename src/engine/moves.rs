@@ -2,16 +2,18 @@
 //! message that a move is in its context. The rules of the moves are `negotiation`'s.
 
 use super::event::Event;
-use super::operations::{acts_for, exists, sees, task_of};
+use super::operations::{exists, task_of};
 use super::options::Options;
+use super::speakers::{acts_for, gives, may, sees};
 use super::state::State;
-use crate::access::Principal;
+use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::negotiation::{self, TaskFacts};
 use crate::tasks::life_cycle::has_ended;
 use crate::tasks::{Attachment, Refusal};
 use crate::yang::error::Error;
+use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::identities::{MessageType, NegotiationType};
 use crate::yang::generated::magent_task::{
     Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput,
@@ -28,7 +30,8 @@ pub(super) fn open(
     input: OpenNegotiationInput,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, OpenNegotiationOutput), Error> {
-    acts_for(state, options, principal, &input.from)?;
+    acts_for(state, principal, &input.from, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
+    gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     // An opening that is repeated stays valid when what it refers to is gone.
     if input.id.as_deref().is_none_or(|id| state.negotiations.get(id).is_none()) {
         exists(state, options, &input.to, fresh.now)?;
@@ -38,7 +41,8 @@ pub(super) fn open(
     }
     let given = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
-    let task = input.task.as_deref().and_then(|id| task_of(state, principal, id).ok());
+    let right = DelegatedRight::Negotiate;
+    let task = input.task.as_deref().and_then(|id| task_of(state, principal, id, right, fresh.now).ok());
     let task = task.map(|task| TaskFacts {
         from: &task.from,
         to: &task.to,
@@ -57,8 +61,9 @@ pub(super) fn respond(
     input: RespondInput,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, RespondOutput), Error> {
-    let negotiation = visible(state, principal, id)?;
-    acts_for(state, options, principal, &input.from)?;
+    let negotiation = negotiation_of(state, principal, id, fresh.now)?;
+    acts_for(state, principal, &input.from, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
+    gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     let ends =
         matches!(input.move_, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw);
     if let Some(context) = negotiation.context.as_deref().filter(|_| !ends) {
@@ -70,16 +75,24 @@ pub(super) fn respond(
     Ok((with_data(state, options, fresh, &from, given, events)?, output))
 }
 
-/// A negotiation that the principal may see.
-pub(super) fn visible<'a>(
+/// A negotiation that the principal may see, or make moves in.
+///
+/// # Errors
+/// `unknown-reference`, also of a negotiation of others.
+pub(super) fn negotiation_of<'a>(
     state: &'a State,
     principal: &Principal,
     id: &str,
+    now: Timestamp,
 ) -> Result<&'a Negotiation, Error> {
-    let seen = |n: &&Negotiation| sees(state, principal, &[n.initiator.clone(), n.responder.clone()]);
+    let found = |n: &&Negotiation| {
+        let parties = [n.initiator.clone(), n.responder.clone()];
+        sees(state, principal, &parties, now)
+            || parties.iter().any(|agent| may(state, principal, agent, DelegatedRight::Negotiate, now))
+    };
     let unknown =
         || Refusal::UnknownReference.error(format!("There is no negotiation with the identifier \"{id}\"."));
-    state.negotiations.get(id).filter(seen).ok_or_else(unknown)
+    state.negotiations.get(id).filter(found).ok_or_else(unknown)
 }
 
 /// The events of a move after those that store the data given with it. A move that is only

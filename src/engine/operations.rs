@@ -9,9 +9,10 @@ use super::denied::Denied;
 use super::event::Event;
 use super::options::Options;
 use super::request::Invocation;
+use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
 use super::state::State;
 use super::{draft, monitoring, moves};
-use crate::access::{self, Access, Principal};
+use crate::access::{self, Access, Deed, Principal};
 use crate::agents::{self, Registrant};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
@@ -21,10 +22,12 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
-use crate::yang::generated::magent_registry::{Agent, DeregisterInput, RegisterAgentInput};
+use crate::yang::generated::magent_registry::{
+    Agent, DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
+};
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, Task, identities::NegotiationType,
-    nodes as task,
+    AnswerInput, AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, Task,
+    identities::NegotiationType, nodes as task,
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
 use crate::yang::model::{IdentityEnum, Modelled};
@@ -72,7 +75,7 @@ pub(super) fn query(
     if operation == &task::QUERY_TASKS {
         let way = [&task::INTERACTION, &task::INTERACTION_TASKS, &task::INTERACTION_TASKS_TASK];
         let visible = |task: &Task| {
-            sees(state, principal, &[task.from.clone(), task.to.clone()]) && may_read(&way, &task.id)
+            sees(state, principal, &[task.from.clone(), task.to.clone()], now) && may_read(&way, &task.id)
         };
         return Ok(state.tasks.query(&input(invocation)?, limits, visible)?.to_data());
     }
@@ -81,11 +84,7 @@ pub(super) fn query(
         return Ok(GetSchemaOutput { data: Some(data) }.to_data());
     }
     let id = target(invocation)?;
-    if !reads_data(state, principal, id) {
-        // In the same words as of an object that is not there.
-        let message = format!("There is no data object with the identifier \"{id}\".");
-        return Err(Refusal::UnknownReference.error(message));
-    }
+    reads_data(state, principal, id, now)?;
     Ok(state.tasks.read(id, &input(invocation)?, limits)?.to_data())
 }
 
@@ -101,27 +100,42 @@ pub(super) fn invoke(
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
-        may_take(state, principal, &input.name)?;
-        let by = Registrant { user: &principal.name, may_take_over: principal.is_admin(), for_ever: false };
+        let user = registers_as(state, principal, &input.name, now)?;
+        let by = Registrant { user, may_take_over: principal.is_admin(), for_ever: false };
         return done(state.registry.register(fresh, by, input, limits), Event::Agents);
     }
-    if operation == &registry::REGISTRY_AGENTS_AGENT_RENEW
-        || operation == &registry::REGISTRY_AGENTS_AGENT_DEREGISTER
+    if [&registry::REGISTRY_AGENTS_AGENT_RENEW, &registry::REGISTRY_AGENTS_AGENT_DEREGISTER]
+        .contains(&operation)
     {
         let name = target(invocation)?;
         exists(state, options, name, now)?;
-        acts_for(state, options, principal, name)?;
+        acts_for(state, principal, name, Deed::May(Right::Profile), now)?;
         return match operation == &registry::REGISTRY_AGENTS_AGENT_RENEW {
             true => done(state.registry.renew(fresh, name, input(invocation)?, limits), Event::Agents),
             false => done(state.registry.deregister(fresh, name, input(invocation)?), Event::Agents),
         };
+    }
+    if operation == &registry::REGISTRY_AGENTS_AGENT_DELEGATE {
+        let name = target(invocation)?;
+        exists(state, options, name, now)?;
+        acts_for(state, principal, name, Deed::Delegate, now)?;
+        let granted = state.registry.delegate(fresh, name, &principal.name, input(invocation)?, limits);
+        return done(granted, Event::Agents);
+    }
+    if operation == &registry::REVOKE_DELEGATION {
+        let input: RevokeDelegationInput = input(invocation)?;
+        let delegation = state.registry.delegation(input.id, now);
+        let delegation = delegation.filter(|delegation| sees_delegation(state, principal, delegation));
+        let delegation = delegation.ok_or_else(|| agents::unknown_delegation(input.id))?;
+        acts_for(state, principal, &delegation.agent, Deed::Delegate, now)?;
+        return done(state.registry.revoke(now, &input), Event::Agents);
     }
     if operation == &task::ASSIGN_TASK {
         return assign(state, options, principal, input(invocation)?, fresh).map(|(e, o)| (e, o.to_data()));
     }
     if operation == &task::PUT_DATA {
         let input: PutDataInput = input(invocation)?;
-        acts_for(state, options, principal, &input.from)?;
+        acts_for(state, principal, &input.from, Deed::May(Right::Data), now)?;
         return done(state.tasks.put_data(fresh, input, limits), Event::Tasks);
     }
     if operation == &task::OPEN_NEGOTIATION {
@@ -141,20 +155,25 @@ pub(super) fn invoke(
         return Err(not_carried_out(operation));
     }
     let id = target(invocation)?;
-    let subject = task_of(state, principal, id)?;
-    let assigner = || acts_for(state, options, principal, &subject.from);
     if operation == &task::INTERACTION_TASKS_TASK_REPORT {
-        acts_for(state, options, principal, &subject.to)?;
-        return done(state.tasks.report(now, id, input(invocation)?, limits), Event::Tasks);
+        let subject = task_of(state, principal, id, Right::Work, now)?;
+        acts_for(state, principal, &subject.to, Deed::May(Right::Work), now)?;
+        let input: ReportInput = input(invocation)?;
+        let given = input.result.iter().flat_map(|result| &result.data).map(|data| &data.id);
+        gives(state, principal, &subject.to, given, now)?;
+        return done(state.tasks.report(now, id, input, limits), Event::Tasks);
     }
     if operation == &task::INTERACTION_TASKS_TASK_CANCEL {
         return cancel(state, options, principal, id, input(invocation)?, fresh).map(|events| {
             (events, new_status(&task::INTERACTION_TASKS_TASK_CANCEL_OUTPUT_STATUS, "cancelled"))
         });
     }
-    assigner()?;
+    let subject = task_of(state, principal, id, Right::Assign, now)?;
+    acts_for(state, principal, &subject.from, Deed::May(Right::Assign), now)?;
     if operation == &task::INTERACTION_TASKS_TASK_ANSWER {
-        return done(state.tasks.answer(now, id, input(invocation)?, limits), Event::Tasks);
+        let input: AnswerInput = input(invocation)?;
+        gives(state, principal, &subject.from, input.data.iter().map(|data| &data.id), now)?;
+        return done(state.tasks.answer(now, id, input, limits), Event::Tasks);
     }
     if operation == &task::INTERACTION_TASKS_TASK_VERIFY {
         return done(state.tasks.verify(now, id, input(invocation)?, limits), Event::Tasks);
@@ -182,7 +201,8 @@ pub(super) fn assign(
     input: AssignTaskInput,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, AssignTaskOutput), Error> {
-    acts_for(state, options, principal, &input.from)?;
+    acts_for(state, principal, &input.from, Deed::May(Right::Assign), fresh.now)?;
+    gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     // An order that is repeated stays valid when what it refers to is gone.
     let is_new = input.id.as_deref().is_none_or(|id| state.tasks.get(id).is_none());
     if is_new {
@@ -202,7 +222,7 @@ fn refers(
 ) -> Result<(), Error> {
     exists(state, options, &input.to, now)?;
     if let Some(parent) = &input.parent {
-        task_of(state, principal, parent)?;
+        task_of(state, principal, parent, Right::Assign, now)?;
     }
     if let Some(id) = &input.negotiation {
         let negotiation = state.negotiations.get(id).filter(|n| {
@@ -235,40 +255,10 @@ pub(super) fn cancel(
     input: CancelInput,
     fresh: &Fresh,
 ) -> Result<Vec<Event>, Error> {
-    let subject = task_of(state, principal, id)?;
-    acts_for(state, options, principal, &subject.from)?;
+    let subject = task_of(state, principal, id, Right::Assign, fresh.now)?;
+    acts_for(state, principal, &subject.from, Deed::May(Right::Assign), fresh.now)?;
     let (events, _) = state.tasks.cancel(fresh.now, id, input, &options.limits)?;
     Ok(events.into_iter().map(Event::Tasks).collect())
-}
-
-/// Refuses unless the principal may speak in the name of the agent: its owner, or for a name
-/// that nobody has registered the user of the same name. The server's own agent is the
-/// administrators'.
-pub(super) fn acts_for(
-    state: &State,
-    options: &Options,
-    principal: &Principal,
-    agent: &str,
-) -> Result<(), Error> {
-    let owner = state.registry.owner(agent);
-    let own_name = owner.is_none() && agent == principal.name && agent != options.profile.name;
-    if own_name || access::may_act_for(principal, owner) {
-        return Ok(());
-    }
-    let message = format!("the user {} may not act for the agent \"{agent}\"", principal.name);
-    Err(Error::application(Tag::AccessDenied, message).app_tag("not-authorized"))
-}
-
-/// Refuses a name that nobody has registered but its user has used: what goes with a name is seen
-/// by its owner.
-fn may_take(state: &State, principal: &Principal, name: &str) -> Result<(), Error> {
-    let own = principal.is_admin() || name == principal.name || state.registry.owner(name).is_some();
-    let used = || state.tasks.is_known(name) || state.negotiations.of_agent(name).next().is_some();
-    if own || !used() {
-        return Ok(());
-    }
-    let message = format!("the agent name \"{name}\" is in use by the user of that name");
-    Err(Error::application(Tag::AccessDenied, message).app_tag("not-authorized"))
 }
 
 /// Refuses unless the agent is registered or is the server's own.
@@ -278,21 +268,6 @@ pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timesta
     }
     let message = format!("no agent \"{agent}\" is registered");
     Err(Error::application(Tag::DataMissing, message).app_tag("agent-unknown"))
-}
-
-/// Whether the principal may see what is private to these agents.
-pub(super) fn sees(state: &State, principal: &Principal, parties: &[String]) -> bool {
-    access::may_see(principal, parties, |agent| owner_of(state, principal, agent))
-}
-
-/// The owner of an agent's name: a name that nobody has registered is that of its user.
-pub(super) fn owner_of<'a>(state: &'a State, principal: &'a Principal, agent: &str) -> Option<&'a str> {
-    state.registry.owner(agent).or((agent == principal.name).then_some(principal.name.as_str()))
-}
-
-/// Whether the principal may read a data object: one that is nobody's is everybody's.
-pub(super) fn reads_data(state: &State, principal: &Principal, id: &str) -> bool {
-    sees(state, principal, &state.tasks.readers(id))
 }
 
 /// The checks that every operation has in common.
@@ -370,15 +345,24 @@ fn target(invocation: &Invocation) -> Result<&str, Error> {
     .ok_or_else(|| Error::protocol(Tag::InvalidValue, "the action needs the list entry that it belongs to"))
 }
 
-/// A task that the principal may see.
+/// A task that the principal may see, or do something of this kind to.
 ///
 /// # Errors
 /// `unknown-reference`, also of a task of others.
-pub(super) fn task_of<'a>(state: &'a State, principal: &Principal, id: &str) -> Result<&'a Task, Error> {
-    let visible = |task: &&Task| sees(state, principal, &[task.from.clone(), task.to.clone()]);
+pub(super) fn task_of<'a>(
+    state: &'a State,
+    principal: &Principal,
+    id: &str,
+    right: Right,
+    now: Timestamp,
+) -> Result<&'a Task, Error> {
+    let found = |task: &&Task| {
+        sees(state, principal, &[task.from.clone(), task.to.clone()], now)
+            || [&task.from, &task.to].iter().any(|agent| may(state, principal, agent, right, now))
+    };
     let unknown =
         || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
-    state.tasks.get(id).filter(visible).ok_or_else(unknown)
+    state.tasks.get(id).filter(found).ok_or_else(unknown)
 }
 
 fn new_status(node: &'static Node, status: &str) -> Container {

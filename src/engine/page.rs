@@ -88,6 +88,8 @@ const COUNTED_MAX: usize = 1000;
 pub(super) struct Paged<'a> {
     pub paging: &'a Paging,
     pub limits: &'a Limits,
+    /// How many steps the evaluations of `where` may take together.
+    pub steps: u64,
     /// Where the list is.
     pub path: &'a InstancePath,
     /// All that the principal may see, for `where`.
@@ -106,10 +108,7 @@ impl Paged<'_> {
             return Ok((child, Vec::new()));
         }
         let filter = self.paging.filter.as_deref().map(|text| self.filter(text)).transpose()?;
-        let cost = Cost {
-            entries: Cell::new(self.limits.page_entries_max),
-            steps: Cell::new(self.limits.page_steps_max),
-        };
+        let cost = Cost { entries: Cell::new(self.limits.page_entries_max), steps: Cell::new(self.steps) };
         let scan = Scan { filter, cost: &cost, node };
         let (child, mut notes) = match child {
             Child::List(list) => {

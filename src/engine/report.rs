@@ -81,7 +81,8 @@ pub(super) fn report(
 ) -> Result<Reported, Error> {
     let From { state, sessions, options, datastore } = *from;
     let whole = || Arc::new(view::whole(state, sessions, options, principal, datastore));
-    let paged = Paged { paging, limits: &options.limits, path, whole: &whole };
+    let steps = state.quotas(&options.limits, principal).page_steps;
+    let paged = Paged { paging, limits: &options.limits, steps, path, whole: &whole };
     let mut notes = Vec::new();
     let mut part = |node, child| {
         let (page, told) = paged.page(node, child)?;
@@ -145,7 +146,7 @@ pub(super) fn selected(
     let mut selected = match filter {
         None => all.as_ref().clone(),
         Some(filter) => filter
-            .select_levels(all, &options.limits, *depth)
+            .select_levels(all, state.quotas(&options.limits, principal).data_filter_steps, *depth)
             .map_err(|e| Error::protocol(Tag::ResourceDenied, format!("the filter: {e}")))?
             .ok_or_else(|| {
                 let message = "the expression of the filter selects no nodes but has another value";

@@ -7,9 +7,10 @@ use imbl::OrdMap;
 
 use super::confirm::{self, Pending};
 use super::draft;
-use super::event::{Event, Startup};
+use super::event::{Actor, Event, Startup};
 use super::moves;
 use super::options::Options;
+use super::quotas::{Account, Ledger};
 use super::sessions;
 use crate::access::{self, Nacm, Principal, Reference, Rules, Settings};
 use crate::agents::Registry;
@@ -57,6 +58,8 @@ pub struct State {
     pub newest_session: u32,
     /// The confirmed commit that waits for its confirmation.
     pub pending: Option<Pending>,
+    /// What each user uses.
+    pub(super) ledger: Ledger,
 }
 
 /// The running configuration after one edit.
@@ -88,17 +91,19 @@ impl Default for State {
             dispatch: draft::Dispatch::default(),
             newest_session: 0,
             pending: None,
+            ledger: Ledger::default(),
         }
     }
 }
 
 impl State {
-    /// Folds in the next event. It never refuses what was decided: an error means that the log
+    /// Folds in the next event, which `actor` brought about. It never refuses what was decided: an error means that the log
     /// does not fit this program.
     ///
     /// # Errors
     /// An edit that cannot be applied to the configuration.
-    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Error> {
+    pub fn apply(&mut self, at: Timestamp, actor: Actor<'_>, event: &Event) -> Result<(), Error> {
+        let account = event.account().map(|agent| Account::of(self, agent));
         self.position += 1;
         let revision = self.position;
         if revision == 1 {
@@ -111,7 +116,7 @@ impl State {
                 let new = applied(&old, edits, revision)?;
                 let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
                 let config = self.config.changed(new, &changes);
-                self.configured(config, changes, at)?;
+                self.configured(config, changes, at, actor.user)?;
             }
             Event::Startup(change) => {
                 self.startup = Some(match change {
@@ -135,6 +140,9 @@ impl State {
             Event::Session(sessions::Event::Ended { .. }) => {}
             Event::Commit(event) => confirm::apply(&mut self.pending, event, self.config.content()),
         }
+        if let Some(account) = &account {
+            Ledger::settle(self, account);
+        }
         Ok(())
     }
 
@@ -148,10 +156,11 @@ impl State {
         config: Configuration,
         changes: Vec<Change>,
         at: Timestamp,
+        user: &str,
     ) -> Result<State, Error> {
         let mut after = self.clone();
         after.position += 1;
-        after.configured(config, changes, at)?;
+        after.configured(config, changes, at, user)?;
         Ok(after)
     }
 
@@ -185,6 +194,7 @@ impl State {
         config: Configuration,
         changes: Vec<Change>,
         at: Timestamp,
+        user: &str,
     ) -> Result<(), Error> {
         if access::is_changed(self.config.content(), config.content()) {
             self.nacm = Arc::new(Nacm::read(config.content())?);
@@ -192,6 +202,7 @@ impl State {
         if Settings::are_changed(self.config.content(), config.content()) {
             self.settings = Arc::new(Settings::read(config.content(), &self.settings, at)?);
         }
+        self.ledger.wrote(user, &changes, config.content());
         let old = std::mem::replace(&mut self.config, config);
         self.remember(changes, self.position, at);
         self.config_revision = self.position;

@@ -24,18 +24,24 @@ impl Subscribers {
     /// A place for one more.
     ///
     /// # Errors
-    /// `resource-denied` if the server has `subscribers_max`, or the user `subscribers_user_max`.
-    pub(super) fn admit(self: &Arc<Self>, principal: &Principal, limits: &Limits) -> Result<Seat, Error> {
+    /// `resource-denied` if the server has `subscribers_max`, or the user so many.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        principal: &Principal,
+        limits: &Limits,
+        most: usize,
+    ) -> Result<Seat, Error> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |whose| {
-            Err(Error::protocol(Tag::ResourceDenied, format!("{whose} has as many streams as it may")))
+        let full = |whose, limit, most: usize| {
+            let message = format!("{whose} has as many streams as it may: \"{limit}\" is {most}");
+            Err(Error::protocol(Tag::ResourceDenied, message).app_tag("quota-exceeded"))
         };
         if users.values().sum::<usize>() >= limits.subscribers_max {
-            return full("the server");
+            return full("the server", "subscribers_max", limits.subscribers_max);
         }
         let own = users.entry(principal.name.clone()).or_default();
-        if *own >= limits.subscribers_user_max {
-            return full("the user");
+        if *own >= most {
+            return full("the user", "subscribers_user_max", most);
         }
         *own += 1;
         Ok(Seat { all: self.clone(), user: principal.name.clone() })

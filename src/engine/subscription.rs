@@ -16,10 +16,10 @@ use super::core;
 use super::denied::Denied;
 use super::event::{Actor, Event};
 use super::filter::Filter;
-use super::operations;
 use super::options::Options;
 use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
+use super::speakers;
 use super::state::State;
 use super::subscribers::Seat;
 use super::visible;
@@ -332,7 +332,7 @@ impl Subscription {
         self.excluded
     }
 
-    /// The next of those that were read and pass the filter.
+    /// The next of those that were read, may be seen and pass the filter.
     fn pop(&mut self) -> Option<Delivered> {
         while !self.pending.is_empty() {
             if let Some(delivered) = self.take() {
@@ -344,7 +344,7 @@ impl Subscription {
         None
     }
 
-    /// Takes one of those that were read, and gives it if it passes the filter.
+    /// Takes one of those that were read, and gives it if it may be seen and passes the filter.
     fn take(&mut self) -> Option<Delivered> {
         let delivered = self.pending.pop_front()?;
         if self.until.is_some_and(|until| delivered.at > until) {
@@ -352,43 +352,55 @@ impl Subscription {
             self.pending.clear();
             return None;
         }
-        let limits = &self.shared.options.limits;
-        if self.filter.as_ref().is_none_or(|filter| filter.passes(&delivered.notification, limits)) {
-            return Some(delivered);
-        }
-        self.excluded += 1;
-        None
+        let told = self.seen(delivered).filter(|seen| self.passes(seen));
+        self.excluded += u64::from(told.is_none());
+        told
     }
 
-    /// Takes the next events, keeping what the principal may see.
+    fn passes(&self, seen: &Delivered) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let quotas = self.shared.snapshot.load().quotas(&self.shared.options.limits, &self.principal);
+        filter.passes(&seen.notification, quotas.event_filter_steps)
+    }
+
+    /// What the principal may have of it at this moment: a right can have gone since it was read.
+    fn seen(&self, delivered: Delivered) -> Option<Delivered> {
+        let state = self.shared.snapshot.load();
+        let notification = &delivered.notification;
+        if !speakers::concerns(&state, &self.principal, notification, self.now()) {
+            return None;
+        }
+        let rules = state.rules(&self.principal);
+        if !visible::is_told(&rules, notification.node) {
+            Denied::count(&self.shared.options.capabilities.denied.notifications);
+            return None;
+        }
+        match core::readable_change(&rules, notification) {
+            None => Some(delivered),
+            Some(Some(part)) => Some(Delivered { notification: Told::new(part), ..delivered }),
+            Some(None) => None,
+        }
+    }
+
+    /// Takes the next events.
     async fn fill(&mut self) -> Result<(), Lost> {
         let events = match self.shared.tail.after(self.position) {
             Some(events) => events,
             None => self.read_log().await?,
         };
-        let state = self.shared.snapshot.load();
-        let rules = state.rules(&self.principal);
         for event in events {
             if self.until.is_some_and(|until| event.at > until) {
                 self.finished = true;
                 return Ok(());
             }
             let skip = std::mem::take(&mut self.skip);
-            for (part, notification) in event.notifications.iter().enumerate().skip(skip) {
-                if !operations::sees(&state, &self.principal, &notification.parties) {
-                    self.excluded += 1;
-                } else if visible::is_told(&rules, notification.node) {
-                    self.pending.push_back(Delivered {
-                        position: event.position,
-                        part,
-                        at: event.at,
-                        notification: notification.clone(),
-                    });
-                } else {
-                    Denied::count(&self.shared.options.capabilities.denied.notifications);
-                    self.excluded += 1;
-                }
-            }
+            let told = event.notifications.iter().enumerate().skip(skip);
+            self.pending.extend(told.map(|(part, notification)| Delivered {
+                position: event.position,
+                part,
+                at: event.at,
+                notification: notification.clone(),
+            }));
             self.position = event.position;
         }
         Ok(())

@@ -161,8 +161,9 @@ impl Subscriptions {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.forget(now);
         let own = book.all.values().filter(|s| s.principal.name == principal.name).count();
-        if own >= limits.subscriptions_user_max || book.all.len() >= limits.subscriptions_max {
-            let message = "there are as many subscriptions as there may be";
+        let most = state.quotas(limits, principal).subscriptions;
+        if own >= most || book.all.len() >= limits.subscriptions_max {
+            let message = "there are as many subscriptions as there may be: see the limits \"subscriptions_user_max\" and \"subscriptions_max\"";
             return Err(refused(&sn::INSUFFICIENT_RESOURCES, message));
         }
         // Wraps only after two thousand million subscriptions.
@@ -249,8 +250,8 @@ impl Subscriptions {
         now: Timestamp,
         otherwise: &'static Identity,
     ) -> Result<Arc<Dynamic>, Error> {
-        let is_own = |by: &Principal| (&by.name, by.session) == (&principal.name, principal.session);
-        let own = self.get(id, now).filter(|subscription| is_own(&subscription.principal));
+        let is_own = |s: &Arc<Dynamic>| s.is_of(principal) && s.principal.session == principal.session;
+        let own = self.get(id, now).filter(is_own);
         own.ok_or_else(|| unknown(id, otherwise))
     }
 
@@ -273,7 +274,7 @@ impl Subscriptions {
     ) -> Result<Arc<Dynamic>, Error> {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.forget(now);
-        let is_it = |s: &&Arc<Dynamic>| s.principal.name == principal.name && s.is_called(name);
+        let is_it = |s: &&Arc<Dynamic>| s.is_of(principal) && s.is_called(name);
         let own = book.all.values().find(is_it).cloned();
         let own = own.ok_or_else(|| Error::protocol(Tag::DataMissing, "there is no such subscription"))?;
         match own.opened.fetch_or(take, Relaxed) {
@@ -308,7 +309,7 @@ impl Subscriptions {
     pub(super) fn shown(&self, principal: &Principal, now: Timestamp) -> Container {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.forget(now);
-        let visible = |s: &&Arc<Dynamic>| principal.is_admin() || s.principal.name == principal.name;
+        let visible = |s: &&Arc<Dynamic>| principal.is_admin() || s.is_of(principal);
         let node = &nodes::SUBSCRIPTIONS_SUBSCRIPTION;
         let mut list = List::Sorted(imbl::OrdMap::new());
         for subscription in book.all.values().filter(visible) {
@@ -331,6 +332,12 @@ impl Book {
 }
 
 impl Dynamic {
+    /// Whether it is the principal's: of the same user, with credentials that are bound to the same agent, or to none. Its
+    /// stream shows what who established it may see.
+    fn is_of(&self, principal: &Principal) -> bool {
+        (&self.principal.name, &self.principal.agent) == (&principal.name, &principal.agent)
+    }
+
     /// Whether its URI ends with this name; without a URI its identifier is its name.
     fn is_called(&self, name: &str) -> bool {
         match self.place.get() {

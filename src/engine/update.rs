@@ -197,7 +197,9 @@ impl Work {
         match &self.terms.filter {
             None => Ok(root.as_ref().clone()),
             Some(filter) => {
-                filter.select(root, &self.shared.options.limits).map_err(|_| Reason::InsufficientResources)
+                let limits = &self.shared.options.limits;
+                let quotas = self.shared.snapshot.load().quotas(limits, &self.principal);
+                filter.select(root, quotas.data_filter_steps).map_err(|_| Reason::InsufficientResources)
             }
         }
     }
@@ -290,6 +292,14 @@ fn child_fits(node: &Node, child: &Child, room: &mut Room) -> Result<(), Reason>
             fits(&entry, room)
         }),
     }
+}
+
+/// The octets of names and values in a container.
+pub(super) fn octets_of(container: &Container) -> u64 {
+    let mut room = Room { nodes: usize::MAX, octets: usize::MAX };
+    // There is room for everything.
+    let _ = fits(container, &mut room);
+    (usize::MAX - room.octets) as u64
 }
 
 fn octets(value: &Value) -> usize {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::draft;
 use super::library;
 use super::monitoring;
-use super::operations;
 use super::options::Options;
 use super::request::{Content, Datastore, Found};
 use super::sessions::Sessions;
+use super::speakers;
 use super::state::{Revision, State};
 use super::visible;
 use crate::access::{At, Principal};
@@ -288,11 +288,11 @@ impl<'a> View<'a> {
         if node == &irtf_agent::nodes::AGENT {
             container(self.options.profile.to_data())
         } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
-            draft::tasks(self.state, self.principal).map(Child::Container)
+            draft::tasks(self.state, self.principal, self.options.clock.now()).map(Child::Container)
         } else if node == &irtf_agent::nodes::DATA_PARAMS && content != Content::Config {
-            Some(Child::List(draft::data_params(self.state, self.principal)))
+            Some(Child::List(draft::data_params(self.state, self.principal, self.options.clock.now())))
         } else if node == &irtf_agent::nodes::CONTEXT && content != Content::Config {
-            Some(Child::List(draft::contexts(self.state, self.principal)))
+            Some(Child::List(draft::contexts(self.state, self.principal, self.options.clock.now())))
         } else if node == &magent_registry::nodes::REGISTRY {
             container(self.registry())
         } else if node == &magent_task::nodes::INTERACTION {
@@ -333,11 +333,22 @@ impl<'a> View<'a> {
     }
 
     fn registry(&self) -> Container {
-        use magent_registry::nodes::{REGISTRY_AGENTS, REGISTRY_AGENTS_AGENT};
-        let agents = self.state.registry.entries();
-        let revision = self.state.registry.revision();
-        let agents = nest(&REGISTRY_AGENTS_AGENT, Child::List(List::State(agents)), revision);
-        nest(&REGISTRY_AGENTS, Child::Container(Arc::new(agents)), revision)
+        use magent_registry::nodes as n;
+        let registry = &self.state.registry;
+        let revision = registry.revision();
+        let agents = nest(&n::REGISTRY_AGENTS_AGENT, Child::List(List::State(registry.entries())), revision);
+        let delegations = self.private(registry.delegations(), sees_delegation);
+        let delegations = nest(&n::REGISTRY_DELEGATIONS_DELEGATION, delegations, revision);
+        let mut shown = nest(&n::REGISTRY_AGENTS, Child::Container(Arc::new(agents)), revision);
+        shown.set(&n::REGISTRY_DELEGATIONS, Child::Container(Arc::new(delegations)));
+        shown
+    }
+
+    /// A list without the entries that are private to others.
+    fn private(&self, entries: Arc<dyn StateList>, visible: Visible) -> Child {
+        let (state, principal) = (self.state.clone(), self.principal.clone());
+        let now = self.options.clock.now();
+        Child::List(List::State(Arc::new(Private { entries, visible, state, principal, now })))
     }
 
     fn interaction(&self) -> Container {
@@ -350,13 +361,7 @@ impl<'a> View<'a> {
                        entries: Arc<dyn StateList>,
                        visible: Visible,
                        revision| {
-            let entries = Arc::new(Private {
-                entries,
-                visible,
-                state: self.state.clone(),
-                principal: self.principal.clone(),
-            });
-            let inner = nest(list, Child::List(List::State(entries)), revision);
+            let inner = nest(list, self.private(entries, visible), revision);
             interaction.set(outer, Child::Container(Arc::new(inner)));
         };
         let tasks = state.tasks.revision();
@@ -392,35 +397,43 @@ fn nest(node: &'static Node, child: Child, revision: u64) -> Container {
     container
 }
 
-/// Whether the principal may see an entry that is private to agents.
-type Visible = fn(&State, &Principal, &Key, &Container) -> bool;
+/// Whether an entry that is private to agents may be seen by who reads the list.
+type Visible = fn(&Private, &Key, &Container) -> bool;
 
-fn between(state: &State, principal: &Principal, entry: &Container, parties: [&'static Node; 2]) -> bool {
+fn between(list: &Private, entry: &Container, parties: [&'static Node; 2]) -> bool {
     let parties =
         parties.iter().filter_map(|node| entry.leaf(node).and_then(Value::as_str)).map(str::to_owned);
-    operations::sees(state, principal, &parties.collect::<Vec<_>>())
+    list.is_seen_by(&parties.collect::<Vec<_>>())
 }
 
-fn sees_task(state: &State, principal: &Principal, _: &Key, entry: &Container) -> bool {
+fn sees_task(list: &Private, _: &Key, entry: &Container) -> bool {
     use magent_task::nodes::{INTERACTION_TASKS_TASK_FROM, INTERACTION_TASKS_TASK_TO};
-    between(state, principal, entry, [&INTERACTION_TASKS_TASK_FROM, &INTERACTION_TASKS_TASK_TO])
+    between(list, entry, [&INTERACTION_TASKS_TASK_FROM, &INTERACTION_TASKS_TASK_TO])
 }
 
-fn sees_negotiation(state: &State, principal: &Principal, _: &Key, entry: &Container) -> bool {
+fn sees_negotiation(list: &Private, _: &Key, entry: &Container) -> bool {
     use magent_task::nodes::{
         INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR as INITIATOR,
         INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER as RESPONDER,
     };
-    between(state, principal, entry, [&INITIATOR, &RESPONDER])
+    between(list, entry, [&INITIATOR, &RESPONDER])
 }
 
 /// A context is seen by all who spoke or were spoken to in it.
-fn sees_context(state: &State, principal: &Principal, key: &Key, _: &Container) -> bool {
-    key_text(key).is_some_and(|id| operations::sees(state, principal, &state.tasks.context_parties(id)))
+fn sees_context(list: &Private, key: &Key, _: &Container) -> bool {
+    key_text(key).is_some_and(|id| list.is_seen_by(&list.state.tasks.context_parties(id)))
 }
 
-fn sees_data(state: &State, principal: &Principal, key: &Key, _: &Container) -> bool {
-    key_text(key).is_some_and(|id| operations::reads_data(state, principal, id))
+fn sees_data(list: &Private, key: &Key, _: &Container) -> bool {
+    key_text(key).is_some_and(|id| list.is_seen_by(&list.state.tasks.readers(id)))
+}
+
+/// One whose time is over is none, whether or not that was said.
+fn sees_delegation(list: &Private, _: &Key, entry: &Container) -> bool {
+    magent_registry::Delegation::from_data(entry).is_ok_and(|delegation| {
+        list.state.registry.delegation(delegation.id, list.now).is_some()
+            && speakers::sees_delegation(&list.state, &list.principal, &delegation)
+    })
 }
 
 fn key_text(key: &Key) -> Option<&str> {
@@ -436,11 +449,17 @@ struct Private {
     visible: Visible,
     state: Arc<State>,
     principal: Principal,
+    /// When it is read.
+    now: Timestamp,
 }
 
 impl Private {
     fn visible(&self, key: &Key, entry: &Container) -> bool {
-        self.principal.is_admin() || (self.visible)(&self.state, &self.principal, key, entry)
+        self.principal.sees_all() || (self.visible)(self, key, entry)
+    }
+
+    fn is_seen_by(&self, parties: &[String]) -> bool {
+        speakers::sees(&self.state, &self.principal, parties, self.now)
     }
 }
 
@@ -480,7 +499,7 @@ impl StateList for Private {
     }
 
     fn len(&self) -> usize {
-        if self.principal.is_admin() {
+        if self.principal.sees_all() {
             return self.entries.len();
         }
         let mut count = 0;
@@ -500,7 +519,7 @@ impl StateList for Private {
     fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
         let older: &Self = older.as_any()?.downcast_ref()?;
         // What others see depends on more than the entry: on who owns an agent, and who takes part in what.
-        if !self.principal.is_admin() {
+        if !self.principal.sees_all() {
             return None;
         }
         self.entries.changed_since(older.entries.as_ref())
@@ -557,11 +576,12 @@ mod tests {
             visible,
             state: Arc::default(),
             principal: Principal::new("eve", Default::default(), Method::Local),
+            now: Timestamp::EPOCH,
         };
-        let none = private(|_, _, _, _| false);
+        let none = private(|_, _, _| false);
         assert!(none.is_empty());
         assert_eq!(none.len(), 0);
-        let some = private(|_, _, key, _| matches!(key.values(), [Value::Uint32(n)] if n % 10 == 0));
+        let some = private(|_, key, _| matches!(key.values(), [Value::Uint32(n)] if n % 10 == 0));
         assert!(!some.is_empty());
         assert_eq!(some.len(), 100);
         assert_eq!(some.after(None, 7).len(), 7);

@@ -9,7 +9,7 @@ use super::visible;
 use crate::access::{Access, At, Principal, Rules};
 use crate::datastore::cases::Cases;
 use crate::datastore::diff::{Change, diff, diff_along};
-use crate::datastore::edit::Edit;
+use crate::datastore::edit::{Edit, Operation};
 use crate::yang::error::{Error, Tag};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node};
@@ -30,6 +30,9 @@ pub(super) fn configured(edit: &Edit) -> Result<(), Error> {
 /// Refuses what an edit made of a tree, unless the principal may create, change and delete the nodes that it did. What
 /// went as a side effect, such as the other case of a choice, needs no right.
 ///
+/// An edit that changes nothing needs none either: nothing is created, changed or deleted. That is so where the principal
+/// may read what is there; elsewhere it would be told what that is, see [`guessed`].
+///
 /// # Errors
 /// `access-denied`.
 pub(super) fn edited(
@@ -42,12 +45,117 @@ pub(super) fn edited(
     if rules.is_everything() {
         return Ok(());
     }
+    guessed(rules, principal, edit, before)?;
     let changes = diff_along(before, after, std::iter::once(&edit.path));
     let cases = Cases::made(&changes);
     let asked = changes.iter().filter(|change| is_part(&change.path, &edit.path));
     asked
         .filter(|change| !is_side_effect(change, &cases))
         .try_for_each(|change| judge(rules, principal, change, edit))
+}
+
+/// Refuses an edit that is a guess: one that gives a value for what the principal may neither read nor write, whether or
+/// not it is what is there. Were it accepted when it changes nothing, the value would be known.
+///
+/// It is judged before what really changes, so that both are refused in the same words. What the edit is in is judged only
+/// if nothing else is given: there it tells that an entry exists.
+///
+/// # Errors
+/// `access-denied`.
+fn guessed(rules: &Arc<Rules>, principal: &Principal, edit: &Edit, before: &Container) -> Result<(), Error> {
+    let Some((last, above)) = edit.path.steps.split_last() else {
+        // All that is at the top of the datastore.
+        let (Some(Child::Container(given)), root) = (&edit.value, At::root(rules.clone())) else {
+            return Ok(());
+        };
+        let hidden = given
+            .iter()
+            .find_map(|(node, child)| hidden_value(&root, &Step::plain(node), child, before.get(node), true));
+        return hidden.map_or(Ok(()), |node| Err(named(rules, principal, node, edit)));
+    };
+    let mut at = At::root(rules.clone());
+    let mut reads = true;
+    for step in above {
+        at = visible::place(&at, step);
+        reads &= at.permits(Access::Read);
+    }
+    if reads && at.all(last.node, Access::Read) == Some(true) {
+        return Ok(());
+    }
+    let there = edit.path.find(before);
+    let here = visible::place(&at, last);
+    let is_seen = reads && here.permits(Access::Read);
+    let is_key = |(leaf, _): (&'static Node, &Child)| leaf.is_key();
+    let hidden = match &edit.value {
+        Some(Child::Container(given))
+            if given.iter().all(is_key) && !matches!(last.node.kind, Kind::Container { presence: false }) =>
+        {
+            (!is_seen && !may_write(&here)).then_some(last.node)
+        }
+        Some(child) => hidden_value(&at, last, child, there.as_ref(), reads),
+        None if edit.operation == Operation::Remove && there.is_none() => {
+            (!is_seen && !may_write(&here)).then_some(last.node)
+        }
+        None => None,
+    };
+    hidden.map_or(Ok(()), |node| Err(named(rules, principal, node, edit)))
+}
+
+/// Whether the principal may write a node, in some way, of which it is enough to know that it is there.
+fn may_write(at: &At) -> bool {
+    [Access::Create, Access::Update, Access::Delete].iter().any(|access| at.permits(*access))
+}
+
+/// The first value given, at a step or below, for what may not be read and not be written so either: updated if it is
+/// there, created if it is not; of a value of a leaf-list any right to write it will do. `reads` says whether what is above
+/// may be read.
+fn hidden_value(
+    above: &At,
+    step: &Step,
+    given: &Child,
+    there: Option<&Child>,
+    reads: bool,
+) -> Option<&'static Node> {
+    let node = step.node;
+    if reads && above.all(node, Access::Read) == Some(true) {
+        return None;
+    }
+    let at = visible::place(above, step);
+    let is_seen = |at: &At| reads && at.permits(Access::Read);
+    match given {
+        Child::Leaf(_) | Child::Any(_) if node.is_key() => None,
+        Child::Leaf(value) if matches!(node.kind, Kind::LeafList { .. }) => {
+            let at = above.entry(node, &Key::new(vec![value.clone()]));
+            (!is_seen(&at) && !may_write(&at)).then_some(node)
+        }
+        Child::Leaf(_) | Child::Any(_) => {
+            let access = if there.is_some() { Access::Update } else { Access::Create };
+            (!is_seen(&at) && !at.permits(access)).then_some(node)
+        }
+        Child::LeafList(values) => values.iter().find_map(|value| {
+            let at = above.entry(node, &Key::new(vec![value.clone()]));
+            (!is_seen(&at) && !may_write(&at)).then_some(node)
+        }),
+        Child::Container(given) => {
+            let reads = reads && at.permits(Access::Read);
+            let there = match there {
+                Some(Child::Container(there)) => Some(there),
+                _ => None,
+            };
+            given.iter().find_map(|(node, child)| {
+                hidden_value(&at, &Step::plain(node), child, there.and_then(|there| there.get(node)), reads)
+            })
+        }
+        Child::List(list) => list.iter().find_map(|entry| {
+            let key = entry.key(node);
+            let there = match (there, &key) {
+                (Some(Child::List(there)), Some(key)) => there.get(node, key).map(Child::Container),
+                _ => None,
+            };
+            let selector = key.map_or(Selector::None, Selector::Key);
+            hidden_value(above, &Step { node, selector }, &Child::Container(entry), there.as_ref(), reads)
+        }),
+    }
 }
 
 /// The same of all that makes one tree of another.
@@ -114,13 +222,17 @@ fn is_side_effect(change: &Change, made: &Cases) -> bool {
 }
 
 fn judge(rules: &Arc<Rules>, principal: &Principal, change: &Change, edit: &Edit) -> Result<(), Error> {
-    let Some(node) = denied(rules, change) else { return Ok(()) };
+    denied(rules, change).map_or(Ok(()), |node| Err(named(rules, principal, node, edit)))
+}
+
+/// The refusal of an edit because of a node.
+fn named(rules: &Arc<Rules>, principal: &Principal, node: &'static Node, edit: &Edit) -> Error {
     // What may not be read is not named: only what the client named itself is.
     let named = match visible::any(&At::root(rules.clone()), Access::Read, node) {
         true => node,
         false => edit.path.node().unwrap_or(node),
     };
-    Err(refusal(rules, principal, named).at(edit.path.clone()))
+    refusal(rules, principal, named).at(edit.path.clone())
 }
 
 fn refusal(rules: &Arc<Rules>, principal: &Principal, node: &'static Node) -> Error {

@@ -169,7 +169,7 @@ impl Negotiations {
 
     /// Whether the agent can open one more negotiation, with what has to be forgotten for it.
     fn room(&self, initiator: &str, limits: &Limits) -> Result<Vec<Event>, Error> {
-        let open = self.opened_by.get(initiator).map_or(0, |ids| ids.len());
+        let open = self.open_of(initiator);
         if open >= limits.negotiations_open_max {
             let most = limits.negotiations_open_max;
             let message = format!("the agent {initiator:?} has {open} open negotiations; {most} are allowed");

@@ -134,6 +134,11 @@ impl Negotiations {
         self.of_agent.get(name).into_iter().flatten().filter_map(|id| self.get(id))
     }
 
+    /// How many negotiations the agent has opened that are open.
+    pub fn open_of(&self, agent: &str) -> usize {
+        self.opened_by.get(agent).map_or(0, OrdSet::len)
+    }
+
     /// The negotiations as the entries of `/magent-task:interaction/negotiations/negotiation`.
     pub fn entries(&self) -> Arc<dyn StateList> {
         Arc::new(Entries::new(&self.all))

@@ -106,7 +106,7 @@ impl Tasks {
 
     /// Whether there can be one more task that this agent assigns, with what has to be forgotten for it.
     fn room(&self, from: &str, parent: Option<&str>, limits: &Limits) -> Result<Vec<Event>, Error> {
-        let open = self.open.get(from).copied().unwrap_or(0);
+        let open = self.open_of(from);
         if open >= limits.tasks_open_max {
             return Err(Refusal::TooMany.error(format!(
                 "The agent \"{from}\" has {open} tasks that have not ended, and no agent may have more."

@@ -19,6 +19,8 @@ use crate::yang::value::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Contexts {
     contexts: OrdMap<Arc<str>, Recorded>,
+    /// How many each agent has begun.
+    begun: OrdMap<Arc<str>, usize>,
 }
 
 /// One context, without its key.
@@ -73,6 +75,11 @@ impl Contexts {
         )))
     }
 
+    /// How many contexts the agent has begun.
+    pub fn begun_by(&self, agent: &str) -> usize {
+        self.begun.get(agent).copied().unwrap_or(0)
+    }
+
     /// The agents that have sent or received a message of the context.
     pub fn parties(&self, id: &str) -> impl Iterator<Item = &str> {
         self.contexts.get(id).into_iter().flat_map(|context| context.parties.iter()).map(Arc::as_ref)
@@ -82,12 +89,15 @@ impl Contexts {
     ///
     /// `number` and `at` of the message are set here. Returns its number.
     pub fn record(&mut self, revision: u64, at: Timestamp, id: &str, mut message: Message) -> u32 {
-        let mut context = self.contexts.get(id).cloned().unwrap_or_else(|| Recorded {
-            created_at: at,
-            updated_at: at,
-            parties: OrdSet::new(),
-            messages: Messages::default(),
-            revision,
+        let mut context = self.contexts.get(id).cloned().unwrap_or_else(|| {
+            *self.begun.entry(message.from.as_str().into()).or_default() += 1;
+            Recorded {
+                created_at: at,
+                updated_at: at,
+                parties: OrdSet::new(),
+                messages: Messages::default(),
+                revision,
+            }
         });
         let number = u32::try_from(context.messages.0.len()).unwrap_or(u32::MAX).saturating_add(1);
         message.number = number;

@@ -185,7 +185,7 @@ impl DataObjects {
             );
             return Err(Error { tag: Tag::TooBig, ..Refusal::BadOffset.error(message) });
         }
-        let owned = self.owned.get(owner).copied().unwrap_or(0);
+        let owned = self.octets_of(owner);
         let (what, most) = if is_new && self.objects.len() >= limits.data_objects_max {
             ("data objects", limits.data_objects_max as u64)
         } else if owned.saturating_add(more) > limits.data_owner_bytes_max {
@@ -297,6 +297,11 @@ impl DataObjects {
         let shared = self.shared.range(first..).take_while(|(shared, _)| shared.as_ref() == id);
         let others = shared.map(|(_, agent)| agent.as_ref()).filter(|agent| *agent != owner);
         std::iter::once(owner).chain(others).map(str::to_owned).collect()
+    }
+
+    /// How many octets the agent's objects have.
+    pub fn octets_of(&self, agent: &str) -> u64 {
+        self.owned.get(agent).copied().unwrap_or(0)
     }
 
     /// Whether an object is the agent's.

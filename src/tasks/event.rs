@@ -67,6 +67,18 @@ pub enum Event {
 }
 
 impl Event {
+    /// The agent whose tasks or data it changes: who has assigned the task, who owns the data.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Event::TaskCreated { task } => Some(&task.from),
+            Event::TaskChanged { notice, .. }
+            | Event::InputAnswered { notice, .. }
+            | Event::ResultVerified { notice, .. } => Some(&notice.from),
+            Event::DataStored(stored) => stored.object.owner.as_deref(),
+            Event::TaskForgotten { .. } | Event::DataGiven { .. } => None,
+        }
+    }
+
     /// The task that was created.
     pub fn assigned(&self) -> Option<&str> {
         match self {

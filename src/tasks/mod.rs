@@ -140,6 +140,21 @@ impl Tasks {
         self.by_from.from(agent, 0).next().is_some() || self.data.has_owner(agent)
     }
 
+    /// How many tasks that the agent has assigned have not ended.
+    pub fn open_of(&self, agent: &str) -> usize {
+        self.open.get(agent).copied().unwrap_or(0)
+    }
+
+    /// How many contexts the agent has begun.
+    pub fn contexts_of(&self, agent: &str) -> usize {
+        self.contexts.begun_by(agent)
+    }
+
+    /// How many octets the agent's data objects have.
+    pub fn data_of(&self, agent: &str) -> u64 {
+        self.data.octets_of(agent)
+    }
+
     /// The notifications that announce a fact. They depend on the fact alone.
     pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
         event.announce().into_iter().collect()

@@ -6,7 +6,7 @@ use crate::yang::error::{Error, Tag};
 
 /// A value of `error-app-tag` (description of the module magent-task) that tasks, contexts and data give.
 ///
-/// The others are given elsewhere: `not-authorized` and `agent-unknown` by the engine, those of moves by negotiations.
+/// The others are given elsewhere: `not-authorized`, `agent-unknown` and `quota-exceeded` by the engine, those of moves by negotiations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Another instance has this identifier.

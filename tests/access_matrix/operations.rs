@@ -51,6 +51,13 @@ pub fn registration(name: &str) -> (String, Json) {
     (invoked("magent-registry:register-agent"), json!({ "magent-registry:input": input }))
 }
 
+/// That a user may assign tasks as A, and see what is private to it.
+pub fn delegation(to: &str) -> (String, Json) {
+    let input = json!({ "delegate": to, "may": ["assign", "read"] });
+    (data(&format!("{A}/delegate")), json!({ "magent-registry:input": input }))
+}
+
+const A: &str = "magent-registry:registry/agents/agent=agent-a";
 const NEGOTIATIONS: &str = "magent-task:interaction/negotiations/negotiation";
 const TASKS: &str = "magent-task:interaction/tasks/task";
 const OBJECTS: &str = "magent-task:interaction/data-objects/data-object";
@@ -68,6 +75,7 @@ pub fn all() -> Vec<Operation> {
     let open = json!({ "id": "negotiation-{n}", "type": "feasibility", "from": "agent-a", "to": "agent-b", "content": "?" });
     let put = json!({ "id": "object-{n}", "from": "agent-a", "text": "payload-text" });
     let own = json!({ "name": "agent-{n}", "description": "x", "version": "1", "provider": "x" });
+    let granted = json!({ "delegate": "clerk", "may": ["read"] });
     let since = json!({ "source": { "revision": "{revision}" }, "target": { "revision": "{revision}" } });
     let schema = json!({ "identifier": "magent-task" });
     let running = json!({ "target": { "running": null } });
@@ -101,12 +109,9 @@ pub fn all() -> Vec<Operation> {
         rpc("discover agents", "magent-registry", "discover-agents", json!({}), Some("agent-a")),
         read("read the registry", "magent-registry:registry/agents", "agent-a"),
         rpc("register an agent", "magent-registry", "register-agent", own, None),
-        action(
-            "renew A's agent",
-            Vec::new(),
-            "magent-registry:registry/agents/agent=agent-a/renew",
-            json!({}),
-        ),
+        action("renew A's agent", Vec::new(), &format!("{A}/renew"), json!({})),
+        action("delegate for A", Vec::new(), &format!("{A}/delegate"), granted),
+        read("read the delegations", "magent-registry:registry/delegations", "del</|\"del\""),
         read("read the tasks", "magent-task:interaction/tasks", "task-fixed"),
         read("read a task", "magent-task:interaction/tasks/task=task-fixed", "task-fixed"),
         read("read what a task says", "magent-task:interaction/tasks/task=task-fixed/content", "do it"),
@@ -148,6 +153,7 @@ pub fn all() -> Vec<Operation> {
         },
         rpc("put a data object for A", "magent-task", "put-data", put, None),
         stream("follow agents", "registry-change"),
+        stream("follow delegations", "delegation-change"),
         stream("follow changes of data", "data-params"),
         stream("follow negotiations", "negotiation-fixed"),
         rpc(

@@ -80,9 +80,19 @@ pub async fn start_server_on(directory: tempfile::TempDir, config: Config) -> Te
 impl TestServer {
     /// Adds a user and gives a token of theirs.
     pub fn add_user(&self, name: &str) -> String {
+        self.add_user_in(name, &[])
+    }
+
+    /// The same in groups.
+    pub fn add_user_in(&self, name: &str, groups: &[&str]) -> String {
         let (data, limits) = (self.directory.path(), Limits::default());
         let created = Clock::system().now();
-        let user = User { groups: Default::default(), password: None, ssh_keys: Vec::new(), created };
+        let user = User {
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            password: None,
+            ssh_keys: Vec::new(),
+            created,
+        };
         users::edit(data, |users| Ok(users.insert(name.to_owned(), user))).expect("the user is added");
         let random = rustls::crypto::ring::default_provider().secure_random;
         let tokens = Tokens::open(data, Clock::system(), &limits, random).expect("the key of the tokens");

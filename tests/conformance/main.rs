@@ -25,3 +25,4 @@ mod rfc9254;
 mod slow_readers;
 mod subscriber;
 mod transaction_id;
+mod withdrawn;

@@ -31,7 +31,7 @@ pub const END: &str = "]]>]]>";
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The users that have a certificate.
-const USERS: [&str; 5] = ["admin", "ann", "bob", "eve", "otto"];
+const USERS: [&str; 6] = ["admin", "ann", "bob", "eve", "otto", "del"];
 
 /// An authority, and what it issued to each of [`USERS`]: certificates and keys in DER.
 struct Issued {

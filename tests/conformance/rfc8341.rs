@@ -401,3 +401,105 @@ async fn section_3_1_3_what_leads_to_an_action_has_to_be_readable() {
     assert_eq!(status(&server, &ann, "POST", renew, "").await, 403);
     server.stop().await;
 }
+
+/// A value that may be neither read nor written is not told by what an edit of it is answered: right or wrong, in an entry or
+/// by itself, alone or with more. Where it may be read, an edit that changes nothing needs no right.
+#[tokio::test]
+async fn section_3_2_5_a_value_cannot_be_guessed_by_an_edit_that_changes_nothing() {
+    let server = netconf::start().await;
+    let ann = server.add_user("ann");
+    put(&server, &format!("{ITEMS}=x"), &item("x")).await;
+    let path = "/irtf-agent:data-params";
+    let deny = |path: &str, access: &str| json!({ "name": path, "path": path, "access-operations": access, "action": "deny" });
+    let secret = format!("{path}/data");
+    let rules = json!([
+        deny(&secret, "*"), deny("/irtf-agent:data-params[id='y']", "*"),
+        { "name": "w", "path": path, "access-operations": "create update", "action": "permit" },
+    ]);
+    configure(&server, rules, json!({})).await;
+    let entry =
+        |data: &str| json!({ "irtf-agent:data-params": [{ "id": "x", "dataType": "text", "data": data }] });
+    let with_more =
+        |data: &str| json!({ "irtf-agent:data-params": [{ "id": "x", "dataType": "image", "data": data }] });
+    let leaf = |data: &str| json!({ "irtf-agent:data": data });
+    let target = format!("{ITEMS}=x");
+    let ask = async |method: &str, target: &str, body: &Json| {
+        let fields = [content_type()];
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let answer = server.ask_as(&ann, method, target, &fields, &body.to_string()).await;
+        (answer.status, answer.body)
+    };
+    for (method, target, right, wrong) in [
+        ("PATCH", target.clone(), entry("x"), entry("z")),
+        ("PUT", target.clone(), entry("x"), entry("z")),
+        ("PATCH", target.clone(), with_more("x"), with_more("z")),
+        ("PUT", format!("{target}/data"), leaf("x"), leaf("z")),
+    ] {
+        let (guessed, missed) = (ask(method, &target, &right).await, ask(method, &target, &wrong).await);
+        assert_eq!(guessed.0, 403, "{right}: {}", guessed.1);
+        assert_eq!(guessed, missed);
+    }
+    // Whether an entry is there that may not be read or written.
+    let keys = json!({ "irtf-agent:data-params": [{ "id": "y", "dataType": "text" }] });
+    let before = ask("PATCH", &format!("{ITEMS}=y"), &keys).await;
+    put(&server, &format!("{ITEMS}=y"), &item("y")).await;
+    let mut session = netconf::open_as(&server, "ann", "1.1").await;
+    let remove = |id: &str| {
+        format!(
+            "<edit-config><target><running/></target><config><data-params xmlns=\"{}\" \
+             xmlns:nc=\"urn:ietf:params:xml:ns:netconf:base:1.0\" nc:operation=\"remove\"><id>{id}</id></data-params></config></edit-config>",
+            netconf::AGENT
+        )
+    };
+    let there = session.ask(&remove("y")).await;
+    server.ask("DELETE", &format!("{ITEMS}=y"), &[], "").await;
+    let gone = session.ask(&remove("y")).await;
+    assert!(there.contains("access-denied") && there == gone, "{there} {gone}");
+    assert_eq!(before.0 / 100, 4, "{before:?}");
+
+    let readable =
+        json!([{ "name": "r", "path": path, "access-operations": "create update delete", "action": "deny" }]);
+    configure(&server, readable, json!({})).await;
+    assert_eq!(ask("PATCH", &target, &entry("x")).await.0, 204, "nothing changes, as may be seen");
+    assert_eq!(ask("PATCH", &target, &entry("z")).await.0, 403);
+    server.stop().await;
+}
+
+/// RFC 6470 section 2.2, RFC 8341 section 3.4.6: a target names keys, so it is told to who may read it.
+#[tokio::test]
+async fn section_3_4_6_a_change_tells_each_reader_the_edits_whose_targets_it_may_read() {
+    let server = netconf::start().await;
+    let ann = server.add_user("ann");
+    let rules = json!([{ "name": "h", "path": "/irtf-agent:data-params[id='hidden']", "action": "deny" }]);
+    configure(&server, rules, json!({})).await;
+    let mut hers = server.open_as(&ann, "/restconf/streams/NETCONF/json").await;
+    let mut all = server.open_as(server.admin(), "/restconf/streams/NETCONF/json").await;
+    let config = |ids: &[&str]| {
+        let entries = ids.iter().map(|id| {
+            format!(
+                "<data-params xmlns=\"{}\"><id>{id}</id><dataType>text</dataType></data-params>",
+                netconf::AGENT
+            )
+        });
+        format!(
+            "<edit-config><target><running/></target><config>{}</config></edit-config>",
+            entries.collect::<String>()
+        )
+    };
+    let mut session = netconf::open(&server).await;
+    for ids in [["hidden", "open"].as_slice(), &["hidden"], &["last"]] {
+        let body = config(ids).replace("text", if ids.len() == 1 { "image" } else { "text" });
+        session.does(&body).await;
+    }
+    let hers = read_on(&mut hers, |text| text.contains("last")).await;
+    assert!(hers.contains("data-params[id='open']") && !hers.contains("hidden"), "{hers}");
+    assert_eq!(
+        hers.matches("netconf-config-change").count(),
+        2,
+        "of what is hidden alone nothing is told: {hers}"
+    );
+    let all = read_on(&mut all, |text| text.contains("last")).await;
+    assert_eq!(all.matches("netconf-config-change").count(), 3, "{all}");
+    assert!(all.contains("data-params[id='hidden']"), "{all}");
+    server.stop().await;
+}

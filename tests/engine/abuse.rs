@@ -7,7 +7,7 @@ use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
 use agentconf::yang::path::InstancePath;
-use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::schema::Kind;
 use agentconf::yang::tree::Child;
 use agentconf::yang::{json, xml};
 use serde_json::json;
@@ -256,8 +256,6 @@ async fn what_is_repeated_is_answered_as_before_when_the_other_agent_is_gone() {
         (assigned, bench.call("oss", &n::OPEN_NEGOTIATION, opening.clone()).await.expect("it is opened"))
     };
     let before = repeat().await;
-    let above: [&'static Node; 2] = [&registry::REGISTRY, &registry::REGISTRY_AGENTS];
-    let agent = |name| entry(&above, &registry::REGISTRY_AGENTS_AGENT, name);
     let leave = &registry::REGISTRY_AGENTS_AGENT_DEREGISTER;
     let foreign = bench.act("eve", leave, Some(agent("ip-agent")), json!({})).await.expect_err("not hers");
     assert_eq!(foreign.app_tag.as_deref(), Some("not-authorized"));

@@ -34,14 +34,15 @@ pub struct Bench {
     pub clock: ManualClock,
     pub directory: tempfile::TempDir,
     startup: bool,
+    limits: Limits,
 }
 
-fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
+fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) -> Engine {
     let profile = irtf_agent::Agent {
         domain: Some("IP, Optical".into()),
         ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
     };
-    let (clock, limits, capabilities) = (clock.clock(), Limits::default(), Capabilities::default());
+    let (clock, capabilities) = (clock.clock(), Capabilities::default());
     let vault = Arc::new(Vault::open(directory, limits.secrets_max).expect("a directory for secrets"));
     let options = Options { clock, limits, startup, profile, capabilities, vault };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
@@ -50,23 +51,29 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool) -> Engine {
 impl Bench {
     /// Without agents but the server's own.
     pub fn empty() -> Self {
-        Bench::start(false)
+        Bench::start(false, Limits::default())
     }
 
     /// With a startup datastore and without agents.
     pub fn with_startup() -> Self {
-        Bench::start(true)
+        Bench::start(true, Limits::default())
     }
 
-    fn start(startup: bool) -> Self {
+    fn start(startup: bool, limits: Limits) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
-        Bench { engine: open(directory.path(), &clock, startup), clock, directory, startup }
+        let engine = open(directory.path(), &clock, startup, limits.clone());
+        Bench { engine, clock, directory, startup, limits }
     }
 
     /// With the agents of two users: oss-agent of oss, ip-agent of ip.
     pub async fn new() -> Self {
-        let bench = Bench::empty();
+        Bench::limited(Limits::default()).await
+    }
+
+    /// The same with these limits.
+    pub async fn limited(limits: Limits) -> Self {
+        let bench = Bench::start(false, limits);
         bench.register("oss", "oss-agent").await.expect("it registers");
         bench.register("ip", "ip-agent").await.expect("it registers");
         bench
@@ -74,7 +81,7 @@ impl Bench {
 
     pub async fn restart(self) -> Self {
         self.engine.stop().await.expect("the log closes");
-        let engine = open(self.directory.path(), &self.clock, self.startup);
+        let engine = open(self.directory.path(), &self.clock, self.startup, self.limits.clone());
         Bench { engine, ..self }
     }
 
@@ -177,10 +184,16 @@ pub fn put(path: InstancePath, body: Json) -> Result<Edit, Error> {
     Ok(Edit { operation: Operation::Replace, path, value: Some(value), insert: None })
 }
 
+/// A user; `USER@AGENT` has a credential that is bound to the agent. `admin` and `auditor` are in the groups of these names.
 pub fn principal(user: &str) -> Principal {
+    let (name, agent) = user.split_once('@').map_or((user, None), |(name, agent)| (name, Some(agent)));
     let groups: BTreeSet<String> =
-        if user == "admin" { ["admin".to_owned()].into() } else { BTreeSet::new() };
-    Principal::new(user, groups, Method::Local)
+        if ["admin", "auditor"].contains(&name) { [name.to_owned()].into() } else { BTreeSet::new() };
+    let principal = Principal::new(name, groups, Method::Local);
+    match agent {
+        Some(agent) => principal.acting_for(agent),
+        None => principal,
+    }
 }
 
 fn encoded(child: &Child, node: Option<&'static Node>) -> Json {
@@ -205,6 +218,11 @@ pub fn task(id: &str) -> InstancePath {
 pub fn data_object(id: &str) -> InstancePath {
     let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_DATA_OBJECTS];
     entry(&above, &n::INTERACTION_DATA_OBJECTS_DATA_OBJECT, id)
+}
+
+pub fn agent(name: &str) -> InstancePath {
+    let above: [&'static Node; 2] = [&registry::REGISTRY, &registry::REGISTRY_AGENTS];
+    entry(&above, &registry::REGISTRY_AGENTS_AGENT, name)
 }
 
 pub fn refusal(error: &Error) -> (Tag, Option<&str>, &str) {

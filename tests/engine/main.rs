@@ -6,6 +6,8 @@
 mod abuse;
 mod bench;
 mod datastores;
+mod delegations;
 mod flows;
+mod quotas;
 mod secrets;
 mod sessions;

@@ -17,16 +17,17 @@ pub(super) use shown::{contexts, data_params};
 
 use std::sync::Arc;
 
-use super::operations;
 use super::state::State;
+use super::{operations, speakers};
 use crate::access::Principal;
 use crate::clock::Timestamp;
-use crate::datastore::diff::diff_child;
+use crate::datastore::diff::{Change, diff_child};
 use crate::datastore::edit::{Edit, Operation};
 use crate::tasks;
 use crate::yang::encode::EncodeOptions;
-use crate::yang::error::Error;
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{self, nodes};
+use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::{SCHEMA, magent_irtf_bridge};
 use crate::yang::json;
 use crate::yang::model::Modelled;
@@ -52,6 +53,37 @@ pub(super) fn is_order(edit: &Edit) -> bool {
         (None, Some(Child::Container(root))) => root.get(&nodes::TASKS).is_some(),
         (None, _) => false,
     }
+}
+
+/// Refuses to write an entry of `context` for who speaks for neither of the agents that speak in it. The rest of the draft's
+/// lists names no agent.
+///
+/// # Errors
+/// `access-denied` with the app-tag `not-authorized`.
+pub(super) fn speaks(
+    state: &State,
+    principal: &Principal,
+    after: &Container,
+    changes: &[Change],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SPEAKING: [DelegatedRight; 3] =
+        [DelegatedRight::Assign, DelegatedRight::Work, DelegatedRight::Negotiate];
+    for change in changes {
+        let Some(Step { node, selector: Selector::Key(key) }) = change.path.steps.first() else { continue };
+        let entry = after.list(&nodes::CONTEXT).filter(|_| node == &&nodes::CONTEXT);
+        let Some(entry) = entry.and_then(|list| list.get(node, key)) else { continue };
+        let agent = |leaf| entry.leaf(leaf).and_then(Value::as_str);
+        let parties = [agent(&nodes::CONTEXT_SEND_FROM), agent(&nodes::CONTEXT_SEND_TO)];
+        let may =
+            |agent: &str| SPEAKING.iter().any(|right| speakers::may(state, principal, agent, *right, now));
+        if !parties.into_iter().flatten().any(may) {
+            let message = format!("the user {} may act for neither agent of this context", principal.name);
+            let error = Error::application(Tag::AccessDenied, message).app_tag("not-authorized");
+            return Err(error.at(change.path.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Called when the configuration was edited: notes what is ordered, and keeps the data objects
@@ -121,10 +153,13 @@ fn ordered(config: &Container) -> Option<irtf_agent::Tasks> {
 
 /// `/irtf-agent:tasks` as a reader sees it: what was written, and what became of it if the
 /// principal may see the task.
-pub(super) fn tasks(state: &State, principal: &Principal) -> Option<Arc<Container>> {
+pub(super) fn tasks(state: &State, principal: &Principal, now: Timestamp) -> Option<Arc<Container>> {
     let written = state.config.content().container(&nodes::TASKS)?;
     let dispatch = &state.dispatch;
-    let task = dispatch.task.as_deref().and_then(|id| operations::task_of(state, principal, id).ok());
+    let task = dispatch
+        .task
+        .as_deref()
+        .and_then(|id| operations::task_of(state, principal, id, DelegatedRight::Read, now).ok());
     let shown = magent_irtf_bridge::Dispatch {
         task: task.map(|task| task.id.clone()),
         status: task.map(|task| task.status),

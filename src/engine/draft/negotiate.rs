@@ -7,15 +7,17 @@ use serde_json::json;
 
 use super::super::event::Event;
 use super::super::moves;
-use super::super::operations::acts_for;
 use super::super::options::Options;
+use super::super::speakers::acts_for;
 use super::super::state::State;
-use crate::access::Principal;
+use crate::access::{Deed, Principal};
+use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::negotiation::standing;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
 use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
+use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::{
     Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
     identities::NegotiationType,
@@ -24,6 +26,8 @@ use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::model::ModelError;
 use crate::yang::recast::recast;
 use crate::yang::tree::AnyData;
+
+const NEGOTIATE: Deed = Deed::May(DelegatedRight::Negotiate);
 
 /// Decides a call of `task-negotiate`.
 ///
@@ -42,13 +46,13 @@ pub(in super::super) fn negotiate(
     let mut round = input.round.unwrap_or_default();
     round.content = round.content.or(content);
     let current = match &round.negotiation {
-        Some(id) => Some(moves::visible(state, principal, id)?),
+        Some(id) => Some(moves::negotiation_of(state, principal, id, fresh.now)?),
         None => {
-            let from = input.task_send_from.as_deref().unwrap_or(&principal.name);
+            let from = input.task_send_from.as_deref().unwrap_or(principal.speaker());
             let to = input.task_send_to.as_deref().unwrap_or(&options.profile.name);
             let task = input.task_id.as_deref();
             // Who may not speak for the sender does not learn either whether there is one.
-            acts_for(state, options, principal, from)?;
+            acts_for(state, principal, from, NEGOTIATE, fresh.now)?;
             let open = |a, b| state.negotiations.find_open(a, b, kind, task, fresh.now);
             open(from, to).or_else(|| open(to, from))
         }
@@ -57,12 +61,12 @@ pub(in super::super) fn negotiate(
         Some(negotiation) => {
             let from = match input.task_send_from {
                 Some(from) => from,
-                None => speaker(state, options, principal, negotiation),
+                None => speaker(state, principal, negotiation, fresh.now),
             };
             respond(state, options, principal, negotiation, from, round, fresh)?
         }
         None => {
-            let from = input.task_send_from.unwrap_or_else(|| principal.name.clone());
+            let from = input.task_send_from.unwrap_or_else(|| principal.speaker().to_owned());
             let to = input.task_send_to.unwrap_or_else(|| options.profile.name.clone());
             let opening = OpenNegotiationInput {
                 id: None,
@@ -157,8 +161,8 @@ fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
 
 /// Who speaks in a round that names no sender: the party that the user can act for, or of two
 /// the one whose turn it is.
-fn speaker(state: &State, options: &Options, principal: &Principal, negotiation: &Negotiation) -> String {
-    let may = |agent: &String| acts_for(state, options, principal, agent).is_ok();
+fn speaker(state: &State, principal: &Principal, negotiation: &Negotiation, now: Timestamp) -> String {
+    let may = |agent: &String| acts_for(state, principal, agent, NEGOTIATE, now).is_ok();
     match (may(&negotiation.initiator), may(&negotiation.responder)) {
         (true, false) => negotiation.initiator.clone(),
         (false, true) => negotiation.responder.clone(),

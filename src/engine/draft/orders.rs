@@ -92,7 +92,7 @@ fn place() -> InstancePath {
 /// Without a sender it is the user; without a receiver it is the server's own agent.
 fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignTaskInput {
     let explains = order.term_explains.into_iter();
-    let from = order.task_send_from.unwrap_or_else(|| principal.name.clone());
+    let from = order.task_send_from.unwrap_or_else(|| principal.speaker().to_owned());
     let to = order.task_send_to.unwrap_or_else(|| options.profile.name.clone());
     AssignTaskInput {
         id: order.task_id,

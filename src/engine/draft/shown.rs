@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use super::super::operations;
+use super::super::speakers::sees;
 use super::super::state::State;
 use super::nodes;
 use crate::access::Principal;
+use crate::clock::Timestamp;
 use crate::yang::generated::irtf_agent::{Context, DataParams, DatatypeEnum, RequestInfo, ResponseInfo};
 use crate::yang::generated::magent_task;
 use crate::yang::generated::magent_task::{DataObject, Message};
@@ -23,25 +24,27 @@ use crate::yang::value::Value;
 
 /// `/irtf-agent:data-params`: the entries that were written, and each data object that the
 /// principal may read.
-pub(in super::super) fn data_params(state: &Arc<State>, principal: &Principal) -> List {
+pub(in super::super) fn data_params(state: &Arc<State>, principal: &Principal, now: Timestamp) -> List {
     let made = Made {
         // What is nobody's came from an entry that was written; it is shown as long as that is there.
         list: state.tasks.data_objects_of_agents(),
         make: data_entry,
         state: state.clone(),
         principal: principal.clone(),
+        now,
     };
     both(state, &nodes::DATA_PARAMS, made)
 }
 
 /// `/irtf-agent:context`: the entries that were written, and for each context of the
 /// principal's the latest question that was answered with data.
-pub(in super::super) fn contexts(state: &Arc<State>, principal: &Principal) -> List {
+pub(in super::super) fn contexts(state: &Arc<State>, principal: &Principal, now: Timestamp) -> List {
     let made = Made {
         list: state.tasks.contexts(),
         make: context_entry,
         state: state.clone(),
         principal: principal.clone(),
+        now,
     };
     both(state, &nodes::CONTEXT, made)
 }
@@ -51,7 +54,7 @@ fn both(state: &State, node: &'static Node, made: Made) -> List {
     List::State(Arc::new(Both { node, written, made }))
 }
 
-type Make = fn(&State, &Principal, &Key, &Container) -> Option<Container>;
+type Make = fn(&Made, &str, &Container) -> Option<Container>;
 
 /// A state list shown as entries of another one; what cannot be shown is left out.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ struct Made {
     make: Make,
     state: Arc<State>,
     principal: Principal,
+    /// When it is read.
+    now: Timestamp,
 }
 
 impl Made {
@@ -69,7 +74,8 @@ impl Made {
     }
 
     fn shown(&self, key: &Key, entry: &Container) -> Option<Arc<Container>> {
-        let made = (self.make)(&self.state, &self.principal, key, entry)?;
+        let id = key.values().first().and_then(Value::as_str)?;
+        let made = (self.make)(self, id, entry)?;
         Some(Arc::new(made.at_revision(entry.revision)))
     }
 }
@@ -106,7 +112,7 @@ impl StateList for Both {
     fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
         let older: &Self = older.as_any()?.downcast_ref()?;
         // What others see depends on more than the entry: on who takes part in what.
-        if !self.made.principal.is_admin() {
+        if !self.made.principal.sees_all() {
             return None;
         }
         let (List::Sorted(before), List::Sorted(now)) = (&older.written, &self.written) else { return None };
@@ -177,9 +183,8 @@ impl Iterator for Merged<'_> {
     }
 }
 
-fn data_entry(state: &State, principal: &Principal, key: &Key, entry: &Container) -> Option<Container> {
-    let id = key.values().first().and_then(Value::as_str)?;
-    if !operations::reads_data(state, principal, id) {
+fn data_entry(made: &Made, id: &str, entry: &Container) -> Option<Container> {
+    if !sees(&made.state, &made.principal, &made.state.tasks.readers(id), made.now) {
         return None;
     }
     let object = DataObject::from_data(entry).ok()?;
@@ -203,9 +208,8 @@ fn data_entry(state: &State, principal: &Principal, key: &Key, entry: &Container
     Some(params.to_data())
 }
 
-fn context_entry(state: &State, principal: &Principal, key: &Key, entry: &Container) -> Option<Container> {
-    let id = key.values().first().and_then(Value::as_str)?;
-    if !operations::sees(state, principal, &state.tasks.context_parties(id)) {
+fn context_entry(made: &Made, id: &str, entry: &Container) -> Option<Container> {
+    if !sees(&made.state, &made.principal, &made.state.tasks.context_parties(id), made.now) {
         return None;
     }
     let messages = magent_task::Context::from_data(entry).ok()?.message;
@@ -242,7 +246,11 @@ mod tests {
     struct Counted(u32, AtomicUsize);
 
     fn key(number: u32) -> Key {
-        Key::new(vec![Value::Uint32(number)])
+        Key::string(&format!("{number:04}"))
+    }
+
+    fn number(key: &Key) -> Option<u32> {
+        key.values().first().and_then(Value::as_str)?.parse().ok()
     }
 
     impl StateList for Counted {
@@ -251,20 +259,14 @@ mod tests {
         }
 
         fn after(&self, after: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-            let first = match after.map(Key::values) {
-                Some([Value::Uint32(number)]) => number + 1,
-                _ => 0,
-            };
+            let first = after.and_then(number).map_or(0, |number| number + 1);
             let entries: Vec<_> = (first..self.0).take(count).map(|n| (key(n), Arc::default())).collect();
             self.1.fetch_add(entries.len(), Ordering::Relaxed);
             entries
         }
 
         fn before(&self, before: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-            let end = match before.map(Key::values) {
-                Some([Value::Uint32(number)]) => *number,
-                _ => self.0,
-            };
+            let end = before.and_then(number).unwrap_or(self.0);
             (0..end).rev().take(count).map(|n| (key(n), Arc::default())).collect()
         }
 
@@ -276,12 +278,13 @@ mod tests {
     /// The even numbers are written, and of the smaller ones each third is shown.
     fn both(list: &Arc<Counted>) -> Both {
         let even = (0..list.0).filter(|n| n % 2 == 0).map(|n| (key(n), Arc::default()));
-        let make: Make = |_, _, key, entry| {
-            let shown = matches!(key.values(), [Value::Uint32(n)] if n % 3 == 0 && *n < 1000);
+        let make: Make = |_, id, entry| {
+            let shown = id.parse::<u32>().is_ok_and(|n| n % 3 == 0 && n < 1000);
             shown.then(|| entry.clone())
         };
         let principal = Principal::new("oss", Default::default(), Method::Local);
-        let made = Made { list: list.clone(), make, state: Arc::default(), principal };
+        let (state, now) = (Arc::default(), Timestamp::EPOCH);
+        let made = Made { list: list.clone(), make, state, principal, now };
         Both { node: &nodes::DATA_PARAMS, written: List::Sorted(even.collect::<OrdMap<_, _>>()), made }
     }
 

@@ -18,8 +18,8 @@ pub static MODULE: Module = Module {
     source: include_str!("../../../yang/agentconf/magent-registry@2026-11-21.yang"),
     children: &[&nodes::REGISTRY],
     data: &[&nodes::REGISTRY],
-    rpcs: &[&nodes::REGISTER_AGENT, &nodes::DISCOVER_AGENTS],
-    notifications: &[&nodes::REGISTRY_CHANGE],
+    rpcs: &[&nodes::REGISTER_AGENT, &nodes::REVOKE_DELEGATION, &nodes::DISCOVER_AGENTS],
+    notifications: &[&nodes::REGISTRY_CHANGE, &nodes::DELEGATION_CHANGE],
     identities: &[],
     annotations: &[],
 };
@@ -31,6 +31,8 @@ pub static MODULE: Module = Module {
 pub struct Registry {
     /// The agents.
     pub agents: Agents,
+    /// What users may do for agents of others.
+    pub delegations: Delegations,
 }
 
 impl model::Modelled for Registry {
@@ -41,12 +43,14 @@ impl model::Modelled for Registry {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             agents: model::container(data, &nodes::REGISTRY_AGENTS)?,
+            delegations: model::container(data, &nodes::REGISTRY_DELEGATIONS)?,
         })
     }
 
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put_container(&mut data, &nodes::REGISTRY_AGENTS, &self.agents);
+        model::put_container(&mut data, &nodes::REGISTRY_DELEGATIONS, &self.delegations);
         data
     }
 }
@@ -634,6 +638,191 @@ impl model::Modelled for DeregisterOutput {
     }
 }
 
+/// `/magent-registry:registry/agents/agent/delegate/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DelegateInput {
+    /// Name of the user.
+    pub delegate: String,
+    /// What the user may do for the agent.
+    pub may: Vec<DelegatedRight>,
+    /// How long it is to last. The server can shorten it, and chooses it if it is not given.
+    pub lifetime: Option<u32>,
+}
+
+impl model::Modelled for DelegateInput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            delegate: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE)?,
+            may: model::leaf_list(data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_MAY)?,
+            lifetime: model::optional(data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_LIFETIME)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE, &self.delegate);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_MAY, &self.may);
+        model::put_optional(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_LIFETIME, &self.lifetime);
+        data
+    }
+}
+
+impl DelegateInput {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(delegate: impl Into<String>) -> Self {
+        Self {
+            delegate: delegate.into(),
+            may: Vec::new(),
+            lifetime: None,
+        }
+    }
+}
+
+/// `/magent-registry:registry/agents/agent/delegate/output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DelegateOutput {
+    /// Number of the delegation. It is never used again.
+    pub id: u32,
+    /// When it ends.
+    pub expires_at: String,
+}
+
+impl model::Modelled for DelegateOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_ID)?,
+            expires_at: model::required(data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_ID, &self.id);
+        model::put(&mut data, &nodes::REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+/// What users may do for agents of others.
+///
+/// `/magent-registry:registry/delegations`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Delegations {
+    /// A delegation that has not ended. It is seen by the user whom the agent belongs to, the user who
+    /// may act, administrators and auditors.
+    pub delegation: Vec<Delegation>,
+}
+
+impl model::Modelled for Delegations {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_DELEGATIONS
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            delegation: model::list(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put_list(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION, &self.delegation);
+        data
+    }
+}
+
+/// A delegation that has not ended. It is seen by the user whom the agent belongs to, the user who
+/// may act, administrators and auditors.
+///
+/// `/magent-registry:registry/delegations/delegation`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delegation {
+    /// Number of the delegation.
+    pub id: u32,
+    /// Name of the agent.
+    pub agent: String,
+    /// Name of the user who may act for the agent.
+    pub delegate: String,
+    /// What that user may do for the agent.
+    pub may: Vec<DelegatedRight>,
+    /// Name of the user who granted it.
+    pub granted_by: String,
+    /// When it was granted.
+    pub granted_at: String,
+    /// When it ends, unless it is ended before.
+    pub expires_at: String,
+}
+
+impl model::Modelled for Delegation {
+    fn node() -> &'static schema::Node {
+        &nodes::REGISTRY_DELEGATIONS_DELEGATION
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_ID)?,
+            agent: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_AGENT)?,
+            delegate: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_DELEGATE)?,
+            may: model::leaf_list(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_MAY)?,
+            granted_by: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_GRANTED_BY)?,
+            granted_at: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_GRANTED_AT)?,
+            expires_at: model::required(data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_ID, &self.id);
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_AGENT, &self.agent);
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_DELEGATE, &self.delegate);
+        model::put_leaf_list(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_MAY, &self.may);
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_GRANTED_BY, &self.granted_by);
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_GRANTED_AT, &self.granted_at);
+        model::put(&mut data, &nodes::REGISTRY_DELEGATIONS_DELEGATION_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+impl Delegation {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: u32,
+        agent: impl Into<String>,
+        delegate: impl Into<String>,
+        granted_by: impl Into<String>,
+        granted_at: impl Into<String>,
+        expires_at: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            agent: agent.into(),
+            delegate: delegate.into(),
+            may: Vec::new(),
+            granted_by: granted_by.into(),
+            granted_at: granted_at.into(),
+            expires_at: expires_at.into(),
+        }
+    }
+
+    /// The key of the entry with this `id`, if its leafs can have it.
+    pub fn key_of(id: u32) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::REGISTRY_DELEGATIONS_DELEGATION, vec![model::value(&id, &nodes::REGISTRY_DELEGATIONS_DELEGATION_ID)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(self.id)
+    }
+}
+
 /// `/magent-registry:register-agent/input`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterAgentInput {
@@ -1074,6 +1263,49 @@ impl RegisterAgentOutput {
             updated_at: updated_at.into(),
             expires_at: None,
         }
+    }
+}
+
+/// `/magent-registry:revoke-delegation/input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RevokeDelegationInput {
+    /// Number of the delegation.
+    pub id: u32,
+}
+
+impl model::Modelled for RevokeDelegationInput {
+    fn node() -> &'static schema::Node {
+        &nodes::REVOKE_DELEGATION_INPUT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::REVOKE_DELEGATION_INPUT_ID)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::REVOKE_DELEGATION_INPUT_ID, &self.id);
+        data
+    }
+}
+
+/// `/magent-registry:revoke-delegation/output`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RevokeDelegationOutput {}
+
+impl model::Modelled for RevokeDelegationOutput {
+    fn node() -> &'static schema::Node {
+        &nodes::REVOKE_DELEGATION_OUTPUT
+    }
+
+    fn from_data(_data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {})
+    }
+
+    fn to_data(&self) -> tree::Container {
+        tree::Container::default()
     }
 }
 
@@ -1621,6 +1853,155 @@ impl model::Modelled for RegistryChange {
     }
 }
 
+/// A delegation was granted or has ended. It is told to the user whom the agent belongs to, the
+/// user who may act, the user who granted it, administrators and auditors.
+///
+/// `/magent-registry:delegation-change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DelegationChange {
+    /// Number of the delegation.
+    pub id: u32,
+    /// What has happened.
+    pub change: DelegationChangeChange,
+    /// Name of the agent.
+    pub agent: String,
+    /// Name of the user who may act for the agent.
+    pub delegate: String,
+    /// What that user may do for the agent.
+    pub may: Vec<DelegatedRight>,
+    /// Name of the user who granted it.
+    pub granted_by: String,
+    /// When it was granted.
+    pub granted_at: String,
+    /// When it ends, unless it is ended before.
+    pub expires_at: String,
+}
+
+impl model::Modelled for DelegationChange {
+    fn node() -> &'static schema::Node {
+        &nodes::DELEGATION_CHANGE
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            id: model::required(data, &nodes::DELEGATION_CHANGE_ID)?,
+            change: model::required(data, &nodes::DELEGATION_CHANGE_CHANGE)?,
+            agent: model::required(data, &nodes::DELEGATION_CHANGE_AGENT)?,
+            delegate: model::required(data, &nodes::DELEGATION_CHANGE_DELEGATE)?,
+            may: model::leaf_list(data, &nodes::DELEGATION_CHANGE_MAY)?,
+            granted_by: model::required(data, &nodes::DELEGATION_CHANGE_GRANTED_BY)?,
+            granted_at: model::required(data, &nodes::DELEGATION_CHANGE_GRANTED_AT)?,
+            expires_at: model::required(data, &nodes::DELEGATION_CHANGE_EXPIRES_AT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_ID, &self.id);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_CHANGE, &self.change);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_AGENT, &self.agent);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_DELEGATE, &self.delegate);
+        model::put_leaf_list(&mut data, &nodes::DELEGATION_CHANGE_MAY, &self.may);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_GRANTED_BY, &self.granted_by);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_GRANTED_AT, &self.granted_at);
+        model::put(&mut data, &nodes::DELEGATION_CHANGE_EXPIRES_AT, &self.expires_at);
+        data
+    }
+}
+
+impl DelegationChange {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(
+        id: u32,
+        change: DelegationChangeChange,
+        agent: impl Into<String>,
+        delegate: impl Into<String>,
+        granted_by: impl Into<String>,
+        granted_at: impl Into<String>,
+        expires_at: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            change,
+            agent: agent.into(),
+            delegate: delegate.into(),
+            may: Vec::new(),
+            granted_by: granted_by.into(),
+            granted_at: granted_at.into(),
+            expires_at: expires_at.into(),
+        }
+    }
+}
+
+/// What a user can be granted to do for an agent of another user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DelegatedRight {
+    /// To assign tasks as the agent, and for the tasks that it has assigned: to cancel, answer, verify,
+    /// suspend and resume.
+    Assign,
+    /// To report on the tasks that the agent has to do.
+    Work,
+    /// To open negotiations as the agent and to make its moves.
+    Negotiate,
+    /// To store data objects that are the agent's.
+    Data,
+    /// To replace its profile, and to renew and to end its registration.
+    Profile,
+    /// To see what is private to the agent: its tasks, negotiations, contexts and data objects, and
+    /// what is notified of them.
+    Read,
+}
+
+impl DelegatedRight {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Assign,
+        Self::Work,
+        Self::Negotiate,
+        Self::Data,
+        Self::Profile,
+        Self::Read,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assign => "assign",
+            Self::Work => "work",
+            Self::Negotiate => "negotiate",
+            Self::Data => "data",
+            Self::Profile => "profile",
+            Self::Read => "read",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "assign" => Some(Self::Assign),
+            "work" => Some(Self::Work),
+            "negotiate" => Some(Self::Negotiate),
+            "data" => Some(Self::Data),
+            "profile" => Some(Self::Profile),
+            "read" => Some(Self::Read),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for DelegatedRight {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
 /// A value of `/registry-change/change`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegistryChangeChange {
@@ -1678,6 +2059,63 @@ impl model::LeafValue for RegistryChangeChange {
     }
 }
 
+/// A value of `/delegation-change/change`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DelegationChangeChange {
+    /// It was granted.
+    Granted,
+    /// It was revoked.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// The registration of the agent has ended, or the agent belongs to another user.
+    Ended,
+}
+
+impl DelegationChangeChange {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Granted,
+        Self::Revoked,
+        Self::Expired,
+        Self::Ended,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "granted" => Some(Self::Granted),
+            "revoked" => Some(Self::Revoked),
+            "expired" => Some(Self::Expired),
+            "ended" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for DelegationChangeChange {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
 /// Schema nodes.
 pub mod nodes {
     use crate::yang::schema::*;
@@ -1692,8 +2130,8 @@ pub mod nodes {
         config: false,
         mandatory: false,
         status: Status::Current,
-        children: &[&REGISTRY_AGENTS],
-        data: &[&REGISTRY_AGENTS],
+        children: &[&REGISTRY_AGENTS, &REGISTRY_DELEGATIONS],
+        data: &[&REGISTRY_AGENTS, &REGISTRY_DELEGATIONS],
         actions: &[],
         notifications: &[],
         musts: &[],
@@ -1766,7 +2204,11 @@ pub mod nodes {
             &REGISTRY_AGENTS_AGENT_ENDPOINTS,
             &REGISTRY_AGENTS_AGENT_REGISTRATION,
         ],
-        actions: &[&REGISTRY_AGENTS_AGENT_RENEW, &REGISTRY_AGENTS_AGENT_DEREGISTER],
+        actions: &[
+            &REGISTRY_AGENTS_AGENT_RENEW,
+            &REGISTRY_AGENTS_AGENT_DEREGISTER,
+            &REGISTRY_AGENTS_AGENT_DELEGATE,
+        ],
         notifications: &[],
         musts: &[],
         whens: &[],
@@ -2775,6 +3217,410 @@ pub mod nodes {
         sid: 0,
         description: "",
     };
+    /// `/magent-registry:registry/agents/agent/delegate`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE: Node = Node {
+        name: "delegate",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT),
+        index: 2,
+        kind: Kind::Rpc {
+            input: &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT,
+            output: &REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT,
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Lets another user act for the agent, for a time.  Only the\nuser whom the agent belongs to and administrators can do\nthis: who acts for an agent by delegation cannot delegate.\n\nWhat is granted ends at 'expires-at', by the operation\n'revoke-delegation', with the registration, and when the\nagent comes to belong to another user.",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/input`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_INPUT: Node = Node {
+        name: "input",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE),
+        index: 0,
+        kind: Kind::Input,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE,
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_MAY,
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_LIFETIME,
+        ],
+        data: &[
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE,
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_MAY,
+            &REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_LIFETIME,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/input/delegate`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE: Node = Node {
+        name: "delegate",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE_INPUT),
+        index: 0,
+        kind: Kind::Leaf {
+            ty: &super::types::REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the user.",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/input/may`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_MAY: Node = Node {
+        name: "may",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE_INPUT),
+        index: 1,
+        kind: Kind::LeafList {
+            ty: &super::types::DELEGATED_RIGHT,
+            defaults: &[],
+            entries: Entries { min: 1, max: u32::MAX, user_ordered: false },
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What the user may do for the agent.",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/input/lifetime`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_LIFETIME: Node = Node {
+        name: "lifetime",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE_INPUT),
+        index: 2,
+        kind: Kind::Leaf {
+            ty: &super::types::REGISTRY_AGENTS_AGENT_RENEW_INPUT_LIFETIME,
+            default: None,
+            units: "seconds",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "How long it is to last.  The server can shorten it, and\nchooses it if it is not given.",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/output`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT: Node = Node {
+        name: "output",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE),
+        index: 1,
+        kind: Kind::Output,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_ID,
+            &REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_EXPIRES_AT,
+        ],
+        data: &[&REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_ID, &REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_EXPIRES_AT],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/output/id`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_ID: Node = Node {
+        name: "id",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Number of the delegation.  It is never used again.",
+    };
+    /// `/magent-registry:registry/agents/agent/delegate/output/expires-at`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT_EXPIRES_AT: Node = Node {
+        name: "expires-at",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_AGENTS_AGENT_DELEGATE_OUTPUT),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When it ends.",
+    };
+    /// `/magent-registry:registry/delegations`
+    pub static REGISTRY_DELEGATIONS: Node = Node {
+        name: "delegations",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY),
+        index: 1,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&REGISTRY_DELEGATIONS_DELEGATION],
+        data: &[&REGISTRY_DELEGATIONS_DELEGATION],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What users may do for agents of others.",
+    };
+    /// `/magent-registry:registry/delegations/delegation`
+    pub static REGISTRY_DELEGATIONS_DELEGATION: Node = Node {
+        name: "delegation",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS),
+        index: 0,
+        kind: Kind::List {
+            keys: &[&REGISTRY_DELEGATIONS_DELEGATION_ID],
+            uniques: &[],
+            entries: Entries { min: 0, max: u32::MAX, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &REGISTRY_DELEGATIONS_DELEGATION_ID,
+            &REGISTRY_DELEGATIONS_DELEGATION_AGENT,
+            &REGISTRY_DELEGATIONS_DELEGATION_DELEGATE,
+            &REGISTRY_DELEGATIONS_DELEGATION_MAY,
+            &REGISTRY_DELEGATIONS_DELEGATION_GRANTED_BY,
+            &REGISTRY_DELEGATIONS_DELEGATION_GRANTED_AT,
+            &REGISTRY_DELEGATIONS_DELEGATION_EXPIRES_AT,
+        ],
+        data: &[
+            &REGISTRY_DELEGATIONS_DELEGATION_ID,
+            &REGISTRY_DELEGATIONS_DELEGATION_AGENT,
+            &REGISTRY_DELEGATIONS_DELEGATION_DELEGATE,
+            &REGISTRY_DELEGATIONS_DELEGATION_MAY,
+            &REGISTRY_DELEGATIONS_DELEGATION_GRANTED_BY,
+            &REGISTRY_DELEGATIONS_DELEGATION_GRANTED_AT,
+            &REGISTRY_DELEGATIONS_DELEGATION_EXPIRES_AT,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A delegation that has not ended.  It is seen by the user whom\nthe agent belongs to, the user who may act, administrators\nand auditors.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/id`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_ID: Node = Node {
+        name: "id",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Number of the delegation.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/agent`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_AGENT: Node = Node {
+        name: "agent",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::super::magent_types::types::AGENT_NAME, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the agent.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/delegate`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_DELEGATE: Node = Node {
+        name: "delegate",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the user who may act for the agent.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/may`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_MAY: Node = Node {
+        name: "may",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 3,
+        kind: Kind::LeafList {
+            ty: &super::types::DELEGATED_RIGHT,
+            defaults: &[],
+            entries: Entries { min: 1, max: u32::MAX, user_ordered: false },
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What that user may do for the agent.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/granted-by`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_GRANTED_BY: Node = Node {
+        name: "granted-by",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the user who granted it.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/granted-at`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_GRANTED_AT: Node = Node {
+        name: "granted-at",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 5,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When it was granted.",
+    };
+    /// `/magent-registry:registry/delegations/delegation/expires-at`
+    pub static REGISTRY_DELEGATIONS_DELEGATION_EXPIRES_AT: Node = Node {
+        name: "expires-at",
+        module: &super::MODULE,
+        parent: Some(&REGISTRY_DELEGATIONS_DELEGATION),
+        index: 6,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When it ends, unless it is ended before.",
+    };
     /// `/magent-registry:register-agent`
     pub static REGISTER_AGENT: Node = Node {
         name: "register-agent",
@@ -3652,12 +4498,92 @@ pub mod nodes {
         sid: 0,
         description: "When the registration ends if it is not renewed.  Without\nthis leaf it does not end by itself.",
     };
+    /// `/magent-registry:revoke-delegation`
+    pub static REVOKE_DELEGATION: Node = Node {
+        name: "revoke-delegation",
+        module: &super::MODULE,
+        parent: None,
+        index: 1,
+        kind: Kind::Rpc { input: &REVOKE_DELEGATION_INPUT, output: &REVOKE_DELEGATION_OUTPUT },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Ends a delegation at once.  The user whom the agent belongs to\ncan do this, and administrators.",
+    };
+    /// `/magent-registry:revoke-delegation/input`
+    pub static REVOKE_DELEGATION_INPUT: Node = Node {
+        name: "input",
+        module: &super::MODULE,
+        parent: Some(&REVOKE_DELEGATION),
+        index: 0,
+        kind: Kind::Input,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&REVOKE_DELEGATION_INPUT_ID],
+        data: &[&REVOKE_DELEGATION_INPUT_ID],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-registry:revoke-delegation/input/id`
+    pub static REVOKE_DELEGATION_INPUT_ID: Node = Node {
+        name: "id",
+        module: &super::MODULE,
+        parent: Some(&REVOKE_DELEGATION_INPUT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Number of the delegation.",
+    };
+    /// `/magent-registry:revoke-delegation/output`
+    pub static REVOKE_DELEGATION_OUTPUT: Node = Node {
+        name: "output",
+        module: &super::MODULE,
+        parent: Some(&REVOKE_DELEGATION),
+        index: 1,
+        kind: Kind::Output,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
     /// `/magent-registry:discover-agents`
     pub static DISCOVER_AGENTS: Node = Node {
         name: "discover-agents",
         module: &super::MODULE,
         parent: None,
-        index: 1,
+        index: 2,
         kind: Kind::Rpc { input: &DISCOVER_AGENTS_INPUT, output: &DISCOVER_AGENTS_OUTPUT },
         config: false,
         mandatory: false,
@@ -4891,6 +5817,217 @@ pub mod nodes {
         sid: 0,
         description: "What has happened.",
     };
+    /// `/magent-registry:delegation-change`
+    pub static DELEGATION_CHANGE: Node = Node {
+        name: "delegation-change",
+        module: &super::MODULE,
+        parent: None,
+        index: 1,
+        kind: Kind::Notification,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &DELEGATION_CHANGE_ID,
+            &DELEGATION_CHANGE_CHANGE,
+            &DELEGATION_CHANGE_AGENT,
+            &DELEGATION_CHANGE_DELEGATE,
+            &DELEGATION_CHANGE_MAY,
+            &DELEGATION_CHANGE_GRANTED_BY,
+            &DELEGATION_CHANGE_GRANTED_AT,
+            &DELEGATION_CHANGE_EXPIRES_AT,
+        ],
+        data: &[
+            &DELEGATION_CHANGE_ID,
+            &DELEGATION_CHANGE_CHANGE,
+            &DELEGATION_CHANGE_AGENT,
+            &DELEGATION_CHANGE_DELEGATE,
+            &DELEGATION_CHANGE_MAY,
+            &DELEGATION_CHANGE_GRANTED_BY,
+            &DELEGATION_CHANGE_GRANTED_AT,
+            &DELEGATION_CHANGE_EXPIRES_AT,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A delegation was granted or has ended.  It is told to the user\nwhom the agent belongs to, the user who may act, the user who\ngranted it, administrators and auditors.",
+    };
+    /// `/magent-registry:delegation-change/id`
+    pub static DELEGATION_CHANGE_ID: Node = Node {
+        name: "id",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Number of the delegation.",
+    };
+    /// `/magent-registry:delegation-change/change`
+    pub static DELEGATION_CHANGE_CHANGE: Node = Node {
+        name: "change",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::DELEGATION_CHANGE_CHANGE, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What has happened.",
+    };
+    /// `/magent-registry:delegation-change/agent`
+    pub static DELEGATION_CHANGE_AGENT: Node = Node {
+        name: "agent",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::super::magent_types::types::AGENT_NAME, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the agent.",
+    };
+    /// `/magent-registry:delegation-change/delegate`
+    pub static DELEGATION_CHANGE_DELEGATE: Node = Node {
+        name: "delegate",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the user who may act for the agent.",
+    };
+    /// `/magent-registry:delegation-change/may`
+    pub static DELEGATION_CHANGE_MAY: Node = Node {
+        name: "may",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 4,
+        kind: Kind::LeafList {
+            ty: &super::types::DELEGATED_RIGHT,
+            defaults: &[],
+            entries: Entries { min: 1, max: u32::MAX, user_ordered: false },
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What that user may do for the agent.",
+    };
+    /// `/magent-registry:delegation-change/granted-by`
+    pub static DELEGATION_CHANGE_GRANTED_BY: Node = Node {
+        name: "granted-by",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the user who granted it.",
+    };
+    /// `/magent-registry:delegation-change/granted-at`
+    pub static DELEGATION_CHANGE_GRANTED_AT: Node = Node {
+        name: "granted-at",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 6,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When it was granted.",
+    };
+    /// `/magent-registry:delegation-change/expires-at`
+    pub static DELEGATION_CHANGE_EXPIRES_AT: Node = Node {
+        name: "expires-at",
+        module: &super::MODULE,
+        parent: Some(&DELEGATION_CHANGE),
+        index: 7,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When it ends, unless it is ended before.",
+    };
 }
 
 /// Types.
@@ -4909,6 +6046,28 @@ pub mod types {
             Range { parts: &[(1, 4294967295)], text: "1..max", error_message: None, error_app_tag: None },
         ),
     };
+    /// `string`
+    pub static REGISTRY_AGENTS_AGENT_DELEGATE_INPUT_DELEGATE: Type = Type {
+        name: "string",
+        base: Base::String(
+            Range { parts: &[(1, 255)], text: "1..255", error_message: None, error_app_tag: None },
+            &[],
+        ),
+    };
+    /// `delegated-right`
+    pub static DELEGATED_RIGHT: Type = Type {
+        name: "delegated-right",
+        base: Base::Enumeration(&[
+            EnumValue { name: "assign", value: 0 },
+            EnumValue { name: "work", value: 1 },
+            EnumValue { name: "negotiate", value: 2 },
+            EnumValue { name: "data", value: 3 },
+            EnumValue { name: "profile", value: 4 },
+            EnumValue { name: "read", value: 5 },
+        ]),
+    };
+    /// `uint32`
+    pub static UINT32: Type = Type { name: "uint32", base: Base::Uint(32, Range::ANY) };
     /// `uint16`
     pub static DISCOVER_AGENTS_INPUT_LIMIT: Type = Type {
         name: "uint16",
@@ -4936,6 +6095,16 @@ pub mod types {
             EnumValue { name: "updated", value: 1 },
             EnumValue { name: "deregistered", value: 2 },
             EnumValue { name: "expired", value: 3 },
+        ]),
+    };
+    /// `enumeration`
+    pub static DELEGATION_CHANGE_CHANGE: Type = Type {
+        name: "enumeration",
+        base: Base::Enumeration(&[
+            EnumValue { name: "granted", value: 0 },
+            EnumValue { name: "revoked", value: 1 },
+            EnumValue { name: "expired", value: 2 },
+            EnumValue { name: "ended", value: 3 },
         ]),
     };
 }

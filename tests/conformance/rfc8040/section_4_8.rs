@@ -105,7 +105,10 @@ async fn section_4_8_2_depth_counts_from_the_target_and_entries_keep_their_keys(
         (format!("{DATA}=d?depth=2"), json!({list: [{"id": "d", "dataType": "text"}]})),
         (format!("{DATA}=d?depth=unbounded"), json!({list: [{"id": "d", "dataType": "text"}]})),
         (format!("{DATA}=d/id?depth=1"), json!({"irtf-agent:id": "d"})),
-        (format!("{REGISTRY}?depth=2"), json!({"magent-registry:registry": {"agents": {}}})),
+        (
+            format!("{REGISTRY}?depth=2"),
+            json!({"magent-registry:registry": {"agents": {}, "delegations": {}}}),
+        ),
     ] {
         assert_eq!(server.get(&target).await.json(), expected, "{target}");
     }
@@ -167,7 +170,7 @@ async fn section_4_8_3_fields_nest_and_what_is_no_expression_is_refused() {
     assert_eq!(
         both.json(),
         json!({"ietf-restconf:data": {"irtf-agent:data-params": [{"id": "d", "data": "x"}],
-            "magent-registry:registry": {"agents": {}}}})
+            "magent-registry:registry": {"agents": {}, "delegations": {}}}})
     );
     let xml = server.ask("GET", &format!("{DATA}=d?fields=data"), &[&format!("Accept: {XML}")], "").await;
     assert_eq!(

@@ -1,0 +1,241 @@
+//! What one user may use of the server, and what each uses: counted in the fold, so that asking costs nothing.
+//!
+//! What is done for an agent counts for the user whom the agent belongs to, whoever did it. It never looks at all there is.
+
+use std::ops::Index;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
+
+use super::state::State;
+use super::update;
+use crate::access::{Principal, Speakers};
+use crate::datastore::diff::Change;
+use crate::limits::Limits;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::irtf_agent::nodes as draft;
+use crate::yang::path::{InstancePath, Selector};
+use crate::yang::tree::{Container, Key};
+
+/// What is counted for a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Agents that are registered.
+    Agents,
+    /// Tasks that the agents have assigned and that have not ended.
+    OpenTasks,
+    /// Negotiations that the agents have opened and that are open.
+    OpenNegotiations,
+    /// Contexts that the agents have begun.
+    Contexts,
+    /// Octets of the agents' data objects.
+    DataOctets,
+    /// Octets of what the user has written in the draft's tree: of each entry who wrote it last has all.
+    ConfigOctets,
+}
+
+const COUNTED: [Counted; 6] = [
+    Counted::Agents,
+    Counted::OpenTasks,
+    Counted::OpenNegotiations,
+    Counted::Contexts,
+    Counted::DataOctets,
+    Counted::ConfigOctets,
+];
+
+/// How much of each there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage([u64; COUNTED.len()]);
+
+impl Index<Counted> for Usage {
+    type Output = u64;
+
+    fn index(&self, counted: Counted) -> &u64 {
+        let [agents, tasks, negotiations, contexts, data, config] = &self.0;
+        match counted {
+            Counted::Agents => agents,
+            Counted::OpenTasks => tasks,
+            Counted::OpenNegotiations => negotiations,
+            Counted::Contexts => contexts,
+            Counted::DataOctets => data,
+            Counted::ConfigOctets => config,
+        }
+    }
+}
+
+impl Usage {
+    /// What an agent uses.
+    fn of_agent(state: &State, agent: &str) -> Usage {
+        let count = |count: usize| count as u64;
+        Usage([
+            u64::from(state.registry.holds(agent)),
+            count(state.tasks.open_of(agent)),
+            count(state.negotiations.open_of(agent)),
+            count(state.tasks.contexts_of(agent)),
+            state.tasks.data_of(agent),
+            0,
+        ])
+    }
+
+    fn of_config(octets: u64) -> Usage {
+        Usage([0, 0, 0, 0, 0, octets])
+    }
+
+    fn with(self, other: Usage, add: impl Fn(u64, u64) -> u64) -> Usage {
+        let mut sum = self;
+        sum.0.iter_mut().zip(other.0).for_each(|(sum, other)| *sum = add(*sum, other));
+        sum
+    }
+}
+
+/// What one principal may use. Where it is counted: what its user may have, together with what there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// What is counted, each with the name of its limit.
+    counted: [(&'static str, u64); COUNTED.len()],
+    /// Event streams at a time.
+    pub streams: usize,
+    /// Dynamic subscriptions at a time.
+    pub subscriptions: usize,
+    /// Steps that a filter of events takes for one event.
+    pub event_filter_steps: u64,
+    /// Steps that a filter of data takes for one update or answer.
+    pub data_filter_steps: u64,
+    /// Steps that the evaluations of `where` take for one page.
+    pub page_steps: u64,
+}
+
+impl State {
+    /// What the principal may use. Of what is counted, administrators may have all that the server can hold.
+    pub(super) fn quotas(&self, limits: &Limits, principal: &Principal) -> Quotas {
+        let most = |limit: u64| if principal.is_admin() { u64::MAX } else { limit };
+        Quotas {
+            counted: [
+                ("agents_user_max", most(limits.agents_user_max as u64)),
+                ("tasks_open_user_max", most(limits.tasks_open_user_max as u64)),
+                ("negotiations_open_user_max", most(limits.negotiations_open_user_max as u64)),
+                ("contexts_user_max", most(limits.contexts_user_max as u64)),
+                ("data_user_bytes_max", most(limits.data_user_bytes_max)),
+                ("config_user_bytes_max", most(limits.config_user_bytes_max)),
+            ],
+            streams: limits.subscribers_user_max,
+            subscriptions: limits.subscriptions_user_max,
+            event_filter_steps: limits.filter_steps_max,
+            data_filter_steps: limits.push_steps_max,
+            page_steps: limits.page_steps_max,
+        }
+    }
+
+    /// What a user uses.
+    pub fn usage(&self, user: &str) -> Usage {
+        self.ledger.users.get(user).copied().unwrap_or_default()
+    }
+}
+
+impl Quotas {
+    /// Refuses what makes the usage of a user greater than it may be.
+    ///
+    /// # Errors
+    /// `resource-denied` with the app-tag `quota-exceeded`; the message names the limit.
+    pub(super) fn permit(&self, before: &Ledger, after: &Ledger) -> Result<(), Error> {
+        for item in before.users.diff(&after.users) {
+            let (user, old, new) = match item {
+                DiffItem::Add(user, new) => (user, Usage::default(), *new),
+                DiffItem::Update { old: (user, old), new: (_, new) } => (user, *old, *new),
+                DiffItem::Remove(..) => continue,
+            };
+            for (counted, (limit, most)) in COUNTED.into_iter().zip(self.counted) {
+                let has = new[counted];
+                if has > old[counted] && has > most {
+                    let message =
+                        format!("the user \"{user}\" would have {has} of what \"{limit}\" limits to {most}");
+                    return Err(Error::application(Tag::ResourceDenied, message).app_tag("quota-exceeded"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What each user uses. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Ledger {
+    users: OrdMap<Arc<str>, Usage>,
+    /// Who wrote what of the draft's tree, and its octets.
+    written: OrdMap<Place, (Arc<str>, u64)>,
+}
+
+/// A part of the draft's tree: the name of the node at the top, and the key of an entry.
+type Place = (&'static str, Option<Key>);
+
+/// What an agent used before an event, and whom it belonged to.
+pub(super) struct Account<'a> {
+    agent: &'a str,
+    holder: Arc<str>,
+    usage: Usage,
+}
+
+impl<'a> Account<'a> {
+    pub(super) fn of(state: &State, agent: &'a str) -> Account<'a> {
+        let holder = state.owner(agent).unwrap_or(agent).into();
+        Account { agent, holder, usage: Usage::of_agent(state, agent) }
+    }
+}
+
+impl Ledger {
+    /// Folds in what became of an agent's account.
+    pub(super) fn settle(state: &mut State, before: &Account<'_>) {
+        let after = Account::of(state, before.agent);
+        if (&before.holder, before.usage) != (&after.holder, after.usage) {
+            state.ledger.book(&before.holder, before.usage, u64::saturating_sub);
+            state.ledger.book(&after.holder, after.usage, u64::saturating_add);
+        }
+    }
+
+    /// Folds in that a user has changed the configuration.
+    pub(super) fn wrote(&mut self, user: &str, changes: &[Change], config: &Container) {
+        let mut last = None;
+        for place in changes.iter().filter_map(|change| place(&change.path)) {
+            if last.as_ref() == Some(&place) {
+                continue;
+            }
+            if let Some((author, octets)) = self.written.remove(&place) {
+                self.book(&author, Usage::of_config(octets), u64::saturating_sub);
+            }
+            let (name, key) = &place;
+            let node = TOP.into_iter().find(|node| node.name == *name);
+            let octets = node.and_then(|node| match key {
+                Some(key) => config.list(node)?.get(node, key).map(|entry| update::octets_of(&entry)),
+                None => config.container(node).map(|inside| update::octets_of(inside)),
+            });
+            if let Some(octets) = octets {
+                let author: Arc<str> = user.into();
+                self.book(&author, Usage::of_config(octets), u64::saturating_add);
+                self.written.insert(place.clone(), (author, octets));
+            }
+            last = Some(place);
+        }
+    }
+
+    fn book(&mut self, user: &Arc<str>, usage: Usage, add: impl Fn(u64, u64) -> u64) {
+        let sum = self.users.get(user).copied().unwrap_or_default().with(usage, add);
+        if sum == Usage::default() {
+            self.users.remove(user);
+        } else {
+            self.users.insert(user.clone(), sum);
+        }
+    }
+}
+
+/// What of the draft's tree is configuration.
+const TOP: [&crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
+
+/// The part of the draft's tree that a path is in.
+fn place(path: &InstancePath) -> Option<Place> {
+    let first = path.steps.first().filter(|first| TOP.contains(&first.node))?;
+    match &first.selector {
+        Selector::Key(key) => Some((first.node.name, Some(key.clone()))),
+        _ => Some((first.node.name, None)),
+    }
+}

@@ -1,0 +1,168 @@
+//! Who speaks for which agent, and who sees what is private to agents: the questions of `access`, asked of a state at a time.
+//!
+//! It never asks what the rules of NACM say: they hold besides.
+
+use super::state::State;
+use crate::access::{self, Deed, Principal, Speakers};
+use crate::clock::Timestamp;
+use crate::tasks::Refusal;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_registry::{DelegatedRight, Delegation, DelegationChange};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
+
+impl Speakers for State {
+    fn owner(&self, agent: &str) -> Option<&str> {
+        self.registry.owner(agent)
+    }
+
+    fn is_delegated(&self, agent: &str, user: &str, right: DelegatedRight, now: Timestamp) -> bool {
+        self.registry.is_delegated(agent, user, right, now)
+    }
+}
+
+/// Whether the principal may do for the agent what can be delegated.
+pub(super) fn may(
+    state: &State,
+    principal: &Principal,
+    agent: &str,
+    right: DelegatedRight,
+    now: Timestamp,
+) -> bool {
+    access::may_act_for(principal, agent, Deed::May(right), now, state)
+}
+
+/// Refuses unless the principal may do this for the agent.
+///
+/// # Errors
+/// `access-denied` with the app-tag `not-authorized`.
+pub(super) fn acts_for(
+    state: &State,
+    principal: &Principal,
+    agent: &str,
+    deed: Deed,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if access::may_act_for(principal, agent, deed, now, state) {
+        return Ok(());
+    }
+    let what = match deed {
+        Deed::May(right) => format!("act for the agent \"{agent}\" ({})", right.as_str()),
+        Deed::Delegate => format!("delegate for the agent \"{agent}\""),
+    };
+    Err(not_authorized(format!("the user {} may not {what}", principal.name)))
+}
+
+/// The user as whom the principal registers an agent of this name: its owner, if it may do that for it. A name that nobody
+/// has registered but its user has used is taken by nobody else: what goes with a name is seen by its owner.
+///
+/// # Errors
+/// `access-denied` with the app-tag `not-authorized`.
+pub(super) fn registers_as<'a>(
+    state: &'a State,
+    principal: &'a Principal,
+    name: &str,
+    now: Timestamp,
+) -> Result<&'a str, Error> {
+    let own = principal.name.as_str();
+    match state.registry.owner(name) {
+        _ if principal.is_bound_to_another(name) => {
+            let message = format!("this credential of {own} is not good for the agent \"{name}\"");
+            Err(not_authorized(message))
+        }
+        Some(owner) if !principal.is_admin() && may(state, principal, name, DelegatedRight::Profile, now) => {
+            Ok(owner)
+        }
+        None if !principal.is_admin()
+            && name != own
+            && (state.tasks.is_known(name) || state.negotiations.of_agent(name).next().is_some()) =>
+        {
+            Err(not_authorized(format!("the agent name \"{name}\" is in use by the user of that name")))
+        }
+        // An owner is refused by the registry, and an administrator takes over.
+        Some(_) | None => Ok(own),
+    }
+}
+
+fn not_authorized(message: String) -> Error {
+    Error::application(Tag::AccessDenied, message).app_tag("not-authorized")
+}
+
+/// Whether the principal may see what is private to these agents.
+pub(super) fn sees(state: &State, principal: &Principal, parties: &[String], now: Timestamp) -> bool {
+    access::may_see(principal, parties, now, state)
+}
+
+/// Whether the principal may see a delegation: the owner of the agent, the delegate, who granted it, and who sees all.
+fn sees_grant(state: &State, principal: &Principal, agent: &str, users: [&str; 2]) -> bool {
+    let user = principal.name.as_str();
+    principal.sees_all()
+        || !principal.is_bound_to_another(agent)
+            && (users.contains(&user) || state.registry.owner(agent) == Some(user))
+}
+
+/// Whether the principal may see a delegation that there is.
+pub(super) fn sees_delegation(state: &State, principal: &Principal, delegation: &Delegation) -> bool {
+    let Delegation { agent, delegate, granted_by, .. } = delegation;
+    sees_grant(state, principal, agent, [delegate, granted_by])
+}
+
+/// Whether what a notification says is not private to others.
+pub(super) fn concerns(
+    state: &State,
+    principal: &Principal,
+    notification: &Notification,
+    now: Timestamp,
+) -> bool {
+    if notification.node != DelegationChange::node() {
+        return sees(state, principal, &notification.parties, now);
+    }
+    DelegationChange::from_data(&notification.data).is_ok_and(|change| {
+        sees_grant(state, principal, &change.agent, [&change.delegate, &change.granted_by])
+    })
+}
+
+/// Refuses to give the other party data that the agent may read and who speaks for it may not. It looks as if there were
+/// none.
+///
+/// # Errors
+/// `unknown-reference`.
+pub(super) fn gives<'a>(
+    state: &State,
+    principal: &Principal,
+    agent: &str,
+    mut given: impl Iterator<Item = &'a String>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if may(state, principal, agent, DelegatedRight::Read, now) {
+        return Ok(());
+    }
+    let hidden = given.find(|id| !sees(state, principal, &state.tasks.readers(id), now));
+    hidden.map_or(Ok(()), |id| Err(no_data(id)))
+}
+
+/// Refuses to read a data object that is private to others. One that is nobody's is everybody's. Who audits sees what is
+/// said of it and not what is in it.
+///
+/// # Errors
+/// `unknown-reference` in the words of an object that is not there; `access-denied` for an auditor.
+pub(super) fn reads_data(
+    state: &State,
+    principal: &Principal,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let readers = state.tasks.readers(id);
+    let own = |agent: &String| may(state, principal, agent, DelegatedRight::Read, now);
+    if readers.is_empty() || principal.is_admin() || readers.iter().any(own) {
+        Ok(())
+    } else if principal.sees_all() {
+        Err(not_authorized(format!("{} may see that there is data, and not what is in it", principal.name)))
+    } else {
+        Err(no_data(id))
+    }
+}
+
+fn no_data(id: &str) -> Error {
+    Refusal::UnknownReference.error(format!("There is no data object with the identifier \"{id}\"."))
+}
