@@ -107,20 +107,29 @@ pub struct Quotas {
 }
 
 impl State {
-    /// What the principal may use. Of what is counted, administrators may have all that the server can hold.
+    /// What the principal may use: as it is configured, or else as the server's file has it. Of what is counted,
+    /// administrators may have all that the server can hold.
     pub(super) fn quotas(&self, limits: &Limits, principal: &Principal) -> Quotas {
-        let most = |limit: u64| if principal.is_admin() { u64::MAX } else { limit };
+        let most = |configured: Option<u64>, limit: u64| match principal.is_admin() {
+            true => u64::MAX,
+            false => configured.unwrap_or(limit),
+        };
+        let at_once = |configured: Option<u32>, limit: usize| configured.map_or(limit, |most| most as usize);
+        let configured = &self.settings.limits.user;
         Quotas {
             counted: [
-                ("agents_user_max", most(limits.agents_user_max as u64)),
-                ("tasks_open_user_max", most(limits.tasks_open_user_max as u64)),
-                ("negotiations_open_user_max", most(limits.negotiations_open_user_max as u64)),
-                ("contexts_user_max", most(limits.contexts_user_max as u64)),
-                ("data_user_bytes_max", most(limits.data_user_bytes_max)),
-                ("config_user_bytes_max", most(limits.config_user_bytes_max)),
+                ("agents_user_max", most(configured.agents, limits.agents_user_max as u64)),
+                ("tasks_open_user_max", most(configured.open_tasks, limits.tasks_open_user_max as u64)),
+                (
+                    "negotiations_open_user_max",
+                    most(configured.open_negotiations, limits.negotiations_open_user_max as u64),
+                ),
+                ("contexts_user_max", most(configured.contexts, limits.contexts_user_max as u64)),
+                ("data_user_bytes_max", most(configured.data, limits.data_user_bytes_max)),
+                ("config_user_bytes_max", most(configured.configuration, limits.config_user_bytes_max)),
             ],
-            streams: limits.subscribers_user_max,
-            subscriptions: limits.subscriptions_user_max,
+            streams: at_once(configured.event_streams, limits.subscribers_user_max),
+            subscriptions: at_once(configured.subscriptions, limits.subscriptions_user_max),
             event_filter_steps: limits.filter_steps_max,
             data_filter_steps: limits.push_steps_max,
             page_steps: limits.page_steps_max,
