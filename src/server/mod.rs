@@ -14,6 +14,7 @@ pub mod issuers;
 mod jwks;
 pub mod listener;
 pub mod netconf;
+pub mod outgoing;
 pub mod passwords;
 pub mod pki;
 pub mod rates;
