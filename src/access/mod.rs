@@ -11,6 +11,6 @@ pub mod settings;
 
 pub use decide::{may_act_for, may_invoke, may_see, may_use_urls};
 pub use nacm::{Nacm, is_changed};
-pub use principal::{ADMIN_GROUP, AuthError, Caller, Identity, Method, Principal, Scope, Standing};
+pub use principal::{ADMIN_GROUP, AuthError, Bounds, Caller, Identity, Method, Principal, Scope, Standing};
 pub use rules::{Access, At, Rules};
 pub use settings::{API_KEY_PREFIX, Reference, Settings};

@@ -47,6 +47,15 @@ pub enum Scope {
     Full,
 }
 
+/// What a credential is good for, of all that its user may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// How much.
+    pub scope: Scope,
+    /// In the name of which agent alone; `None`: of all that the user may speak for.
+    pub agent: Option<String>,
+}
+
 /// How an identity was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
