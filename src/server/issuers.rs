@@ -97,7 +97,7 @@ enum Source {
     File(Watched<Keys>),
     Text(Arc<Keys>),
     Https(Arc<Fetched>),
-    Asked(Introspector),
+    Asked(Box<Introspector>),
 }
 
 /// The bearer of a token that was proved.
@@ -191,10 +191,10 @@ impl Issuers {
             }
             Check::Introspection(settings) => {
                 let asked = Introspector::new(settings, uri(&settings.endpoint)?, limits)?;
-                Source::Asked(asked.ok_or_else(|| match &settings.client_secret {
+                Source::Asked(Box::new(asked.ok_or_else(|| match &settings.client_secret {
                     config::ClientSecret::File(file) => missing(file),
                     config::ClientSecret::Text(_) => missing(Path::new("")),
-                })?)
+                })?))
             }
         })
     }
@@ -292,13 +292,12 @@ impl Issuers {
         }
         let waiting = Waiting::new(&self.asking, digest);
         let verdict = waiting.cell.get_or_init(|| async {
-            let told = issuer.introspect(asked, &self.shared.outgoing, token).await;
+            let told = issuer.introspect(asked, token, &self.shared).await;
             let now = self.shared.clock.now();
-            let Some(told) = told? else {
+            let Some((told, until)) = told? else {
                 asked.refuse(digest, now);
                 return Err(AuthError::WrongToken);
             };
-            let until = after(now, asked.cache_s);
             let seal = Seal::Answer(AtomicI64::new(until.as_micros()));
             let bearer = Arc::new(Bearer { told, issuer: issuer.number, seal });
             self.shared.checked().insert(digest, Arc::clone(&bearer), until, now);
@@ -356,11 +355,10 @@ async fn renew(
                 return;
             }
         }
-        let told = issuer.introspect(asked, &shared.outgoing, token.reveal()).await;
+        let told = issuer.introspect(asked, token.reveal(), &shared).await;
         let (mut checked, now) = (shared.checked(), shared.clock.now());
         match told {
-            Ok(Some(told)) if told == bearer.told => {
-                let end = after(now, cache_s);
+            Ok(Some((told, end))) if told == bearer.told => {
                 until.store(end.as_micros(), Ordering::Relaxed);
                 if is_remembered(&checked, now) {
                     checked.insert(digest, Arc::clone(&bearer), end, now);
@@ -432,16 +430,23 @@ impl Source {
 }
 
 impl Issuer {
-    /// What the issuer says of a token, if it is valid and for us.
+    /// What the issuer says of a token, if it is valid now and for us, and until when that counts.
     async fn introspect(
         &self,
         asked: &Introspector,
-        outgoing: &Outgoing,
         token: &str,
-    ) -> Result<Option<Told>, AuthError> {
-        let claims = asked.ask(outgoing, token).await?;
+        shared: &Shared,
+    ) -> Result<Option<(Told, Timestamp)>, AuthError> {
+        let claims = asked.ask(&shared.outgoing, token).await?;
         let claims = claims.filter(|claims| self.settings.is_for_us(claims));
-        Ok(claims.and_then(|claims| self.settings.told(&claims)))
+        let now = shared.clock.now();
+        let told = claims.and_then(|claims| self.settings.told(&claims));
+        let told = told.filter(|told| (told.begins..told.ends).contains(&now.as_seconds()));
+        Ok(told.map(|told| {
+            let until = Timestamp::from_seconds(told.ends).unwrap_or(Timestamp::MAX);
+            // The next answer may have another end, and be about the same bearer.
+            (Told { begins: i64::MIN, ends: i64::MAX, ..told }, until.min(after(now, asked.cache_s)))
+        }))
     }
 }
 
