@@ -81,7 +81,15 @@ impl Fetched {
     }
 
     /// Fetches them now, unless that was tried a moment ago. Who comes meanwhile waits for the same answer.
-    pub async fn again(&self) {
+    pub async fn again(self: &Arc<Self>) {
+        let fetched = Arc::clone(self);
+        // In a task of its own: who asks and goes away does not take the turn of who asks and waits.
+        if let Err(error) = tokio::spawn(async move { fetched.once().await }).await {
+            tracing::error!(%error, "fetching keys ended badly");
+        }
+    }
+
+    async fn once(&self) {
         let mut asked = self.asked.lock().await;
         let now = self.clock.now();
         let is_early = |last: Timestamp| last.until(now) < Duration::from_secs(self.again_s);

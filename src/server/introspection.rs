@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -34,6 +34,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// An issuer that is asked.
 pub struct Introspector {
     endpoint: Uri,
+    outgoing: Arc<Outgoing>,
     client_id: String,
     secret: Held,
     /// How long an answer counts.
@@ -56,6 +57,7 @@ impl Introspector {
     pub fn new(
         settings: &Introspection,
         endpoint: Uri,
+        outgoing: Arc<Outgoing>,
         limits: &Limits,
     ) -> Result<Option<Introspector>, FileError> {
         let secret = match &settings.client_secret {
@@ -67,6 +69,7 @@ impl Introspector {
         };
         Ok(Some(Introspector {
             endpoint,
+            outgoing,
             client_id: settings.client_id.clone(),
             secret,
             cache_s: settings.cache_s,
@@ -99,17 +102,17 @@ impl Introspector {
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: it cannot be asked, or says nothing that could be understood.
-    pub async fn ask(&self, outgoing: &Outgoing, token: &str) -> Result<Option<Claims>, AuthError> {
+    pub async fn ask(&self, token: &str) -> Result<Option<Claims>, AuthError> {
         let unavailable = AuthError::Unavailable { retry_after_s: self.again_s };
         let place = timeout(self.patience, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(unavailable) };
-        self.answer(outgoing, token).await.map_err(|reason| {
+        self.answer(token).await.map_err(|reason| {
             tracing::warn!(endpoint = %self.endpoint, reason, "an issuer cannot be asked about tokens");
             unavailable
         })
     }
 
-    async fn answer(&self, outgoing: &Outgoing, token: &str) -> Result<Option<Claims>, String> {
+    async fn answer(&self, token: &str) -> Result<Option<Claims>, String> {
         let form = format!("token={}&token_type_hint=access_token", utf8_percent_encode(token, FORM));
         let request = Request::post(self.endpoint.clone())
             .header(AUTHORIZATION, self.credentials())
@@ -117,7 +120,7 @@ impl Introspector {
             .header(ACCEPT, "application/json")
             .body(Full::new(Bytes::from(form)))
             .map_err(|error| error.to_string())?;
-        let response = outgoing.ask(request).await.map_err(|error| error.to_string())?;
+        let response = self.outgoing.ask(request).await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
             return Err(format!("the answer is {}", response.status()));
         }

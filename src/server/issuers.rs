@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Header, Validation};
@@ -26,7 +27,7 @@ use super::tokens::TOKEN_BYTES_MAX;
 use super::watched::Watched;
 use crate::access::AuthError;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Check, Secret};
+use crate::config::{self, Check, Network, Secret};
 use crate::limits::Limits;
 
 /// Why the tokens of an issuer cannot be checked.
@@ -69,6 +70,10 @@ pub struct Issuers {
     issuers: ArcSwap<Vec<Arc<Issuer>>>,
     shared: Arc<Shared>,
     next_number: AtomicU64,
+    /// Made for the first issuer that is asked: it reads all authorities of the machine.
+    outgoing: OnceLock<Arc<Outgoing>>,
+    authorities: Vec<PathBuf>,
+    addresses: Vec<Network>,
     runtime: Handle,
     /// The tokens that an issuer is being asked about.
     asking: Mutex<HashMap<Digest, Arc<Asking>>>,
@@ -81,7 +86,6 @@ struct Shared {
     clock: Clock,
     limits: Limits,
     digester: Digester,
-    outgoing: Arc<Outgoing>,
     checked: Mutex<Remembered<Arc<Bearer>>>,
 }
 
@@ -129,19 +133,18 @@ impl Issuers {
         limits: &Limits,
         random: &dyn SecureRandom,
     ) -> Result<Issuers, IssuerError> {
-        let policy = Policy { networks: settings.addresses.clone() };
-        let patience = std::time::Duration::from_secs(limits.issuer_timeout_s);
-        let outgoing = Outgoing::new(&settings.authorities, policy, limits.issuer_bytes_max, patience)?;
         let issuers = Issuers {
             issuers: ArcSwap::default(),
             shared: Arc::new(Shared {
                 clock,
                 limits: limits.clone(),
                 digester: Digester::new(random).ok_or(IssuerError::Random)?,
-                outgoing: Arc::new(outgoing),
                 checked: Mutex::new(Remembered::new(limits.credentials_remembered_max)),
             }),
             next_number: AtomicU64::new(0),
+            outgoing: OnceLock::new(),
+            authorities: settings.authorities.clone(),
+            addresses: settings.addresses.clone(),
             runtime: Handle::try_current()?,
             asking: Mutex::default(),
         };
@@ -174,8 +177,19 @@ impl Issuers {
         Ok(())
     }
 
+    fn outgoing(&self) -> Result<Arc<Outgoing>, SetupError> {
+        if let Some(outgoing) = self.outgoing.get() {
+            return Ok(Arc::clone(outgoing));
+        }
+        let limits = &self.shared.limits;
+        let policy = Policy { networks: self.addresses.clone() };
+        let patience = Duration::from_secs(limits.issuer_timeout_s);
+        let made = Outgoing::new(&self.authorities, policy, limits.issuer_bytes_max, patience)?;
+        Ok(Arc::clone(self.outgoing.get_or_init(|| Arc::new(made))))
+    }
+
     fn source(&self, check: &Check) -> Result<Source, IssuerError> {
-        let Shared { clock, limits, outgoing, .. } = self.shared.as_ref();
+        let Shared { clock, limits, .. } = self.shared.as_ref();
         let uri = |url: &str| outgoing::https_uri(url).ok_or_else(|| IssuerError::Url(url.to_owned()));
         let missing = |file: &Path| IssuerError::Missing(file.to_owned());
         Ok(match check {
@@ -186,11 +200,11 @@ impl Issuers {
             }
             Check::Text(text) => Source::Text(Arc::new(Keys::parse("jwks", text.as_bytes())?)),
             Check::Https(url) => {
-                let (clock, outgoing) = (clock.clone(), Arc::clone(outgoing));
+                let (clock, outgoing) = (clock.clone(), self.outgoing()?);
                 Source::Https(Fetched::new(uri(url)?, outgoing, clock, limits, &self.runtime))
             }
             Check::Introspection(settings) => {
-                let asked = Introspector::new(settings, uri(&settings.endpoint)?, limits)?;
+                let asked = Introspector::new(settings, uri(&settings.endpoint)?, self.outgoing()?, limits)?;
                 Source::Asked(Box::new(asked.ok_or_else(|| match &settings.client_secret {
                     config::ClientSecret::File(file) => missing(file),
                     config::ClientSecret::Text(_) => missing(Path::new("")),
@@ -437,7 +451,7 @@ impl Issuer {
         token: &str,
         shared: &Shared,
     ) -> Result<Option<(Told, Timestamp)>, AuthError> {
-        let claims = asked.ask(&shared.outgoing, token).await?;
+        let claims = asked.ask(token).await?;
         let claims = claims.filter(|claims| self.settings.is_for_us(claims));
         let now = shared.clock.now();
         let told = claims.and_then(|claims| self.settings.told(&claims));
@@ -481,5 +495,69 @@ impl config::Issuer {
         validation.validate_nbf = false;
         let token = jsonwebtoken::decode::<Claims>(token, &key.checking, &validation).ok()?;
         self.told(&token.claims)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use jsonwebtoken::jwk::Jwk;
+    use jsonwebtoken::{Algorithm, EncodingKey};
+    use serde_json::json;
+
+    fn issuer(name: &str, key: &EncodingKey) -> config::Issuer {
+        let key = Jwk::from_encoding_key(key, Algorithm::ES256).unwrap();
+        config::Issuer {
+            issuer: name.to_owned(),
+            audience: "agents".to_owned(),
+            check: Check::Text(json!({"keys": [key]}).to_string()),
+            algorithms: vec![config::Algorithm::ES256],
+            user_claim: "sub".to_owned(),
+            groups_claim: None,
+            users: Default::default(),
+            prefix: Some(format!("{name}:")),
+            groups: Default::default(),
+            scopes: Default::default(),
+            leeway: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn issuers_are_replaced_and_those_that_stay_keep_what_was_begun() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let key = EncodingKey::from_ec_der(&key.serialize_der());
+        let token = |name: &str| {
+            let claims = json!({"iss": name, "aud": "agents", "sub": "eve", "exp": 600});
+            jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).unwrap()
+        };
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let settings = config::Tokens {
+            issuers: vec![issuer("one", &key), issuer("two", &key)],
+            ..config::Tokens::default()
+        };
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let issuers = Issuers::open(&settings, clock.clock(), &Limits::default(), random).unwrap();
+        let (one, two) = (token("one"), token("two"));
+        let of_one = issuers.verify(&one, false).await.unwrap();
+        let of_two = issuers.verify(&two, false).await.unwrap();
+        assert!(issuers.recall(&one).is_some() && issuers.recall(&two).is_some());
+
+        let changed = config::Issuer { leeway: 1, ..issuer("two", &key) };
+        issuers.replace(&[changed, issuer("one", &key)]).unwrap();
+        assert!(issuers.holds(&of_one) && issuers.recall(&one).is_some());
+        assert!(!issuers.holds(&of_two) && issuers.recall(&two).is_none(), "begun under other settings");
+        let of_two = issuers.verify(&two, false).await.unwrap();
+
+        let wrong = config::Issuer { check: Check::Text("{}".to_owned()), ..issuer("three", &key) };
+        assert!(matches!(issuers.replace(&[wrong]), Err(IssuerError::Keys(_))));
+        let wrong = [issuer("one", &key), issuer("one", &key)];
+        assert!(matches!(issuers.replace(&wrong), Err(IssuerError::Nonsense { key: "issuer", .. })));
+        assert!(issuers.holds(&of_one) && issuers.holds(&of_two), "nothing has changed");
+
+        issuers.replace(&[]).unwrap();
+        assert!(!issuers.holds(&of_one) && !issuers.holds(&of_two));
+        assert_eq!(issuers.verify(&one, false).await.unwrap_err(), AuthError::WrongToken);
     }
 }

@@ -11,7 +11,7 @@ use crate::{NETCONF, openssh};
 
 #[tokio::test]
 async fn a_token_or_key_of_the_user_is_taken_for_a_password() {
-    let server = Server::start("limits.login_attempts_max = 2").await;
+    let server = Server::start("").await;
     server.add_user("ann", "correct horse", &[]);
     server.add_user("bob", "battery staple", &[]);
     let (data, clock) = (server.path(""), Clock::system());

@@ -38,7 +38,15 @@ impl Place {
 
     /// Tokens are asked about.
     fn with_introspection(more: &str, script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Place {
-        Place::new("issuer_timeout_s = 2", script, |port, secret| {
+        Place::with_introspection_and("token_failures_max = 10000, issuer_timeout_s = 2", more, script)
+    }
+
+    fn with_introspection_and(
+        limits: &str,
+        more: &str,
+        script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Place {
+        Place::new(limits, script, |port, secret| {
             format!(
                 "[[tokens.issuers]]\nissuer = \"{OPAQUE}\"\naudience = \"agents\"\nprefix = \"corp:\"\n{more}\n\
                  [tokens.issuers.introspection]\nendpoint = \"https://localhost:{port}/introspect\"\n\
@@ -58,11 +66,10 @@ impl Place {
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "planted:secret?\n").unwrap();
         let settings = format!(
-            "log.level = \"trace\"\nlimits = {{ token_failures_max = 10000, {limits} }}\n{}{}",
+            "log.level = \"trace\"\nlimits = {{ {limits} }}\n{}{}",
             elsewhere.settings(),
             issuer(elsewhere.port, secret)
-        )
-        .replace("limits = { token_failures_max = 10000,  }", "limits.token_failures_max = 10000");
+        );
         let server = Server::start(&folder.path().join("data"), &settings);
         assert!(run(&["user", "add", "ann"], server.data()).status.success());
         Place { server, elsewhere, folder }
@@ -91,7 +98,9 @@ fn kid(kid: &str, key: &Key) -> String {
 fn keys_at_a_url_are_fetched_again_for_a_key_that_is_not_among_them() {
     let (old, new) = (Key::new("1", Algorithm::EdDSA), Key::new("2", Algorithm::ES256));
     let first = keys(&[&old]);
-    let place = Place::with_keys("issuer_again_s = 1", move |_| elsewhere::cached("max-age=3600", &first));
+    let place = Place::with_keys("token_failures_max = 100, issuer_again_s = 1", move |_| {
+        elsewhere::cached("max-age=3600", &first)
+    });
     let (old_token, new_token) = (old.sign(&claims("eve")), new.sign(&claims("eve")));
     assert_eq!(place.status(&old_token), 200);
     let mut events = place.server.client_of(Some(&old_token)).events(None).unwrap();
@@ -130,7 +139,9 @@ fn keys_at_a_url_are_fetched_again_for_a_key_that_is_not_among_them() {
 fn names_of_keys_that_are_made_up_do_not_have_the_issuer_asked() {
     let key = Key::new("1", Algorithm::EdDSA);
     let set = keys(&[&key]);
-    let place = Place::with_keys("issuer_again_s = 3600", move |_| elsewhere::cached("max-age=3600", &set));
+    let place = Place::with_keys("token_failures_max = 100, issuer_again_s = 3600", move |_| {
+        elsewhere::cached("max-age=3600", &set)
+    });
     assert_eq!(place.status(&key.sign(&claims("eve"))), 200);
     for made_up in 0..50 {
         assert_eq!(place.status(&kid(&made_up.to_string().repeat(9), &key)), 401);
@@ -253,6 +264,34 @@ fn many_who_show_one_token_wait_for_one_answer() {
         }
     });
     assert_eq!(place.elsewhere.asked().len(), 1);
+    drop(go);
+}
+
+#[test]
+fn who_guesses_leaves_room_for_others_at_the_issuer() {
+    let (go, gone) = sync_channel::<()>(1);
+    let gone = std::sync::Mutex::new(gone);
+    let limits = "token_failures_max = 2, introspections_max = 2";
+    let place = Place::with_introspection_and(limits, "", move |asked| {
+        if asked.body.starts_with("token=slow") {
+            let _ = gone.lock().unwrap().recv();
+            return elsewhere::json(active("eve"));
+        }
+        elsewhere::json(json!({"active": false}))
+    });
+    assert_eq!(place.status("Bearer guess-1"), 401);
+    assert_eq!(place.status("Bearer guess-2"), 401);
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| place.status("Bearer slow"));
+        wait_until("it is asked", || place.elsewhere.asked().len() == 3);
+        let answer = place.server.client_of(Some("Bearer guess-3")).get(READ);
+        assert_eq!((answer.status, answer.field("retry-after")), (429, Some("1")));
+        assert_eq!(place.elsewhere.asked().len(), 3, "the issuer was not asked");
+        go.send(()).unwrap();
+        assert_eq!(slow.join().unwrap(), 200, "what is right is right");
+    });
+    assert_eq!(place.status("Bearer guess-3"), 429);
+    assert_eq!(place.elsewhere.asked().len(), 4);
     drop(go);
 }
 
