@@ -31,7 +31,7 @@ pub(super) async fn create(
     let entry = ApiKey {
         scope: Some(asked.scope),
         agent: asked.agent,
-        ..ApiKey::new(&id, &asked.user, &expires_at, &format!("$0${secret}"))
+        ..ApiKey::new(&id, &asked.user, &expires_at, format!("$0${secret}"))
     };
     let invalid = |error: &dyn std::fmt::Display| Error::application(Tag::InvalidValue, error.to_string());
     let value = entry.to_checked_data().map_err(|error| invalid(&error))?;
