@@ -141,6 +141,30 @@ pub struct Limits {
     pub secrets_max: usize,
     /// For how many pairs of source address and user name failures are remembered.
     pub login_sources_max: usize,
+    /// How many wrong passwords may come for one user name from all addresses together before those from which the user has
+    /// not logged in lately have to take turns: one in `login_wait_s`.
+    pub login_failures_user_max: u32,
+    /// How long an address from which a user has logged in counts as theirs.
+    pub login_known_s: u64,
+    /// How many different wrong bearer tokens and API keys one source address may give before each further one is answered
+    /// with 429, until none has been added for `login_wait_s`. Those that are right are taken all the same.
+    pub token_failures_max: usize,
+    /// Longest time for what is asked of an issuer of tokens.
+    pub issuer_timeout_s: u64,
+    /// Longest answer of an issuer.
+    pub issuer_bytes_max: usize,
+    /// Shortest time between two questions for the keys of an issuer.
+    pub issuer_again_s: u64,
+    /// How long keys of an issuer are fresh at least, whatever it says.
+    pub issuer_keys_min_s: u64,
+    /// How long they are fresh at most.
+    pub issuer_keys_max_s: u64,
+    /// How long they are used after that if the issuer cannot be reached.
+    pub issuer_stale_s: u64,
+    /// Most questions about tokens (RFC 7662) that an issuer is asked at a time.
+    pub introspections_max: usize,
+    /// How long an answer counts that a token is not valid.
+    pub introspection_refused_s: u64,
 
     /// Most agents that are registered at a time.
     pub agents_max: usize,
@@ -323,6 +347,17 @@ impl Default for Limits {
             login_wait_s: 30,
             secrets_max: 100_000,
             login_sources_max: 10_000,
+            login_failures_user_max: 100,
+            login_known_s: 30 * 24 * 3600,
+            token_failures_max: 50,
+            issuer_timeout_s: 10,
+            issuer_bytes_max: 256 * 1024,
+            issuer_again_s: 10,
+            issuer_keys_min_s: 60,
+            issuer_keys_max_s: 24 * 3600,
+            issuer_stale_s: 24 * 3600,
+            introspections_max: 32,
+            introspection_refused_s: 10,
             agents_max: 100_000,
             agent_names_max: 1_000_000,
             agent_profile_bytes_max: 64 * 1024,
@@ -406,6 +441,12 @@ impl Limits {
             ("credentials_remembered_max", self.credentials_remembered_max as u64),
             ("login_failures_max", self.login_failures_max as u64),
             ("login_sources_max", self.login_sources_max as u64),
+            ("login_failures_user_max", self.login_failures_user_max.into()),
+            ("token_failures_max", self.token_failures_max as u64),
+            ("issuer_timeout_s", self.issuer_timeout_s),
+            ("issuer_again_s", self.issuer_again_s),
+            ("issuer_keys_min_s", self.issuer_keys_min_s),
+            ("introspections_max", self.introspections_max as u64),
             ("agent_lifetime_default_s", self.agent_lifetime_default_s.into()),
             ("agent_lifetime_max_s", self.agent_lifetime_max_s.into()),
             ("delegation_lifetime_default_s", self.delegation_lifetime_default_s.into()),
@@ -428,7 +469,9 @@ impl Limits {
         let small = (self.header_bytes_max < 8192).then_some(("header_bytes_max", "has to be at least 8192"));
         let rounds =
             (self.negotiation_rounds_max < 2).then_some(("negotiation_rounds_max", "has to be at least 2"));
+        let keys = (self.issuer_keys_max_s < self.issuer_keys_min_s)
+            .then_some(("issuer_keys_max_s", "has to be at least issuer_keys_min_s"));
         let part = (self.data_read_bytes_max < 4).then_some(("data_read_bytes_max", "has to be at least 4"));
-        zero.or(small).or(rounds).or(part)
+        zero.or(small).or(rounds).or(keys).or(part)
     }
 }

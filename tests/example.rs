@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use agentconf::access::Bounds;
 use agentconf::application;
 use agentconf::clock::Clock;
 use agentconf::config::{Config, Listen};
@@ -136,7 +137,12 @@ fn user(
         Ok(())
     })?;
     let random = rustls::crypto::ring::default_provider().secure_random;
-    Ok(Tokens::open(data, Clock::system(), limits, random)?.issue(name, Vec::new(), LIMIT.as_secs())?)
+    Ok(Tokens::open(data, Clock::system(), limits, random)?.issue(
+        name,
+        Vec::new(),
+        Bounds::default(),
+        LIMIT.as_secs(),
+    )?)
 }
 
 /// Waits for an event, by its name and what it says.

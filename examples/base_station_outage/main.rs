@@ -24,6 +24,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use agentconf::access::Bounds;
 use agentconf::application;
 use agentconf::clock::Clock;
 use agentconf::config::{Config, Listen};
@@ -114,7 +115,7 @@ fn prepare(data: &Path) -> Result<(Config, Vec<String>), Failure> {
     })?;
     let random = rustls::crypto::ring::default_provider().secure_random;
     let issuer = Tokens::open(data, Clock::system(), &config.limits, random)?;
-    let tokens = CAST.iter().map(|name| issuer.issue(name, Vec::new(), LIMIT.as_secs()));
+    let tokens = CAST.iter().map(|name| issuer.issue(name, Vec::new(), Bounds::default(), LIMIT.as_secs()));
     Ok((config, tokens.collect::<Result<_, _>>()?))
 }
 

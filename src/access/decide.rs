@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_credential_that_is_bound_to_an_agent_is_good_for_that_agent_alone() {
-        let bound = |name: &str, groups: &[&str], agent: &str| principal(name, groups).acting_for(agent);
+        let bound = |name: &str, groups: &[&str], agent: &str| principal(name, groups).bound_to(Some(agent.to_owned()));
         assert!(may(&bound("ip", &[], "ip-agent"), "ip-agent", WORK, 0));
         assert!(!may(&bound("ip", &[], "ip-agent"), "ip", WORK, 0));
         assert!(!may(&bound("oss", &[], "ip-agent"), "ip-agent", WORK, 0), "no more than its user");
@@ -151,7 +151,7 @@ mod tests {
         assert!(sees(&principal("otto", &["auditor"])));
         assert!(!sees(&principal("eve", &[])));
         assert!(!sees(&principal("ctl", &[])), "it may work and not read");
-        assert!(!sees(&principal("otto", &["auditor", "admin"]).acting_for("otto")));
+        assert!(!sees(&principal("otto", &["auditor", "admin"]).bound_to(Some("otto".to_owned()))));
         assert!(may_see(&principal("eve", &[]), &[], at(0), &Known));
     }
 }

@@ -12,7 +12,7 @@ pub mod settings;
 pub use decide::{Deed, Speakers, may_act_for, may_invoke, may_see, may_use_urls};
 pub use nacm::{Nacm, is_changed};
 pub use principal::{
-    ADMIN_GROUP, AUDITOR_GROUP, AuthError, Caller, Identity, Method, Principal, Scope, Standing,
+    ADMIN_GROUP, AUDITOR_GROUP, AuthError, Bounds, Caller, Identity, Method, Principal, Scope, Standing,
 };
 pub use rules::{Access, At, Rules};
 pub use settings::{API_KEY_PREFIX, Reference, Settings};

@@ -41,14 +41,23 @@ pub struct Identity {
 }
 
 /// How much of what its user may do a credential is good for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
+    /// To read, search and follow.
+    Read,
     /// Everything.
     #[default]
     Full,
-    /// To read, search and follow.
-    Read,
+}
+
+/// What a credential is good for, of all that its user may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// How much.
+    pub scope: Scope,
+    /// In the name of which agent alone; `None`: of all that the user may speak for.
+    pub agent: Option<String>,
 }
 
 /// How an identity was proved.
@@ -76,15 +85,15 @@ impl Principal {
     }
 
     /// The same user with a credential that is good for so much.
-    pub fn scoped(self, scope: Scope) -> Principal {
-        let identity = Identity { scope, ..self.identity.as_ref().clone() };
-        Principal { identity: Arc::new(identity), ..self }
+    pub fn scoped(mut self, scope: Scope) -> Principal {
+        Arc::make_mut(&mut self.identity).scope = scope;
+        self
     }
 
-    /// The same user with a credential that is bound to this agent.
-    pub fn acting_for(self, agent: impl Into<String>) -> Principal {
-        let identity = Identity { agent: Some(agent.into()), ..self.identity.as_ref().clone() };
-        Principal { identity: Arc::new(identity), ..self }
+    /// The same user with a credential that is bound to this agent, if there is one.
+    pub fn bound_to(mut self, agent: Option<String>) -> Principal {
+        Arc::make_mut(&mut self.identity).agent = agent;
+        self
     }
 
     /// Whether the credential is bound to another agent than this.
@@ -155,7 +164,11 @@ pub enum AuthError {
     /// request. RESTCONF answers 401.
     #[error("the certificate is of no user, or of another one than the other credentials")]
     WrongCertificate,
-    /// Too many wrong passwords from this address for this user, or too many checks at once. RESTCONF answers 429.
+    /// A token of an issuer that is valid, but whose `scope` is for nothing here. RESTCONF answers 403 (RFC 6750 section 3.1).
+    #[error("the scope of the bearer token is for nothing here")]
+    InsufficientScope,
+    /// Too many wrong passwords for this user, too many wrong credentials from this address, or too many checks at once.
+    /// RESTCONF answers 429.
     #[error("too many attempts, try again in {retry_after_s} s")]
     Throttled {
         /// For `Retry-After` (RFC 9110): seconds.
@@ -167,29 +180,38 @@ pub enum AuthError {
         /// As before.
         retry_after_s: u64,
     },
+    /// The issuer of the token has to be asked and does not answer: whether the token is valid is not known. RESTCONF
+    /// answers 503.
+    #[error("the issuer of the bearer token cannot be asked now, try again in {retry_after_s} s")]
+    Unavailable {
+        /// As before.
+        retry_after_s: u64,
+    },
 }
 
 impl AuthError {
-    /// The values of the `WWW-Authenticate` fields of an answer with 401, strongest first (RFC 9110 §11.6.1).
+    /// The values of the `WWW-Authenticate` fields of an answer with 401 or 403, strongest first (RFC 9110 §11.6.1).
     pub fn challenges(&self) -> [&'static str; 2] {
         let bearer = match self {
             AuthError::WrongToken => r#"Bearer realm="agentconf", error="invalid_token""#,
+            AuthError::InsufficientScope => r#"Bearer realm="agentconf", error="insufficient_scope""#,
             AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
             AuthError::Missing
             | AuthError::WrongPassword
             | AuthError::WrongCertificate
             | AuthError::Throttled { .. }
-            | AuthError::TooManyRequests { .. } => r#"Bearer realm="agentconf""#,
+            | AuthError::TooManyRequests { .. }
+            | AuthError::Unavailable { .. } => r#"Bearer realm="agentconf""#,
         };
         [bearer, r#"Basic realm="agentconf", charset="UTF-8""#]
     }
 
-    /// The value of `Retry-After` in seconds, if the client was stopped for asking too often.
+    /// The value of `Retry-After` in seconds, if the same may be answered otherwise then.
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            AuthError::Throttled { retry_after_s } | AuthError::TooManyRequests { retry_after_s } => {
-                Some(*retry_after_s)
-            }
+            AuthError::Throttled { retry_after_s }
+            | AuthError::TooManyRequests { retry_after_s }
+            | AuthError::Unavailable { retry_after_s } => Some(*retry_after_s),
             _ => None,
         }
     }

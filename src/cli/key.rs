@@ -5,7 +5,7 @@ use std::error::Error;
 use clap::{Args, Subcommand};
 
 use super::{Place, print};
-use crate::access::Scope;
+use crate::access::{Bounds, Scope};
 use crate::clock::Clock;
 use crate::server::api_keys;
 use crate::server::users::{self, UserError};
@@ -15,7 +15,7 @@ use crate::server::users::{self, UserError};
 pub enum Key {
     /// Make an API key of a user and write it to standard output. It is never shown again.
     Add(Add),
-    /// List the API keys: identifier, user, scope, when they were made and when they end.
+    /// List the API keys: identifier, user, scope, when they were made, when they end, and the agent that they are bound to.
     List(Place),
     /// End an API key, and what was begun with it.
     Revoke(Revoke),
@@ -32,6 +32,9 @@ pub struct Add {
     /// What it is good for: `full` for all that the user may do, `read` for reading, searching and following alone.
     #[arg(long, default_value_t = Scope::Full)]
     scope: Scope,
+    /// The agent in whose name alone it is good.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -48,17 +51,20 @@ pub struct Revoke {
 impl Key {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
-            Key::Add(Add { user, lifetime, scope, place }) => {
+            Key::Add(Add { user, lifetime, scope, agent, place }) => {
                 let data = place.load_existing()?.data;
                 if !users::list(&data)?.contains_key(&user) {
                     return Err(UserError::Unknown(user).into());
                 }
                 let random = rustls::crypto::ring::default_provider().secure_random;
-                print(api_keys::add(&data, &user, scope, lifetime, Clock::system().now(), random)?)?;
+                let bounds = Bounds { scope, agent };
+                print(api_keys::add(&data, &user, bounds, lifetime, Clock::system().now(), random)?)?;
             }
             Key::List(place) => {
                 for (id, key) in api_keys::list(&place.load_existing()?.data)? {
-                    print(format_args!("{id}\t{}\t{}\t{}\t{}", key.user, key.scope, key.created, key.ends))?;
+                    let agent = key.agent.as_deref().map_or_else(String::new, |agent| format!("\t{agent}"));
+                    let (user, scope) = (&key.user, key.scope);
+                    print(format_args!("{id}\t{user}\t{scope}\t{}\t{}{agent}", key.created, key.ends))?;
                 }
             }
             Key::Revoke(Revoke { id, place }) => api_keys::revoke(&place.load_existing()?.data, &id)?,

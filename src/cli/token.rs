@@ -5,6 +5,7 @@ use std::error::Error;
 use clap::Args;
 
 use super::{Place, print};
+use crate::access::{Bounds, Scope};
 use crate::clock::Clock;
 use crate::server::admin;
 use crate::server::tokens::{self, Tokens};
@@ -19,6 +20,12 @@ pub struct Token {
     /// How long the token is valid, in seconds.
     #[arg(long, value_name = "S", default_value_t = 30 * 24 * 60 * 60)]
     lifetime: u64,
+    /// What it is good for: `full` for all that the user may do, `read` for reading, searching and following alone.
+    #[arg(long, default_value_t = Scope::Full)]
+    scope: Scope,
+    /// The agent in whose name alone it is good.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     /// Make no token but a new key, which signs from now on. Tokens of earlier keys stay valid until they end.
     #[arg(long, conflicts_with = "name")]
     rotate: bool,
@@ -43,7 +50,8 @@ impl Token {
                 let user = users::list(&config.data)?
                     .remove(&name)
                     .ok_or_else(|| UserError::Unknown(name.clone()))?;
-                print(tokens.issue(&name, user.groups.into_iter().collect(), self.lifetime)?)?;
+                let bounds = Bounds { scope: self.scope, agent: self.agent };
+                print(tokens.issue(&name, user.groups.into_iter().collect(), bounds, self.lifetime)?)?;
             }
             // The administrator's token in the directory may have ended with the keys.
             None => admin::prepare(&config.data, &tokens, clock.now(), random)?,

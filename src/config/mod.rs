@@ -17,7 +17,7 @@ mod tokens;
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
-pub use tokens::{Algorithm, Issuer, Tokens};
+pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
 
 use crate::limits::Limits;
 
@@ -234,7 +234,7 @@ impl Config {
         if let Some((key, reason)) = self.tls.clients.nonsense() {
             return nonsense(&key, &reason);
         }
-        if let Some((key, reason)) = self.tokens.nonsense() {
+        if let Some((key, reason)) = Issuer::nonsense(&self.tokens.issuers) {
             return nonsense(&format!("tokens.issuers.{key}"), &reason);
         }
         if let Some((key, reason)) = self.netconf.url.nonsense() {
@@ -371,9 +371,10 @@ impl Default for Log {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::access::Scope;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let directory = std::env::temp_dir().join(format!("agentconf-config-{}", uuid::Uuid::new_v4()));
@@ -424,6 +425,12 @@ mod tests {
             prefix = "corp:"
             users = { "00u1" = "ann" }
             groups = { "Network Admins" = "admin" }
+            [[tokens.issuers]]
+            issuer = "https://tokens.example.net"
+            audience = "agents"
+            introspection = { endpoint = "https://tokens.example.net/introspect", client-id = "hub", client-secret-file = "s" }
+            scopes = { "agents.read" = "read" }
+            prefix = "opaque:"
             [[call-home]]
             name = "oss"
             endpoints = ["[::1]:0", "oss.example.net"]
@@ -454,9 +461,13 @@ mod tests {
         assert!(clients.authorities[0].is_absolute() && clients.revocation_lists[0].ends_with("a.crl"));
         assert_eq!(clients.cert_to_name[0].map_type, MapType::SanAny);
         let issuer = &config.tokens.issuers[0];
-        assert!(issuer.jwks.is_absolute());
+        assert!(matches!(&issuer.check, Check::File(file) if file.is_absolute()));
         assert_eq!((issuer.algorithms.as_slice(), issuer.leeway), (&[Algorithm::ES256][..], 60));
         assert_eq!((issuer.user_claim.as_str(), issuer.users["00u1"].as_str()), ("sub", "ann"));
+        let asked = &config.tokens.issuers[1];
+        let Check::Introspection(introspection) = &asked.check else { panic!("{asked:?}") };
+        assert!(matches!(&introspection.client_secret, ClientSecret::File(file) if file.is_absolute()));
+        assert_eq!((introspection.cache_s, asked.scopes["agents.read"]), (60, Scope::Read));
         let home = &config.call_home[0];
         assert_eq!(home.address(1).unwrap(), "oss.example.net:4336".parse().unwrap());
         assert_eq!((home.start_with, home.max_wait, home.max_attempts), (StartWith::LastConnected, 5, 3));
@@ -483,6 +494,10 @@ mod tests {
                 "{algorithm}"
             );
         }
+        for two in ["", "jwks='j', jwks-uri='https://a/'"] {
+            let text = format!("tokens.issuers = [{{issuer='i', audience='a', {two}}}]");
+            assert!(message(&text).contains("one of jwks, jwks-uri and introspection"), "{}", message(&text));
+        }
         let syntax = message("data = \n");
         assert!(syntax.contains("line 1 (data =)"), "{syntax}");
     }
@@ -499,6 +514,15 @@ mod tests {
             (&*issuers("prefix='corp-'"), "tokens.issuers.prefix"),
             (&*issuers("prefix='a:', leeway=601"), "tokens.issuers.leeway"),
             (&*issuers("prefix='a:', algorithms=[]"), "tokens.issuers.algorithms"),
+            (
+                "tokens.issuers = [{issuer='i', audience='a', prefix='a:', jwks-uri='http://a/'}]",
+                "tokens.issuers.jwks-uri",
+            ),
+            (
+                "tokens.issuers = [{issuer='i', audience='a', prefix='a:', introspection={endpoint='https://a/', \
+                 client-id='c', client-secret-file='s', cache_s=0}}]",
+                "tokens.issuers.introspection.cache_s",
+            ),
             (
                 &*format!("tokens.issuers = [{}, {}]", issuer("prefix='a:'"), issuer("prefix='b:'")),
                 "tokens.issuers.issuer \"i\" is there twice",

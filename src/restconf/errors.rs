@@ -146,16 +146,19 @@ impl From<&AuthError> for Refusal {
             }
             _ => Error::protocol(Tag::AccessDenied, error.to_string()),
         };
+        let status = match error {
+            AuthError::Throttled { .. } | AuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            AuthError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            AuthError::InsufficientScope => StatusCode::FORBIDDEN,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let refusal = Refusal::new(status, denied);
         match error.retry_after_s() {
-            Some(seconds) => {
-                Refusal::new(StatusCode::TOO_MANY_REQUESTS, denied).header(RETRY_AFTER, &seconds.to_string())
-            }
+            Some(seconds) => refusal.header(RETRY_AFTER, &seconds.to_string()),
             None => error
                 .challenges()
                 .into_iter()
-                .fold(Refusal::new(StatusCode::UNAUTHORIZED, denied), |refusal, challenge| {
-                    refusal.header(WWW_AUTHENTICATE, challenge)
-                }),
+                .fold(refusal, |refusal, challenge| refusal.header(WWW_AUTHENTICATE, challenge)),
         }
     }
 }

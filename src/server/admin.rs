@@ -11,7 +11,7 @@ use rustls::crypto::SecureRandom;
 use super::files::{self, FileError, Readers};
 use super::tokens::{TokenError, Tokens};
 use super::users::{self, User, UserError};
-use crate::access::ADMIN_GROUP;
+use crate::access::{ADMIN_GROUP, Bounds};
 use crate::clock::Timestamp;
 
 const NAME: &str = "admin";
@@ -69,7 +69,8 @@ pub fn prepare(
         .verify(token.trim())
         .is_some_and(|claims| claims.sub == NAME && !claims.is_older_than(admin.created));
     if !is_valid {
-        let token = tokens.issue(NAME, admin.groups.into_iter().collect(), TOKEN_LIFETIME_S)?;
+        let token =
+            tokens.issue(NAME, admin.groups.into_iter().collect(), Bounds::default(), TOKEN_LIFETIME_S)?;
         files::replace(&file, &(token + "\n"), Readers::Owner)?;
         tracing::info!(file = %file.display(), "made a bearer token of the user admin, which is in the file");
     }

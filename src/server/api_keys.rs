@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::configured::Configured;
 use super::files::{self, FileError, Readers};
 use super::watched::Watched;
-use crate::access::{Scope, settings};
+use crate::access::{Bounds, Scope, settings};
 use crate::clock::{self, Timestamp};
 
 pub use crate::access::API_KEY_PREFIX as PREFIX;
@@ -33,6 +33,9 @@ pub struct ApiKey {
     pub user: String,
     /// How much of what the user may do it is good for.
     pub scope: Scope,
+    /// The agent in whose name alone it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// The SHA-256 of the secret in hexadecimal.
     hash: String,
     /// When it was made. It is of no user of that name who was added later.
@@ -46,8 +49,15 @@ pub struct ApiKey {
 impl ApiKey {
     /// A key of the configuration, with the [`hash`] of its secret.
     pub fn configured(key: &settings::ApiKey, hash: &str) -> ApiKey {
-        let settings::ApiKey { user, scope, created, ends, .. } = key;
-        ApiKey { user: user.clone(), scope: *scope, hash: hash.to_owned(), created: *created, ends: *ends }
+        let settings::ApiKey { user, scope, agent, created, ends, .. } = key;
+        ApiKey {
+            user: user.clone(),
+            scope: *scope,
+            agent: agent.clone(),
+            hash: hash.to_owned(),
+            created: *created,
+            ends: *ends,
+        }
     }
 }
 
@@ -93,7 +103,7 @@ pub enum ApiKeyError {
 pub fn add(
     data: &Path,
     user: &str,
-    scope: Scope,
+    bounds: Bounds,
     lifetime_s: u64,
     now: Timestamp,
     random: &dyn SecureRandom,
@@ -103,7 +113,8 @@ pub fn add(
     let mut id = [0; 8];
     random.fill(&mut id).map_err(|_| ApiKeyError::Random)?;
     let (id, secret) = (hexadecimal(&id), new_secret(random).ok_or(ApiKeyError::Random)?);
-    let key = ApiKey { user: user.to_owned(), scope, hash: hash(&secret), created: now, ends };
+    let (Bounds { scope, agent }, hash) = (bounds, hash(&secret));
+    let key = ApiKey { user: user.to_owned(), scope, agent, hash, created: now, ends };
     edit(data, |keys| {
         keys.retain(|_, key| key.ends > now);
         keys.insert(id.clone(), key);
@@ -222,7 +233,8 @@ mod tests {
 
     fn add_one(data: &TestDirectory, lifetime_s: u64, now: Timestamp) -> Result<String, ApiKeyError> {
         let random = rustls::crypto::ring::default_provider().secure_random;
-        add(data.path(), "ann", Scope::Read, lifetime_s, now, random)
+        let bounds = Bounds { scope: Scope::Read, agent: Some("press".to_owned()) };
+        add(data.path(), "ann", bounds, lifetime_s, now, random)
     }
 
     #[test]
@@ -232,6 +244,7 @@ mod tests {
         let (one, other) = (add_one(&data, 60, at(0)).unwrap(), add_one(&data, 90, at(0)).unwrap());
         let (id, key) = keys.verify(&one, at(59)).unwrap();
         assert_eq!((key.user.as_str(), key.scope, key.ends), ("ann", Scope::Read, at(60)));
+        assert_eq!(key.agent.as_deref(), Some("press"));
         assert!(keys.verify(&one, at(60)).is_none() && keys.get(&id, at(60)).is_none());
         revoke(data.path(), &id).unwrap();
         assert!(keys.verify(&one, at(0)).is_none());

@@ -3,7 +3,7 @@
 //! It never decides what a principal may do; `access` does.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -15,6 +15,7 @@ use super::api_keys::{self, ApiKeys};
 use super::certificates::Shown;
 use super::issuers::{Bearer, Issuers};
 use super::passwords::Passwords;
+use super::throttle::WrongTokens;
 use super::tls;
 use super::tokens::Tokens;
 use super::users::{User, Users};
@@ -73,6 +74,8 @@ pub struct Authenticator {
     pub issuers: Issuers,
     /// The keys of programs.
     pub api_keys: ApiKeys,
+    /// The tokens and keys that were none.
+    pub wrong_tokens: WrongTokens,
     /// The time.
     pub clock: Clock,
 }
@@ -116,7 +119,7 @@ impl Authenticator {
             field.trim().split_once(' ').ok_or(AuthError::Malformed("there is a scheme alone"))?;
         let credentials = credentials.trim_start();
         if scheme.eq_ignore_ascii_case("Bearer") {
-            self.by_token(credentials)
+            self.by_token(credentials, source.ip()).await
         } else if scheme.eq_ignore_ascii_case("Basic") {
             // Rare, and larger than all the rest.
             Box::pin(self.by_basic(credentials, source)).await
@@ -143,7 +146,7 @@ impl Authenticator {
         match &proof.by {
             By::Password(hash) => has(&|user| user.password == *hash),
             By::Token(exp, key) => self.is_before(*exp) && self.tokens.holds(key),
-            By::Issued(bearer) => self.is_before(bearer.ends) && self.issuers.holds(&bearer.seal),
+            By::Issued(bearer) => self.issuers.holds(bearer),
             By::ApiKey(id) => self.api_keys.get(id, self.clock.now()).is_some(),
             By::PublicKey(line) => has(&|user| user.ssh_keys.contains(line)),
             By::Certificate => true,
@@ -167,12 +170,23 @@ impl Authenticator {
         Ok((principal(shown.name(), &user, Method::Certificate), proof))
     }
 
-    /// The user of a bearer token: an API key, a token of the server, or one of an issuer.
-    fn by_token(&self, token: &str) -> Result<(Principal, Proof), AuthError> {
-        if token.starts_with(api_keys::PREFIX) {
-            return self.by_api_key(token).ok_or(AuthError::WrongToken);
-        }
-        self.by_own_token(token).or_else(|| self.by_issued_token(token)).ok_or(AuthError::WrongToken)
+    /// The user of a bearer token: an API key, a token of the server, or one of an issuer, which may have to be asked.
+    async fn by_token(&self, token: &str, source: IpAddr) -> Result<(Principal, Proof), AuthError> {
+        let found = if token.starts_with(api_keys::PREFIX) {
+            self.by_api_key(token).ok_or(AuthError::WrongToken)
+        } else if let Some(found) = self.by_own_token(token) {
+            Ok(found)
+        } else if let Some(bearer) = self.issuers.recall(token) {
+            self.by_bearer(bearer)
+        } else {
+            // Rare, and larger than all the rest.
+            let asked = Box::pin(self.issuers.verify(token, self.wrong_tokens.is_suspect(source)));
+            asked.await.and_then(|bearer| self.by_bearer(bearer))
+        };
+        found.map_err(|error| match error {
+            AuthError::WrongToken => self.wrong_tokens.refuse(source, token),
+            other => other,
+        })
     }
 
     fn by_own_token(&self, token: &str) -> Option<(Principal, Proof)> {
@@ -180,26 +194,29 @@ impl Authenticator {
         let user = self.users.get(&claims.sub).filter(|user| !claims.is_older_than(user.created))?;
         let by = By::Token(claims.exp, claims.key.clone());
         let proof = Proof { created: Some(user.created), by, certificate: None };
-        Some((principal(&claims.sub, &user, Method::Token), proof))
+        let principal = principal(&claims.sub, &user, Method::Token);
+        Some((principal.scoped(claims.scope).bound_to(claims.agent.clone()), proof))
     }
 
-    fn by_issued_token(&self, token: &str) -> Option<(Principal, Proof)> {
-        let bearer = self.issuers.verify(token)?;
-        let (principal, created) = match &bearer.groups {
-            Some(groups) => (Principal::new(&bearer.name, groups.clone(), Method::Token), None),
+    fn by_bearer(&self, bearer: Arc<Bearer>) -> Result<(Principal, Proof), AuthError> {
+        let told = &bearer.told;
+        let (principal, created) = match &told.groups {
+            Some(groups) => (Principal::new(&told.name, groups.clone(), Method::Token), None),
             None => {
-                let user = self.users.get(&bearer.name)?;
-                (principal(&bearer.name, &user, Method::Token), Some(user.created))
+                let user = self.users.get(&told.name).ok_or(AuthError::WrongToken)?;
+                (principal(&told.name, &user, Method::Token), Some(user.created))
             }
         };
-        Some((principal, Proof { created, by: By::Issued(bearer), certificate: None }))
+        let principal = principal.scoped(told.scope.ok_or(AuthError::InsufficientScope)?);
+        Ok((principal, Proof { created, by: By::Issued(bearer), certificate: None }))
     }
 
     fn by_api_key(&self, presented: &str) -> Option<(Principal, Proof)> {
         let (id, key) = self.api_keys.verify(presented, self.clock.now())?;
         let user = self.users.get(&key.user).filter(|user| user.created <= key.created)?;
         let proof = Proof { created: Some(user.created), by: By::ApiKey(id), certificate: None };
-        Some((principal(&key.user, &user, Method::ApiKey).scoped(key.scope), proof))
+        let principal = principal(&key.user, &user, Method::ApiKey);
+        Some((principal.scoped(key.scope).bound_to(key.agent.clone()), proof))
     }
 
     /// The user of that name, if one of their public keys is the one that `is_it` knows. Who asks has proved that they have
@@ -222,11 +239,26 @@ impl Authenticator {
         self.by_password(name, password, source).await
     }
 
-    /// The user of that name, if the password is theirs.
+    /// The user of that name, where there is one field for a secret alone, as in SSH: by their password, or by a bearer token or
+    /// API key of theirs. A token has to look like one; of a text that could be a password nobody else is ever asked.
     ///
     /// # Errors
-    /// As [`Passwords::check`].
-    pub async fn by_password(
+    /// As those of passwords and of bearer tokens; [`AuthError::WrongToken`] for one of another user.
+    pub async fn by_login(
+        &self,
+        name: &str,
+        secret: &str,
+        source: SocketAddr,
+    ) -> Result<(Principal, Proof), AuthError> {
+        if !secret.starts_with(api_keys::PREFIX) && jsonwebtoken::decode_header(secret).is_err() {
+            return self.by_password(name, secret, source).await;
+        }
+        let (principal, proof) = self.by_token(secret, source.ip()).await?;
+        if principal.name == name { Ok((principal, proof)) } else { Err(AuthError::WrongToken) }
+    }
+
+    /// The user of that name, if the password is theirs.
+    async fn by_password(
         &self,
         name: &str,
         password: &str,
@@ -247,7 +279,7 @@ fn principal(name: &str, user: &User, method: Method) -> Principal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::access::Scope;
+    use crate::access::{Bounds, Scope};
     use crate::clock::ManualClock;
     use crate::limits::Limits;
     use crate::server::remembered::Digester;
@@ -283,14 +315,16 @@ mod tests {
         let (clock, limits) = (ManualClock::new(Timestamp::EPOCH), Limits::default());
         let random = rustls::crypto::ring::default_provider().secure_random;
         let users = Arc::new(Users::open(data.path()).unwrap());
-        let digester = Digester::new(random).unwrap();
-        let passwords = Passwords::new(users.clone(), clock.clock(), &limits, digester).unwrap();
+        let digester = || Digester::new(random).unwrap();
+        let passwords = Passwords::new(users.clone(), clock.clock(), &limits, digester()).unwrap();
+        let wrong_tokens = WrongTokens::new(clock.clock(), &limits, digester());
         let tokens = Tokens::open(data.path(), clock.clock(), &limits, random).unwrap();
         let settings = crate::config::Tokens::default();
         let issuers = Issuers::open(&settings, clock.clock(), &limits, random).unwrap();
         let api_keys = ApiKeys::open(data.path()).unwrap();
         let time = clock.clock();
-        let authenticator = Authenticator { users, passwords, tokens, issuers, api_keys, clock: time };
+        let authenticator =
+            Authenticator { users, passwords, tokens, issuers, api_keys, wrong_tokens, clock: time };
         Fixture { data, clock, authenticator }
     }
 
@@ -317,7 +351,7 @@ mod tests {
         }
 
         fn token(&self, name: &str) -> String {
-            self.authenticator.tokens.issue(name, vec!["admin".into()], 60).unwrap()
+            self.authenticator.tokens.issue(name, vec!["admin".into()], Bounds::default(), 60).unwrap()
         }
     }
 
@@ -406,7 +440,15 @@ mod tests {
         let f = fixture();
         let random = rustls::crypto::ring::default_provider().secure_random;
         let add = |scope| {
-            let key = api_keys::add(f.data.path(), "ann", scope, 60, f.clock.clock().now(), random).unwrap();
+            let key = api_keys::add(
+                f.data.path(),
+                "ann",
+                Bounds { scope, agent: None },
+                60,
+                f.clock.clock().now(),
+                random,
+            )
+            .unwrap();
             format!("Bearer {key}")
         };
         let (full, read) = (add(Scope::Full), add(Scope::Read));

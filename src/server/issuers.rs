@@ -1,33 +1,39 @@
-//! Bearer tokens of others: JSON web tokens (RFC 7519) of the issuers that the configuration names, checked with their public
-//! keys as RFC 8725 asks for. The user that one stands for is what the configuration makes of its claims.
+//! Bearer tokens of others: of the issuers that the configuration names. A token is proved by its signature (JSON web tokens,
+//! RFC 7519, checked as RFC 8725 asks for), or by asking the issuer (RFC 7662).
 //!
-//! It never signs, and never takes anything from a token before its signature is found right but which key to check it with.
+//! It never signs, and never takes anything from a token before it is proved but whom to ask and which key to check it with.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
-use jsonwebtoken::{DecodingKey, Header, Validation};
+use arc_swap::ArcSwap;
+use jsonwebtoken::{Header, Validation};
 use rustls::crypto::SecureRandom;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
+use super::claims::{Claims, Told};
+use super::fetched::Fetched;
 use super::files::{self, FileError};
-use super::jwks::{Key, Keys, KeysError};
-use super::remembered::{Digester, Remembered};
+use super::introspection::Introspector;
+use super::jwks::{self, Key, Keys, KeysError};
+use super::outgoing::{self, Outgoing, Policy, SetupError};
+use super::remembered::{Digest, Digester, Remembered};
 use super::tokens::TOKEN_BYTES_MAX;
 use super::watched::Watched;
+use crate::access::AuthError;
 use crate::clock::{Clock, Timestamp};
-use crate::config;
+use crate::config::{self, Check, Network, Secret};
 use crate::limits::Limits;
-
-/// Longest name of a user or group.
-const NAME_BYTES_MAX: usize = 128;
 
 /// Why the tokens of an issuer cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// The file of keys cannot be read.
+    /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// There is no such file.
@@ -36,118 +42,425 @@ pub enum IssuerError {
     /// It does not hold keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// This is no URL of an `https` server.
+    #[error("{0:?} is no https URL")]
+    Url(String),
+    /// The settings make no sense.
+    #[error("{key} {reason}")]
+    Nonsense {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Issuers cannot be asked.
+    #[error(transparent)]
+    Outgoing(#[from] SetupError),
     /// The operating system gives no random bytes.
     #[error("no randomness")]
     Random,
+    /// Nothing can be fetched without a runtime.
+    #[error("there is no runtime")]
+    Runtime(#[from] tokio::runtime::TryCurrentError),
 }
 
 /// Checks the tokens of all issuers.
 #[derive(Debug)]
 pub struct Issuers {
-    issuers: Vec<Issuer>,
+    issuers: ArcSwap<Vec<Arc<Issuer>>>,
+    shared: Arc<Shared>,
+    next_number: AtomicU64,
+    /// Made for the first issuer that is asked: it reads all authorities of the machine.
+    outgoing: OnceLock<Arc<Outgoing>>,
+    authorities: Vec<PathBuf>,
+    addresses: Vec<Network>,
+    runtime: Handle,
+    /// The tokens that an issuer is being asked about.
+    asking: Mutex<HashMap<Digest, Arc<Asking>>>,
+}
+
+type Asking = OnceCell<Result<Arc<Bearer>, AuthError>>;
+
+#[derive(Debug)]
+struct Shared {
     clock: Clock,
-    remember_s: i64,
+    limits: Limits,
     digester: Digester,
     checked: Mutex<Remembered<Arc<Bearer>>>,
 }
 
 #[derive(Debug)]
 struct Issuer {
+    number: u64,
     settings: config::Issuer,
-    keys: Watched<Keys>,
+    source: Source,
 }
 
-/// Whom a token stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
+enum Source {
+    File(Watched<Keys>),
+    Text(Arc<Keys>),
+    Https(Arc<Fetched>),
+    Asked(Box<Introspector>),
+}
+
+/// The bearer of a token that was proved.
+#[derive(Debug)]
 pub struct Bearer {
-    /// The name of the user.
-    pub name: String,
-    /// The groups, for a user that only the issuer knows; `None` if the configuration says that it is one of the server's.
-    pub groups: Option<BTreeSet<String>>,
-    /// When the token ends, leeway included, in seconds since the epoch.
-    pub ends: i64,
-    begins: i64,
-    /// What it was signed with.
-    pub seal: Seal,
+    /// Whom it stands for, and when.
+    pub told: Told,
+    issuer: u64,
+    seal: Seal,
 }
 
-/// A key of an issuer, as long as the issuer has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seal {
-    issuer: usize,
-    key: [u8; 32],
+/// What has proved it.
+#[derive(Debug)]
+enum Seal {
+    /// The key with this identifier.
+    Key([u8; 32]),
+    /// An answer of the issuer that counts until then, in microseconds since the epoch.
+    Answer(AtomicI64),
 }
 
 impl Issuers {
-    /// Reads the keys of all issuers.
+    /// Reads the keys of all issuers, or begins to fetch them.
+    ///
+    /// # Errors
+    /// A file cannot be used, or there is no runtime to ask issuers on.
     pub fn open(
         settings: &config::Tokens,
         clock: Clock,
         limits: &Limits,
         random: &dyn SecureRandom,
     ) -> Result<Issuers, IssuerError> {
-        let issuers = settings.issuers.iter().map(|settings| {
-            let file = settings.jwks.clone();
-            let text = files::read(&file)?.ok_or_else(|| IssuerError::Missing(file.clone()))?;
-            let keys = Watched::new(file.clone(), Keys::parse(&file, &text)?, |file: &Path, text| {
-                Ok(Keys::parse(file, text)?)
-            });
-            Ok(Issuer { settings: settings.clone(), keys })
+        let issuers = Issuers {
+            issuers: ArcSwap::default(),
+            shared: Arc::new(Shared {
+                clock,
+                limits: limits.clone(),
+                digester: Digester::new(random).ok_or(IssuerError::Random)?,
+                checked: Mutex::new(Remembered::new(limits.credentials_remembered_max)),
+            }),
+            next_number: AtomicU64::new(0),
+            outgoing: OnceLock::new(),
+            authorities: settings.authorities.clone(),
+            addresses: settings.addresses.clone(),
+            runtime: Handle::try_current()?,
+            asking: Mutex::default(),
+        };
+        issuers.replace(&settings.issuers)?;
+        Ok(issuers)
+    }
+
+    /// Takes the tokens of these issuers and no others. Of one whose settings have not changed, everything stays as it is; what
+    /// was begun with a token of any other ends.
+    ///
+    /// # Errors
+    /// One of them makes no sense or cannot be used; then nothing has changed.
+    pub fn replace(&self, settings: &[config::Issuer]) -> Result<(), IssuerError> {
+        if let Some((key, reason)) = config::Issuer::nonsense(settings) {
+            return Err(IssuerError::Nonsense { key, reason });
+        }
+        let earlier = self.issuers.load();
+        let issuers = settings.iter().map(|settings| {
+            match earlier.iter().find(|issuer| issuer.settings == *settings) {
+                Some(issuer) => Ok(Arc::clone(issuer)),
+                None => Ok(Arc::new(Issuer {
+                    number: self.next_number.fetch_add(1, Ordering::Relaxed),
+                    settings: settings.clone(),
+                    source: self.source(&settings.check)?,
+                })),
+            }
         });
-        Ok(Issuers {
-            issuers: issuers.collect::<Result<_, IssuerError>>()?,
-            clock,
-            remember_s: i64::try_from(limits.credentials_remembered_s).unwrap_or(i64::MAX),
-            digester: Digester::new(random).ok_or(IssuerError::Random)?,
-            checked: Mutex::new(Remembered::new(limits.credentials_remembered_max)),
+        let issuers = issuers.collect::<Result<_, IssuerError>>()?;
+        self.issuers.store(Arc::new(issuers));
+        Ok(())
+    }
+
+    fn outgoing(&self) -> Result<Arc<Outgoing>, SetupError> {
+        if let Some(outgoing) = self.outgoing.get() {
+            return Ok(Arc::clone(outgoing));
+        }
+        let limits = &self.shared.limits;
+        let policy = Policy { networks: self.addresses.clone() };
+        let patience = Duration::from_secs(limits.issuer_timeout_s);
+        let made = Outgoing::new(&self.authorities, policy, limits.issuer_bytes_max, patience)?;
+        Ok(Arc::clone(self.outgoing.get_or_init(|| Arc::new(made))))
+    }
+
+    fn source(&self, check: &Check) -> Result<Source, IssuerError> {
+        let Shared { clock, limits, .. } = self.shared.as_ref();
+        let uri = |url: &str| outgoing::https_uri(url).ok_or_else(|| IssuerError::Url(url.to_owned()));
+        let missing = |file: &Path| IssuerError::Missing(file.to_owned());
+        Ok(match check {
+            Check::File(file) => {
+                let text = files::read(file)?.ok_or_else(|| missing(file))?;
+                let keys = keys_of(file, &text)?;
+                Source::File(Watched::new(file.clone(), keys, |file, text| Ok(keys_of(file, text)?)))
+            }
+            Check::Text(text) => Source::Text(Arc::new(Keys::parse("jwks", text.as_bytes())?)),
+            Check::Https(url) => {
+                let (clock, outgoing) = (clock.clone(), self.outgoing()?);
+                Source::Https(Fetched::new(uri(url)?, outgoing, clock, limits, &self.runtime))
+            }
+            Check::Introspection(settings) => {
+                let asked = Introspector::new(settings, uri(&settings.endpoint)?, self.outgoing()?, limits)?;
+                Source::Asked(Box::new(asked.ok_or_else(|| match &settings.client_secret {
+                    config::ClientSecret::File(file) => missing(file),
+                    config::ClientSecret::Text(_) => missing(Path::new("")),
+                })?))
+            }
         })
     }
 
-    /// Whom a token stands for that one of the issuers has signed, and that is valid now; otherwise `None`.
-    pub fn verify(&self, token: &str) -> Option<Arc<Bearer>> {
-        if self.issuers.is_empty() || token.len() > TOKEN_BYTES_MAX {
+    /// The bearer of a token that was proved a short time ago and is valid now. It costs one hash.
+    pub fn recall(&self, token: &str) -> Option<Arc<Bearer>> {
+        if self.issuers.load().is_empty() || token.len() > TOKEN_BYTES_MAX {
             return None;
         }
-        let now = self.clock.now();
-        let digest = self.digester.digest(&[token.as_bytes()]);
-        let known = self.lock().get(&digest, now).map(|(bearer, _)| Arc::clone(bearer));
-        let bearer = match known {
-            Some(bearer) => bearer,
-            None => {
-                let bearer = Arc::new(self.check(token)?);
-                let forget = now.saturating_add_seconds(self.remember_s);
-                self.lock().insert(digest, Arc::clone(&bearer), forget, now);
-                bearer
-            }
-        };
-        // A remembered token ends no later than any other.
-        let is_valid = (bearer.begins..bearer.ends).contains(&now.as_seconds()) && self.holds(&bearer.seal);
-        is_valid.then_some(bearer)
+        let digest = self.shared.digester.digest(&[token.as_bytes()]);
+        let now = self.shared.clock.now();
+        let bearer = self.shared.checked().get(&digest, now).map(|(bearer, _)| Arc::clone(bearer))?;
+        self.holds(&bearer).then_some(bearer)
     }
 
-    /// Whether the issuer still has the key.
-    pub fn holds(&self, seal: &Seal) -> bool {
-        self.issuers.get(seal.issuer).is_some_and(|issuer| issuer.keys.get().holds(&seal.key))
-    }
-
-    fn check(&self, token: &str) -> Option<Bearer> {
-        #[derive(Deserialize)]
-        struct Claimed {
-            iss: String,
+    /// The bearer of a token that one of the issuers has given out and that is valid now. Who `is_suspect` has to wait where
+    /// an issuer is asked about many tokens already.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongToken`]; [`AuthError::Unavailable`] if the issuer cannot be asked; [`AuthError::Throttled`].
+    pub async fn verify(&self, token: &str, is_suspect: bool) -> Result<Arc<Bearer>, AuthError> {
+        let issuers = self.issuers.load_full();
+        if issuers.is_empty() || token.len() > TOKEN_BYTES_MAX {
+            return Err(AuthError::WrongToken);
         }
-        // Nothing is believed yet: it only chooses whose keys have to prove it.
-        let claimed: Claimed = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
-        let header = jsonwebtoken::decode_header(token).ok().filter(is_understood)?;
-        let (number, issuer) =
-            self.issuers.iter().enumerate().find(|(_, issuer)| issuer.settings.issuer == claimed.iss)?;
-        let keys = issuer.keys.get();
-        let key = keys.find(header.kid.as_deref(), header.alg)?;
-        let claims = issuer.settings.verified(token, key)?;
-        issuer.settings.bearer(&claims, Seal { issuer: number, key: key.id })
+        // Nothing is believed yet: it only chooses who has to prove it.
+        let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token).ok();
+        let issuer = match claims.as_ref().map(|claims| claims.0.get("iss")) {
+            Some(Some(Value::String(name))) => issuers.iter().find(|issuer| issuer.settings.issuer == *name),
+            Some(Some(_)) => None,
+            // It says nothing to us.
+            Some(None) | None => issuers.iter().find(|issuer| matches!(issuer.source, Source::Asked(_))),
+        };
+        let issuer = issuer.ok_or(AuthError::WrongToken)?;
+        let bearer = match &issuer.source {
+            Source::Asked(asked) => self.asked(issuer, asked, token, is_suspect).await?,
+            _ => self.signed(issuer, token).await?,
+        };
+        if self.holds(&bearer) { Ok(bearer) } else { Err(AuthError::WrongToken) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Remembered<Arc<Bearer>>> {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether what has proved a token still does, and the token has begun and not ended.
+    pub fn holds(&self, bearer: &Bearer) -> bool {
+        let now = self.shared.clock.now();
+        let is_now = (bearer.told.begins..bearer.told.ends).contains(&now.as_seconds());
+        let issuers = self.issuers.load();
+        let issuer = issuers.iter().find(|issuer| issuer.number == bearer.issuer);
+        is_now
+            && issuer.is_some_and(|issuer| match &bearer.seal {
+                Seal::Key(id) => issuer.source.keys().is_some_and(|keys| keys.holds(id)),
+                Seal::Answer(until) => now.as_micros() < until.load(Ordering::Relaxed),
+            })
+    }
+
+    /// The bearer of a token with a signature.
+    async fn signed(&self, issuer: &Issuer, token: &str) -> Result<Arc<Bearer>, AuthError> {
+        let header = jsonwebtoken::decode_header(token).ok().filter(is_understood);
+        let header = header.ok_or(AuthError::WrongToken)?;
+        let find = |keys: &Keys| keys.find(header.kid.as_deref(), header.alg).cloned();
+        let mut key = issuer.source.keys().and_then(|keys| find(&keys));
+        if let Source::Https(fetched) = &issuer.source
+            && key.is_none()
+            && (header.kid.is_some() || fetched.get().is_none())
+        {
+            fetched.again().await;
+            let keys = fetched
+                .get()
+                .ok_or(AuthError::Unavailable { retry_after_s: self.shared.limits.issuer_again_s })?;
+            key = find(&keys);
+        }
+        let told = key.and_then(|key| Some((issuer.settings.verified(token, &key)?, Seal::Key(key.id))));
+        let (told, seal) = told.ok_or(AuthError::WrongToken)?;
+        let bearer = Arc::new(Bearer { told, issuer: issuer.number, seal });
+        let now = self.shared.clock.now();
+        let forget = after(now, self.shared.limits.credentials_remembered_s);
+        let digest = self.shared.digester.digest(&[token.as_bytes()]);
+        self.shared.checked().insert(digest, Arc::clone(&bearer), forget, now);
+        Ok(bearer)
+    }
+
+    /// The bearer of a token that the issuer is asked about: once, however many wait for the answer.
+    async fn asked(
+        &self,
+        issuer: &Arc<Issuer>,
+        asked: &Introspector,
+        token: &str,
+        is_suspect: bool,
+    ) -> Result<Arc<Bearer>, AuthError> {
+        let digest = self.shared.digester.digest(&[token.as_bytes()]);
+        if !is_token(token) || asked.has_refused(&digest, self.shared.clock.now()) {
+            return Err(AuthError::WrongToken);
+        }
+        if is_suspect && asked.is_busy() {
+            return Err(AuthError::Throttled { retry_after_s: 1 });
+        }
+        let waiting = Waiting::new(&self.asking, digest);
+        let verdict = waiting.cell.get_or_init(|| async {
+            let told = issuer.introspect(asked, token, &self.shared).await;
+            let now = self.shared.clock.now();
+            let Some((told, until)) = told? else {
+                asked.refuse(digest, now);
+                return Err(AuthError::WrongToken);
+            };
+            let seal = Seal::Answer(AtomicI64::new(until.as_micros()));
+            let bearer = Arc::new(Bearer { told, issuer: issuer.number, seal });
+            self.shared.checked().insert(digest, Arc::clone(&bearer), until, now);
+            self.runtime.spawn(renew(
+                Arc::downgrade(issuer),
+                Arc::downgrade(&bearer),
+                Secret::new(token),
+                digest,
+                Arc::clone(&self.shared),
+            ));
+            Ok(bearer)
+        });
+        verdict.await.clone()
+    }
+}
+
+impl Shared {
+    fn checked(&self) -> MutexGuard<'_, Remembered<Arc<Bearer>>> {
+        lock(&self.checked)
+    }
+}
+
+/// Asks about a token again as long as something goes on that was begun with it, so that this ends soon after the token.
+async fn renew(
+    issuer: Weak<Issuer>,
+    bearer: Weak<Bearer>,
+    token: Secret,
+    digest: Digest,
+    shared: Arc<Shared>,
+) {
+    let mut pause = None;
+    loop {
+        let Some(cache_s) = issuer.upgrade().and_then(|issuer| match &issuer.source {
+            Source::Asked(asked) => Some(asked.cache_s),
+            _ => None,
+        }) else {
+            return;
+        };
+        let micros = i64::try_from(cache_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let due = shared.clock.now().as_micros().saturating_add(pause.unwrap_or(micros / 4 * 3));
+        shared.clock.sleep_until(Timestamp::from_micros(due).unwrap_or(Timestamp::MAX)).await;
+        let (Some(issuer), Some(bearer)) = (issuer.upgrade(), bearer.upgrade()) else { return };
+        let (Source::Asked(asked), Seal::Answer(until)) = (&issuer.source, &bearer.seal) else { return };
+        let is_remembered = |checked: &Remembered<Arc<Bearer>>, now| {
+            checked.get(&digest, now).is_some_and(|(known, _)| Arc::ptr_eq(known, &bearer))
+        };
+        {
+            let (mut checked, now) = (shared.checked(), shared.clock.now());
+            let is_remembered = is_remembered(&checked, now);
+            // Nobody can come in between: who finds it there takes a share of it under the same lock.
+            if Arc::strong_count(&bearer) <= 1 + usize::from(is_remembered) {
+                if is_remembered {
+                    checked.remove(&digest);
+                }
+                return;
+            }
+        }
+        let told = issuer.introspect(asked, token.reveal(), &shared).await;
+        let (mut checked, now) = (shared.checked(), shared.clock.now());
+        match told {
+            Ok(Some((told, end))) if told == bearer.told => {
+                until.store(end.as_micros(), Ordering::Relaxed);
+                if is_remembered(&checked, now) {
+                    checked.insert(digest, Arc::clone(&bearer), end, now);
+                }
+                pause = None;
+            }
+            Err(_) if now.as_micros() < until.load(Ordering::Relaxed) => {
+                pause = Some((micros / 16).max(250_000))
+            }
+            // It is no longer valid, stands for something else, or nobody knows.
+            _ => {
+                until.store(i64::MIN, Ordering::Relaxed);
+                if is_remembered(&checked, now) {
+                    checked.remove(&digest);
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn keys_of(file: &Path, text: &str) -> Result<Keys, KeysError> {
+    Keys::parse(file.display(), text.as_bytes())
+}
+
+/// A place among those who wait for the answer about the same token.
+struct Waiting<'a> {
+    all: &'a Mutex<HashMap<Digest, Arc<Asking>>>,
+    digest: Digest,
+    cell: Arc<Asking>,
+}
+
+impl Waiting<'_> {
+    fn new(all: &Mutex<HashMap<Digest, Arc<Asking>>>, digest: Digest) -> Waiting<'_> {
+        let cell = Arc::clone(lock(all).entry(digest).or_default());
+        Waiting { all, digest, cell }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(self.all);
+        let is_own = all.get(&self.digest).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
+        // An answer is for those who have waited for it; without one, the last to go leaves nothing behind.
+        if is_own && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+            all.remove(&self.digest);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn after(now: Timestamp, seconds: u64) -> Timestamp {
+    now.saturating_add_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+impl Source {
+    /// The keys, where there are any.
+    fn keys(&self) -> Option<Arc<Keys>> {
+        match self {
+            Source::File(keys) => Some(keys.get()),
+            Source::Text(keys) => Some(Arc::clone(keys)),
+            Source::Https(fetched) => fetched.get(),
+            Source::Asked(_) => None,
+        }
+    }
+}
+
+impl Issuer {
+    /// What the issuer says of a token, if it is valid now and for us, and until when that counts.
+    async fn introspect(
+        &self,
+        asked: &Introspector,
+        token: &str,
+        shared: &Shared,
+    ) -> Result<Option<(Told, Timestamp)>, AuthError> {
+        let claims = asked.ask(token).await?;
+        let claims = claims.filter(|claims| self.settings.is_for_us(claims));
+        let now = shared.clock.now();
+        let told = claims.and_then(|claims| self.settings.told(&claims));
+        let told = told.filter(|told| (told.begins..told.ends).contains(&now.as_seconds()));
+        Ok(told.map(|told| {
+            let until = Timestamp::from_seconds(told.ends).unwrap_or(Timestamp::MAX);
+            // The next answer may have another end, and be about the same bearer.
+            (Told { begins: i64::MIN, ends: i64::MAX, ..told }, until.min(after(now, asked.cache_s)))
+        }))
     }
 }
 
@@ -160,11 +473,16 @@ fn is_understood(header: &Header) -> bool {
     is_token && header.crit.is_none() && header.cty.is_none()
 }
 
+/// Whether it has the form of a bearer token (RFC 6750 section 2.1).
+fn is_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty() && body.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c))
+}
+
 impl config::Issuer {
-    /// The claims, if the key has signed them and they are for us.
-    fn verified(&self, token: &str, key: &Key) -> Option<Map<String, Value>> {
-        let is_taken =
-            self.algorithms.iter().any(|algorithm| super::jwks::signature(*algorithm) == key.algorithm);
+    /// What the token says, if the key has signed it and it is for us.
+    fn verified(&self, token: &str, key: &Key) -> Option<Told> {
+        let is_taken = self.algorithms.iter().any(|algorithm| jwks::signature(*algorithm) == key.algorithm);
         if !is_taken {
             return None;
         }
@@ -172,56 +490,74 @@ impl config::Issuer {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp"]);
-        // The library reads the system clock; `verify` asks the server's.
+        // The library reads the system clock; `holds` asks the server's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let checking: &DecodingKey = &key.checking;
-        jsonwebtoken::decode::<Map<String, Value>>(token, checking, &validation)
-            .ok()
-            .map(|token| token.claims)
-    }
-
-    /// What the configuration makes of claims that are proved.
-    fn bearer(&self, claims: &Map<String, Value>, seal: Seal) -> Option<Bearer> {
-        let leeway = i64::try_from(self.leeway).ok()?;
-        let ends = seconds(claims.get("exp")?)?.saturating_add(leeway);
-        let begins = match claims.get("nbf") {
-            Some(begin) => seconds(begin)?.saturating_sub(leeway),
-            None => i64::MIN,
-        };
-        let user = claims.get(&self.user_claim)?.as_str()?;
-        if let Some(own) = self.users.get(user) {
-            return Some(Bearer { name: own.clone(), groups: None, begins, ends, seal });
-        }
-        let prefix = self.prefix.as_deref()?;
-        let name = format!("{prefix}{user}");
-        let is_name = |c: char| c.is_ascii_graphic() && !"\"'`\\<>&".contains(c);
-        if user.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_name) {
-            return None;
-        }
-        let told = self.groups_claim.as_ref().and_then(|claim| claims.get(claim));
-        let groups = told.map_or_else(|| Some(BTreeSet::new()), |told| self.groups(prefix, told))?;
-        Some(Bearer { name, groups: Some(groups), begins, ends, seal })
-    }
-
-    /// The groups that a claim tells; `None` if one of them cannot be, since a rule that refuses may be about it.
-    fn groups(&self, prefix: &str, told: &Value) -> Option<BTreeSet<String>> {
-        let told: Vec<&str> = match told {
-            Value::String(text) => text.split_ascii_whitespace().collect(),
-            Value::Array(values) => values.iter().map(Value::as_str).collect::<Option<_>>()?,
-            _ => return None,
-        };
-        let group = |told: &str| match self.groups.get(told) {
-            Some(own) => Some(own.clone()),
-            None if told.is_empty() || told.chars().any(char::is_control) => None,
-            None => Some(format!("{prefix}{told}")).filter(|name| name.len() <= NAME_BYTES_MAX),
-        };
-        told.into_iter().map(group).collect()
+        let token = jsonwebtoken::decode::<Claims>(token, &key.checking, &validation).ok()?;
+        self.told(&token.claims)
     }
 }
 
-/// A `NumericDate` (RFC 7519 section 2), rounded down; `None` outside of all time.
-fn seconds(value: &Value) -> Option<i64> {
-    let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64))?;
-    Timestamp::from_seconds(seconds).map(Timestamp::as_seconds)
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use jsonwebtoken::jwk::Jwk;
+    use jsonwebtoken::{Algorithm, EncodingKey};
+    use serde_json::json;
+
+    fn issuer(name: &str, key: &EncodingKey) -> config::Issuer {
+        let key = Jwk::from_encoding_key(key, Algorithm::ES256).unwrap();
+        config::Issuer {
+            issuer: name.to_owned(),
+            audience: "agents".to_owned(),
+            check: Check::Text(json!({"keys": [key]}).to_string()),
+            algorithms: vec![config::Algorithm::ES256],
+            user_claim: "sub".to_owned(),
+            groups_claim: None,
+            users: Default::default(),
+            prefix: Some(format!("{name}:")),
+            groups: Default::default(),
+            scopes: Default::default(),
+            leeway: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn issuers_are_replaced_and_those_that_stay_keep_what_was_begun() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let key = EncodingKey::from_ec_der(&key.serialize_der());
+        let token = |name: &str| {
+            let claims = json!({"iss": name, "aud": "agents", "sub": "eve", "exp": 600});
+            jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).unwrap()
+        };
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let settings = config::Tokens {
+            issuers: vec![issuer("one", &key), issuer("two", &key)],
+            ..config::Tokens::default()
+        };
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let issuers = Issuers::open(&settings, clock.clock(), &Limits::default(), random).unwrap();
+        let (one, two) = (token("one"), token("two"));
+        let of_one = issuers.verify(&one, false).await.unwrap();
+        let of_two = issuers.verify(&two, false).await.unwrap();
+        assert!(issuers.recall(&one).is_some() && issuers.recall(&two).is_some());
+
+        let changed = config::Issuer { leeway: 1, ..issuer("two", &key) };
+        issuers.replace(&[changed, issuer("one", &key)]).unwrap();
+        assert!(issuers.holds(&of_one) && issuers.recall(&one).is_some());
+        assert!(!issuers.holds(&of_two) && issuers.recall(&two).is_none(), "begun under other settings");
+        let of_two = issuers.verify(&two, false).await.unwrap();
+
+        let wrong = config::Issuer { check: Check::Text("{}".to_owned()), ..issuer("three", &key) };
+        assert!(matches!(issuers.replace(&[wrong]), Err(IssuerError::Keys(_))));
+        let wrong = [issuer("one", &key), issuer("one", &key)];
+        assert!(matches!(issuers.replace(&wrong), Err(IssuerError::Nonsense { key: "issuer", .. })));
+        assert!(issuers.holds(&of_one) && issuers.holds(&of_two), "nothing has changed");
+
+        issuers.replace(&[]).unwrap();
+        assert!(!issuers.holds(&of_one) && !issuers.holds(&of_two));
+        assert_eq!(issuers.verify(&one, false).await.unwrap_err(), AuthError::WrongToken);
+    }
 }

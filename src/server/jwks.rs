@@ -2,8 +2,6 @@
 //!
 //! A key is good for one algorithm, which follows from the key and never from a token.
 
-use std::path::{Path, PathBuf};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
@@ -20,17 +18,17 @@ const MODULUS: std::ops::RangeInclusive<usize> = 256..=512;
 const EXPONENT_OCTETS_MAX: usize = 4;
 const COORDINATE_OCTETS: usize = 32;
 
-/// What is wrong with a file of keys.
+/// What is wrong with a set of keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// It is no JWK set.
-    #[error("{} is no JWK set", .0.display())]
-    Form(PathBuf, #[source] serde_json::Error),
+    #[error("{0} is no JWK set")]
+    Form(String, #[source] serde_json::Error),
     /// It has no key, or too many.
-    #[error("{} has {count} keys that can check signatures: it needs 1 to {KEYS_MAX}", .file.display())]
+    #[error("{place} has {count} keys that can check signatures: it needs 1 to {KEYS_MAX}")]
     Count {
-        /// The file.
-        file: PathBuf,
+        /// Where it is.
+        place: String,
         /// How many it has.
         count: usize,
     },
@@ -41,7 +39,7 @@ pub enum KeysError {
 pub struct Keys(Vec<Key>);
 
 /// A key that checks signatures.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     name: Option<String>,
     /// What it is good for.
@@ -53,20 +51,21 @@ pub struct Key {
 }
 
 impl Keys {
-    /// Reads a JWK set. Keys of other kinds and for other purposes are left out (RFC 7517 section 5).
+    /// Reads the JWK set of a file or URL. Keys of other kinds and for other purposes are left out (RFC 7517 section 5).
     ///
     /// # Errors
     /// It is none, or none of its keys can check a signature.
-    pub fn parse(file: &Path, text: &str) -> Result<Keys, KeysError> {
+    pub fn parse(place: impl ToString, text: &[u8]) -> Result<Keys, KeysError> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,
         }
-        let set: Set = serde_json::from_str(text).map_err(|error| KeysError::Form(file.to_owned(), error))?;
+        let form = |error| KeysError::Form(place.to_string(), error);
+        let set: Set = serde_json::from_slice(text).map_err(form)?;
         let keys: Vec<Key> = set.keys.into_iter().filter_map(Key::read).collect();
         match keys.len() {
             1..=KEYS_MAX => Ok(Keys(keys)),
-            count => Err(KeysError::Count { file: file.to_owned(), count }),
+            count => Err(KeysError::Count { place: place.to_string(), count }),
         }
     }
 
@@ -137,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(keys: &[Value]) -> Result<Keys, KeysError> {
-        Keys::parse(Path::new("x"), &json!({"keys": keys}).to_string())
+        Keys::parse("x", json!({"keys": keys}).to_string().as_bytes())
     }
 
     fn of(octets: usize) -> String {
@@ -205,7 +204,7 @@ mod tests {
         }
         assert!(matches!(parse(&vec![ed(); KEYS_MAX + 1]), Err(KeysError::Count { .. })));
         for text in ["", "{", "[]", "{}", r#"{"keys":{}}"#] {
-            assert!(matches!(Keys::parse(Path::new("x"), text), Err(KeysError::Form(..))), "{text}");
+            assert!(matches!(Keys::parse("x", text.as_bytes()), Err(KeysError::Form(..))), "{text}");
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Checks passwords: hashed off the async threads, a few at a time, remembered for a while, and throttled.
 //!
 //! An unknown user and a wrong password cost the same and get the same answer. It never keeps a password.
+//!
+//! Guesses of one source for one user end after a few failures, for a while. Guesses of many sources for one user take turns,
+//! a few in a minute, once there were many failures; but a source from which the user has logged in lately is no stranger and
+//! does not wait for them, so nobody locks a user out.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::remembered::{Digest, Digester, Remembered};
+use super::throttle::network;
 use super::users::{self, User, UserError, Users};
 use crate::access::AuthError;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::limits::Limits;
 
 /// Checks passwords against the user file.
@@ -30,7 +36,22 @@ struct Shared {
     /// The hash of no password, checked where there is no user.
     nobody: String,
     right: Mutex<Remembered<()>>,
+    /// By source and user.
     failures: Mutex<Remembered<u32>>,
+    /// By user, of strangers: until when there are some that count. Each counts for `login_wait_s`, one after the other.
+    strangers: Mutex<Remembered<()>>,
+    /// The sources of users.
+    known: Mutex<Remembered<()>>,
+    #[cfg(test)]
+    hashed: std::sync::atomic::AtomicUsize,
+}
+
+/// Whose guesses are counted together.
+#[derive(Clone, Copy)]
+struct Culprit {
+    /// The source and the user.
+    here: Digest,
+    user: Digest,
 }
 
 impl Passwords {
@@ -49,6 +70,10 @@ impl Passwords {
             nobody,
             right: Mutex::new(Remembered::new(limits.credentials_remembered_max)),
             failures: Mutex::new(Remembered::new(limits.login_sources_max)),
+            strangers: Mutex::new(Remembered::new(limits.login_sources_max)),
+            known: Mutex::new(Remembered::new(limits.login_sources_max)),
+            #[cfg(test)]
+            hashed: Default::default(),
         };
         Ok(Passwords {
             users,
@@ -71,7 +96,10 @@ impl Passwords {
             hash.unwrap_or(&shared.nobody).as_bytes(),
             password.as_bytes(),
         ]);
-        let culprit = shared.digester.digest(&[&network(source), name.as_bytes()]);
+        let culprit = Culprit {
+            here: shared.digester.digest(&[&network(source), name.as_bytes()]),
+            user: shared.digester.digest(&[name.as_bytes()]),
+        };
 
         shared.refuse_if_throttled(&culprit)?;
         if !shared.is_known_right(&credentials) {
@@ -87,6 +115,8 @@ impl Passwords {
                 let hash = hash.map(str::to_owned);
                 let check = move || {
                     let _permit = permit;
+                    #[cfg(test)]
+                    shared.hashed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let matches =
                         users::password_matches(&password, hash.as_deref().unwrap_or(&shared.nobody));
                     let right = matches && hash.is_some();
@@ -108,35 +138,57 @@ impl Shared {
         lock(&self.right).get(credentials, self.clock.now()).is_some()
     }
 
-    fn refuse_if_throttled(&self, culprit: &Digest) -> Result<(), AuthError> {
+    /// Even what is remembered to be right is not compared then, or a guess could be told from it as often as one likes.
+    fn refuse_if_throttled(&self, culprit: &Culprit) -> Result<(), AuthError> {
         let now = self.clock.now();
-        match lock(&self.failures).get(culprit, now) {
-            Some((count, end)) if *count >= self.limits.login_failures_max => {
-                Err(AuthError::Throttled { retry_after_s: now.until(end).as_secs() + 1 })
-            }
-            _ => Ok(()),
-        }
+        let wait = match lock(&self.failures).get(&culprit.here, now) {
+            Some((count, end)) if *count >= self.limits.login_failures_max => Some(now.until(end).as_secs()),
+            _ => self.turn_s(culprit, now),
+        };
+        wait.map_or(Ok(()), |seconds| Err(AuthError::Throttled { retry_after_s: seconds + 1 }))
     }
 
-    fn note(&self, right: bool, credentials: Digest, culprit: Digest) {
+    /// In how many seconds it is the turn of a stranger; `None` if it is now.
+    fn turn_s(&self, culprit: &Culprit, now: Timestamp) -> Option<u64> {
+        if self.is_known(culprit, now) {
+            return None;
+        }
+        let free = self
+            .limits
+            .login_wait_s
+            .saturating_mul(self.limits.login_failures_user_max.saturating_sub(1).into());
+        let (_, end) = lock(&self.strangers).get(&culprit.user, now)?;
+        now.until(end)
+            .checked_sub(Duration::from_secs(free))
+            .filter(|wait| !wait.is_zero())
+            .map(|wait| wait.as_secs())
+    }
+
+    fn is_known(&self, culprit: &Culprit, now: Timestamp) -> bool {
+        lock(&self.known).get(&culprit.here, now).is_some()
+    }
+
+    fn note(&self, right: bool, credentials: Digest, culprit: Culprit) {
         let now = self.clock.now();
-        let after = |seconds: u64| now.saturating_add_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let mut failures = lock(&self.failures);
+        let after = |time: Timestamp, seconds| {
+            time.saturating_add_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+        };
+        let Limits { login_wait_s, login_known_s, credentials_remembered_s, .. } = self.limits;
         if right {
-            failures.remove(&culprit);
-            lock(&self.right).insert(credentials, (), after(self.limits.credentials_remembered_s), now);
-        } else {
-            let count = failures.get(&culprit, now).map_or(0, |(count, _)| *count);
-            failures.insert(culprit, count.saturating_add(1), after(self.limits.login_wait_s), now);
+            lock(&self.failures).remove(&culprit.here);
+            lock(&self.known).insert(culprit.here, (), after(now, login_known_s), now);
+            lock(&self.right).insert(credentials, (), after(now, credentials_remembered_s), now);
+            return;
         }
-    }
-}
-
-/// What counts as one source: an IPv4 address, or the IPv6 network of 64 bits that one machine can choose from.
-pub fn network(source: IpAddr) -> [u8; 16] {
-    match source.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).octets(),
+        let mut failures = lock(&self.failures);
+        let count = failures.get(&culprit.here, now).map_or(0, |(count, _)| *count);
+        failures.insert(culprit.here, count.saturating_add(1), after(now, login_wait_s), now);
+        drop(failures);
+        if !self.is_known(&culprit, now) {
+            let mut strangers = lock(&self.strangers);
+            let end = strangers.get(&culprit.user, now).map_or(now, |(_, end)| end);
+            strangers.insert(culprit.user, (), after(end, login_wait_s), now);
+        }
     }
 }
 
@@ -173,7 +225,12 @@ mod tests {
         set_password(&data, "ann", Some("correct horse"));
         set_password(&data, "token-only", None);
         let clock = ManualClock::new(Timestamp::EPOCH);
-        let limits = Limits { login_failures_max: 3, login_wait_s: 30, ..Limits::default() };
+        let limits = Limits {
+            login_failures_max: 3,
+            login_failures_user_max: 6,
+            login_wait_s: 30,
+            ..Limits::default()
+        };
         let digester = Digester::new(rustls::crypto::ring::default_provider().secure_random).unwrap();
         let users = Arc::new(Users::open(data.path()).unwrap());
         let passwords = Passwords::new(users, clock.clock(), &limits, digester).unwrap();
@@ -240,12 +297,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_ipv6_network_is_one_source() {
-        let at = |text: &str| network(text.parse().unwrap());
-        assert_eq!(at("2001:db8::1"), at("2001:db8::2:1"));
-        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
-        assert_eq!(at("192.0.2.1"), at("::ffff:192.0.2.1"));
-        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+    fn stranger(number: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(198, 51, 100, number))
+    }
+
+    #[tokio::test]
+    async fn guesses_of_many_take_turns_and_lock_nobody_out() {
+        let f = fixture();
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        for number in 0..6 {
+            assert_eq!(
+                f.passwords.check(stranger(number), "ann", "wrong").await,
+                Err(AuthError::WrongPassword)
+            );
+        }
+        let throttled = |retry_after_s| Err(AuthError::Throttled { retry_after_s });
+        for password in ["wrong", "correct horse"] {
+            assert_eq!(f.passwords.check(ELSEWHERE, "ann", password).await, throttled(31), "{password}");
+        }
+        f.passwords.check(HERE, "ann", "correct horse").await.unwrap();
+        assert_eq!(f.passwords.check(HERE, "ann", "wrong").await, Err(AuthError::WrongPassword));
+        // A turn for one guess, then for another one.
+        f.clock.advance_seconds(30);
+        assert_eq!(f.passwords.check(stranger(9), "ann", "wrong").await, Err(AuthError::WrongPassword));
+        assert_eq!(f.passwords.check(ELSEWHERE, "ann", "correct horse").await, throttled(31));
+        f.clock.advance_seconds(30);
+        f.passwords.check(ELSEWHERE, "ann", "correct horse").await.unwrap();
+        assert_eq!(f.passwords.check(stranger(9), "bob", "wrong").await, Err(AuthError::WrongPassword));
+    }
+
+    #[tokio::test]
+    async fn all_that_is_refused_costs_the_same() {
+        let f = fixture();
+        let hashed = || f.passwords.shared.hashed.load(std::sync::atomic::Ordering::Relaxed);
+        for (name, password) in [
+            ("ann", "wrong horse"),
+            ("nobody", "wrong horse"),
+            ("token-only", "wrong horse"),
+            ("\u{ff41}nn", ""),
+        ] {
+            for _ in 0..3 {
+                let before = hashed();
+                let answer = f.passwords.check(HERE, name, password).await;
+                assert_eq!((answer, hashed() - before), (Err(AuthError::WrongPassword), 1), "{name}");
+            }
+            let before = hashed();
+            let answer = f.passwords.check(HERE, name, password).await;
+            let throttled = Err(AuthError::Throttled { retry_after_s: 31 });
+            assert_eq!((answer, hashed() - before), (throttled, 0), "{name}");
+        }
     }
 }

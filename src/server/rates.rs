@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use smol_str::SmolStr;
 
-use super::passwords::network;
+use super::throttle::network;
 use crate::clock::Clock;
 use crate::limits::RateLimits;
 

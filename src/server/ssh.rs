@@ -314,7 +314,7 @@ struct Client {
 
 impl Client {
     async fn by_password(&mut self, name: &str, password: &str) -> Auth {
-        match self.shared.authenticator.by_password(name, password, self.address).await {
+        match self.shared.authenticator.by_login(name, password, self.address).await {
             Ok(user) => {
                 self.user = Some(user);
                 Auth::Accept

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::files::{self, FileError, Readers};
 use super::remembered::{Digester, Remembered};
 use super::watched::{Unusable, Watched};
+use crate::access::{Bounds, Scope};
 use crate::clock::{Clock, Timestamp};
 use crate::limits::Limits;
 
@@ -51,6 +52,12 @@ pub struct Claims {
     pub jti: String,
     /// When it was made, in microseconds: `iat` does not tell two users of one second apart.
     pub made_at: i64,
+    /// How much of what the user may do it is good for.
+    #[serde(default)]
+    pub scope: Scope,
+    /// The agent in whose name alone it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// Not a claim: which key has signed it.
     #[serde(skip)]
     pub key: String,
@@ -126,7 +133,13 @@ impl Tokens {
     }
 
     /// Makes a token that is valid from now on for `lifetime_s` seconds. The caller has seen that the user exists.
-    pub fn issue(&self, name: &str, groups: Vec<String>, lifetime_s: u64) -> Result<String, TokenError> {
+    pub fn issue(
+        &self,
+        name: &str,
+        groups: Vec<String>,
+        bounds: Bounds,
+        lifetime_s: u64,
+    ) -> Result<String, TokenError> {
         let now = self.clock.now();
         let end = i64::try_from(lifetime_s).ok().and_then(|seconds| now.checked_add_seconds(seconds));
         let end = end.filter(|_| lifetime_s > 0).ok_or(TokenError::Lifetime(lifetime_s))?;
@@ -140,6 +153,8 @@ impl Tokens {
             exp: end.as_seconds(),
             jti: uuid::Uuid::new_v4().to_string(),
             made_at: now.as_micros(),
+            scope: bounds.scope,
+            agent: bounds.agent,
             key: String::new(),
         };
         let keys = self.keys.get();
@@ -279,7 +294,7 @@ mod tests {
         let (data, clock) =
             (TestDirectory::new(), ManualClock::new(Timestamp::from_seconds(1_000_000).unwrap()));
         let tokens = open(&data, &clock);
-        let token = tokens.issue("ann", vec!["ops".into()], 3600).unwrap();
+        let token = tokens.issue("ann", vec!["ops".into()], Bounds::default(), 3600).unwrap();
         for _ in 0..2 {
             let claims = tokens.verify(&token).unwrap();
             assert_eq!((claims.sub.as_str(), claims.exp), ("ann", 1_003_600));
@@ -301,7 +316,7 @@ mod tests {
     fn changed_and_foreign_tokens_are_refused() {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
-        let token = tokens.issue("ann", Vec::new(), 60).unwrap();
+        let token = tokens.issue("ann", Vec::new(), Bounds::default(), 60).unwrap();
         let [header, claims, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let admin = {
             let text =
@@ -369,7 +384,7 @@ mod tests {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let random = rustls::crypto::ring::default_provider().secure_random;
         let tokens = open(&data, &clock);
-        let issue = || tokens.issue("ann", Vec::new(), 60).unwrap();
+        let issue = || tokens.issue("ann", Vec::new(), Bounds::default(), 60).unwrap();
         let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
         let first = issue();
         // As it was signed before keys had names.
@@ -402,7 +417,7 @@ mod tests {
     fn a_header_chooses_among_our_keys_alone() {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
-        let claims = tokens.verify(&tokens.issue("ann", Vec::new(), 60).unwrap()).unwrap();
+        let claims = tokens.verify(&tokens.issue("ann", Vec::new(), Bounds::default(), 60).unwrap()).unwrap();
         let sign = |header: Header| {
             jsonwebtoken::encode(&header, claims.as_ref(), &tokens.keys.get().signing).unwrap()
         };
@@ -419,8 +434,14 @@ mod tests {
     fn the_key_is_for_its_owner_alone_and_damage_is_reported() {
         let (data, clock) = (TestDirectory::new(), ManualClock::new(Timestamp::EPOCH));
         let tokens = open(&data, &clock);
-        assert!(matches!(tokens.issue("ann", Vec::new(), u64::MAX), Err(TokenError::Lifetime(_))));
-        assert!(matches!(tokens.issue("ann", Vec::new(), 0), Err(TokenError::Lifetime(0))));
+        assert!(matches!(
+            tokens.issue("ann", Vec::new(), Bounds::default(), u64::MAX),
+            Err(TokenError::Lifetime(_))
+        ));
+        assert!(matches!(
+            tokens.issue("ann", Vec::new(), Bounds::default(), 0),
+            Err(TokenError::Lifetime(0))
+        ));
         let key = data.path().join(KEY_FILE);
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();

@@ -12,10 +12,10 @@ use std::time::Duration;
 use crate::config::Urls as Settings;
 use crate::limits::Limits;
 use crate::netconf::url::{self, Asked};
+use crate::server::outgoing::SetupError;
 use crate::yang::error::{Error, Tag};
 
 use file::Files;
-pub use https::HttpsError;
 use https::{Https, Method};
 
 /// What can be named by URLs.
@@ -36,7 +36,7 @@ impl Urls {
     ///
     /// # Errors
     /// The authorities cannot be read.
-    pub fn new(settings: &Settings, data: &Path, limits: &Limits) -> Result<Self, HttpsError> {
+    pub fn new(settings: &Settings, data: &Path, limits: &Limits) -> Result<Self, SetupError> {
         let directory = settings.directory.clone().unwrap_or_else(|| data.join("files"));
         let bytes_max = limits.url_content_bytes_max;
         let files = Files::new(directory, bytes_max, limits.url_files_max);

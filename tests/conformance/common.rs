@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use agentconf::access::Bounds;
 use agentconf::clock::Clock;
 use agentconf::config::{Config, Listen};
 use agentconf::limits::Limits;
@@ -96,7 +97,7 @@ impl TestServer {
         users::edit(data, |users| Ok(users.insert(name.to_owned(), user))).expect("the user is added");
         let random = rustls::crypto::ring::default_provider().secure_random;
         let tokens = Tokens::open(data, Clock::system(), &limits, random).expect("the key of the tokens");
-        tokens.issue(name, Vec::new(), 600).expect("a token")
+        tokens.issue(name, Vec::new(), Bounds::default(), 600).expect("a token")
     }
 
     /// Removes a user.

@@ -191,7 +191,7 @@ pub fn principal(user: &str) -> Principal {
         if ["admin", "auditor"].contains(&name) { [name.to_owned()].into() } else { BTreeSet::new() };
     let principal = Principal::new(name, groups, Method::Local);
     match agent {
-        Some(agent) => principal.acting_for(agent),
+        Some(agent) => principal.bound_to(Some(agent.to_owned())),
         None => principal,
     }
 }

@@ -14,21 +14,21 @@ use serde_json::{Value as Json, json};
 
 use crate::process::{Server, run};
 
-const LOGIN: &str = "https://login.example.net";
+pub const LOGIN: &str = "https://login.example.net";
 const FACTORY: &str = "https://factory.example.net";
-const READ: &str = "/restconf/data/ietf-yang-library:yang-library/content-id";
-const ASSIGN: &str = "/restconf/operations/magent-task:assign-task";
-const REGISTER: &str = "/restconf/operations/magent-registry:register-agent";
+pub const READ: &str = "/restconf/data/ietf-yang-library:yang-library/content-id";
+pub const ASSIGN: &str = "/restconf/operations/magent-task:assign-task";
+pub const REGISTER: &str = "/restconf/operations/magent-registry:register-agent";
 
 /// A key of an issuer.
-struct Key {
+pub struct Key {
     kid: &'static str,
-    algorithm: Algorithm,
+    pub algorithm: Algorithm,
     private: EncodingKey,
 }
 
 impl Key {
-    fn new(kid: &'static str, algorithm: Algorithm) -> Key {
+    pub fn new(kid: &'static str, algorithm: Algorithm) -> Key {
         let generate = |kind| rcgen::KeyPair::generate_for(kind).unwrap().serialize_der();
         let private = match algorithm {
             // The seed of what is made has its place in the older form, which is the one that is read.
@@ -43,7 +43,7 @@ impl Key {
         Key { kid, algorithm, private }
     }
 
-    fn public(&self) -> Jwk {
+    pub fn public(&self) -> Jwk {
         let mut jwk = Jwk::from_encoding_key(&self.private, self.algorithm).unwrap();
         jwk.common.key_id = Some(self.kid.to_owned());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -54,16 +54,16 @@ impl Key {
         Header { kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) }
     }
 
-    fn sign(&self, claims: &Json) -> String {
+    pub fn sign(&self, claims: &Json) -> String {
         self.sign_as(&self.header(), claims)
     }
 
-    fn sign_as(&self, header: &Header, claims: &Json) -> String {
+    pub fn sign_as(&self, header: &Header, claims: &Json) -> String {
         bearer(jsonwebtoken::encode(header, claims, &self.private).unwrap())
     }
 }
 
-fn bearer(token: impl AsRef<str>) -> String {
+pub fn bearer(token: impl AsRef<str>) -> String {
     format!("Bearer {}", token.as_ref())
 }
 
@@ -77,16 +77,16 @@ fn write_keys(file: &Path, keys: &[&Key]) {
 }
 
 /// Seconds since the epoch.
-fn now() -> i64 {
+pub fn now() -> i64 {
     Clock::system().now().as_seconds()
 }
 
-fn claims(user: &str) -> Json {
+pub fn claims(user: &str) -> Json {
     json!({"iss": LOGIN, "aud": "agents", "sub": user, "exp": now() + 600})
 }
 
 /// `claims` with one of them replaced, or removed if it is null.
-fn with(mut claims: Json, name: &str, value: Json) -> Json {
+pub fn with(mut claims: Json, name: &str, value: Json) -> Json {
     match value {
         Json::Null => drop(claims.as_object_mut().unwrap().remove(name)),
         value => claims[name] = value,
@@ -121,6 +121,7 @@ impl Place {
         let settings = format!(
             r#"
             log.level = "trace"
+            limits.token_failures_max = 10000
             [[tokens.issuers]]
             issuer = "{LOGIN}"
             audience = "agents"
@@ -360,6 +361,37 @@ fn signatures_and_headers_are_not_to_be_tricked() {
     ] {
         attacks.push((what.into(), place.ed.sign_as(&header, &eve)));
     }
+    // Claims of which another reader would believe the other one.
+    let two = |user: &str, other: &str| {
+        let claims = with(claims(user), "sub", json!(user)).to_string();
+        let claims = claims.replacen('{', &format!("{{\"sub\":\"{other}\","), 1);
+        let claims = serde_json::value::RawValue::from_string(claims).unwrap();
+        bearer(jsonwebtoken::encode(&plain(), &claims, &place.ed.private).unwrap())
+    };
+    attacks.push(("a claim twice".into(), two("eve", "00u1")));
+    attacks.push(("a claim twice, the other way".into(), two("00u1", "eve")));
+    let bound = with(claims("eve"), "cnf", json!({"jkt": "x"}));
+    attacks.push(("a token that is bound to a key".into(), place.ed.sign(&bound)));
+    // Encrypted, compressed, nested.
+    for head in [
+        json!({"alg": "dir", "enc": "A256GCM", "zip": "DEF", "cty": "JWT"}),
+        json!({"alg": "RSA-OAEP-256", "enc": "A128CBC-HS256", "kid": "3"}),
+    ] {
+        let head = coded(&head.to_string());
+        attacks.push((format!("JWE {head}"), bearer(format!("{head}..AAAA.{payload}.AAAA"))));
+    }
+    attacks.push(("a token of a token".into(), bearer(format!("{}.{}.{signature}", parts[0], coded(&good)))));
+    attacks
+        .push(("JSON of a token".into(), bearer(json!({"payload": payload, "signatures": []}).to_string())));
+    for (what, text) in [
+        ("a space", good.replacen('.', " .", 1)),
+        ("a comma", format!("{good}, {good}")),
+        ("a second part", format!("{good} x")),
+        ("padding", format!("{good}=")),
+        ("not the alphabet", good.replacen('.', "./+", 1)),
+    ] {
+        attacks.push((what.into(), text));
+    }
     let twice = coded(r#"{"alg":"EdDSA","alg":"none","kid":"1"}"#);
     attacks.push(("alg twice".into(), bearer(format!("{twice}.{payload}.{signature}"))));
 
@@ -488,4 +520,92 @@ fn tokens_of_earlier_keys_stay_valid_until_these_are_forgotten() {
         assert_eq!(run(verb, place.server.data()).status.code(), Some(2), "{verb:?}");
     }
     place.logged_nothing_of(&[&first, &second]);
+}
+
+#[test]
+fn header_fields_that_are_no_credentials_are_refused() {
+    let place = Place::new();
+    let good = place.ed.sign(&claims("eve"));
+    let ask = |fields: &str| {
+        let client = place.server.client_of(None);
+        let mut connection = client.connect().unwrap();
+        let request = format!("GET {READ} HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
+        std::io::Write::write_all(connection.get_mut(), request.as_bytes()).unwrap();
+        crate::http::read_answer(&mut connection, false).unwrap().status
+    };
+    assert_eq!(ask(&format!("Authorization: {good}")), 200);
+    assert_eq!(ask(&format!("authorization:\t {good} ")), 200, "white space around a value is no part of it");
+    let basic = |pair: &str| {
+        format!("Authorization: Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    };
+    for (what, fields, status) in [
+        ("two fields", format!("Authorization: {good}\r\nAuthorization: {good}"), 401),
+        ("two kinds", format!("Authorization: {good}\r\n{}", basic("ann:x")), 401),
+        (
+            "an end of a line",
+            format!("Authorization: Bearer\r\n {}", good.trim_start_matches("Bearer ")),
+            400,
+        ),
+        ("NUL", format!("Authorization: {good}\0"), 400),
+        ("a bare CR", format!("Authorization: {good}\rX: y"), 400),
+        ("a space before the colon", format!("Authorization : {good}"), 400),
+        ("no scheme", format!("Authorization: {}", good.trim_start_matches("Bearer ")), 401),
+        ("another field", format!("Proxy-Authorization: {good}"), 401),
+        ("a name that looks like hers", basic("\u{ff41}\u{ff4e}\u{ff4e}:secret of ann"), 401),
+        ("a name with a mark", basic("a\u{30a}nn:secret of ann"), 401),
+        ("a name in capitals", basic("ANN:secret of ann"), 401),
+        ("a name with NUL", basic("ann\0:secret of ann"), 401),
+        ("a name with a space", basic(" ann:secret of ann"), 401),
+        ("no name", basic(":secret of ann"), 401),
+    ] {
+        assert_eq!(ask(&fields), status, "{what}");
+    }
+    let query = format!("{READ}?access_token={}", good.trim_start_matches("Bearer "));
+    assert_eq!(place.server.client_of(None).get(&query).status, 401, "RFC 6750 section 2.3 is not for us");
+    place.logged_nothing_of(&[&good]);
+}
+
+#[test]
+fn a_source_of_wrong_tokens_is_slowed_down_and_its_neighbours_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "limits = { token_failures_max = 3, login_wait_s = 3600 }";
+    let server = Server::start(&folder.path().join("data"), settings);
+    assert!(run(&["user", "add", "ann"], server.data()).status.success());
+    let ask = |authorization: &str| server.client_of(Some(authorization)).get(READ);
+    let key = String::from_utf8(run(&["key", "add", "ann"], server.data()).stdout).unwrap();
+    let key = bearer(key.trim());
+    for _ in 0..10 {
+        assert_eq!(ask("Bearer old").status, 401, "the same again is no other guess");
+    }
+    assert_eq!(ask("Bearer guess").status, 401);
+    assert_eq!(ask("Bearer agentconf_0123456789abcdef_guess").status, 401);
+    for wrong in ["Bearer guess-2", "Bearer old", "Bearer agentconf_0123456789abcdef_guess-2"] {
+        let answer = ask(wrong);
+        assert_eq!(answer.status, 429, "{answer}");
+        let wait: u32 = answer.field("retry-after").unwrap().parse().unwrap();
+        assert!((1..=3601).contains(&wait));
+    }
+    for right in [server.admin(), &key] {
+        assert_eq!(ask(right).status, 200);
+    }
+}
+
+#[test]
+fn a_token_can_be_for_reading_alone_and_of_one_agent() {
+    let place = Place::new();
+    let token = bearer(place.run(&["token", "admin", "--scope", "read", "--agent", "press-7"]));
+    let claims: Json =
+        jsonwebtoken::dangerous::insecure_decode_claims(token.trim_start_matches("Bearer ")).unwrap();
+    assert_eq!((&claims["scope"], &claims["agent"]), (&json!("read"), &json!("press-7")));
+    assert_eq!(place.status(&token), 200);
+    let nacm = "/restconf/data/ietf-netconf-acm:nacm";
+    let answer = place.server.client_of(Some(&token)).ask("DELETE", nacm, &[], b"").unwrap();
+    assert_eq!(answer.status, 403, "{answer}");
+    let key = place.run(&["key", "add", "ann", "--agent", "press-7"]);
+    assert_eq!(place.status(&bearer(&key)), 200);
+    let list = place.run(&["key", "list"]);
+    assert!(list.contains("\tpress-7"), "{list}");
+    // A key is no password.
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("ann:{key}"));
+    assert_eq!(place.status(&format!("Basic {basic}")), 401);
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use agentconf::access::Bounds;
 use agentconf::clock::Clock;
 use agentconf::limits::Limits;
 use agentconf::server::tokens::Tokens;
@@ -69,7 +70,7 @@ async fn start(data: &Path, entries: u64) -> Outcome<(Client, Agentconf)> {
     users::edit(data, |users| Ok(users.insert(USER.to_owned(), user)))?;
     let random = rustls::crypto::ring::default_provider().secure_random;
     let token = Tokens::open(data, Clock::system(), &Limits::default(), random)?;
-    let token = token.issue(USER, Vec::new(), u64::from(u32::MAX) / 2)?;
+    let token = token.issue(USER, Vec::new(), Bounds::default(), u64::from(u32::MAX) / 2)?;
     Ok((server.client()?.with_token(&token), server))
 }
 
