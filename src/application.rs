@@ -39,7 +39,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         )?)
     });
     let engine = engine.await??;
-    prepared.vault.sweep(&engine.snapshot().references(), prepared.clock.now());
+    prepared.vault.sweep(&engine.snapshot().references());
     let (streams, shutdown) = (engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         shutdown.begun().await;

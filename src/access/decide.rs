@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_credential_that_is_bound_to_an_agent_is_good_for_that_agent_alone() {
-        let bound = |name: &str, groups: &[&str], agent: &str| principal(name, groups).bound_to(Some(agent.to_owned()));
+        let bound = |name: &str, groups: &[&str], agent: &str| {
+            principal(name, groups).bound_to(Some(agent.to_owned()))
+        };
         assert!(may(&bound("ip", &[], "ip-agent"), "ip-agent", WORK, 0));
         assert!(!may(&bound("ip", &[], "ip-agent"), "ip", WORK, 0));
         assert!(!may(&bound("oss", &[], "ip-agent"), "ip-agent", WORK, 0), "no more than its user");

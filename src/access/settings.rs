@@ -227,16 +227,21 @@ fn api_key_of(key: model::ApiKey, created: Timestamp) -> Result<ApiKey, Error> {
         )
     });
     Ok(ApiKey {
-        scope: match key.scope {
-            Some(model::Scope::Read) => Scope::Read,
-            Some(model::Scope::Full) | None => Scope::Full,
-        },
+        scope: key.scope.map_or(Scope::Full, scope),
         secret: reference(&key.secret, place(&nodes::ACCESS_API_KEYS_API_KEY_SECRET))?,
         user: key.user,
         agent: key.agent,
         created,
         ends: ends?,
     })
+}
+
+/// What a credential is good for.
+pub fn scope(scope: model::Scope) -> Scope {
+    match scope {
+        model::Scope::Read => Scope::Read,
+        model::Scope::Full => Scope::Full,
+    }
 }
 
 fn check_issuer(issuer: &TokenIssuer) -> Result<(), Error> {

@@ -15,7 +15,7 @@ mod netconf;
 mod tokens;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
-pub use clients::{CertToName, Clients, Fingerprint, Hash, MapType};
+pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
 

@@ -189,7 +189,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    fn all() -> Vec<Algorithm> {
+    /// All of them.
+    pub fn all() -> Vec<Algorithm> {
         vec![Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256]
     }
 }

@@ -1,21 +1,25 @@
-//! What the configuration says of users and API keys, with the secrets that it refers to: made anew when it has changed, at
-//! the cost of one look at a pointer.
+//! What the configuration says of who gets in, with the secrets that it refers to: users and API keys are made anew when it
+//! has changed, and the other parts of the server follow it, at the cost of one look at a pointer.
 //!
 //! It never decides what to do if a file has the same name; its users do.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::api_keys::ApiKey;
+use super::listener::Shared;
+use super::settings;
 use super::users::User;
 use super::vault::Vault;
 use crate::access::Settings;
-use crate::access::settings;
+use crate::access::settings::{self as configured, ssh_key_kind};
+use crate::limits::RateLimits;
 
 /// Tells what is configured now.
 pub type Source = Arc<dyn Fn() -> Arc<Settings> + Send + Sync>;
@@ -24,7 +28,12 @@ pub type Source = Arc<dyn Fn() -> Arc<Settings> + Send + Sync>;
 pub struct Configured {
     source: Source,
     vault: Arc<Vault>,
+    /// What the file of the server says of rates.
+    rates: RateLimits,
     made: ArcSwap<Made>,
+    /// What the server follows.
+    followed: ArcSwap<Settings>,
+    following: Mutex<()>,
 }
 
 /// What was made of these settings.
@@ -37,8 +46,40 @@ struct Made {
 
 impl Configured {
     /// What the source tells, with the secrets of the vault.
-    pub fn new(source: Source, vault: Arc<Vault>) -> Configured {
-        Configured { source, vault, made: ArcSwap::default() }
+    pub fn new(source: Source, vault: Arc<Vault>, rates: RateLimits) -> Configured {
+        let (made, followed, following) = Default::default();
+        Configured { source, vault, rates, made, followed, following }
+    }
+
+    /// Has the parts of a server take over what has been configured since this was last asked. What cannot be used, which
+    /// the configuration was not at its time, is logged, and what was before holds.
+    pub fn follow(&self, shared: &Shared) {
+        if Arc::ptr_eq(&(self.source)(), &self.followed.load()) {
+            return;
+        }
+        let _one = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let (settings, before) = ((self.source)(), self.followed.load_full());
+        if Arc::ptr_eq(&settings, &before) {
+            return;
+        }
+        shared.rates.replace(settings::rates(&self.rates, &settings.limits));
+        if settings.certificate != before.certificate || settings.clients != before.clients {
+            let made = settings::certificate(&settings, &self.vault, &shared.clock)
+                .and_then(|certificate| Ok((certificate, settings::clients(&settings)?)))
+                .map_err(Unusable::from);
+            let replaced = made.and_then(|(certificate, clients)| {
+                Ok(shared.certificates.replace(certificate, clients.map(Some))?)
+            });
+            complain("certificates", replaced);
+        }
+        if settings.issuers != before.issuers {
+            let issuers = settings::issuers(&settings, &self.vault, self.vault.issuers_in_file());
+            let replaced = issuers
+                .map_err(Unusable::from)
+                .and_then(|issuers| Ok(shared.authenticator.issuers.replace(&issuers)?));
+            complain("issuers", replaced);
+        }
+        self.followed.store(settings);
     }
 
     /// The user of that name.
@@ -63,7 +104,7 @@ impl Configured {
 
     fn make(&self, of: Arc<Settings>) -> Made {
         let user =
-            |(name, user): (&String, &Arc<settings::User>)| (name.clone(), Arc::new(self.user_of(user)));
+            |(name, user): (&String, &Arc<configured::User>)| (name.clone(), Arc::new(self.user_of(user)));
         let users = of.users.iter().map(user).collect();
         let api_keys = of.api_keys.iter().filter_map(|(id, key)| {
             let hash = self.vault.get(&key.secret)?;
@@ -72,10 +113,8 @@ impl Configured {
         Made { api_keys: api_keys.collect(), users, of }
     }
 
-    fn user_of(&self, user: &settings::User) -> User {
-        let line = |key: &Vec<u8>| {
-            settings::ssh_key_kind(key).map(|kind| format!("{kind} {}", STANDARD.encode(key)))
-        };
+    fn user_of(&self, user: &configured::User) -> User {
+        let line = |key: &Vec<u8>| ssh_key_kind(key).map(|kind| format!("{kind} {}", STANDARD.encode(key)));
         User {
             groups: user.groups.clone(),
             password: user
@@ -86,6 +125,16 @@ impl Configured {
             ssh_keys: user.public_keys.iter().filter_map(line).collect(),
             created: user.created,
         }
+    }
+}
+
+/// Why what is configured is not followed.
+type Unusable = Box<dyn Error + Send + Sync>;
+
+fn complain(what: &str, replaced: Result<(), Unusable>) {
+    if let Err(error) = replaced {
+        let error = error.as_ref() as &dyn Error;
+        tracing::error!(error, "the {what} that are configured cannot be used, those before still hold");
     }
 }
 

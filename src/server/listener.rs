@@ -30,6 +30,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::auth::Authenticator;
 use super::certificates::Shown;
+use super::configured::Configured;
 use super::netconf::{self, Netconf};
 use super::rates::{Connected, Rates};
 use super::refusal::Refusals;
@@ -112,6 +113,8 @@ pub struct Shared {
     pub front: Front,
     /// Checks the credentials.
     pub authenticator: Authenticator,
+    /// What the configuration says of all this.
+    pub configured: Arc<Configured>,
     /// The limits.
     pub limits: Limits,
     /// What users and sources may ask for.
@@ -144,6 +147,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
+                    shared.configured.follow(&shared);
                     let Some(source) = shared.rates.connect(peer.ip()) else {
                         tracing::debug!(%peer, "a connection is closed, there are too many from there");
                         continue;
@@ -376,6 +380,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
     let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
+    shared.configured.follow(&shared);
     let proved = match source.asks() {
         Ok(()) => shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()).await,
         Err(retry_after_s) => Err(too_many(retry_after_s)),

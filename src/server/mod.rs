@@ -24,6 +24,7 @@ pub mod rates;
 pub mod refusal;
 pub mod remembered;
 pub mod renewal;
+pub mod settings;
 pub mod shutdown;
 pub mod ssh;
 pub mod stream;
@@ -215,13 +216,14 @@ impl Server {
         let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
 
         let url = url(&config, &addresses);
-        let vault = Arc::new(Vault::open(&config.data, config.limits.secrets_max)?);
+        let vault = Arc::new(Vault::open(&config, clock.clone())?);
         let prepared = Prepared { config, clock, url, vault, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, clock, vault, shutdown, .. } = prepared;
-        let configured = Arc::new(Configured::new(application.settings, vault));
+        let rates = config.limits.rates.clone();
+        let configured = Arc::new(Configured::new(application.settings, vault, rates.clone()));
         authenticator.users.add(Arc::clone(&configured));
-        authenticator.api_keys.add(configured);
+        authenticator.api_keys.add(Arc::clone(&configured));
         let netconf = match (application.netconf, has_netconf(&config)) {
             (Some(handler), true) => {
                 let ssh = ssh::Rules::open(&config.data, &config.limits, random)?;
@@ -235,8 +237,9 @@ impl Server {
         let shared = Arc::new(Shared {
             front: application.front,
             authenticator,
+            configured,
             connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
-            rates: Rates::new(config.limits.rates.clone(), clock.clone()),
+            rates: Rates::new(rates, clock.clone()),
             limits: config.limits,
             hsts: hsts(config.tls.hsts_max_age),
             certificates,

@@ -296,6 +296,7 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// Reads again what has changed, or everything.
 pub fn look(shared: &Shared, all: bool) {
+    shared.configured.follow(shared);
     shared.certificates.look(all);
     if let Some(netconf) = &shared.netconf {
         netconf.ssh.look(all);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::files::{self, FileError, Readers};
-use super::{api_keys, users};
+use super::jwks::Keys;
+use super::{api_keys, settings, users};
 use crate::access::{Reference, Settings};
-use crate::clock::Timestamp;
+use crate::clock::Clock;
+use crate::config::{self, Check, Config};
 use crate::engine::{self, Secret};
 use crate::yang::error::{Error, Tag};
 
@@ -35,16 +37,20 @@ const KEY_PREFIX: &str = "key-";
 pub struct Vault {
     directory: PathBuf,
     most: usize,
+    /// The issuers of the server's file, beside which those of the configuration have to make sense.
+    issuers: Vec<config::Issuer>,
+    clock: Clock,
     /// By identifier, which is the name of the file.
     kept: RwLock<BTreeMap<String, Arc<str>>>,
 }
 
 impl Vault {
-    /// Reads the directory `secrets`, which is made if it is missing; it keeps so many at most.
+    /// Reads the directory `secrets` of a server with these settings, which is made if it is missing.
     ///
     /// # Errors
     /// The directory or one of its files cannot be read.
-    pub fn open(data: &Path, most: usize) -> Result<Vault, FileError> {
+    pub fn open(config: &Config, clock: Clock) -> Result<Vault, FileError> {
+        let (data, most) = (&config.data, config.limits.secrets_max);
         let directory = data.join("secrets");
         files::create_directory(&directory)?;
         let unreadable = |error| FileError::of("read", &directory)(error);
@@ -58,7 +64,8 @@ impl Vault {
                 kept.insert(id.to_owned(), Arc::from(text));
             }
         }
-        Ok(Vault { directory, most, kept: RwLock::new(kept) })
+        let issuers = config.tokens.issuers.clone();
+        Ok(Vault { directory, most, issuers, clock, kept: RwLock::new(kept) })
     }
 
     /// What was kept: the hash of a password or of the secret of an API key, or a secret of the server itself.
@@ -73,8 +80,14 @@ impl Vault {
         PrivateKeyDer::try_from(STANDARD.decode(kept.as_bytes()).ok()?).ok()
     }
 
+    /// The issuers of the server's file.
+    pub fn issuers_in_file(&self) -> &[config::Issuer] {
+        &self.issuers
+    }
+
     /// Removes what has not been referred to for long: `used` is, by the configurations that count.
-    pub fn sweep(&self, used: &BTreeSet<Reference>, now: Timestamp) {
+    pub fn sweep(&self, used: &BTreeSet<Reference>) {
+        let now = self.clock.now();
         let ids: Vec<String> = self.read().keys().cloned().collect();
         let is_old = |id: &str| {
             let modified = std::fs::metadata(self.directory.join(id)).and_then(|file| file.modified());
@@ -159,12 +172,14 @@ impl engine::Vault for Vault {
         {
             return Err(invalid(format!("{missing} refers to no secret that is kept: set it anew")).at(place));
         }
-        if let Some(leaf) = settings.certificate.iter().flatten().next()
-            && self.key_of(leaf).is_none()
-        {
-            let message =
-                "the certificate that was chosen for the server fits no private key that it was given";
-            return Err(invalid(message));
+        settings::certificate(settings, self, &self.clock)?;
+        settings::clients(settings)?;
+        for issuer in settings::issuers(settings, self, &self.issuers)? {
+            if let Check::Text(keys) = &issuer.check {
+                let unusable =
+                    |error| invalid(format!("the keys of {:?} cannot be used: {error}", issuer.issuer));
+                Keys::parse("jwks", keys.as_bytes()).map_err(unusable)?;
+            }
         }
         Ok(())
     }

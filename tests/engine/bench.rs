@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
+use agentconf::config::Config;
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
     Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition, Test,
@@ -43,7 +44,8 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
         ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
     };
     let (clock, capabilities) = (clock.clock(), Capabilities::default());
-    let vault = Arc::new(Vault::open(directory, limits.secrets_max).expect("a directory for secrets"));
+    let config = Config { data: directory.to_owned(), ..Config::default() };
+    let vault = Arc::new(Vault::open(&config, clock.clone()).expect("a directory for secrets"));
     let options = Options { clock, limits, startup, profile, capabilities, vault };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }

@@ -1674,7 +1674,18 @@ pub mod nodes {
         data: &[&ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER],
         actions: &[],
         notifications: &[],
-        musts: &[],
+        musts: &[
+            Must {
+                expr: &super::exprs::ACCESS_TOKEN_ISSUERS_MUST_1,
+                text: "count(token-issuer/introspection) <= 1",
+                error_message: Some("Only one issuer can be asked: a token does not say whom."),
+                error_app_tag: None,
+                reads: &[
+                    &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER,
+                    &ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION,
+                ],
+            },
+        ],
         whens: &[],
         nacm: NacmDefault::DenyAll,
         sid: 0,
@@ -2028,7 +2039,7 @@ pub mod nodes {
         index: 3,
         kind: Kind::Leaf {
             ty: &super::types::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CACHE,
-            default: Some("30"),
+            default: Some("60"),
             units: "seconds",
         },
         config: true,
@@ -3519,7 +3530,7 @@ pub mod types {
         name: "uint32",
         base: Base::Uint(
             32,
-            Range { parts: &[(0, 3600)], text: "0..3600", error_message: None, error_app_tag: None },
+            Range { parts: &[(1, 3600)], text: "1..3600", error_message: None, error_app_tag: None },
         ),
     };
     /// `enumeration`
@@ -3690,6 +3701,39 @@ pub mod exprs {
                 ]),
             }),
             Expr::Literal(Borrowed("ietf-crypto-types:ssh-public-key-format")),
+        ]),
+    );
+    /// `count(token-issuer/introspection) <= 1`
+    pub static ACCESS_TOKEN_ISSUERS_MUST_1: Expr = Expr::Binary(
+        Operator::LessOrEqual,
+        Borrowed(&[
+            Expr::Call(
+                Function::Count,
+                Borrowed(&[
+                    Expr::Path(Path {
+                        start: Start::Context,
+                        steps: Borrowed(&[
+                            Step {
+                                axis: Axis::Child,
+                                test: NodeTest::Name {
+                                    module: Borrowed("magent-access"),
+                                    name: Borrowed("token-issuer"),
+                                },
+                                predicates: Borrowed(&[]),
+                            },
+                            Step {
+                                axis: Axis::Child,
+                                test: NodeTest::Name {
+                                    module: Borrowed("magent-access"),
+                                    name: Borrowed("introspection"),
+                                },
+                                predicates: Borrowed(&[]),
+                            },
+                        ]),
+                    }),
+                ]),
+            ),
+            Expr::Number(1.0),
         ]),
     );
     /// `prefix or user`
