@@ -44,7 +44,7 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
     };
     let (clock, capabilities) = (clock.clock(), Capabilities::default());
     let vault = Arc::new(Vault::open(directory, limits.secrets_max).expect("a directory for secrets"));
-    let options = Options { clock, limits, startup, profile, capabilities, vault };
+    let options = Options { clock, limits, startup, profile, capabilities, vault, trail: Default::default() };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }
 
