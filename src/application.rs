@@ -24,7 +24,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let config = &prepared.config;
     let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
-    let (url, vault) = (prepared.url.clone(), prepared.vault.clone());
+    let (url, trail, vault) = (prepared.url.clone(), prepared.trail.clone(), prepared.vault.clone());
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
     // Replay reads the whole log.
@@ -35,7 +35,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
-            Options { clock, limits, startup, profile, capabilities, vault },
+            Options { clock, limits, startup, profile, capabilities, vault, trail },
         )?)
     });
     let engine = engine.await??;

@@ -3,14 +3,15 @@
 //! Imports point one way; `tests/tidy.rs` holds them to it:
 //!
 //! ```text
-//! main → cli → application → server → {restconf netconf} → engine → {datastore access agents tasks negotiation log}
-//!      → yang → {ids clock limits}
+//! main → cli → application → server → {restconf netconf} → engine → audit
+//!      → {datastore access agents tasks negotiation log} → yang → {ids clock limits}
 //! cli → client → netconf
 //! ```
 
 pub mod access;
 pub mod agents;
 pub mod application;
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod clock;

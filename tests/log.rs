@@ -48,7 +48,14 @@ impl Drop for Directory {
 }
 
 fn event(at: i64, payload: &str) -> NewRecord {
-    NewRecord { at, kind: 7, version: 1, actor: "admin".into(), payload: payload.into() }
+    NewRecord {
+        at,
+        kind: 7,
+        version: 1,
+        actor: "admin".into(),
+        origin: "token restconf 192.0.2.1".into(),
+        payload: payload.into(),
+    }
 }
 
 /// A transaction whose every payload says how many records belong to it: `{"first":4,"size":3}`.

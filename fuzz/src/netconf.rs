@@ -51,6 +51,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         profile: irtf_agent::Agent::new("fuzz", "", "", ""),
         capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
         vault: Arc::new(NoVault),
+        trail: agentconf::audit::Trail::default(),
     };
     let engine = Engine::open(Log::open(directory.path()).expect("a log"), options).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

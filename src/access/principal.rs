@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Origin, Source};
+
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
 
@@ -22,6 +24,8 @@ pub struct Principal {
     identity: Arc<Identity>,
     /// The NETCONF session that it asks from, whose locks are its own.
     pub session: Option<u32>,
+    /// Where it asks from; `None` for the server itself.
+    pub source: Option<Source>,
 }
 
 /// What is known of a [`Principal`].
@@ -77,11 +81,35 @@ pub enum Method {
     Local,
 }
 
+impl Method {
+    /// All of them.
+    pub(super) const ALL: [Method; 6] = [
+        Method::Password,
+        Method::Token,
+        Method::ApiKey,
+        Method::PublicKey,
+        Method::Certificate,
+        Method::Local,
+    ];
+
+    /// Its name in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::Token => "token",
+            Method::ApiKey => "api-key",
+            Method::PublicKey => "public-key",
+            Method::Certificate => "certificate",
+            Method::Local => "local",
+        }
+    }
+}
+
 impl Principal {
     /// A user with this name, who is in these groups; from no session.
     pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
         let identity = Identity { name: name.into(), groups, method, scope: Scope::Full, agent: None };
-        Principal { identity: Arc::new(identity), session: None }
+        Principal { identity: Arc::new(identity), session: None, source: None }
     }
 
     /// The same user with a credential that is good for so much.
@@ -114,6 +142,16 @@ impl Principal {
     /// The same user in a NETCONF session.
     pub fn in_session(self, session: u32) -> Principal {
         Principal { session: Some(session), ..self }
+    }
+
+    /// The same user, asking from there.
+    pub fn from(self, source: Source) -> Principal {
+        Principal { source: Some(source), ..self }
+    }
+
+    /// How and from where the user came, as records say it.
+    pub fn origin(&self) -> Option<Origin> {
+        self.source.map(|source| Origin { method: Some(self.method), source })
     }
 
     /// The server itself, for what nobody asked for.
@@ -160,6 +198,9 @@ pub enum AuthError {
     /// A token that is not ours, not valid now, or of a user who is gone. RESTCONF answers 401.
     #[error("the bearer token is not valid, or no longer")]
     WrongToken,
+    /// A key of SSH that is none of the user's. No request gets so far.
+    #[error("the key is none of the user's")]
+    WrongKey,
     /// A certificate that has ended, of a user who is not there, or of another user than the other credentials of the
     /// request. RESTCONF answers 401.
     #[error("the certificate is of no user, or of another one than the other credentials")]
@@ -190,6 +231,22 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// What records call it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            AuthError::Missing => "missing",
+            AuthError::Malformed(_) => "malformed",
+            AuthError::WrongPassword => "wrong-password",
+            AuthError::WrongToken => "wrong-token",
+            AuthError::WrongKey => "wrong-key",
+            AuthError::WrongCertificate => "wrong-certificate",
+            AuthError::Throttled { .. } => "throttled",
+            AuthError::TooManyRequests { .. } => "too-many-requests",
+            AuthError::InsufficientScope => "insufficient-scope",
+            AuthError::Unavailable { .. } => "unavailable",
+        }
+    }
+
     /// The values of the `WWW-Authenticate` fields of an answer with 401 or 403, strongest first (RFC 9110 §11.6.1).
     pub fn challenges(&self) -> [&'static str; 2] {
         let bearer = match self {
@@ -198,6 +255,7 @@ impl AuthError {
             AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
             AuthError::Missing
             | AuthError::WrongPassword
+            | AuthError::WrongKey
             | AuthError::WrongCertificate
             | AuthError::Throttled { .. }
             | AuthError::TooManyRequests { .. }

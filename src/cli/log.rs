@@ -1,33 +1,113 @@
-//! `agentconf log …`: looks at the event log, whether or not a server runs. It never changes it.
+//! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs. It never changes them.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{Place, print};
-use crate::log::{self, LogReader};
+use crate::audit::{self, Checkpoint, PublicKey, Reader};
+use crate::log::LogReader;
+use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
 
 /// The verbs of `log`.
 #[derive(Debug, Subcommand)]
 pub enum Log {
-    /// Check that the log is whole: every record, the chain of hashes, the transactions. Writes how much there is and
-    /// the last hash, which proves later that nothing was taken away, if it is kept elsewhere.
-    Verify(Place),
+    /// Check that the event log and the audit trail are as they were written: every record, the chains of hashes, the
+    /// signatures. Writes what was proved, or the first record that was altered.
+    Verify(Verify),
 }
+
+/// The arguments of `log verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    place: Place,
+    /// The public key of checkpoints, in PEM, from where it was kept [default: audit.pub in the data directory, which who
+    /// alters the logs can replace].
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A checkpoint that was kept, such as a copy of audit/checkpoint.json: the logs hold at least what they held then. May
+    /// be repeated.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+}
+
+/// Some record is not what was written; which one has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("not as it was written")]
+struct NotWhole;
 
 impl Log {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let Log::Verify(place) = self;
-        let summary = log::verify(&LogReader::open(&place.load()?.data)?)?;
-        let mut hash = String::with_capacity(2 * summary.hash.len());
-        for byte in summary.hash {
-            write!(hash, "{byte:02x}")?;
+        let Log::Verify(verify) = self;
+        verify.run()
+    }
+}
+
+impl Verify {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let data = self.place.load()?.data;
+        let log = LogReader::open(&data)?;
+        let trail = Reader::new(&data.join(DIRECTORY));
+        let has_key = data.join(KEY_FILE).exists() || data.join(PUBLIC_FILE).exists();
+        // A directory that no server with an audit trail has used has neither.
+        if self.key.is_none() && !has_key && trail.numbers()?.is_empty() {
+            let summary = crate::log::verify(&log)?;
+            print(format_args!(
+                "whole: {} records, {} transactions, hash {}",
+                summary.records,
+                summary.transactions,
+                audit::hexadecimal(&summary.hash)
+            ))?;
+            print("there is no audit trail, so nothing is signed")?;
+            return Ok(());
         }
+        let key = read(&self.key.unwrap_or_else(|| data.join(PUBLIC_FILE)))?;
+        let key = PublicKey::from_pem(&key)?;
+        let mut kept: Vec<Checkpoint> = Vec::new();
+        for file in &self.checkpoint {
+            kept.push(serde_json::from_str(&read(file)?)?);
+        }
+        kept.extend(trail.kept()?);
+        let proof = audit::verify(&trail, &log, &key, &kept).map_err(|altered| {
+            for altered in altered {
+                // Nobody is left to be told if standard error is closed.
+                let _ = writeln!(std::io::stderr(), "agentconf: {altered}");
+            }
+            NotWhole
+        })?;
+        let summary = proof.log;
         print(format_args!(
-            "whole: {} records, {} transactions, hash {hash}",
-            summary.records, summary.transactions
+            "whole: {} records, {} transactions, hash {}",
+            summary.records,
+            summary.transactions,
+            audit::hexadecimal(&summary.hash)
         ))?;
+        print(format_args!(
+            "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
+            proof.segments,
+            proof.records,
+            proof.checkpoints,
+            key.id()
+        ))?;
+        match proof.newest {
+            Some(newest) => print(format_args!(
+                "signed last at {}: the event log up to {}, the trail up to {} in segment {}; after that {} and {} records",
+                newest.at,
+                newest.log_position,
+                newest.position,
+                newest.segment,
+                summary.records - newest.log_position,
+                proof.unsigned
+            ))?,
+            None => print("nothing is signed yet")?,
+        }
         Ok(())
     }
+}
+
+fn read(file: &PathBuf) -> Result<String, Box<dyn Error>> {
+    std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()).into())
 }

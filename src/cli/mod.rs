@@ -2,6 +2,7 @@
 //!
 //! It never holds logic that the library could not do without it.
 
+pub mod audit;
 pub mod call;
 pub mod connection;
 pub mod edit;
@@ -54,6 +55,9 @@ enum Verb {
     /// Look at the event log.
     #[command(subcommand)]
     Log(log::Log),
+    /// Write who did what, from the event log and the audit trail.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Read data of a server, over NETCONF or RESTCONF.
     Get(get::Get),
     /// Change data of a server.
@@ -117,6 +121,7 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
         Verb::Token(token) => token.run(),
         Verb::Key(key) => key.run(),
         Verb::Log(log) => log.run(),
+        Verb::Audit(audit) => audit.run(),
         Verb::Get(get) => get.run(),
         Verb::Edit(edit) => edit.run(),
         Verb::Call(call) => call.run(),

@@ -19,6 +19,7 @@ pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapT
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
 
+use crate::audit;
 use crate::limits::Limits;
 
 /// All settings. Made by [`Config::load`] or [`Config::default`].
@@ -44,6 +45,8 @@ pub struct Config {
     pub agent: Agent,
     /// What is logged to standard error.
     pub log: Log,
+    /// How the audit trail is kept.
+    pub audit: audit::Settings,
     /// Limits; see there.
     pub limits: Limits,
 }
@@ -264,6 +267,9 @@ impl Config {
         if let Some((key, _)) = agent.into_iter().find(|(_, value)| value.trim().is_empty()) {
             return nonsense(key, "is empty");
         }
+        if let Some((key, reason)) = self.audit.nonsense() {
+            return nonsense(&format!("audit.{key}"), reason);
+        }
         match self.limits.nonsense() {
             Some((key, reason)) => nonsense(&format!("limits.{key}"), reason),
             None => Ok(()),
@@ -337,6 +343,7 @@ impl Default for Config {
             datastores: Datastores::default(),
             agent: Agent::default(),
             log: Log::default(),
+            audit: audit::Settings::default(),
             limits: Limits::default(),
         }
     }
@@ -444,6 +451,8 @@ mod tests {
             [log]
             level = "warn"
             format = "json"
+            [audit]
+            retention-days = 30
             [limits]
             body_bytes_max = 1000
             "#
@@ -474,6 +483,7 @@ mod tests {
         assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
         assert!(config.datastores.startup);
+        assert_eq!((config.audit.retention_days, config.audit.bytes_max), (30, 1 << 30));
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
     }
 
@@ -565,6 +575,8 @@ mod tests {
             ),
             ("agent.name = ' '", "agent.name"),
             ("log.level = 'verbose'", "log.level"),
+            ("audit.checkpoint-seconds = 0", "audit.checkpoint-seconds is 0"),
+            ("audit.bytes-max = 1", "audit.bytes-max is less"),
             ("limits.connections_max = 0", "limits.connections_max"),
             ("limits.header_bytes_max = 1", "limits.header_bytes_max"),
         ] {

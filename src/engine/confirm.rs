@@ -73,6 +73,19 @@ pub enum Event {
     TimedOut,
 }
 
+impl Event {
+    /// What it is called.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Event::Begun(_) => "confirmed-commit-begun",
+            Event::Extended(_) => "confirmed-commit-extended",
+            Event::Confirmed => "confirmed-commit-confirmed",
+            Event::Cancelled { .. } => "confirmed-commit-cancelled",
+            Event::TimedOut => "confirmed-commit-timed-out",
+        }
+    }
+}
+
 impl Pending {
     /// That it is taken back with whoever made it.
     pub(super) fn given_up(&self) -> Event {

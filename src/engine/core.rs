@@ -281,7 +281,7 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
             server: Some(()),
             ..base::NetconfConfigChangeChangedBy::default()
         },
-        Actor { user, session } => base::NetconfConfigChangeChangedBy {
+        Actor { user, session, .. } => base::NetconfConfigChangeChangedBy {
             username: Some(user.to_owned()),
             // RFC 6470 section 2.2: 0 stands for no NETCONF session.
             session_id: Some(session.unwrap_or_default()),

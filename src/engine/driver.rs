@@ -36,8 +36,9 @@ use super::state::{State, applied};
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
-use super::{Filter, datastores, operations, report, subscription, subscriptions, view, visible};
+use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
 use crate::access::{self, Access, At, Principal, Rules};
+use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
@@ -110,7 +111,7 @@ impl Engine {
             let event = Event::from_record(&record)?;
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             let position = record.position;
-            let actor = Actor::recorded(&record.actor);
+            let actor = Actor::recorded(&record);
             state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
         }
         tracing::info!(position = state.position, "replayed");
@@ -169,6 +170,11 @@ impl Engine {
     /// NETCONF's capability URIs, as a hello has them.
     pub fn netconf_capabilities(&self) -> &[String] {
         &self.shared.options.capabilities.netconf
+    }
+
+    /// Where front ends note what was asked and refused.
+    pub fn trail(&self) -> &Trail {
+        &self.shared.options.trail
     }
 
     /// The time that everything here is judged by.
@@ -546,6 +552,9 @@ impl Engine {
         if subscriptions::is_about_subscriptions(invocation.operation) {
             return subscriptions::invoke(&self.shared, principal, &invocation).await;
         }
+        if audited::is_about_audit(invocation.operation) {
+            return Box::pin(audited::invoke(self, principal, &invocation)).await;
+        }
         if operations::is_query(invocation.operation) {
             let fresh = self.shared.fresh();
             return operations::query(
@@ -608,7 +617,7 @@ impl Engine {
         let rules = self.snapshot().rules(principal);
         let may = match operation.data_parent() {
             Some(_) => visible::any(&At::root(rules), Access::Exec, operation),
-            None => access::may_invoke(&rules, operation),
+            None => access::may_invoke(&rules, principal, operation),
         };
         may && !datastores::needs_session(operation)
     }
@@ -788,7 +797,10 @@ impl Writer {
     /// Makes the group durable, publishes its state, answers. False if the log refused it.
     fn commit(&mut self, group: Group) -> bool {
         let failure = match self.log.append(&group.transactions) {
-            Ok(_) => None,
+            Ok(_) => {
+                self.shared.options.trail.committed(self.log.last());
+                None
+            }
             Err(e) => {
                 tracing::error!(error = %e, "a group of {} requests was not made durable", group.answers.len());
                 let message = "the server cannot store this at present; nothing was changed";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{confirm, sessions};
-use crate::access::Principal;
+use crate::access::{Origin, Principal};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{NewRecord, Record};
@@ -59,25 +59,26 @@ pub struct Actor<'a> {
     pub user: &'a str,
     /// The NETCONF session.
     pub session: Option<u32>,
+    /// How and from where the user came; `None` for the server itself and for what an old record does not say.
+    pub origin: Option<Origin>,
 }
 
 impl<'a> Actor<'a> {
     /// The server itself.
-    pub const SERVER: Actor<'static> = Actor { user: "", session: None };
+    pub const SERVER: Actor<'static> = Actor { user: "", session: None, origin: None };
 
     /// The actor of a record.
-    pub fn recorded(text: &'a str) -> Self {
+    pub fn recorded(record: &'a Record) -> Self {
+        let text = record.actor.as_str();
         let parts = text.rsplit_once('#').and_then(|(user, session)| Some((user, session.parse().ok()?)));
-        match parts {
-            Some((user, session)) => Actor { user, session: Some(session) },
-            None => Actor { user: text, session: None },
-        }
+        let (user, session) = parts.map_or((text, None), |(user, session)| (user, Some(session)));
+        Actor { user, session, origin: record.origin.parse().ok() }
     }
 }
 
 impl<'a> From<&'a Principal> for Actor<'a> {
     fn from(principal: &'a Principal) -> Self {
-        Actor { user: &principal.name, session: principal.session }
+        Actor { user: &principal.name, session: principal.session, origin: principal.origin() }
     }
 }
 
@@ -160,7 +161,15 @@ impl Event {
             Event::Session(event) => (kind::SESSION, serde_json::to_vec(event)?),
             Event::Commit(event) => (kind::COMMIT, serde_json::to_vec(event)?),
         };
-        Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor: actor.to_string(), payload })
+        let origin = actor.origin.map(|origin| origin.to_string()).unwrap_or_default();
+        Ok(NewRecord {
+            at: at.as_micros(),
+            kind,
+            version: VERSION,
+            actor: actor.to_string(),
+            origin,
+            payload,
+        })
     }
 
     /// The event of a record.

@@ -7,6 +7,7 @@
 //! and no socket is known here.
 
 mod api_keys;
+mod audited;
 mod candidate;
 mod confirm;
 mod core;
@@ -49,6 +50,7 @@ mod view;
 mod visible;
 mod writable;
 
+pub use audited::{History, Place, Wanted};
 pub use confirm::Confirm;
 pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;

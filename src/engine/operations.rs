@@ -300,7 +300,7 @@ pub(super) fn may_invoke(
     let rules = state.rules(principal);
     let may = match target {
         Some(target) => rules.may(Access::Exec, &target.child(Step::plain(operation))),
-        None => access::may_invoke(&rules, operation),
+        None => access::may_invoke(&rules, principal, operation),
     };
     if may {
         return Ok(());
@@ -323,7 +323,7 @@ pub(super) fn input<T: Modelled>(invocation: &Invocation) -> Result<T, Error> {
 }
 
 /// The entry with this key of the list at the end of a way.
-fn entry(way: &[&'static Node], key: &str) -> InstancePath {
+pub(super) fn entry(way: &[&'static Node], key: &str) -> InstancePath {
     let step = |node: &&'static Node| match node.keys().is_empty() {
         true => Step::plain(node),
         false => Step { node, selector: Selector::Key(Key::string(key)) },

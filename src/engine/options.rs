@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::library::Capabilities;
 use super::secrets::Vault;
+use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::yang::generated::irtf_agent;
@@ -23,4 +24,6 @@ pub struct Options {
     pub capabilities: Capabilities,
     /// Where secrets are kept.
     pub vault: Arc<dyn Vault>,
+    /// Where it is noted what was asked and refused.
+    pub trail: Trail,
 }

@@ -413,13 +413,7 @@ impl Subscription {
             let announce = |record: &crate::log::Record| {
                 let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
                 let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-                Ok(Announced::new(
-                    record.position,
-                    at,
-                    Actor::recorded(&record.actor),
-                    &event,
-                    record.payload.len(),
-                ))
+                Ok(Announced::new(record.position, at, Actor::recorded(record), &event, record.payload.len()))
             };
             records.iter().map(announce).collect()
         });

@@ -111,6 +111,9 @@ pub enum Fault {
     /// The log ends here inside a transaction.
     #[error("the transaction has no end")]
     HalfTransaction,
+    /// The chain is right, but what is known otherwise says that it is not.
+    #[error("{0}")]
+    Refuted(String),
     /// The store itself fails here.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),

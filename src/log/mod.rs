@@ -16,4 +16,4 @@ pub mod verify;
 pub use chain::{Damage, Fault, Head};
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
 pub use storage::{Log, LogError, LogReader, Scan};
-pub use verify::{Summary, verify};
+pub use verify::{Summary, verify, walk};

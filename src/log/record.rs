@@ -8,7 +8,7 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | format of this table, 1 |
+//! | 0 | 1 | format of this table: 1 without an origin, 2 with one |
 //! | 1 | 1 | flags: bit 0 is set on the last record of a transaction, the others are zero |
 //! | 2 | 1 | version of the payload |
 //! | 3 | 2 | kind |
@@ -16,9 +16,11 @@
 //! | 13 | 8 | at, signed |
 //! | 21 | 2 | length of actor, *a* |
 //! | 23 | *a* | actor, UTF-8 |
-//! | 23+*a* | 4 | length of payload, *p* |
-//! | 27+*a* | *p* | payload |
-//! | 27+*a*+*p* | 32 | hash: SHA-256 over the previous record's hash and all the bytes above |
+//! | 23+*a* | 2 | format 2: length of origin, *o*, at least 1 |
+//! | 25+*a* | *o* | format 2: origin, UTF-8 |
+//! | then | 4 | length of payload, *p* |
+//! | | *p* | payload |
+//! | | 32 | hash: SHA-256 over the previous record's hash and all the bytes above |
 //!
 //! The hash before the first record is 32 zero bytes ([`NO_HASH`]).
 //!
@@ -41,10 +43,15 @@ pub const NO_HASH: Hash = [0; 32];
 /// The most bytes the name of an actor may have.
 pub const ACTOR_BYTES_MAX: usize = 1024;
 
+/// The most bytes that say where a request came from.
+pub const ORIGIN_BYTES_MAX: usize = 256;
+
 /// The most bytes one payload may have: 16 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
+/// Without an origin: what nobody asked for, and what was written before there were origins.
 const FORMAT: u8 = 1;
+const FORMAT_WITH_ORIGIN: u8 = 2;
 const TRANSACTION_END: u8 = 1;
 
 /// An event that has no position yet, as the engine hands it to [`Log::append`](super::Log::append).
@@ -58,6 +65,8 @@ pub struct NewRecord {
     pub version: u8,
     /// Name of the principal on whose behalf it happened; at most [`ACTOR_BYTES_MAX`] bytes.
     pub actor: String,
+    /// Where the request came from, empty if nobody asked; at most [`ORIGIN_BYTES_MAX`] bytes.
+    pub origin: String,
     /// The event itself, JSON in UTF-8, opaque here; at most [`PAYLOAD_BYTES_MAX`] bytes.
     pub payload: Vec<u8>,
 }
@@ -77,6 +86,8 @@ pub struct Record {
     pub transaction_end: bool,
     /// Name of the principal on whose behalf it happened.
     pub actor: String,
+    /// Where the request came from, empty if nobody asked.
+    pub origin: String,
     /// The event itself, JSON in UTF-8, opaque here.
     pub payload: Vec<u8>,
     /// SHA-256 over the previous record's hash and this record's canonical bytes.
@@ -101,6 +112,9 @@ pub enum RecordError {
     /// The actor's name is not UTF-8.
     #[error("the actor is not UTF-8")]
     Actor,
+    /// The origin is not UTF-8, or is empty where there has to be one.
+    #[error("the origin is empty or not UTF-8")]
+    Origin,
     /// A field is longer than it may be.
     #[error("the {field} has {length} bytes, more than {max}")]
     TooLong {
@@ -117,9 +131,10 @@ impl NewRecord {
     /// Whether it can become a record.
     ///
     /// # Errors
-    /// [`RecordError::TooLong`] if actor or payload exceed their limits.
+    /// [`RecordError::TooLong`] if actor, origin or payload exceed their limits.
     pub fn check(&self) -> Result<(), RecordError> {
         limited("actor", self.actor.len(), ACTOR_BYTES_MAX)?;
+        limited("origin", self.origin.len(), ORIGIN_BYTES_MAX)?;
         limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
         Ok(())
     }
@@ -129,7 +144,7 @@ impl Record {
     /// Gives an event its place in the chain, after the record whose hash is `previous`.
     ///
     /// # Errors
-    /// [`RecordError::TooLong`] if actor or payload exceed their limits.
+    /// [`RecordError::TooLong`] if actor, origin or payload exceed their limits.
     pub fn seal(
         new: &NewRecord,
         position: u64,
@@ -143,6 +158,7 @@ impl Record {
             version: new.version,
             transaction_end,
             actor: new.actor.clone(),
+            origin: new.origin.clone(),
             payload: new.payload.clone(),
             hash: NO_HASH,
         };
@@ -153,7 +169,7 @@ impl Record {
     /// The hash this record must have after the record whose hash is `previous`; compare with [`Record::hash`].
     ///
     /// # Errors
-    /// [`RecordError::TooLong`] if actor or payload exceed their limits.
+    /// [`RecordError::TooLong`] if actor, origin or payload exceed their limits.
     pub fn chained(&self, previous: &Hash) -> Result<Hash, RecordError> {
         let head = self.head()?;
         let digest = Sha256::new().chain_update(previous).chain_update(head).chain_update(&self.payload);
@@ -163,7 +179,7 @@ impl Record {
     /// The canonical bytes, hash included.
     ///
     /// # Errors
-    /// [`RecordError::TooLong`] if actor or payload exceed their limits.
+    /// [`RecordError::TooLong`] if actor, origin or payload exceed their limits.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         let mut bytes = self.head()?;
         bytes.reserve_exact(self.payload.len() + self.hash.len());
@@ -175,9 +191,10 @@ impl Record {
     /// Everything before the payload's first byte.
     fn head(&self) -> Result<Vec<u8>, RecordError> {
         let actor = limited("actor", self.actor.len(), ACTOR_BYTES_MAX)?;
+        let origin = limited("origin", self.origin.len(), ORIGIN_BYTES_MAX)?;
         let payload = limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
-        let mut bytes = Vec::with_capacity(27 + self.actor.len());
-        bytes.push(FORMAT);
+        let mut bytes = Vec::with_capacity(29 + self.actor.len() + self.origin.len());
+        bytes.push(if self.origin.is_empty() { FORMAT } else { FORMAT_WITH_ORIGIN });
         bytes.push(if self.transaction_end { TRANSACTION_END } else { 0 });
         bytes.push(self.version);
         bytes.extend_from_slice(&self.kind.to_be_bytes());
@@ -185,6 +202,10 @@ impl Record {
         bytes.extend_from_slice(&self.at.to_be_bytes());
         bytes.extend_from_slice(&(actor as u16).to_be_bytes());
         bytes.extend_from_slice(self.actor.as_bytes());
+        if !self.origin.is_empty() {
+            bytes.extend_from_slice(&(origin as u16).to_be_bytes());
+            bytes.extend_from_slice(self.origin.as_bytes());
+        }
         bytes.extend_from_slice(&payload.to_be_bytes());
         Ok(bytes)
     }
@@ -195,10 +216,11 @@ impl Record {
     /// A [`RecordError`] that names the first thing wrong. No input makes it panic or allocate more than the input's size.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut input = Input(bytes);
-        match input.array("format")? {
-            [FORMAT] => {}
+        let has_origin = match input.array("format")? {
+            [FORMAT] => false,
+            [FORMAT_WITH_ORIGIN] => true,
             [other] => return Err(RecordError::Format(other)),
-        }
+        };
         let transaction_end = match input.array("flags")? {
             [0] => false,
             [TRANSACTION_END] => true,
@@ -212,6 +234,15 @@ impl Record {
         limited("actor", actor_length, ACTOR_BYTES_MAX)?;
         let actor =
             std::str::from_utf8(input.take(actor_length, "actor")?).map_err(|_| RecordError::Actor)?;
+        let origin = match has_origin {
+            true => {
+                let length = usize::from(u16::from_be_bytes(input.array("origin's length")?));
+                limited("origin", length, ORIGIN_BYTES_MAX)?;
+                let origin = std::str::from_utf8(input.take(length, "origin")?);
+                origin.ok().filter(|origin| !origin.is_empty()).ok_or(RecordError::Origin)?
+            }
+            false => "",
+        };
         let payload_length = u32::from_be_bytes(input.array("payload's length")?) as usize;
         limited("payload", payload_length, PAYLOAD_BYTES_MAX)?;
         let payload = input.take(payload_length, "payload")?;
@@ -219,12 +250,12 @@ impl Record {
         if !input.0.is_empty() {
             return Err(RecordError::Trailing(input.0.len()));
         }
-        let (actor, payload) = (actor.to_owned(), payload.to_vec());
-        Ok(Self { position, at, kind, version, transaction_end, actor, payload, hash })
+        let (actor, origin, payload) = (actor.to_owned(), origin.to_owned(), payload.to_vec());
+        Ok(Self { position, at, kind, version, transaction_end, actor, origin, payload, hash })
     }
 }
 
-/// A field's length as the number that stands before it. Both limits fit their numbers: 1024 in 16 bits, 16 Mi in 32.
+/// A field's length as the number that stands before it. Both limits fit their numbers: 1024 and 256 in 16 bits, 16 Mi in 32.
 fn limited(field: &'static str, length: usize, max: usize) -> Result<u32, RecordError> {
     if length > max {
         return Err(RecordError::TooLong { field, length, max });
@@ -271,9 +302,10 @@ mod tests {
         fn record(&mut self) -> Record {
             let actor: String =
                 (0..self.below(40)).map(|_| ['a', 'ß', '漢', '🦀', '\0'][self.below(5)]).collect();
+            let origin = ["", "token restconf 192.0.2.1", "é"][self.below(3)].to_owned();
             let payload = (0..self.below(700)).map(|_| self.next() as u8).collect();
             let (at, kind, version) = (self.next() as i64, self.next() as u16, self.next() as u8);
-            let new = NewRecord { at, kind, version, actor, payload };
+            let new = NewRecord { at, kind, version, actor, origin, payload };
             Record::seal(&new, self.next(), self.below(2) == 1, &std::array::from_fn(|_| self.next() as u8))
                 .unwrap()
         }
@@ -308,7 +340,7 @@ mod tests {
             let mut dice = Dice(seed);
             let mut bytes: Vec<u8> = (0..dice.below(120)).map(|_| dice.next() as u8).collect();
             if let [format, flags, ..] = bytes.as_mut_slice() {
-                (*format, *flags) = (FORMAT, *flags & 1);
+                (*format, *flags) = (FORMAT + (seed & 1) as u8, *flags & 1);
             }
             drop(Record::decode(&bytes));
         }
@@ -361,10 +393,14 @@ mod tests {
 
     #[test]
     fn oversized_fields_are_refused_before_anything_is_written() {
-        let new = |actor: usize, payload: usize| {
-            let (actor, payload) = ("a".repeat(actor), vec![b' '; payload]);
-            Record::seal(&NewRecord { at: 0, kind: 0, version: 0, actor, payload }, 1, true, &NO_HASH)
+        let new_from = |actor: usize, origin: usize, payload: usize| {
+            let (actor, origin, payload) = ("a".repeat(actor), "o".repeat(origin), vec![b' '; payload]);
+            Record::seal(&NewRecord { at: 0, kind: 0, version: 0, actor, origin, payload }, 1, true, &NO_HASH)
         };
+        let new = |actor: usize, payload: usize| new_from(actor, 0, payload);
+        assert!(new_from(0, ORIGIN_BYTES_MAX, 0).is_ok());
+        let too_long = new_from(0, ORIGIN_BYTES_MAX + 1, 0);
+        assert!(matches!(too_long, Err(RecordError::TooLong { field: "origin", .. })));
         assert!(new(ACTOR_BYTES_MAX, PAYLOAD_BYTES_MAX).is_ok());
         assert!(matches!(new(ACTOR_BYTES_MAX + 1, 0), Err(RecordError::TooLong { field: "actor", .. })));
         assert!(matches!(new(0, PAYLOAD_BYTES_MAX + 1), Err(RecordError::TooLong { field: "payload", .. })));
@@ -373,12 +409,29 @@ mod tests {
     /// The bytes are a promise: this fixture was written by format 1 and stays readable for ever.
     #[test]
     fn format_1_is_read_for_ever() {
-        let new = NewRecord { at: -2, kind: 0x0102, version: 3, actor: "é".into(), payload: b"{}".to_vec() };
+        let (actor, origin) = ("é".into(), String::new());
+        let new = NewRecord { at: -2, kind: 0x0102, version: 3, actor, origin, payload: b"{}".to_vec() };
         let record = Record::seal(&new, 4, true, &NO_HASH).unwrap();
         let bytes = record.encode().unwrap();
         let head = b"\x01\x01\x03\x01\x02\0\0\0\0\0\0\0\x04\xff\xff\xff\xff\xff\xff\xff\xfe\0\x02\xc3\xa9\0\0\0\x02{}";
         assert_eq!(&bytes[..bytes.len() - 32], head);
         let hash: String = record.hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hash, "611baa9a576d86547b4567356281a01dc118e2f2a46ecf39ccc3f1e733e20a79");
+    }
+
+    /// The same of format 2.
+    #[test]
+    fn format_2_is_read_for_ever() {
+        let (actor, origin) = ("é".into(), "ß".into());
+        let new = NewRecord { at: -2, kind: 0x0102, version: 3, actor, origin, payload: b"{}".to_vec() };
+        let record = Record::seal(&new, 4, true, &NO_HASH).unwrap();
+        let bytes = record.encode().unwrap();
+        let head = b"\x02\x01\x03\x01\x02\0\0\0\0\0\0\0\x04\xff\xff\xff\xff\xff\xff\xff\xfe\0\x02\xc3\xa9\0\x02\xc3\x9f\0\0\0\x02{}";
+        assert_eq!(&bytes[..bytes.len() - 32], head);
+        assert_eq!(Record::decode(&bytes).unwrap(), record);
+        let hash: String = record.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "d2acdef88732a588813d9091382b04a397234baca950b9983e8707f61f83c7e0");
+        let without = [&head[..25], &[0, 0], &head[29..], &record.hash].concat();
+        assert_eq!(Record::decode(&without), Err(RecordError::Origin));
     }
 }

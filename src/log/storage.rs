@@ -499,7 +499,14 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("agentconf-log-full-{}", std::process::id()));
         let mut log = Log::open(&dir).unwrap();
         let transaction = |count: usize| {
-            let new = NewRecord { at: 1, kind: 1, version: 1, actor: "a".into(), payload: vec![b' '; 5000] };
+            let new = NewRecord {
+                at: 1,
+                kind: 1,
+                version: 1,
+                actor: "a".into(),
+                origin: String::new(),
+                payload: vec![b' '; 5000],
+            };
             vec![vec![new; count]]
         };
         log.append(&transaction(3)).unwrap();

@@ -3,7 +3,7 @@
 //! Owns the walk over the chain from the first record to the last; it never repairs or changes anything.
 
 use super::chain::{Damage, Fault, Head};
-use super::record::Hash;
+use super::record::{Hash, Record};
 use super::storage::{LogError, LogReader};
 
 /// What a whole log contains.
@@ -22,15 +22,50 @@ pub struct Summary {
 /// # Errors
 /// The first [`Damage`]. A store that cannot be read counts as damage at the position that could not be.
 pub fn verify(reader: &LogReader) -> Result<Summary, Damage> {
+    walk(reader, |_| Ok(()))
+}
+
+/// As [`verify`], and asks of each record that is right by the chain whether it is right otherwise.
+///
+/// # Errors
+/// As [`verify`], and [`Fault::Refuted`] with what is wrong.
+pub fn walk(
+    reader: &LogReader,
+    mut is_right: impl FnMut(&Record) -> Result<(), String>,
+) -> Result<Summary, Damage> {
     let (mut head, mut transactions, mut whole) = (Head::EMPTY, 0, true);
-    for record in reader.scan(0) {
-        let record = record.map_err(|error| match error {
-            LogError::Damaged(damage) => damage,
-            other => Damage { position: head.next_position(), fault: Fault::Unreadable(other.to_string()) },
-        })?;
+    let mut pass = |record: Record, head: &mut Head| {
+        is_right(&record).map_err(|why| Damage { position: record.position, fault: Fault::Refuted(why) })?;
         whole = record.transaction_end;
         transactions += u64::from(whole);
         head.advance(&record);
+        Ok(())
+    };
+    for record in reader.scan(0) {
+        match record {
+            Ok(record) => pass(record, &mut head)?,
+            Err(error) => {
+                let damage = match error {
+                    LogError::Damaged(damage) => damage,
+                    other => {
+                        let fault = Fault::Unreadable(other.to_string());
+                        Damage { position: head.next_position(), fault }
+                    }
+                };
+                // It is read in batches: those before the damage are right by the chain, but maybe not otherwise.
+                while let Some(before) = damage.position.checked_sub(head.position + 1).filter(|n| *n > 0) {
+                    let batch = reader.read(head.position, usize::try_from(before).unwrap_or(usize::MAX));
+                    let batch = batch.unwrap_or_default();
+                    if batch.is_empty() {
+                        break;
+                    }
+                    for record in batch {
+                        pass(record, &mut head)?;
+                    }
+                }
+                return Err(damage);
+            }
+        }
     }
     if !whole {
         return Err(Damage { position: head.position, fault: Fault::HalfTransaction });

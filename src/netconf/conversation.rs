@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::answer::{self, Next, Reply, answer};
 use super::hello::{BASE_1_0, BASE_1_1, Version};
 use super::message::{self, NoRequest};
-use super::request;
+use super::request::{self, Called, Read};
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
 use super::url::Urls;
 use crate::access::Standing;
@@ -29,7 +29,8 @@ use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBS
 use crate::yang::generated::ietf_yang_library::MODULE as YANG_LIBRARY;
 use crate::yang::generated::nc_notifications::nodes as completions;
 use crate::yang::notification;
-use crate::yang::schema::Conformance;
+use crate::yang::path::InstancePath;
+use crate::yang::schema::{Conformance, Node};
 
 /// What the name of a capability begins with (RFC 6241 section 10.4).
 const CAPABILITY: &str = "urn:ietf:params:netconf:capability:";
@@ -188,8 +189,8 @@ const AHEAD_MAX: usize = 128;
 /// An edit of more octets than this is not one of them.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// A request that is answered before those after it: how its reply starts, and what follows.
-type Ahead = Pin<Box<dyn Future<Output = (String, Result<Reply, Vec<Error>>)> + Send>>;
+/// A request that is answered before those after it: how its reply starts, what it is called, and what follows.
+type Ahead = Pin<Box<dyn Future<Output = (String, Called, Result<Reply, Vec<Error>>)> + Send>>;
 
 struct Conversation<'a, S> {
     engine: Engine,
@@ -220,8 +221,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                         }
                     }
                 },
-                Some((start, result)) = self.ahead.next(), if !self.ahead.is_empty() => {
-                    self.reply(start, result).await?;
+                Some((start, called, result)) = self.ahead.next(), if !self.ahead.is_empty() => {
+                    self.reply(start, &called, result).await?;
                 }
                 Some(told) = self.followed.next(), if !self.followed.is_empty() => {
                     if !self.session.peer.standing.holds() {
@@ -240,17 +241,19 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
         let read = message::parse(message, self.engine.limits().depth_max)
             .map(|rpc| request::of(&self.engine, self.own.principal(), rpc));
         let counters = self.own.counters();
-        if let Ok((start, Ok(request))) = &read
+        if let Ok(Read { start, called, request: Ok(request) }) = &read
             && !matches!(request, request::Request::Close)
             && !self.session.peer.pace.allows()
         {
             Counters::count(&counters.in_rpcs);
             self.settle(0).await?;
             let error = Error::protocol(Tag::ResourceDenied, "too many requests, try again later");
-            return self.refuse(start, &[error.app_tag("too-many-requests")]).await.map(|()| None);
+            let error = error.app_tag("too-many-requests");
+            self.note(called, Some(&error));
+            return self.refuse(start, &[error]).await.map(|()| None);
         }
-        let (start, request) = match read {
-            Ok((start, Ok(request::Request::Edit(edit))))
+        let Read { start, called, request } = match read {
+            Ok(Read { start, called, request: Ok(request::Request::Edit(edit)) })
                 if message.len() <= AHEAD_BYTES_MAX
                     && answer::is_tried_once(&edit)
                     && !has_secrets(&edit.edits)
@@ -259,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 Counters::count(&counters.in_rpcs);
                 self.settle(AHEAD_MAX - 1).await?;
                 let edited = answer::edit_ahead(&self.engine, self.own, edit);
-                self.ahead.push_back(Box::pin(async { (start, edited.await) }));
+                self.ahead.push_back(Box::pin(async { (start, called, edited.await) }));
                 return Ok(None);
             }
             Ok(read) => read,
@@ -278,6 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             Ok(request) => request,
             Err(error) => {
                 Counters::count(&counters.in_bad_rpcs);
+                self.note(&called, Some(&error));
                 return self.refuse(&start, &[error]).await.map(|()| None);
             }
         };
@@ -293,7 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             }
             request => answer(&self.engine, self.urls.as_ref(), self.own, request).await,
         };
-        self.reply(start, result).await?;
+        self.reply(start, &called, result).await?;
         match next {
             Next::GoOn => {}
             Next::Close => return Ok(Some(Reason::Closed)),
@@ -309,14 +313,29 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
     /// Waits until so many edits at most are ahead of what is done next, and answers the others.
     async fn settle(&mut self, at_most: usize) -> Result<(), SessionError> {
         while self.ahead.len() > at_most
-            && let Some((start, result)) = self.ahead.next().await
+            && let Some((start, called, result)) = self.ahead.next().await
         {
-            self.reply(start, result).await?;
+            self.reply(start, &called, result).await?;
         }
         Ok(())
     }
 
-    async fn reply(&mut self, start: String, result: Result<Reply, Vec<Error>>) -> Result<(), SessionError> {
+    /// Notes in the audit trail what was asked for, and what became of it.
+    fn note(&self, called: &Called, error: Option<&Error>) {
+        let name = called.operation.map(Node::qualified_name).unwrap_or_default();
+        // An edit that is refused names its place itself.
+        let instance = called.target.as_ref().or(error.and_then(|error| error.path.as_ref()));
+        let instance = instance.map(InstancePath::to_string);
+        self.engine.trail().invoked(self.own.principal(), &name, instance.as_deref(), error);
+    }
+
+    async fn reply(
+        &mut self,
+        start: String,
+        called: &Called,
+        result: Result<Reply, Vec<Error>>,
+    ) -> Result<(), SessionError> {
+        self.note(called, result.as_ref().err().and_then(|errors| errors.first()));
         match result {
             Ok(Reply::Whole(content)) => {
                 let mut reply = start.into_bytes();

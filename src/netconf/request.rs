@@ -189,20 +189,50 @@ static READERS: [(&Node, Reader); 18] = [
     (&netconf::CLOSE_SESSION, close),
 ];
 
-/// Reads a message as a whole: the start tag of its reply, and what it asks for.
-///
-/// # Errors
-/// There is no such operation, the principal may not invoke it, or its parameters are wrong.
-pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> (String, Result<Request, Error>) {
-    (rpc.reply, read(engine, principal, rpc.operation))
+/// What a request is called in the audit trail: its operation, and the instance that an action belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct Called {
+    /// The operation; `None` if there is no such.
+    pub operation: Option<&'static Node>,
+    /// The instance.
+    pub target: Option<InstancePath>,
 }
 
-fn read(engine: &Engine, principal: &Principal, rpc: Element<'_>) -> Result<Request, Error> {
+/// What was read of a message: the start tag of its reply, what it is called, and what it asks for.
+pub struct Read {
+    /// The start tag of the reply.
+    pub start: String,
+    /// What it is called.
+    pub called: Called,
+    /// What it asks for.
+    ///
+    /// # Errors
+    /// There is no such operation, the principal may not invoke it, or its parameters are wrong.
+    pub request: Result<Request, Error>,
+}
+
+/// Reads a message as a whole.
+pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> Read {
+    let mut called = Called::default();
+    let request = read(engine, principal, rpc.operation, &mut called);
+    if let Ok(Request::Invoke(Invocation { operation, target, .. })) = &request {
+        called = Called { operation: Some(operation), target: target.clone() };
+    }
+    Read { start: rpc.reply, called, request }
+}
+
+fn read(
+    engine: &Engine,
+    principal: &Principal,
+    rpc: Element<'_>,
+    called: &mut Called,
+) -> Result<Request, Error> {
     let options = DecodeOptions { depth_max: engine.limits().depth_max, ..DecodeOptions::default() };
     if rpc.name == "action" && rpc.namespace.as_ref() == YANG {
         return action(rpc, &options).map(Request::Invoke);
     }
     let operation = operation(&rpc)?;
+    called.operation = Some(operation);
     if operation != &netconf::CLOSE_SESSION {
         // RFC 8341 section 3.2.3: whoever has a session may close it.
         engine.admit(principal, operation)?;

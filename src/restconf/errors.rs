@@ -33,12 +33,14 @@ struct Parts {
     status: StatusCode,
     headers: HeaderMap,
     error: Error,
+    /// Whether an operation was invoked, and this is its outcome.
+    of_operation: bool,
 }
 
 impl Refusal {
     /// With a status of its own instead of the one that the error-tag has.
     pub fn new(status: StatusCode, error: Error) -> Self {
-        Refusal(Box::new(Parts { status, headers: HeaderMap::new(), error }))
+        Refusal(Box::new(Parts { status, headers: HeaderMap::new(), error, of_operation: false }))
     }
 
     /// There is no such resource. RFC 8040 section 4.3 gives 404 the tag `invalid-value`.
@@ -84,6 +86,22 @@ impl Refusal {
     /// Something about the request is larger than it may be.
     pub fn too_big(status: StatusCode, message: impl Into<String>) -> Self {
         Refusal::new(status, Error::protocol(Tag::TooBig, message))
+    }
+
+    /// The error.
+    pub fn error(&self) -> &Error {
+        &self.0.error
+    }
+
+    /// The same as the outcome of an operation.
+    pub fn of_operation(mut self) -> Self {
+        self.0.of_operation = true;
+        self
+    }
+
+    /// Whether it is the outcome of an operation.
+    pub fn is_of_operation(&self) -> bool {
+        self.0.of_operation
     }
 
     /// The status.

@@ -34,7 +34,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Versi
 use axum::response::Response;
 use futures_util::stream;
 
-use crate::access::{AuthError, Caller};
+use crate::access::{AuthError, Caller, Principal};
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
 use crate::yang::error::{Error, Layer, Tag};
@@ -73,10 +73,14 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
     let is_head = request.method() == Method::HEAD;
     let what = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
+    let asked = (request.method().clone(), request.uri().clone(), caller.principal.clone().ok());
     let answered = match check(&engine, &request, &codings) {
         Ok(()) => resource(&engine, request, caller).await,
         Err(refusal) => Err(refusal),
     };
+    if let (Err(refusal), (method, uri, Some(principal))) = (&answered, &asked) {
+        note(&engine, method, uri.path(), principal, refusal);
+    }
     let coded = answered.and_then(|response| codings.code(response));
     let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
     let headers = response.headers_mut();
@@ -88,6 +92,17 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     tracing::debug!(what, status = response.status().as_u16(), "answered");
     if is_head { without_body(response) } else { response }
+}
+
+/// Notes what was refused, and edits that failed. Those that were done are in the event log, and operations that failed are
+/// noted as such.
+fn note(engine: &Engine, method: &Method, path: &str, principal: &Principal, refusal: &Refusal) {
+    let is_edit = [Method::PUT, Method::PATCH, Method::DELETE, Method::POST].contains(method)
+        && (is_below(PREFIX_DATA, path) || is_below(PREFIX_DATASTORES, path) || path == PREFIX_DATA);
+    let is_noted = refusal.is_of_operation();
+    if refusal.error().tag == Tag::AccessDenied || (is_edit && !is_noted) {
+        engine.trail().invoked(principal, method.as_str(), Some(path), Some(refusal.error()));
+    }
 }
 
 /// The resource that the path names. Whatever takes an [`Asked`] has a principal.

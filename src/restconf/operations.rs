@@ -125,8 +125,15 @@ async fn invoke(
         };
         input.set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, Child::Leaf(Value::Identity(own)));
     }
-    let mut result =
-        engine.invoke(&asked.principal, Invocation { operation, target, input }).await.map_err(in_message)?;
+    let instance = target.as_ref().map(InstancePath::to_string);
+    let invoked = engine.invoke(&asked.principal, Invocation { operation, target, input }).await;
+    let error = invoked.as_ref().err();
+    // What is denied is noted with all that is.
+    if error.is_none_or(|error| error.tag != Tag::AccessDenied) {
+        let name = operation.qualified_name();
+        engine.trail().invoked(&asked.principal, &name, instance.as_deref(), error);
+    }
+    let mut result = invoked.map_err(|error| Refusal::from(in_message(error)).of_operation())?;
     if operation == &ESTABLISH_SUBSCRIPTION {
         streams::locate(engine, &asked, &mut result);
     }

@@ -15,7 +15,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::audit;
 use super::auth::Authenticator;
 use super::certificates::Shown;
 use super::configured::Configured;
@@ -40,7 +41,8 @@ use super::ssh;
 use super::stream::Stream;
 use super::tls::HTTP2;
 use super::upload::Upload;
-use crate::access::{AuthError, Caller, Standing};
+use crate::access::{AuthError, Caller, Method, Protocol, Source, Standing};
+use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::config::{Keepalives, ListenAddress};
 use crate::limits::Limits;
@@ -127,6 +129,8 @@ pub struct Shared {
     pub netconf: Option<Netconf>,
     /// The time.
     pub clock: Clock,
+    /// Where it is noted who came.
+    pub trail: Trail,
     /// When to stop.
     pub shutdown: Shutdown,
     /// One permit for each connection.
@@ -253,7 +257,8 @@ pub async fn connection(
         Scheme::Http => http(Refusals::new(stream, None), connection, shared).await,
         Scheme::Https => {
             // Boxed, for the room that a handshake takes is not needed afterwards.
-            let tls = Box::pin(handshake(stream, shared.certificates.https(), peer, shared)).await;
+            let config = shared.certificates.https();
+            let tls = Box::pin(handshake(stream, config, peer, Protocol::Restconf, shared)).await;
             let Some((tls, shown)) = tls else { return false };
             connection.shown = shown;
             if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
@@ -267,16 +272,21 @@ pub async fn connection(
         Scheme::Ssh => return Box::pin(ssh::serve(stream, peer, connection.source, shared)).await,
         Scheme::Tls => {
             let Some(config) = shared.certificates.netconf() else { return false };
-            let tls = Box::pin(handshake(stream, config, peer, shared)).await;
+            let tls = Box::pin(handshake(stream, config, peer, Protocol::NetconfTls, shared)).await;
             let Some((tls, shown)) = tls else { return false };
+            let from = Source { protocol: Protocol::NetconfTls, address: peer };
+            let name = shown.as_ref().map(|shown| shown.name().to_owned()).unwrap_or_default();
             let user = shown.ok_or(AuthError::Missing);
             match user.and_then(|shown| shared.authenticator.by_certificate(&shown)) {
-                Ok(user) => {
+                Ok((principal, proof)) => {
+                    let user = (principal.from(from), proof);
+                    shared.trail.authenticated(&user.0);
                     let (source, transport) = (connection.source, Transport::Tls);
                     Box::pin(netconf::session(tls, user, peer, transport, &source, shared)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%peer, %error, "credentials were refused");
+                    shared.trail.not_authenticated(&name, Some(Method::Certificate), from, &error);
                     return false;
                 }
             }
@@ -290,6 +300,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<ServerConfig>,
     peer: SocketAddr,
+    protocol: Protocol,
     shared: &Shared,
 ) -> Option<(Box<TlsStream<S>>, Option<Arc<Shown>>)> {
     let handshake = TlsAcceptor::from(config).accept(stream);
@@ -300,6 +311,9 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "no TLS");
+                if audit::is_about_certificate(&error) {
+                    certificate_refused(peer, protocol, shared);
+                }
                 return None;
             }
             Err(_) => {
@@ -315,9 +329,15 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(shown) => Some((Box::new(tls), shown)),
         Err(error) => {
             tracing::warn!(%peer, %error, "a certificate was refused");
+            certificate_refused(peer, protocol, shared);
             None
         }
     }
+}
+
+fn certificate_refused(peer: SocketAddr, protocol: Protocol, shared: &Shared) {
+    let source = Source { protocol, address: peer };
+    shared.trail.not_authenticated("", Some(Method::Certificate), source, &AuthError::WrongCertificate);
 }
 
 /// Serves HTTP of one version on a connection until it ends. Telling the versions apart by their first bytes would wait
@@ -388,6 +408,14 @@ async fn answer(
     let proved = proved.and_then(|(principal, proof)| {
         source.user_asks(&principal.name).map_err(too_many).map(|()| (principal, proof))
     });
+    let from = Source { protocol: Protocol::Restconf, address: *peer };
+    let proved = proved.map(|(principal, proof)| (principal.from(from), proof));
+    match &proved {
+        Ok((principal, _)) => shared.trail.authenticated(principal),
+        // Some of what there is needs no credentials; where they are missing it is noted when that is refused.
+        Err(AuthError::Missing) => {}
+        Err(error) => audit::refused(&shared.trail, request.headers(), shown.as_deref(), from, error),
+    }
     // So that no log of requests can hold a secret.
     request.headers_mut().remove(AUTHORIZATION);
     let (principal, standing) = match proved {
@@ -408,10 +436,14 @@ async fn answer(
         Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
         _ => Body::new(body),
     });
+    let is_nobody = principal.as_ref().is_err_and(|error| *error == AuthError::Missing);
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
     let mut response = (shared.front)(request, caller).await;
     if *scheme != Scheme::Http {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, shared.hsts.clone());
+    }
+    if is_nobody && response.status() == StatusCode::UNAUTHORIZED {
+        shared.trail.not_authenticated("", None, from, &AuthError::Missing);
     }
     Ok(response)
 }

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod api_keys;
+pub mod audit;
 pub mod auth;
 pub mod call_home;
 pub mod certificates;
@@ -58,6 +59,7 @@ use hyper::header::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use api_keys::ApiKeys;
@@ -90,6 +92,8 @@ pub struct Prepared {
     pub url: String,
     /// Where secrets are kept.
     pub vault: Arc<Vault>,
+    /// Where it is noted what was asked and refused.
+    pub trail: Trail,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -132,6 +136,8 @@ pub enum ServeError {
     Pki(#[from] pki::PkiError),
     #[error("cannot prepare TLS")]
     Tls(#[from] renewal::CertificatesError),
+    #[error("cannot prepare the audit trail")]
+    Audit(#[from] audit::AuditError),
     #[error("cannot prepare SSH")]
     Ssh(#[from] ssh::SshError),
     #[error("the configuration asks for NETCONF, which this program does not have")]
@@ -156,6 +162,7 @@ pub struct Server {
     finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
     shutdown: Shutdown,
     shared: Arc<Shared>,
+    trail: Trail,
     _lock: File,
 }
 
@@ -200,6 +207,7 @@ impl Server {
             );
         }
 
+        let trail = audit::open(&config.data, &config.audit, &clock, random)?;
         let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
         admin::prepare(&config.data, &tokens, now, random)?;
         let users = Arc::new(Users::open(&config.data)?);
@@ -217,9 +225,9 @@ impl Server {
 
         let url = url(&config, &addresses);
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
-        let prepared = Prepared { config, clock, url, vault, shutdown: Shutdown::new() };
+        let prepared = Prepared { config, clock, url, vault, trail, shutdown: Shutdown::new() };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
-        let Prepared { config, clock, vault, shutdown, .. } = prepared;
+        let Prepared { config, clock, vault, trail, shutdown, .. } = prepared;
         let rates = config.limits.rates.clone();
         let configured = Arc::new(Configured::new(application.settings, vault, rates.clone()));
         authenticator.users.add(Arc::clone(&configured));
@@ -245,11 +253,13 @@ impl Server {
             certificates,
             netconf,
             clock,
+            trail: trail.clone(),
             shutdown: shutdown.clone(),
         });
         let mut listeners: JoinSet<()> =
             bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
         listeners.spawn(renewal::run(Arc::clone(&shared)));
+        listeners.spawn(audit::watch(config.data.clone(), trail.clone(), shutdown.clone()));
         for client in config.call_home {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
@@ -264,6 +274,7 @@ impl Server {
             finish: application.finish,
             shutdown,
             shared,
+            trail,
             _lock: lock,
         })
     }
@@ -303,7 +314,13 @@ impl Server {
                 tracing::error!(%error, "a listener ended badly");
             }
         }
-        self.finish.await.map_err(ServeError::Finish)
+        let finished = self.finish.await;
+        let trail = self.trail.clone();
+        // The last that is written, as it signs all the rest.
+        if tokio::task::spawn_blocking(move || trail.stop()).await.is_err() {
+            tracing::error!("the audit trail did not end in order");
+        }
+        finished.map_err(ServeError::Finish)
     }
 }
 

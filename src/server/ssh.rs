@@ -39,7 +39,7 @@ use super::netconf;
 use super::rates::Connected;
 use super::shutdown::Shutdown;
 use super::watched::{self, Stamp};
-use crate::access::Principal;
+use crate::access::{AuthError, Method, Principal, Protocol, Source};
 use crate::limits::Limits;
 use crate::netconf::session::Transport;
 
@@ -315,15 +315,31 @@ struct Client {
 impl Client {
     async fn by_password(&mut self, name: &str, password: &str) -> Auth {
         match self.shared.authenticator.by_login(name, password, self.address).await {
-            Ok(user) => {
-                self.user = Some(user);
+            Ok((principal, proof)) => {
+                self.logged_in(principal, proof);
                 Auth::Accept
             }
             Err(error) => {
                 tracing::warn!(peer = %self.address, %error, "credentials were refused");
+                self.shared.trail.not_authenticated(name, Some(Method::Password), self.source(), &error);
                 refused()
             }
         }
+    }
+
+    fn source(&self) -> Source {
+        Source { protocol: Protocol::NetconfSsh, address: self.address }
+    }
+
+    fn logged_in(&mut self, principal: Principal, proof: Proof) {
+        let principal = principal.from(self.source());
+        self.shared.trail.authenticated(&principal);
+        self.user = Some((principal, proof));
+    }
+
+    fn key_refused(&self, name: &str) {
+        let (method, error) = (Some(Method::PublicKey), AuthError::WrongKey);
+        self.shared.trail.not_authenticated(name, method, self.source(), &error);
     }
 
     /// The user, if the key is one of theirs and is used with a good algorithm.
@@ -372,11 +388,17 @@ impl Handler for Client {
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
         let is_known = self.by_key(user, offer.public_key, offer.algorithm).is_some();
+        if !is_known {
+            self.key_refused(user);
+        }
         Ok(if is_known { Auth::Accept } else { refused() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-        self.user = self.by_key(user, key.public_key, key.algorithm);
+        match self.by_key(user, key.public_key, key.algorithm) {
+            Some((principal, proof)) => self.logged_in(principal, proof),
+            None => self.key_refused(user),
+        }
         Ok(if self.user.is_some() { Auth::Accept } else { refused() })
     }
 

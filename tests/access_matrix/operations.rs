@@ -152,6 +152,7 @@ pub fn all() -> Vec<Operation> {
             )
         },
         rpc("put a data object for A", "magent-task", "put-data", put, None),
+        rpc("query who did what", "magent-audit", "query-audit", json!({}), Some("log-position")),
         stream("follow agents", "registry-change"),
         stream("follow delegations", "delegation-change"),
         stream("follow changes of data", "data-params"),

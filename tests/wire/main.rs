@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod attacks;
+mod audit;
 mod clients;
 mod configured;
 mod crash;

@@ -57,6 +57,14 @@ pub mod types {
         name: "ip-address",
         base: Base::Union(&[&IPV4_ADDRESS, &IPV6_ADDRESS]),
     };
+    /// `port-number`
+    pub static PORT_NUMBER: Type = Type {
+        name: "port-number",
+        base: Base::Uint(
+            16,
+            Range { parts: &[(0, 65535)], text: "0..max", error_message: None, error_app_tag: None },
+        ),
+    };
 }
 
 /// Patterns of types.

@@ -75,6 +75,8 @@ pub mod irtf_agent;
 #[rustfmt::skip]
 pub mod magent_access;
 #[rustfmt::skip]
+pub mod magent_audit;
+#[rustfmt::skip]
 pub mod magent_datastores;
 #[rustfmt::skip]
 pub mod magent_irtf_bridge;
@@ -137,6 +139,7 @@ pub static SCHEMA: Schema = Schema {
         &ietf_yang_types::MODULE,
         &irtf_agent::MODULE,
         &magent_access::MODULE,
+        &magent_audit::MODULE,
         &magent_datastores::MODULE,
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,

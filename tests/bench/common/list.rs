@@ -47,7 +47,15 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let (clock, limits, capabilities) = (Clock::system(), Limits::default(), Capabilities::default());
     let engine = Engine::open(
         Log::open(data)?,
-        Options { clock, limits, startup: false, profile, capabilities, vault: Arc::new(NoVault) },
+        Options {
+            clock,
+            limits,
+            startup: false,
+            profile,
+            capabilities,
+            vault: Arc::new(NoVault),
+            trail: Default::default(),
+        },
     )?;
     let groups = ["admin".to_owned()].into();
     let principal = Principal::new("admin", groups, Method::Local);

@@ -350,7 +350,7 @@ fn record(edit: &Edit) -> NewRecord {
     if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
         json::encode_one(node, value, &mut payload, &EncodeOptions::default());
     }
-    NewRecord { at: 0, kind: 1, version: 1, actor: "bench".into(), payload }
+    NewRecord { at: 0, kind: 1, version: 1, actor: "bench".into(), origin: String::new(), payload }
 }
 
 /// The datastore after an edit, if that is valid.

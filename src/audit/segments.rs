@@ -1,0 +1,262 @@
+//! The segments of the trail: a directory with a log each, numbered from 1, and what their records say.
+//!
+//! Owns `DIR/NUMBER/` and `DIR/checkpoint.json`; it never decides what is written or removed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, hex};
+use super::note::Entry;
+use crate::clock::Timestamp;
+use crate::log::{Hash, LogError, LogReader, NewRecord, Record, Scan};
+
+/// Numbers of the kinds of records. A number is never used again for anything else.
+const SEGMENT: u16 = 1;
+const ENTRY: u16 = 2;
+const CHECKPOINT: u16 = 3;
+const REMOVED: u16 = 4;
+/// Version of the payloads.
+const VERSION: u8 = 1;
+
+/// The newest checkpoint once more, to be copied elsewhere.
+const KEPT: &str = "checkpoint.json";
+
+/// What a record of the trail says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A segment begins.
+    Segment(Start),
+    /// Something was noted.
+    Entry(Entry),
+    /// Both logs are signed.
+    Checkpoint(Checkpoint),
+    /// Segments were removed for their age or size.
+    Removed(Removed),
+}
+
+/// How a segment begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Its number.
+    pub segment: u64,
+    /// Where the one before it ended; `None` for the first.
+    pub before: Option<Link>,
+}
+
+/// The end of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its number.
+    pub segment: u64,
+    /// Position of its last record.
+    pub position: u64,
+    /// Hash of that record.
+    #[serde(with = "hex")]
+    pub hash: Hash,
+}
+
+/// Which segments were removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The number of the first.
+    pub first: u64,
+    /// The end of the last.
+    pub last: Link,
+}
+
+/// Reads the segments of a directory, also beside a running server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    directory: Arc<Path>,
+}
+
+impl Item {
+    pub(super) fn to_record(&self, at: Timestamp) -> Result<NewRecord, serde_json::Error> {
+        let (kind, payload) = match self {
+            Item::Segment(start) => (SEGMENT, serde_json::to_vec(start)?),
+            Item::Entry(entry) => return entry.to_record(ENTRY, VERSION),
+            Item::Checkpoint(checkpoint) => (CHECKPOINT, serde_json::to_vec(checkpoint)?),
+            Item::Removed(removed) => (REMOVED, serde_json::to_vec(removed)?),
+        };
+        let (actor, origin) = (String::new(), String::new());
+        Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor, origin, payload })
+    }
+
+    /// What a record says.
+    ///
+    /// # Errors
+    /// It is of a kind that this version does not know, or its payload is none of that kind.
+    pub fn of(record: &Record) -> Result<Item, String> {
+        let bytes = record.payload.as_slice();
+        let item = match (record.kind, record.version) {
+            (SEGMENT, VERSION) => serde_json::from_slice(bytes).map(Item::Segment),
+            (ENTRY, VERSION) => Entry::from_record(record).map(Item::Entry),
+            (CHECKPOINT, VERSION) => serde_json::from_slice(bytes).map(Item::Checkpoint),
+            (REMOVED, VERSION) => serde_json::from_slice(bytes).map(Item::Removed),
+            (kind, version) => return Err(format!("kind {kind} version {version} is unknown")),
+        };
+        item.map_err(|error| format!("the payload cannot be read: {error}"))
+    }
+}
+
+impl Reader {
+    /// Of the segments in a directory, which may be missing.
+    pub fn new(directory: &Path) -> Reader {
+        Reader { directory: directory.into() }
+    }
+
+    /// The numbers of the segments that there are, ascending.
+    ///
+    /// # Errors
+    /// The directory cannot be read; one that is missing has no segments.
+    pub fn numbers(&self) -> io::Result<Vec<u64>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut numbers = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            numbers
+                .extend(name.to_str().and_then(|name| name.parse::<u64>().ok()).filter(|number| *number > 0));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Where a segment is.
+    pub(super) fn place(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{number:06}"))
+    }
+
+    /// Reads a segment.
+    ///
+    /// # Errors
+    /// As [`LogReader::open`].
+    pub fn segment(&self, number: u64) -> Result<LogReader, LogError> {
+        LogReader::open(&self.place(number))
+    }
+
+    /// Whether a segment cannot be read because the writer is about to begin or to remove it.
+    pub(super) fn is_in_the_making_or_gone(&self, number: u64) -> bool {
+        self.numbers().is_ok_and(|numbers| numbers.last() == Some(&number) || !numbers.contains(&number))
+    }
+
+    /// How a segment begins, and when; `None` if nothing is in it.
+    pub(super) fn start(&self, number: u64) -> Result<Option<(Start, Timestamp)>, LogError> {
+        let first = self.segment(number)?.read(0, 1)?;
+        Ok(first.first().and_then(|record| match Item::of(record) {
+            Ok(Item::Segment(start)) => Some((start, Timestamp::from_micros(record.at)?)),
+            _ => None,
+        }))
+    }
+
+    /// Octets of the files of a segment.
+    pub(super) fn size(&self, number: u64) -> io::Result<u64> {
+        fs::read_dir(self.place(number))?.map(|entry| Ok(entry?.metadata()?.len())).sum()
+    }
+
+    /// Removes a segment that is read and written by nobody.
+    pub(super) fn remove(&self, number: u64) -> io::Result<()> {
+        fs::remove_dir_all(self.place(number))
+    }
+
+    /// Keeps a checkpoint beside the trail, in place of an older one.
+    pub(super) fn keep(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let (file, aside) = (self.directory.join(KEPT), self.directory.join(format!("{KEPT}.new")));
+        fs::write(&aside, serde_json::to_vec(checkpoint)?)?;
+        fs::rename(&aside, &file)
+    }
+
+    /// The checkpoint that is kept beside the trail; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn kept(&self) -> io::Result<Option<Checkpoint>> {
+        match fs::read(self.directory.join(KEPT)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The entries after a place (segment and position), and none from before a time where the segments tell it. A segment
+    /// that is removed meanwhile is left out.
+    pub fn entries(&self, after: (u64, u64), from: Option<Timestamp>) -> Entries {
+        Entries { reader: self.clone(), after, from, numbers: None, scan: None }
+    }
+}
+
+/// The entries of a trail; see [`Reader::entries`].
+#[derive(Debug)]
+pub struct Entries {
+    reader: Reader,
+    after: (u64, u64),
+    from: Option<Timestamp>,
+    numbers: Option<vec::IntoIter<u64>>,
+    scan: Option<(u64, Scan)>,
+}
+
+impl Entries {
+    /// Begins with the next segment; `None` after the last.
+    fn begin(&mut self) -> Result<Option<(u64, Scan)>, LogError> {
+        let Entries { reader, after, from, numbers, .. } = self;
+        let numbers = match numbers {
+            Some(numbers) => numbers,
+            None => {
+                let path = reader.directory.to_path_buf();
+                let found = reader.numbers().map_err(|source| LogError::File { path, source })?;
+                numbers.insert(found.into_iter())
+            }
+        };
+        for number in numbers.by_ref().filter(|number| *number >= after.0) {
+            let segment = match reader.segment(number) {
+                Ok(segment) => segment,
+                Err(_) if reader.is_in_the_making_or_gone(number) => continue,
+                Err(error) => return Err(error),
+            };
+            let after = if number == after.0 { after.1 } else { 0 };
+            let first = match from {
+                Some(from) => segment.position_at_time(from.as_micros())?,
+                None => Some(1),
+            };
+            if let Some(first) = first {
+                return Ok(Some((number, segment.scan(after.max(first.saturating_sub(1))))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<((u64, u64), Entry), LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some((number, scan)) = &mut self.scan else {
+                match self.begin() {
+                    Ok(Some(begun)) => self.scan = Some(begun),
+                    Ok(None) => return None,
+                    Err(error) => return Some(Err(error)),
+                }
+                continue;
+            };
+            match scan.next() {
+                None => self.scan = None,
+                Some(Err(_)) if !self.reader.place(*number).exists() => self.scan = None,
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok(record)) => {
+                    if let Ok(Item::Entry(entry)) = Item::of(&record) {
+                        return Some(Ok(((*number, record.position), entry)));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The handle by which everything is noted: cheap, never waiting, and never more than there is room for.
+//!
+//! The same thing within a minute is one entry, and at its end another one with a count; so is what is left when somebody
+//! does many different things. What finds no room is counted. It never touches a file: the writer does.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::note::{Entry, Kind, Note, Who};
+use super::segments::Reader;
+use crate::access::{AuthError, Method, Principal, Source};
+use crate::clock::{Clock, Timestamp};
+use crate::log::Head;
+use crate::yang::error::{Error, Tag};
+
+/// How long the same thing is counted instead of written, in seconds.
+pub(super) const WINDOW_S: i64 = 60;
+/// Different things that are remembered for that long.
+const SEEN_MAX: usize = 16 * 1024;
+/// Different things that one user, or all unknown ones, from one network may do in that time before they are collapsed.
+const OF_ONE_MAX: u32 = 512;
+/// Entries that wait for the writer.
+pub(super) const QUEUE_MAX: usize = 8 * 1024;
+
+/// The handle. Without a writer it notes nothing: for programs that have the engine alone.
+#[derive(Clone, Default)]
+pub struct Trail(Option<Arc<Handle>>);
+
+struct Handle {
+    book: Arc<Book>,
+    queue: SyncSender<Order>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    reader: Reader,
+}
+
+/// What the writer gets.
+pub(super) enum Order {
+    Write(Arc<Entry>),
+    Stop,
+}
+
+/// What handle and writer share.
+pub(super) struct Book {
+    pub(super) clock: Clock,
+    hasher: RandomState,
+    seen: Mutex<Seen>,
+    dropped: AtomicU64,
+    log: Mutex<Head>,
+}
+
+struct Seen {
+    things: HashMap<u64, Thing>,
+    /// How many things each has done, for a window.
+    spent: HashMap<u64, u32>,
+    spent_since: Timestamp,
+}
+
+/// Something that was written a short time ago.
+struct Thing {
+    entry: Arc<Entry>,
+    repeats: u64,
+}
+
+impl Trail {
+    pub(super) fn new(
+        book: Arc<Book>,
+        queue: SyncSender<Order>,
+        writer: JoinHandle<()>,
+        reader: Reader,
+    ) -> Trail {
+        Trail(Some(Arc::new(Handle { book, queue, writer: Mutex::new(Some(writer)), reader })))
+    }
+
+    /// Notes something.
+    pub fn note(&self, note: &Note<'_>) {
+        let Some(handle) = &self.0 else { return };
+        if let Some(entry) = handle.book.note(note) {
+            match handle.queue.try_send(Order::Write(entry)) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+                Err(TrySendError::Full(_)) => handle.book.drop_one(),
+            }
+        }
+    }
+
+    /// Somebody has proved who they are.
+    pub fn authenticated(&self, principal: &Principal) {
+        let kind = Kind::Authentication;
+        let who = Who::Known(principal);
+        self.note(&Note { kind, who, operation: "", path: None, outcome: "ok", app_tag: None });
+    }
+
+    /// Somebody has not; `user` is who they say they are.
+    pub fn not_authenticated(&self, user: &str, method: Option<Method>, source: Source, error: &AuthError) {
+        let (kind, who) = (Kind::Authentication, Who::Claimed { user, method, source });
+        self.note(&Note { kind, who, operation: "", path: None, outcome: error.reason(), app_tag: None });
+    }
+
+    /// A user has invoked something, or was refused it.
+    pub fn invoked(&self, principal: &Principal, operation: &str, path: Option<&str>, error: Option<&Error>) {
+        let kind = match error {
+            Some(error) if error.tag == Tag::AccessDenied => Kind::Refusal,
+            _ => Kind::Invocation,
+        };
+        let outcome = error.map_or("ok", |error| error.tag.as_str());
+        let app_tag = error.and_then(|error| error.app_tag.as_deref());
+        self.note(&Note { kind, who: Who::Known(principal), operation, path, outcome, app_tag });
+    }
+
+    /// The server has taken up what an administrator did.
+    pub fn administered(&self, operation: &str, path: &str) {
+        let (kind, who, path) = (Kind::Administration, Who::Server, Some(path));
+        self.note(&Note { kind, who, operation, path, outcome: "ok", app_tag: None });
+    }
+
+    /// The event log ends there now.
+    pub fn committed(&self, head: Head) {
+        if let Some(handle) = &self.0 {
+            *handle.book.log.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        }
+    }
+
+    /// What is written; `None` without a writer.
+    pub fn reader(&self) -> Option<&Reader> {
+        self.0.as_deref().map(|handle| &handle.reader)
+    }
+
+    /// Writes what is noted, signs it and ends the writer. Waits for that.
+    pub fn stop(&self) {
+        if let Some(handle) = &self.0 {
+            handle.stop();
+        }
+    }
+}
+
+impl Handle {
+    fn stop(&self) {
+        let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        // Who is not there any more has done it.
+        let _ = self.queue.send(Order::Stop);
+        if writer.join().is_err() {
+            tracing::error!("the writer of the audit trail failed");
+        }
+    }
+}
+
+impl Drop for Handle {
+    /// Whoever does not come to stop it, because a start fails, leaves no thread that holds its files.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trail")
+    }
+}
+
+impl Book {
+    pub(super) fn new(clock: Clock) -> Book {
+        let (hasher, spent_since) = (RandomState::new(), clock.now());
+        let seen = Mutex::new(Seen { things: HashMap::new(), spent: HashMap::new(), spent_since });
+        Book { clock, hasher, seen, dropped: AtomicU64::new(0), log: Mutex::new(Head::EMPTY) }
+    }
+
+    /// Where the event log ends.
+    pub(super) fn log(&self) -> Head {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a note that becomes no entry.
+    pub(super) fn drop_one(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry that is to be written of a note; `None` if it is counted.
+    fn note(&self, note: &Note<'_>) -> Option<Arc<Entry>> {
+        let Note { kind, who, operation, path, outcome, app_tag } = note;
+        let network = who.source().map(|source| (source.protocol, source.network()));
+        let is_known = !matches!(who, Who::Claimed { .. });
+        let what = (kind, who.method(), network, outcome, app_tag);
+        let key = self.hasher.hash_one((what, who.user(), is_known, operation, path));
+        let mut seen = self.seen();
+        if let Some(thing) = seen.things.get_mut(&key) {
+            thing.repeats += 1;
+            return None;
+        }
+        let someone = if is_known { who.user() } else { "" };
+        let spender = self.hasher.hash_one((network, someone, is_known));
+        if !seen.spend(spender) {
+            // Whoever does so many different things is not told apart by them any more.
+            let key = self.hasher.hash_one((what, someone, is_known, if is_known { operation } else { "" }));
+            if let Some(thing) = seen.things.get_mut(&key) {
+                thing.repeats += 1;
+                return None;
+            }
+            return self.begin(&mut seen, key, note, true);
+        }
+        self.begin(&mut seen, key, note, false)
+    }
+
+    fn begin(&self, seen: &mut Seen, key: u64, note: &Note<'_>, collapsed: bool) -> Option<Arc<Entry>> {
+        if seen.things.len() >= SEEN_MAX {
+            self.drop_one();
+            return None;
+        }
+        let entry = Arc::new(Entry::of(note, self.clock.now(), self.log().position, collapsed));
+        seen.things.insert(key, Thing { entry: Arc::clone(&entry), repeats: 0 });
+        Some(entry)
+    }
+
+    /// What has to be written as time has passed, or of everything: how often things were repeated, and how many notes became
+    /// no entry.
+    pub(super) fn sweep(&self, now: Timestamp, all: bool) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut seen = self.seen();
+        let is_over = |since: Timestamp| all || since.saturating_add_seconds(WINDOW_S) <= now || now < since;
+        seen.things.retain(|_, thing| {
+            let over = is_over(thing.entry.at);
+            if over && thing.repeats > 0 {
+                entries.push(thing.entry.repeated(thing.repeats, now));
+            }
+            !over
+        });
+        if is_over(seen.spent_since) {
+            seen.spent.clear();
+            seen.spent_since = now;
+        }
+        drop(seen);
+        let dropped = self.dropped.swap(0, Relaxed);
+        entries.extend((dropped > 0).then(|| Entry::dropped(dropped, now, self.log().position)));
+        entries
+    }
+}
+
+impl Seen {
+    /// Whether one who has done so many different things may do one more.
+    fn spend(&mut self, spender: u64) -> bool {
+        let is_full = self.spent.len() >= SEEN_MAX;
+        match self.spent.get_mut(&spender) {
+            Some(count) => {
+                *count += 1;
+                *count <= OF_ONE_MAX
+            }
+            None if is_full => false,
+            None => {
+                self.spent.insert(spender, 1);
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The proof that nobody altered the event log or the trail: both chains, and every signature over them.
+//!
+//! It never changes anything. What was written after the newest checkpoint is proved by its chain alone.
+
+use std::fmt;
+use std::io;
+
+use super::checkpoint::{Checkpoint, PublicKey};
+use super::segments::{Item, Link, Reader, Removed, Start};
+use crate::clock::Timestamp;
+use crate::log::{self, Damage, Fault, Hash, LogError, LogReader, NO_HASH, Record, Summary};
+
+/// What was proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What is in the event log.
+    pub log: Summary,
+    /// How many segments the trail has.
+    pub segments: u64,
+    /// How many records.
+    pub records: u64,
+    /// How many checkpoints, all with good signatures.
+    pub checkpoints: u64,
+    /// The newest of them.
+    pub newest: Option<Checkpoint>,
+    /// Records of the trail after that.
+    pub unsigned: u64,
+}
+
+/// The first record of a log that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Altered {
+    /// The number of the segment; `None` for the event log.
+    pub segment: Option<u64>,
+    /// The first position that can be wrong.
+    pub position: u64,
+    /// When the last record that is right was made.
+    pub after: Option<Timestamp>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl std::error::Error for Altered {}
+
+impl fmt::Display for Altered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.segment {
+            Some(segment) => write!(f, "segment {segment} of the audit trail")?,
+            None => f.write_str("the event log")?,
+        }
+        write!(f, " is altered at position {}", self.position)?;
+        if let Some(after) = self.after {
+            write!(f, ", after {after}")?;
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+/// Checks both logs. `kept` are checkpoints that were kept elsewhere, or beside the trail.
+///
+/// # Errors
+/// The first place of the trail, and that of the event log, which is not as it was written, or where something is missing.
+pub fn verify(
+    trail: &Reader,
+    log: &LogReader,
+    key: &PublicKey,
+    kept: &[Checkpoint],
+) -> Result<Proof, Vec<Altered>> {
+    let mut walk = Walk { key, kept, signed: Vec::new(), proof: None, removed: None, first: None };
+    let trail = walk.trail(trail);
+    // What was signed of the event log counts, whether or not the trail is whole.
+    let mut signed = walk.signed;
+    signed.extend(
+        kept.iter().filter(|kept| key.signed(kept)).map(|kept| (kept.log_position, kept.log_hash, kept.at)),
+    );
+    let summary = event_log(log, signed);
+    match (trail, summary) {
+        (Ok(proof), Ok(log)) => Ok(Proof { log, ..proof }),
+        (trail, log) => Err(trail.err().into_iter().chain(log.err()).collect()),
+    }
+}
+
+struct Walk<'a> {
+    key: &'a PublicKey,
+    kept: &'a [Checkpoint],
+    /// What was signed of the event log, and when.
+    signed: Vec<(u64, Hash, Timestamp)>,
+    proof: Option<Proof>,
+    /// The newest removal.
+    removed: Option<Removed>,
+    /// How the first segment begins, if it is not the very first.
+    first: Option<Start>,
+}
+
+impl Walk<'_> {
+    fn trail(&mut self, reader: &Reader) -> Result<Proof, Altered> {
+        let unreadable = |error: io::Error| Altered {
+            segment: Some(1),
+            position: 1,
+            after: None,
+            why: format!("the directory cannot be read: {error}"),
+        };
+        let numbers = reader.numbers().map_err(unreadable)?;
+        let log = Summary { records: 0, transactions: 0, hash: NO_HASH };
+        let proof = Proof { log, segments: 0, records: 0, checkpoints: 0, newest: None, unsigned: 0 };
+        self.proof = Some(proof);
+        let (mut end, mut time) = (None, None);
+        for (index, number) in numbers.iter().copied().enumerate() {
+            let expected = numbers.first().map_or(0, |first| first + index as u64);
+            if number != expected {
+                return Err(gone(expected, time));
+            }
+            self.segment(reader, number, index + 1 == numbers.len(), &mut end, &mut time)?;
+        }
+        let Some(oldest) = numbers.first().copied() else { return Err(gone(1, None)) };
+        match (&self.first, &self.removed) {
+            _ if oldest == 1 => {}
+            (Some(Start { before: Some(before), .. }), Some(removed)) if *before == removed.last => {}
+            _ => return Err(gone(oldest - 1, None)),
+        }
+        let newest = numbers.last().copied().unwrap_or_default();
+        for kept in self.kept.iter().filter(|kept| kept.segment >= oldest) {
+            let end = end.as_ref().map_or(0, |end: &Link| end.position);
+            if !self.key.signed(kept) {
+                let why = "a checkpoint that was kept is not signed with this key".to_owned();
+                return Err(Altered {
+                    segment: Some(kept.segment),
+                    position: kept.position,
+                    after: None,
+                    why,
+                });
+            }
+            if kept.segment > newest || (kept.segment == newest && kept.position > end) {
+                let why = format!("the trail is cut off: a checkpoint of {} was there", kept.at);
+                return Err(Altered { segment: Some(newest), position: end + 1, after: time, why });
+            }
+        }
+        self.proof.take().ok_or_else(|| gone(1, None))
+    }
+
+    fn segment(
+        &mut self,
+        reader: &Reader,
+        number: u64,
+        is_newest: bool,
+        end: &mut Option<Link>,
+        time: &mut Option<Timestamp>,
+    ) -> Result<(), Altered> {
+        let segment = match reader.segment(number) {
+            Ok(segment) => segment,
+            // The writer is about to begin it.
+            Err(LogError::Foreign(_) | LogError::File { .. }) if is_newest && number > 1 => return Ok(()),
+            Err(error) => {
+                let why = format!("it cannot be opened: {error}");
+                return Err(Altered { segment: Some(number), position: 1, after: *time, why });
+            }
+        };
+        let before = end.take();
+        let (mut last, mut sure) = (None, 0);
+        let walked = log::walk(&segment, |record| {
+            self.record(number, record, before.as_ref(), last.as_ref(), &mut sure)?;
+            last = Some(Link { segment: number, position: record.position, hash: record.hash });
+            *time = Timestamp::from_micros(record.at);
+            Ok(())
+        });
+        if let Err(Damage { position, fault }) = walked {
+            let (position, why) = match fault {
+                // Some record since the last one that was signed.
+                Fault::Refuted(why) if why == NOT_SIGNED => {
+                    (sure + 1, format!("{why} at position {position}"))
+                }
+                other => (position, other.to_string()),
+            };
+            return Err(Altered { segment: Some(number), position, after: *time, why });
+        }
+        if last.is_none() && !is_newest {
+            return Err(Altered {
+                segment: Some(number),
+                position: 1,
+                after: *time,
+                why: "it is empty".into(),
+            });
+        }
+        if let Some(proof) = &mut self.proof {
+            proof.segments += 1;
+        }
+        *end = last;
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        number: u64,
+        record: &Record,
+        before: Option<&Link>,
+        last: Option<&Link>,
+        sure: &mut u64,
+    ) -> Result<(), String> {
+        let item = Item::of(record)?;
+        let Some(proof) = &mut self.proof else { return Ok(()) };
+        (proof.records, proof.unsigned) = (proof.records + 1, proof.unsigned + 1);
+        let (position, hash) = last.map_or((0, NO_HASH), |last| (last.position, last.hash));
+        let is_kept = |kept: &&Checkpoint| kept.segment == number && kept.position + 1 == record.position;
+        if let Some(kept) = self.kept.iter().find(is_kept)
+            && kept.hash != hash
+        {
+            return Err(NOT_SIGNED.into());
+        }
+        match item {
+            Item::Segment(start) if record.position == 1 && start.segment == number => match before {
+                Some(before) if start.before.as_ref() != Some(before) => {
+                    return Err("the segment before it did not end as it says".into());
+                }
+                Some(_) => {}
+                None => self.first = Some(start),
+            },
+            Item::Segment(_) => return Err("it begins another segment".into()),
+            _ if record.position == 1 => return Err("it is not the beginning of a segment".into()),
+            Item::Entry(_) => {}
+            Item::Removed(removed) => self.removed = Some(removed),
+            Item::Checkpoint(checkpoint) => {
+                if !self.key.signed(&checkpoint) {
+                    return Err("the checkpoint is not signed with this key".into());
+                }
+                if (checkpoint.segment, checkpoint.position, checkpoint.hash) != (number, position, hash) {
+                    return Err(NOT_SIGNED.into());
+                }
+                self.signed.push((checkpoint.log_position, checkpoint.log_hash, checkpoint.at));
+                *sure = record.position;
+                proof.checkpoints += 1;
+                proof.unsigned = 0;
+                proof.newest = Some(checkpoint);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is there has a whole chain, but another one than was signed.
+const NOT_SIGNED: &str = "what is there is not what was signed";
+
+fn gone(segment: u64, after: Option<Timestamp>) -> Altered {
+    Altered { segment: Some(segment), position: 1, after, why: "the segment is missing".into() }
+}
+
+/// Checks the event log, and that it holds what was signed.
+fn event_log(log: &LogReader, mut signed: Vec<(u64, Hash, Timestamp)>) -> Result<Summary, Altered> {
+    signed.sort_unstable_by_key(|(position, ..)| *position);
+    let mut signed = signed.into_iter().filter(|(position, ..)| *position > 0).peekable();
+    let (mut sure, mut time) = (0, None);
+    let walked = log::walk(log, |record| {
+        while let Some((_, hash, at)) = signed.next_if(|(position, ..)| *position == record.position) {
+            if hash != record.hash {
+                return Err(format!("{NOT_SIGNED} at position {} at {at}", record.position));
+            }
+            sure = record.position;
+        }
+        time = Timestamp::from_micros(record.at);
+        Ok(())
+    });
+    let altered = |position, why| Altered { segment: None, position, after: time, why };
+    let summary = walked.map_err(|Damage { position, fault }| match fault {
+        Fault::Refuted(why) => altered(sure + 1, why),
+        other => altered(position, other.to_string()),
+    })?;
+    match signed.next() {
+        Some((position, _, at)) => {
+            let why = format!("it is cut off: position {position} was signed at {at}");
+            Err(altered(summary.records + 1, why))
+        }
+        None => Ok(summary),
+    }
+}
+
+impl From<LogError> for Altered {
+    fn from(error: LogError) -> Altered {
+        Altered { segment: None, position: 1, after: None, why: error.to_string() }
+    }
+}

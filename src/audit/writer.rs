@@ -1,0 +1,282 @@
+//! The thread that writes the trail: entries in groups, checkpoints, new segments, and the removal of old ones.
+//!
+//! It never has anybody wait for it, but for who ends it. What it cannot write is counted, and it goes on.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::Settings;
+use super::checkpoint::{Checkpoint, Signer};
+use super::note::Entry;
+use super::segments::{Item, Link, Reader, Removed, Start};
+use super::trail::{Book, Order, QUEUE_MAX, Trail};
+use crate::clock::{Clock, Timestamp};
+use crate::log::{Log, LogError};
+
+/// How long an entry waits for another one, and for as many as there may be in one commit.
+const GATHER: Duration = Duration::from_millis(50);
+const GATHER_S: i64 = 1;
+const GROUP_MAX: usize = 512;
+/// How often it looks what time has brought about.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it looks for what is too old, in seconds.
+const RETAIN_S: i64 = 3600;
+/// Octets that the store has for a record beside its texts, about.
+const RECORD_BYTES: usize = 120;
+
+/// Why there is no trail.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A segment cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The directory cannot be read, or the thread not be started.
+    #[error("the audit trail cannot be opened: {0}")]
+    Io(#[from] io::Error),
+    /// A record cannot be written.
+    #[error("the audit trail cannot be begun: {0}")]
+    Payload(#[from] serde_json::Error),
+}
+
+impl Trail {
+    /// Goes on with the trail in a directory, or begins one, and starts its writer.
+    ///
+    /// # Errors
+    /// The newest segment is damaged, or the system refuses something.
+    pub fn open(
+        directory: &Path,
+        settings: Settings,
+        signer: Signer,
+        clock: Clock,
+    ) -> Result<Trail, OpenError> {
+        let book = Arc::new(Book::new(clock.clone()));
+        let reader = Reader::new(directory);
+        let number = reader.numbers()?.last().copied().unwrap_or(1);
+        let log = Log::open(&reader.place(number))?;
+        let mut writer = Writer {
+            book: Arc::clone(&book),
+            reader: reader.clone(),
+            settings,
+            signer,
+            log,
+            number,
+            began: clock.now(),
+            bytes: 0,
+            unsigned: 0,
+            signed: None,
+            retained: Timestamp::MIN,
+            is_failing: false,
+        };
+        match writer.log.last().position {
+            0 => writer.begin(writer.link_before()?)?,
+            _ => {
+                writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
+                writer.bytes = reader.size(number)?;
+            }
+        }
+        let (queue, orders) = sync_channel(QUEUE_MAX);
+        let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run(&orders))?;
+        Ok(Trail::new(book, queue, thread, reader))
+    }
+}
+
+struct Writer {
+    book: Arc<Book>,
+    reader: Reader,
+    settings: Settings,
+    signer: Signer,
+    log: Log,
+    /// Of the segment.
+    number: u64,
+    /// When the segment began.
+    began: Timestamp,
+    /// How much is in it, about.
+    bytes: u64,
+    /// Entries since the newest checkpoint.
+    unsigned: u32,
+    /// When that was made, and the position of the event log in it; `None` since the start.
+    signed: Option<(Timestamp, u64)>,
+    /// When old segments were looked for.
+    retained: Timestamp,
+    is_failing: bool,
+}
+
+impl Writer {
+    fn run(mut self, orders: &Receiver<Order>) {
+        let mut stop = false;
+        while !stop {
+            let mut entries = Vec::new();
+            match orders.recv_timeout(TICK) {
+                Ok(Order::Write(entry)) => {
+                    entries.push(entry);
+                    stop = self.gather(orders, &mut entries);
+                }
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => stop = true,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = self.book.clock.now();
+            let mut items: Vec<Item> =
+                entries.into_iter().map(|entry| Item::Entry(Arc::unwrap_or_clone(entry))).collect();
+            items.extend(self.book.sweep(now, stop).into_iter().map(Item::Entry));
+            let count = items.len();
+            let written = self.write(now, items);
+            match &written {
+                Ok(()) => {
+                    self.unsigned = self.unsigned.saturating_add(u32::try_from(count).unwrap_or(u32::MAX))
+                }
+                Err(_) => (0..count).for_each(|_| self.book.drop_one()),
+            }
+            match written.and_then(|()| self.keep_house(now, stop)) {
+                Ok(()) => self.is_failing = false,
+                Err(error) => {
+                    if !self.is_failing {
+                        tracing::error!(%error, "the audit trail cannot be written at present");
+                    }
+                    self.is_failing = true;
+                }
+            }
+        }
+        if let Err(error) = self.log.close() {
+            tracing::error!(%error, "the audit trail was not closed cleanly");
+        }
+    }
+
+    /// Waits for what comes soon after an entry, for one commit. True if it is the end.
+    fn gather(&self, orders: &Receiver<Order>, entries: &mut Vec<Arc<Entry>>) -> bool {
+        let until = self.book.clock.now().saturating_add_seconds(GATHER_S);
+        while entries.len() < GROUP_MAX && self.book.clock.now() < until {
+            match orders.recv_timeout(GATHER) {
+                Ok(Order::Write(entry)) => entries.push(entry),
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+        false
+    }
+
+    /// What time has brought about.
+    fn keep_house(&mut self, now: Timestamp, stop: bool) -> Result<(), OpenError> {
+        let log = self.book.log().position;
+        let is_due = match self.signed {
+            None => log > 0,
+            Some((at, signed)) => {
+                let is_time = at.saturating_add_seconds(self.settings.checkpoint_seconds.into()) <= now;
+                let is_new = self.unsigned > 0 || log != signed;
+                (is_new && is_time) || self.unsigned >= self.settings.checkpoint_entries
+            }
+        };
+        if is_due || stop {
+            self.sign(now, stop)?;
+        }
+        let hours = i64::from(self.settings.segment_hours) * 3600;
+        let is_old = self.began.saturating_add_seconds(hours) <= now && self.log.last().position > 1;
+        if (self.bytes >= self.settings.segment_bytes || is_old) && !stop {
+            self.next_segment(now)?;
+            self.retained = Timestamp::MIN;
+        }
+        if self.retained.saturating_add_seconds(RETAIN_S) <= now && !stop {
+            self.retained = now;
+            self.retain(now)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, now: Timestamp, items: Vec<Item>) -> Result<(), OpenError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let mut records = Vec::with_capacity(items.len());
+        for item in items {
+            let record = item.to_record(now)?;
+            let texts = record.actor.len() + record.origin.len() + record.payload.len();
+            self.bytes = self.bytes.saturating_add((texts + RECORD_BYTES) as u64);
+            records.push(vec![record]);
+        }
+        self.log.append(&records)?;
+        Ok(())
+    }
+
+    /// Signs what both logs hold.
+    fn sign(&mut self, now: Timestamp, stop: bool) -> Result<(), OpenError> {
+        let (trail, log) = (self.log.last(), self.book.log());
+        let checkpoint = self.signer.sign(Checkpoint {
+            at: now,
+            segment: self.number,
+            position: trail.position,
+            hash: trail.hash,
+            log_position: log.position,
+            log_hash: log.hash,
+            stop,
+            key: String::new(),
+            signature: String::new(),
+        });
+        self.write(now, vec![Item::Checkpoint(checkpoint.clone())])?;
+        (self.unsigned, self.signed) = (0, Some((now, log.position)));
+        Ok(self.reader.keep(&checkpoint)?)
+    }
+
+    fn next_segment(&mut self, now: Timestamp) -> Result<(), OpenError> {
+        self.sign(now, false)?;
+        let last = self.log.last();
+        let before = Link { segment: self.number, position: last.position, hash: last.hash };
+        let log = Log::open(&self.reader.place(self.number + 1))?;
+        let full = std::mem::replace(&mut self.log, log);
+        self.number += 1;
+        full.close()?;
+        self.begin(Some(before))
+    }
+
+    /// Writes the first record of the segment.
+    fn begin(&mut self, before: Option<Link>) -> Result<(), OpenError> {
+        (self.began, self.bytes) = (self.book.clock.now(), 0);
+        self.write(self.began, vec![Item::Segment(Start { segment: self.number, before })])
+    }
+
+    /// The end of the segment before this one, if that was not told before the process ended.
+    fn link_before(&self) -> Result<Option<Link>, OpenError> {
+        let Some(segment) = self.number.checked_sub(1).filter(|before| *before > 0) else { return Ok(None) };
+        let mut last = None;
+        for record in self.reader.segment(segment)?.scan(0) {
+            let record = record?;
+            last = Some(Link { segment, position: record.position, hash: record.hash });
+        }
+        Ok(last)
+    }
+
+    /// Removes segments that are too old, or one too many.
+    fn retain(&mut self, now: Timestamp) -> Result<(), OpenError> {
+        let numbers = self.reader.numbers()?;
+        let mut total = 0;
+        for number in &numbers {
+            total += self.reader.size(*number)?;
+        }
+        let days = i64::from(self.settings.retention_days);
+        let (mut last, mut old) = (None, Vec::new());
+        for (number, next) in numbers.iter().zip(numbers.iter().skip(1)) {
+            // A segment ends when the next begins, which says where.
+            let Some((Start { before: Some(end), .. }, at)) = self.reader.start(*next)? else { break };
+            let is_old = days > 0 && at.saturating_add_seconds(days * 24 * 3600) <= now;
+            if !is_old && total <= self.settings.bytes_max {
+                break;
+            }
+            total = total.saturating_sub(self.reader.size(*number)?);
+            old.push(*number);
+            last = Some(end);
+        }
+        let (Some(first), Some(last)) = (old.first().copied(), last) else { return Ok(()) };
+        tracing::info!(
+            first,
+            last = last.segment,
+            "segments of the audit trail are removed for their age or size"
+        );
+        self.write(now, vec![Item::Removed(Removed { first, last })])?;
+        for number in old {
+            self.reader.remove(number)?;
+        }
+        Ok(())
+    }
+}

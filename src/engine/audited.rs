@@ -1,0 +1,371 @@
+//! What was done, in the order of time: the changes in the event log merged with the audit trail (`magent-audit`).
+//!
+//! It never tells a value: of a change it names the instances and what happened to them.
+
+use std::iter::Peekable;
+
+use super::driver::Engine;
+use super::event::{Actor, Event, Startup};
+use super::operations::{admit, entry, input};
+use super::request::Invocation;
+use super::sessions;
+use crate::access::{Method, Origin, Principal};
+use crate::audit::segments::Entries;
+use crate::audit::{self, Reader};
+use crate::clock::Timestamp;
+use crate::datastore::edit::{Edit, Operation};
+use crate::log::{LogError, LogReader, Record, Scan};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_audit::{
+    Kind, QueryAuditInput, QueryAuditOutput, QueryAuditOutputEntry as Audited, nodes as query,
+};
+use crate::yang::generated::magent_registry::nodes as registry;
+use crate::yang::generated::magent_task::nodes as task;
+use crate::yang::model::Modelled;
+use crate::yang::path::{InstancePath, Selector};
+use crate::yang::schema::Node;
+use crate::yang::tree::Container;
+use crate::yang::value::Value;
+use crate::{agents, negotiation, tasks};
+
+/// Most instances that are named of a change.
+const PATHS_MAX: usize = 32;
+/// Most records that are looked at for one answer.
+const LOOKED_AT_MAX: usize = 50_000;
+
+/// What is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Nothing earlier.
+    pub from: Option<Timestamp>,
+    /// Nothing later.
+    pub to: Option<Timestamp>,
+    /// What this user did.
+    pub user: Option<String>,
+    /// These kinds; none stands for all.
+    pub kinds: Vec<Kind>,
+}
+
+/// A place in both logs: everything up to it has been told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Segment and position of the trail.
+    pub trail: (u64, u64),
+    /// Position of the event log.
+    pub log: u64,
+}
+
+/// Both logs, merged.
+pub struct History {
+    changes: Peekable<Scan>,
+    entries: Option<Peekable<Entries>>,
+    wanted: Wanted,
+    place: Place,
+}
+
+impl Wanted {
+    fn takes(&self, at: Timestamp, audited: &Audited) -> bool {
+        self.from.is_none_or(|from| from <= at)
+            && self.to.is_none_or(|to| at <= to)
+            && self.user.as_ref().is_none_or(|user| audited.user.as_ref() == Some(user))
+            && (self.kinds.is_empty() || self.kinds.contains(&audited.kind))
+    }
+}
+
+impl History {
+    /// What both logs say after a place. Without a trail it is the event log alone.
+    ///
+    /// # Errors
+    /// The event log cannot be read.
+    pub fn new(
+        log: &LogReader,
+        trail: Option<&Reader>,
+        wanted: Wanted,
+        after: Place,
+    ) -> Result<Self, LogError> {
+        let first = match wanted.from {
+            // After the end there may be more by the time it is read.
+            Some(from) => log.position_at_time(from.as_micros())?.unwrap_or(u64::MAX),
+            None => 1,
+        };
+        let place = Place { log: after.log.max(first.saturating_sub(1)), ..after };
+        let changes = log.scan(place.log).peekable();
+        let entries = trail.map(|trail| trail.entries(place.trail, wanted.from).peekable());
+        Ok(History { changes, entries, wanted, place })
+    }
+
+    /// Where it stands: what comes next begins after this.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The next record of either, if it is wanted; `None` at the end of both.
+    ///
+    /// # Errors
+    /// A log cannot be read, or is damaged there.
+    pub fn look(&mut self) -> Option<Result<Option<Audited>, LogError>> {
+        let change = match self.changes.peek() {
+            Some(Ok(record)) => Some(record.at),
+            Some(Err(_)) => return self.changes.next().map(|failed| failed.map(|_| None)),
+            None => None,
+        };
+        let entries = self.entries.as_mut();
+        let noted = match entries.and_then(|entries| entries.peek()) {
+            Some(Ok((_, entry))) => Some(entry.at.as_micros()),
+            Some(Err(_)) => {
+                let failed = self.entries.as_mut().and_then(Iterator::next);
+                return failed.map(|failed| failed.map(|_| None));
+            }
+            None => None,
+        };
+        let (at, audited) = match (change, noted) {
+            (None, None) => return None,
+            (Some(change), noted) if noted.is_none_or(|noted| change <= noted) => {
+                let record = match self.changes.next()? {
+                    Ok(record) => record,
+                    Err(error) => return Some(Err(error)),
+                };
+                self.place.log = record.position;
+                (record.at, changed(&record))
+            }
+            _ => {
+                let (place, entry) = match self.entries.as_mut()?.next()? {
+                    Ok(next) => next,
+                    Err(error) => return Some(Err(error)),
+                };
+                self.place.trail = place;
+                (entry.at.as_micros(), noted_as(entry))
+            }
+        };
+        let at = Timestamp::from_micros(at).unwrap_or(Timestamp::EPOCH);
+        Some(Ok(self.wanted.takes(at, &audited).then_some(audited)))
+    }
+}
+
+impl Place {
+    fn to_cursor(self) -> String {
+        format!("{}.{}.{}", self.trail.0, self.trail.1, self.log)
+    }
+
+    fn from_cursor(text: &str) -> Option<Place> {
+        let mut numbers = text.split('.').map(str::parse);
+        let place = match (numbers.next()?, numbers.next()?, numbers.next()?) {
+            (Ok(segment), Ok(position), Ok(log)) => Place { trail: (segment, position), log },
+            _ => return None,
+        };
+        numbers.next().is_none().then_some(place)
+    }
+}
+
+/// Whether an operation is answered here.
+pub(super) fn is_about_audit(operation: &Node) -> bool {
+    operation == &query::QUERY_AUDIT
+}
+
+/// Carries out `query-audit`.
+///
+/// # Errors
+/// `access-denied` unless the principal is an auditor; what is wrong with the input; `operation-failed` if a log is damaged.
+pub(super) async fn invoke(
+    engine: &Engine,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<Container, Error> {
+    admit(&engine.snapshot(), engine.options(), principal, invocation)?;
+    let input: QueryAuditInput = input(invocation)?;
+    let wrong =
+        |node: &Node, what: &str| Error::protocol(Tag::InvalidValue, what).info("bad-element", node.name);
+    let time = |text: &Option<String>, node| {
+        let parsed = text.as_deref().map(str::parse::<Timestamp>).transpose();
+        parsed.map_err(|error| wrong(node, &error.to_string()))
+    };
+    let wanted = Wanted {
+        from: time(&input.from, &query::QUERY_AUDIT_INPUT_FROM)?,
+        to: time(&input.to, &query::QUERY_AUDIT_INPUT_TO)?,
+        user: input.user,
+        kinds: input.kind,
+    };
+    let after = match &input.cursor {
+        Some(cursor) => Place::from_cursor(cursor)
+            .ok_or_else(|| wrong(&query::QUERY_AUDIT_INPUT_CURSOR, "this is no cursor of an answer"))?,
+        None => Place::default(),
+    };
+    let (log, trail) = (engine.shared.reader.clone(), engine.trail().reader().cloned());
+    let limit = usize::from(input.limit);
+    let work = move || page(History::new(&log, trail.as_ref(), wanted, after)?, limit);
+    engine.apart(principal, work).await?.map_err(|error| {
+        tracing::error!(%error, "the audit cannot be read");
+        Error::application(Tag::OperationFailed, "the logs cannot be read")
+    })
+}
+
+fn page(mut history: History, limit: usize) -> Result<Container, LogError> {
+    let mut found = Vec::new();
+    for _ in 0..LOOKED_AT_MAX {
+        match history.look() {
+            None => return Ok(QueryAuditOutput { entry: found, next: None }.to_data()),
+            Some(audited) => found.extend(audited?),
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    let next = Some(history.place().to_cursor());
+    Ok(QueryAuditOutput { entry: found, next }.to_data())
+}
+
+fn noted_as(entry: audit::Entry) -> Audited {
+    let audit::Entry { at, user, session, origin, body } = entry;
+    let kind = match body.kind {
+        audit::Kind::Authentication => Kind::Authentication,
+        audit::Kind::Refusal => Kind::Refusal,
+        audit::Kind::Invocation => Kind::Invocation,
+        audit::Kind::Administration => Kind::Administration,
+        audit::Kind::Dropped => Kind::Dropped,
+    };
+    let audited = Audited {
+        user: Some(user).filter(|user| !user.is_empty()),
+        group: body.groups.into_iter().collect(),
+        session_id: session,
+        operation: Some(body.operation).filter(|operation| !operation.is_empty()),
+        path: body.path.into_iter().collect(),
+        app_tag: body.app_tag,
+        count: body.count,
+        since: body.since.map(|since| since.to_string()),
+        collapsed: body.collapsed.then_some(()),
+        ..Audited::new(at.to_string(), kind, body.outcome, body.log_position)
+    };
+    from_there(audited, origin)
+}
+
+fn changed(record: &Record) -> Audited {
+    let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
+    let actor = Actor::recorded(record);
+    let (kind, operation, paths) = match Event::from_record(record) {
+        Ok(event) => told(&event),
+        // It is there all the same.
+        Err(_) => (Kind::Change, "unknown", Vec::new()),
+    };
+    let mut path: Vec<String> = Vec::new();
+    for instance in paths.iter().take(PATHS_MAX) {
+        let instance = instance.to_string();
+        if !path.contains(&instance) {
+            path.push(instance);
+        }
+    }
+    let audited = Audited {
+        user: Some(actor.user.to_owned()).filter(|user| !user.is_empty()),
+        session_id: actor.session,
+        operation: Some(operation.to_owned()),
+        path,
+        collapsed: (paths.len() > PATHS_MAX).then_some(()),
+        ..Audited::new(at.to_string(), kind, "ok", record.position)
+    };
+    from_there(audited, actor.origin)
+}
+
+fn from_there(audited: Audited, origin: Option<Origin>) -> Audited {
+    let Some(Origin { method, source }) = origin else { return audited };
+    Audited {
+        method: method.map(|method| Method::as_str(method).to_owned()),
+        protocol: Some(source.protocol.as_str().to_owned()),
+        source_host: Some(Value::string(source.address.ip().to_canonical().to_string())),
+        source_port: Some(source.address.port()),
+        ..audited
+    }
+}
+
+/// What an event is called, and what it happened to.
+fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
+    let agent = |name: &str| {
+        vec![entry(
+            &[&registry::REGISTRY, &registry::REGISTRY_AGENTS, &registry::REGISTRY_AGENTS_AGENT],
+            name,
+        )]
+    };
+    let of_task = |id: &str| {
+        vec![entry(&[&task::INTERACTION, &task::INTERACTION_TASKS, &task::INTERACTION_TASKS_TASK], id)]
+    };
+    let of_data = |id: &str| {
+        let list = &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT;
+        vec![entry(&[&task::INTERACTION, &task::INTERACTION_DATA_OBJECTS, list], id)]
+    };
+    let of_negotiation = |id: &str| {
+        let list = &task::INTERACTION_NEGOTIATIONS_NEGOTIATION;
+        vec![entry(&[&task::INTERACTION, &task::INTERACTION_NEGOTIATIONS, list], id)]
+    };
+    let of_delegation = |id: &str| {
+        let list = &registry::REGISTRY_DELEGATIONS_DELEGATION;
+        vec![entry(&[&registry::REGISTRY, &registry::REGISTRY_DELEGATIONS, list], id)]
+    };
+    let (name, paths) = match event {
+        Event::Edited(edits) => edited(edits),
+        Event::Startup(Startup::Saved) => ("startup-saved", Vec::new()),
+        Event::Startup(Startup::Edited(edits)) => ("startup-edited", edited(edits).1),
+        Event::Agents(event) => match event {
+            agents::Event::Registered { agent: a } => ("agent-registered", agent(&a.name)),
+            agents::Event::Updated { agent: a } => ("agent-updated", agent(&a.name)),
+            agents::Event::Renewed { name, .. } => ("agent-renewed", agent(name)),
+            agents::Event::Ended { name, .. } => ("agent-ended", agent(name)),
+            agents::Event::Delegated { delegation } => {
+                ("delegated", of_delegation(&delegation.id.to_string()))
+            }
+            agents::Event::DelegationEnded { delegation, .. } => {
+                ("delegation-ended", of_delegation(&delegation.id.to_string()))
+            }
+        },
+        Event::Tasks(event) => match event {
+            tasks::Event::TaskCreated { task } => ("task-created", of_task(&task.id)),
+            tasks::Event::TaskChanged { notice, .. } => ("task-changed", of_task(&notice.task)),
+            tasks::Event::InputAnswered { notice, .. } => ("input-answered", of_task(&notice.task)),
+            tasks::Event::ResultVerified { notice, .. } => ("result-verified", of_task(&notice.task)),
+            tasks::Event::TaskForgotten { task } => ("task-forgotten", of_task(task)),
+            tasks::Event::DataStored(stored) => ("data-stored", of_data(&stored.object.id)),
+            tasks::Event::DataGiven { data } => ("data-given", of_data(&data.id)),
+        },
+        Event::Negotiation(event) => match event {
+            negotiation::Event::Opened { negotiation } => {
+                ("negotiation-opened", of_negotiation(&negotiation.id))
+            }
+            negotiation::Event::Moved { negotiation } => {
+                ("negotiation-moved", of_negotiation(&negotiation.id))
+            }
+            negotiation::Event::Expired { negotiation } => {
+                ("negotiation-expired", of_negotiation(&negotiation.id))
+            }
+            negotiation::Event::Forgotten { id } => ("negotiation-forgotten", of_negotiation(id)),
+        },
+        Event::Session(sessions::Event::Started { .. }) => {
+            return (Kind::Session, "session-started", Vec::new());
+        }
+        Event::Session(sessions::Event::Ended { .. }) => return (Kind::Session, "session-ended", Vec::new()),
+        Event::Commit(event) => (event.name(), Vec::new()),
+    };
+    (Kind::Change, name, paths)
+}
+
+/// Edits: what they have in common, and where they are. Of a leaf-list the value is left out.
+fn edited(edits: &[Edit]) -> (&'static str, Vec<InstancePath>) {
+    let name = |operation| match operation {
+        Operation::Create => "create",
+        Operation::Merge => "merge",
+        Operation::Replace => "replace",
+        Operation::Delete => "delete",
+        Operation::Remove => "remove",
+        Operation::Move => "move",
+        Operation::None => "none",
+    };
+    let first = edits.first().map_or("edit", |edit| name(edit.operation));
+    let all = if edits.iter().all(|edit| name(edit.operation) == first) { first } else { "edit" };
+    let bare = |edit: &Edit| {
+        let mut path = edit.path.clone();
+        if let Some(last) = path.steps.last_mut()
+            && matches!(last.selector, Selector::Value(_))
+        {
+            last.selector = Selector::None;
+        }
+        path
+    };
+    // Enough to know that there are more than are named.
+    (all, edits.iter().take(PATHS_MAX + 1).map(bare).collect())
+}

@@ -1,0 +1,421 @@
+//! The audit trail through its public interface: what becomes an entry, what is counted, what a restart and the removal of old
+//! segments leave, and that whoever alters something is found out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use agentconf::access::{AuthError, Method, Principal, Protocol, Source};
+use agentconf::audit::{
+    Altered, Checkpoint, Entry, Kind, Proof, PublicKey, Reader, Settings, Signer, Trail, verify,
+};
+use agentconf::clock::{ManualClock, Timestamp};
+use agentconf::log::{Log, LogReader, NO_HASH, NewRecord, Record};
+use rusqlite::Connection;
+
+const SEED: [u8; 32] = [7; 32];
+const DAY_S: i64 = 24 * 3600;
+
+/// A data directory with an event log and a trail.
+struct Place {
+    directory: tempfile::TempDir,
+    clock: ManualClock,
+    settings: Settings,
+}
+
+impl Place {
+    fn new(settings: Settings) -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        Place {
+            directory,
+            clock: ManualClock::new(Timestamp::from_seconds(1_700_000_000).unwrap()),
+            settings,
+        }
+    }
+
+    fn trail_directory(&self) -> PathBuf {
+        self.directory.path().join("audit")
+    }
+
+    fn log_directory(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn open(&self) -> Trail {
+        let signer = Signer::from_pem(&Signer::pem(&SEED)).unwrap();
+        fs::create_dir_all(self.trail_directory()).unwrap();
+        Trail::open(&self.trail_directory(), self.settings.clone(), signer, self.clock.clock()).unwrap()
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(&self.trail_directory())
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.reader().entries((0, 0), None).map(|entry| entry.unwrap().1).collect()
+    }
+
+    /// Two starts of a server, each with changes and notes.
+    fn lived() -> Place {
+        let place = Place::new(Settings::default());
+        for start in 0..2 {
+            let trail = place.open();
+            let mut log = Log::open(&place.log_directory()).unwrap();
+            for change in 0..5 {
+                log.append(&[vec![event(&format!("{{\"start\":{start},\"change\":{change}}}"))]]).unwrap();
+            }
+            trail.committed(log.last());
+            for user in ["ann", "bob", "eve"] {
+                trail.authenticated(&principal(user, 1));
+            }
+            trail.stop();
+            log.close().unwrap();
+            place.clock.advance_seconds(10);
+        }
+        place
+    }
+
+    fn check(&self) -> Result<Proof, Vec<Altered>> {
+        self.check_with(&[])
+    }
+
+    fn check_with(&self, kept: &[Checkpoint]) -> Result<Proof, Vec<Altered>> {
+        let log = LogReader::open(&self.log_directory()).unwrap();
+        verify(&self.reader(), &log, &key(), kept)
+    }
+
+    /// What is wrong, in one text.
+    fn wrong(&self) -> String {
+        let altered = self.check().expect_err("something is wrong");
+        altered.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Waits until a segment has begun.
+    fn wait_for_segment(&self, number: u64) {
+        let begun = || {
+            self.reader()
+                .segment(number)
+                .is_ok_and(|segment| !segment.read(0, 1).unwrap_or_default().is_empty())
+        };
+        wait_while(|| !begun());
+    }
+
+    fn segment(&self, number: u64) -> PathBuf {
+        self.trail_directory().join(format!("{number:06}"))
+    }
+}
+
+fn key() -> PublicKey {
+    Signer::from_pem(&Signer::pem(&SEED)).unwrap().public()
+}
+
+fn event(payload: &str) -> NewRecord {
+    let (actor, origin) = ("ann".to_owned(), "token restconf 192.0.2.1:1".to_owned());
+    NewRecord { at: 1, kind: 7, version: 1, actor, origin, payload: payload.into() }
+}
+
+fn source(host: u32) -> Source {
+    let address = (std::net::Ipv4Addr::from(0x0a00_0000 + host), 4711).into();
+    Source { protocol: Protocol::Restconf, address }
+}
+
+fn principal(user: &str, host: u32) -> Principal {
+    Principal::new(user, ["ops".to_owned()].into(), Method::Token).from(source(host))
+}
+
+fn total(entries: &[Entry]) -> u64 {
+    entries.iter().map(|entry| entry.body.count).sum()
+}
+
+/// Waits for the writer, which looks at the clock each second.
+fn wait_while(condition: impl Fn() -> bool) {
+    while condition() {
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_restart_goes_on_with_the_chain() {
+    let place = Place::lived();
+    let proof = place.check().unwrap();
+    assert_eq!((proof.log.records, proof.segments, proof.unsigned), (10, 1, 0));
+    assert!(proof.checkpoints >= 2 && proof.newest.unwrap().stop);
+    let entries = place.entries();
+    let users: Vec<&str> = entries.iter().map(|entry| entry.user.as_str()).collect();
+    assert_eq!(users, ["ann", "bob", "eve", "ann", "bob", "eve"]);
+    assert_eq!(entries[0].origin.unwrap().to_string(), "token restconf 10.0.0.1:4711");
+    assert_eq!(entries[0].body.log_position, 5);
+    assert!(entries[0].body.groups.contains("ops"));
+}
+
+#[test]
+fn the_same_thing_within_a_minute_is_counted() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    for _ in 0..1000 {
+        trail.authenticated(&principal("ann", 1));
+        trail.not_authenticated("ann", Some(Method::Password), source(1), &AuthError::WrongPassword);
+    }
+    trail.stop();
+    let entries = place.entries();
+    let shape = |entry: &Entry| (entry.body.outcome.clone(), entry.body.count, entry.body.since.is_some());
+    let mut shapes: Vec<_> = entries.iter().map(shape).collect();
+    shapes.sort();
+    let expected =
+        [("ok", 1, false), ("ok", 999, true), ("wrong-password", 1, false), ("wrong-password", 999, true)];
+    assert_eq!(shapes, expected.map(|(outcome, count, since)| (outcome.to_owned(), count, since)));
+}
+
+#[test]
+fn after_a_minute_it_is_written_again() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    trail.authenticated(&principal("ann", 1));
+    trail.authenticated(&principal("ann", 1));
+    place.clock.advance_seconds(60);
+    // The writer looks at the clock by itself.
+    wait_while(|| place.entries().len() < 2);
+    trail.authenticated(&principal("ann", 1));
+    trail.stop();
+    let counts: Vec<(u64, bool)> =
+        place.entries().iter().map(|entry| (entry.body.count, entry.body.since.is_some())).collect();
+    assert_eq!(counts, [(1, false), (1, true), (1, false)]);
+}
+
+#[test]
+fn whoever_does_many_different_things_takes_little_room_and_nothing_is_uncounted() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    let notes: u64 = 5000;
+    for number in 0..notes {
+        let user = format!("user-{number}");
+        trail.not_authenticated(&user, Some(Method::Password), source(1), &AuthError::WrongPassword);
+    }
+    // Others are not in the way of a user.
+    trail.invoked(&principal("ann", 1), "m:report", Some("/m:tasks/task[id='1']"), None);
+    trail.stop();
+    let entries = place.entries();
+    assert!(entries.len() < 520, "{}", entries.len());
+    assert_eq!(total(&entries), notes + 1);
+    let collapsed: Vec<&Entry> = entries.iter().filter(|entry| entry.body.collapsed).collect();
+    assert!(!collapsed.is_empty() && collapsed.iter().all(|entry| entry.user.is_empty()));
+    let ann = entries.iter().find(|entry| entry.user == "ann").unwrap();
+    assert_eq!(ann.body.path.as_deref(), Some("/m:tasks/task[id='1']"));
+}
+
+#[test]
+fn what_finds_no_room_is_counted() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    let notes: u32 = 40_000;
+    for number in 0..notes {
+        trail.not_authenticated("x", Some(Method::Token), source(number), &AuthError::WrongToken);
+    }
+    trail.stop();
+    let entries = place.entries();
+    let dropped: Vec<&Entry> = entries.iter().filter(|entry| entry.body.kind == Kind::Dropped).collect();
+    assert!(!dropped.is_empty());
+    assert_eq!(total(&entries), u64::from(notes));
+}
+
+#[test]
+fn a_full_segment_is_followed_by_another_and_the_oldest_go() {
+    let settings = Settings { segment_bytes: 20_000, bytes_max: 150_000, ..Settings::default() };
+    let place = Place::new(settings);
+    drop(Log::open(&place.log_directory()).unwrap());
+    let mut reached = 0;
+    for start in 0..40 {
+        let trail = place.open();
+        for number in 0..100 {
+            trail.invoked(&principal("ann", start), &format!("m:operation-{number}"), None, None);
+        }
+        wait_while(|| {
+            place.entries().iter().filter(|entry| entry.at == place.clock.clock().now()).count() < 100
+        });
+        trail.stop();
+        place.clock.advance_seconds(61);
+        reached = place.reader().numbers().unwrap().last().copied().unwrap();
+    }
+    let numbers = place.reader().numbers().unwrap();
+    assert!(reached > 5 && numbers[0] > 1 && numbers.len() > 1, "{numbers:?}");
+    let proof = place.check().unwrap();
+    assert_eq!(proof.segments, numbers.len() as u64);
+
+    // Who removes one more by hand is found out.
+    fs::remove_dir_all(place.segment(numbers[0])).unwrap();
+    assert!(place.wrong().contains(&format!("segment {} of the audit trail is altered", numbers[0])));
+}
+
+#[test]
+fn segments_go_for_their_age_and_the_newest_stays() {
+    let settings = Settings { segment_hours: 24, retention_days: 7, ..Settings::default() };
+    let place = Place::new(settings);
+    drop(Log::open(&place.log_directory()).unwrap());
+    for day in 0..20 {
+        let trail = place.open();
+        let before = place.entries().len();
+        trail.authenticated(&principal("ann", 1));
+        wait_while(|| place.entries().len() == before);
+        place.clock.advance_seconds(DAY_S);
+        place.wait_for_segment(day + 2);
+        trail.stop();
+    }
+    let numbers = place.reader().numbers().unwrap();
+    assert!((7..=9).contains(&numbers.len()) && numbers.last() == Some(&21), "{numbers:?}");
+    place.check().unwrap();
+}
+
+#[test]
+fn a_trail_that_was_cut_off_between_segments_goes_on() {
+    let place = Place::lived();
+    fs::create_dir(place.segment(2)).unwrap();
+    drop(Log::open(&place.segment(2)).unwrap());
+    place.check().unwrap();
+    let trail = place.open();
+    trail.authenticated(&principal("ann", 1));
+    trail.stop();
+    assert_eq!(place.check().unwrap().segments, 2);
+}
+
+// Tampering.
+
+fn database(directory: &Path) -> Connection {
+    Connection::open(directory.join("log.sqlite3")).unwrap()
+}
+
+fn records(directory: &Path) -> Vec<Record> {
+    LogReader::open(directory).unwrap().scan(0).collect::<Result<_, _>>().unwrap()
+}
+
+/// Writes a log anew with records whose chain is right.
+fn rechain(directory: &Path, mut change: impl FnMut(&mut NewRecord, u64)) {
+    let (old, database) = (records(directory), database(directory));
+    let (mut previous, mut latest) = (NO_HASH, i64::MIN);
+    for record in old {
+        let Record { at, kind, version, actor, origin, payload, .. } = record;
+        let mut new = NewRecord { at, kind, version, actor, origin, payload };
+        change(&mut new, record.position);
+        let sealed = Record::seal(&new, record.position, record.transaction_end, &previous).unwrap();
+        (previous, latest) = (sealed.hash, latest.max(sealed.at));
+        let update = "UPDATE record SET bytes = ?1, latest_at = ?2 WHERE position = ?3";
+        database.execute(update, (sealed.encode().unwrap(), latest, record.position as i64)).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_named() {
+    let place = Place::lived();
+    let flip_bytes = |directory: &Path| {
+        let database = database(directory);
+        let read = "SELECT bytes FROM record WHERE position = 3";
+        let mut bytes: Vec<u8> = database.query_row(read, (), |row| row.get(0)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        database.execute("UPDATE record SET bytes = ?1 WHERE position = 3", [bytes]).unwrap();
+    };
+    flip_bytes(&place.log_directory());
+    let wrong = place.wrong();
+    assert!(
+        wrong.starts_with("the event log is altered at position 3, after 1970-01-01T00:00:00.000001Z: "),
+        "{wrong}"
+    );
+    flip_bytes(&place.segment(1));
+    let wrong = place.wrong();
+    assert!(wrong.contains("segment 1 of the audit trail is altered at position 3, after 20"), "{wrong}");
+    assert!(wrong.contains("; the event log is altered at position 3"), "{wrong}");
+}
+
+#[test]
+fn a_record_that_was_deleted_or_swapped_is_named() {
+    let swap = "UPDATE record SET position = 100 WHERE position = 4;
+        UPDATE record SET position = 4 WHERE position = 5;
+        UPDATE record SET position = 5 WHERE position = 100";
+    for statement in ["DELETE FROM record WHERE position = 4", swap] {
+        for is_log in [true, false] {
+            let place = Place::lived();
+            let directory = if is_log { place.log_directory() } else { place.segment(1) };
+            database(&directory).execute_batch(statement).unwrap();
+            let wrong = place.wrong();
+            assert!(wrong.contains("altered at position 4"), "{statement}: {wrong}");
+            assert_eq!(wrong.contains("the event log is altered"), is_log, "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn an_end_that_was_cut_off_is_named() {
+    let place = Place::lived();
+    database(&place.log_directory()).execute("DELETE FROM record WHERE position > 8", ()).unwrap();
+    let wrong = place.wrong();
+    assert!(wrong.contains("the event log is altered at position 9") && wrong.contains("cut off"), "{wrong}");
+
+    let place = Place::lived();
+    let kept = place.reader().kept().unwrap().unwrap();
+    database(&place.segment(1)).execute("DELETE FROM record WHERE position > 4", ()).unwrap();
+    let altered = place.check_with(&[kept]).unwrap_err();
+    let wrong = altered[0].to_string();
+    assert!(wrong.contains("segment 1 of the audit trail is altered at position 5"), "{wrong}");
+}
+
+#[test]
+fn a_chain_made_anew_without_the_key_is_named() {
+    let place = Place::lived();
+    rechain(&place.log_directory(), |record, position| {
+        if position == 7 {
+            record.payload = b"{\"start\":1,\"change\":9}".to_vec();
+        }
+    });
+    agentconf::log::verify(&LogReader::open(&place.log_directory()).unwrap())
+        .expect("the chain alone is right");
+    let wrong = place.wrong();
+    // What was signed last and is still right is the end of the first start.
+    assert!(wrong.starts_with("the event log is altered at position 6, after "), "{wrong}");
+    assert!(wrong.contains("not what was signed"), "{wrong}");
+
+    let place = Place::lived();
+    rechain(&place.segment(1), |record, position| {
+        if position == 3 {
+            record.actor = "nobody".into();
+        }
+    });
+    let wrong = place.wrong();
+    assert!(wrong.contains("segment 1 of the audit trail is altered at position"), "{wrong}");
+    assert!(wrong.contains("not what was signed"), "{wrong}");
+
+    // Nor can checkpoints be made with another key.
+    let forger = Signer::from_pem(&Signer::pem(&[8; 32])).unwrap();
+    let place = Place::lived();
+    let log = LogReader::open(&place.log_directory()).unwrap();
+    let altered = verify(&place.reader(), &log, &forger.public(), &[]).unwrap_err();
+    assert!(altered[0].to_string().contains("not signed with this key"), "{}", altered[0]);
+}
+
+#[test]
+fn a_trail_or_a_segment_that_is_gone_is_named() {
+    let place = Place::lived();
+    fs::remove_dir_all(place.segment(1)).unwrap();
+    assert!(
+        place
+            .wrong()
+            .contains("segment 1 of the audit trail is altered at position 1: the segment is missing")
+    );
+
+    let settings = Settings { segment_hours: 1, ..Settings::default() };
+    let place = Place::new(settings);
+    drop(Log::open(&place.log_directory()).unwrap());
+    let trail = place.open();
+    for number in 2..=4 {
+        trail.authenticated(&principal("ann", number));
+        place.clock.advance_seconds(3600);
+        place.wait_for_segment(number.into());
+    }
+    trail.stop();
+    place.check().unwrap();
+    fs::remove_dir_all(place.segment(2)).unwrap();
+    assert!(
+        place.wrong().contains("segment 2 of the audit trail is altered at position 1"),
+        "{}",
+        place.wrong()
+    );
+}
