@@ -219,7 +219,8 @@ impl Entries {
             let segment = match reader.segment(number) {
                 Ok(segment) => segment,
                 Err(_) if reader.is_in_the_making_or_gone(number) => continue,
-                Err(error) => return Err(error),
+                // It may have been made meanwhile, and another one after it.
+                Err(_) => reader.segment(number)?,
             };
             let after = if number == after.0 { after.1 } else { 0 };
             let first = match from {

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value as Json, json};
 
 use crate::http::{Answer, Client};
 use crate::process::{Server, run};
+use crate::ways_in::{Key, LOGIN, claims};
 
 const ACCESS: &str = "/restconf/data/magent-access:access";
 const READ: &str = "/restconf/data/ietf-yang-library:yang-library/content-id";
@@ -246,4 +248,68 @@ fn no_secret_of_the_configuration_is_written_anywhere() {
     for secret in [PASSWORD, secret] {
         assert!(!all.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
     }
+}
+
+#[test]
+fn issuers_of_tokens_come_and_go_with_the_next_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let mut admin = server.client();
+    let key = Key::new("1", Algorithm::EdDSA);
+    let token = key.sign(&claims("eve"));
+    assert_eq!(status(&server, &token), 401);
+    let place = format!("token-issuers/token-issuer={}", LOGIN.replace(':', "%3A").replace('/', "%2F"));
+    let issuer = |keys: &Json| {
+        json!({"magent-access:token-issuer": [{"issuer": LOGIN, "audience": "agents", "jwks": keys.to_string(),
+            "prefix": "corp:", "scope": [{"claimed": "net.read", "scope": "read"}]}]})
+    };
+    let keys = json!({"keys": [key.public()]});
+    assert_eq!(put(&mut admin, &place, issuer(&keys)).status, 201);
+    assert_eq!(status(&server, &token), 403, "it has no scope that is good for anything");
+    let mut scoped = claims("eve");
+    scoped["scope"] = json!("net.read other");
+    let token = key.sign(&scoped);
+    let mut eve = server.client_of(Some(&token));
+    assert_eq!(eve.get(READ).status, 200);
+    let mut events = eve.events(None).unwrap();
+
+    let answer = put(&mut admin, &place, issuer(&json!({"keys": []})));
+    assert_eq!((answer.status, refusal(&answer).0.as_str()), (400, "invalid-value"), "{answer}");
+    assert_eq!(eve.get(READ).status, 200, "nothing has changed");
+    // The server itself is no issuer.
+    let ourselves = json!({"magent-access:token-issuer": [{"issuer": "agentconf", "audience": "agentconf",
+        "jwks": keys.to_string(), "prefix": "corp:"}]});
+    assert_eq!(put(&mut admin, "token-issuers/token-issuer=agentconf", ourselves).status, 400);
+
+    assert_eq!(admin.send("DELETE", &format!("{ACCESS}/{place}"), &Json::Null).unwrap().status, 204);
+    assert_eq!(eve.get(READ).status, 401);
+    let profile = json!({"magent-registry:input": {"name": "one", "description": "x", "version": "1.0.0",
+        "provider": "x"}});
+    admin.call("/restconf/operations/magent-registry:register-agent", &profile);
+    assert!(std::iter::repeat_with(|| events.next()).find_map(Result::err).is_some());
+}
+
+#[test]
+fn limits_of_users_and_sources_follow_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let mut admin = server.client();
+    put_user(&mut admin, "bob", json!({"password": format!("$0${PASSWORD}")}));
+    let mut bob = server.client_of(Some(&basic("bob", PASSWORD)));
+    let profile = |name: &str| json!({"magent-registry:input": {"name": name, "description": "x", "version": "1.0.0", "provider": "x"}});
+    let register = "/restconf/operations/magent-registry:register-agent";
+    bob.call(register, &profile("one"));
+    assert_eq!(put(&mut admin, "limits/user/agents", json!({"magent-access:agents": "1"})).status, 201);
+    let answer = bob.send("POST", register, &profile("two")).unwrap();
+    assert_eq!((answer.status, refusal(&answer).0.as_str()), (409, "resource-denied"), "{answer}");
+    admin.call(register, &profile("two"));
+
+    let slow = json!({"magent-access:user": {"requests-per-second": 1, "requests-burst": 2}});
+    assert_eq!(put(&mut admin, "limits/user", slow).status, 204);
+    let answers: Vec<u16> = (0..50).map(|_| bob.get(READ).status).collect();
+    assert!(answers.contains(&429) && answers.contains(&200), "{answers:?}");
+    let lifted =
+        std::iter::repeat_with(|| admin.send("DELETE", &format!("{ACCESS}/limits"), &Json::Null).unwrap());
+    assert!(lifted.take(200_000).any(|answer| answer.status == 204), "the administrator has the same limit");
+    assert!((0..50).all(|_| bob.get(READ).status == 200));
 }

@@ -33,6 +33,11 @@ fn write(file: &Path, text: &str) {
     fs::rename(aside, file).unwrap();
 }
 
+/// The DER in PEM, in base64.
+fn base64(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with("-----")).collect()
+}
+
 /// An authority of clients.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -247,4 +252,100 @@ fn the_certificate_of_the_server_changes_without_a_restart() {
     kept.call("/restconf/operations/magent-registry:register-agent", &register);
     assert!(events.next().unwrap().data.contains("registered"));
     assert!(!server.log().contains("PRIVATE KEY"));
+}
+
+const ACCESS: &str = "/restconf/data/magent-access:access";
+
+fn put(client: &mut Client, place: &str, body: serde_json::Value) {
+    let answer = client.send("PUT", place, &body).unwrap();
+    assert!(matches!(answer.status, 201 | 204), "{place}: {answer}");
+}
+
+#[test]
+fn the_certificate_of_the_server_is_configured_while_it_runs_and_outlasts_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "");
+    let text = |name: &str| fs::read_to_string(data.join("pki").join(name)).unwrap();
+    let issuer =
+        Issuer::from_ca_cert_pem(&text("ca.pem"), KeyPair::from_pem(&text("ca.key")).unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = named("configured");
+    params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let shown = |server: &Server| {
+        let mut client = server.client();
+        assert_eq!(client.get(READ).status, 200);
+        client.server_certificate()
+    };
+    let first = shown(&server);
+    let mut admin = server.client();
+    let entry = serde_json::json!({"ietf-keystore:asymmetric-key": [{"name": "tls",
+        "private-key-format": "ietf-crypto-types:one-asymmetric-key-format",
+        "cleartext-private-key": base64(&key.serialize_pem()),
+        "certificates": {"certificate": [{"name": "this", "cert-data": base64(&certificate.pem())}]}}]});
+    put(&mut admin, "/restconf/data/ietf-keystore:keystore/asymmetric-keys/asymmetric-key=tls", entry);
+    assert_eq!(shown(&server), first, "it is not chosen yet");
+    let chosen = format!("{ACCESS}/server-certificate");
+    let body = serde_json::json!({"magent-access:server-certificate": {"asymmetric-key": "tls", "certificate": "this"}});
+    put(&mut admin, &chosen, body);
+    assert_eq!(shown(&server), certificate.der().as_ref());
+    assert_eq!(
+        (admin.get(READ).status, admin.server_certificate()),
+        (200, first.clone()),
+        "the connection stays"
+    );
+    server.kill();
+    let server = Server::start(&data, "");
+    assert_eq!(shown(&server), certificate.der().as_ref());
+    let answer = server.client().send("DELETE", &chosen, &serde_json::Value::Null).unwrap();
+    assert_eq!(answer.status, 204);
+    assert_eq!(shown(&server), first, "that of the files");
+}
+
+#[test]
+fn certificates_of_clients_are_configured_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), "");
+    let authority = Authority::new("clients");
+    let file = folder.path().join("ann.pem");
+    authority.issue(&file, "ann", 1);
+    let mut admin = server.client();
+    let refused = server.client_showing(&file).ask("GET", READ, &[], b"").map(|answer| answer.status);
+    assert!(!matches!(refused, Ok(200)), "nobody has configured whose it is");
+
+    put(
+        &mut admin,
+        &format!("{ACCESS}/users/user=ann"),
+        serde_json::json!({"magent-access:user": [{"name": "ann"}]}),
+    );
+    let bag = serde_json::json!({"ietf-truststore:certificate-bag": [{"name": "clients", "certificate": [
+        {"name": "one", "cert-data": base64(&authority.pem)}]}]});
+    put(
+        &mut admin,
+        "/restconf/data/ietf-truststore:truststore/certificate-bags/certificate-bag=clients",
+        bag,
+    );
+    let clients = format!("{ACCESS}/client-certificates");
+    let body = serde_json::json!({"magent-access:client-certificates": {"authorities": ["clients"], "cert-to-name": [
+        {"id": 1, "fingerprint": authority.fingerprint, "map-type": "ietf-x509-cert-to-name:common-name"}]}});
+    put(&mut admin, &clients, body);
+    let mut ann = server.client_showing(&file);
+    assert_eq!(ann.get(READ).status, 200);
+    let mut events = ann.events(None).unwrap();
+
+    let list = |serials: &[u64], number| {
+        serde_json::json!({"magent-access:revocation-list": [
+            {"name": "all", "crl-data": base64(&authority.revoke(serials, number, 2100))}]})
+    };
+    put(&mut admin, &format!("{clients}/revocation-list=all"), list(&[9], 1));
+    assert_eq!(ann.get(READ).status, 200);
+    put(&mut admin, &format!("{clients}/revocation-list=all"), list(&[1, 9], 2));
+    assert_eq!(ann.get(READ).status, 401, "the connection is of nobody");
+    assert!(server.client_showing(&file).ask("GET", READ, &[], b"").is_err(), "there is no new one");
+    assert!(std::iter::repeat_with(|| events.next()).find_map(Result::err).is_some());
+    let weak = serde_json::json!({"magent-access:cert-to-name": [
+        {"id": 2, "fingerprint": "01:00", "map-type": "ietf-x509-cert-to-name:common-name"}]});
+    let answer = admin.send("PUT", &format!("{clients}/cert-to-name=2"), &weak).unwrap();
+    assert!(answer.status == 400 && answer.to_string().contains("too weak"), "{answer}");
 }

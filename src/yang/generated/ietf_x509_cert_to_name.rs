@@ -10,7 +10,7 @@ pub static MODULE: Module = Module {
     revision: "2014-12-10",
     namespace: "urn:ietf:params:xml:ns:yang:ietf-x509-cert-to-name",
     prefix: "x509c2n",
-    conformance: Conformance::Import,
+    conformance: Conformance::Implement,
     features: &[],
     deviations: &[],
     submodules: &[],
@@ -72,10 +72,16 @@ pub mod identities {
     /// Maps a subjectAltName's iPAddress to a name by transforming the binary-encoded address as
     /// follows:
     ///
-    /// 1\) for IPv4, the value is converted into a decimal-dotted quad address (e.g., '192.0.2.1').
+    /// ```text
+    ///   1) for IPv4, the value is converted into a
+    ///      decimal-dotted quad address (e.g., '192.0.2.1').
+    /// ```
     ///
-    /// 2\) for IPv6 addresses, the value is converted into a 32-character, all-lowercase hexadecimal
-    /// string without any colon separators.
+    /// ```text
+    ///   2) for IPv6 addresses, the value is converted into a
+    ///      32-character, all-lowercase hexadecimal string
+    ///      without any colon separators.
+    /// ```
     ///
     /// This mapping results in a 1:1 correspondence between subjectAltName iPAddress values and the
     /// name values.
@@ -88,13 +94,13 @@ pub mod identities {
     /// Maps any of the following fields using the corresponding mapping algorithms:
     ///
     /// ```text
-    /// +------------+-----------------+
-    /// | Type       | Algorithm       |
-    /// |------------+-----------------|
-    /// | rfc822Name | san-rfc822-name |
-    /// | dNSName    | san-dns-name    |
-    /// | iPAddress  | san-ip-address  |
-    /// +------------+-----------------+
+    ///   +------------+-----------------+
+    ///   | Type       | Algorithm       |
+    ///   |------------+-----------------|
+    ///   | rfc822Name | san-rfc822-name |
+    ///   | dNSName    | san-dns-name    |
+    ///   | iPAddress  | san-ip-address  |
+    ///   +------------+-----------------+
     /// ```
     ///
     /// The first matching subjectAltName value found in the certificate of the above types MUST be used
@@ -139,10 +145,16 @@ pub mod identities {
         /// Maps a subjectAltName's iPAddress to a name by transforming the binary-encoded address as
         /// follows:
         ///
-        /// 1\) for IPv4, the value is converted into a decimal-dotted quad address (e.g., '192.0.2.1').
+        /// ```text
+        ///   1) for IPv4, the value is converted into a
+        ///      decimal-dotted quad address (e.g., '192.0.2.1').
+        /// ```
         ///
-        /// 2\) for IPv6 addresses, the value is converted into a 32-character, all-lowercase hexadecimal
-        /// string without any colon separators.
+        /// ```text
+        ///   2) for IPv6 addresses, the value is converted into a
+        ///      32-character, all-lowercase hexadecimal string
+        ///      without any colon separators.
+        /// ```
         ///
         /// This mapping results in a 1:1 correspondence between subjectAltName iPAddress values and the
         /// name values.
@@ -150,13 +162,13 @@ pub mod identities {
         /// Maps any of the following fields using the corresponding mapping algorithms:
         ///
         /// ```text
-        /// +------------+-----------------+
-        /// | Type       | Algorithm       |
-        /// |------------+-----------------|
-        /// | rfc822Name | san-rfc822-name |
-        /// | dNSName    | san-dns-name    |
-        /// | iPAddress  | san-ip-address  |
-        /// +------------+-----------------+
+        ///   +------------+-----------------+
+        ///   | Type       | Algorithm       |
+        ///   |------------+-----------------|
+        ///   | rfc822Name | san-rfc822-name |
+        ///   | dNSName    | san-dns-name    |
+        ///   | iPAddress  | san-ip-address  |
+        ///   +------------+-----------------+
         /// ```
         ///
         /// The first matching subjectAltName value found in the certificate of the above types MUST be used

@@ -658,12 +658,19 @@ pub struct ClientCertificates {
     /// cert-to-name list entry in order. The cert-to-name entry's fingerprint determines whether the
     /// list entry is a match:
     ///
-    /// 1\) If the cert-to-name list entry's fingerprint value matches that of the presented
-    /// certificate, then consider the list entry a successful match.
+    /// ```text
+    /// 1) If the cert-to-name list entry's fingerprint value
+    ///    matches that of the presented certificate, then consider
+    ///    the list entry a successful match.
+    /// ```
     ///
-    /// 2\) If the cert-to-name list entry's fingerprint value matches that of a locally held copy of a
-    /// trusted CA certificate, and that CA certificate was part of the CA certificate chain to the
-    /// presented certificate, then consider the list entry a successful match.
+    /// ```text
+    /// 2) If the cert-to-name list entry's fingerprint value
+    ///    matches that of a locally held copy of a trusted CA
+    ///    certificate, and that CA certificate was part of the CA
+    ///    certificate chain to the presented certificate, then
+    ///    consider the list entry a successful match.
+    /// ```
     ///
     /// Once a matching cert-to-name list entry has been found, the map-type is used to determine how
     /// the name associated with the certificate should be determined. See the map-type leaf's
@@ -748,12 +755,19 @@ impl RevocationList {
 /// cert-to-name list entry in order. The cert-to-name entry's fingerprint determines whether the
 /// list entry is a match:
 ///
-/// 1\) If the cert-to-name list entry's fingerprint value matches that of the presented
-/// certificate, then consider the list entry a successful match.
+/// ```text
+/// 1) If the cert-to-name list entry's fingerprint value
+///    matches that of the presented certificate, then consider
+///    the list entry a successful match.
+/// ```
 ///
-/// 2\) If the cert-to-name list entry's fingerprint value matches that of a locally held copy of a
-/// trusted CA certificate, and that CA certificate was part of the CA certificate chain to the
-/// presented certificate, then consider the list entry a successful match.
+/// ```text
+/// 2) If the cert-to-name list entry's fingerprint value
+///    matches that of a locally held copy of a trusted CA
+///    certificate, and that CA certificate was part of the CA
+///    certificate chain to the presented certificate, then
+///    consider the list entry a successful match.
+/// ```
 ///
 /// Once a matching cert-to-name list entry has been found, the map-type is used to determine how
 /// the name associated with the certificate should be determined. See the map-type leaf's
@@ -2588,7 +2602,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::DenyAll,
         sid: 0,
-        description: "This list defines how certificates are mapped to names.\nThe name is derived by considering each cert-to-name\nlist entry in order.  The cert-to-name entry's fingerprint\ndetermines whether the list entry is a match:\n\n1) If the cert-to-name list entry's fingerprint value\nmatches that of the presented certificate, then consider\nthe list entry a successful match.\n\n2) If the cert-to-name list entry's fingerprint value\nmatches that of a locally held copy of a trusted CA\ncertificate, and that CA certificate was part of the CA\ncertificate chain to the presented certificate, then\nconsider the list entry a successful match.\n\nOnce a matching cert-to-name list entry has been found, the\nmap-type is used to determine how the name associated with\nthe certificate should be determined.  See the map-type\nleaf's description for details on determining the name value.\nIf it is impossible to determine a name from the cert-to-name\nlist entry's data combined with the data presented in the\ncertificate, then additional cert-to-name list entries MUST\nbe searched to look for another potential match.\n\nSecurity administrators are encouraged to make use of\ncertificates with subjectAltName fields that can be mapped to\nnames so that a single root CA certificate can allow all\nchild certificates' subjectAltName fields to map directly to\na name via a 1:1 transformation.",
+        description: "This list defines how certificates are mapped to names.\nThe name is derived by considering each cert-to-name\nlist entry in order.  The cert-to-name entry's fingerprint\ndetermines whether the list entry is a match:\n\n1) If the cert-to-name list entry's fingerprint value\n   matches that of the presented certificate, then consider\n   the list entry a successful match.\n\n2) If the cert-to-name list entry's fingerprint value\n   matches that of a locally held copy of a trusted CA\n   certificate, and that CA certificate was part of the CA\n   certificate chain to the presented certificate, then\n   consider the list entry a successful match.\n\nOnce a matching cert-to-name list entry has been found, the\nmap-type is used to determine how the name associated with\nthe certificate should be determined.  See the map-type\nleaf's description for details on determining the name value.\nIf it is impossible to determine a name from the cert-to-name\nlist entry's data combined with the data presented in the\ncertificate, then additional cert-to-name list entries MUST\nbe searched to look for another potential match.\n\nSecurity administrators are encouraged to make use of\ncertificates with subjectAltName fields that can be mapped to\nnames so that a single root CA certificate can allow all\nchild certificates' subjectAltName fields to map directly to\na name via a 1:1 transformation.",
     };
     /// `/magent-access:access/client-certificates/cert-to-name/id`
     pub static ACCESS_CLIENT_CERTIFICATES_CERT_TO_NAME_ID: Node = Node {
