@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use super::Scope;
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
@@ -39,6 +41,9 @@ pub struct Settings {
     pub limits: Limits,
     /// The certificate of the server and those that lead to its authority, as DER.
     pub certificate: Option<Vec<Vec<u8>>>,
+    /// What each secret was given for: the place that it was first referred to in or, for one that is sent to somebody,
+    /// where. Otherwise who may write one setting could have the secret of another one sent to a server of theirs.
+    given_for: OrdMap<Reference, Arc<str>>,
 }
 
 /// One user.
@@ -115,6 +120,9 @@ impl fmt::Display for Reference {
     }
 }
 
+/// For how many secrets it is known what they were given for.
+const GIVEN_MAX: usize = 100_000;
+
 /// The containers that settings are read from.
 const ROOTS: [&Node; 3] = [&nodes::ACCESS, &keystore::nodes::KEYSTORE, &truststore::nodes::TRUSTSTORE];
 
@@ -124,9 +132,9 @@ impl Settings {
     /// # Errors
     /// `invalid-value` for what its type permits and nobody could use, with its place.
     pub fn read(config: &Container, before: &Settings, at: Timestamp) -> Result<Settings, Error> {
-        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(Settings::default()) };
+        let mut settings = Settings { given_for: before.given_for.clone(), ..Settings::default() };
+        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(settings) };
         let of = |node| access.container(node);
-        let mut settings = Settings::default();
         for entry in entries(of(&nodes::ACCESS_USERS), &nodes::ACCESS_USERS_USER) {
             let user: model::User = read(&entry)?;
             if user.enabled != Some(false) {
@@ -154,7 +162,27 @@ impl Settings {
         if let Some(chosen) = of(&nodes::ACCESS_SERVER_CERTIFICATE) {
             settings.certificate = certificate_of(&read(chosen)?, config)?;
         }
+        settings.given_for = settings.given()?;
         Ok(settings)
+    }
+
+    /// What each secret was given for, with those that are new, if each is used for that.
+    fn given(&self) -> Result<OrdMap<Reference, Arc<str>>, Error> {
+        let mut given = self.given_for.clone();
+        if given.len() > GIVEN_MAX {
+            let used: BTreeSet<Reference> = self.references().map(|(reference, _)| reference).collect();
+            given = given.into_iter().filter(|(reference, _)| used.contains(reference)).collect();
+        }
+        for (reference, place) in self.references() {
+            let mut issuers = self.issuers.iter().filter(|issuer| client_secret(issuer) == place);
+            let endpoint = issuers.find_map(|issuer| Some(issuer.introspection.as_ref()?.endpoint.clone()));
+            let purpose = endpoint.unwrap_or_else(|| place.to_string());
+            if given.get(&reference).is_some_and(|other| **other != *purpose) {
+                return Err(invalid(place, "this refers to a secret that was given for something else"));
+            }
+            given.insert(reference, purpose.into());
+        }
+        Ok(given)
     }
 
     /// Whether what is configured is another than before: both are the roots of a configuration.

@@ -155,6 +155,42 @@ async fn an_earlier_password_comes_back_with_its_revision() {
 }
 
 #[tokio::test]
+async fn a_secret_is_good_for_what_it_was_given_for_alone() {
+    let bench = Bench::empty();
+    let set = async |user: &str, password: &str| {
+        let body = json!({"magent-access:user": [{"name": user, "password": password}]});
+        bench.put("admin", self::user(user), body).await
+    };
+    set("ann", &clear()).await.expect("it is set");
+    let of_ann = password_in(&bench, Datastore::Running);
+    let given_else = |error: Error| {
+        assert!(
+            error.tag == Tag::InvalidValue && error.message.contains("given for something else"),
+            "{error}"
+        );
+    };
+    given_else(set("bob", &of_ann).await.expect_err("it is another user's"));
+
+    let above: [&'static agentconf::yang::schema::Node; 2] = [&access::ACCESS, &access::ACCESS_TOKEN_ISSUERS];
+    let place = entry(&above, &access::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER, "i");
+    let issuer = async |endpoint: &str, secret: &str| {
+        let asked = json!({"endpoint": endpoint, "client-id": "c", "client-secret": secret});
+        let body = json!({"magent-access:token-issuer": [
+            {"issuer": "i", "audience": "a", "prefix": "i:", "introspection": asked}]});
+        bench.put("admin", place.clone(), body).await
+    };
+    given_else(issuer("https://mine.example.net", &of_ann).await.expect_err("it is a password"));
+    issuer("https://theirs.example.net", "$0$the client secret").await.expect("it is set");
+    let shown = bench.read("admin", &place).expect("it is there");
+    let kept = shown["introspection"]["client-secret"].as_str().expect("a reference").to_owned();
+    given_else(issuer("https://mine.example.net", &kept).await.expect_err("it would be sent elsewhere"));
+    // Nor after the issuer, or all of this, was away for a while.
+    bench.delete("admin", plain(&[&access::ACCESS])).await.expect("it is gone");
+    given_else(issuer("https://mine.example.net", &kept).await.expect_err("it would be sent elsewhere"));
+    issuer("https://theirs.example.net", &kept).await.expect("it goes where it always went");
+}
+
+#[tokio::test]
 async fn a_private_key_is_hidden_and_found_by_its_certificate() {
     let pair = rcgen::KeyPair::generate().expect("a key");
     let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
