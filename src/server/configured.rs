@@ -64,13 +64,18 @@ impl Configured {
         }
         shared.rates.replace(settings::rates(&self.rates, &settings.limits));
         if settings.certificate != before.certificate || settings.clients != before.clients {
-            let made = settings::certificate(&settings, &self.vault, &shared.clock)
-                .and_then(|certificate| Ok((certificate, settings::clients(&settings)?)))
-                .map_err(Unusable::from);
-            let replaced = made.and_then(|(certificate, clients)| {
-                Ok(shared.certificates.replace(certificate, clients.map(Some))?)
+            // One that has ended since leaves that of the files; rules that cannot be used let no client in.
+            let certificate = settings::certificate(&settings, &self.vault, &shared.clock);
+            let certificate = certificate.unwrap_or_else(|error| {
+                complain("certificate", Err(error.into()));
+                None
             });
-            complain("certificates", replaced);
+            let clients = settings::clients(&settings).unwrap_or_else(|error| {
+                complain("rules for certificates of clients", Err(error.into()));
+                Some(None)
+            });
+            let replaced = shared.certificates.replace(certificate, clients);
+            complain("certificates", replaced.map_err(Unusable::from));
         }
         if settings.issuers != before.issuers {
             let issuers = settings::issuers(&settings, &self.vault, self.vault.issuers_in_file());
@@ -134,7 +139,7 @@ type Unusable = Box<dyn Error + Send + Sync>;
 fn complain(what: &str, replaced: Result<(), Unusable>) {
     if let Err(error) = replaced {
         let error = error.as_ref() as &dyn Error;
-        tracing::error!(error, "the {what} that are configured cannot be used, those before still hold");
+        tracing::error!(error, "cannot use the {what} of the configuration");
     }
 }
 

@@ -41,11 +41,11 @@ pub fn certificate(
     Ok(Some(certified))
 }
 
-/// The rules for certificates of clients, if any are configured.
+/// The rules for certificates of clients: `None` if none are configured.
 ///
 /// # Errors
 /// A certificate or a list cannot be used, or a fingerprint is of a hash that is too weak.
-pub fn clients(settings: &Settings) -> Result<Option<Clients>, Error> {
+pub fn clients(settings: &Settings) -> Result<Option<Option<Clients>>, Error> {
     let settings::Clients { authorities, pinned, revocation_lists, map } = &settings.clients;
     if map.is_empty() {
         return Ok(None);
@@ -58,7 +58,7 @@ pub fn clients(settings: &Settings) -> Result<Option<Clients>, Error> {
         map: map.iter().map(cert_to_name).collect::<Result<_, _>>()?,
     };
     let unusable = |error| invalid(format!("certificates of clients cannot be taken: {}", told(&error)));
-    Clients::new(parts).map(Some).map_err(unusable)
+    Clients::new(parts).map(|clients| Some(Some(clients))).map_err(unusable)
 }
 
 fn cert_to_name(entry: &model::CertToName) -> Result<CertToName, Error> {

@@ -113,7 +113,10 @@ impl Evaluator<'_> {
             (F::False, []) => Ok(XValue::Bool(false)),
             (F::Current, []) => Ok(XValue::Nodes(vec![self.current.clone()])),
             (F::ReMatch, [text, pattern]) => {
-                re_match(&self.text(text, context)?, &self.text(pattern, context)?).map(XValue::Bool)
+                let (text, pattern) = (self.text(text, context)?, self.text(pattern, context)?);
+                let regex = compiled(&pattern, || self.spend(COMPILING_STEPS))?;
+                self.spend(text.len() / 16)?;
+                Ok(XValue::Bool(regex.is_match(&text)))
             }
             (F::Deref, [nodes]) => match self.nodes(nodes, context, "deref()")?.first() {
                 Some(node) => self.nested(node)?.deref(node).map(XValue::Nodes),
@@ -307,8 +310,11 @@ fn translate(text: &str, from: &str, to: &str) -> String {
     text.chars().filter_map(map).collect()
 }
 
-/// `re-match()` (RFC 7950 section 10.2.1). The patterns used last are kept compiled.
-fn re_match(text: &str, xsd: &str) -> Result<bool, EvalError> {
+/// What compiling a pattern takes at most, in steps.
+const COMPILING_STEPS: usize = 20_000;
+
+/// A pattern of `re-match()` (RFC 7950 section 10.2.1). Those used last are kept compiled; another one is paid for.
+fn compiled(xsd: &str, pay: impl FnOnce() -> Result<(), EvalError>) -> Result<Regex, EvalError> {
     const KEPT: usize = 32;
     const SIZE_MAX: usize = 1 << 20;
     thread_local! {
@@ -316,16 +322,16 @@ fn re_match(text: &str, xsd: &str) -> Result<bool, EvalError> {
     }
     COMPILED.with_borrow_mut(|compiled| {
         if let Some((_, regex)) = compiled.iter().find(|(kept, _)| kept == xsd) {
-            return Ok(regex.is_match(text));
+            return Ok(regex.clone());
         }
+        pay()?;
         let translated = pattern::translate(xsd).map_err(|error| EvalError::Pattern(error.to_string()))?;
         let regex = RegexBuilder::new(&translated).size_limit(SIZE_MAX).build();
         let regex = regex.map_err(|error| EvalError::Pattern(error.to_string()))?;
-        let matched = regex.is_match(text);
         if compiled.len() >= KEPT {
             compiled.remove(0);
         }
-        compiled.push((xsd.to_owned(), regex));
-        Ok(matched)
+        compiled.push((xsd.to_owned(), regex.clone()));
+        Ok(regex)
     })
 }

@@ -686,6 +686,7 @@ fn hostile_expressions_end() {
         "string(/)",
         "//state[id[../id[../id]]] = 'x'",
         "state = state",
+        "state[re-match('x', concat('\\i{1,90}', id))]",
     ] {
         assert_eq!(at(&root, text).unwrap_err(), EvalError::TooManySteps, "{text}");
     }
