@@ -3,6 +3,7 @@
 //! It decides nothing; each part is told what it needs and knows nothing of the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::Agent;
@@ -15,6 +16,9 @@ use crate::server::netconf::Handler;
 use crate::server::urls::Urls;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
+
+/// Between two looks at which secrets are used.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Opens the log, replays it, and makes the front end and what runs NETCONF sessions.
 ///
@@ -39,7 +43,16 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         )?)
     });
     let engine = engine.await??;
-    prepared.vault.sweep(&engine.snapshot().references());
+    let (vault, swept, stopping) = (prepared.vault.clone(), engine.clone(), prepared.shutdown.clone());
+    tokio::spawn(async move {
+        loop {
+            vault.sweep(swept.snapshot().references());
+            tokio::select! {
+                () = stopping.begun() => return,
+                () = tokio::time::sleep(DAY) => {}
+            }
+        }
+    });
     let (streams, shutdown) = (engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         shutdown.begun().await;

@@ -198,6 +198,9 @@ pub enum AuthError {
     /// A token that is not ours, not valid now, or of a user who is gone. RESTCONF answers 401.
     #[error("the bearer token is not valid, or no longer")]
     WrongToken,
+    /// What proved it when the request began did not any more when it was complete. RESTCONF answers 401.
+    #[error("the credentials have ended while the request arrived")]
+    Lapsed,
     /// A key of SSH that is none of the user's. No request gets so far.
     #[error("the key is none of the user's")]
     WrongKey,
@@ -238,6 +241,7 @@ impl AuthError {
             AuthError::Malformed(_) => "malformed",
             AuthError::WrongPassword => "wrong-password",
             AuthError::WrongToken => "wrong-token",
+            AuthError::Lapsed => "lapsed",
             AuthError::WrongKey => "wrong-key",
             AuthError::WrongCertificate => "wrong-certificate",
             AuthError::Throttled { .. } => "throttled",
@@ -250,7 +254,7 @@ impl AuthError {
     /// The values of the `WWW-Authenticate` fields of an answer with 401 or 403, strongest first (RFC 9110 §11.6.1).
     pub fn challenges(&self) -> [&'static str; 2] {
         let bearer = match self {
-            AuthError::WrongToken => r#"Bearer realm="agentconf", error="invalid_token""#,
+            AuthError::WrongToken | AuthError::Lapsed => r#"Bearer realm="agentconf", error="invalid_token""#,
             AuthError::InsufficientScope => r#"Bearer realm="agentconf", error="insufficient_scope""#,
             AuthError::Malformed(_) => r#"Bearer realm="agentconf", error="invalid_request""#,
             AuthError::Missing

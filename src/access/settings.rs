@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use sha2::{Digest as _, Sha256};
 
 use super::Scope;
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
-use crate::yang::generated::magent_access::{self as model, CertToName, Limits, TokenIssuer, nodes};
+use crate::yang::generated::magent_access::{
+    self as model, CertToName, Introspection, Limits, TokenIssuer, nodes,
+};
 use crate::yang::generated::{ietf_keystore as keystore, ietf_truststore as truststore};
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -41,21 +43,20 @@ pub struct Settings {
     pub limits: Limits,
     /// The certificate of the server and those that lead to its authority, as DER.
     pub certificate: Option<Vec<Vec<u8>>>,
-    /// What each secret was given for: the place that it was first referred to in or, for one that is sent to somebody,
-    /// where. Otherwise who may write one setting could have the secret of another one sent to a server of theirs.
-    given_for: OrdMap<Reference, Arc<str>>,
 }
 
 /// One user.
 #[derive(Debug, PartialEq)]
 pub struct User {
+    /// Whether the user gets in.
+    pub enabled: bool,
     /// The groups.
     pub groups: BTreeSet<String>,
     /// Where the hash of the password is kept.
     pub password: Option<Reference>,
     /// Keys for SSH, as they stand after their kind in a file `authorized_keys` but for base64 (RFC 4253 section 6.6).
     pub public_keys: Vec<Vec<u8>>,
-    /// Since when there is a user of this name.
+    /// Since when there is a user of this name who gets in.
     pub created: Timestamp,
 }
 
@@ -70,8 +71,6 @@ pub struct ApiKey {
     pub agent: Option<String>,
     /// Where the hash of the secret is kept.
     pub secret: Reference,
-    /// Since when there is a key with this identifier.
-    pub created: Timestamp,
     /// When it ends.
     pub ends: Timestamp,
 }
@@ -89,28 +88,48 @@ pub struct Clients {
     pub map: Vec<CertToName>,
 }
 
-/// What stands in a datastore for a secret that is kept elsewhere: `$kept$` and an identifier.
+/// What stands in a datastore for a secret that is kept elsewhere: `$kept$` and an identifier, which tells what the secret was
+/// given for. Otherwise who may write one setting could have the secret of another one taken for it, or sent to a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference(String);
 
 impl Reference {
     const PREFIX: &str = "$kept$";
+    /// Digits of the digest of the purpose.
+    const DIGITS: usize = 32;
 
-    /// The reference with that identifier.
-    pub fn new(id: &str) -> Reference {
-        Reference(format!("{}{id}", Self::PREFIX))
+    /// A new one for a secret with this purpose: the place that it stands in or, if it is sent to somebody, that URL. `unique`
+    /// tells it apart from others.
+    pub fn new(purpose: &str, unique: &str) -> Reference {
+        Reference(format!("{}{}-{unique}", Self::PREFIX, Self::digest(purpose)))
+    }
+
+    /// The one with that identifier, if it can be one.
+    pub fn with_id(id: &str) -> Option<Reference> {
+        Reference::read(&format!("{}{id}", Self::PREFIX))
     }
 
     /// What a leaf of the type `secret` says, if it is no secret itself.
     pub fn read(text: &str) -> Option<Reference> {
-        let id = text.strip_prefix(Self::PREFIX)?;
-        let is_plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        is_plain.then(|| Reference(text.to_owned()))
+        let (digest, unique) = text.strip_prefix(Self::PREFIX)?.split_once('-')?;
+        let is_plain = !unique.is_empty() && unique.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let is_digest = digest.len() == Self::DIGITS && digest.chars().all(|c| c.is_ascii_hexdigit());
+        (is_digest && is_plain).then(|| Reference(text.to_owned()))
     }
 
     /// The identifier.
     pub fn id(&self) -> &str {
         self.0.strip_prefix(Self::PREFIX).unwrap_or_default()
+    }
+
+    /// Whether it was made for this purpose.
+    pub fn is_for(&self, purpose: &str) -> bool {
+        self.id().split('-').next() == Some(&Self::digest(purpose))
+    }
+
+    fn digest(purpose: &str) -> String {
+        let digest: [u8; 32] = Sha256::digest(purpose.as_bytes()).into();
+        digest.iter().take(Self::DIGITS / 2).map(|octet| format!("{octet:02x}")).collect()
     }
 }
 
@@ -119,9 +138,6 @@ impl fmt::Display for Reference {
         f.write_str(&self.0)
     }
 }
-
-/// For how many secrets it is known what they were given for.
-const GIVEN_MAX: usize = 100_000;
 
 /// The containers that settings are read from.
 const ROOTS: [&Node; 3] = [&nodes::ACCESS, &keystore::nodes::KEYSTORE, &truststore::nodes::TRUSTSTORE];
@@ -132,20 +148,18 @@ impl Settings {
     /// # Errors
     /// `invalid-value` for what its type permits and nobody could use, with its place.
     pub fn read(config: &Container, before: &Settings, at: Timestamp) -> Result<Settings, Error> {
-        let mut settings = Settings { given_for: before.given_for.clone(), ..Settings::default() };
-        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(settings) };
+        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(Settings::default()) };
         let of = |node| access.container(node);
+        let mut settings = Settings::default();
         for entry in entries(of(&nodes::ACCESS_USERS), &nodes::ACCESS_USERS_USER) {
             let user: model::User = read(&entry)?;
-            if user.enabled != Some(false) {
-                let since = before.users.get(&user.name).map_or(at, |user| user.created);
-                settings.users.insert(user.name.clone(), Arc::new(user_of(user, since)?));
-            }
+            let known = before.users.get(&user.name).filter(|user| user.enabled);
+            let since = known.map_or(at, |user| user.created);
+            settings.users.insert(user.name.clone(), Arc::new(user_of(user, since)?));
         }
         for entry in entries(of(&nodes::ACCESS_API_KEYS), &nodes::ACCESS_API_KEYS_API_KEY) {
             let key: model::ApiKey = read(&entry)?;
-            let since = before.api_keys.get(&key.id).map_or(at, |key| key.created);
-            settings.api_keys.insert(key.id.clone(), Arc::new(api_key_of(key, since)?));
+            settings.api_keys.insert(key.id.clone(), Arc::new(api_key_of(key)?));
         }
         let issuers = &nodes::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER;
         for entry in entries(of(&nodes::ACCESS_TOKEN_ISSUERS), issuers) {
@@ -162,27 +176,7 @@ impl Settings {
         if let Some(chosen) = of(&nodes::ACCESS_SERVER_CERTIFICATE) {
             settings.certificate = certificate_of(&read(chosen)?, config)?;
         }
-        settings.given_for = settings.given()?;
         Ok(settings)
-    }
-
-    /// What each secret was given for, with those that are new, if each is used for that.
-    fn given(&self) -> Result<OrdMap<Reference, Arc<str>>, Error> {
-        let mut given = self.given_for.clone();
-        if given.len() > GIVEN_MAX {
-            let used: BTreeSet<Reference> = self.references().map(|(reference, _)| reference).collect();
-            given = given.into_iter().filter(|(reference, _)| used.contains(reference)).collect();
-        }
-        for (reference, place) in self.references() {
-            let mut issuers = self.issuers.iter().filter(|issuer| client_secret(issuer) == place);
-            let endpoint = issuers.find_map(|issuer| Some(issuer.introspection.as_ref()?.endpoint.clone()));
-            let purpose = endpoint.unwrap_or_else(|| place.to_string());
-            if given.get(&reference).is_some_and(|other| **other != *purpose) {
-                return Err(invalid(place, "this refers to a secret that was given for something else"));
-            }
-            given.insert(reference, purpose.into());
-        }
-        Ok(given)
     }
 
     /// Whether what is configured is another than before: both are the roots of a configuration.
@@ -192,6 +186,11 @@ impl Settings {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
             _ => true,
         })
+    }
+
+    /// Where a user stands.
+    pub fn place_of_user(name: &str) -> InstancePath {
+        path_of(&nodes::ACCESS_USERS_USER, name)
     }
 
     /// What is referred to here, and where.
@@ -215,7 +214,7 @@ impl Settings {
 fn user_of(user: model::User, created: Timestamp) -> Result<User, Error> {
     let place = |node| at(&nodes::ACCESS_USERS_USER, &user.name, node);
     let password =
-        user.password.as_deref().map(|text| reference(text, place(&nodes::ACCESS_USERS_USER_PASSWORD)));
+        user.password.as_deref().map(|text| reference(text, place(&nodes::ACCESS_USERS_USER_PASSWORD), None));
     for key in &user.public_key {
         if ssh_key_kind(&key.public_key).is_none() {
             let key = Step {
@@ -231,6 +230,7 @@ fn user_of(user: model::User, created: Timestamp) -> Result<User, Error> {
         }
     }
     Ok(User {
+        enabled: user.enabled != Some(false),
         groups: user.group.into_iter().collect(),
         password: password.transpose()?,
         public_keys: user.public_key.into_iter().map(|key| key.public_key).collect(),
@@ -246,7 +246,7 @@ pub fn ssh_key_kind(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(kind).ok().filter(is_kind).filter(|kind| kind.len() + 4 < key.len())
 }
 
-fn api_key_of(key: model::ApiKey, created: Timestamp) -> Result<ApiKey, Error> {
+fn api_key_of(key: model::ApiKey) -> Result<ApiKey, Error> {
     let place = |node| at(&nodes::ACCESS_API_KEYS_API_KEY, &key.id, node);
     let ends = key.expires_at.parse().map_err(|_| {
         invalid(
@@ -256,10 +256,9 @@ fn api_key_of(key: model::ApiKey, created: Timestamp) -> Result<ApiKey, Error> {
     });
     Ok(ApiKey {
         scope: key.scope.map_or(Scope::Full, scope),
-        secret: reference(&key.secret, place(&nodes::ACCESS_API_KEYS_API_KEY_SECRET))?,
+        secret: reference(&key.secret, place(&nodes::ACCESS_API_KEYS_API_KEY_SECRET), None)?,
         user: key.user,
         agent: key.agent,
-        created,
         ends: ends?,
     })
 }
@@ -274,7 +273,10 @@ pub fn scope(scope: model::Scope) -> Scope {
 
 fn check_issuer(issuer: &TokenIssuer) -> Result<(), Error> {
     let asked = issuer.introspection.as_ref();
-    asked.map_or(Ok(()), |asked| reference(&asked.client_secret, client_secret(issuer)).map(drop))
+    let kept = |asked: &Introspection| {
+        reference(&asked.client_secret, client_secret(issuer), Some(&asked.endpoint)).map(drop)
+    };
+    asked.map_or(Ok(()), kept)
 }
 
 /// Where the secret for an issuer stands.
@@ -374,10 +376,18 @@ fn read<T: Modelled>(data: &Container) -> Result<T, Error> {
     T::from_data(data).map_err(|error| Error::application(Tag::InvalidValue, error.to_string()))
 }
 
-/// What refers to a secret.
-fn reference(text: &str, place: InstancePath) -> Result<Reference, Error> {
+/// What refers to a secret that was given for this place or, if it is sent there, for this URL.
+fn reference(text: &str, place: InstancePath, url: Option<&str>) -> Result<Reference, Error> {
     // What it is instead may be the secret, so it is not repeated.
-    Reference::read(text).ok_or_else(|| invalid(place, "this secret was not put where secrets are kept"))
+    let Some(reference) = Reference::read(text) else {
+        return Err(invalid(place, "this secret was not put where secrets are kept"));
+    };
+    let is_for = url.map_or_else(|| reference.is_for(&place.to_string()), |url| reference.is_for(url));
+    if is_for {
+        Ok(reference)
+    } else {
+        Err(invalid(place, "this refers to a secret that was given for something else"))
+    }
 }
 
 fn invalid(place: InstancePath, message: &str) -> Error {

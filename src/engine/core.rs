@@ -14,7 +14,7 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::State;
-use super::{confirm, datastores, draft, txid, view, visible, writable};
+use super::{confirm, datastores, draft, secrets, txid, view, visible, writable};
 use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
@@ -41,6 +41,7 @@ pub(super) fn edit(
     request: &EditRequest,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
+    secrets::refuse(principal, &request.edits)?;
     let is_later = |precondition: &&Precondition| {
         matches!(
             (precondition, request.datastore),
@@ -150,6 +151,7 @@ fn made(
     if judged == Judged::Together {
         writable::replaced(&rules, principal, before, &content).map_err(refused)?;
     }
+    writable::within(principal, before, &content).map_err(refused)?;
     Ok((content, created))
 }
 

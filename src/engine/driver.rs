@@ -331,7 +331,7 @@ impl Engine {
     /// The first constraint that it violates.
     pub async fn validate_content(&self, principal: &Principal, content: Container) -> Result<(), Error> {
         let content = Arc::new(content);
-        if !secrets::are_in_tree(&content) {
+        if principal.is_reader() || !secrets::are_in_tree(&content) {
             return self.validate_tree(principal, content).await;
         }
         let take = |vault: &dyn Vault, rules: &Arc<Rules>| secrets::taken_out_of_tree(vault, rules, content);
@@ -405,7 +405,7 @@ impl Engine {
     /// changed then.
     pub async fn manage(&self, principal: &Principal, management: Management) -> Result<EditReply, Error> {
         let management = match management {
-            Management::Put { content, to } if secrets::are_in_tree(&content) => {
+            Management::Put { content, to } if !principal.is_reader() && secrets::are_in_tree(&content) => {
                 let take =
                     |vault: &dyn Vault, rules: &Arc<Rules>| secrets::taken_out_of_tree(vault, rules, content);
                 Management::Put { content: self.taking(principal, take).await??, to }
@@ -512,7 +512,8 @@ impl Engine {
         request: EditRequest,
     ) -> impl Future<Output = Result<EditReply, Refused>> + Send + use<> {
         let (engine, principal) = (self.clone(), principal.clone());
-        if !secrets::are_in(&request.edits) {
+        // A credential for reading is refused where all changes pass, and keeps nothing.
+        if principal.is_reader() || !secrets::are_in(&request.edits) {
             return Either::Left(self.command(|answer| Command::Edit(principal, request, answer)));
         }
         Either::Right(Box::pin(async move {

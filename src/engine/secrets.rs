@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::request::Refused;
-use crate::access::{Access, Reference, Rules, Settings};
+use crate::access::{Access, Principal, Reference, Rules, Settings};
 use crate::datastore::edit::{Edit, Operation};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_keystore::nodes as keystore;
@@ -25,6 +25,7 @@ use keystore::{
 use nodes::{
     ACCESS_API_KEYS_API_KEY_SECRET as API_KEY,
     ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CLIENT_SECRET as CLIENT,
+    ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_ENDPOINT as ENDPOINT,
     ACCESS_USERS_USER_PASSWORD as PASSWORD,
 };
 
@@ -46,11 +47,12 @@ pub enum Secret<'a> {
 
 /// Where secrets are kept, and what only it knows of them.
 pub trait Vault: fmt::Debug + Send + Sync {
-    /// Keeps a secret, durably, or what is needed of it. Takes tens of milliseconds.
+    /// Keeps a secret, durably, or what is needed of it, for a purpose, as [`Reference::new`] has it. Takes tens of
+    /// milliseconds.
     ///
     /// # Errors
     /// It is none that could be used, or cannot be written; never with the secret.
-    fn keep(&self, secret: Secret<'_>) -> Result<Reference, Error>;
+    fn keep(&self, secret: Secret<'_>, purpose: &str) -> Result<Reference, Error>;
 
     /// Keeps a private key in DER: PKCS #8, PKCS #1 or SEC 1. Certificates with its public key find it.
     ///
@@ -76,16 +78,16 @@ pub trait Vault: fmt::Debug + Send + Sync {
 pub struct NoVault;
 
 impl Vault for NoVault {
-    fn keep(&self, _: Secret<'_>) -> Result<Reference, Error> {
+    fn keep(&self, _: Secret<'_>, _: &str) -> Result<Reference, Error> {
         Err(Error::application(Tag::OperationNotSupported, "this server keeps no secrets"))
     }
 
     fn keep_key(&self, _: &[u8]) -> Result<(), Error> {
-        self.keep(Secret::Client("")).map(drop)
+        self.keep(Secret::Client(""), "").map(drop)
     }
 
     fn random(&self) -> Result<String, Error> {
-        self.keep(Secret::Client("")).map(|reference| reference.to_string())
+        self.keep(Secret::Client(""), "").map(|reference| reference.to_string())
     }
 
     fn check(&self, settings: &Settings) -> Result<(), Error> {
@@ -98,10 +100,23 @@ impl Vault for NoVault {
 
 /// Whether there are secrets in these edits, so that they take their time.
 pub fn are_in(edits: &[Edit]) -> bool {
-    edits.iter().any(|edit| match (edit.path.node(), &edit.value) {
-        (node, Some(value)) => may_have(node) && has(node, value),
-        (_, None) => false,
-    })
+    edits.iter().any(is_in)
+}
+
+fn is_in(edit: &Edit) -> bool {
+    let node = edit.path.node();
+    edit.value.as_ref().is_some_and(|value| may_have(node) && has(node, value))
+}
+
+/// Refuses edits that have secrets still, which were not taken out because their user may not write them.
+///
+/// # Errors
+/// `access-denied`.
+pub(super) fn refuse(principal: &Principal, edits: &[Edit]) -> Result<(), Refused> {
+    let Some((number, edit)) = edits.iter().enumerate().find(|(_, edit)| is_in(edit)) else { return Ok(()) };
+    let message = format!("{} may not write all of this", principal.name);
+    let error = Error::application(Tag::AccessDenied, message).at(edit.path.clone());
+    Err(Refused { edit: Some(number), error })
 }
 
 /// Whether there are secrets in a whole configuration.
@@ -118,7 +133,7 @@ pub(super) fn taken_out(
     rules: &Arc<Rules>,
     mut edits: Vec<Edit>,
 ) -> Result<Vec<Edit>, Refused> {
-    let mut taking = Taking { vault, rules, left: SECRETS_MAX };
+    let mut taking = Taking { vault, rules, left: SECRETS_MAX, endpoint: None };
     let mut hidden = Vec::new();
     for (number, edit) in edits.iter_mut().enumerate() {
         let Some(value) = edit.value.take() else { continue };
@@ -153,7 +168,7 @@ pub(super) fn taken_out_of_tree(
     rules: &Arc<Rules>,
     content: Arc<Container>,
 ) -> Result<Arc<Container>, Error> {
-    let mut taking = Taking { vault, rules, left: SECRETS_MAX };
+    let mut taking = Taking { vault, rules, left: SECRETS_MAX, endpoint: None };
     match taking.child(&InstancePath::default(), None, Child::Container(content))? {
         Child::Container(content) => Ok(content),
         _ => Ok(Arc::default()),
@@ -186,6 +201,8 @@ struct Taking<'a> {
     vault: &'a dyn Vault,
     rules: &'a Arc<Rules>,
     left: usize,
+    /// Where a secret for an issuer is sent, as it stands beside it.
+    endpoint: Option<String>,
 }
 
 impl Taking<'_> {
@@ -211,6 +228,7 @@ impl Taking<'_> {
 
     fn container(&mut self, path: &InstancePath, container: &Container) -> Result<Container, Error> {
         let mut all = container.clone();
+        self.endpoint = container.leaf(&ENDPOINT).map(Value::canonical);
         for (node, child) in container.iter() {
             let value = self.child(&path.child(Step::plain(node)), Some(node), child.clone())?;
             if node == &CLEARTEXT && value == Child::Leaf(Value::Empty) {
@@ -269,7 +287,15 @@ impl Taking<'_> {
                 return Err(placed(Error::application(Tag::InvalidValue, message)));
             }
         };
-        let kept = self.vault.keep(secret).map_err(placed)?;
+        let purpose = match (&secret, &self.endpoint) {
+            (Secret::Client(_), Some(endpoint)) => endpoint.clone(),
+            (Secret::Client(_), None) => {
+                let message = "the secret for an issuer is written together with its endpoint, for which alone it is good";
+                return Err(placed(Error::application(Tag::InvalidValue, message)));
+            }
+            _ => path.to_string(),
+        };
+        let kept = self.vault.keep(secret, &purpose).map_err(placed)?;
         Ok(Value::string(kept.to_string()))
     }
 }

@@ -11,6 +11,7 @@ use super::event::{Actor, Event, Startup};
 use super::moves;
 use super::options::Options;
 use super::quotas::{Account, Ledger};
+use super::secrets;
 use super::sessions;
 use crate::access::{self, Nacm, Principal, Reference, Rules, Settings};
 use crate::agents::Registry;
@@ -22,7 +23,7 @@ use crate::datastore::validate::VALIDATOR;
 use crate::limits::{REVISIONS_MAX, REVISIONS_NODES_MAX};
 use crate::negotiation::Negotiations;
 use crate::tasks::Tasks;
-use crate::yang::error::Error;
+use crate::yang::error::{Error, Tag};
 use crate::yang::tree::Container;
 
 /// Everything the server knows; cloning it costs nothing that grows.
@@ -185,6 +186,10 @@ impl State {
     pub(super) fn is_usable(&self, before: &State, options: &Options) -> Result<(), Error> {
         if Arc::ptr_eq(&self.settings, &before.settings) {
             return Ok(());
+        }
+        if secrets::are_in_tree(self.config.content()) {
+            let message = "a secret was not put where secrets are kept";
+            return Err(Error::application(Tag::InvalidValue, message));
         }
         options.vault.check(&self.settings)
     }

@@ -180,6 +180,22 @@ pub(super) fn replaced(
     })
 }
 
+/// Refuses changes outside of the draft's tree by a credential that is bound to an agent: what is configured is no agent's.
+pub(super) fn within(principal: &Principal, before: &Container, after: &Container) -> Result<(), Error> {
+    if principal.agent.is_none() {
+        return Ok(());
+    }
+    let others = |container: &Container| -> Vec<(&'static Node, Child)> {
+        let others = container.iter().filter(|(node, _)| node.module.name != "irtf-agent");
+        others.map(|(node, child)| (node, child.clone())).collect()
+    };
+    if others(before) == others(after) {
+        return Ok(());
+    }
+    let message = "a credential that is bound to an agent changes nothing but what agents do";
+    Err(Error::application(Tag::AccessDenied, message))
+}
+
 /// Why an edit cannot be made, as it may be told: whether something is there is not told to who may neither read it nor do
 /// what was asked.
 ///

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::{self, Params, Place};
-use crate::access::{Caller, Principal, Standing};
+use crate::access::{AuthError, Caller, Principal, Standing};
 use crate::engine::Engine;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
@@ -162,7 +162,11 @@ impl Asked {
         let until = engine.clock().now().saturating_add_seconds(seconds);
         let body = Limited::new(std::mem::take(&mut self.body), limits.body_bytes_max).collect();
         match select(pin!(body), pin!(engine.clock().sleep_until(until))).await {
-            Either::Left((Ok(body), _)) => Ok(body.to_bytes()),
+            // Who may have gone while it arrived.
+            Either::Left((Ok(body), _)) => match &self.standing {
+                Some(standing) if !standing.holds() => Err(Refusal::from(&AuthError::Lapsed)),
+                _ => Ok(body.to_bytes()),
+            },
             Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => Err(too_big()),
             Either::Left((Err(_), _)) => {
                 let error = Error {

@@ -49,13 +49,14 @@ pub struct ApiKey {
 impl ApiKey {
     /// A key of the configuration, with the [`hash`] of its secret.
     pub fn configured(key: &settings::ApiKey, hash: &str) -> ApiKey {
-        let settings::ApiKey { user, scope, agent, created, ends, .. } = key;
+        let settings::ApiKey { user, scope, agent, ends, .. } = key;
         ApiKey {
             user: user.clone(),
             scope: *scope,
             agent: agent.clone(),
             hash: hash.to_owned(),
-            created: *created,
+            // It stands beside its user, so it is of whoever has that name.
+            created: Timestamp::MAX,
             ends: *ends,
         }
     }

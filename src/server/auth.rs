@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
-use super::api_keys::{self, ApiKeys};
+use super::api_keys::{self, ApiKey, ApiKeys};
 use super::certificates::Shown;
 use super::issuers::{Bearer, Issuers};
 use super::passwords::Passwords;
@@ -40,8 +40,8 @@ enum By {
     Token(i64, String),
     /// A token of an issuer.
     Issued(Arc<Bearer>),
-    /// The identifier of the API key.
-    ApiKey(String),
+    /// The identifier of the API key, and the key.
+    ApiKey(String, Arc<ApiKey>),
     /// The line of the user file that has the key.
     PublicKey(String),
     /// Only what every proof has.
@@ -54,7 +54,7 @@ impl fmt::Debug for By {
             By::Password(_) => "Password",
             By::Token(..) => "Token",
             By::Issued(_) => "Issued",
-            By::ApiKey(_) => "ApiKey",
+            By::ApiKey(..) => "ApiKey",
             By::PublicKey(_) => "PublicKey",
             By::Certificate => "Certificate",
         })
@@ -147,7 +147,7 @@ impl Authenticator {
             By::Password(hash) => has(&|user| user.password == *hash),
             By::Token(exp, key) => self.is_before(*exp) && self.tokens.holds(key),
             By::Issued(bearer) => self.issuers.holds(bearer),
-            By::ApiKey(id) => self.api_keys.get(id, self.clock.now()).is_some(),
+            By::ApiKey(id, key) => self.api_keys.get(id, self.clock.now()).is_some_and(|now| now == *key),
             By::PublicKey(line) => has(&|user| user.ssh_keys.contains(line)),
             By::Certificate => true,
         }
@@ -214,9 +214,9 @@ impl Authenticator {
     fn by_api_key(&self, presented: &str) -> Option<(Principal, Proof)> {
         let (id, key) = self.api_keys.verify(presented, self.clock.now())?;
         let user = self.users.get(&key.user).filter(|user| user.created <= key.created)?;
-        let proof = Proof { created: Some(user.created), by: By::ApiKey(id), certificate: None };
         let principal = principal(&key.user, &user, Method::ApiKey);
-        Some((principal.scoped(key.scope).bound_to(key.agent.clone()), proof))
+        let principal = principal.scoped(key.scope).bound_to(key.agent.clone());
+        Some((principal, Proof { created: Some(user.created), by: By::ApiKey(id, key), certificate: None }))
     }
 
     /// The user of that name, if one of their public keys is the one that `is_it` knows. Who asks has proved that they have

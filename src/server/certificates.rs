@@ -294,6 +294,10 @@ impl Clients {
                 Ok(_) => anchors.push(&authority.certificate),
                 // That one authority issued it and it has ended says more than that another did not issue it.
                 Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
+                // Nor does it help to be pinned.
+                Err(error @ rustls::Error::InvalidCertificate(CertificateError::Revoked)) => {
+                    return Err(error);
+                }
                 Err(error) => refusal = error,
             }
         }

@@ -110,7 +110,7 @@ impl Configured {
     fn make(&self, of: Arc<Settings>) -> Made {
         let user =
             |(name, user): (&String, &Arc<configured::User>)| (name.clone(), Arc::new(self.user_of(user)));
-        let users = of.users.iter().map(user).collect();
+        let users = of.users.iter().filter(|(_, user)| user.enabled).map(user).collect();
         let api_keys = of.api_keys.iter().filter_map(|(id, key)| {
             let hash = self.vault.get(&key.secret)?;
             Some((id.clone(), Arc::new(ApiKey::configured(key, &hash))))

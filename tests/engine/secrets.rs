@@ -184,10 +184,18 @@ async fn a_secret_is_good_for_what_it_was_given_for_alone() {
     let shown = bench.read("admin", &place).expect("it is there");
     let kept = shown["introspection"]["client-secret"].as_str().expect("a reference").to_owned();
     given_else(issuer("https://mine.example.net", &kept).await.expect_err("it would be sent elsewhere"));
-    // Nor after the issuer, or all of this, was away for a while.
-    bench.delete("admin", plain(&[&access::ACCESS])).await.expect("it is gone");
-    given_else(issuer("https://mine.example.net", &kept).await.expect_err("it would be sent elsewhere"));
     issuer("https://theirs.example.net", &kept).await.expect("it goes where it always went");
+    // A private key is called by its public key, and is nobody's password.
+    let error = set("bob", &format!("$kept$key-{}", "0".repeat(64))).await.expect_err("it is no reference");
+    assert_eq!(error.tag, Tag::InvalidValue);
+    // Without its endpoint nobody knows where it may be sent.
+    let leaf = [
+        &access::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION,
+        &access::ACCESS_TOKEN_ISSUERS_TOKEN_ISSUER_KEYS_INTROSPECTION_INTROSPECTION_CLIENT_SECRET,
+    ];
+    let leaf = leaf.into_iter().fold(place.clone(), |path, node| path.child(Step::plain(node)));
+    let error = bench.put("admin", leaf, json!({"magent-access:client-secret": "$0$another"})).await;
+    assert!(error.expect_err("it has no endpoint").message.contains("together with its endpoint"));
 }
 
 #[tokio::test]
@@ -258,7 +266,7 @@ async fn a_private_key_is_hidden_and_found_by_its_certificate() {
 async fn too_many_secrets_at_once_are_refused_and_none_is_written() {
     let bench = Bench::empty();
     let many: Vec<Json> =
-        (0..257).map(|n| json!({"name": format!("u{n}"), "password": "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"})).collect();
+        (0..257).map(|n| json!({"name": format!("u{n}"), "password": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"})).collect();
     let put = async |users: &[Json]| -> Result<(), Error> {
         let body = json!({"magent-access:users": {"user": users}});
         bench.put("admin", self::users(), body).await.map(drop)

@@ -2,6 +2,7 @@
 //! and no secret is in any datastore, in the log of events or in that of the process.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -125,10 +126,14 @@ fn a_user_of_the_machine_is_not_changed_from_afar() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());
     assert!(run(&["user", "add", "ann"], server.data()).status.success());
-    put_user(&mut server.client(), "ann", json!({"password": format!("$0${PASSWORD}"), "group": ["admin"]}));
-    assert_eq!(status(&server, &basic("ann", PASSWORD)), 401);
-    put_user(&mut server.client(), "admin", json!({"enabled": false}));
-    assert_eq!(server.client().get(READ).status, 200);
+    for (name, user) in
+        [("ann", json!({"password": format!("$0${PASSWORD}")})), ("admin", json!({"enabled": false}))]
+    {
+        let answer = put_user(&mut server.client(), name, user);
+        let (_, path, message) = refusal(&answer);
+        assert_eq!((answer.status, path), (400, format!("/magent-access:access/users/user[name='{name}']")));
+        assert!(message.contains("is a user of the machine"), "{message}");
+    }
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn api_keys_are_made_limited_and_ended() {
     admin.send("DELETE", &format!("{ACCESS}/users/user=bob"), &Json::Null).unwrap();
     assert_eq!(status(&server, &key), 401, "its user is gone");
     put_user(&mut admin, "bob", json!({}));
-    assert_eq!(status(&server, &key), 401, "another user of the same name");
+    assert_eq!(status(&server, &key), 200, "it is configured as his");
 }
 
 #[test]
@@ -208,14 +213,20 @@ fn what_nobody_could_use_is_refused_with_its_place() {
             "public-key": STANDARD.encode(data)}]})
     };
     let unsalted = "$argon2id$v=19$m=19456,t=2,p=1";
+    let absent = "$kept$0123456789abcdef0123456789abcdef-1";
     let costly =
         "$argon2id$v=19$m=4000000,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
     for (user, path, message) in [
         (json!({"password": "$0$short"}), of_bob("/password"), "a password has 8 to 1024 bytes"),
         (json!({"password": PASSWORD}), of_bob("/password"), "a secret is written as $0$"),
         (json!({"password": unsalted}), of_bob("/password"), "this is no hash by argon2id"),
-        (json!({"password": costly}), of_bob("/password"), "this is no hash by argon2id with at most"),
-        (json!({"password": "$kept$1234"}), of_bob("/password"), "$kept$1234 refers to no secret"),
+        (
+            json!({"password": costly}),
+            of_bob("/password"),
+            "this is no hash by argon2id as the server makes them",
+        ),
+        (json!({"password": "$kept$1234"}), of_bob("/password"), "a secret is written as $0$"),
+        (json!({"password": absent}), of_bob("/password"), "given for something else"),
         (json!({"password": "$kept$../users"}), of_bob("/password"), "a secret is written as $0$"),
         (key(b"no key"), of_bob("/public-key[name='k']/public-key"), "this is no public key of SSH"),
     ] {
@@ -312,4 +323,81 @@ fn limits_of_users_and_sources_follow_the_configuration() {
         std::iter::repeat_with(|| admin.send("DELETE", &format!("{ACCESS}/limits"), &Json::Null).unwrap());
     assert!(lifted.take(200_000).any(|answer| answer.status == 204), "the administrator has the same limit");
     assert!((0..50).all(|_| bob.get(READ).status == 200));
+}
+
+#[test]
+fn a_request_whose_user_goes_while_it_arrives_is_not_carried_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let mut admin = server.client();
+    put_user(&mut admin, "ivy", json!({"password": format!("$0${PASSWORD}"), "group": ["admin"]}));
+    let body = json!({"magent-access:user": [{"name": "later", "group": ["admin"]}]}).to_string();
+    let ivy = server.client_of(Some(&basic("ivy", PASSWORD)));
+    let length = body.len().to_string();
+    let fields = [("Content-Type", "application/yang-data+json"), ("Content-Length", length.as_str())];
+    let mut slow = ivy.connect().unwrap();
+    let head = ivy.head("PUT", &format!("{ACCESS}/users/user=later"), &fields);
+    let (first, rest) = body.split_at(10);
+    slow.get_mut().write_all(format!("{head}{first}").as_bytes()).unwrap();
+    slow.get_mut().flush().unwrap();
+    // The head has been read: the server knows who asks.
+    server.wait_for_log("user=later");
+    admin.send("DELETE", &format!("{ACCESS}/users/user=ivy"), &Json::Null).unwrap();
+    slow.get_mut().write_all(rest.as_bytes()).unwrap();
+    let mut said = String::new();
+    let _ = slow.read_to_string(&mut said);
+    assert!(said.starts_with("HTTP/1.1 401"), "{said}");
+    assert_eq!(admin.get(&format!("{ACCESS}/users/user=later")).status, 404);
+}
+
+#[test]
+fn a_session_ends_when_its_api_key_becomes_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let mut admin = server.client();
+    put_user(&mut admin, "bob", json!({}));
+    let mut key = json!({"id": "k", "user": "bob", "expires-at": "2100-01-01T00:00:00Z",
+        "secret": format!("$0${SECRET}")});
+    let mut write = |key: &Json| {
+        let body = json!({"magent-access:api-key": [key]});
+        put(&mut admin, "api-keys/api-key=k", body).status
+    };
+    assert_eq!(write(&key), 201);
+    let bearer = format!("Bearer agentconf_k_{SECRET}");
+    let mut events = server.client_of(Some(&bearer)).events(None).unwrap();
+    key["scope"] = json!("read");
+    assert_eq!(write(&key), 204);
+    let profile = json!({"magent-registry:input": {"name": "one", "description": "x", "version": "1.0.0",
+        "provider": "x"}});
+    server.client().call("/restconf/operations/magent-registry:register-agent", &profile);
+    assert!(std::iter::repeat_with(|| events.next()).find_map(Result::err).is_some());
+}
+
+#[test]
+fn what_is_bound_to_an_agent_configures_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let mut admin = server.client();
+    put_user(&mut admin, "bob", json!({}));
+    let rules = json!({"ietf-netconf-acm:nacm": {"groups": {"group": [{"name": "g", "user-name": ["bob"]}]},
+        "rule-list": [{"name": "all", "group": ["g"], "rule": [
+            {"name": "everything", "module-name": "*", "access-operations": "*", "action": "permit"}]}]}});
+    assert!(admin.send("PUT", "/restconf/data/ietf-netconf-acm:nacm", &rules).unwrap().status < 300);
+    let mut made = |agent: Json| {
+        let mut input = json!({"user": "bob"});
+        input.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
+        let made = admin.call(CREATE, &json!({"magent-access:input": input}));
+        format!("Bearer {}", made["magent-access:output"]["key"].as_str().unwrap())
+    };
+    let (free, bound) = (made(json!({})), made(json!({"agent": "bob-agent"})));
+    let mut bound = server.client_of(Some(&bound));
+    for asked in [put_user(&mut bound, "eve", json!({})), bound_key(&mut bound)] {
+        assert_eq!((asked.status, refusal(&asked).0.as_str()), (403, "access-denied"), "{asked}");
+    }
+    let mut free = server.client_of(Some(&free));
+    assert_eq!(put_user(&mut free, "eve", json!({})).status, 201, "the rules permit it");
+}
+
+fn bound_key(client: &mut Client) -> Answer {
+    client.send("POST", CREATE, &json!({"magent-access:input": {"user": "admin"}})).unwrap()
 }
