@@ -263,6 +263,11 @@ pub struct RateLimits {
     pub source_handshakes_per_s: u32,
     /// How many of them it may make at once after a pause.
     pub source_handshakes_burst: u32,
+    /// Connections of SSH that one source may make in a second without logging in. Further ones wait before the key exchange,
+    /// which costs a server more than its client; a login gives its connection back.
+    pub source_logins_per_s: u32,
+    /// How many of them it may make at once after a pause.
+    pub source_logins_burst: u32,
     /// Most connections from one source at a time. More are closed before the handshake.
     pub source_connections_max: u32,
     /// Most NETCONF sessions from one source at a time.
@@ -280,6 +285,8 @@ impl Default for RateLimits {
             source_requests_burst: 1000,
             source_handshakes_per_s: 1000,
             source_handshakes_burst: 4000,
+            source_logins_per_s: 5,
+            source_logins_burst: 16,
             source_connections_max: 4096,
             source_sessions_max: 1024,
             sources_max: 65_536,

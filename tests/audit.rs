@@ -267,15 +267,64 @@ fn segments_go_for_their_age_and_the_newest_stays() {
 }
 
 #[test]
-fn a_trail_that_was_cut_off_between_segments_goes_on() {
+fn a_segment_that_was_being_made_or_removed_at_a_crash_is_in_nobodys_way() {
     let place = Place::lived();
-    fs::create_dir(place.segment(2)).unwrap();
-    drop(Log::open(&place.segment(2)).unwrap());
+    for half in ["begun", "removed"] {
+        fs::create_dir(place.trail_directory().join(half)).unwrap();
+        fs::write(place.trail_directory().join(half).join("log.sqlite3"), "half").unwrap();
+    }
     place.check().unwrap();
     let trail = place.open();
     trail.authenticated(&principal("ann", 1));
+    wait_while(|| place.entries().len() < 7);
+    place.clock.advance_seconds(DAY_S * 8);
+    place.wait_for_segment(2);
     trail.stop();
     assert_eq!(place.check().unwrap().segments, 2);
+    assert!(["begun", "removed"].iter().all(|half| !place.trail_directory().join(half).exists()));
+}
+
+#[test]
+fn who_reads_and_verifies_meanwhile_meets_no_half_segment() {
+    let settings = Settings { segment_bytes: 2_000, bytes_max: 30_000, ..Settings::default() };
+    let place = Place::new(settings);
+    drop(Log::open(&place.log_directory()).unwrap());
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let is_over = || ended.load(std::sync::atomic::Ordering::Relaxed);
+    let trail = place.open();
+    let removed = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over() {
+                    place.entries();
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !is_over() {
+                place.check().unwrap();
+            }
+        });
+        let mut host = 0;
+        let removed = loop {
+            let first = place.reader().numbers().unwrap().first().copied().unwrap();
+            if first > 20 {
+                break first;
+            }
+            host += 1;
+            trail.authenticated(&principal("ann", host));
+            if host % 1000 == 0 {
+                // What was done within a minute is remembered, and there is room for so much.
+                place.clock.advance_seconds(61);
+            }
+            std::thread::yield_now();
+        };
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        removed
+    });
+    trail.stop();
+    assert!(removed > 20, "{removed}");
+    place.check().unwrap();
 }
 
 // Tampering.

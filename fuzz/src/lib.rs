@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a check fails by a panic
 
+pub mod credentials;
 pub mod netconf;
 
 use std::sync::{Arc, LazyLock};
@@ -27,12 +28,17 @@ pub type Check = fn(&[u8]);
 /// Every check by the name of its target, which is that of its folder in `fuzz/corpus`.
 pub const CHECKS: &[(&str, Check)] = &[
     ("cbor", cbor_data),
+    ("certificates", credentials::certificates),
+    ("claims", credentials::claims),
     ("json", json_data),
+    ("jwks", credentials::keys),
     ("metadata", metadata),
     ("netconf_framing", netconf::framings),
     ("netconf_hello", netconf::greeting),
     ("netconf_session", netconf::session),
     ("query", query_parameters),
+    ("record", credentials::record),
+    ("ssh_key", credentials::ssh_key),
     ("subtree", subtree_filter),
     ("uri", uri),
     ("xml", xml_data),

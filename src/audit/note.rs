@@ -25,7 +25,7 @@ const GROUPS_MAX: usize = 32;
 pub enum Kind {
     /// Somebody proved who they are, or failed to.
     Authentication,
-    /// Somebody known was refused by access control.
+    /// Somebody was refused: who is known by access control, anybody because there is too much of something.
     Refusal,
     /// An operation was invoked, with whatever outcome.
     Invocation,

@@ -1,8 +1,9 @@
 //! The segments of the trail: a directory with a log each, numbered from 1, and what their records say.
 //!
-//! Owns `DIR/NUMBER/` and `DIR/checkpoint.json`; it never decides what is written or removed.
+//! Owns `DIR/NUMBER/` and `DIR/checkpoint.json`; it never decides what is written or removed. A segment appears and goes at
+//! once, by a change of its name, so that who reads beside the writer meets none that is half there.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{Checkpoint, hex};
 use super::note::Entry;
 use crate::clock::Timestamp;
-use crate::log::{Hash, LogError, LogReader, NewRecord, Record, Scan};
+use crate::log::{Hash, Log, LogError, LogReader, NewRecord, Record, Scan};
 
 /// Numbers of the kinds of records. A number is never used again for anything else.
 const SEGMENT: u16 = 1;
@@ -25,6 +26,9 @@ const VERSION: u8 = 1;
 
 /// The newest checkpoint once more, to be copied elsewhere.
 const KEPT: &str = "checkpoint.json";
+/// What segments are called while they are made and while they are removed.
+const BEGUN: &str = "begun";
+const REMOVED_ASIDE: &str = "removed";
 
 /// What a record of the trail says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +147,21 @@ impl Reader {
         LogReader::open(&self.place(number))
     }
 
-    /// Whether a segment cannot be read because the writer is about to begin or to remove it.
-    pub(super) fn is_in_the_making_or_gone(&self, number: u64) -> bool {
-        self.numbers().is_ok_and(|numbers| numbers.last() == Some(&number) || !numbers.contains(&number))
+    /// Whether there is a segment of this number. One that was removed cannot be read to its end.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.place(number).exists()
+    }
+
+    /// Makes a segment with its first record.
+    pub(super) fn make(&self, number: u64, first: NewRecord) -> Result<(), LogError> {
+        let aside = self.directory.join(BEGUN);
+        let at = |source| LogError::File { path: aside.clone(), source };
+        gone(fs::remove_dir_all(&aside)).map_err(at)?;
+        let mut log = Log::open(&aside)?;
+        log.append(&[vec![first]])?;
+        // The store knows its files by their names, so the name changes while nobody has them open.
+        log.close()?;
+        fs::rename(&aside, self.place(number)).and_then(|()| self.sync()).map_err(at)
     }
 
     /// How a segment begins, and when; `None` if nothing is in it.
@@ -162,9 +178,22 @@ impl Reader {
         fs::read_dir(self.place(number))?.map(|entry| Ok(entry?.metadata()?.len())).sum()
     }
 
-    /// Removes a segment that is read and written by nobody.
+    /// Removes a segment that is not written any more.
     pub(super) fn remove(&self, number: u64) -> io::Result<()> {
-        fs::remove_dir_all(self.place(number))
+        self.clear()?;
+        fs::rename(self.place(number), self.directory.join(REMOVED_ASIDE))?;
+        self.sync()?;
+        self.clear()
+    }
+
+    /// Removes what is left of a segment whose removal was cut short.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        gone(fs::remove_dir_all(self.directory.join(REMOVED_ASIDE)))
+    }
+
+    /// Has changes of names outlive a power failure.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
     }
 
     /// Keeps a checkpoint beside the trail, in place of an older one.
@@ -216,19 +245,21 @@ impl Entries {
             }
         };
         for number in numbers.by_ref().filter(|number| *number >= after.0) {
-            let segment = match reader.segment(number) {
-                Ok(segment) => segment,
-                Err(_) if reader.is_in_the_making_or_gone(number) => continue,
-                // It may have been made meanwhile, and another one after it.
-                Err(_) => reader.segment(number)?,
-            };
+            let begun = reader.segment(number).and_then(|segment| {
+                let first = match from {
+                    Some(from) => segment.position_at_time(from.as_micros())?,
+                    None => Some(1),
+                };
+                Ok((segment, first))
+            });
             let after = if number == after.0 { after.1 } else { 0 };
-            let first = match from {
-                Some(from) => segment.position_at_time(from.as_micros())?,
-                None => Some(1),
-            };
-            if let Some(first) = first {
-                return Ok(Some((number, segment.scan(after.max(first.saturating_sub(1))))));
+            match begun {
+                Ok((segment, Some(first))) => {
+                    return Ok(Some((number, segment.scan(after.max(first.saturating_sub(1))))));
+                }
+                Ok((_, None)) => {}
+                Err(_) if !reader.has(number) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -250,7 +281,7 @@ impl Iterator for Entries {
             };
             match scan.next() {
                 None => self.scan = None,
-                Some(Err(_)) if !self.reader.place(*number).exists() => self.scan = None,
+                Some(Err(_)) if !self.reader.has(*number) => self.scan = None,
                 Some(Err(error)) => return Some(Err(error)),
                 Some(Ok(record)) => {
                     if let Ok(Item::Entry(entry)) = Item::of(&record) {
@@ -259,5 +290,13 @@ impl Iterator for Entries {
                 }
             }
         }
+    }
+}
+
+/// What is not there need not be removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

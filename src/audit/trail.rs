@@ -111,6 +111,12 @@ impl Trail {
         self.note(&Note { kind, who: Who::Known(principal), operation, path, outcome, app_tag });
     }
 
+    /// Something was refused because there are too many of its kind; `app_tag` says which limit it is.
+    pub fn too_many(&self, who: Who<'_>, operation: &str, app_tag: &str) {
+        let (outcome, app_tag) = (Tag::ResourceDenied.as_str(), Some(app_tag));
+        self.note(&Note { kind: Kind::Refusal, who, operation, path: None, outcome, app_tag });
+    }
+
     /// The server has taken up what an administrator did.
     pub fn administered(&self, operation: &str, path: &str) {
         let (kind, who, path) = (Kind::Administration, Who::Server, Some(path));

@@ -66,10 +66,17 @@ pub fn verify(
     key: &PublicKey,
     kept: &[Checkpoint],
 ) -> Result<Proof, Vec<Altered>> {
-    let mut walk = Walk { key, kept, signed: Vec::new(), proof: None, removed: None, first: None };
-    let trail = walk.trail(trail);
+    let (trail, signed) = loop {
+        let oldest = trail.numbers().ok().and_then(|numbers| numbers.first().copied());
+        let mut walk = Walk { key, kept, signed: Vec::new(), proof: None, is_told: false, first: None };
+        let walked = walk.trail(trail);
+        // A server that runs may have removed it meanwhile, which is told further on.
+        if walked.is_ok() || oldest.is_none_or(|oldest| trail.has(oldest)) {
+            break (walked, walk.signed);
+        }
+    };
     // What was signed of the event log counts, whether or not the trail is whole.
-    let mut signed = walk.signed;
+    let mut signed = signed;
     signed.extend(
         kept.iter().filter(|kept| key.signed(kept)).map(|kept| (kept.log_position, kept.log_hash, kept.at)),
     );
@@ -86,8 +93,8 @@ struct Walk<'a> {
     /// What was signed of the event log, and when.
     signed: Vec<(u64, Hash, Timestamp)>,
     proof: Option<Proof>,
-    /// The newest removal.
-    removed: Option<Removed>,
+    /// Whether it is told that what was before the first segment was removed.
+    is_told: bool,
     /// How the first segment begins, if it is not the very first.
     first: Option<Start>,
 }
@@ -110,13 +117,11 @@ impl Walk<'_> {
             if number != expected {
                 return Err(gone(expected, time));
             }
-            self.segment(reader, number, index + 1 == numbers.len(), &mut end, &mut time)?;
+            self.segment(reader, number, &mut end, &mut time)?;
         }
         let Some(oldest) = numbers.first().copied() else { return Err(gone(1, None)) };
-        match (&self.first, &self.removed) {
-            _ if oldest == 1 => {}
-            (Some(Start { before: Some(before), .. }), Some(removed)) if *before == removed.last => {}
-            _ => return Err(gone(oldest - 1, None)),
+        if oldest > 1 && !self.is_told {
+            return Err(gone(oldest - 1, None));
         }
         let newest = numbers.last().copied().unwrap_or_default();
         for kept in self.kept.iter().filter(|kept| kept.segment >= oldest) {
@@ -142,19 +147,13 @@ impl Walk<'_> {
         &mut self,
         reader: &Reader,
         number: u64,
-        is_newest: bool,
         end: &mut Option<Link>,
         time: &mut Option<Timestamp>,
     ) -> Result<(), Altered> {
-        let segment = match reader.segment(number) {
-            Ok(segment) => segment,
-            // The writer is about to begin it.
-            Err(LogError::Foreign(_) | LogError::File { .. }) if is_newest && number > 1 => return Ok(()),
-            Err(error) => {
-                let why = format!("it cannot be opened: {error}");
-                return Err(Altered { segment: Some(number), position: 1, after: *time, why });
-            }
-        };
+        let segment = reader.segment(number).map_err(|error| {
+            let why = format!("it cannot be opened: {error}");
+            Altered { segment: Some(number), position: 1, after: *time, why }
+        })?;
         let before = end.take();
         let (mut last, mut sure) = (None, 0);
         let walked = log::walk(&segment, |record| {
@@ -173,7 +172,7 @@ impl Walk<'_> {
             };
             return Err(Altered { segment: Some(number), position, after: *time, why });
         }
-        if last.is_none() && !is_newest {
+        if last.is_none() {
             return Err(Altered {
                 segment: Some(number),
                 position: 1,
@@ -217,7 +216,10 @@ impl Walk<'_> {
             Item::Segment(_) => return Err("it begins another segment".into()),
             _ if record.position == 1 => return Err("it is not the beginning of a segment".into()),
             Item::Entry(_) => {}
-            Item::Removed(removed) => self.removed = Some(removed),
+            Item::Removed(Removed { last, .. }) => {
+                let before = self.first.as_ref().and_then(|first| first.before.as_ref());
+                self.is_told |= before == Some(&last);
+            }
             Item::Checkpoint(checkpoint) => {
                 if !self.key.signed(&checkpoint) {
                     return Err("the checkpoint is not signed with this key".into());

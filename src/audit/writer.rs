@@ -15,7 +15,7 @@ use super::note::Entry;
 use super::segments::{Item, Link, Reader, Removed, Start};
 use super::trail::{Book, Order, QUEUE_MAX, Trail};
 use crate::clock::{Clock, Timestamp};
-use crate::log::{Log, LogError};
+use crate::log::{Log, LogError, NewRecord};
 
 /// How long an entry waits for another one, and for as many as there may be in one commit.
 const GATHER: Duration = Duration::from_millis(50);
@@ -55,7 +55,14 @@ impl Trail {
     ) -> Result<Trail, OpenError> {
         let book = Arc::new(Book::new(clock.clone()));
         let reader = Reader::new(directory);
-        let number = reader.numbers()?.last().copied().unwrap_or(1);
+        reader.clear()?;
+        let number = match reader.numbers()?.last() {
+            Some(number) => *number,
+            None => {
+                reader.make(1, first_of(1, None, clock.now())?)?;
+                1
+            }
+        };
         let log = Log::open(&reader.place(number))?;
         let mut writer = Writer {
             book: Arc::clone(&book),
@@ -71,13 +78,8 @@ impl Trail {
             retained: Timestamp::MIN,
             is_failing: false,
         };
-        match writer.log.last().position {
-            0 => writer.begin(writer.link_before()?)?,
-            _ => {
-                writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
-                writer.bytes = reader.size(number)?;
-            }
-        }
+        writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
+        writer.bytes = reader.size(number)?;
         let (queue, orders) = sync_channel(QUEUE_MAX);
         let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run(&orders))?;
         Ok(Trail::new(book, queue, thread, reader))
@@ -223,28 +225,12 @@ impl Writer {
         self.sign(now, false)?;
         let last = self.log.last();
         let before = Link { segment: self.number, position: last.position, hash: last.hash };
-        let log = Log::open(&self.reader.place(self.number + 1))?;
+        let (number, began) = (self.number + 1, self.book.clock.now());
+        self.reader.make(number, first_of(number, Some(before), began)?)?;
+        let log = Log::open(&self.reader.place(number))?;
         let full = std::mem::replace(&mut self.log, log);
-        self.number += 1;
-        full.close()?;
-        self.begin(Some(before))
-    }
-
-    /// Writes the first record of the segment.
-    fn begin(&mut self, before: Option<Link>) -> Result<(), OpenError> {
-        (self.began, self.bytes) = (self.book.clock.now(), 0);
-        self.write(self.began, vec![Item::Segment(Start { segment: self.number, before })])
-    }
-
-    /// The end of the segment before this one, if that was not told before the process ended.
-    fn link_before(&self) -> Result<Option<Link>, OpenError> {
-        let Some(segment) = self.number.checked_sub(1).filter(|before| *before > 0) else { return Ok(None) };
-        let mut last = None;
-        for record in self.reader.segment(segment)?.scan(0) {
-            let record = record?;
-            last = Some(Link { segment, position: record.position, hash: record.hash });
-        }
-        Ok(last)
+        (self.number, self.began, self.bytes) = (number, began, 0);
+        Ok(full.close()?)
     }
 
     /// Removes segments that are too old, or one too many.
@@ -255,28 +241,24 @@ impl Writer {
             total += self.reader.size(*number)?;
         }
         let days = i64::from(self.settings.retention_days);
-        let (mut last, mut old) = (None, Vec::new());
         for (number, next) in numbers.iter().zip(numbers.iter().skip(1)) {
             // A segment ends when the next begins, which says where.
-            let Some((Start { before: Some(end), .. }, at)) = self.reader.start(*next)? else { break };
+            let Some((Start { before: Some(last), .. }, at)) = self.reader.start(*next)? else { break };
             let is_old = days > 0 && at.saturating_add_seconds(days * 24 * 3600) <= now;
             if !is_old && total <= self.settings.bytes_max {
                 break;
             }
             total = total.saturating_sub(self.reader.size(*number)?);
-            old.push(*number);
-            last = Some(end);
-        }
-        let (Some(first), Some(last)) = (old.first().copied(), last) else { return Ok(()) };
-        tracing::info!(
-            first,
-            last = last.segment,
-            "segments of the audit trail are removed for their age or size"
-        );
-        self.write(now, vec![Item::Removed(Removed { first, last })])?;
-        for number in old {
-            self.reader.remove(number)?;
+            tracing::info!(number, "a segment of the audit trail is removed for its age or size");
+            // Told of each one before it goes, so that what is there is always what was told.
+            self.write(now, vec![Item::Removed(Removed { first: *number, last })])?;
+            self.reader.remove(*number)?;
         }
         Ok(())
     }
+}
+
+/// The first record of a segment.
+fn first_of(segment: u64, before: Option<Link>, at: Timestamp) -> Result<NewRecord, serde_json::Error> {
+    Item::Segment(Start { segment, before }).to_record(at)
 }

@@ -19,6 +19,7 @@ use super::request::{self, Called, Read};
 use super::session::{self, Incoming, Outgoing, Peer, SessionError, Transport};
 use super::url::Urls;
 use crate::access::Standing;
+use crate::audit::Who;
 use crate::engine::{
     CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
 };
@@ -249,7 +250,9 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             self.settle(0).await?;
             let error = Error::protocol(Tag::ResourceDenied, "too many requests, try again later");
             let error = error.app_tag("too-many-requests");
-            self.note(called, Some(&error));
+            let name = called.operation.map(Node::qualified_name).unwrap_or_default();
+            let who = Who::Known(self.own.principal());
+            self.engine.trail().too_many(who, &name, "too-many-requests");
             return self.refuse(start, &[error]).await.map(|()| None);
         }
         let Read { start, called, request } = match read {

@@ -78,8 +78,8 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
         Ok(()) => resource(&engine, request, caller).await,
         Err(refusal) => Err(refusal),
     };
-    if let (Err(refusal), (method, uri, Some(principal))) = (&answered, &asked) {
-        note(&engine, method, uri.path(), principal, refusal);
+    if let (method, uri, Some(principal)) = &asked {
+        note(&engine, method, uri.path(), principal, answered.as_ref());
     }
     let coded = answered.and_then(|response| codings.code(response));
     let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
@@ -94,14 +94,28 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
     if is_head { without_body(response) } else { response }
 }
 
-/// Notes what was refused, and edits that failed. Those that were done are in the event log, and operations that failed are
-/// noted as such.
-fn note(engine: &Engine, method: &Method, path: &str, principal: &Principal, refusal: &Refusal) {
+/// Notes what was refused, and edits, those of a candidate too. Operations are noted where they are invoked.
+fn note(
+    engine: &Engine,
+    method: &Method,
+    path: &str,
+    principal: &Principal,
+    answered: Result<&Response, &Refusal>,
+) {
     let is_edit = [Method::PUT, Method::PATCH, Method::DELETE, Method::POST].contains(method)
         && (is_below(PREFIX_DATA, path) || is_below(PREFIX_DATASTORES, path) || path == PREFIX_DATA);
-    let is_noted = refusal.is_of_operation();
-    if refusal.error().tag == Tag::AccessDenied || (is_edit && !is_noted) {
-        engine.trail().invoked(principal, method.as_str(), Some(path), Some(refusal.error()));
+    let (is_noted, error) = match answered {
+        // Actions are posted to their instance, and make nothing.
+        Ok(response) => {
+            (is_edit && (method != Method::POST || response.status() == StatusCode::CREATED), None)
+        }
+        Err(refusal) => {
+            let error = refusal.error();
+            (error.tag == Tag::AccessDenied || (is_edit && !refusal.is_of_operation()), Some(error))
+        }
+    };
+    if is_noted {
+        engine.trail().invoked(principal, method.as_str(), Some(path), error);
     }
 }
 

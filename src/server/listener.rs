@@ -41,8 +41,8 @@ use super::ssh;
 use super::stream::Stream;
 use super::tls::HTTP2;
 use super::upload::Upload;
-use crate::access::{AuthError, Caller, Method, Protocol, Source, Standing};
-use crate::audit::Trail;
+use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Standing};
+use crate::audit::{Trail, Who};
 use crate::clock::Clock;
 use crate::config::{Keepalives, ListenAddress};
 use crate::limits::Limits;
@@ -67,6 +67,17 @@ pub enum Scheme {
     Ssh,
     /// NETCONF over TLS.
     Tls,
+}
+
+impl Scheme {
+    /// What requests come by.
+    fn protocol(self) -> Protocol {
+        match self {
+            Scheme::Https | Scheme::Http => Protocol::Restconf,
+            Scheme::Ssh => Protocol::NetconfSsh,
+            Scheme::Tls => Protocol::NetconfTls,
+        }
+    }
 }
 
 impl fmt::Display for Scheme {
@@ -154,6 +165,9 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
                     shared.configured.follow(&shared);
                     let Some(source) = shared.rates.connect(peer.ip()) else {
                         tracing::debug!(%peer, "a connection is closed, there are too many from there");
+                        let source = Source { protocol: bound.scheme.protocol(), address: peer };
+                        let who = Who::Claimed { user: "", method: None, source };
+                        shared.trail.too_many(who, "connection", "too-many-connections");
                         continue;
                     };
                     if bound.scheme == Scheme::Tls
@@ -401,17 +415,28 @@ async fn answer(
     let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
     let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
     shared.configured.follow(&shared);
+    let from = Source { protocol: Protocol::Restconf, address: *peer };
     let proved = match source.asks() {
         Ok(()) => shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()).await,
-        Err(retry_after_s) => Err(too_many(retry_after_s)),
+        Err(retry_after_s) => {
+            let who = Who::Claimed { user: "", method: None, source: from };
+            shared.trail.too_many(who, request.method().as_str(), "too-many-requests");
+            Err(too_many(retry_after_s))
+        }
     };
-    let proved = proved.and_then(|(principal, proof)| {
-        source.user_asks(&principal.name).map_err(too_many).map(|()| (principal, proof))
-    });
-    let from = Source { protocol: Protocol::Restconf, address: *peer };
     let proved = proved.map(|(principal, proof)| (principal.from(from), proof));
+    let asks = |principal: &Principal| source.user_asks(&principal.name).map_err(too_many);
+    let proved = proved.and_then(|(principal, proof)| match asks(&principal) {
+        Ok(()) => Ok((principal, proof)),
+        Err(error) => {
+            shared.trail.too_many(Who::Known(&principal), request.method().as_str(), "too-many-requests");
+            Err(error)
+        }
+    });
     match &proved {
         Ok((principal, _)) => shared.trail.authenticated(principal),
+        // Noted above.
+        Err(AuthError::TooManyRequests { .. }) => {}
         // Some of what there is needs no credentials; where they are missing it is noted when that is refused.
         Err(AuthError::Missing) => {}
         Err(error) => audit::refused(&shared.trail, request.headers(), shown.as_deref(), from, error),

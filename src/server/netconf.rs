@@ -15,6 +15,7 @@ use super::listener::Shared;
 use super::rates::Connected;
 use super::ssh;
 use crate::access::{Principal, Standing};
+use crate::audit::Who;
 use crate::netconf::session::{Pace, Peer, Transport};
 
 /// A stream of bytes in both directions.
@@ -48,10 +49,12 @@ pub async fn session(
     let Some(netconf) = &shared.netconf else { return false };
     let Ok(_permit) = netconf.sessions.try_acquire() else {
         tracing::warn!(peer = %address, "there are too many sessions");
+        shared.trail.too_many(Who::Known(&principal), "session", "too-many-sessions");
         return false;
     };
     let Some(_counted) = source.session() else {
         tracing::warn!(peer = %address, "there are too many sessions from there");
+        shared.trail.too_many(Who::Known(&principal), "session", "too-many-sessions-of-source");
         return false;
     };
     tracing::info!(peer = %address, user = principal.name, %transport, "a session begins");

@@ -35,6 +35,7 @@ pub struct Rates {
 struct Source {
     requests: Bucket,
     handshakes: Bucket,
+    logins: Bucket,
     connections: AtomicU32,
     sessions: AtomicU32,
 }
@@ -68,7 +69,11 @@ impl Rates {
             &key,
             || key,
             self.limits.load().sources_max,
-            |source| source.requests.is_full(self.now_ns()) && source.handshakes.is_full(self.now_ns()),
+            |source| {
+                [&source.requests, &source.handshakes, &source.logins]
+                    .iter()
+                    .all(|bucket| bucket.is_full(self.now_ns()))
+            },
         );
         source.connections.fetch_add(1, Relaxed);
         Connected { rates: Arc::clone(self), source }
@@ -112,6 +117,21 @@ impl Connected {
         }
         let rate = (limits.source_requests_per_s, limits.source_requests_burst);
         self.source.requests.take(rate, self.rates.now_ns())
+    }
+
+    /// One connection more on which nobody has logged in yet.
+    ///
+    /// # Errors
+    /// There are too many in too short a time.
+    pub fn begins_login(&self) -> Result<(), u64> {
+        let limits = self.rates.limits.load();
+        let rate = (limits.source_logins_per_s, limits.source_logins_burst);
+        self.source.logins.take(rate, self.rates.now_ns())
+    }
+
+    /// Somebody has logged in on it, so it does not count.
+    pub fn logged_in(&self) {
+        self.source.logins.give(self.rates.limits.load().source_logins_per_s);
     }
 
     /// One request more of this user.
@@ -173,6 +193,13 @@ impl Bucket {
             (wait <= 0).then_some(full_at.saturating_add(one))
         });
         taken.map(drop).map_err(|_| u64::try_from(wait / SECOND_NS).unwrap_or_default() + 1)
+    }
+
+    /// Puts a token back. What is full is not made fuller: taking looks at no time before now.
+    fn give(&self, per_s: u32) {
+        if per_s > 0 {
+            self.0.fetch_sub(SECOND_NS / i64::from(per_s), Relaxed);
+        }
     }
 
     /// Whether nothing is lost if it is forgotten.
@@ -313,6 +340,21 @@ mod tests {
         assert_eq!((0..9).take_while(|_| connected.asks().is_ok()).count(), 3);
         let connected = rates.connect(other).unwrap();
         assert!(connected.asks().is_ok());
+    }
+
+    #[test]
+    fn who_logs_in_does_not_use_up_what_is_for_those_who_do_not() {
+        let limits = RateLimits { source_logins_per_s: 2, source_logins_burst: 3, ..RateLimits::default() };
+        let (clock, rates) = rates(limits);
+        let connected = rates.connect(address(1)).unwrap();
+        for _ in 0..100 {
+            connected.begins_login().unwrap();
+            connected.logged_in();
+        }
+        assert_eq!((0..9).take_while(|_| connected.begins_login().is_ok()).count(), 3);
+        assert!(rates.connect(address(2)).unwrap().begins_login().is_ok(), "another source");
+        clock.advance_seconds(1);
+        assert_eq!((0..9).take_while(|_| connected.begins_login().is_ok()).count(), 2);
     }
 
     #[test]

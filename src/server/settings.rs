@@ -158,6 +158,8 @@ pub fn rates(in_file: &RateLimits, configured: &Limits) -> RateLimits {
         source_requests_burst: source.requests_burst.unwrap_or(in_file.source_requests_burst),
         source_handshakes_per_s: source.handshakes_per_second.unwrap_or(in_file.source_handshakes_per_s),
         source_handshakes_burst: source.handshakes_burst.unwrap_or(in_file.source_handshakes_burst),
+        source_logins_per_s: in_file.source_logins_per_s,
+        source_logins_burst: in_file.source_logins_burst,
         source_connections_max: source.connections.unwrap_or(in_file.source_connections_max),
         source_sessions_max: source.sessions.unwrap_or(in_file.source_sessions_max),
         sources_max: in_file.sources_max,

@@ -50,6 +50,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const REFUSAL: Duration = Duration::from_millis(100);
 /// How long the client may take to read why it is disconnected.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How often a connection looks whether it is its turn.
+const TURN: Duration = Duration::from_millis(100);
 /// What a client may send on a channel before it has to wait for us.
 const WINDOW_BYTES: u32 = 256 * 1024;
 
@@ -202,12 +204,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some(netconf) = &shared.netconf else { return false };
+    if !has_turn(&source, shared).await {
+        tracing::debug!(peer = %address, "too many connections from there on which nobody logs in");
+        return false;
+    }
     // Room for as many as there are permits.
     let (opened, mut channels) = mpsc::channel(shared.limits.sessions_per_connection_max.max(1));
     let is_logged_in = Arc::new(AtomicBool::new(false));
     let client = Client {
         shared: Arc::clone(shared),
         address,
+        source: Arc::clone(&source),
         user: None,
         is_logged_in: Arc::clone(&is_logged_in),
         waiting: HashMap::new(),
@@ -288,6 +295,20 @@ where
     is_logged_in.load(Ordering::Relaxed)
 }
 
+/// Waits, as long as a greeting may take, until a source may have one more connection on which nobody has logged in. False if
+/// it may not, or the server stops.
+async fn has_turn(source: &Connected, shared: &Shared) -> bool {
+    let turn = async {
+        while source.begins_login().is_err() {
+            tokio::time::sleep(TURN).await;
+        }
+    };
+    tokio::select! {
+        () = shared.shutdown.begun() => false,
+        turn = timeout(Duration::from_secs(shared.limits.handshake_timeout_s), turn) => turn.is_ok(),
+    }
+}
+
 /// A channel that has become a session.
 struct Opened {
     id: ChannelId,
@@ -300,6 +321,7 @@ struct Opened {
 struct Client {
     shared: Arc<Shared>,
     address: SocketAddr,
+    source: Arc<Connected>,
     /// Who has logged in.
     user: Option<(Principal, Proof)>,
     is_logged_in: Arc<AtomicBool>,
@@ -321,25 +343,25 @@ impl Client {
             }
             Err(error) => {
                 tracing::warn!(peer = %self.address, %error, "credentials were refused");
-                self.shared.trail.not_authenticated(name, Some(Method::Password), self.source(), &error);
+                self.shared.trail.not_authenticated(name, Some(Method::Password), self.origin(), &error);
                 refused()
             }
         }
     }
 
-    fn source(&self) -> Source {
+    fn origin(&self) -> Source {
         Source { protocol: Protocol::NetconfSsh, address: self.address }
     }
 
     fn logged_in(&mut self, principal: Principal, proof: Proof) {
-        let principal = principal.from(self.source());
+        let principal = principal.from(self.origin());
         self.shared.trail.authenticated(&principal);
         self.user = Some((principal, proof));
     }
 
     fn key_refused(&self, name: &str) {
         let (method, error) = (Some(Method::PublicKey), AuthError::WrongKey);
-        self.shared.trail.not_authenticated(name, method, self.source(), &error);
+        self.shared.trail.not_authenticated(name, method, self.origin(), &error);
     }
 
     /// The user, if the key is one of theirs and is used with a good algorithm.
@@ -403,7 +425,9 @@ impl Handler for Client {
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), russh::Error> {
-        self.is_logged_in.store(true, Ordering::Relaxed);
+        if !self.is_logged_in.swap(true, Ordering::Relaxed) {
+            self.source.logged_in();
+        }
         Ok(())
     }
 

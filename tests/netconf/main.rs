@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod limited;
 mod logins;
 mod pipelined;
 mod served;

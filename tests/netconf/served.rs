@@ -147,7 +147,8 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Stri
     message(stream).await
 }
 
-async fn message<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+/// Reads one message of base:1.0.
+pub async fn message<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let read = async {
         let mut text = String::new();
         while !text.ends_with("]]>]]>") {

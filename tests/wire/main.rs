@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod configured;
 mod crash;
+mod delegated;
 mod documents;
 mod elsewhere;
 mod hostile;

@@ -1,0 +1,5 @@
+//! libFuzzer's entry for `credentials::keys`. It checks nothing by itself.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| agentconf_fuzz::credentials::keys(octets));
