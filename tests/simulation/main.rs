@@ -15,11 +15,12 @@ mod vault;
 mod witness;
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use mutation::Mutation;
-use world::World;
+use world::{Life, World};
 
 /// Seeds that found a defect once.
 const FOUND: &str = include_str!("seeds.txt");
@@ -27,18 +28,49 @@ const SEEDS: u64 = 200;
 /// In how many seeds a mutation has to be found.
 const MUTATED: u64 = 50;
 
+/// What has to happen in some of the worlds, or they prove little.
+const HAPPENS: [&str; 27] = [
+    "Commit Begun",
+    "Commit Cancelled",
+    "Commit Confirmed",
+    "Commit TimedOut",
+    "DataStored",
+    "Delegated",
+    "DelegationEnded Ended",
+    "DelegationEnded Expired",
+    "Edited",
+    "Ended Deregistered",
+    "Ended Expired",
+    "InputAnswered",
+    "Moved Agreed",
+    "Moved Open",
+    "Moved Rejected",
+    "Negotiation Expired",
+    "Negotiation Opened",
+    "Registered",
+    "Renewed",
+    "Session Ended",
+    "Session Started",
+    "Task DeadlinePassed",
+    "Task InputRequested",
+    "Task ResultReported",
+    "Task StatusChanged",
+    "TaskCreated",
+    "Updated",
+];
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
 /// What went wrong in a seed, with how to see it again.
-fn run(seed: u64, tells: bool) -> Result<(), String> {
-    let (result, history) = World::run(seed, None);
+fn run(seed: u64, tells: bool) -> Result<BTreeSet<String>, String> {
+    let Life { result, history, seen } = World::run(seed, None);
     if tells {
         history.iter().for_each(|line| println!("{line}"));
     }
-    result.map_err(|violation| {
+    result.map(|()| seen).map_err(|violation| {
         let last = history[history.len().saturating_sub(12)..].join("\n  ");
         format!(
             "seed {seed}: {violation}\n  {last}\nrun it again: AGENTCONF_SIMULATION_SEED={seed} cargo test --test simulation \
@@ -57,21 +89,29 @@ fn every_seed_keeps_the_rules() {
     let end = first + number("AGENTCONF_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(first);
     let work = || {
-        let mut failures = Vec::new();
+        let (mut failures, mut all) = (Vec::new(), BTreeSet::new());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
-                return failures;
+                return (failures, all);
             }
-            failures.extend(run(seed, false).err());
+            match run(seed, false) {
+                Ok(seen) => all.extend(seen),
+                Err(failure) => failures.push(failure),
+            }
         }
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let failures: Vec<String> = thread::scope(|scope| {
+    let (failures, seen): (Vec<Vec<String>>, Vec<BTreeSet<String>>) = thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a seed does not panic")).collect()
+        threads.into_iter().map(|thread| thread.join().expect("what panics is a violation")).unzip()
     });
+    let (failures, seen): (_, BTreeSet<String>) = (failures.concat(), seen.into_iter().flatten().collect());
     assert!(failures.is_empty(), "{} seeds failed\n{}", failures.len(), failures.join("\n\n"));
+    if end - first >= SEEDS {
+        let missing: Vec<&&str> = HAPPENS.iter().filter(|kind| !seen.contains(**kind)).collect();
+        assert!(missing.is_empty(), "{missing:?} never happened: the worlds prove nothing of it");
+    }
 }
 
 #[test]
@@ -85,16 +125,16 @@ fn seeds_that_found_a_defect_keep_the_rules() {
 #[test]
 fn the_same_seed_is_the_same_world() {
     for seed in 0..3 {
-        let ((_, one), (_, other)) = (World::run(seed, None), World::run(seed, None));
-        assert_eq!(one, other, "seed {seed}");
+        let (one, other) = (World::run(seed, None), World::run(seed, None));
+        assert_eq!(one.history, other.history, "seed {seed}");
     }
 }
 
 #[test]
 fn a_rule_that_is_broken_on_purpose_is_found() {
     for mutation in Mutation::ALL {
-        let found =
-            (0..MUTATED).find_map(|seed| World::run(seed, Some(mutation)).0.err().map(|found| (seed, found)));
+        let found = (0..MUTATED)
+            .find_map(|seed| World::run(seed, Some(mutation)).result.err().map(|found| (seed, found)));
         let (seed, violation) =
             found.unwrap_or_else(|| panic!("{mutation:?} is not found in {MUTATED} seeds"));
         println!("{mutation:?}: seed {seed}: {violation}");

@@ -2,11 +2,13 @@
 
 use agentconf::clock::Timestamp;
 use agentconf::engine::{Candidate, Confirm, Datastore, Lockable, Locking, Management, State};
+use agentconf::tasks::life_cycle;
 use agentconf::yang::generated::ietf_netconf_acm::nodes::NACM;
 use agentconf::yang::generated::irtf_agent::nodes as draft;
 use agentconf::yang::generated::magent_access::nodes as access;
 use agentconf::yang::generated::magent_registry::nodes as registry;
-use agentconf::yang::generated::magent_task::nodes as n;
+use agentconf::yang::generated::magent_task::{Task, nodes as n};
+use agentconf::yang::generated::magent_types::TaskStatus;
 use agentconf::yang::path::{InstancePath, Selector, Step};
 use agentconf::yang::schema::Node;
 use agentconf::yang::tree::Key;
@@ -115,21 +117,24 @@ fn invoke(operation: &'static Node, target: Option<InstancePath>, input: Json) -
 }
 
 fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Timestamp) -> Request {
-    let other = *random.pick(&OWNERS);
+    let mut other = *random.pick(&OWNERS);
+    if other == own && random.chance(80) {
+        other = OWNERS.into_iter().find(|user| *user != own).unwrap_or(other);
+    }
     let name = format!("{own}-agent");
     let soon = |random: &mut Random, most| {
         now.saturating_add_seconds(i64::try_from(random.within(5, most)).expect("small")).to_string()
     };
     match random.below(100) {
-        0..12 => {
+        0..6 => {
             let most = usize::try_from(random.within(1, 3)).expect("small");
-            register(own, random.within(1, 3), random.within(30, 600), &SKILLS[..most])
+            register(own, random.within(1, 3), random.within(100, 2000), &SKILLS[..most])
         }
         12..16 => {
-            invoke(&registry::REGISTRY_AGENTS_AGENT_RENEW, Some(agent(&name)), json!({"lifetime": 120}))
+            invoke(&registry::REGISTRY_AGENTS_AGENT_RENEW, Some(agent(&name)), json!({"lifetime": 600}))
         }
-        16..18 => invoke(&registry::REGISTRY_AGENTS_AGENT_DEREGISTER, Some(agent(&name)), json!({})),
-        18..38 => {
+        9..10 => invoke(&registry::REGISTRY_AGENTS_AGENT_DEREGISTER, Some(agent(&name)), json!({})),
+        10..28 => {
             let mut input = assign(own, other, number);
             if random.chance(50) {
                 input["deadline"] = json!(soon(random, 200));
@@ -143,7 +148,7 @@ fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Ti
             }
             invoke(&n::ASSIGN_TASK, None, input)
         }
-        38..56 => about_task(random, number, state),
+        28..56 => about_task(random, own, number, state),
         56..66 => {
             let mut input = json!({"id": format!("n-{own}-{other}-{number}"), "type": "magent-task:feasibility",
                 "from": name, "to": format!("{other}-agent"), "content": format!("intent {number}."),
@@ -175,37 +180,61 @@ fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Ti
     }
 }
 
-/// Identifiers that were used before, by anybody: what there is of it is found out by asking.
-fn about_task(random: &mut Random, number: u64, state: &State) -> Request {
-    let tasks = ids(state.tasks.tasks().as_ref());
+/// Mostly what the user's agent can do now with a task of its own; sometimes anything.
+fn about_task(random: &mut Random, own: &str, number: u64, state: &State) -> Request {
+    let name = format!("{own}-agent");
+    let is_wild = random.chance(20);
+    let mut tasks = ids(state.tasks.tasks().as_ref());
+    tasks.retain(|id| {
+        let is_own =
+            |task: &Task| (task.from == name || task.to == name) && !life_cycle::has_ended(task.status);
+        let is_done = |task: &Task| task.from == name && task.result.is_some();
+        is_wild || state.tasks.get(id).is_some_and(|task| is_own(task) || is_done(task))
+    });
     let id = if tasks.is_empty() { "none".to_owned() } else { random.pick(&tasks).clone() };
+    let task_of = state.tasks.get(&id);
+    let does_work = task_of.is_some_and(|task| task.to == name);
+    let status = task_of.map(|task| task.status);
     let report = &n::INTERACTION_TASKS_TASK_REPORT;
-    let (operation, input): (&'static Node, Json) = match random.below(12) {
-        0..4 => (report, json!({"status": "processing", "progress": random.below(101)})),
-        4 => (report, json!({"status": "finished", "result": {"content": format!("result {number}")}})),
-        5 => (report, json!({"status": "failed", "reason": "no"})),
-        6 => (report, json!({"status": "blocked", "input-request": {"content": "which?"}})),
-        7 => (&n::INTERACTION_TASKS_TASK_ANSWER, json!({"request": random.within(1, 2), "content": "that"})),
-        8 => (&n::INTERACTION_TASKS_TASK_CANCEL, json!({})),
-        9 => (&n::INTERACTION_TASKS_TASK_SUSPEND, json!({})),
-        10 => (&n::INTERACTION_TASKS_TASK_RESUME, json!({})),
+    let finished = |number| json!({"status": "finished", "result": {"content": format!("result {number}")}});
+    let blocked = || json!({"status": "blocked", "input-request": {"content": "which?"}});
+    let choice = match status {
+        _ if is_wild => random.below(10),
+        Some(TaskStatus::Created) if does_work => 0,
+        _ if does_work => random.below(4),
+        Some(TaskStatus::Finished) => 9,
+        Some(TaskStatus::Blocked) => 5,
+        Some(TaskStatus::Suspended) => 8,
+        _ => random.within(5, 9),
+    };
+    let (operation, input): (&'static Node, Json) = match choice {
+        0 | 1 => (report, json!({"status": "processing", "progress": random.below(101)})),
+        2 => (report, finished(number)),
+        3 => (report, blocked()),
+        4 => (report, json!({"status": "failed", "reason": "no"})),
+        5 => (&n::INTERACTION_TASKS_TASK_ANSWER, json!({"request": random.within(1, 2), "content": "that"})),
+        6 => (&n::INTERACTION_TASKS_TASK_CANCEL, json!({})),
+        7 => (&n::INTERACTION_TASKS_TASK_SUSPEND, json!({})),
+        8 => (&n::INTERACTION_TASKS_TASK_RESUME, json!({})),
         _ => (&n::INTERACTION_TASKS_TASK_VERIFY, json!({"verdict": "accepted"})),
     };
     invoke(operation, Some(task(&id)), input)
 }
 
+/// Mostly a move of the agent whose turn it is; sometimes anything.
 fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
-    let all = ids(state.negotiations.entries().as_ref());
-    let open: Vec<&String> =
-        all.iter().filter(|id| state.negotiations.get(id).is_some_and(|held| held.turn.is_some())).collect();
-    let id = if open.is_empty() { "none".to_owned() } else { (*random.pick(&open)).clone() };
+    let name = format!("{own}-agent");
+    let is_wild = random.chance(20);
+    let mut all = ids(state.negotiations.entries().as_ref());
+    all.retain(|id| {
+        let turn = state.negotiations.get(id).and_then(|held| held.turn.as_deref());
+        is_wild || turn == Some(name.as_str())
+    });
+    let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
     let rounds = state.negotiations.get(&id).map_or(1, |held| held.round.len().max(1));
-    // Mostly who is to move, with what is possible; sometimes not.
-    let turn = state.negotiations.get(&id).and_then(|held| held.turn.clone());
-    let from = turn.filter(|_| random.chance(85)).unwrap_or_else(|| format!("{own}-agent"));
-    let made =
-        *random.pick(&["counter", "counter", "accept", "accept", "clarify", "reject", "withdraw", "propose"]);
-    let mut input = json!({"from": from, "in-reply-to": rounds, "move": made});
+    let made = *random
+        .pick(&["counter", "counter", "counter", "accept", "clarify", "reject", "withdraw", "propose"]);
+    let mut input = json!({"from": name, "in-reply-to": rounds, "move": made});
     if ["counter", "clarify", "propose"].contains(&made) {
         input["content"] = json!("rather this");
     }
@@ -230,7 +259,7 @@ fn edit(random: &mut Random, datastore: Datastore, number: u64) -> Request {
 
 fn by_stranger(random: &mut Random, number: u64, state: &State) -> Request {
     match random.below(3) {
-        0 => about_task(random, number, state),
+        0 => about_task(random, "ann", number, state),
         1 => about_negotiation(random, "ann", state),
         _ => invoke(&n::ASSIGN_TASK, None, assign("ann", "bob", number)),
     }

@@ -38,13 +38,22 @@ pub struct Witness {
     intents: BTreeSet<String>,
     /// What can happen once: a kind with an identifier.
     once: BTreeSet<(&'static str, String)>,
+    /// What kinds of things happened.
+    pub seen: BTreeSet<String>,
     mutation: Option<Mutation>,
 }
 
 impl Witness {
     pub fn new(mutation: Option<Mutation>) -> Self {
         let state = State::default();
-        Witness { state, hash: NO_HASH, intents: BTreeSet::new(), once: BTreeSet::new(), mutation }
+        Witness {
+            state,
+            hash: NO_HASH,
+            intents: BTreeSet::new(),
+            once: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            mutation,
+        }
     }
 
     /// What was read is still there: nothing that lasted is lost.
@@ -68,6 +77,7 @@ impl Witness {
             let event = Event::from_record(record).map_err(|e| broken(e.to_string()))?;
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             self.judge(at, &event)?;
+            self.seen.insert(kind(&event));
             if self.forgets(&event) {
                 self.state.position += 1;
             } else {
@@ -159,6 +169,28 @@ impl Witness {
         hold("an agreement is of both", answered.is_none_or(|proposed| proposed.from != round.from), || {
             format!("{}: {} accepted its own proposal", after.id, round.from)
         })
+    }
+}
+
+/// What kind of thing happened.
+fn kind(event: &Event) -> String {
+    let of = |event: &dyn fmt::Debug| {
+        let text = format!("{event:?}");
+        text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+    };
+    match event {
+        Event::Agents(agents::Event::Ended { ending, .. }) => format!("Ended {ending:?}"),
+        Event::Agents(agents::Event::DelegationEnded { how, .. }) => format!("DelegationEnded {how:?}"),
+        Event::Agents(event) => of(event),
+        Event::Tasks(tasks::Event::TaskChanged { notice, .. }) => format!("Task {:?}", notice.event),
+        Event::Tasks(event) => of(event),
+        Event::Negotiation(negotiation::Event::Moved { negotiation }) => {
+            format!("Moved {:?}", negotiation.status)
+        }
+        Event::Negotiation(event) => format!("Negotiation {}", of(event)),
+        Event::Session(event) => format!("Session {}", of(event)),
+        Event::Commit(event) => format!("Commit {}", of(event)),
+        Event::Edited(_) | Event::Startup(_) => of(event),
     }
 }
 

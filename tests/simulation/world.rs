@@ -40,7 +40,7 @@ use super::witness::{Violation, Witness, hold};
 
 const START: i64 = 1_800_000_000;
 /// Events of a world before the faults stop.
-const EVENTS: u64 = 160;
+const EVENTS: u64 = 240;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 
@@ -61,6 +61,15 @@ struct Call {
 pub struct Running {
     pub engine: Engine,
     stepper: Stepper,
+}
+
+/// What became of a world.
+pub struct Life {
+    pub result: Result<(), Violation>,
+    /// All that was done.
+    pub history: Vec<String>,
+    /// The kinds of events that its log has.
+    pub seen: BTreeSet<String>,
 }
 
 pub struct World {
@@ -86,16 +95,17 @@ pub struct World {
     pub acknowledged: BTreeSet<(&'static str, String)>,
     looked: Looked,
     /// What happened, for who looks into it.
-    pub history: Vec<String>,
+    history: Vec<String>,
 }
 
 impl World {
     /// Runs a seed to its end.
-    pub fn run(seed: u64, mutation: Option<Mutation>) -> (Result<(), Violation>, Vec<String>) {
+    pub fn run(seed: u64, mutation: Option<Mutation>) -> Life {
         let mut world = World::new(seed, mutation);
         let result = catch_unwind(AssertUnwindSafe(|| world.live()));
         let panicked = |_| Err(Violation { rule: "nothing panics", detail: "see above".to_owned() });
-        (result.unwrap_or_else(panicked), world.history)
+        let result = result.unwrap_or_else(panicked);
+        Life { result, history: world.history, seen: world.witness.seen }
     }
 
     fn new(seed: u64, mutation: Option<Mutation>) -> Self {
@@ -127,7 +137,7 @@ impl World {
         self.command.orders().mutation = self.mutation;
         self.start()?;
         for user in requests::OWNERS {
-            let request = requests::register(user, 1, 600, &requests::SKILLS);
+            let request = requests::register(user, 1, 1800, &requests::SKILLS);
             self.asked.push((user, request.clone()));
             self.ask(user, request)?;
         }
@@ -179,7 +189,7 @@ impl World {
             76..84 => {
                 let seconds = match self.random.below(10) {
                     0 => -i64::try_from(self.random.within(1, 5)).expect("small"),
-                    1..3 => i64::try_from(self.random.within(60, 900)).expect("small"),
+                    1..3 => i64::try_from(self.random.within(60, 400)).expect("small"),
                     _ => i64::try_from(self.random.within(1, 30)).expect("small"),
                 };
                 self.advance(seconds);
