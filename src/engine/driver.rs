@@ -33,6 +33,7 @@ use super::request::{
 use super::secrets::{self, Vault};
 use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
+use super::stepper::Entropy;
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
@@ -43,7 +44,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
-use crate::log::{Log, LogError};
+use crate::log::{Journal, Log, LogError};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_netconf::{CommitInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
@@ -105,6 +106,26 @@ impl Engine {
     /// # Errors
     /// The log is damaged, or was written by another version.
     pub fn open(log: Log, options: Options) -> Result<Self, OpenError> {
+        let (engine, writer) = Engine::prepare(Box::new(log), options, Entropy::system())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new().name("writer".into()).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run())));
+            if ended.is_err() {
+                // Without its writer a server would refuse everything for ever. What was acknowledged is durable, and a new
+                // start replays it.
+                tracing::error!("the writer failed; the process ends, to be started anew");
+                std::process::abort();
+            }
+        })?;
+        Ok(engine)
+    }
+
+    /// Replays the log and does what a start does; what is asked for then waits for a step of the writer.
+    pub(super) fn prepare(
+        log: Box<dyn Journal>,
+        options: Options,
+        entropy: Entropy,
+    ) -> Result<(Self, Writer), OpenError> {
         let mut state = State::default();
         for record in log.reader().scan(0) {
             let record = record?;
@@ -134,22 +155,13 @@ impl Engine {
             tail: Tail::default(),
             reader: log.reader(),
             options,
+            entropy,
         });
         let sessions = Sessions::default();
         let mut writer =
             Writer { shared: shared.clone(), log, state, sessions, queue, ended, unrecorded: Vec::new() };
         writer.begin()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        thread::Builder::new().name("writer".into()).spawn(move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run())));
-            if ended.is_err() {
-                // Without its writer a server would refuse everything for ever. What was acknowledged is durable, and a new
-                // start replays it.
-                tracing::error!("the writer failed; the process ends, to be started anew");
-                std::process::abort();
-            }
-        })?;
-        Ok(Engine { shared, commands, subscribers: Arc::default() })
+        Ok((Engine { shared, commands, subscribers: Arc::default() }, writer))
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -691,21 +703,25 @@ fn stopping() -> Error {
 impl Shared {
     /// The time and new randomness for one decision.
     pub(super) fn fresh(&self) -> Fresh {
-        let random = uuid::Uuid::new_v4().into_bytes();
-        let mut entropy = [0; 10];
-        // The last ten bytes: they hold 74 random bits, and the others stand where a new UUID has the same.
-        entropy.copy_from_slice(&random[6..]);
-        Fresh::new(self.options.clock.now(), entropy)
+        Fresh::new(self.options.clock.now(), self.entropy.next())
     }
 }
 
+/// What became of a step of the writer.
+pub(super) struct Step {
+    /// Whether all that was due and asked for is recorded and committed.
+    pub(super) complete: bool,
+    /// Who waits for the end, if that was asked for.
+    stop: Option<oneshot::Sender<Result<(), LogError>>>,
+}
+
 /// The one task that changes the state.
-struct Writer {
+pub(super) struct Writer {
     shared: Arc<Shared>,
-    log: Log,
+    log: Box<dyn Journal>,
     state: State,
     sessions: Sessions,
-    queue: mpsc::Receiver<Command>,
+    pub(super) queue: mpsc::Receiver<Command>,
     /// The sessions that ended, and why.
     ended: mpsc::Receiver<(u32, Reason)>,
     /// Those whose end is not in the log yet.
@@ -754,45 +770,51 @@ impl Writer {
                 }
                 () = tokio::time::sleep(RETRY_DUE), if !self.unrecorded.is_empty() => None,
             };
-            let mut group = Group::new(&self.state, &self.sessions);
-            while let Ok(ended) = self.ended.try_recv() {
-                self.unrecorded.push(ended);
-            }
-            for (session, reason) in &self.unrecorded {
-                group.end(&self.shared, *session, *reason, None);
-            }
-            let mut stop = None;
-            let mut next = command;
-            let expired = group.expire(&self.shared);
-            for _ in 0..GROUP_MAX {
-                if group.size > GROUP_BYTES_MAX && next.is_none() {
-                    break;
-                }
-                match next.take().or_else(|| self.queue.try_recv().ok()) {
-                    Some(Command::Stop(answer)) => {
-                        stop = Some(answer);
-                        break;
-                    }
-                    Some(command) => group.decide(&self.shared, command),
-                    None => break,
-                }
-            }
-            let committed = self.commit(group);
-            if committed {
-                self.unrecorded.clear();
-            }
-            if let Some(answer) = stop {
+            let step = self.step(command, GROUP_MAX);
+            if let Some(answer) = step.stop {
                 // The receiver may have gone; the log is closed all the same.
                 let _ = answer.send(self.log.close());
                 return;
             }
-            if overdue && !(committed && expired) {
+            if overdue && !step.complete {
                 tokio::time::sleep(RETRY_DUE).await;
             }
         }
         if let Err(e) = self.log.close() {
             tracing::error!(error = %e, "the log was not closed cleanly");
         }
+    }
+
+    /// One group: the sessions that have ended, what is due, and at most so many requests, `next` being the first. It
+    /// never waits.
+    pub(super) fn step(&mut self, mut next: Option<Command>, at_most: usize) -> Step {
+        let mut group = Group::new(&self.state, &self.sessions);
+        while let Ok(ended) = self.ended.try_recv() {
+            self.unrecorded.push(ended);
+        }
+        for (session, reason) in &self.unrecorded {
+            group.end(&self.shared, *session, *reason, None);
+        }
+        let mut stop = None;
+        let expired = group.expire(&self.shared);
+        for _ in 0..at_most {
+            if group.size > GROUP_BYTES_MAX && next.is_none() {
+                break;
+            }
+            match next.take().or_else(|| self.queue.try_recv().ok()) {
+                Some(Command::Stop(answer)) => {
+                    stop = Some(answer);
+                    break;
+                }
+                Some(command) => group.decide(&self.shared, command),
+                None => break,
+            }
+        }
+        let committed = self.commit(group);
+        if committed {
+            self.unrecorded.clear();
+        }
+        Step { complete: committed && expired, stop }
     }
 
     /// Makes the group durable, publishes its state, answers. False if the log refused it.

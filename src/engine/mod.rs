@@ -39,6 +39,7 @@ mod secrets;
 mod sessions;
 mod speakers;
 mod state;
+mod stepper;
 mod subscribers;
 mod subscription;
 mod subscriptions;
@@ -72,6 +73,7 @@ pub use request::{
 pub use secrets::{NoVault, Secret, Vault, are_in as has_secrets};
 pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
+pub use stepper::{Entropy, Stepper};
 pub use subscription::{Delivered, From, Lost, Subscription, Told};
 pub use terms::STREAM;
 pub use txid::{EditMetadata, TXID_VALUE_MISMATCH, Txids};

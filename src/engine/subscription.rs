@@ -21,6 +21,7 @@ use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
 use super::speakers;
 use super::state::State;
+use super::stepper::Entropy;
 use super::subscribers::Seat;
 use super::visible;
 use crate::access::Principal;
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub(super) tail: Tail,
     pub(super) reader: LogReader,
     pub(super) options: Options,
+    pub(super) entropy: Entropy,
 }
 
 /// An event as subscribers see it.

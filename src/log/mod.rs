@@ -9,11 +9,13 @@
 //! appends; any number of [`LogReader`]s read beside it and see committed transactions only.
 
 pub mod chain;
+mod journal;
 pub mod record;
 pub mod storage;
 pub mod verify;
 
 pub use chain::{Damage, Fault, Head};
+pub use journal::Journal;
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
 pub use storage::{Log, LogError, LogReader, Scan};
 pub use verify::{Summary, verify, walk};

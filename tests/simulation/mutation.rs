@@ -1,0 +1,47 @@
+//! Rules that are broken on purpose, to see that the simulation finds it. Nothing of the server itself is changed.
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// A crash takes the newest group with it that was synced.
+    DiskForgetsASync,
+    /// Some groups are acknowledged and never written.
+    DiskAcknowledgesNothing,
+    /// Some groups are written and said to have failed.
+    DiskFailsAfterWriting,
+    /// Of some groups half of each transaction is written.
+    DiskSplitsTransactions,
+    /// Who comes back to a stream begins one event too late.
+    SubscriberSkips,
+    /// Who comes back to a stream begins one event too early.
+    SubscriberRepeats,
+    /// The fold that is compared with forgets negotiations that expire.
+    FoldForgets,
+    /// The fold that is compared with does not know that a registration was renewed.
+    FoldKeepsAnOldIndex,
+    /// A stranger comes in as an administrator.
+    StrangerIsAdministrator,
+    /// The vault's references say what the secrets are.
+    VaultTells,
+    /// The server's clock stands still.
+    ClockStandsStill,
+    /// A request that is repeated has another identifier.
+    RepeatIsAnother,
+}
+
+impl Mutation {
+    pub const ALL: [Mutation; 12] = [
+        Mutation::DiskForgetsASync,
+        Mutation::DiskAcknowledgesNothing,
+        Mutation::DiskFailsAfterWriting,
+        Mutation::DiskSplitsTransactions,
+        Mutation::SubscriberSkips,
+        Mutation::SubscriberRepeats,
+        Mutation::FoldForgets,
+        Mutation::FoldKeepsAnOldIndex,
+        Mutation::StrangerIsAdministrator,
+        Mutation::VaultTells,
+        Mutation::ClockStandsStill,
+        Mutation::RepeatIsAnother,
+    ];
+}

@@ -1,0 +1,320 @@
+//! What clients ask for, drawn by chance from what there is. Nothing is asked here.
+
+use agentconf::clock::Timestamp;
+use agentconf::engine::{Candidate, Confirm, Datastore, Lockable, Locking, Management, State};
+use agentconf::tasks::life_cycle;
+use agentconf::yang::generated::ietf_netconf_acm::nodes::NACM;
+use agentconf::yang::generated::irtf_agent::nodes as draft;
+use agentconf::yang::generated::magent_access::nodes as access;
+use agentconf::yang::generated::magent_registry::nodes as registry;
+use agentconf::yang::generated::magent_task::{Task, nodes as n};
+use agentconf::yang::generated::magent_types::TaskStatus;
+use agentconf::yang::path::{InstancePath, Selector, Step};
+use agentconf::yang::schema::Node;
+use agentconf::yang::tree::Key;
+use serde_json::{Value as Json, json};
+
+use super::random::Random;
+
+/// Who has an agent of its own, named `USER-agent`.
+pub const OWNERS: [&str; 3] = ["ann", "bob", "cyd"];
+/// Who acts for others by delegation, and who has nothing to do with anybody.
+pub const DELEGATE: &str = "dee";
+pub const STRANGER: &str = "eve";
+pub const USERS: [&str; 6] = ["ann", "bob", "cyd", DELEGATE, STRANGER, "admin"];
+/// What no record says.
+pub const SECRET: &str = "nobodyguessesthis";
+pub const SKILLS: [&str; 3] = ["diagnose", "repair", "plan"];
+
+/// A request that can be made again.
+#[derive(Debug, Clone)]
+pub enum Request {
+    Invoke {
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Json,
+    },
+    /// A value to put there, or none to remove what is there.
+    Edit {
+        datastore: Datastore,
+        path: InstancePath,
+        value: Option<Json>,
+    },
+    Manage(Management),
+    Lock(Locking),
+    Begin,
+    End,
+}
+
+impl Request {
+    /// The same under another identifier, if it has one.
+    pub fn renamed(mut self) -> Request {
+        if let Request::Invoke { input, .. } = &mut self
+            && let Some(id) = input.get("id").and_then(Json::as_str)
+        {
+            input["id"] = json!(format!("{id}-again"));
+        }
+        self
+    }
+}
+
+pub fn plain(nodes: &[&'static Node]) -> InstancePath {
+    InstancePath { steps: nodes.iter().map(|node| Step::plain(node)).collect() }
+}
+
+pub fn entry(above: &[&'static Node], list: &'static Node, key: &str) -> InstancePath {
+    plain(above).child(Step { node: list, selector: Selector::Key(Key::string(key)) })
+}
+
+pub fn agent(name: &str) -> InstancePath {
+    entry(&[&registry::REGISTRY, &registry::REGISTRY_AGENTS], &registry::REGISTRY_AGENTS_AGENT, name)
+}
+
+pub fn task(id: &str) -> InstancePath {
+    entry(&[&n::INTERACTION, &n::INTERACTION_TASKS], &n::INTERACTION_TASKS_TASK, id)
+}
+
+pub fn negotiation(id: &str) -> InstancePath {
+    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_NEGOTIATIONS];
+    entry(&above, &n::INTERACTION_NEGOTIATIONS_NEGOTIATION, id)
+}
+
+pub fn register(user: &str, version: u64, lifetime: u64, skills: &[&str]) -> Request {
+    let skills: Vec<Json> =
+        skills.iter().map(|skill| json!({"skill-name": skill, "skill-tags": ["fault"]})).collect();
+    let input = json!({"name": format!("{user}-agent"), "description": "d", "version": format!("{version}.0.0"),
+        "provider": "p", "lifetime": lifetime, "skills": {"skill": skills}});
+    Request::Invoke { operation: &registry::REGISTER_AGENT, target: None, input }
+}
+
+pub fn assign(from: &str, to: &str, number: u64) -> Json {
+    json!({"id": format!("t-{from}-{to}-{number}"), "from": format!("{from}-agent"), "to": format!("{to}-agent"),
+        "content": format!("intent {number}.")})
+}
+
+/// Draws what a user asks for. `number` is new each time; `now` is the time of the clock.
+pub fn draw(
+    random: &mut Random,
+    user: &str,
+    in_session: bool,
+    number: u64,
+    state: &State,
+    now: Timestamp,
+) -> Request {
+    match user {
+        "admin" => by_administrator(random, in_session, number),
+        STRANGER => by_stranger(random, number, state),
+        DELEGATE => {
+            let owner = *random.pick(&OWNERS);
+            for_agent(random, owner, number, state, now)
+        }
+        user => for_agent(random, user, number, state, now),
+    }
+}
+
+fn invoke(operation: &'static Node, target: Option<InstancePath>, input: Json) -> Request {
+    Request::Invoke { operation, target, input }
+}
+
+fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Timestamp) -> Request {
+    let mut other = *random.pick(&OWNERS);
+    if other == own && random.chance(80) {
+        other = OWNERS.into_iter().find(|user| *user != own).unwrap_or(other);
+    }
+    let name = format!("{own}-agent");
+    let soon = |random: &mut Random, most| {
+        now.saturating_add_seconds(i64::try_from(random.within(5, most)).expect("small")).to_string()
+    };
+    match random.below(100) {
+        0..6 => {
+            let most = usize::try_from(random.within(1, 3)).expect("small");
+            register(own, random.within(1, 3), random.within(100, 2000), &SKILLS[..most])
+        }
+        12..16 => {
+            invoke(&registry::REGISTRY_AGENTS_AGENT_RENEW, Some(agent(&name)), json!({"lifetime": 600}))
+        }
+        9..10 => invoke(&registry::REGISTRY_AGENTS_AGENT_DEREGISTER, Some(agent(&name)), json!({})),
+        10..28 => {
+            let mut input = assign(own, other, number);
+            if random.chance(50) {
+                input["deadline"] = json!(soon(random, 200));
+            }
+            if random.chance(40) {
+                input["context"] = json!(format!("c-{own}-{other}-{}", random.below(3)));
+            }
+            if random.chance(25) {
+                input["asynchronous"] = json!(false);
+                input["timeout"] = json!(random.within(1, 30));
+            }
+            invoke(&n::ASSIGN_TASK, None, input)
+        }
+        28..56 => about_task(random, own, number, state),
+        56..66 => {
+            let mut input = json!({"id": format!("n-{own}-{other}-{number}"), "type": "magent-task:feasibility",
+                "from": name, "to": format!("{other}-agent"), "content": format!("intent {number}."),
+                "lifetime": random.within(10, 120), "max-rounds": random.within(2, 6)});
+            if random.chance(30) {
+                input["deadline"] = json!(soon(random, 300));
+            }
+            invoke(&n::OPEN_NEGOTIATION, None, input)
+        }
+        66..80 => about_negotiation(random, own, state),
+        80..86 => {
+            let id = format!("o-{own}-{}", random.below(6));
+            invoke(&n::PUT_DATA, None, json!({"id": id, "from": name, "text": format!("text {number}")}))
+        }
+        86..92 => edit(random, Datastore::Running, number),
+        92..95 => {
+            let order = json!({"irtf-agent:tasks": {"task-sendFrom": name, "task-sendTo": format!("{other}-agent"),
+                "content": format!("##target object x{number}##task description diagnose")}});
+            Request::Edit { datastore: Datastore::Running, path: plain(&[&draft::TASKS]), value: Some(order) }
+        }
+        95..99 => {
+            let rights = [("assign", "read"), ("read", "data"), ("negotiate", "data"), ("work", "profile")];
+            let (one, other) = *random.pick(&rights);
+            let may = [one, other];
+            let input = json!({"delegate": DELEGATE, "may": may, "lifetime": random.within(10, 200)});
+            invoke(&registry::REGISTRY_AGENTS_AGENT_DELEGATE, Some(agent(&name)), input)
+        }
+        _ => invoke(&registry::REVOKE_DELEGATION, None, json!({"id": random.within(1, 20)})),
+    }
+}
+
+/// Mostly what the user's agent can do now with a task of its own; sometimes anything.
+fn about_task(random: &mut Random, own: &str, number: u64, state: &State) -> Request {
+    let name = format!("{own}-agent");
+    let is_wild = random.chance(20);
+    let mut tasks = ids(state.tasks.tasks().as_ref());
+    tasks.retain(|id| {
+        let is_own =
+            |task: &Task| (task.from == name || task.to == name) && !life_cycle::has_ended(task.status);
+        let is_done = |task: &Task| task.from == name && task.result.is_some();
+        is_wild || state.tasks.get(id).is_some_and(|task| is_own(task) || is_done(task))
+    });
+    let id = if tasks.is_empty() { "none".to_owned() } else { random.pick(&tasks).clone() };
+    let task_of = state.tasks.get(&id);
+    let does_work = task_of.is_some_and(|task| task.to == name);
+    let status = task_of.map(|task| task.status);
+    let report = &n::INTERACTION_TASKS_TASK_REPORT;
+    let finished = |number| json!({"status": "finished", "result": {"content": format!("result {number}")}});
+    let blocked = || json!({"status": "blocked", "input-request": {"content": "which?"}});
+    let choice = match status {
+        _ if is_wild => random.below(10),
+        Some(TaskStatus::Created) if does_work => 0,
+        _ if does_work => random.below(4),
+        Some(TaskStatus::Finished) => 9,
+        Some(TaskStatus::Blocked) => 5,
+        Some(TaskStatus::Suspended) => 8,
+        _ => random.within(5, 9),
+    };
+    let (operation, input): (&'static Node, Json) = match choice {
+        0 | 1 => (report, json!({"status": "processing", "progress": random.below(101)})),
+        2 => (report, finished(number)),
+        3 => (report, blocked()),
+        4 => (report, json!({"status": "failed", "reason": "no"})),
+        5 => (&n::INTERACTION_TASKS_TASK_ANSWER, json!({"request": random.within(1, 2), "content": "that"})),
+        6 => (&n::INTERACTION_TASKS_TASK_CANCEL, json!({})),
+        7 => (&n::INTERACTION_TASKS_TASK_SUSPEND, json!({})),
+        8 => (&n::INTERACTION_TASKS_TASK_RESUME, json!({})),
+        _ => (&n::INTERACTION_TASKS_TASK_VERIFY, json!({"verdict": "accepted"})),
+    };
+    invoke(operation, Some(task(&id)), input)
+}
+
+/// Mostly a move of the agent whose turn it is; sometimes anything.
+fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
+    let name = format!("{own}-agent");
+    let is_wild = random.chance(20);
+    let mut all = ids(state.negotiations.entries().as_ref());
+    all.retain(|id| {
+        let turn = state.negotiations.get(id).and_then(|held| held.turn.as_deref());
+        is_wild || turn == Some(name.as_str())
+    });
+    let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
+    let rounds = state.negotiations.get(&id).map_or(1, |held| held.round.len().max(1));
+    let made = *random
+        .pick(&["counter", "counter", "counter", "accept", "clarify", "reject", "withdraw", "propose"]);
+    let mut input = json!({"from": name, "in-reply-to": rounds, "move": made});
+    if ["counter", "clarify", "propose"].contains(&made) {
+        input["content"] = json!("rather this");
+    }
+    invoke(&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation(&id)), input)
+}
+
+fn edit(random: &mut Random, datastore: Datastore, number: u64) -> Request {
+    let id = format!("d-{}", random.below(8));
+    let path = entry(&[], &draft::DATA_PARAMS, &id);
+    let body =
+        json!({"irtf-agent:data-params": [{"id": id, "dataType": "text", "data": format!("{number}")}]});
+    match random.below(10) {
+        0..6 => Request::Edit { datastore, path, value: Some(body) },
+        6..8 => Request::Edit { datastore, path, value: None },
+        8 => {
+            let base = json!({"irtf-agent:msg-base": {"msg-data": id}});
+            Request::Edit { datastore, path: plain(&[&draft::MSG_BASE]), value: Some(base) }
+        }
+        _ => Request::Edit { datastore, path: plain(&[&draft::MSG_BASE]), value: None },
+    }
+}
+
+fn by_stranger(random: &mut Random, number: u64, state: &State) -> Request {
+    match random.below(3) {
+        0 => about_task(random, "ann", number, state),
+        1 => about_negotiation(random, "ann", state),
+        _ => invoke(&n::ASSIGN_TASK, None, assign("ann", "bob", number)),
+    }
+}
+
+fn by_administrator(random: &mut Random, in_session: bool, number: u64) -> Request {
+    const SHARED: Datastore = Datastore::Candidate(Candidate::Shared);
+    let confirmed = |within_s, persist: Option<&str>, persist_id: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Management::Commit(
+            Candidate::Shared,
+            Confirm { within_s, persist: text(persist), persist_id: text(persist_id) },
+        )
+    };
+    match random.below(100) {
+        0..10 if in_session => Request::End,
+        0..10 => Request::Begin,
+        10..20 => Request::Lock(match random.below(4) {
+            0 => Locking::Lock(Lockable::Running),
+            1 => Locking::Lock(Lockable::Candidate),
+            2 => Locking::Unlock(Lockable::Running),
+            _ => Locking::Unlock(Lockable::Candidate),
+        }),
+        20..45 => edit(random, SHARED, number),
+        45..53 => Request::Manage(confirmed(None, None, None)),
+        53..61 => {
+            let within = u32::try_from(random.within(5, 60)).expect("small");
+            let persist = random.chance(50).then_some("p");
+            Request::Manage(confirmed(Some(within), persist, None))
+        }
+        61..65 => Request::Manage(confirmed(None, None, Some("p"))),
+        65..68 => Request::Manage(Management::CancelCommit { persist_id: Some("p".into()) }),
+        68..72 => Request::Manage(Management::Discard(Candidate::Shared)),
+        72..80 => {
+            let name = format!("user{}", random.below(3));
+            let path = entry(&[&access::ACCESS, &access::ACCESS_USERS], &access::ACCESS_USERS_USER, &name);
+            let user = json!({"magent-access:user": [{"name": name, "password": format!("$0${SECRET}")}]});
+            let datastore = *random.pick(&[Datastore::Running, SHARED]);
+            Request::Edit { datastore, path, value: random.chance(75).then_some(user) }
+        }
+        80..88 => {
+            let rules = json!({"ietf-netconf-acm:nacm": {"rule-list": [{"name": "all", "group": ["*"], "rule": [
+                {"name": "r", "module-name": "irtf-agent", "access-operations": "create delete update",
+                 "action": random.pick(&["permit", "deny"])}]}]}});
+            Request::Edit {
+                datastore: Datastore::Running,
+                path: plain(&[&NACM]),
+                value: random.chance(60).then_some(rules),
+            }
+        }
+        _ => edit(random, Datastore::Running, number),
+    }
+}
+
+/// The keys of a list that has one.
+pub fn ids(list: &dyn agentconf::yang::tree::StateList) -> Vec<String> {
+    super::world::keys(list)
+}
