@@ -334,14 +334,23 @@ fn a_request_whose_user_goes_while_it_arrives_is_not_carried_out() {
     let body = json!({"magent-access:user": [{"name": "later", "group": ["admin"]}]}).to_string();
     let ivy = server.client_of(Some(&basic("ivy", PASSWORD)));
     let length = body.len().to_string();
-    let fields = [("Content-Type", "application/yang-data+json"), ("Content-Length", length.as_str())];
+    let fields = [
+        ("Content-Type", "application/yang-data+json"),
+        ("Content-Length", length.as_str()),
+        ("Expect", "100-continue"),
+    ];
     let mut slow = ivy.connect().unwrap();
     let head = ivy.head("PUT", &format!("{ACCESS}/users/user=later"), &fields);
     let (first, rest) = body.split_at(10);
     slow.get_mut().write_all(format!("{head}{first}").as_bytes()).unwrap();
     slow.get_mut().flush().unwrap();
-    // The head has been read: the server knows who asks.
-    server.wait_for_log("user=later");
+    // It knows who asks, and waits for what.
+    let (mut octet, mut said) = ([0], Vec::new());
+    while !said.ends_with(b"\r\n\r\n") {
+        slow.read_exact(&mut octet).unwrap();
+        said.extend(octet);
+    }
+    assert!(said.starts_with(b"HTTP/1.1 100"));
     admin.send("DELETE", &format!("{ACCESS}/users/user=ivy"), &Json::Null).unwrap();
     slow.get_mut().write_all(rest.as_bytes()).unwrap();
     let mut said = String::new();
