@@ -224,10 +224,20 @@ impl Writer {
         let last = self.log.last();
         let before = Link { segment: self.number, position: last.position, hash: last.hash };
         let log = Log::open(&self.reader.place(self.number + 1))?;
+        let (began, bytes) = (self.began, self.bytes);
         let full = std::mem::replace(&mut self.log, log);
         self.number += 1;
-        full.close()?;
-        self.begin(Some(before))
+        if let Err(error) = self.begin(Some(before)) {
+            // Without its first record nothing may stand in it: the full one goes on until there is space again.
+            self.log = full;
+            self.number -= 1;
+            (self.began, self.bytes) = (began, bytes);
+            return Err(error);
+        }
+        if let Err(error) = full.close() {
+            tracing::warn!(%error, "a segment of the audit trail was not closed cleanly");
+        }
+        Ok(())
     }
 
     /// Writes the first record of the segment.

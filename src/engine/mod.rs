@@ -33,12 +33,14 @@ mod page;
 mod patch;
 mod push;
 mod quotas;
+mod replay;
 mod report;
 mod request;
 mod secrets;
 mod sessions;
 mod speakers;
 mod state;
+mod storage;
 mod subscribers;
 mod subscription;
 mod subscriptions;
@@ -64,6 +66,7 @@ pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
+pub use replay::replay;
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
@@ -72,6 +75,7 @@ pub use request::{
 pub use secrets::{NoVault, Secret, Vault, are_in as has_secrets};
 pub use sessions::{Counters, Reason, Session};
 pub use state::{Revision, State};
+pub use storage::{STORAGE_FAILED, STORAGE_FULL, STORAGE_UNSURE, refused_file};
 pub use subscription::{Delivered, From, Lost, Subscription, Told};
 pub use terms::STREAM;
 pub use txid::{EditMetadata, TXID_VALUE_MISMATCH, Txids};

@@ -111,7 +111,7 @@ impl Vault {
         }
         files::replace(&self.directory.join(id), content, Readers::Owner).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a secret cannot be written");
-            Error::application(Tag::OperationFailed, "the secret cannot be written")
+            engine::refused_file(&error.source)
         })?;
         self.write().insert(id.to_owned(), Arc::from(content));
         Ok(())
