@@ -25,6 +25,7 @@ use super::nested::nested;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
 use super::page::Paging;
+use super::replay::replay;
 use super::report::{Reported, Selection, Telling};
 use super::request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
@@ -37,7 +38,9 @@ use super::stepper::Entropy;
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
-use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
+use super::{
+    Filter, audited, datastores, operations, report, storage, subscription, subscriptions, view, visible,
+};
 use crate::access::{self, Access, At, Principal, Rules};
 use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
@@ -45,7 +48,7 @@ use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::log::{Journal, Log, LogError};
-use crate::yang::error::{Error, Layer, Tag};
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf::{CommitInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_access::nodes::CREATE_API_KEY;
@@ -126,15 +129,7 @@ impl Engine {
         options: Options,
         entropy: Entropy,
     ) -> Result<(Self, Writer), OpenError> {
-        let mut state = State::default();
-        for record in log.reader().scan(0) {
-            let record = record?;
-            let event = Event::from_record(&record)?;
-            let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-            let position = record.position;
-            let actor = Actor::recorded(&record);
-            state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
-        }
+        let state = replay(&log.reader(), u64::MAX)?;
         tracing::info!(position = state.position, "replayed");
         // It is set once, and the first start of these options counts.
         let _ = options.capabilities.statistics.since.set(options.clock.now());
@@ -158,8 +153,16 @@ impl Engine {
             entropy,
         });
         let sessions = Sessions::default();
-        let mut writer =
-            Writer { shared: shared.clone(), log, state, sessions, queue, ended, unrecorded: Vec::new() };
+        let mut writer = Writer {
+            shared: shared.clone(),
+            log,
+            state,
+            sessions,
+            queue,
+            ended,
+            unrecorded: Vec::new(),
+            is_failing: false,
+        };
         writer.begin()?;
         Ok((Engine { shared, commands, subscribers: Arc::default() }, writer))
     }
@@ -726,6 +729,8 @@ pub(super) struct Writer {
     ended: mpsc::Receiver<(u32, Reason)>,
     /// Those whose end is not in the log yet.
     unrecorded: Vec<(u32, Reason)>,
+    /// Whether the newest commit failed.
+    is_failing: bool,
 }
 
 impl Writer {
@@ -742,10 +747,7 @@ impl Writer {
         group.record(fresh.now, Actor::SERVER, startup, None).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
         group.record(fresh.now, Actor::SERVER, agent, None).map_err(OpenError::Agent)?;
-        match self.commit(group) {
-            true => Ok(()),
-            false => Err(OpenError::Agent(stopping())),
-        }
+        Ok(self.commit(group)?)
     }
 
     async fn run(mut self) {
@@ -810,26 +812,33 @@ impl Writer {
                 None => break,
             }
         }
-        let committed = self.commit(group);
+        let committed = self.commit(group).is_ok();
         if committed {
             self.unrecorded.clear();
         }
         Step { complete: committed && expired, stop }
     }
 
-    /// Makes the group durable, publishes its state, answers. False if the log refused it.
-    fn commit(&mut self, group: Group) -> bool {
-        let failure = match self.log.append(&group.transactions) {
-            Ok(_) => {
+    /// Makes the group durable, publishes its state, answers. If the log refuses it, nothing has happened; the next group is
+    /// tried again.
+    fn commit(&mut self, group: Group) -> Result<(), LogError> {
+        let appended = self.log.append(&group.transactions).map(|records| !records.is_empty());
+        match &appended {
+            Ok(something) => {
                 self.shared.options.trail.committed(self.log.last());
-                None
+                if *something && std::mem::take(&mut self.is_failing) {
+                    tracing::info!(position = self.log.last().position, "the event log can be written again");
+                }
             }
-            Err(e) => {
-                tracing::error!(error = %e, "a group of {} requests was not made durable", group.answers.len());
-                let message = "the server cannot store this at present; nothing was changed";
-                Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })
-            }
-        };
+            // Who asks again and again must not fill what is left of the disk with the log of the process.
+            Err(error) => match std::mem::replace(&mut self.is_failing, true) {
+                false => {
+                    tracing::error!(%error, "the event log cannot be written: changes are refused, reading goes on");
+                }
+                true => tracing::debug!(%error, "the event log still cannot be written"),
+            },
+        }
+        let failure = appended.as_ref().err().map(storage::refused);
         if failure.is_none() && !self.sessions.same(&group.sessions) {
             self.sessions = group.sessions;
             self.shared.sessions.store(Arc::new(self.sessions.clone()));
@@ -842,11 +851,10 @@ impl Writer {
             self.shared.tail.push(group.announced);
             self.shared.committed.send_replace(self.state.position);
         }
-        let ok = failure.is_none();
         for answer in group.answers {
             answer(failure.clone().map_or(Ok(()), Err));
         }
-        ok
+        appended.map(|_| ())
     }
 }
 

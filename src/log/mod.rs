@@ -8,6 +8,7 @@
 //! there or not at all form a *transaction*; the last record of each carries [`Record::transaction_end`]. One [`Log`]
 //! appends; any number of [`LogReader`]s read beside it and see committed transactions only.
 
+mod ahead;
 pub mod chain;
 mod journal;
 pub mod record;
@@ -17,5 +18,5 @@ pub mod verify;
 pub use chain::{Damage, Fault, Head};
 pub use journal::Journal;
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
-pub use storage::{Log, LogError, LogReader, Scan};
+pub use storage::{Log, LogError, LogReader, Scan, check_ahead, is_in_use};
 pub use verify::{Summary, verify, walk};

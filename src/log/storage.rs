@@ -25,20 +25,25 @@
 //!   replays the write-ahead log; nothing that was acknowledged depends on closing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::vec;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi};
 use thiserror::Error;
 
+use super::ahead;
 use super::chain::{Damage, Fault, Head, StoredRow};
 use super::record::{NewRecord, Record, RecordError};
 
+/// What to do about damage.
+const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go back to a backup";
+
 const DATABASE_FILE: &str = "log.sqlite3";
+const AHEAD_FILE: &str = "log.sqlite3-wal";
 const LOCK_FILE: &str = "log.lock";
 
 /// "ACLG" in the database's header: tells our file from any other SQLite database.
@@ -53,6 +58,8 @@ const JOURNAL_SIZE_BYTES_MAX: u32 = 64 << 20;
 const READ_BYTES_MAX: usize = 1 << 20;
 /// The same for a part of a scan.
 const SCAN_BYTES_MAX: usize = 8 << 20;
+/// Octets of the write-ahead log that are read at a time.
+const AHEAD_READ_BYTES: usize = 1 << 20;
 /// Records that a scan reads at a time.
 const SCAN_BATCH: usize = 2048;
 /// Connections kept for the next reader.
@@ -98,11 +105,35 @@ pub enum LogError {
     #[error("no position is left")]
     Exhausted,
     /// A record read is not the one that was written.
-    #[error(transparent)]
+    #[error("{0}; {ADVICE}")]
     Damaged(#[from] Damage),
+    /// A frame of the write-ahead log is wrong, and durable commits stand behind it, which SQLite would forget.
+    #[error("{} is damaged in frame {frame}, and what was kept after it cannot be read; {ADVICE}", .path.display())]
+    DamagedAhead {
+        /// The file.
+        path: PathBuf,
+        /// Number of the frame from 1; 0 is the header.
+        frame: u64,
+    },
     /// SQLite failed: input or output error, disk full.
     #[error("the event log's store failed: {0}")]
     Store(#[from] rusqlite::Error),
+}
+
+impl LogError {
+    /// Whether there is no space left.
+    pub fn is_full(&self) -> bool {
+        matches!(self, LogError::Store(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+
+    /// Whether an appended group may be found in the log after a crash although appending it failed: all was written, and
+    /// the system did not say that it is durable. While the process lives, the next group takes its place.
+    pub fn is_unsure(&self) -> bool {
+        let LogError::Store(error) = self else { return false };
+        error.sqlite_error().is_some_and(|error| {
+            [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&error.extended_code)
+        })
+    }
 }
 
 /// The log, open for appending. At most one exists per directory, among all processes.
@@ -122,7 +153,8 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError::Locked`] if another server has it; [`LogError::Foreign`] or [`LogError::Version`] if the file is not one of
-    /// this version; [`LogError::Damaged`] if the last record is; [`LogError::File`] and [`LogError::Store`] for the system's.
+    /// this version; [`LogError::Damaged`] if the last record is, [`LogError::DamagedAhead`] if the write-ahead log is in the
+    /// middle; [`LogError::File`] and [`LogError::Store`] for the system's.
     pub fn open(dir: &Path) -> Result<Self, LogError> {
         let at = |path: &Path| {
             let path = path.to_owned();
@@ -142,6 +174,7 @@ impl Log {
         // The files' names must outlive a power failure as their bytes do.
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at(&dir))?;
 
+        check_ahead(&dir)?;
         let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         prepare(&mut connection, &path)?;
         let head = last(&connection)?;
@@ -339,10 +372,39 @@ impl Iterator for Scan {
             }
             Err(error) => {
                 self.ended = true;
-                Some(Err(error))
+                Some(Err(match (error, &self.head) {
+                    (LogError::Store(error), Some(head)) if is_corrupt(&error) => {
+                        Damage { position: head.next_position(), fault: Fault::Unreadable(error.to_string()) }
+                            .into()
+                    }
+                    (error, _) => error,
+                }))
             }
         }
     }
+}
+
+/// Checks what SQLite has not moved into the database yet. Beside a server that writes it may see damage where there is none.
+///
+/// # Errors
+/// [`LogError::DamagedAhead`]; [`LogError::File`] if it cannot be read.
+pub fn check_ahead(dir: &Path) -> Result<(), LogError> {
+    let path = dir.join(AHEAD_FILE);
+    let damaged = match File::open(&path) {
+        Ok(file) => ahead::damaged_frame(&mut BufReader::with_capacity(AHEAD_READ_BYTES, file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    match damaged {
+        Ok(None) => Ok(()),
+        Ok(Some(frame)) => Err(LogError::DamagedAhead { path, frame }),
+        Err(source) => Err(LogError::File { path, source }),
+    }
+}
+
+/// Whether a server, or another process that appends, has the log open.
+pub fn is_in_use(dir: &Path) -> bool {
+    File::open(dir.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock_shared().is_err())
 }
 
 /// Opens a file that only the owner may read, making it if missing.
@@ -406,6 +468,10 @@ fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
 
 fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// A file that is no database at all is not ours either.

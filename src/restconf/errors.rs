@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json};
 use super::answer;
 use super::media::{ACCEPT_PATCH, Encoding, MEDIA_TYPES};
 use crate::access::AuthError;
+use crate::engine::{STORAGE_FAILED, STORAGE_FULL};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Info, InfoValue, Layer, Tag};
 use crate::yang::generated::ietf_restconf as restconf;
@@ -132,6 +133,10 @@ impl From<Error> for Refusal {
         let passing = matches!(error.app_tag.as_deref(), Some("busy" | "stopping"));
         if error.tag == Tag::ResourceDenied && passing {
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error).header(RETRY_AFTER, "1");
+        }
+        // Not 507: RFC 4918 section 11.5 forbids asking again unless a user does, and this passes.
+        if matches!(error.app_tag.as_deref(), Some(STORAGE_FULL | STORAGE_FAILED)) {
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error).header(RETRY_AFTER, "10");
         }
         Refusal::new(of_subscription(&error).unwrap_or_else(|| status(&error)), error)
     }

@@ -14,7 +14,8 @@ pub fn start(log: &Log) -> Result<(), ParseError> {
     let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| log.level.clone());
     let lines =
         tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(directives)?).with_writer(io::stderr);
-    let lines = lines.with_ansi(io::stderr().is_terminal());
+    // A line that cannot be written, as on a full disk, is lost: it is no reason to panic, which saying so there would be.
+    let lines = lines.with_ansi(io::stderr().is_terminal()).log_internal_errors(false);
     // It fails only if something logs already.
     let _ = match log.format {
         LogFormat::Human => lines.try_init(),

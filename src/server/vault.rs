@@ -154,7 +154,7 @@ impl Vault {
         self.make_room()?;
         files::replace(&self.directory.join(id), content, Readers::Owner).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a secret cannot be written");
-            Error::application(Tag::OperationFailed, "the secret cannot be written")
+            engine::refused_file(&error.source)
         })?;
         let seconds = u64::try_from(self.clock.now().as_seconds()).unwrap_or_default();
         let used_at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);

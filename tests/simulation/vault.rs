@@ -19,11 +19,11 @@ impl Numbers {
 }
 
 impl Vault for Numbers {
-    fn keep(&self, secret: Secret<'_>) -> Result<Reference, Error> {
+    fn keep(&self, secret: Secret<'_>, purpose: &str) -> Result<Reference, Error> {
         let number = self.kept.fetch_add(1, Ordering::Relaxed);
         Ok(match secret {
-            Secret::Password(text) if self.tells => Reference::new(text),
-            _ => Reference::new(&format!("{number}")),
+            Secret::Password(text) if self.tells => Reference::new(purpose, text),
+            _ => Reference::new(purpose, &format!("{number}")),
         })
     }
 

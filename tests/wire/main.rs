@@ -18,6 +18,7 @@ mod patience;
 mod process;
 mod renewal;
 mod samples;
+mod starved;
 mod transport;
 mod victim;
 mod ways_in;

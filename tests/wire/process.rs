@@ -112,6 +112,14 @@ impl Server {
         self.ended()
     }
 
+    /// The most octets that a file may have which it writes, from now on; none for no limit.
+    pub fn limit_files(&self, octets: Option<u64>) {
+        let (id, octets) =
+            (self.process.id().to_string(), octets.map_or("unlimited".into(), |n| n.to_string()));
+        let fsize = format!("--fsize={octets}:");
+        assert!(Command::new("prlimit").args(["--pid", &id, &fsize]).status().unwrap().success());
+    }
+
     /// How it ended after SIGTERM.
     pub fn ended(&mut self) -> ExitStatus {
         let id = self.process.id().to_string();
@@ -171,7 +179,9 @@ pub fn spawn(data: &Path, settings: &str) -> (Child, Receiver<String>) {
     let configuration = beside(data, "toml");
     fs::write(&configuration, settings).unwrap();
     let errors = fs::File::create(beside(data, "stderr")).unwrap();
-    let mut command = Command::new(BINARY);
+    // With the signal ignored, writing beyond the limit that a test sets is an error.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", BINARY]);
     command.args(["serve", "--https", "127.0.0.1:0", "--data"]).arg(data).arg("--config").arg(configuration);
     let mut process = command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap());
