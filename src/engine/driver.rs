@@ -21,6 +21,7 @@ use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
 use super::group::{Command, Group};
+use super::meter::Meter;
 use super::nested::nested;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
@@ -39,7 +40,7 @@ use super::txid::Txids;
 use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
 use crate::access::{self, Access, At, Principal, Rules};
 use crate::audit::Trail;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -95,8 +96,8 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
-    subscribers: Arc<Subscribers>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) subscribers: Arc<Subscribers>,
 }
 
 impl Engine {
@@ -134,6 +135,7 @@ impl Engine {
             tail: Tail::default(),
             reader: log.reader(),
             options,
+            meter: Meter::default(),
         });
         let sessions = Sessions::default();
         let mut writer =
@@ -663,7 +665,10 @@ impl Engine {
     }
 
     /// Puts a command into the queue of the writer at once; the answer is what is waited for.
-    fn command<T, E: From<Error>, F>(&self, command: F) -> impl Future<Output = Result<T, E>> + use<T, E, F>
+    pub(super) fn command<T, E: From<Error>, F>(
+        &self,
+        command: F,
+    ) -> impl Future<Output = Result<T, E>> + use<T, E, F>
     where
         F: FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
     {
@@ -797,12 +802,17 @@ impl Writer {
 
     /// Makes the group durable, publishes its state, answers. False if the log refused it.
     fn commit(&mut self, group: Group) -> bool {
+        let since = Stopwatch::start();
         let failure = match self.log.append(&group.transactions) {
             Ok(_) => {
+                if !group.transactions.is_empty() {
+                    self.shared.meter.committed(group.answers.len(), since);
+                }
                 self.shared.options.trail.committed(self.log.last());
                 None
             }
             Err(e) => {
+                self.shared.meter.failed(self.shared.options.clock.now());
                 tracing::error!(error = %e, "a group of {} requests was not made durable", group.answers.len());
                 let message = "the server cannot store this at present; nothing was changed";
                 Some(Error { layer: Layer::Rpc, ..Error::application(Tag::OperationFailed, message) })

@@ -16,6 +16,7 @@ use super::core;
 use super::denied::Denied;
 use super::event::{Actor, Event};
 use super::filter::Filter;
+use super::meter::Meter;
 use super::options::Options;
 use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub(super) tail: Tail,
     pub(super) reader: LogReader,
     pub(super) options: Options,
+    pub(super) meter: Meter,
 }
 
 /// An event as subscribers see it.
@@ -212,7 +214,7 @@ pub struct Subscription {
     excluded: u64,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 impl Subscription {
@@ -245,6 +247,7 @@ impl Subscription {
                 (found.map_or(newest, |position| position.saturating_sub(1)), 0)
             }
         };
+        seat.reached(position);
         Ok(Subscription {
             shared,
             principal,
@@ -257,7 +260,7 @@ impl Subscription {
             excluded: 0,
             committed,
             ending,
-            _seat: seat,
+            seat,
         })
     }
 
@@ -403,6 +406,7 @@ impl Subscription {
             }));
             self.position = event.position;
         }
+        self.seat.reached(self.position);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod elsewhere;
 mod hostile;
 mod http;
 mod issuers;
+mod operations;
 mod patience;
 mod process;
 mod renewal;
