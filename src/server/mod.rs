@@ -9,6 +9,7 @@ pub mod auth;
 pub mod call_home;
 pub mod certificates;
 mod channel;
+mod checked;
 mod claims;
 pub mod configured;
 mod fetched;
@@ -67,6 +68,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use api_keys::ApiKeys;
 use auth::Authenticator;
+pub use checked::check;
 use configured::Configured;
 use issuers::Issuers;
 use listener::{Bound, Front, Scheme, Shared};
@@ -154,6 +156,8 @@ pub enum ServeError {
     Bind(Scheme, ListenAddress, #[source] io::Error),
     #[error("cannot listen at {0} for operations")]
     BindOperations(ListenAddress, #[source] io::Error),
+    #[error("cannot prepare netconf.url")]
+    Urls(#[source] outgoing::SetupError),
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]

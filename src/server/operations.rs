@@ -186,7 +186,8 @@ impl fmt::Debug for Operations {
     }
 }
 
-fn try_writing(data: &Path) -> io::Result<()> {
+/// Whether the data directory can be written to; what was written is gone again.
+pub(super) fn try_writing(data: &Path) -> io::Result<()> {
     let file = data.join(TRIAL);
     std::fs::write(&file, TRIAL_BYTES)?;
     std::fs::remove_file(&file)

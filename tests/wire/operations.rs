@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 
 use serde_json::json;
 
-use crate::process::{LIMIT, Server};
+use crate::process::{LIMIT, Server, run};
 
 const SETTINGS: &str = "[operations]\nlisten = \"127.0.0.1:0\"\n";
 /// More requests than are answered before the server looks again whether it is ready.
@@ -151,4 +151,41 @@ fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() 
     server.terminate();
     assert_eq!(other(), "STOPPING=1");
     assert!(server.ended().success());
+}
+
+#[test]
+fn a_configuration_is_checked_without_a_start_and_beside_a_server_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("checked.toml"));
+    let check = |settings: &str| {
+        fs::write(&file, settings).unwrap();
+        let output = run(&["serve", "--check", "--config", file.to_str().unwrap()], &data);
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check("").0, 0);
+    assert!(!data.exists(), "nothing is made");
+    for (settings, code, said) in [
+        ("listen.https = []", 2, "listen.https is empty"),
+        ("nonsense = 1", 2, "unknown field"),
+        ("log.level = \"agentconf=loud\"", 2, "log.level"),
+        ("tls = { certificate = \"none.pem\", key = \"none.key\" }", 1, "none.pem"),
+        ("tls.clients = { authorities = [\"none-ca.pem\"] }", 2, "tls.clients"),
+        (
+            "tokens.issuers = [{ issuer = \"i\", audience = \"a\", prefix = \"a:\", jwks = \"none.jwks\" }]",
+            1,
+            "none.jwks",
+        ),
+    ] {
+        let (found, error) = check(settings);
+        assert!(found == code && error.contains(said), "{settings}: {found} {error}");
+    }
+    let server = Server::start(&data, "");
+    assert_eq!(check("").0, 0, "it may run meanwhile");
+    fs::write(data.join("users.json"), "nonsense").unwrap();
+    assert_eq!(check("").0, 1);
+    fs::remove_file(data.join("users.json")).unwrap();
+    fs::create_dir_all(data.join("writable/x")).unwrap();
+    let (code, error) = check("");
+    assert!(code == 1 && error.contains("write to"), "{error}");
+    drop(server);
 }
