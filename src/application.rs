@@ -13,6 +13,7 @@ use crate::netconf::conversation;
 use crate::restconf;
 use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
+use crate::server::operations::{self, Observed, Readiness};
 use crate::server::urls::Urls;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
@@ -73,8 +74,26 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         let engine = engine.clone();
         Arc::new(move || engine.snapshot().settings.clone())
     };
+    let probe: operations::Probe = {
+        let engine = engine.clone();
+        Arc::new(move || {
+            let engine = engine.clone();
+            Box::pin(async move {
+                match engine.probe().await {
+                    Err(_) => Readiness::Writer,
+                    Ok(()) if engine.meter().has_failed(engine.clock().now()) => Readiness::Storage,
+                    Ok(()) => Readiness::Ready,
+                }
+            })
+        })
+    };
+    let measure: operations::Measure = {
+        let engine = engine.clone();
+        Arc::new(move |text| engine.measure(text))
+    };
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
-    Ok(Application { front, settings, netconf: Some(netconf), finish })
+    let observed = Observed { probe, measure };
+    Ok(Application { front, settings, netconf: Some(netconf), observed, finish })
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

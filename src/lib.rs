@@ -21,6 +21,7 @@ pub mod engine;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod metrics;
 pub mod negotiation;
 pub mod netconf;
 pub mod restconf;

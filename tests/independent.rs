@@ -103,6 +103,17 @@ fn sslyze_and_ssh_audit_find_nothing_weak() {
     assert!(said.contains("SSH has no weak algorithm"), "{said}");
 }
 
+#[test]
+fn the_parser_of_prometheus_reads_every_metric() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let (_server, [https, operations]) = start(["https", "operations"], &data);
+    let token = fs::read_to_string(data.join("admin.jwt")).expect("the token of the first start");
+    let mut scraper = python("metrics.py");
+    let said = ends_well(scraper.args([https, operations]).arg(data.join("pki/ca.pem")).arg(token.trim()));
+    assert!(said.contains("\nOK"), "{said}");
+}
+
 /// A server with a new directory, and where it listens.
 fn start<const N: usize>(schemes: [&str; N], data: &Path) -> (Server, [String; N]) {
     let mut command = Command::new(BINARY);
@@ -116,13 +127,15 @@ fn start<const N: usize>(schemes: [&str; N], data: &Path) -> (Server, [String; N
         "127.0.0.1:0",
         "--data",
     ]);
-    command.arg(data);
+    let settings = data.with_extension("toml");
+    fs::write(&settings, "[operations]\nlisten = \"127.0.0.1:0\"\n").expect("a file is written");
+    command.arg(data).arg("--config").arg(settings);
     let mut child =
         command.env("RUST_LOG", "error").stdout(Stdio::piped()).spawn().expect("the server starts");
     let stdout = child.stdout.take().expect("it is piped");
     let server = Server(child);
     // All lines are read: it does not start if nobody hears where it listens.
-    let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(3).collect();
+    let lines: Vec<String> = BufReader::new(stdout).lines().map_while(Result::ok).take(4).collect();
     let address = |scheme: &str| {
         let prefix = format!("listening {scheme} ");
         let address = lines.iter().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned);

@@ -50,6 +50,8 @@ pub(super) struct Book {
     hasher: RandomState,
     seen: Mutex<Seen>,
     dropped: AtomicU64,
+    /// Those of them that an entry tells of.
+    told: AtomicU64,
     log: Mutex<Head>,
 }
 
@@ -130,6 +132,12 @@ impl Trail {
         }
     }
 
+    /// How many notes have become no entry since the start.
+    pub fn dropped(&self) -> u64 {
+        let of = |book: &Book| book.told.load(Relaxed).saturating_add(book.dropped.load(Relaxed));
+        self.0.as_ref().map_or(0, |handle| of(&handle.book))
+    }
+
     /// What is written; `None` without a writer.
     pub fn reader(&self) -> Option<&Reader> {
         self.0.as_deref().map(|handle| &handle.reader)
@@ -171,7 +179,14 @@ impl Book {
     pub(super) fn new(clock: Clock) -> Book {
         let (hasher, spent_since) = (RandomState::new(), clock.now());
         let seen = Mutex::new(Seen { things: HashMap::new(), spent: HashMap::new(), spent_since });
-        Book { clock, hasher, seen, dropped: AtomicU64::new(0), log: Mutex::new(Head::EMPTY) }
+        Book {
+            clock,
+            hasher,
+            seen,
+            dropped: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            log: Mutex::new(Head::EMPTY),
+        }
     }
 
     /// Where the event log ends.
@@ -243,6 +258,7 @@ impl Book {
         }
         drop(seen);
         let dropped = self.dropped.swap(0, Relaxed);
+        self.told.fetch_add(dropped, Relaxed);
         entries.extend((dropped > 0).then(|| Entry::dropped(dropped, now, self.log().position)));
         entries
     }

@@ -14,6 +14,10 @@ use crate::server::{self, Application, ApplicationError, Prepared, telemetry};
 pub struct Serve {
     #[command(flatten)]
     place: Place,
+    /// Only check the configuration, the files that it names and the data directory; nothing is changed. Exit code 0 if a
+    /// server would start.
+    #[arg(long)]
+    check: bool,
     /// Serve RESTCONF over HTTPS at this address, in place of those of the configuration; may be repeated
     /// [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDR")]
@@ -58,6 +62,10 @@ impl Serve {
             reason: format!("is not usable: {error}"),
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        if self.check {
+            runtime.block_on(async { server::check(&config, &Clock::system()) })?;
+            return Ok(super::print("the configuration can be used")?);
+        }
         runtime.block_on(server::serve(config, Clock::system(), build))?;
         Ok(())
     }

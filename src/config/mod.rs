@@ -43,6 +43,8 @@ pub struct Config {
     pub datastores: Datastores,
     /// The profile of the server's own agent.
     pub agent: Agent,
+    /// What is told to those who operate the server.
+    pub operations: Operations,
     /// What is logged to standard error.
     pub log: Log,
     /// How the audit trail is kept.
@@ -121,6 +123,14 @@ pub struct Agent {
     pub domain: Vec<String>,
     /// What the agent manages.
     pub management_object: Vec<String>,
+}
+
+/// The section `[operations]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operations {
+    /// The address for health and metrics over plain HTTP/1.1, without credentials; none if it is missing.
+    pub listen: Option<ListenAddress>,
 }
 
 /// The section `[log]`.
@@ -342,6 +352,7 @@ impl Default for Config {
             netconf: Netconf::default(),
             datastores: Datastores::default(),
             agent: Agent::default(),
+            operations: Operations::default(),
             log: Log::default(),
             audit: audit::Settings::default(),
             limits: Limits::default(),
@@ -451,6 +462,8 @@ mod tests {
             [log]
             level = "warn"
             format = "json"
+            [operations]
+            listen = "127.0.0.1:9100"
             [audit]
             retention-days = 30
             [limits]
@@ -482,6 +495,7 @@ mod tests {
         assert_eq!((home.start_with, home.max_wait, home.max_attempts), (StartWith::LastConnected, 5, 3));
         assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
+        assert_eq!(config.operations.listen.unwrap().port, 9100);
         assert!(config.datastores.startup);
         assert_eq!((config.audit.retention_days, config.audit.bytes_max), (30, 1 << 30));
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));

@@ -21,6 +21,7 @@ use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
 use super::group::{Command, Group};
+use super::meter::Meter;
 use super::nested::nested;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
@@ -43,7 +44,7 @@ use super::{
 };
 use crate::access::{self, Access, At, Principal, Rules};
 use crate::audit::Trail;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -99,8 +100,8 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
-    subscribers: Arc<Subscribers>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) subscribers: Arc<Subscribers>,
 }
 
 impl Engine {
@@ -151,6 +152,7 @@ impl Engine {
             reader: log.reader(),
             options,
             entropy,
+            meter: Meter::default(),
         });
         let sessions = Sessions::default();
         let mut writer = Writer {
@@ -678,7 +680,10 @@ impl Engine {
     }
 
     /// Puts a command into the queue of the writer at once; the answer is what is waited for.
-    fn command<T, E: From<Error>, F>(&self, command: F) -> impl Future<Output = Result<T, E>> + use<T, E, F>
+    pub(super) fn command<T, E: From<Error>, F>(
+        &self,
+        command: F,
+    ) -> impl Future<Output = Result<T, E>> + use<T, E, F>
     where
         F: FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
     {
@@ -822,21 +827,28 @@ impl Writer {
     /// Makes the group durable, publishes its state, answers. If the log refuses it, nothing has happened; the next group is
     /// tried again.
     fn commit(&mut self, group: Group) -> Result<(), LogError> {
+        let since = Stopwatch::start();
         let appended = self.log.append(&group.transactions).map(|records| !records.is_empty());
         match &appended {
             Ok(something) => {
+                if *something {
+                    self.shared.meter.committed(group.answers.len(), since);
+                }
                 self.shared.options.trail.committed(self.log.last());
                 if *something && std::mem::take(&mut self.is_failing) {
                     tracing::info!(position = self.log.last().position, "the event log can be written again");
                 }
             }
             // Who asks again and again must not fill what is left of the disk with the log of the process.
-            Err(error) => match std::mem::replace(&mut self.is_failing, true) {
-                false => {
-                    tracing::error!(%error, "the event log cannot be written: changes are refused, reading goes on");
+            Err(error) => {
+                self.shared.meter.failed(self.shared.options.clock.now());
+                match std::mem::replace(&mut self.is_failing, true) {
+                    false => {
+                        tracing::error!(%error, "the event log cannot be written: changes are refused, reading goes on");
+                    }
+                    true => tracing::debug!(%error, "the event log still cannot be written"),
                 }
-                true => tracing::debug!(%error, "the event log still cannot be written"),
-            },
+            }
         }
         let failure = appended.as_ref().err().map(storage::refused);
         if failure.is_none() && !self.sessions.same(&group.sessions) {

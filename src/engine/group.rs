@@ -34,6 +34,8 @@ pub(super) enum Command {
     Lock(Principal, Locking, Answer<Option<LockedPart>>),
     Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
     Kill(Principal, u32, Answer<()>),
+    /// Nothing but an answer.
+    Probe(Answer<()>),
     Stop(oneshot::Sender<Result<(), LogError>>),
 }
 
@@ -46,7 +48,7 @@ impl Command {
             | Command::Invoke(principal, ..)
             | Command::Lock(principal, ..)
             | Command::Kill(principal, ..) => Some(principal),
-            Command::Begin(..) | Command::Stop(_) => None,
+            Command::Begin(..) | Command::Probe(_) | Command::Stop(_) => None,
         }
     }
 }
@@ -141,7 +143,7 @@ impl Group {
                 Command::Invoke(.., answer) => self.answer(answer, Err(error)),
                 Command::Lock(.., answer) => self.answer(answer, Err(error)),
                 Command::Kill(.., answer) => self.answer(answer, Err(error)),
-                Command::Begin(..) | Command::Stop(_) => {}
+                Command::Begin(..) | Command::Probe(_) | Command::Stop(_) => {}
             };
         }
         match command {
@@ -214,6 +216,7 @@ impl Group {
                 });
                 self.answer(answer, reply);
             }
+            Command::Probe(answer) => self.answer(answer, Ok(())),
             Command::Stop(_) => {}
         }
     }

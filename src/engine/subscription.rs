@@ -16,6 +16,7 @@ use super::core;
 use super::denied::Denied;
 use super::event::{Actor, Event};
 use super::filter::Filter;
+use super::meter::Meter;
 use super::options::Options;
 use super::output::UnderWay;
 use super::sessions::{Reason, Sessions};
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     pub(super) reader: LogReader,
     pub(super) options: Options,
     pub(super) entropy: Entropy,
+    pub(super) meter: Meter,
 }
 
 /// An event as subscribers see it.
@@ -214,7 +216,7 @@ pub struct Subscription {
     excluded: u64,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 impl Subscription {
@@ -247,6 +249,7 @@ impl Subscription {
                 (found.map_or(newest, |position| position.saturating_sub(1)), 0)
             }
         };
+        seat.reached(position);
         Ok(Subscription {
             shared,
             principal,
@@ -259,7 +262,7 @@ impl Subscription {
             excluded: 0,
             committed,
             ending,
-            _seat: seat,
+            seat,
         })
     }
 
@@ -405,6 +408,7 @@ impl Subscription {
             }));
             self.position = event.position;
         }
+        self.seat.reached(self.position);
         Ok(())
     }
 

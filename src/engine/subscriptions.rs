@@ -300,6 +300,11 @@ impl Subscriptions {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.len()
+    }
+
     /// Forgets a subscription whose stream has ended.
     pub(super) fn remove(&self, id: u32) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).all.remove(&id);

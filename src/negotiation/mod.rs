@@ -144,6 +144,11 @@ impl Negotiations {
         Arc::new(Entries::new(&self.all))
     }
 
+    /// The status of each negotiation, in no order.
+    pub fn statuses(&self) -> impl Iterator<Item = NegotiationStatus> {
+        self.all.values().map(|held| held.entry.status)
+    }
+
     /// The log position of the newest event of a negotiation; 0 before the first.
     pub fn revision(&self) -> u64 {
         self.revision

@@ -323,8 +323,9 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
         Ok(())
     }
 
-    /// Notes in the audit trail what was asked for, and what became of it.
+    /// Notes in the audit trail what was asked for, and what became of it, and counts it.
     fn note(&self, called: &Called, error: Option<&Error>) {
+        self.engine.meter().rpc(called.operation, error.is_none(), called.since);
         let name = called.operation.map(Node::qualified_name).unwrap_or_default();
         // An edit that is refused names its place itself.
         let instance = called.target.as_ref().or(error.and_then(|error| error.path.as_ref()));

@@ -16,7 +16,7 @@ use super::NAMESPACE;
 use super::edit::{Default, take_etag};
 use super::message::Rpc;
 use crate::access::{self, Principal};
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::datastore::edit::Edit;
 use crate::engine::{
     Datastore, Engine, Filter, From, Invocation, Locking, Management, Paging, Precondition, Selection, Test,
@@ -190,12 +190,14 @@ static READERS: [(&Node, Reader); 18] = [
 ];
 
 /// What a request is called in the audit trail: its operation, and the instance that an action belongs to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Called {
     /// The operation; `None` if there is no such.
     pub operation: Option<&'static Node>,
     /// The instance.
     pub target: Option<InstancePath>,
+    /// Since when it waits for its reply.
+    pub since: Stopwatch,
 }
 
 /// What was read of a message: the start tag of its reply, what it is called, and what it asks for.
@@ -213,10 +215,10 @@ pub struct Read {
 
 /// Reads a message as a whole.
 pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> Read {
-    let mut called = Called::default();
+    let mut called = Called { operation: None, target: None, since: Stopwatch::start() };
     let request = read(engine, principal, rpc.operation, &mut called);
     if let Ok(Request::Invoke(Invocation { operation, target, .. })) = &request {
-        called = Called { operation: Some(operation), target: target.clone() };
+        called = Called { operation: Some(operation), target: target.clone(), ..called };
     }
     Read { start: rpc.reply, called, request }
 }

@@ -32,7 +32,9 @@ use super::audit;
 use super::auth::Authenticator;
 use super::certificates::Shown;
 use super::configured::Configured;
+use super::measured::Measured;
 use super::netconf::{self, Netconf};
+use super::operations::Operations;
 use super::rates::{Connected, Rates};
 use super::refusal::Refusals;
 use super::renewal::Certificates;
@@ -43,7 +45,7 @@ use super::tls::HTTP2;
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Standing};
 use crate::audit::{Trail, Who};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
 use crate::limits::Limits;
 use crate::netconf::session::Transport;
@@ -146,6 +148,12 @@ pub struct Shared {
     pub shutdown: Shutdown,
     /// One permit for each connection.
     pub connections: Arc<Semaphore>,
+    /// How many of them there are.
+    pub connections_max: usize,
+    /// What is told of the server's health.
+    pub operations: Arc<Operations>,
+    /// What is counted here.
+    pub measured: Measured,
 }
 
 /// Accepts until the server stops; then lets the requests end that are being answered, for `drain_s` at most.
@@ -164,6 +172,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
                 Ok((tcp, peer)) => {
                     shared.configured.follow(&shared);
                     let Some(source) = shared.rates.connect(peer.ip()) else {
+                        shared.measured.connections.count();
                         tracing::debug!(%peer, "a connection is closed, there are too many from there");
                         let source = Source { protocol: bound.scheme.protocol(), address: peer };
                         let who = Who::Claimed { user: "", method: None, source };
@@ -299,6 +308,7 @@ pub async fn connection(
                     Box::pin(netconf::session(tls, user, peer, transport, &source, shared)).await;
                 }
                 Err(error) => {
+                    shared.measured.credentials.count();
                     tracing::warn!(%peer, %error, "credentials were refused");
                     shared.trail.not_authenticated(&name, Some(Method::Certificate), from, &error);
                     return false;
@@ -413,10 +423,19 @@ async fn answer(
     connection: Arc<Connection>,
 ) -> Result<Response<Body>, Infallible> {
     let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
+    let (since, method) = (Stopwatch::start(), request.method().clone());
     let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
     shared.configured.follow(&shared);
     let from = Source { protocol: Protocol::Restconf, address: *peer };
-    let proved = match source.asks() {
+    let asks = source.asks();
+    if asks.is_ok()
+        && let Some(mut response) = shared.operations.answer(&request)
+    {
+        secure(*scheme, &shared, &mut response);
+        shared.measured.answered(*scheme, &method, response.status(), since);
+        return Ok(response);
+    }
+    let proved = match asks {
         Ok(()) => shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()).await,
         Err(retry_after_s) => {
             let who = Who::Claimed { user: "", method: None, source: from };
@@ -433,6 +452,11 @@ async fn answer(
             Err(error)
         }
     });
+    match &proved {
+        Err(AuthError::TooManyRequests { .. }) => shared.measured.too_many.count(),
+        Ok(_) | Err(AuthError::Missing) => {}
+        Err(_) => shared.measured.credentials.count(),
+    }
     match &proved {
         Ok((principal, _)) => shared.trail.authenticated(principal),
         // Noted above.
@@ -464,11 +488,17 @@ async fn answer(
     let is_nobody = principal.as_ref().is_err_and(|error| *error == AuthError::Missing);
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
     let mut response = (shared.front)(request, caller).await;
-    if *scheme != Scheme::Http {
-        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, shared.hsts.clone());
-    }
+    secure(*scheme, &shared, &mut response);
+    shared.measured.answered(*scheme, &method, response.status(), since);
     if is_nobody && response.status() == StatusCode::UNAUTHORIZED {
         shared.trail.not_authenticated("", None, from, &AuthError::Missing);
     }
     Ok(response)
+}
+
+/// Tells browsers to come over TLS alone, where they have.
+fn secure(scheme: Scheme, shared: &Shared, response: &mut Response<Body>) {
+    if scheme != Scheme::Http {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, shared.hsts.clone());
+    }
 }

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod call_home;
 pub mod certificates;
 mod channel;
+mod checked;
 pub mod claims;
 pub mod configured;
 mod fetched;
@@ -17,7 +18,10 @@ mod introspection;
 pub mod issuers;
 pub mod jwks;
 pub mod listener;
+pub mod measured;
 pub mod netconf;
+pub mod notify;
+pub mod operations;
 pub mod outgoing;
 pub mod passwords;
 pub mod pki;
@@ -64,10 +68,14 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, ListenAddress, Protocol};
 use api_keys::ApiKeys;
 use auth::Authenticator;
+pub use checked::check;
 use configured::Configured;
 use issuers::Issuers;
 use listener::{Bound, Front, Scheme, Shared};
+use measured::Measured;
 use netconf::Netconf;
+use notify::Notify;
+use operations::{Observed, Operations};
 use passwords::Passwords;
 use rates::Rates;
 use remembered::Digester;
@@ -106,6 +114,8 @@ pub struct Application {
     pub settings: configured::Source,
     /// Runs NETCONF sessions, if the application has that protocol.
     pub netconf: Option<netconf::Handler>,
+    /// Says whether the application does its work, and what it has counted.
+    pub observed: Observed,
     /// Awaited when no connection is left: writes what is to be written, and says if something went wrong before.
     pub finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
 }
@@ -144,6 +154,10 @@ pub enum ServeError {
     NoNetconf,
     #[error("cannot listen at {1} (--{0} names another address)")]
     Bind(Scheme, ListenAddress, #[source] io::Error),
+    #[error("cannot listen at {0} for operations")]
+    BindOperations(ListenAddress, #[source] io::Error),
+    #[error("cannot prepare netconf.url")]
+    Urls(#[source] outgoing::SetupError),
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -157,6 +171,8 @@ pub enum ServeError {
 /// A server that accepts. Dropping it cuts everything off; [`Server::stop`] ends it in order.
 pub struct Server {
     addresses: Vec<(Scheme, SocketAddr)>,
+    operations: Option<SocketAddr>,
+    notify: Arc<Notify>,
     listening: PathBuf,
     listeners: JoinSet<()>,
     finish: Pin<Box<dyn Future<Output = Result<(), ApplicationError>> + Send>>,
@@ -223,9 +239,24 @@ impl Server {
         let bound = bind(&config).await?;
         let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
 
+        let shutdown = Shutdown::new();
+        let operations = Arc::new(Operations::new(shutdown.clone()));
+        // Before the log is read, which may take long.
+        let mut listeners = JoinSet::new();
+        let operations_address = match &config.operations.listen {
+            Some(address) => {
+                let bound = operations::bind(address).await;
+                let bound = bound.map_err(|error| ServeError::BindOperations(address.clone(), error))?;
+                let at = bound.address;
+                listeners.spawn(operations::run(bound, Arc::clone(&operations)));
+                Some(at)
+            }
+            None => None,
+        };
+
         let url = url(&config, &addresses);
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
-        let prepared = Prepared { config, clock, url, vault, trail, shutdown: Shutdown::new() };
+        let prepared = Prepared { config, clock, url, vault, trail, shutdown };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, clock, vault, trail, shutdown, .. } = prepared;
         let rates = config.limits.rates.clone();
@@ -242,11 +273,15 @@ impl Server {
             (None, true) => return Err(ServeError::NoNetconf),
             (_, false) => None,
         };
+        let connections_max = config.limits.connections_max.min(Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             front: application.front,
             authenticator,
             configured,
-            connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
+            operations: Arc::clone(&operations),
+            measured: Measured::default(),
             rates: Rates::new(rates, clock.clone()),
             limits: config.limits,
             hsts: hsts(config.tls.hsts_max_age),
@@ -256,19 +291,41 @@ impl Server {
             trail: trail.clone(),
             shutdown: shutdown.clone(),
         });
-        let mut listeners: JoinSet<()> =
-            bound.into_iter().map(|bound| listener::run(bound, Arc::clone(&shared))).collect();
+        let Observed { probe, measure } = application.observed;
+        let measuring = Arc::downgrade(&shared);
+        operations.measured_by(Arc::new(move |text| {
+            if let Some(shared) = measuring.upgrade() {
+                measured::measure(&shared, text);
+            }
+            measure(text);
+        }));
+        operations.look(&probe, &config.data).await;
+        let notify = Arc::new(Notify::from_environment());
+        for bound in bound {
+            listeners.spawn(listener::run(bound, Arc::clone(&shared)));
+        }
+        listeners.spawn(operations::watch(
+            operations,
+            probe,
+            config.data.clone(),
+            Arc::clone(&notify),
+            shutdown.clone(),
+        ));
         listeners.spawn(renewal::run(Arc::clone(&shared)));
         listeners.spawn(audit::watch(config.data.clone(), trail.clone(), shutdown.clone()));
         for client in config.call_home {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
         let listening = config.data.join(LISTENING);
-        let lines: String =
+        let mut lines: String =
             addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
+        lines.extend(operations_address.map(|address| format!("operations {address}\n")));
         files::replace(&listening, &lines, files::Readers::Owner)?;
+        notify.ready();
         Ok(Server {
             addresses,
+            operations: operations_address,
+            notify,
             listening,
             listeners,
             finish: application.finish,
@@ -282,6 +339,11 @@ impl Server {
     /// Where the server listens, with real ports, in the order of the configuration, HTTPS first.
     pub fn addresses(&self) -> &[(Scheme, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Where the server listens for operations, with the real port.
+    pub fn operations(&self) -> Option<SocketAddr> {
+        self.operations
     }
 
     /// The flag that stops the server.
@@ -301,12 +363,15 @@ impl Server {
 
     /// Reads the certificates, their rules and the host key again, whether or not their files seem to have changed.
     pub fn reload(&self) {
+        self.notify.reloading();
         renewal::look(&self.shared, true);
+        self.notify.ready();
     }
 
     /// Stops accepting, lets requests end (for `drain_s` at most), then lets the application finish.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         self.shutdown.begin();
+        self.notify.stopping();
         // Who finds a file that stayed finds nobody there.
         let _ = std::fs::remove_file(&self.listening);
         while let Some(ended) = self.listeners.join_next().await {
@@ -343,7 +408,7 @@ pub async fn serve(
             return Ok(());
         }
     };
-    announce(server.addresses()).map_err(ServeError::Output)?;
+    announce(server.addresses(), server.operations()).map_err(ServeError::Output)?;
     let reload = || {
         tracing::info!("reading the certificates again");
         server.reload();
@@ -357,10 +422,13 @@ pub async fn serve(
     Ok(())
 }
 
-fn announce(addresses: &[(Scheme, SocketAddr)]) -> io::Result<()> {
+fn announce(addresses: &[(Scheme, SocketAddr)], operations: Option<SocketAddr>) -> io::Result<()> {
     let mut output = io::stdout().lock();
     for (scheme, address) in addresses {
         writeln!(output, "listening {scheme} {address}")?;
+    }
+    if let Some(address) = operations {
+        writeln!(output, "listening operations {address}")?;
     }
     output.flush()
 }

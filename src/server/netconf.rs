@@ -48,11 +48,13 @@ pub async fn session(
 ) -> bool {
     let Some(netconf) = &shared.netconf else { return false };
     let Ok(_permit) = netconf.sessions.try_acquire() else {
+        shared.measured.sessions.count();
         tracing::warn!(peer = %address, "there are too many sessions");
         shared.trail.too_many(Who::Known(&principal), "session", "too-many-sessions");
         return false;
     };
     let Some(_counted) = source.session() else {
+        shared.measured.sessions.count();
         tracing::warn!(peer = %address, "there are too many sessions from there");
         shared.trail.too_many(Who::Known(&principal), "session", "too-many-sessions-of-source");
         return false;
@@ -63,8 +65,14 @@ pub async fn session(
         Standing::new(move || shared.authenticator.stands(&principal, &proof))
     };
     let pace = {
-        let (source, principal) = (Arc::clone(source), principal.clone());
-        Pace::new(move || source.asks().is_ok() && source.user_asks(&principal.name).is_ok())
+        let (source, principal, shared) = (Arc::clone(source), principal.clone(), Arc::clone(shared));
+        Pace::new(move || {
+            let is_allowed = source.asks().is_ok() && source.user_asks(&principal.name).is_ok();
+            if !is_allowed {
+                shared.measured.too_many.count();
+            }
+            is_allowed
+        })
     };
     (netconf.handler)(stream, Peer { principal, standing, pace, address, transport }).await;
     tracing::info!(peer = %address, "a session has ended");

@@ -49,7 +49,8 @@ pub enum ClientSource {
 }
 
 impl ClientSource {
-    fn open(&self) -> Result<Clients, ClientsError> {
+    /// Reads what the rules are made of.
+    pub(super) fn open(&self) -> Result<Clients, ClientsError> {
         match self {
             ClientSource::Configured(config) => Clients::open(config),
             ClientSource::Authority(file) => Clients::of_authority(file),

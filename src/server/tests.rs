@@ -26,6 +26,7 @@ async fn application(_: &Prepared) -> Result<Application, ApplicationError> {
         front: Arc::new(who),
         settings: Arc::new(Arc::default),
         netconf: None,
+        observed: Observed::default(),
         finish: Box::pin(async { Ok(()) }),
     })
 }
@@ -145,9 +146,9 @@ async fn an_application_that_fails_fails_the_server() {
     let no_start = async |_: &Prepared| Err::<Application, ApplicationError>("no".into());
     let result = Server::start(config(&data, Limits::default()), clock(), no_start).await;
     assert!(matches!(result.map(drop), Err(ServeError::Start(_))));
-    let no_end = async |_: &Prepared| {
+    let no_end = async |prepared: &Prepared| {
         let finish = Box::pin(async { Err("lost".into()) });
-        Ok(Application { front: Arc::new(who), settings: Arc::new(Arc::default), netconf: None, finish })
+        Ok(Application { finish, ..application(prepared).await? })
     };
     let server = Server::start(config(&data, Limits::default()), clock(), no_end).await.unwrap();
     assert!(matches!(server.stop().await, Err(ServeError::Finish(_))));

@@ -119,6 +119,11 @@ impl Tasks {
         self.data.entries_of_agents()
     }
 
+    /// The status of each task, in no order.
+    pub fn statuses(&self) -> impl Iterator<Item = TaskStatus> {
+        self.tasks.values().map(|record| record.task.status)
+    }
+
     /// The revision that last touched a task, a context or a data object; 0 if none did.
     pub fn revision(&self) -> u64 {
         self.revision

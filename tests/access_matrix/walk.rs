@@ -11,8 +11,10 @@ use crate::common::TestServer;
 use crate::netconf::{self, errors};
 use crate::request;
 
-/// What needs no credentials: where the API is (RFC 8040 section 3.1).
-const OPEN: [&str; 2] = ["/.well-known/host-meta", "/.well-known/host-meta.json"];
+/// What needs no credentials: where the API is (RFC 8040 section 3.1), and whether the server is well.
+const OPEN: [&str; 4] = ["/.well-known/host-meta", "/.well-known/host-meta.json", "/healthz", "/readyz"];
+/// What is on the listener for operations alone, and nothing here.
+const ELSEWHERE: &str = "/metrics";
 /// What a user to whom all is denied gets an answer from, with what may not be in it: these list what may be used.
 const LISTS: [(&str, &str); 8] = [
     ("/", "operations/"),
@@ -79,6 +81,7 @@ async fn everything(server: &TestServer) -> Vec<Asked> {
     // What a GET gives does not end.
     all.extend(streams(server).await.into_iter().map(|target| ("HEAD", target, String::new())));
     all.push(("GET", "/restconf/subscriptions/1".to_owned(), String::new()));
+    all.push(("GET", ELSEWHERE.to_owned(), String::new()));
     all.push(("GET", "/restconf/no-such-thing".to_owned(), String::new()));
     all
 }
@@ -139,7 +142,7 @@ fn fields(target: &str, body: &str) -> &'static [&'static str] {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_without_credentials_but_where_the_api_is() {
+async fn nothing_is_answered_without_credentials_but_where_the_api_is_and_health() {
     let server = netconf::start().await;
     let mut wrong = Vec::new();
     for (method, target, body) in everything(&server).await {
@@ -207,7 +210,7 @@ async fn a_user_to_whom_all_is_denied_can_only_close_a_session_of_netconf() {
 /// The paths that the front end is written for are those that are walked: a new one has to be added above.
 #[test]
 fn every_path_that_stands_in_the_front_end_is_walked() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/restconf");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let walked = [
         "/restconf/data",
         "/restconf/ds",
@@ -217,14 +220,17 @@ fn every_path_that_stands_in_the_front_end_is_walked() {
         "/yang",
     ];
     let mut seen = 0;
-    for name in ["mod.rs", "streams.rs", "openapi/mod.rs", "discovery.rs", "page.rs"] {
-        let text = std::fs::read_to_string(folder.join(name)).expect("a source file");
+    let front = ["mod.rs", "streams.rs", "openapi/mod.rs", "discovery.rs", "page.rs"];
+    let files = front.map(|name| format!("restconf/{name}"));
+    for name in files.into_iter().chain(["server/operations.rs".to_owned()]) {
+        let text = std::fs::read_to_string(folder.join(&name)).expect("a source file");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         // Literals that are a path and nothing else.
         for literal in code.split('"').skip(1).step_by(2).filter(|literal| literal.len() > 1) {
             let is_path = literal.starts_with('/')
                 && literal.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_".contains(c));
             let is_walked = walked.iter().any(|path| literal.starts_with(path))
+                || literal == ELSEWHERE
                 || OPEN.contains(&literal)
                 || LISTS.iter().any(|(path, _)| *path == literal);
             assert!(!is_path || is_walked, "{name}: {literal} is not walked");

@@ -260,6 +260,7 @@ async fn a_program_without_netconf_does_not_pretend() {
             front: served::front(),
             settings: Arc::new(Arc::default),
             netconf: None,
+            observed: Default::default(),
             finish: Box::pin(async { Ok(()) }),
         })
     };

@@ -184,6 +184,7 @@ impl Server {
                 settings: Arc::new(Arc::default),
                 front: front(),
                 netconf: Some(handler(prepared.shutdown.clone(), counted)),
+                observed: Default::default(),
                 finish: Box::pin(async { Ok(()) }),
             })
         };

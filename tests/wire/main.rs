@@ -14,6 +14,7 @@ mod elsewhere;
 mod hostile;
 mod http;
 mod issuers;
+mod operations;
 mod patience;
 mod process;
 mod renewal;

@@ -34,7 +34,12 @@ pub struct Server {
 impl Server {
     /// Starts a server on a directory and waits until it listens. `settings` is a configuration file's text.
     pub fn start(data: &Path, settings: &str) -> Server {
-        let (mut process, listening) = spawn(data, settings);
+        Server::start_with(data, settings, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with(data: &Path, settings: &str, environment: &[(&str, &str)]) -> Server {
+        let (mut process, listening) = spawn_with(data, settings, environment);
         let line = listening.recv_timeout(LIMIT).unwrap_or_default();
         let Some(address) = line.trim().strip_prefix("listening https ") else {
             let _ = process.kill();
@@ -176,6 +181,10 @@ fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
 
 /// Starts a server. Its first line comes when it listens.
 pub fn spawn(data: &Path, settings: &str) -> (Child, Receiver<String>) {
+    spawn_with(data, settings, &[])
+}
+
+fn spawn_with(data: &Path, settings: &str, environment: &[(&str, &str)]) -> (Child, Receiver<String>) {
     let configuration = beside(data, "toml");
     fs::write(&configuration, settings).unwrap();
     let errors = fs::File::create(beside(data, "stderr")).unwrap();
@@ -183,7 +192,8 @@ pub fn spawn(data: &Path, settings: &str) -> (Child, Receiver<String>) {
     let mut command = Command::new("sh");
     command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", BINARY]);
     command.args(["serve", "--https", "127.0.0.1:0", "--data"]).arg(data).arg("--config").arg(configuration);
-    let mut process = command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+    command.env_remove("RUST_LOG").envs(environment.iter().copied());
+    let mut process = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap());
     let (told, listening) = sync_channel(1);
     thread::spawn(move || {

@@ -1,0 +1,40 @@
+//! Whether a server could start with a configuration, as far as that is seen without starting it.
+//!
+//! It changes nothing and can be asked while a server uses the same directory; it neither listens nor reads the event log.
+
+use super::renewal::{Certificates, CertificatesError, ClientSource, Sources};
+use super::tls::TlsError;
+use super::{ServeError, api_keys, files, issuers, operations, pki, tls, urls, users};
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// Checks the settings, the files that they name, and what is in the data directory beside the log.
+///
+/// # Errors
+/// The first thing for which a server would not start, or that clients would refuse: a certificate that has ended.
+pub fn check(config: &Config, clock: &Clock) -> Result<(), ServeError> {
+    config.check()?;
+    if config.data.is_dir() {
+        operations::try_writing(&config.data).map_err(files::FileError::of("write to", &config.data))?;
+        users::list(&config.data)?;
+        api_keys::list(&config.data)?;
+    }
+    let clients = &config.tls.clients;
+    let clients = clients.are_asked().then(|| ClientSource::Configured(clients.clone()));
+    match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => {
+            let server = pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+            let ended = |source| TlsError::Use { files: server.clone(), source };
+            let read = tls::read(&server).map_err(CertificatesError::from)?;
+            tls::check_validity(&read, tls::time(clock)).map_err(ended).map_err(CertificatesError::from)?;
+            Certificates::open(Sources { server, own: None, clients }, clock.clone())?;
+        }
+        _ => {
+            clients.as_ref().map(ClientSource::open).transpose().map_err(CertificatesError::from)?;
+        }
+    }
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    issuers::Issuers::open(&config.tokens, clock.clone(), &config.limits, random)?;
+    urls::Urls::new(&config.netconf.url, &config.data, &config.limits).map_err(ServeError::Urls)?;
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What those who operate the server ask of it and what a service manager is told: health, metrics, readiness. It never asks
+//! with credentials but where none are a mistake.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
+
+use serde_json::json;
+
+use crate::process::{LIMIT, Server, run};
+
+const SETTINGS: &str = "[operations]\nlisten = \"127.0.0.1:0\"\n";
+/// More requests than are answered before the server looks again whether it is ready.
+const REQUESTS: usize = 1_000_000;
+
+/// The status of an answer over plain HTTP, and its body.
+fn ask(address: SocketAddr, method: &str, target: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn until(address: SocketAddr, expected: &(u16, String)) {
+    let is_there = (0..REQUESTS).any(|_| ask(address, "GET", "/readyz") == *expected);
+    assert!(is_there, "{:?}", ask(address, "GET", "/readyz"));
+}
+
+/// The samples by their names and labels.
+fn samples(address: SocketAddr) -> BTreeMap<String, f64> {
+    let (status, text) = ask(address, "GET", "/metrics");
+    assert_eq!(status, 200, "{text}");
+    let sample =
+        |line: &str| line.rsplit_once(' ').map(|(name, value)| (name.to_owned(), value.parse().unwrap()));
+    text.lines().filter(|line| !line.starts_with('#')).map(|line| sample(line).unwrap()).collect()
+}
+
+#[test]
+fn health_is_told_without_credentials_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), SETTINGS);
+    let operations = server.other_address("operations");
+    let (alive, ready) = ((200, "alive\n".to_owned()), (200, "ready\n".to_owned()));
+    assert_eq!(
+        (ask(operations, "GET", "/healthz"), ask(operations, "GET", "/readyz")),
+        (alive, ready.clone())
+    );
+    assert_eq!(ask(operations, "HEAD", "/readyz"), (200, String::new()));
+    assert_eq!(ask(operations, "POST", "/healthz").0, 405);
+    assert_eq!(ask(operations, "GET", "/restconf").0, 404);
+
+    let mut anybody = server.client_of(None);
+    for (target, body) in [("/healthz", "alive\n"), ("/readyz", "ready\n")] {
+        let answer = anybody.get(target);
+        assert_eq!((answer.status, answer.body.as_slice()), (200, body.as_bytes()));
+        assert_eq!(answer.field("cache-control"), Some("no-store"));
+        assert!(answer.field("strict-transport-security").is_some());
+    }
+    assert_eq!(anybody.ask("DELETE", "/readyz", &[], b"").unwrap().status, 405);
+    assert_eq!(anybody.get("/metrics").status, 401, "metrics are for the listener for operations");
+
+    // A directory stands where a file has to be written.
+    let obstacle = server.data().join("writable/x");
+    fs::create_dir_all(&obstacle).unwrap();
+    until(operations, &(503, "not ready: nothing can be stored\n".to_owned()));
+    let answer = anybody.get("/readyz");
+    assert_eq!((answer.status, anybody.get("/healthz").status), (503, 200));
+    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir(server.data().join("writable")).unwrap();
+    until(operations, &ready);
+    assert!(server.log().contains("nothing can be stored"));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn there_is_no_listener_for_operations_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), "");
+    let listening = fs::read_to_string(server.data().join("listening")).unwrap();
+    assert!(!listening.contains("operations"), "{listening}");
+}
+
+#[test]
+fn metrics_count_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), SETTINGS);
+    let operations = server.other_address("operations");
+    let before = samples(operations);
+    let mut client = server.client();
+    let entry = json!({ "magent-irtf-bridge:nothing": 1 }).to_string();
+    for _ in 0..3 {
+        assert_eq!(client.get("/restconf").status, 200);
+    }
+    let refused = client.ask("PUT", "/restconf/data/no:such", &[], entry.as_bytes()).unwrap().status;
+    assert!((400..500).contains(&refused));
+    let wrong = server.client_of(Some("Bearer nonsense")).get("/restconf").status;
+    assert_eq!(wrong, 401);
+    let nacm = json!({ "ietf-netconf-acm:nacm": { "enable-nacm": true } }).to_string();
+    let fields = [("Content-Type", "application/yang-data+json")];
+    let written =
+        client.ask("PATCH", "/restconf/data/ietf-netconf-acm:nacm", &fields, nacm.as_bytes()).unwrap();
+    assert_eq!(written.status, 204);
+    let after = samples(operations);
+    let grown = |name: &str| after.get(name).unwrap_or(&f64::NAN) - before.get(name).unwrap_or(&0.0);
+    let requests = |method: &str, status: &str| {
+        grown(&format!(
+            "agentconf_http_requests_total{{scheme=\"https\",method=\"{method}\",status=\"{status}\"}}"
+        ))
+    };
+    assert_eq!(requests("GET", "2xx"), 3.0);
+    assert_eq!((requests("PUT", "4xx"), requests("GET", "4xx"), requests("PATCH", "2xx")), (1.0, 1.0, 1.0));
+    assert_eq!(grown("agentconf_http_request_duration_seconds_count{method=\"GET\"}"), 4.0);
+    assert_eq!(grown("agentconf_credentials_refused_total"), 1.0);
+    assert_eq!(grown("agentconf_log_position"), 1.0);
+    assert_eq!(grown("agentconf_commit_duration_seconds_count"), 1.0);
+    assert_eq!(grown("agentconf_commit_group_requests_sum"), 1.0);
+    assert_eq!((after["agentconf_ready"], after["agentconf_agents"]), (1.0, 1.0));
+    assert!(after["agentconf_connections"] >= 1.0 && after["process_open_fds"] > 3.0);
+    assert!(after["process_resident_memory_bytes"] > 1e6 && after["process_cpu_seconds_total"] >= 0.0);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let next = || {
+        let mut datagram = [0; 100];
+        let length = manager.recv(&mut datagram).unwrap();
+        String::from_utf8_lossy(&datagram[..length]).into_owned()
+    };
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let mut server = Server::start_with(&folder.path().join("data"), SETTINGS, &environment);
+    assert_eq!((next().as_str(), next().as_str()), ("READY=1", "WATCHDOG=1"));
+    let other = || loop {
+        let state = next();
+        if state != "WATCHDOG=1" {
+            return state;
+        }
+    };
+    server.signal("-HUP");
+    assert_eq!((other().as_str(), other().as_str()), ("RELOADING=1", "READY=1"));
+    server.terminate();
+    assert_eq!(other(), "STOPPING=1");
+    assert!(server.ended().success());
+}
+
+#[test]
+fn a_configuration_is_checked_without_a_start_and_beside_a_server_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("checked.toml"));
+    let check = |settings: &str| {
+        fs::write(&file, settings).unwrap();
+        let output = run(&["serve", "--check", "--config", file.to_str().unwrap()], &data);
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check("").0, 0);
+    assert!(!data.exists(), "nothing is made");
+    for (settings, code, said) in [
+        ("listen.https = []", 2, "listen.https is empty"),
+        ("nonsense = 1", 2, "unknown field"),
+        ("log.level = \"agentconf=loud\"", 2, "log.level"),
+        ("tls = { certificate = \"none.pem\", key = \"none.key\" }", 1, "none.pem"),
+        ("tls.clients = { authorities = [\"none-ca.pem\"] }", 2, "tls.clients"),
+        (
+            "tokens.issuers = [{ issuer = \"i\", audience = \"a\", prefix = \"a:\", jwks = \"none.jwks\" }]",
+            1,
+            "none.jwks",
+        ),
+    ] {
+        let (found, error) = check(settings);
+        assert!(found == code && error.contains(said), "{settings}: {found} {error}");
+    }
+    let server = Server::start(&data, "");
+    assert_eq!(check("").0, 0, "it may run meanwhile");
+    fs::write(data.join("users.json"), "nonsense").unwrap();
+    assert_eq!(check("").0, 1);
+    fs::remove_file(data.join("users.json")).unwrap();
+    fs::create_dir_all(data.join("writable/x")).unwrap();
+    let (code, error) = check("");
+    assert!(code == 1 && error.contains("write to"), "{error}");
+    drop(server);
+}
