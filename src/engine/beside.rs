@@ -197,7 +197,7 @@ fn key_of(step: &Step) -> Option<Key> {
     match &step.selector {
         Selector::Key(key) => Some(key.clone()),
         Selector::Value(value) => Some(Key::new(vec![value.clone()])),
-        Selector::None => None,
+        Selector::None | Selector::Position(_) => None,
     }
 }
 
