@@ -118,6 +118,8 @@ pub struct Limits {
     pub sessions_user_max: usize,
     /// Most partial locks at a time.
     pub partial_locks_max: usize,
+    /// Longest time that a confirmed commit may wait for its confirmation.
+    pub confirm_timeout_max_s: u32,
     /// Most nodes that one partial lock names.
     pub locked_nodes_max: usize,
     /// How many requests may wait for the engine. More are answered with 503.
@@ -343,6 +345,7 @@ impl Default for Limits {
             url_timeout_s: 60,
             sessions_user_max: 128,
             partial_locks_max: 256,
+            confirm_timeout_max_s: 24 * 3600,
             locked_nodes_max: 1024,
             request_queue_max: 1024,
             synchronous_wait_s: 60,

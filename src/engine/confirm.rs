@@ -1,15 +1,17 @@
 //! Confirmed commits (RFC 6241 section 8.4): a commit that is taken back unless it is confirmed in time.
 //!
-//! What a confirmed commit goes back to is part of the state, so it outlasts the process, and a start takes it back.
-//! Nothing here applies or checks an edit.
+//! What a confirmed commit goes back to is part of the state, so it outlasts the process, and a start takes it back. What others
+//! write meanwhile stays. Nothing here checks an edit.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside;
 use super::event::Actor;
 use crate::access::Principal;
 use crate::clock::{Timestamp, rfc3339};
+use crate::datastore::edit::Edit;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_notifications::{
     NetconfConfirmedCommit, NetconfConfirmedCommitConfirmEvent as Confirmed,
@@ -33,8 +35,12 @@ pub struct Confirm {
 /// A confirmed commit that is neither confirmed nor taken back.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// The running configuration before it.
+    /// The running configuration without it: what was there before, with what others wrote since.
     pub(super) before: Arc<Container>,
+    /// The running configuration right before it.
+    pub(super) begun_with: Arc<Container>,
+    /// The position and time of the event that has its own edits.
+    own: Option<(u64, Timestamp)>,
     terms: Terms,
 }
 
@@ -50,6 +56,14 @@ pub struct Terms {
     pub session: Option<u32>,
     /// What a confirmation has to name.
     pub persist: Option<String>,
+    /// Whether the event after this one has its edits; a commit can be empty. Older records do not say: with them it has, if
+    /// it has edits of the same time.
+    #[serde(default = "unsaid")]
+    pub edited: bool,
+}
+
+fn unsaid() -> bool {
+    true
 }
 
 /// Something that happened to a confirmed commit.
@@ -69,8 +83,15 @@ pub enum Event {
         /// The session.
         session: Option<u32>,
     },
-    /// It was taken back because it was not confirmed in time.
+    /// It was taken back because it was not confirmed in time. Older records do not say whose it was.
     TimedOut,
+    /// It was taken back because it was not confirmed in time.
+    Lapsed {
+        /// Who made it.
+        user: String,
+        /// The session that made it.
+        session: Option<u32>,
+    },
 }
 
 impl Event {
@@ -81,8 +102,16 @@ impl Event {
             Event::Extended(_) => "confirmed-commit-extended",
             Event::Confirmed => "confirmed-commit-confirmed",
             Event::Cancelled { .. } => "confirmed-commit-cancelled",
-            Event::TimedOut => "confirmed-commit-timed-out",
+            Event::TimedOut | Event::Lapsed { .. } => "confirmed-commit-timed-out",
         }
+    }
+
+    /// This event, which is followed by edits of its commit or by none.
+    pub(super) fn followed(mut self, by_edits: bool) -> Event {
+        if let Event::Begun(terms) | Event::Extended(terms) = &mut self {
+            terms.edited = by_edits;
+        }
+        self
     }
 }
 
@@ -90,6 +119,33 @@ impl Pending {
     /// That it is taken back with whoever made it.
     pub(super) fn given_up(&self) -> Event {
         Event::Cancelled { user: self.terms.user.clone(), session: self.terms.session }
+    }
+
+    /// That it is taken back because its time is over.
+    pub(super) fn lapsed(&self) -> Event {
+        Event::Lapsed { user: self.terms.user.clone(), session: self.terms.session }
+    }
+
+    /// Folds in edits of `running`. What is not the commit's own stays when it is taken back.
+    ///
+    /// # Errors
+    /// An edit that cannot be applied to `running`.
+    pub(super) fn edited(
+        &mut self,
+        revision: u64,
+        at: Timestamp,
+        running: &Container,
+        edits: &[Edit],
+    ) -> Result<(), Error> {
+        if self.own != Some((revision, at)) {
+            self.before = Arc::new(beside::edited(&self.before, running, edits, revision)?);
+        }
+        Ok(())
+    }
+
+    /// The user who made it.
+    pub(super) fn user(&self) -> &str {
+        &self.terms.user
     }
 
     /// When it is taken back.
@@ -138,13 +194,14 @@ fn unknown() -> Error {
 /// What a commit means for the confirmed commit that may be pending: the event to record before its edits.
 ///
 /// # Errors
-/// `in-use` for a confirmed commit of another session, `invalid-value` for a `persist-id` that is missing or wrong,
+/// `invalid-value` for a time of more than `most_s`, `in-use` for a confirmed commit of another session, `invalid-value` for a `persist-id` that is missing or wrong,
 /// `operation-not-supported` where neither a session nor a `persist` would say who confirms it.
 pub(super) fn committed(
     pending: Option<&Pending>,
     principal: &Principal,
     confirm: &Confirm,
     now: Timestamp,
+    most_s: u32,
 ) -> Result<Option<Event>, Error> {
     match pending {
         Some(pending) => pending.admit(principal, confirm.persist_id.as_deref())?,
@@ -152,13 +209,17 @@ pub(super) fn committed(
         None => {}
     }
     let Some(seconds) = confirm.within_s else { return Ok(pending.map(|_| Event::Confirmed)) };
+    if seconds > most_s {
+        let message = format!("a commit has to be confirmed within {most_s} seconds");
+        return Err(Error::application(Tag::InvalidValue, message).info("bad-element", "confirm-timeout"));
+    }
     if confirm.persist.is_none() && principal.session.is_none() {
         let message = "outside of a NETCONF session a confirmed commit needs \"persist\"";
         return Err(Error::protocol(Tag::OperationNotSupported, message));
     }
     let until = now.saturating_add_seconds(i64::from(seconds));
     let (user, session) = (principal.name.clone(), principal.session);
-    let terms = Terms { until, user, session, persist: confirm.persist.clone() };
+    let terms = Terms { until, user, session, persist: confirm.persist.clone(), edited: false };
     Ok(Some(match pending {
         None => Event::Begun(terms),
         Some(_) => Event::Extended(terms),
@@ -184,16 +245,27 @@ pub(super) fn cancelled<'p>(
     Ok(pending)
 }
 
-/// Folds an event into what is pending; `running` is the configuration right before it.
-pub(super) fn apply(pending: &mut Option<Pending>, event: &Event, running: &Arc<Container>) {
+/// Folds the event of a position into what is pending; `running` is the configuration right before it.
+pub(super) fn apply(
+    pending: &mut Option<Pending>,
+    event: &Event,
+    position: u64,
+    at: Timestamp,
+    running: &Arc<Container>,
+) {
+    let own = |terms: &Terms| terms.edited.then_some((position + 1, at));
     *pending = match (event, pending.take()) {
-        (Event::Begun(terms), None) => Some(Pending { before: running.clone(), terms: terms.clone() }),
+        (Event::Begun(terms), None) => Some(Pending {
+            before: running.clone(),
+            begun_with: running.clone(),
+            own: own(terms),
+            terms: terms.clone(),
+        }),
         (Event::Begun(terms) | Event::Extended(terms), Some(pending)) => {
-            Some(Pending { terms: terms.clone(), ..pending })
+            Some(Pending { own: own(terms), terms: terms.clone(), ..pending })
         }
-        (Event::Extended(_), None) | (Event::Confirmed | Event::Cancelled { .. } | Event::TimedOut, _) => {
-            None
-        }
+        (Event::Extended(_), None) => None,
+        (Event::Confirmed | Event::Cancelled { .. } | Event::TimedOut | Event::Lapsed { .. }, _) => None,
     };
 }
 
@@ -208,7 +280,7 @@ impl Event {
             Event::Confirmed => (Confirmed::Complete, Some((actor.user.to_owned(), actor.session)), None),
             Event::Cancelled { user, session } => (Confirmed::Cancel, Some((user.clone(), *session)), None),
             // There is nobody who did it.
-            Event::TimedOut => (Confirmed::Timeout, None, None),
+            Event::TimedOut | Event::Lapsed { .. } => (Confirmed::Timeout, None, None),
         };
         let (username, session) = by.unzip();
         let commit = NetconfConfirmedCommit {

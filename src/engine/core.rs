@@ -14,7 +14,7 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::State;
-use super::{confirm, datastores, draft, secrets, txid, view, visible, writable};
+use super::{beside, confirm, datastores, draft, secrets, txid, view, visible, writable};
 use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
@@ -196,7 +196,8 @@ pub(super) fn edit_running(
     Ok((events, reply))
 }
 
-/// What takes the confirmed commit back that waits for its confirmation, if there is one; `how` says why. Nobody's locks
+/// What takes the confirmed commit back that waits for its confirmation, if there is one; `how` says why. What others wrote
+/// since stays. Nobody's locks
 /// keep the server from it.
 pub(super) fn take_back(
     state: &State,
@@ -206,20 +207,40 @@ pub(super) fn take_back(
 ) -> Vec<Event> {
     let Some(pending) = &state.pending else { return Vec::new() };
     let mut events = vec![Event::Commit(how(pending))];
-    let edits = datastores::replacing(state.config.content(), &pending.before);
-    match edit_running(
-        state,
-        &Locks::default(),
-        options,
-        &Principal::server(),
-        &edits,
-        Judged::Together,
-        fresh,
-    ) {
-        Ok((edited, _)) => events.extend(edited),
-        Err(Refused { error, .. }) => {
-            tracing::error!(%error, "a confirmed commit cannot be taken back: its configuration stays");
+    let (running, before, begun_with) = (state.config.content(), &pending.before, &pending.begun_with);
+    // What others wrote can depend on what the commit made. The least is given up then, and never what others wrote of who
+    // gets in and what they may do.
+    let with_access_of = |content: &Container, access| Arc::new(beside::with_access_of(content, access));
+    let ways = [
+        (before.clone(), ""),
+        (
+            with_access_of(begun_with, before),
+            "what others changed meanwhile, except of access control, cannot be kept",
+        ),
+        (with_access_of(before, running), "what the commit changed of access control stays"),
+        (
+            with_access_of(begun_with, running),
+            "what others changed meanwhile, except of access control, cannot be kept; what the commit changed of that stays",
+        ),
+    ];
+    let (user, session, principal) = (pending.user(), pending.session(), Principal::server());
+    let mut refusal = None;
+    for (content, lost) in ways {
+        let edits = datastores::replacing(running, &content);
+        let locks = Locks::default();
+        match edit_running(state, &locks, options, &principal, &edits, Judged::Together, fresh) {
+            Ok((edited, _)) => {
+                if let Some(error) = refusal {
+                    tracing::error!(%error, user, session, lost, "a confirmed commit cannot be taken back by itself");
+                }
+                events.extend(edited);
+                return events;
+            }
+            Err(Refused { error, .. }) => refusal = refusal.or(Some(error)),
         }
+    }
+    if let Some(error) = refusal {
+        tracing::error!(%error, user, session, "a confirmed commit cannot be taken back: its configuration stays");
     }
     events
 }

@@ -61,7 +61,7 @@ pub(super) fn manage(
             && state.rules(principal).keeps_shared()
             && *confirm != Confirm::default()
         {
-            let message = "confirmed commits, which take back what others did since, are the administrators'";
+            let message = "confirmed commits are the administrators'";
             return Err(Error::application(Tag::AccessDenied, message));
         }
         core::depends(state, sessions, options, principal, *which)?;
@@ -76,9 +76,11 @@ pub(super) fn manage(
     match management {
         Management::Commit(which, confirm) => {
             locks.leave(Datastore::Candidate(*which), principal)?;
-            let confirmed = confirm::committed(state.pending.as_ref(), principal, confirm, now)?;
+            let most_s = options.limits.confirm_timeout_max_s;
+            let confirmed = confirm::committed(state.pending.as_ref(), principal, confirm, now, most_s)?;
             let (edited, reply) = running(candidates.committed(*which, state)?.as_ref())?;
             candidates.discard(*which);
+            let confirmed = confirmed.map(|event| event.followed(!edited.is_empty()));
             Ok((confirmed.map(Event::Commit).into_iter().chain(edited).collect(), reply))
         }
         Management::CancelCommit { persist_id } => {

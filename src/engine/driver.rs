@@ -746,6 +746,14 @@ impl Writer {
         let options = &self.shared.options;
         let mut group = Group::new(&self.state, &self.sessions);
         // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
+        if let Some(pending) = &group.state.pending {
+            let (user, session) = (pending.user(), pending.session());
+            tracing::warn!(
+                user,
+                session,
+                "a confirmed commit was not confirmed before the server ended: it is taken back"
+            );
+        }
         let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
         group.record(fresh.now, Actor::SERVER, taken_back, None).map_err(OpenError::Startup)?;
         let startup = datastores::begin(&group.state, options);

@@ -92,8 +92,7 @@ impl Group {
         }
         if self.state.pending.as_ref().is_some_and(|pending| pending.until() <= fresh.now) {
             let mut fresh = shared.fresh();
-            let events =
-                core::take_back(&self.state, &shared.options, |_| confirm::Event::TimedOut, &mut fresh);
+            let events = core::take_back(&self.state, &shared.options, confirm::Pending::lapsed, &mut fresh);
             if let Err(e) = self.record(fresh.now, Actor::SERVER, events, None) {
                 tracing::error!(error = %e, "a confirmed commit was not taken back");
                 complete = false;

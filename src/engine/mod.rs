@@ -8,6 +8,7 @@
 
 mod api_keys;
 mod audited;
+mod beside;
 mod candidate;
 mod confirm;
 mod core;

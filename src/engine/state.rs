@@ -117,6 +117,9 @@ impl State {
                 let new = applied(&old, edits, revision)?;
                 let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
                 let config = self.config.changed(new, &changes);
+                if let Some(pending) = &mut self.pending {
+                    pending.edited(revision, at, &old, edits)?;
+                }
                 self.configured(config, changes, at, actor.user)?;
             }
             Event::Startup(change) => {
@@ -139,7 +142,9 @@ impl State {
             }
             Event::Session(sessions::Event::Started { session, .. }) => self.newest_session = *session,
             Event::Session(sessions::Event::Ended { .. }) => {}
-            Event::Commit(event) => confirm::apply(&mut self.pending, event, self.config.content()),
+            Event::Commit(event) => {
+                confirm::apply(&mut self.pending, event, revision, at, self.config.content());
+            }
         }
         if let Some(account) = &account {
             Ledger::settle(self, account);
@@ -167,8 +172,8 @@ impl State {
 
     /// The secrets that the configurations refer to that a start or a time-out can make the running one.
     pub fn references(&self) -> BTreeSet<Reference> {
-        let before = self.pending.as_ref().map(|pending| &pending.before);
-        let others = [self.startup.as_ref(), before].into_iter().flatten();
+        let pending = self.pending.iter().flat_map(|pending| [&pending.before, &pending.begun_with]);
+        let others = self.startup.iter().chain(pending);
         let read = |config: &Arc<Container>| Settings::read(config, &self.settings, Timestamp::EPOCH).ok();
         let of_others: Vec<Settings> = others.filter_map(read).collect();
         of_others

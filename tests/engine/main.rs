@@ -5,6 +5,7 @@
 
 mod abuse;
 mod bench;
+mod confirmed;
 mod datastores;
 mod delegations;
 mod flows;

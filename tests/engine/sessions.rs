@@ -181,13 +181,24 @@ async fn rfc_6241_section_8_4_1_a_commit_that_is_not_confirmed_in_time_is_taken_
     assert!(is_there(&bench, "d"));
     bench.clock.advance_seconds(1);
     write(&bench, one.principal(), SHARED, "f").await.expect("the writer goes on");
-    assert!(!is_there(&bench, "d") && !is_there(&bench, "e"));
+    assert!(!is_there(&bench, "d") && is_there(&bench, "e"), "only what was committed is taken back");
 
     commit(&bench, one.principal(), confirmed(60, None)).await.expect("for a minute");
     commit(&bench, one.principal(), Confirm::default()).await.expect("it is confirmed");
     bench.clock.advance_seconds(61);
     write(&bench, one.principal(), Datastore::Running, "g").await.expect("the writer goes on");
     assert!(is_there(&bench, "f"));
+}
+
+#[tokio::test]
+async fn a_confirmed_commit_is_to_be_confirmed_within_a_day() {
+    let bench = Bench::empty();
+    let one = session(&bench, "admin").await;
+    for (seconds, fits) in [(u32::MAX, false), (24 * 3600 + 1, false), (24 * 3600, true)] {
+        let made = commit(&bench, one.principal(), confirmed(seconds, Some("token"))).await;
+        let refusal = made.err().map(|error| (error.tag, error.info[0].value.to_string()));
+        assert_eq!(refusal, (!fits).then(|| (Tag::InvalidValue, "confirm-timeout".to_owned())));
+    }
 }
 
 #[tokio::test]

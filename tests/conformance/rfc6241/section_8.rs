@@ -146,6 +146,22 @@ async fn section_8_4_without_a_confirmation_everything_goes_back_in_time() {
 }
 
 #[tokio::test]
+async fn section_8_4_what_others_wrote_since_is_not_taken_back() {
+    let (server, mut one, mut two) = two().await;
+    one.does(&edit("running", "", &text("r", "x"))).await;
+    confirmed(&mut one, "a", "<confirm-timeout>1000</confirm-timeout>").await;
+    two.does(&edit("running", "", &text("r", "y"))).await;
+    two.does(&edit("running", "", &text("s", "x"))).await;
+    confirmed(&mut one, "b", "").await;
+    one.does("<cancel-commit/>").await;
+    assert_eq!(two.entries("running").await, "r=y s=x");
+    let late =
+        "<commit><confirmed/><confirm-timeout>4294967295</confirm-timeout><persist>t</persist></commit>";
+    assert_eq!(one.fails(late).await, "application invalid-value bad-element=confirm-timeout");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn section_8_4_4_1_it_can_be_cancelled_by_its_session() {
     let (server, mut one, mut two) = two().await;
     confirmed(&mut one, "a", "").await;
