@@ -17,7 +17,10 @@ const RIGHTS: [&str; 6] = ["assign", "work", "negotiate", "data", "profile", "re
 
 /// All that is done in the name of `owned`, or by who is party to what it does: list and key of the instance if it is an action,
 /// the operation, and its input.
-fn deeds() -> Vec<(Option<(&'static str, &'static str)>, &'static str, Json)> {
+/// The rpc or the entry that an action belongs to, with its operation and input.
+type Deed = (Option<(&'static str, &'static str)>, &'static str, Json);
+
+fn deeds() -> Vec<Deed> {
     let owned = Some((AGENT, "owned"));
     let task = Some((TASK, "t"));
     let profile = json!({"name": "owned", "description": "d", "version": "2.0.0", "provider": "p"});
