@@ -43,9 +43,14 @@ impl Place {
     }
 
     fn open(&self) -> Trail {
+        self.open_after(self.trail_directory().exists())
+    }
+
+    fn open_after(&self, has_lived: bool) -> Trail {
         let signer = Signer::from_pem(&Signer::pem(&SEED)).unwrap();
         fs::create_dir_all(self.trail_directory()).unwrap();
-        Trail::open(&self.trail_directory(), self.settings.clone(), signer, self.clock.clock()).unwrap()
+        Trail::open(&self.trail_directory(), self.settings.clone(), signer, self.clock.clock(), has_lived)
+            .unwrap()
     }
 
     fn reader(&self) -> Reader {
@@ -82,7 +87,7 @@ impl Place {
 
     fn check_with(&self, kept: &[Checkpoint]) -> Result<Proof, Vec<Altered>> {
         let log = LogReader::open(&self.log_directory()).unwrap();
-        verify(&self.reader(), &log, &key(), kept)
+        verify(&self.reader(), &log, &key(), kept, None)
     }
 
     /// What is wrong, in one text.
@@ -436,7 +441,7 @@ fn a_chain_made_anew_without_the_key_is_named() {
     let forger = Signer::from_pem(&Signer::pem(&[8; 32])).unwrap();
     let place = Place::lived();
     let log = LogReader::open(&place.log_directory()).unwrap();
-    let altered = verify(&place.reader(), &log, &forger.public(), &[]).unwrap_err();
+    let altered = verify(&place.reader(), &log, &forger.public(), &[], None).unwrap_err();
     assert!(altered[0].to_string().contains("not signed with this key"), "{}", altered[0]);
 }
 
@@ -467,4 +472,81 @@ fn a_trail_or_a_segment_that_is_gone_is_named() {
         "{}",
         place.wrong()
     );
+}
+
+#[test]
+fn a_restart_does_not_make_a_trail_whole_that_was_cut() {
+    let cut = |place: &Place| {
+        database(&place.segment(1)).execute("DELETE FROM record WHERE position > 4", ()).unwrap();
+    };
+    let all = |place: &Place| fs::remove_dir_all(place.trail_directory()).unwrap();
+    let checkpoint =
+        |place: &Place| fs::remove_file(place.trail_directory().join("checkpoint.json")).unwrap();
+    let both = |place: &Place| {
+        database(&place.segment(1)).execute("DELETE FROM record WHERE position > 1", ()).unwrap();
+        checkpoint(place);
+    };
+    let damages: [(&dyn Fn(&Place), &str); 4] = [
+        (&cut, " was expected, and nothing was found"),
+        (&all, "a checkpoint was expected, and nothing was found"),
+        (&checkpoint, "a checkpoint was expected, and position "),
+        (&both, "a checkpoint was expected, and nothing was found"),
+    ];
+    for (damage, why) in damages {
+        let place = Place::lived();
+        let kept = place.reader().kept().unwrap().unwrap();
+        damage(&place);
+        for _ in 0..2 {
+            place.open_after(true).stop();
+            let wrong = place.wrong();
+            assert!(wrong.contains("discontinuity: at a start ") && wrong.contains(why), "{wrong}");
+            assert_eq!(wrong.matches("discontinuity").count(), 1, "{wrong}");
+        }
+        // Who has looked into it goes on from there, and not from what was kept before.
+        let log = LogReader::open(&place.log_directory()).unwrap();
+        let newest = place.reader().kept().unwrap().unwrap();
+        verify(&place.reader(), &log, &key(), &[], Some(&newest)).unwrap();
+        let forged = Checkpoint { position: 1 << 40, ..newest };
+        verify(&place.reader(), &log, &key(), &[], Some(&forged)).unwrap_err();
+        if why.starts_with(" was") {
+            let aside = fs::read_dir(place.trail_directory()).unwrap().map(|entry| entry.unwrap().path());
+            let aside =
+                aside.filter(|path| path.to_string_lossy().contains("checkpoint-")).collect::<Vec<_>>();
+            let text = fs::read_to_string(&aside[0]).unwrap();
+            assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), kept);
+        }
+    }
+}
+
+#[test]
+fn strangers_take_no_room_of_users() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    for number in 0..40_000 {
+        trail.not_authenticated("x", Some(Method::Token), source(number), &AuthError::WrongToken);
+    }
+    trail.authenticated(&principal("ann", 1));
+    trail.invoked(&principal("ann", 1), "m:report", None, None);
+    trail.stop();
+    let entries = place.entries();
+    let of_ann: Vec<Kind> =
+        entries.iter().filter(|entry| entry.user == "ann").map(|entry| entry.body.kind).collect();
+    assert_eq!(of_ann, [Kind::Authentication, Kind::Invocation]);
+    assert!(entries.iter().any(|entry| entry.body.kind == Kind::Dropped));
+}
+
+#[test]
+fn a_name_is_not_taken_for_a_session() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    for user in ["bob#+5", "bob#05", "bob#x", "bob"] {
+        trail.invoked(&principal(user, 1), "m:report", None, None);
+    }
+    trail.stop();
+    let entries = place.entries();
+    let told =
+        |user: &str, session| entries.iter().any(|entry| entry.user == user && entry.session == session);
+    for user in ["bob#+5", "bob#05", "bob#x", "bob"] {
+        assert!(told(user, None), "{user}");
+    }
 }

@@ -6,7 +6,7 @@
 mod decide;
 mod nacm;
 mod origin;
-mod principal;
+pub(crate) mod principal;
 mod rules;
 pub mod settings;
 

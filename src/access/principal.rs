@@ -81,6 +81,24 @@ pub enum Method {
     Local,
 }
 
+/// The actor of a record: `USER`, or `USER#SESSION` if it was done in a NETCONF session.
+pub fn recorded(user: &str, session: Option<u32>) -> String {
+    match session {
+        Some(session) => format!("{user}#{session}"),
+        None => user.to_owned(),
+    }
+}
+
+/// User and session of the actor of a record. What follows the last `#` is a session only if it is the number of one as
+/// [`recorded`] writes it.
+pub fn of_record(actor: &str) -> (&str, Option<u32>) {
+    let split = actor.rsplit_once('#').and_then(|(user, digits)| {
+        let session = digits.parse::<u32>().ok().filter(|session| session.to_string() == digits)?;
+        Some((user, Some(session)))
+    });
+    split.unwrap_or((actor, None))
+}
+
 impl Method {
     /// All of them.
     pub(super) const ALL: [Method; 6] = [

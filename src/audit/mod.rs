@@ -17,7 +17,7 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer, hexadecimal};
 pub use note::{Entry, Kind, Note, Who};
-pub use segments::{Item, Reader};
+pub use segments::{Discontinuity, Item, Reader};
 pub use trail::Trail;
 pub use verify::{Altered, Proof, verify};
 pub use writer::OpenError;

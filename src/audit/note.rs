@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Method, Origin, Principal, Source};
+use crate::access::{Method, Origin, Principal, Source, principal};
 use crate::clock::Timestamp;
 use crate::log::{NewRecord, Record};
 
@@ -212,11 +212,13 @@ impl Entry {
         Entry { at, user: String::new(), session: None, origin: None, body: Body { count, ..body } }
     }
 
+    /// Whether it is about somebody whose identity was not proved.
+    pub(super) fn is_of_a_stranger(&self) -> bool {
+        self.body.kind == Kind::Authentication && self.body.outcome != "ok"
+    }
+
     pub(super) fn to_record(&self, kind: u16, version: u8) -> Result<NewRecord, serde_json::Error> {
-        let actor = match self.session {
-            Some(session) => format!("{}#{session}", self.user),
-            None => self.user.clone(),
-        };
+        let actor = principal::recorded(&self.user, self.session);
         let origin = self.origin.map(|origin| origin.to_string()).unwrap_or_default();
         let payload = serde_json::to_vec(&self.body)?;
         Ok(NewRecord { at: self.at.as_micros(), kind, version, actor, origin, payload })
@@ -224,12 +226,11 @@ impl Entry {
 
     pub(super) fn from_record(record: &Record) -> Result<Entry, serde_json::Error> {
         let body: Body = serde_json::from_slice(&record.payload)?;
-        let is_session = |text: &str| text.parse::<u32>().ok();
-        // Of a name that is only claimed, any part can look like a session.
-        let split = record.actor.rsplit_once('#').filter(|_| body.kind != Kind::Authentication);
-        let split = split.and_then(|(user, session)| Some((user, is_session(session)?)));
-        let (user, session) =
-            split.map_or((record.actor.as_str(), None), |(user, session)| (user, Some(session)));
+        let (user, session) = match body.kind {
+            // Of a name that is only claimed, any part can look like a session.
+            Kind::Authentication => (record.actor.as_str(), None),
+            _ => principal::of_record(&record.actor),
+        };
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         Ok(Entry { at, user: user.to_owned(), session, origin: record.origin.parse().ok(), body })
     }

@@ -4,7 +4,7 @@
 //! once, by a change of its name, so that who reads beside the writer meets none that is half there.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, hex};
 use super::note::Entry;
+use super::writer::OpenError;
 use crate::clock::Timestamp;
 use crate::log::{Hash, Log, LogError, LogReader, NewRecord, Record, Scan};
 
@@ -21,6 +22,7 @@ const SEGMENT: u16 = 1;
 const ENTRY: u16 = 2;
 const CHECKPOINT: u16 = 3;
 const REMOVED: u16 = 4;
+const DISCONTINUITY: u16 = 5;
 /// Version of the payloads.
 const VERSION: u8 = 1;
 
@@ -41,6 +43,8 @@ pub enum Item {
     Checkpoint(Checkpoint),
     /// Segments were removed for their age or size.
     Removed(Removed),
+    /// At a start the trail was not as it had been left.
+    Discontinuity(Discontinuity),
 }
 
 /// How a segment begins.
@@ -73,6 +77,15 @@ pub struct Removed {
     pub last: Link,
 }
 
+/// What was not as it had been left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discontinuity {
+    /// What was signed last by the checkpoint that was kept beside the trail; `None` if none can be read.
+    pub expected: Option<Link>,
+    /// What is there in its place, or without one the end; `None` if nothing is there.
+    pub found: Option<Link>,
+}
+
 /// Reads the segments of a directory, also beside a running server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -86,6 +99,7 @@ impl Item {
             Item::Entry(entry) => return entry.to_record(ENTRY, VERSION),
             Item::Checkpoint(checkpoint) => (CHECKPOINT, serde_json::to_vec(checkpoint)?),
             Item::Removed(removed) => (REMOVED, serde_json::to_vec(removed)?),
+            Item::Discontinuity(broken) => (DISCONTINUITY, serde_json::to_vec(broken)?),
         };
         let (actor, origin) = (String::new(), String::new());
         Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor, origin, payload })
@@ -102,6 +116,7 @@ impl Item {
             (ENTRY, VERSION) => Entry::from_record(record).map(Item::Entry),
             (CHECKPOINT, VERSION) => serde_json::from_slice(bytes).map(Item::Checkpoint),
             (REMOVED, VERSION) => serde_json::from_slice(bytes).map(Item::Removed),
+            (DISCONTINUITY, VERSION) => serde_json::from_slice(bytes).map(Item::Discontinuity),
             (kind, version) => return Err(format!("kind {kind} version {version} is unknown")),
         };
         item.map_err(|error| format!("the payload cannot be read: {error}"))
@@ -199,8 +214,72 @@ impl Reader {
     /// Keeps a checkpoint beside the trail, in place of an older one.
     pub(super) fn keep(&self, checkpoint: &Checkpoint) -> io::Result<()> {
         let (file, aside) = (self.directory.join(KEPT), self.directory.join(format!("{KEPT}.new")));
-        fs::write(&aside, serde_json::to_vec(checkpoint)?)?;
+        let mut new = File::create(&aside)?;
+        new.write_all(&serde_json::to_vec(checkpoint)?)?;
+        // A start that finds none, or half of one, takes it for a trail that was cut.
+        new.sync_all()?;
         fs::rename(&aside, &file)
+    }
+
+    /// Keeps a checkpoint that the trail does not agree with under another name.
+    pub(super) fn set_aside(&self, now: Timestamp) -> io::Result<()> {
+        let aside = self.directory.join(format!("checkpoint-{}.json", now.as_micros()));
+        match fs::rename(self.directory.join(KEPT), aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is not as it was left, by the checkpoint that is kept and the end of the trail.
+    pub(super) fn discontinuity(&self, has_lived: bool) -> Result<Option<Discontinuity>, OpenError> {
+        let numbers = self.numbers()?;
+        // One that is no checkpoint is as good as none.
+        let Some(kept) = self.kept().ok().flatten() else {
+            let found = self.signed_last(&numbers)?;
+            let is_new = found.is_none() && !self.directory.join(KEPT).exists() && !has_lived;
+            return Ok((!is_new).then_some(Discontinuity { expected: None, found }));
+        };
+        let expected = Link { segment: kept.segment, position: kept.position, hash: kept.hash };
+        let found = match numbers.contains(&kept.segment) {
+            true => {
+                let there = self.segment(kept.segment)?.read(kept.position.saturating_sub(1), 1)?;
+                there.first().map(|record| Link {
+                    segment: kept.segment,
+                    position: record.position,
+                    hash: record.hash,
+                })
+            }
+            // Removed for its age: the next one says where it ended, which was with this checkpoint.
+            false if numbers.contains(&(kept.segment + 1)) => {
+                let before = self.start(kept.segment + 1)?.and_then(|(start, _)| start.before);
+                match before {
+                    Some(end) if (end.segment, end.position) == (kept.segment, kept.position + 1) => {
+                        return Ok(None);
+                    }
+                    other => other,
+                }
+            }
+            false => None,
+        };
+        Ok((found.as_ref() != Some(&expected)).then_some(Discontinuity { expected: Some(expected), found }))
+    }
+
+    /// The newest checkpoint of the trail.
+    fn signed_last(&self, numbers: &[u64]) -> Result<Option<Link>, LogError> {
+        for number in numbers.iter().rev() {
+            let Ok(segment) = self.segment(*number) else { continue };
+            let mut found = None;
+            for record in segment.scan(0) {
+                let record = record?;
+                if record.kind == CHECKPOINT {
+                    found = Some(Link { segment: *number, position: record.position, hash: record.hash });
+                }
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The checkpoint that is kept beside the trail; `None` if there is none.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,12 +20,13 @@ use crate::yang::error::{Error, Tag};
 
 /// How long the same thing is counted instead of written, in seconds.
 pub(super) const WINDOW_S: i64 = 60;
-/// Different things that are remembered for that long.
+/// Different things that are remembered for that long, of users; and of strangers, who take no room of theirs.
 const SEEN_MAX: usize = 16 * 1024;
 /// Different things that one user, or all unknown ones, from one network may do in that time before they are collapsed.
 const OF_ONE_MAX: u32 = 512;
-/// Entries that wait for the writer.
+/// Entries that wait for the writer; and of them, those that are about strangers.
 pub(super) const QUEUE_MAX: usize = 8 * 1024;
+const STRANGERS_WAIT_MAX: usize = QUEUE_MAX / 2;
 
 /// The handle. Without a writer it notes nothing: for programs that have the engine alone.
 #[derive(Clone, Default)]
@@ -48,7 +49,10 @@ pub(super) enum Order {
 pub(super) struct Book {
     pub(super) clock: Clock,
     hasher: RandomState,
-    seen: Mutex<Seen>,
+    /// Of users, and of strangers.
+    seen: [Mutex<Seen>; 2],
+    /// Entries about strangers that wait for the writer.
+    strangers: AtomicUsize,
     dropped: AtomicU64,
     /// Those of them that an entry tells of.
     told: AtomicU64,
@@ -82,9 +86,17 @@ impl Trail {
     pub fn note(&self, note: &Note<'_>) {
         let Some(handle) = &self.0 else { return };
         if let Some(entry) = handle.book.note(note) {
+            let book = &handle.book;
+            if !book.may_wait(&entry) {
+                return book.drop_one();
+            }
             match handle.queue.try_send(Order::Write(entry)) {
                 Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-                Err(TrySendError::Full(_)) => handle.book.drop_one(),
+                Err(TrySendError::Full(Order::Write(entry))) => {
+                    book.waits_no_more(&entry);
+                    book.drop_one();
+                }
+                Err(TrySendError::Full(Order::Stop)) => {}
             }
         }
     }
@@ -178,15 +190,10 @@ impl fmt::Debug for Trail {
 impl Book {
     pub(super) fn new(clock: Clock) -> Book {
         let (hasher, spent_since) = (RandomState::new(), clock.now());
-        let seen = Mutex::new(Seen { things: HashMap::new(), spent: HashMap::new(), spent_since });
-        Book {
-            clock,
-            hasher,
-            seen,
-            dropped: AtomicU64::new(0),
-            told: AtomicU64::new(0),
-            log: Mutex::new(Head::EMPTY),
-        }
+        let seen = || Mutex::new(Seen { things: HashMap::new(), spent: HashMap::new(), spent_since });
+        let (seen, strangers) = ([seen(), seen()], AtomicUsize::new(0));
+        let (dropped, told) = (AtomicU64::new(0), AtomicU64::new(0));
+        Book { clock, hasher, seen, strangers, dropped, told, log: Mutex::new(Head::EMPTY) }
     }
 
     /// Where the event log ends.
@@ -199,8 +206,29 @@ impl Book {
         self.dropped.fetch_add(1, Relaxed);
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether an entry may wait for the writer. If so it has to be said when it does no more.
+    fn may_wait(&self, entry: &Entry) -> bool {
+        if !entry.is_of_a_stranger() {
+            return true;
+        }
+        let waits = self.strangers.fetch_add(1, Relaxed) < STRANGERS_WAIT_MAX;
+        if !waits {
+            self.waits_no_more(entry);
+        }
+        waits
+    }
+
+    /// The writer has taken an entry.
+    pub(super) fn waits_no_more(&self, entry: &Entry) {
+        if entry.is_of_a_stranger() {
+            self.strangers.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn seen(&self, is_known: bool) -> MutexGuard<'_, Seen> {
+        let [users, strangers] = &self.seen;
+        let seen = if is_known { users } else { strangers };
+        seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The entry that is to be written of a note; `None` if it is counted.
@@ -210,7 +238,7 @@ impl Book {
         let is_known = !matches!(who, Who::Claimed { .. });
         let what = (kind, who.method(), network, outcome, app_tag);
         let key = self.hasher.hash_one((what, who.user(), is_known, operation, path));
-        let mut seen = self.seen();
+        let mut seen = self.seen(is_known);
         if let Some(thing) = seen.things.get_mut(&key) {
             thing.repeats += 1;
             return None;
@@ -243,20 +271,21 @@ impl Book {
     /// no entry.
     pub(super) fn sweep(&self, now: Timestamp, all: bool) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut seen = self.seen();
         let is_over = |since: Timestamp| all || since.saturating_add_seconds(WINDOW_S) <= now || now < since;
-        seen.things.retain(|_, thing| {
-            let over = is_over(thing.entry.at);
-            if over && thing.repeats > 0 {
-                entries.push(thing.entry.repeated(thing.repeats, now));
+        for is_known in [true, false] {
+            let mut seen = self.seen(is_known);
+            seen.things.retain(|_, thing| {
+                let over = is_over(thing.entry.at);
+                if over && thing.repeats > 0 {
+                    entries.push(thing.entry.repeated(thing.repeats, now));
+                }
+                !over
+            });
+            if is_over(seen.spent_since) {
+                seen.spent.clear();
+                seen.spent_since = now;
             }
-            !over
-        });
-        if is_over(seen.spent_since) {
-            seen.spent.clear();
-            seen.spent_since = now;
         }
-        drop(seen);
         let dropped = self.dropped.swap(0, Relaxed);
         self.told.fetch_add(dropped, Relaxed);
         entries.extend((dropped > 0).then(|| Entry::dropped(dropped, now, self.log().position)));

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::io;
 
-use super::checkpoint::{Checkpoint, PublicKey};
-use super::segments::{Item, Link, Reader, Removed, Start};
+use super::checkpoint::{Checkpoint, PublicKey, hexadecimal};
+use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use crate::clock::Timestamp;
 use crate::log::{self, Damage, Fault, Hash, LogError, LogReader, NO_HASH, Record, Summary};
 
@@ -56,7 +56,8 @@ impl fmt::Display for Altered {
     }
 }
 
-/// Checks both logs. `kept` are checkpoints that were kept elsewhere, or beside the trail.
+/// Checks both logs. `kept` are checkpoints that were kept elsewhere, or beside the trail. A discontinuity that was found at a
+/// start is not told again if somebody has accepted it with a newer checkpoint, `accepted`.
 ///
 /// # Errors
 /// The first place of the trail, and that of the event log, which is not as it was written, or where something is missing.
@@ -65,33 +66,41 @@ pub fn verify(
     log: &LogReader,
     key: &PublicKey,
     kept: &[Checkpoint],
+    accepted: Option<&Checkpoint>,
 ) -> Result<Proof, Vec<Altered>> {
-    let (trail, signed) = loop {
+    let accepted = accepted.filter(|accepted| key.signed(accepted));
+    let kept: Vec<Checkpoint> = kept.iter().chain(accepted).cloned().collect();
+    let kept = kept.as_slice();
+    let (trail, mut signed, broken) = loop {
         let oldest = trail.numbers().ok().and_then(|numbers| numbers.first().copied());
-        let mut walk = Walk { key, kept, signed: Vec::new(), proof: None, is_told: false, first: None };
+        let (signed, broken) = (Vec::new(), Vec::new());
+        let mut walk = Walk { key, kept, accepted, signed, broken, proof: None, is_told: false, first: None };
         let walked = walk.trail(trail);
         // A server that runs may have removed it meanwhile, which is told further on.
         if walked.is_ok() || oldest.is_none_or(|oldest| trail.has(oldest)) {
-            break (walked, walk.signed);
+            break (walked, walk.signed, walk.broken);
         }
     };
     // What was signed of the event log counts, whether or not the trail is whole.
-    let mut signed = signed;
     signed.extend(
         kept.iter().filter(|kept| key.signed(kept)).map(|kept| (kept.log_position, kept.log_hash, kept.at)),
     );
     let summary = event_log(log, signed);
     match (trail, summary) {
-        (Ok(proof), Ok(log)) => Ok(Proof { log, ..proof }),
-        (trail, log) => Err(trail.err().into_iter().chain(log.err()).collect()),
+        (Ok(proof), Ok(log)) if broken.is_empty() => Ok(Proof { log, ..proof }),
+        (trail, log) => Err(broken.into_iter().chain(trail.err()).chain(log.err()).collect()),
     }
 }
 
 struct Walk<'a> {
     key: &'a PublicKey,
     kept: &'a [Checkpoint],
+    /// Discontinuities before it are known.
+    accepted: Option<&'a Checkpoint>,
     /// What was signed of the event log, and when.
     signed: Vec<(u64, Hash, Timestamp)>,
+    /// Discontinuities.
+    broken: Vec<Altered>,
     proof: Option<Proof>,
     /// Whether it is told that what was before the first segment was removed.
     is_told: bool,
@@ -220,6 +229,12 @@ impl Walk<'_> {
                 let before = self.first.as_ref().and_then(|first| first.before.as_ref());
                 self.is_told |= before == Some(&last);
             }
+            Item::Discontinuity(broken) => {
+                let place = (number, record.position);
+                if self.accepted.is_none_or(|accepted| (accepted.segment, accepted.position) < place) {
+                    self.broken.push(discontinuity(number, record, &broken));
+                }
+            }
             Item::Checkpoint(checkpoint) => {
                 if !self.key.signed(&checkpoint) {
                     return Err("the checkpoint is not signed with this key".into());
@@ -243,6 +258,21 @@ const NOT_SIGNED: &str = "what is there is not what was signed";
 
 fn gone(segment: u64, after: Option<Timestamp>) -> Altered {
     Altered { segment: Some(segment), position: 1, after, why: "the segment is missing".into() }
+}
+
+fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Altered {
+    let place = |link: &Option<Link>, none: &str| {
+        link.as_ref().map_or(none.to_owned(), |Link { segment, position, hash }| {
+            format!("position {position} of segment {segment} with hash {}", hexadecimal(hash))
+        })
+    };
+    let (expected, found) = (place(&broken.expected, "a checkpoint"), place(&broken.found, "nothing"));
+    Altered {
+        segment: Some(segment),
+        position: record.position,
+        after: Timestamp::from_micros(record.at),
+        why: format!("discontinuity: at a start {expected} was expected, and {found} was found"),
+    }
 }
 
 /// Checks the event log, and that it holds what was signed.

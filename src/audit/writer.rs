@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Settings;
 use super::checkpoint::{Checkpoint, Signer};
 use super::note::Entry;
-use super::segments::{Item, Link, Reader, Removed, Start};
+use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use super::trail::{Book, Order, QUEUE_MAX, Trail};
 use crate::clock::{Clock, Timestamp};
 use crate::log::{Log, LogError, NewRecord};
@@ -43,7 +43,9 @@ pub enum OpenError {
 }
 
 impl Trail {
-    /// Goes on with the trail in a directory, or begins one, and starts its writer.
+    /// Goes on with the trail in a directory, or begins one, and starts its writer. `has_lived` says that there was one
+    /// before, by what is elsewhere. Where the end is not what the checkpoint that was kept says, the trail goes on with a
+    /// record of that, which is signed.
     ///
     /// # Errors
     /// The newest segment is damaged, or the system refuses something.
@@ -52,12 +54,15 @@ impl Trail {
         settings: Settings,
         signer: Signer,
         clock: Clock,
+        has_lived: bool,
     ) -> Result<Trail, OpenError> {
         let book = Arc::new(Book::new(clock.clone()));
         let reader = Reader::new(directory);
         reader.clear()?;
-        let number = match reader.numbers()?.last() {
-            Some(number) => *number,
+        let broken = reader.discontinuity(has_lived)?;
+        let newest = reader.numbers()?.last().copied();
+        let number = match newest {
+            Some(number) => number,
             None => {
                 reader.make(1, first_of(1, None, clock.now())?)?;
                 1
@@ -80,6 +85,12 @@ impl Trail {
         };
         writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
         writer.bytes = reader.size(number)?;
+        match broken {
+            Some(broken) => writer.goes_on(broken)?,
+            // From the first record on a start knows that there was a trail.
+            None if newest.is_none() => reader.keep(&writer.checkpoint(clock.now(), false))?,
+            None => {}
+        }
         let (queue, orders) = sync_channel(QUEUE_MAX);
         let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run(&orders))?;
         Ok(Trail::new(book, queue, thread, reader))
@@ -114,6 +125,7 @@ impl Writer {
             let mut entries = Vec::new();
             match orders.recv_timeout(TICK) {
                 Ok(Order::Write(entry)) => {
+                    self.book.waits_no_more(&entry);
                     entries.push(entry);
                     stop = self.gather(orders, &mut entries);
                 }
@@ -147,12 +159,31 @@ impl Writer {
         }
     }
 
+    /// Records that the trail is not what was there when the server ended, and signs that.
+    fn goes_on(&mut self, broken: Discontinuity) -> Result<(), OpenError> {
+        tracing::error!(
+            expected = broken.expected.as_ref().map(|link| format!("{}.{}", link.segment, link.position)),
+            found = broken.found.as_ref().map(|link| format!("{}.{}", link.segment, link.position)),
+            "the audit trail is not as it was left"
+        );
+        let now = self.book.clock.now();
+        self.reader.set_aside(now)?;
+        self.write(now, vec![Item::Discontinuity(broken)])?;
+        self.sign(now, false)?;
+        // The event log is signed as soon as it is open.
+        self.signed = None;
+        Ok(())
+    }
+
     /// Waits for what comes soon after an entry, for one commit. True if it is the end.
     fn gather(&self, orders: &Receiver<Order>, entries: &mut Vec<Arc<Entry>>) -> bool {
         let until = self.book.clock.now().saturating_add_seconds(GATHER_S);
         while entries.len() < GROUP_MAX && self.book.clock.now() < until {
             match orders.recv_timeout(GATHER) {
-                Ok(Order::Write(entry)) => entries.push(entry),
+                Ok(Order::Write(entry)) => {
+                    self.book.waits_no_more(&entry);
+                    entries.push(entry);
+                }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
                 Err(RecvTimeoutError::Timeout) => break,
             }
@@ -204,8 +235,15 @@ impl Writer {
 
     /// Signs what both logs hold.
     fn sign(&mut self, now: Timestamp, stop: bool) -> Result<(), OpenError> {
+        let checkpoint = self.checkpoint(now, stop);
+        self.write(now, vec![Item::Checkpoint(checkpoint.clone())])?;
+        (self.unsigned, self.signed) = (0, Some((now, checkpoint.log_position)));
+        Ok(self.reader.keep(&checkpoint)?)
+    }
+
+    fn checkpoint(&self, now: Timestamp, stop: bool) -> Checkpoint {
         let (trail, log) = (self.log.last(), self.book.log());
-        let checkpoint = self.signer.sign(Checkpoint {
+        self.signer.sign(Checkpoint {
             at: now,
             segment: self.number,
             position: trail.position,
@@ -215,10 +253,7 @@ impl Writer {
             stop,
             key: String::new(),
             signature: String::new(),
-        });
-        self.write(now, vec![Item::Checkpoint(checkpoint.clone())])?;
-        (self.unsigned, self.signed) = (0, Some((now, log.position)));
-        Ok(self.reader.keep(&checkpoint)?)
+        })
     }
 
     fn next_segment(&mut self, now: Timestamp) -> Result<(), OpenError> {

@@ -1,6 +1,7 @@
 //! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs. It never changes them.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -32,6 +33,9 @@ pub struct Verify {
     /// be repeated.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
+    /// A checkpoint from after a discontinuity that was looked into: those before it are not told again.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
 }
 
 /// Some record is not what was written; which one has been said.
@@ -58,7 +62,17 @@ impl Verify {
         let has_key = data.join(KEY_FILE).exists() || data.join(PUBLIC_FILE).exists();
         // A directory that no server with an audit trail has used has neither.
         if self.key.is_none() && !has_key && trail.numbers()?.is_empty() {
-            let summary = crate::log::verify(&log)?;
+            let mut is_audited = false;
+            let summary = crate::log::walk(&log, |record| {
+                is_audited |= !record.origin.is_empty();
+                Ok(())
+            })?;
+            if is_audited {
+                say(
+                    "the audit trail and its key are gone: the event log has records from a server that had them",
+                );
+                return Err(NotWhole.into());
+            }
             print(format_args!(
                 "whole: {} records, {} transactions, hash {}",
                 summary.records,
@@ -75,13 +89,21 @@ impl Verify {
             kept.push(serde_json::from_str(&read(file)?)?);
         }
         kept.extend(trail.kept()?);
-        let proof = audit::verify(&trail, &log, &key, &kept).map_err(|altered| {
+        let from: Option<Checkpoint> = match &self.from {
+            Some(file) => Some(serde_json::from_str(&read(file)?)?),
+            None => None,
+        };
+        let proof = audit::verify(&trail, &log, &key, &kept, from.as_ref()).map_err(|altered| {
             for altered in altered {
-                // Nobody is left to be told if standard error is closed.
-                let _ = writeln!(std::io::stderr(), "agentconf: {altered}");
+                say(altered);
             }
             NotWhole
         })?;
+        // It may have been made since it was looked for.
+        if proof.checkpoints > 0 && trail.kept()?.is_none() {
+            say("audit/checkpoint.json is missing, so the end of the trail is not proved");
+            return Err(NotWhole.into());
+        }
         let summary = proof.log;
         print(format_args!(
             "whole: {} records, {} transactions, hash {}",
@@ -110,6 +132,11 @@ impl Verify {
         }
         Ok(())
     }
+}
+
+fn say(what: impl Display) {
+    // Nobody is left to be told if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "agentconf: {what}");
 }
 
 fn read(file: &PathBuf) -> Result<String, Box<dyn Error>> {

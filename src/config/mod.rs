@@ -26,6 +26,9 @@ use crate::limits::Limits;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The directory that holds everything the server keeps. A relative path in a file is relative to that file.
     pub data: PathBuf,
     /// Where the server listens.
@@ -209,6 +212,7 @@ impl Config {
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
+        config.file = Some(file.to_owned());
         Ok(config)
     }
 
@@ -344,6 +348,7 @@ impl fmt::Display for ListenAddress {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            file: None,
             data: PathBuf::from("./agentconf-data"),
             listen: Listen::default(),
             tls: Tls::default(),

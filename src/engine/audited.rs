@@ -16,15 +16,16 @@ use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{LogError, LogReader, Record, Scan};
 use crate::yang::error::{Error, Tag};
+use crate::yang::generated::ietf_netconf_monitoring::nodes as monitoring;
 use crate::yang::generated::magent_audit::{
     Kind, QueryAuditInput, QueryAuditOutput, QueryAuditOutputEntry as Audited, nodes as query,
 };
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_task::nodes as task;
 use crate::yang::model::Modelled;
-use crate::yang::path::{InstancePath, Selector};
+use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
-use crate::yang::tree::Container;
+use crate::yang::tree::{Container, Key};
 use crate::yang::value::Value;
 use crate::{agents, negotiation, tasks};
 
@@ -261,7 +262,12 @@ fn changed(record: &Record) -> Audited {
         collapsed: (paths.len() > PATHS_MAX).then_some(()),
         ..Audited::new(at.to_string(), kind, "ok", record.position)
     };
-    from_there(audited, actor.origin)
+    let audited = from_there(audited, actor.origin);
+    match actor.by_server && !actor.user.is_empty() {
+        // Not by the user, whom it is about.
+        true => Audited { protocol: Some("server".to_owned()), ..audited },
+        false => audited,
+    }
 }
 
 fn from_there(audited: Audited, origin: Option<Origin>) -> Audited {
@@ -297,6 +303,13 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
     let of_delegation = |id: &str| {
         let list = &registry::REGISTRY_DELEGATIONS_DELEGATION;
         vec![entry(&[&registry::REGISTRY, &registry::REGISTRY_DELEGATIONS, list], id)]
+    };
+    let of_session = |id: u32| {
+        let list = &monitoring::NETCONF_STATE_SESSIONS_SESSION;
+        let key = Selector::Key(Key::new(vec![Value::Uint32(id)]));
+        let step = Step { node: list, selector: key };
+        let above = [&monitoring::NETCONF_STATE, &monitoring::NETCONF_STATE_SESSIONS];
+        InstancePath { steps: above.into_iter().map(Step::plain).chain([step]).collect() }
     };
     let (name, paths) = match event {
         Event::Edited(edits) => edited(edits),
@@ -338,7 +351,10 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
         Event::Session(sessions::Event::Started { .. }) => {
             return (Kind::Session, "session-started", Vec::new());
         }
-        Event::Session(sessions::Event::Ended { .. }) => return (Kind::Session, "session-ended", Vec::new()),
+        // Who kills one is in another.
+        Event::Session(sessions::Event::Ended { session, .. }) => {
+            return (Kind::Session, "session-ended", vec![of_session(*session)]);
+        }
         Event::Commit(event) => (event.name(), Vec::new()),
     };
     (Kind::Change, name, paths)

@@ -143,9 +143,9 @@ impl Pending {
         Ok(())
     }
 
-    /// The user who made it.
-    pub(super) fn user(&self) -> &str {
-        &self.terms.user
+    /// The user and the session that made it.
+    pub(super) fn made_by(&self) -> (String, Option<u32>) {
+        (self.terms.user.clone(), self.terms.session)
     }
 
     /// When it is taken back.

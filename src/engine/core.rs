@@ -223,7 +223,7 @@ pub(super) fn take_back(
             "what others changed meanwhile, except of access control, cannot be kept; what the commit changed of that stays",
         ),
     ];
-    let (user, session, principal) = (pending.user(), pending.session(), Principal::server());
+    let ((user, session), principal) = (pending.made_by(), Principal::server());
     let mut refusal = None;
     for (content, lost) in ways {
         let edits = datastores::replacing(running, &content);
@@ -300,7 +300,7 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
         operation: operation(edit.operation),
     });
     let changed_by = match actor {
-        Actor::SERVER => base::NetconfConfigChangeChangedBy {
+        Actor { by_server: true, .. } => base::NetconfConfigChangeChangedBy {
             server: Some(()),
             ..base::NetconfConfigChangeChangedBy::default()
         },

@@ -747,7 +747,7 @@ impl Writer {
         let mut group = Group::new(&self.state, &self.sessions);
         // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
         if let Some(pending) = &group.state.pending {
-            let (user, session) = (pending.user(), pending.session());
+            let (user, session) = pending.made_by();
             tracing::warn!(
                 user,
                 session,
@@ -755,7 +755,9 @@ impl Writer {
             );
         }
         let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
-        group.record(fresh.now, Actor::SERVER, taken_back, None).map_err(OpenError::Startup)?;
+        let (user, session) = group.state.pending.as_ref().map(confirm::Pending::made_by).unwrap_or_default();
+        let actor = Actor::server_for(&user, session);
+        group.record(fresh.now, actor, taken_back, None).map_err(OpenError::Startup)?;
         let startup = datastores::begin(&group.state, options);
         group.record(fresh.now, Actor::SERVER, startup, None).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;

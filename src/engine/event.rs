@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{confirm, sessions};
-use crate::access::{Origin, Principal};
+use crate::access::{Origin, Principal, principal};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{NewRecord, Record};
@@ -51,6 +51,9 @@ pub enum Startup {
     Edited(Vec<Edit>),
 }
 
+/// The origin of a record of what the server did because of what a user had begun.
+const SERVER_ORIGIN: &str = "server";
+
 /// Who brought an event about. In the log it is `USER`, or `USER#SESSION` if it was done in a NETCONF session; names of
 /// users have no `#`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,33 +64,46 @@ pub struct Actor<'a> {
     pub session: Option<u32>,
     /// How and from where the user came; `None` for the server itself and for what an old record does not say.
     pub origin: Option<Origin>,
+    /// Whether the server did it, be it because of what the user had begun.
+    pub by_server: bool,
 }
 
 impl<'a> Actor<'a> {
     /// The server itself.
-    pub const SERVER: Actor<'static> = Actor { user: "", session: None, origin: None };
+    pub const SERVER: Actor<'static> = Actor { user: "", session: None, origin: None, by_server: true };
 
     /// The actor of a record.
     pub fn recorded(record: &'a Record) -> Self {
-        let text = record.actor.as_str();
-        let parts = text.rsplit_once('#').and_then(|(user, session)| Some((user, session.parse().ok()?)));
-        let (user, session) = parts.map_or((text, None), |(user, session)| (user, Some(session)));
-        Actor { user, session, origin: record.origin.parse().ok() }
+        let (user, session) = principal::of_record(&record.actor);
+        let by_server = record.actor.is_empty() || record.origin == SERVER_ORIGIN;
+        Actor { user, session, origin: record.origin.parse().ok(), by_server }
+    }
+
+    /// The server, which ends or takes back what a user has begun.
+    pub fn server_for(user: &'a str, session: Option<u32>) -> Self {
+        Actor { user, session, ..Actor::SERVER }
+    }
+
+    /// The user who brought it about; empty for the server.
+    pub fn author(&self) -> &'a str {
+        if self.by_server { "" } else { self.user }
     }
 }
 
 impl<'a> From<&'a Principal> for Actor<'a> {
     fn from(principal: &'a Principal) -> Self {
-        Actor { user: &principal.name, session: principal.session, origin: principal.origin() }
+        Actor {
+            user: &principal.name,
+            session: principal.session,
+            origin: principal.origin(),
+            by_server: false,
+        }
     }
 }
 
 impl fmt::Display for Actor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.session {
-            Some(session) => write!(f, "{}#{session}", self.user),
-            None => f.write_str(self.user),
-        }
+        f.write_str(&principal::recorded(self.user, self.session))
     }
 }
 
@@ -161,7 +177,9 @@ impl Event {
             Event::Session(event) => (kind::SESSION, serde_json::to_vec(event)?),
             Event::Commit(event) => (kind::COMMIT, serde_json::to_vec(event)?),
         };
-        let origin = actor.origin.map(|origin| origin.to_string()).unwrap_or_default();
+        let for_a_user = actor.by_server && !actor.user.is_empty();
+        let origin = actor.origin.map(|origin| origin.to_string());
+        let origin = origin.unwrap_or_else(|| if for_a_user { SERVER_ORIGIN } else { "" }.to_owned());
         Ok(NewRecord {
             at: at.as_micros(),
             kind,

@@ -93,7 +93,9 @@ impl Group {
         if self.state.pending.as_ref().is_some_and(|pending| pending.until() <= fresh.now) {
             let mut fresh = shared.fresh();
             let events = core::take_back(&self.state, &shared.options, confirm::Pending::lapsed, &mut fresh);
-            if let Err(e) = self.record(fresh.now, Actor::SERVER, events, None) {
+            let (user, session) =
+                self.state.pending.as_ref().map(confirm::Pending::made_by).unwrap_or_default();
+            if let Err(e) = self.record(fresh.now, Actor::server_for(&user, session), events, None) {
                 tracing::error!(error = %e, "a confirmed commit was not taken back");
                 complete = false;
             }
@@ -115,7 +117,8 @@ impl Group {
             let given_up = confirm::Pending::given_up;
             events.extend(core::take_back(&self.state, &shared.options, given_up, &mut fresh));
         }
-        let actor = by.map_or(Actor::SERVER, Actor::from);
+        let user = self.sessions.get(session).map(|live| live.principal.name.clone()).unwrap_or_default();
+        let actor = by.map_or(Actor::server_for(&user, Some(session)), Actor::from);
         if let Err(e) = self.record(fresh.now, actor, events, None) {
             tracing::error!(error = %e, session, "the end of a session was not recorded");
         }

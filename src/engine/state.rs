@@ -120,7 +120,7 @@ impl State {
                 if let Some(pending) = &mut self.pending {
                     pending.edited(revision, at, &old, edits)?;
                 }
-                self.configured(config, changes, at, actor.user)?;
+                self.configured(config, changes, at, actor.author())?;
             }
             Event::Startup(change) => {
                 self.startup = Some(match change {

@@ -2,8 +2,8 @@
 //!
 //! It never hands on a credential: of what a client sends it takes the name of the user alone.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +17,12 @@ use super::api_keys;
 use super::certificates::Shown;
 use super::files::{self, FileError, Readers};
 use super::shutdown::Shutdown;
+use super::watched::{self, Stamp};
 use crate::access::{AuthError, Method, Source};
-use crate::audit::{KeyError, OpenError, Settings, Signer, Trail};
+use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::LogReader;
 
 /// The directory of the trail in the data directory.
 pub const DIRECTORY: &str = "audit";
@@ -56,7 +59,12 @@ pub fn open(
     random: &dyn SecureRandom,
 ) -> Result<Trail, AuditError> {
     let key = data.join(KEY_FILE);
-    let pem = match files::read(&key)? {
+    let kept = files::read(&key)?;
+    // The key is made with the trail; where both are gone, the event log has what a server with a trail has written.
+    let has_lived = kept.is_some()
+        || LogReader::open(data)
+            .is_ok_and(|log| log.scan(0).map_while(Result::ok).any(|record| !record.origin.is_empty()));
+    let pem = match kept {
         Some(pem) => pem,
         None => {
             let mut seed = [0; 32];
@@ -71,32 +79,84 @@ pub fn open(
     }
     let directory = data.join(DIRECTORY);
     files::create_directory(&directory)?;
-    Ok(Trail::open(&directory, settings.clone(), signer, clock.clone())?)
+    Ok(Trail::open(&directory, settings.clone(), signer, clock.clone(), has_lived)?)
 }
 
 /// Files of the data directory that commands change beside a running server, which notices.
-const ADMINISTERED: [&str; 6] =
-    ["users.json", "keys.json", "jwt.key", "pki/ca.pem", "pki/server.pem", "ssh/host_ed25519"];
+const ADMINISTERED: [&str; 8] = [
+    "users.json",
+    "keys.json",
+    "jwt.key",
+    "pki/ca.pem",
+    "pki/server.pem",
+    "ssh/host_ed25519",
+    KEY_FILE,
+    PUBLIC_FILE,
+];
+/// Where it is kept how they were.
+const STAMPS: &str = "files.json";
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Notes which files an administrator has changed, until the server stops.
-pub async fn watch(data: PathBuf, trail: Trail, shutdown: Shutdown) {
-    let stamp = |name: &str| {
-        let metadata = std::fs::metadata(data.join(name)).ok()?;
-        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
-    };
-    let mut known = ADMINISTERED.map(stamp);
-    loop {
-        tokio::select! {
-            () = shutdown.begun() => return,
-            () = tokio::time::sleep(LOOK) => {}
+/// The files that administrators change, as they were when they were looked at last.
+pub struct Administered {
+    /// What each is called, and where it is.
+    files: Vec<(String, PathBuf)>,
+    stamps: PathBuf,
+    known: BTreeMap<String, Option<Stamp>>,
+    /// Whether a server has lived here that would have kept how they were.
+    has_lived: bool,
+}
+
+impl Administered {
+    /// The files of a data directory, and the configuration, as the server before this one has left them. To be asked
+    /// before the server makes those that are missing.
+    pub fn open(config: &Config) -> Administered {
+        let data = &config.data;
+        let own = ADMINISTERED.iter().map(|name| ((*name).to_owned(), data.join(name)));
+        let configuration = config.file.iter().map(|file| (file.display().to_string(), file.to_owned()));
+        let directory = data.join(DIRECTORY);
+        let stamps = directory.join(STAMPS);
+        let has_lived = Reader::new(&directory).kept().is_ok_and(|kept| kept.is_some());
+        let known = files::read(&stamps).ok().flatten().and_then(|text| serde_json::from_str(&text).ok());
+        let has_lived = has_lived || known.is_some();
+        let files = own.chain(configuration).collect();
+        Administered { files, stamps, known: known.unwrap_or_default(), has_lived }
+    }
+
+    /// Notes which of them have changed since the server before this one, and then until this one stops.
+    pub async fn watch(mut self, trail: Trail, shutdown: Shutdown) {
+        if self.has_lived && self.known.is_empty() {
+            trail.administered("file-changed", &format!("{DIRECTORY}/{STAMPS}"));
         }
-        for (name, known) in ADMINISTERED.iter().zip(&mut known) {
-            let now = stamp(name);
-            if now != *known {
-                *known = now;
-                trail.administered("file-changed", name);
+        loop {
+            self.look(&trail);
+            tokio::select! {
+                () = shutdown.begun() => break,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        self.look(&trail);
+    }
+
+    fn look(&mut self, trail: &Trail) {
+        let mut is_changed = false;
+        for (name, file) in &self.files {
+            let now = watched::look(file);
+            match self.known.insert(name.clone(), now) {
+                Some(before) if before != now => trail.administered("file-changed", name),
+                Some(_) => continue,
+                // It was not watched before.
+                None => {}
+            }
+            is_changed = true;
+        }
+        if is_changed {
+            let kept = serde_json::to_string(&self.known).map_err(io::Error::from);
+            let kept = kept.map_err(FileError::of("write", &self.stamps));
+            if let Err(error) = kept.and_then(|text| files::replace(&self.stamps, &text, Readers::Owner)) {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "it is not kept how the files of administrators are");
             }
         }
     }

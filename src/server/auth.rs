@@ -203,7 +203,10 @@ impl Authenticator {
         let (principal, created) = match &told.groups {
             Some(groups) => (Principal::new(&told.name, groups.clone(), Method::Token), None),
             None => {
-                let user = self.users.get(&told.name).ok_or(AuthError::WrongToken)?;
+                // What was issued before the user was made is for somebody else who had the name.
+                let is_theirs =
+                    |user: &Arc<User>| told.issued.is_none_or(|issued| issued >= user.created.as_seconds());
+                let user = self.users.get(&told.name).filter(is_theirs).ok_or(AuthError::WrongToken)?;
                 (principal(&told.name, &user, Method::Token), Some(user.created))
             }
         };

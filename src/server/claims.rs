@@ -56,6 +56,8 @@ pub struct Told {
     pub begins: i64,
     /// When it ends.
     pub ends: i64,
+    /// When it was issued, if it says so.
+    pub issued: Option<i64>,
 }
 
 impl config::Issuer {
@@ -68,21 +70,23 @@ impl config::Issuer {
         let leeway = i64::try_from(self.leeway).ok()?;
         let time = |claim: &str| claims.get(claim).map(|value| seconds(value).ok_or(())).transpose().ok();
         let ends = time("exp")?.map_or(i64::MAX, |end| end.saturating_add(leeway));
+        let issued = time("iat")?;
         let begins = time("nbf")?.map_or(i64::MIN, |begin| begin.saturating_sub(leeway));
         let scope = self.scope(claims.get("scope"))?;
         let user = claims.get(&self.user_claim)?.as_str()?;
         if let Some(own) = self.users.get(user) {
-            return Some(Told { name: own.clone(), groups: None, scope, begins, ends });
+            return Some(Told { name: own.clone(), groups: None, scope, begins, ends, issued });
         }
         let prefix = self.prefix.as_deref()?;
         let name = format!("{prefix}{user}");
-        let is_name = |c: char| c.is_ascii_graphic() && !"\"'`\\<>&".contains(c);
+        // After a `#` records have the session.
+        let is_name = |c: char| c.is_ascii_graphic() && !"\"'`\\<>&#".contains(c);
         if user.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_name) {
             return None;
         }
         let told = self.groups_claim.as_ref().and_then(|claim| claims.get(claim));
         let groups = told.map_or_else(|| Some(BTreeSet::new()), |told| self.groups(prefix, told))?;
-        Some(Told { name, groups: Some(groups), scope, begins, ends })
+        Some(Told { name, groups: Some(groups), scope, begins, ends, issued })
     }
 
     /// Whether the answer of the issuer about a token (RFC 7662 section 2.2) is about one of its tokens for us, that is no more

@@ -223,6 +223,7 @@ impl Server {
             );
         }
 
+        let administered = audit::Administered::open(&config);
         let trail = audit::open(&config.data, &config.audit, &clock, random)?;
         let tokens = Tokens::open(&config.data, clock.clone(), &config.limits, random)?;
         admin::prepare(&config.data, &tokens, now, random)?;
@@ -312,7 +313,7 @@ impl Server {
             shutdown.clone(),
         ));
         listeners.spawn(renewal::run(Arc::clone(&shared)));
-        listeners.spawn(audit::watch(config.data.clone(), trail.clone(), shutdown.clone()));
+        listeners.spawn(administered.watch(trail.clone(), shutdown.clone()));
         for client in config.call_home {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }

@@ -19,7 +19,8 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{
-    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+    Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, PublicKeyOffer, Response, Session,
+    VerifiedPublicKey,
 };
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, MethodKind, MethodSet, Preferred,
@@ -48,6 +49,10 @@ const SUBSYSTEM: &str = "netconf";
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Shortest time until a login is refused, so that how long it takes tells nothing.
 const REFUSAL: Duration = Duration::from_millis(100);
+/// How often it is asked whether who has logged in still may.
+const LOOK: Duration = Duration::from_secs(2);
+/// What a client is told that is disconnected.
+const CLOSED: &str = "closed by the server";
 /// How long the client may take to read why it is disconnected.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How often a connection looks whether it is its turn.
@@ -210,12 +215,12 @@ where
     }
     // Room for as many as there are permits.
     let (opened, mut channels) = mpsc::channel(shared.limits.sessions_per_connection_max.max(1));
-    let is_logged_in = Arc::new(AtomicBool::new(false));
+    let (is_logged_in, login) = (Arc::new(AtomicBool::new(false)), Login::default());
     let client = Client {
         shared: Arc::clone(shared),
         address,
         source: Arc::clone(&source),
-        user: None,
+        login: login.clone(),
         is_logged_in: Arc::clone(&is_logged_in),
         waiting: HashMap::new(),
         inlets: HashMap::new(),
@@ -245,8 +250,10 @@ where
         },
     };
     let handle = connection.handle();
-    let mut login = std::pin::pin!(tokio::time::sleep(Duration::from_secs(shared.limits.login_timeout_s)));
-    let mut is_due = false;
+    let mut login_due =
+        std::pin::pin!(tokio::time::sleep(Duration::from_secs(shared.limits.login_timeout_s)));
+    let (mut is_due, mut is_over) = (false, false);
+    let mut look = tokio::time::interval(LOOK);
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
@@ -274,24 +281,33 @@ where
                     tracing::error!(%error, "a session ended badly");
                 }
             }
-            () = &mut login, if !is_due => {
+            () = &mut login_due, if !is_due => {
                 is_due = true;
                 if !is_logged_in.load(Ordering::Relaxed) {
                     tracing::debug!(peer = %address, "nobody logged in in time");
                     break;
                 }
             }
+            _ = look.tick() => {
+                if login.user().is_some_and(|(principal, proof)| !shared.authenticator.stands(&principal, &proof)) {
+                    tracing::info!(peer = %address, "a connection is ended, for who logged in may not any more");
+                    is_over = true;
+                    break;
+                }
+            }
             () = shared.shutdown.begun() => break,
         }
     }
+    if is_over {
+        // The streams of its sessions end with it.
+        let _ = timeout(GOODBYE, disconnected(&handle, &mut connection)).await;
+        drop(cut);
+        while sessions.join_next().await.is_some() {}
+        return true;
+    }
     // Whoever waits for us, for `drain_s` at most, ends the sessions that do not.
     while sessions.join_next().await.is_some() {}
-    let goodbye = async {
-        let _ =
-            handle.disconnect(Disconnect::ByApplication, "closed by the server".into(), "en".into()).await;
-        (&mut connection).await
-    };
-    let _ = timeout(GOODBYE, goodbye).await;
+    let _ = timeout(GOODBYE, disconnected(&handle, &mut connection)).await;
     is_logged_in.load(Ordering::Relaxed)
 }
 
@@ -309,6 +325,25 @@ async fn has_turn(source: &Connected, shared: &Shared) -> bool {
     }
 }
 
+async fn disconnected<F: Future + Unpin>(handle: &Handle, connection: &mut F) {
+    let _ = handle.disconnect(Disconnect::ByApplication, CLOSED.into(), "en".into()).await;
+    connection.await;
+}
+
+/// Who has logged in on a connection.
+#[derive(Clone, Default)]
+struct Login(Arc<Mutex<Option<(Principal, Proof)>>>);
+
+impl Login {
+    fn user(&self) -> Option<(Principal, Proof)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, user: (Principal, Proof)) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(user);
+    }
+}
+
 /// A channel that has become a session.
 struct Opened {
     id: ChannelId,
@@ -322,8 +357,7 @@ struct Client {
     shared: Arc<Shared>,
     address: SocketAddr,
     source: Arc<Connected>,
-    /// Who has logged in.
-    user: Option<(Principal, Proof)>,
+    login: Login,
     is_logged_in: Arc<AtomicBool>,
     /// Channels that have no subsystem yet.
     waiting: HashMap<ChannelId, ChannelWriteHalf<Msg>>,
@@ -356,7 +390,12 @@ impl Client {
     fn logged_in(&mut self, principal: Principal, proof: Proof) {
         let principal = principal.from(self.origin());
         self.shared.trail.authenticated(&principal);
-        self.user = Some((principal, proof));
+        self.login.set((principal, proof));
+    }
+
+    /// Who has logged in, if the proof still stands.
+    fn user(&self) -> Option<(Principal, Proof)> {
+        self.login.user().filter(|(principal, proof)| self.shared.authenticator.stands(principal, proof))
     }
 
     fn key_refused(&self, name: &str) {
@@ -417,11 +456,12 @@ impl Handler for Client {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-        match self.by_key(user, key.public_key, key.algorithm) {
-            Some((principal, proof)) => self.logged_in(principal, proof),
-            None => self.key_refused(user),
-        }
-        Ok(if self.user.is_some() { Auth::Accept } else { refused() })
+        let Some((principal, proof)) = self.by_key(user, key.public_key, key.algorithm) else {
+            self.key_refused(user);
+            return Ok(refused());
+        };
+        self.logged_in(principal, proof);
+        Ok(Auth::Accept)
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), russh::Error> {
@@ -435,9 +475,13 @@ impl Handler for Client {
         &mut self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), russh::Error> {
         let id = channel.id();
+        if self.user().is_none() {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return session.disconnect(Disconnect::ByApplication, CLOSED, "en");
+        }
         if self.waiting.len() >= self.shared.limits.sessions_per_connection_max {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
         } else {
@@ -476,8 +520,11 @@ impl Handler for Client {
         name: &str,
         session: &mut Session,
     ) -> Result<(), russh::Error> {
+        let Some(user) = self.user() else {
+            return session.disconnect(Disconnect::ByApplication, CLOSED, "en");
+        };
         let permit = Arc::clone(&self.sessions).try_acquire_owned();
-        let (SUBSYSTEM, Ok(permit), Some(user)) = (name, permit, self.user.clone()) else {
+        let (SUBSYSTEM, Ok(permit)) = (name, permit) else {
             return session.channel_failure(id);
         };
         let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };

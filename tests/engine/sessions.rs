@@ -11,6 +11,8 @@ use agentconf::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use agentconf::yang::generated::ietf_netconf_monitoring::nodes as monitoring;
 use serde_json::{Value as Json, json};
 
+use agentconf::yang::generated::magent_audit::nodes as query;
+
 use crate::bench::{Bench, entry, plain, principal, put};
 use agentconf::yang::generated::irtf_agent::nodes as draft;
 
@@ -211,6 +213,7 @@ async fn rfc_6241_section_8_4_1_a_confirmed_commit_ends_with_its_session_or_the_
     one.end(Reason::Closed);
     ended(&bench, id).await;
     assert!(!is_there(&bench, "d"));
+    let one_id = id;
 
     let two = session(&bench, "admin").await;
     assert!(two.id() > id);
@@ -228,6 +231,22 @@ async fn rfc_6241_section_8_4_1_a_confirmed_commit_ends_with_its_session_or_the_
     }
     let bench = bench.restart().await;
     assert!(!is_there(&bench, "e"), "a start takes it back");
+
+    // It says whose it was.
+    let told = bench.call("admin", &query::QUERY_AUDIT, json!({})).await.expect("what was done");
+    let told = told["entry"].as_array().cloned().expect("entries");
+    let by_server = |operation: &str| -> Vec<u64> {
+        let of = told.iter().filter(|e| e["operation"] == operation && e["protocol"] == "server");
+        of.filter(|e| e["user"] == "admin").filter_map(|e| e["session-id"].as_u64()).collect()
+    };
+    let (one, two) = (u64::from(one_id), u64::from(id));
+    assert_eq!(by_server("confirmed-commit-cancelled"), [one, two]);
+    assert!(by_server("session-ended").starts_with(&[one, two]), "{told:?}");
+    assert_eq!(
+        by_server("remove").len() + by_server("delete").len() + by_server("edit").len(),
+        2,
+        "{told:?}"
+    );
 }
 
 #[tokio::test]

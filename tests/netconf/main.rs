@@ -148,6 +148,43 @@ async fn one_connection_has_several_sessions_up_to_its_limit() {
 }
 
 #[tokio::test]
+async fn a_connection_of_a_user_who_is_gone_gets_no_session_and_ends() {
+    let server = Server::start("").await;
+    let remove =
+        || agentconf::server::users::edit(&server.path(""), |users| Ok(users.remove("ann"))).unwrap();
+    let connect = async || {
+        let tcp = tokio::net::TcpStream::connect(server.ssh).await.unwrap();
+        served::ssh_client(tcp, &server.host_key(), "ann", "correct horse").await
+    };
+    for has_session in [false, true] {
+        server.add_user("ann", "correct horse", &[]);
+        let connection = connect().await;
+        let mut stream = match has_session {
+            true => {
+                let channel = connection.channel_open_session().await.unwrap();
+                channel.request_subsystem(true, "netconf").await.unwrap();
+                let mut stream = channel.into_stream();
+                begin(&mut stream).await;
+                Some(stream)
+            }
+            false => None,
+        };
+        remove();
+        match &mut stream {
+            // Though its client says nothing.
+            Some(stream) => {
+                let _ =
+                    tokio::time::timeout(served::LIMIT, stream.read_to_end(&mut Vec::new())).await.unwrap();
+            }
+            None => assert!(connection.channel_open_session().await.is_err()),
+        }
+        tokio::time::timeout(served::LIMIT, connection).await.unwrap().ok();
+        tokio::time::timeout(served::LIMIT, server.until_sessions(0)).await.unwrap();
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn who_does_not_log_in_is_not_waited_for() {
     let server = Server::start("[limits]\nlogin_timeout_s = 1\nhandshake_timeout_s = 1\n").await;
     for greeting in ["", "SSH-2.0-x\r\n"] {

@@ -210,12 +210,16 @@ fn whatever_is_done_over_any_protocol_can_be_told_afterwards() {
                "path": ["/magent-registry:registry/agents/agent[name='b']"]}),
         json!({"kind": "administration", "user": null, "operation": "file-changed", "path": ["users.json"]}),
         json!({"kind": "session", "user": "ann", "protocol": "netconf-ssh", "operation": "session-started"}),
+        json!({"kind": "session", "user": "ann", "protocol": "server", "operation": "session-ended"}),
     ];
     let lines = place.exported(&expected);
     let of_ssh = lines.iter().find(|line| {
         line["kind"] == "change" && line["path"][0].as_str().is_some_and(|path| path.contains("[id='ssh']"))
     });
     assert!(of_ssh.unwrap()["session-id"].is_u64(), "{of_ssh:?}");
+    let ended = lines.iter().find(|line| line["operation"] == "session-ended").unwrap();
+    let session = format!("session[session-id='{}']", ended["session-id"]);
+    assert!(ended["path"][0].as_str().unwrap().ends_with(&session), "{ended}");
     let times: Vec<&str> = lines.iter().map(|line| line["time"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "in the order of time");
 
@@ -264,6 +268,59 @@ fn whatever_is_done_over_any_protocol_can_be_told_afterwards() {
     assert!(server.stop().success());
     let (is_whole, text) = done(run(&["log", "verify"], &data));
     assert!(is_whole && text.contains("after that 0 and 0 records"), "{text}");
+}
+
+#[test]
+fn what_was_done_to_a_server_that_was_down_is_told() {
+    let Place { server, folder } = Place::new();
+    server.client().call(REGISTER, &profile("an-agent"));
+    let data = server.data().to_owned();
+    assert!(server.stop().success());
+    let verify = || done(run(&["log", "verify"], &data));
+    let again = || {
+        assert!(Server::start(&data, SETTINGS).stop().success());
+    };
+    assert!(verify().0);
+    let changed = |name: &str| {
+        let text = done(run(&["audit", "export", "--kind", "administration"], &data)).1;
+        text.lines().filter(|line| line.contains(name)).count()
+    };
+    let before = changed("users.json");
+    again();
+    assert_eq!(changed("users.json"), before, "nothing was done to it");
+    assert!(run(&["user", "add", "eve"], &data).status.success());
+    fs::write(data.join("audit.pub"), "x").unwrap();
+    again();
+    assert_eq!(changed("users.json"), before + 1);
+    assert_eq!(changed("audit.pub"), 1);
+
+    // Without what says how far the trail went.
+    let checkpoint = data.join("audit/checkpoint.json");
+    let kept = fs::read(&checkpoint).unwrap();
+    fs::remove_file(&checkpoint).unwrap();
+    let (is_whole, text) = verify();
+    assert!(!is_whole && text.contains("checkpoint.json is missing"), "{text}");
+    fs::write(&checkpoint, kept).unwrap();
+    assert!(verify().0);
+
+    // Without a trail, and then without anything that tells of one.
+    fs::remove_dir_all(data.join("audit")).unwrap();
+    assert!(!verify().0);
+    again();
+    let (is_whole, text) = verify();
+    assert!(!is_whole && text.contains("discontinuity"), "{text}");
+    let accepted = folder.path().join("accepted.json");
+    fs::copy(&checkpoint, &accepted).unwrap();
+    let (is_whole, text) = done(run(&["log", "verify", "--from", accepted.to_str().unwrap()], &data));
+    assert!(is_whole, "{text}");
+    fs::remove_dir_all(data.join("audit")).unwrap();
+    fs::remove_file(data.join("audit.key")).unwrap();
+    fs::remove_file(data.join("audit.pub")).unwrap();
+    let (is_whole, text) = verify();
+    assert!(!is_whole && text.contains("the audit trail and its key are gone"), "{text}");
+    again();
+    let (is_whole, text) = verify();
+    assert!(!is_whole && text.contains("discontinuity"), "{text}");
 }
 
 #[test]

@@ -15,11 +15,11 @@ const TASK: &str = "magent-task:interaction/tasks/task";
 const NEGOTIATION: &str = "magent-task:interaction/negotiations/negotiation";
 const RIGHTS: [&str; 6] = ["assign", "work", "negotiate", "data", "profile", "read"];
 
-/// All that is done in the name of `owned`, or by who is party to what it does: list and key of the instance if it is an action,
-/// the operation, and its input.
 /// The rpc or the entry that an action belongs to, with its operation and input.
 type Deed = (Option<(&'static str, &'static str)>, &'static str, Json);
 
+/// All that is done in the name of `owned`, or by who is party to what it does: list and key of the instance if it is an action,
+/// the operation, and its input.
 fn deeds() -> Vec<Deed> {
     let owned = Some((AGENT, "owned"));
     let task = Some((TASK, "t"));

@@ -230,6 +230,9 @@ fn a_token_of_an_issuer_stands_for_whom_the_configuration_says() {
     assert!(!may_administer(&with(claims("00u1"), "groups", json!(["Network Admins"]))), "ann is none here");
     assert!(may_administer(&with(claims("eve"), "groups", json!(["x", "Network Admins"]))));
     place.refuses("a mapped user who is not there", &place.ed.sign(&claims("00u2")));
+    let issued = |at: i64| place.ed.sign(&with(claims("00u1"), "iat", json!(at)));
+    assert_eq!(place.user(&issued(now())), "ann");
+    place.refuses("a token from before the mapped user was made", &issued(now() - 3600));
 }
 
 #[test]
@@ -268,6 +271,8 @@ fn claims_that_do_not_hold_are_refused() {
         ("sub", json!("eve\nadmin")),
         ("sub", json!("\u{435}ve")),
         ("sub", json!("<eve>")),
+        ("sub", json!("eve#5")),
+        ("iat", json!("now")),
         ("sub", json!("e".repeat(200))),
         ("groups", json!([1])),
         ("groups", json!({"admin": true})),
