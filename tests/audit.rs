@@ -486,7 +486,8 @@ fn a_restart_does_not_make_a_trail_whole_that_was_cut() {
         database(&place.segment(1)).execute("DELETE FROM record WHERE position > 1", ()).unwrap();
         checkpoint(place);
     };
-    let damages: [(&dyn Fn(&Place), &str); 4] = [
+    type Damage<'a> = (&'a dyn Fn(&Place), &'a str);
+    let damages: [Damage<'_>; 4] = [
         (&cut, " was expected, and nothing was found"),
         (&all, "a checkpoint was expected, and nothing was found"),
         (&checkpoint, "a checkpoint was expected, and position "),

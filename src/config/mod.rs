@@ -413,6 +413,7 @@ mod tests {
         let mut config = load("").unwrap();
         assert!(config.data.is_absolute() && config.data.ends_with("agentconf-data"));
         config.data = Config::default().data;
+        assert!(config.file.take().is_some_and(|file| file.ends_with("a.toml")));
         assert_eq!(config, Config::default());
         config.check().unwrap();
     }

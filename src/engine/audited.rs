@@ -25,7 +25,7 @@ use crate::yang::generated::magent_task::nodes as task;
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
-use crate::yang::tree::{Container, Key};
+use crate::yang::tree::{Child, Container, Key};
 use crate::yang::value::Value;
 use crate::{agents, negotiation, tasks};
 
@@ -373,15 +373,42 @@ fn edited(edits: &[Edit]) -> (&'static str, Vec<InstancePath>) {
     };
     let first = edits.first().map_or("edit", |edit| name(edit.operation));
     let all = if edits.iter().all(|edit| name(edit.operation) == first) { first } else { "edit" };
-    let bare = |edit: &Edit| {
+    let mut paths = Vec::new();
+    for edit in edits {
         let mut path = edit.path.clone();
         if let Some(last) = path.steps.last_mut()
             && matches!(last.selector, Selector::Value(_))
         {
             last.selector = Selector::None;
         }
-        path
+        let known = paths.len();
+        if edit.value.as_ref().is_none_or(|value| !leaves(&path, value, &mut paths)) {
+            paths.truncate(known);
+            paths.push(path);
+        }
+        // Enough to know that there are more than are named.
+        if paths.len() > PATHS_MAX {
+            break;
+        }
+    }
+    (all, paths)
+}
+
+/// The places of what was written, in place of the one that it was written to. False if they are too many to be named.
+fn leaves(path: &InstancePath, value: &Child, paths: &mut Vec<InstancePath>) -> bool {
+    let keys = path.steps.last().map(|last| last.node.keys()).unwrap_or_default();
+    let container = match value {
+        Child::Container(container) if container.iter().any(|(node, _)| !keys.contains(&node)) => container,
+        _ => {
+            paths.push(path.clone());
+            return paths.len() <= PATHS_MAX;
+        }
     };
-    // Enough to know that there are more than are named.
-    (all, edits.iter().take(PATHS_MAX + 1).map(bare).collect())
+    container.iter().filter(|(node, _)| !keys.contains(node)).all(|(node, child)| match child {
+        Child::List(list) => list.iter().all(|entry| {
+            let selector = entry.key(node).map_or(Selector::None, Selector::Key);
+            leaves(&path.child(Step { node, selector }), &Child::Container(entry), paths)
+        }),
+        child => leaves(&path.child(Step::plain(node)), child, paths),
+    })
 }

@@ -252,7 +252,8 @@ impl model::Modelled for ApiKeys {
 pub struct ApiKey {
     /// The identifier, which is no secret.
     pub id: String,
-    /// The user that it stands for.
+    /// The user that it stands for, whoever has that name. A key is removed with its user by who
+    /// removes that.
     pub user: String,
     /// What it is good for.
     pub scope: Option<Scope>,
@@ -1588,7 +1589,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::DenyAll,
         sid: 0,
-        description: "The user that it stands for.",
+        description: "The user that it stands for, whoever has that name.  A key\nis removed with its user by who removes that.",
     };
     /// `/magent-access:access/api-keys/api-key/scope`
     pub static ACCESS_API_KEYS_API_KEY_SCOPE: Node = Node {
