@@ -60,10 +60,12 @@ pub fn open(
 ) -> Result<Trail, AuditError> {
     let key = data.join(KEY_FILE);
     let kept = files::read(&key)?;
-    // The key is made with the trail; where both are gone, the event log has what a server with a trail has written.
-    let has_lived = kept.is_some()
-        || LogReader::open(data)
-            .is_ok_and(|log| log.scan(0).map_while(Result::ok).any(|record| !record.origin.is_empty()));
+    // The trail has its first checkpoint before the event log has a record: a start that ended between key and checkpoint
+    // leaves that empty. Where the key is gone too, the event log has what a server with a trail has written.
+    let has_lived = LogReader::open(data).is_ok_and(|log| {
+        let mut records = log.scan(0).map_while(Result::ok);
+        records.any(|record| kept.is_some() || !record.origin.is_empty())
+    });
     let pem = match kept {
         Some(pem) => pem,
         None => {

@@ -33,7 +33,7 @@ const HAPPENS: [&str; 27] = [
     "Commit Begun",
     "Commit Cancelled",
     "Commit Confirmed",
-    "Commit TimedOut",
+    "Commit Lapsed",
     "DataStored",
     "Delegated",
     "DelegationEnded Ended",

@@ -338,6 +338,7 @@ fn a_request_whose_user_goes_while_it_arrives_is_not_carried_out() {
         ("Content-Type", "application/yang-data+json"),
         ("Content-Length", length.as_str()),
         ("Expect", "100-continue"),
+        ("Connection", "close"),
     ];
     let mut slow = ivy.connect().unwrap();
     let head = ivy.head("PUT", &format!("{ACCESS}/users/user=later"), &fields);
