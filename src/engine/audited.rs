@@ -382,7 +382,9 @@ fn edited(edits: &[Edit]) -> (&'static str, Vec<InstancePath>) {
             last.selector = Selector::None;
         }
         let known = paths.len();
-        if edit.value.as_ref().is_none_or(|value| !leaves(&path, value, &mut paths)) {
+        // What is merged is part of what is there; else it is the whole.
+        let merged = edit.value.as_ref().filter(|_| edit.operation == Operation::Merge);
+        if merged.is_none_or(|value| !leaves(&path, value, &mut paths)) {
             paths.truncate(known);
             paths.push(path);
         }

@@ -106,9 +106,10 @@ fn note(
         && (is_below(PREFIX_DATA, path) || is_below(PREFIX_DATASTORES, path) || path == PREFIX_DATA);
     let (is_noted, error) = match answered {
         // Actions are posted to their instance, and make nothing.
-        Ok(response) => {
-            (is_edit && (method != Method::POST || response.status() == StatusCode::CREATED), None)
-        }
+        Ok(response) => match response.extensions().get() {
+            Some(patch::Told(error)) => (true, Some(error)),
+            None => (is_edit && (method != Method::POST || response.status() == StatusCode::CREATED), None),
+        },
         Err(refusal) => {
             let error = refusal.error();
             (error.tag == Tag::AccessDenied || (is_edit && !refusal.is_of_operation()), Some(error))

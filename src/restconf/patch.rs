@@ -292,15 +292,15 @@ fn status(patch: &YangPatch, outcome: Outcome, encoding: Encoding) -> Response {
         ok: None,
         edit_status: EditStatus::default(),
     };
-    let code = match outcome {
+    let refused = match outcome {
         Outcome::Done => {
             said.ok = Some(());
-            StatusCode::OK
+            None
         }
         Outcome::Global(error) => {
             // The same grouping gives a struct for each place, so this cannot fail.
             said.errors = recast::<_, Errors>(&errors(&error)).ok();
-            Refusal::from(error).status()
+            Some(error)
         }
         Outcome::Edit(number, error) => {
             let reached = patch.edit.iter().take(number + 1).enumerate().map(|(at, edit)| EditStatusEdit {
@@ -311,12 +311,19 @@ fn status(patch: &YangPatch, outcome: Outcome, encoding: Encoding) -> Response {
                     .flatten(),
             });
             said.edit_status = EditStatus { edit: reached.collect() };
-            Refusal::from(error).status()
+            Some(error)
         }
     };
     let said = Child::Container(said.to_data().into());
     let body = answer::encode(encoding, Some(YangPatchStatus::node()), &said, &EncodeOptions::default());
     let mut response = answer::ok(encoding.media_type(), body);
-    *response.status_mut() = code;
+    if let Some(error) = refused {
+        *response.status_mut() = Refusal::from(error.clone()).status();
+        response.extensions_mut().insert(Told(error));
+    }
     response
 }
+
+/// What an answer that has a form of its own refuses, for those who note it.
+#[derive(Clone, Debug)]
+pub struct Told(pub Error);

@@ -148,6 +148,11 @@ fn whatever_is_done_over_any_protocol_can_be_told_afterwards() {
     let nacm = json!({"ietf-netconf-acm:nacm": {"enable-nacm": false}});
     assert_eq!(client.send("PUT", "/restconf/data/ietf-netconf-acm:nacm", &nacm).unwrap().status, 403);
     assert_eq!(client.send("POST", QUERY, &json!({"magent-audit:input": {}})).unwrap().status, 403);
+    let patch = json!({"ietf-yang-patch:yang-patch": {"patch-id": "p", "edit": [{"edit-id": "e", "operation": "merge",
+        "target": "/ietf-netconf-acm:nacm", "value": {"ietf-netconf-acm:nacm": {"enable-nacm": false}}}]}});
+    let fields = [("Content-Type", "application/yang-patch+json"), ("Accept", "application/yang-data+json")];
+    let answer = client.ask("PATCH", "/restconf/data", &fields, patch.to_string().as_bytes()).unwrap();
+    assert_eq!(answer.status, 403, "{answer}");
     client.call(REGISTER, &profile("ann-agent"));
     client.call(
         "/restconf/data/magent-registry:registry/agents/agent=ann-agent/renew",
@@ -191,6 +196,8 @@ fn whatever_is_done_over_any_protocol_can_be_told_afterwards() {
         json!({"kind": "refusal", "user": "ann", "operation": "PUT", "outcome": "access-denied",
                "path": ["/restconf/data/ietf-netconf-acm:nacm"]}),
         json!({"kind": "refusal", "user": "ann", "operation": "POST", "path": [QUERY], "outcome": "access-denied"}),
+        json!({"kind": "refusal", "user": "ann", "operation": "PATCH", "path": ["/restconf/data"],
+               "outcome": "access-denied"}),
         json!({"kind": "refusal", "user": "ann", "protocol": "netconf-ssh", "operation": "ietf-netconf:edit-config",
                "outcome": "access-denied"}),
         json!({"kind": "invocation", "user": "ann", "protocol": "restconf", "path": null,
