@@ -43,7 +43,7 @@ pub(super) fn open(
     let from = input.from.clone();
     let right = DelegatedRight::Negotiate;
     let task = input.task.as_deref().and_then(|id| task_of(state, principal, id, right, fresh.now).ok());
-    let task = task.map(|task| TaskFacts {
+    let task = task.as_ref().map(|task| TaskFacts {
         from: &task.from,
         to: &task.to,
         is_under_way: task.status != TaskStatus::Created && !has_ended(task.status),

@@ -204,7 +204,7 @@ pub(super) fn assign(
     acts_for(state, principal, &input.from, Deed::May(Right::Assign), fresh.now)?;
     gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     // An order that is repeated stays valid when what it refers to is gone.
-    let is_new = input.id.as_deref().is_none_or(|id| state.tasks.get(id).is_none());
+    let is_new = input.id.as_deref().is_none_or(|id| !state.tasks.contains(id));
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
     }
@@ -349,14 +349,14 @@ fn target(invocation: &Invocation) -> Result<&str, Error> {
 ///
 /// # Errors
 /// `unknown-reference`, also of a task of others.
-pub(super) fn task_of<'a>(
-    state: &'a State,
+pub(super) fn task_of(
+    state: &State,
     principal: &Principal,
     id: &str,
     right: Right,
     now: Timestamp,
-) -> Result<&'a Task, Error> {
-    let found = |task: &&Task| {
+) -> Result<Task, Error> {
+    let found = |task: &Task| {
         sees(state, principal, &[task.from.clone(), task.to.clone()], now)
             || [&task.from, &task.to].iter().any(|agent| may(state, principal, agent, right, now))
     };

@@ -9,6 +9,7 @@ use super::life_cycle::has_ended;
 use super::{Record, Said, Tasks, message};
 use crate::clock::Timestamp;
 use crate::limits::TASK_HISTORY_MAX;
+use crate::yang::packed::Packed;
 use crate::yang::generated::magent_task::{
     Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
     Verification,
@@ -58,14 +59,19 @@ impl Tasks {
         self.created = number.saturating_add(1);
         let id: Arc<str> = task.id.as_str().into();
         self.order.insert(number, id.clone());
-        self.by_from.insert(&task.from, number);
-        self.by_to.insert(&task.to, number);
-        task.context.iter().for_each(|context| self.by_context.insert(context, number));
-        task.parent.iter().for_each(|parent| self.by_parent.insert(parent, number));
+        let (from, to) = (self.by_from.insert(&task.from, number), self.by_to.insert(&task.to, number));
+        if let Some(context) = &task.context {
+            self.by_context.insert(context, number);
+        }
+        if let Some(parent) = &task.parent {
+            self.by_parent.insert(parent, number);
+        }
         self.data.share(&task.data, &[&task.from, &task.to]);
         let deadline = task.deadline.as_deref().and_then(|deadline| deadline.parse().ok());
-        let record = Record { task: task.clone(), number, deadline, updated_at: at, revision, said };
-        self.await_deadline(&record, at);
+        let (status, updated_at) = (task.status, at);
+        let packed = Packed::new(task);
+        let record = Record { task: packed, from, to, status, number, deadline, updated_at, revision, said };
+        self.await_deadline(&record, task, at);
         self.count(None, &record);
         self.tasks.insert(id, Arc::new(record));
     }
@@ -80,10 +86,11 @@ impl Tasks {
         what: impl FnOnce(&mut Task),
     ) {
         let Some(before) = self.tasks.get(notice.task.as_str()).cloned() else { return };
+        let Some(mut task) = before.task.unpacked() else { return };
         let mut record = Record::clone(&before);
-        let task = &mut record.task;
+        let message = task.context.as_ref().and_then(|_| message::message(&task, &before.said, event));
         if task.status != notice.status {
-            put_into_history(task, at, notice, by);
+            put_into_history(&mut task, at, notice, by);
         }
         task.status = notice.status;
         task.reason.clone_from(&notice.reason);
@@ -91,8 +98,8 @@ impl Tasks {
         task.overdue = notice.overdue;
         task.event_sequence = notice.sequence;
         task.updated_at = at.to_string();
-        what(task);
-        if let (Some(context), Some(message)) = (&task.context, message::message(&before, event)) {
+        what(&mut task);
+        if let (Some(context), Some(message)) = (&task.context, message) {
             let number = self.contexts.record(revision, at, context, message);
             record.said.requests.extend(notice.input_request.iter().map(|_| number));
             notice.result.iter().for_each(|_| record.said.result = number);
@@ -102,31 +109,35 @@ impl Tasks {
             _ => notice.result.as_ref().map_or(&[][..], |result| &result.data),
         };
         self.data.share(given, &[&notice.from, &notice.to]);
+        record.task = Packed::new(&task);
+        record.status = task.status;
         record.updated_at = at;
         record.revision = revision;
-        self.await_deadline(&record, at);
+        self.await_deadline(&record, &task, at);
         self.count(Some(&before), &record);
         self.tasks.insert(notice.task.as_str().into(), Arc::new(record));
     }
 
     fn forget(&mut self, id: &str) {
         let Some(record) = self.tasks.remove(id) else { return };
-        let (task, number) = (&record.task, record.number);
+        let number = record.number;
         self.order.remove(&number);
-        self.by_from.remove(&task.from, number);
-        self.by_to.remove(&task.to, number);
-        task.context.iter().for_each(|context| self.by_context.remove(context, number));
-        task.parent.iter().for_each(|parent| self.by_parent.remove(parent, number));
+        self.by_from.remove(&record.from, number);
+        self.by_to.remove(&record.to, number);
+        if let Some(task) = record.task.unpacked() {
+            task.context.iter().for_each(|context| self.by_context.remove(context, number));
+            task.parent.iter().for_each(|parent| self.by_parent.remove(parent, number));
+        }
         self.ended.remove(&(record.revision, number));
     }
 
     /// Counts the task among those that are open or those that have ended.
     fn count(&mut self, before: Option<&Record>, after: &Record) {
-        let was_open = before.is_some_and(|before| !has_ended(before.task.status));
-        let is_open = !has_ended(after.task.status);
-        let open = self.open.get(after.task.from.as_str()).copied().unwrap_or(0);
+        let was_open = before.is_some_and(|before| !has_ended(before.status));
+        let is_open = !has_ended(after.status);
+        let open = self.open.get(&after.from).copied().unwrap_or(0);
         let open = open.saturating_add(usize::from(is_open)).saturating_sub(usize::from(was_open));
-        self.open.insert(after.task.from.as_str().into(), open);
+        self.open.insert(after.from.clone(), open);
         if let Some(before) = before {
             self.ended.remove(&(before.revision, before.number));
         }
@@ -137,9 +148,8 @@ impl Tasks {
 
     /// Keeps in mind whether the deadline of a task still matters. If it passed while the task had ended, it does not come
     /// back with rework.
-    fn await_deadline(&mut self, record: &Record, at: Timestamp) {
+    fn await_deadline(&mut self, record: &Record, task: &Task, at: Timestamp) {
         let Some(deadline) = record.deadline else { return };
-        let task = &record.task;
         let is_open = !has_ended(task.status) && task.overdue == Some(false);
         if is_open && (deadline > at || self.awaits(record)) {
             self.deadlines.insert((deadline, record.number));

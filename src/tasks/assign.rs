@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::data::Attachment;
 use super::event::{Event, fits};
-use super::{Refusal, Tasks, standing};
+use super::{Refusal, Tasks, standing, unknown};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -35,8 +35,8 @@ impl Tasks {
                 .error("A task says what is to be done, in \"content\" or \"structured-content\"."));
         }
         if let Some(present) = input.id.as_deref().and_then(|id| self.get(id)) {
-            if is_same(present, &input) {
-                return Ok((Vec::new(), standing(present)));
+            if is_same(&present, &input) {
+                return Ok((Vec::new(), standing(&present)));
             }
             return Err(Refusal::IdInUse.error(format!(
                 "There is another task with the identifier \"{}\"; its order differs.",
@@ -49,8 +49,8 @@ impl Tasks {
             let message = format!("The deadline {deadline} is in the past; now it is {}.", fresh.now);
             return Err(Refusal::DeadlinePassed.error(message));
         }
-        if let Some(parent) = &input.parent {
-            self.record_of(parent)?;
+        if let Some(parent) = input.parent.as_ref().filter(|parent| !self.contains(parent)) {
+            return Err(unknown(parent));
         }
         if let Some(context) = &input.context {
             self.contexts.admits(context, &input.from, limits)?;

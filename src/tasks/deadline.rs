@@ -16,8 +16,8 @@ impl Tasks {
     /// What has to be said of tasks whose deadline has passed, the earliest first; no more than `at_most`.
     pub fn expire(&self, now: Timestamp, at_most: usize) -> Vec<Event> {
         let due = self.deadlines.range(..=(now, u64::MAX)).take(at_most);
-        let tasks = due.filter_map(|(_, number)| self.tasks.get(self.order.get(number)?));
-        tasks.map(|record| Event::TaskChanged { notice: passed(&record.task), by: None }).collect()
+        let tasks = due.filter_map(|(_, number)| self.get(self.order.get(number)?));
+        tasks.map(|task| Event::TaskChanged { notice: passed(&task), by: None }).collect()
     }
 
     /// Whether the deadline of this task matters: it has not ended, and its deadline was not known to have passed.

@@ -11,9 +11,13 @@ use imbl::OrdSet;
 pub struct Index(OrdSet<(Arc<str>, u64)>);
 
 impl Index {
-    /// Adds a task.
-    pub fn insert(&mut self, name: &str, number: u64) {
-        self.0.insert((name.into(), number));
+    /// Adds a task. Gives the name back, which all tasks that have it share.
+    pub fn insert(&mut self, name: &str, number: u64) -> Arc<str> {
+        let first: Arc<str> = name.into();
+        let shared = self.0.range((first.clone(), 0)..).next().map(|(shared, _)| shared.clone());
+        let name = shared.filter(|shared| *shared == first).unwrap_or(first);
+        self.0.insert((name.clone(), number));
+        name
     }
 
     /// Removes a task.

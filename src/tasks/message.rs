@@ -4,7 +4,7 @@
 //! on the status reads `processing` or `failed: no spare part`, a verification `rework: link 18 is still down`.
 
 use super::event::Event;
-use super::{Record, Said};
+use super::Said;
 use crate::yang::generated::magent_task::identities::MessageType;
 use crate::yang::generated::magent_task::{Message, Task, TaskEvent, TaskEventEvent};
 use crate::yang::generated::magent_types::TaskStatus;
@@ -21,15 +21,14 @@ pub fn assignment(task: &Task) -> Message {
 
 /// The message of a fact about a task that exists, or `None` if no agent says anything: the server speaks, or only the
 /// progress was changed.
-pub fn message(before: &Record, event: &Event) -> Option<Message> {
-    let said = &before.said;
+pub fn message(before: &Task, said: &Said, event: &Event) -> Option<Message> {
     match event {
         Event::TaskCreated { .. }
         | Event::TaskForgotten { .. }
         | Event::DataStored(_)
         | Event::DataGiven { .. } => None,
         Event::TaskChanged { notice, by } => {
-            by.as_deref().and_then(|by| changed(&before.task, said, notice, by))
+            by.as_deref().and_then(|by| changed(before, said, notice, by))
         }
         Event::InputAnswered { notice, answer } => {
             let asked = notice.answered_request.and_then(|n| usize::try_from(n).ok()?.checked_sub(1));

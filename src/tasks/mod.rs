@@ -23,7 +23,6 @@ mod steer;
 mod tests;
 mod verify;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -37,8 +36,8 @@ use crate::yang::generated::magent_task::{
     PutDataOutput, ReadInput, ReadOutput, Task,
 };
 use crate::yang::generated::magent_types::TaskStatus;
-use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
+use crate::yang::packed::Packed;
 use crate::yang::tree::{Container, Key, StateList};
 
 use contexts::{Contexts, following, only_text, preceding};
@@ -72,10 +71,13 @@ pub struct Tasks {
     revision: u64,
 }
 
-/// A task and what the server knows of it beside.
+/// A task, packed, with what it is found by and what the server knows of it beside.
 #[derive(Debug, Clone)]
 struct Record {
-    task: Task,
+    task: Packed<Task>,
+    from: Arc<str>,
+    to: Arc<str>,
+    status: TaskStatus,
     /// Tasks are numbered in the order of their creation, from 0.
     number: u64,
     deadline: Option<Timestamp>,
@@ -95,8 +97,13 @@ struct Said {
 
 impl Tasks {
     /// The task with this identifier.
-    pub fn get(&self, id: &str) -> Option<&Task> {
-        self.tasks.get(id).map(|record| &record.task)
+    pub fn get(&self, id: &str) -> Option<Task> {
+        self.tasks.get(id)?.task.unpacked()
+    }
+
+    /// Whether there is a task with this identifier.
+    pub fn contains(&self, id: &str) -> bool {
+        self.tasks.contains_key(id)
     }
 
     /// The entries of the list `task`, each with the revision that last touched it.
@@ -121,7 +128,7 @@ impl Tasks {
 
     /// The status of each task, in no order.
     pub fn statuses(&self) -> impl Iterator<Item = TaskStatus> {
-        self.tasks.values().map(|record| record.task.status)
+        self.tasks.values().map(|record| record.status)
     }
 
     /// The revision that last touched a task, a context or a data object; 0 if none did.
@@ -167,13 +174,14 @@ impl Tasks {
 
     /// What `assign-task` says of a task as it is now.
     pub fn standing(&self, id: &str) -> Option<AssignTaskOutput> {
-        self.get(id).map(standing)
+        self.get(id).map(|task| standing(&task))
     }
 
     /// What a synchronous `assign-task` is answered with: [`Self::standing`], once the task is blocked or has ended.
     pub fn settled(&self, id: &str) -> Option<AssignTaskOutput> {
-        let task = self.get(id)?;
-        (task.status == TaskStatus::Blocked || life_cycle::has_ended(task.status)).then(|| standing(task))
+        let status = self.tasks.get(id)?.status;
+        let is_settled = status == TaskStatus::Blocked || life_cycle::has_ended(status);
+        is_settled.then(|| self.standing(id)).flatten()
     }
 
     /// Decides on `put-data`: of a new object, or the next part of one that is not complete.
@@ -260,25 +268,18 @@ impl Tasks {
         self.data.take_back(id);
     }
 
-    fn record_of(&self, id: &str) -> Result<&Record, Error> {
-        let unknown =
-            || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
-        self.tasks.get(id).map(Arc::as_ref).ok_or_else(unknown)
-    }
 
     /// The task that a decision is about, and what has to be said of it before: that its deadline has passed.
-    fn begin(&self, id: &str, now: Timestamp) -> Result<(Vec<Event>, Cow<'_, Task>), Error> {
-        let record = self.record_of(id)?;
-        match record.deadline.filter(|deadline| *deadline <= now && self.awaits(record)) {
-            Some(_) => {
-                let late = deadline::passed(&record.task);
-                let mut task = record.task.clone();
-                task.overdue = late.overdue;
-                task.event_sequence = late.sequence;
-                Ok((vec![Event::TaskChanged { notice: late, by: None }], Cow::Owned(task)))
-            }
-            None => Ok((Vec::new(), Cow::Borrowed(&record.task))),
+    fn begin(&self, id: &str, now: Timestamp) -> Result<(Vec<Event>, Task), Error> {
+        let found = self.tasks.get(id).and_then(|record| Some((record, record.task.unpacked()?)));
+        let (record, mut task) = found.ok_or_else(|| unknown(id))?;
+        if record.deadline.is_none_or(|deadline| deadline > now || !self.awaits(record)) {
+            return Ok((Vec::new(), task));
         }
+        let late = deadline::passed(&task);
+        task.overdue = late.overdue;
+        task.event_sequence = late.sequence;
+        Ok((vec![Event::TaskChanged { notice: late, by: None }], task))
     }
 
     /// Whether the task's context has room for another message, if the task has one.
@@ -293,15 +294,17 @@ struct TaskList(OrdMap<Arc<str>, Arc<Record>>);
 
 impl StateList for TaskList {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.0.get(only_text(key)?).map(|record| record.entry())
+        self.0.get(only_text(key)?)?.entry()
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        following(&self.0, key).take(count).map(|(id, record)| (Key::string(id), record.entry())).collect()
+        let entry = |(id, record): (&Arc<str>, &Arc<Record>)| Some((Key::string(id), record.entry()?));
+        following(&self.0, key).take(count).filter_map(entry).collect()
     }
 
     fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        preceding(&self.0, key).take(count).map(|(id, record)| (Key::string(id), record.entry())).collect()
+        let entry = |(id, record): (&Arc<str>, &Arc<Record>)| Some((Key::string(id), record.entry()?));
+        preceding(&self.0, key).take(count).filter_map(entry).collect()
     }
 
     fn len(&self) -> usize {
@@ -310,11 +313,13 @@ impl StateList for TaskList {
 }
 
 impl Record {
-    fn entry(&self) -> Arc<Container> {
-        let mut entry = self.task.to_data();
-        entry.revision = self.revision;
-        Arc::new(entry)
+    fn entry(&self) -> Option<Arc<Container>> {
+        self.task.data().map(|entry| Arc::new(entry.at_revision(self.revision)))
     }
+}
+
+fn unknown(id: &str) -> Error {
+    Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."))
 }
 
 /// Whether `cause` may take the task to `to`.

@@ -43,8 +43,9 @@ impl Tasks {
                 break;
             }
             let Some(record) = self.order.get(&number).and_then(|id| self.tasks.get(id)) else { continue };
-            if conditions.are_met(record) && visible(&record.task) {
-                output.task.push(found(record));
+            let task = if conditions.can_be_met(record) { record.task.unpacked() } else { None };
+            if let Some(task) = task.filter(|task| conditions.are_met(task) && visible(task)) {
+                output.task.push(found(task));
             }
         }
         Ok(output)
@@ -119,37 +120,37 @@ impl<'a> Conditions<'a> {
         })
     }
 
-    fn are_met(&self, record: &Record) -> bool {
-        let task = &record.task;
-        let of_task = [
-            Some(&task.from),
-            Some(&task.to),
-            task.type_.as_ref(),
-            task.context.as_ref(),
-            task.parent.as_ref(),
-        ];
-        let one_of = |(wanted, is): (&HashSet<&str>, Option<&String>)| {
-            wanted.is_empty() || is.is_some_and(|is| wanted.contains(is.as_str()))
-        };
+    /// Whether they are met by what is known of a task without unpacking it.
+    fn can_be_met(&self, record: &Record) -> bool {
+        let agents = [Some(record.from.as_ref()), Some(record.to.as_ref())];
         self.since.is_none_or(|since| record.updated_at >= since)
-            && (self.status.is_empty() || self.status.contains(&task.status))
-            && self.names.iter().zip(of_task).all(one_of)
+            && (self.status.is_empty() || self.status.contains(&record.status))
+            && self.names.iter().zip(agents).all(one_of)
+    }
+
+    /// Whether the rest is met too.
+    fn are_met(&self, task: &Task) -> bool {
+        let others = [task.type_.as_deref(), task.context.as_deref(), task.parent.as_deref()];
+        self.names.iter().skip(2).zip(others).all(one_of)
     }
 }
 
-fn found(record: &Record) -> QueryTasksOutputTask {
-    let task = &record.task;
+fn one_of((wanted, is): (&HashSet<&str>, Option<&str>)) -> bool {
+    wanted.is_empty() || is.is_some_and(|is| wanted.contains(is))
+}
+
+fn found(task: Task) -> QueryTasksOutputTask {
     QueryTasksOutputTask {
-        id: task.id.clone(),
-        from: task.from.clone(),
-        to: task.to.clone(),
-        type_: task.type_.clone(),
+        id: task.id,
+        from: task.from,
+        to: task.to,
+        type_: task.type_,
         status: task.status,
-        reason: task.reason.clone(),
+        reason: task.reason,
         progress: task.progress,
         overdue: task.overdue,
         event_sequence: task.event_sequence,
-        created_at: task.created_at.clone(),
-        updated_at: task.updated_at.clone(),
+        created_at: task.created_at,
+        updated_at: task.updated_at,
     }
 }

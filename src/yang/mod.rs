@@ -14,6 +14,7 @@ pub mod json;
 pub mod metadata;
 pub mod model;
 pub mod notification;
+pub mod packed;
 pub mod path;
 pub mod pattern;
 pub mod recast;

@@ -161,9 +161,9 @@ pub(super) fn tasks(state: &State, principal: &Principal, now: Timestamp) -> Opt
         .as_deref()
         .and_then(|id| operations::task_of(state, principal, id, DelegatedRight::Read, now).ok());
     let shown = magent_irtf_bridge::Dispatch {
-        task: task.map(|task| task.id.clone()),
-        status: task.map(|task| task.status),
-        reason: dispatch.reason.clone().or_else(|| task.and_then(|task| task.reason.clone())),
+        task: task.as_ref().map(|task| task.id.clone()),
+        status: task.as_ref().map(|task| task.status),
+        reason: dispatch.reason.clone().or_else(|| task.as_ref().and_then(|task| task.reason.clone())),
     };
     let mut tasks = written.as_ref().clone();
     if let Some(task) = task {
