@@ -216,6 +216,10 @@ pub struct Limits {
     /// Largest move, as JSON and without its data objects.
     pub move_bytes_max: usize,
 
+    /// Events after which a snapshot of the state is written at the least, which spares a start reading those before; it is
+    /// written later the more entries there are. No snapshots are written with 0.
+    pub snapshot_events_min: u64,
+
     /// Most tasks that are kept. One that has ended, and was not touched for longest, is forgotten to make room.
     pub tasks_max: usize,
     /// Most tasks that one agent has assigned and that have not ended.
@@ -391,6 +395,7 @@ impl Default for Limits {
             negotiation_move_default_s: 3600,
             negotiation_move_max_s: 30 * 24 * 3600,
             move_bytes_max: 256 * 1024,
+            snapshot_events_min: 10_000,
             tasks_max: 5_000_000,
             tasks_open_max: 100_000,
             task_requests_max: 100,

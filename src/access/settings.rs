@@ -179,6 +179,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// With users that there have been since these times.
+    pub fn since(mut self, created: impl IntoIterator<Item = (String, Timestamp)>) -> Settings {
+        for (name, created) in created {
+            // They were read just now, so nobody else has them.
+            if let Some(user) = self.users.get_mut(&name).and_then(Arc::get_mut) {
+                user.created = created;
+            }
+        }
+        self
+    }
+
     /// Whether what is configured is another than before: both are the roots of a configuration.
     pub fn are_changed(before: &Container, after: &Container) -> bool {
         ROOTS.iter().any(|root| match (before.container(root), after.container(root)) {

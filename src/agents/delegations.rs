@@ -152,6 +152,21 @@ impl Registry {
 }
 
 impl Delegations {
+    /// All of them, each with the revision of its grant.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Delegation, u64)> {
+        self.all.values().map(|granted| (&granted.delegation, granted.revision))
+    }
+
+    /// The number of the newest there ever was.
+    pub(super) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// Gives greater numbers from now on.
+    pub(super) fn begin_after(&mut self, newest: u32) {
+        self.newest = self.newest.max(newest);
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.expiry.get_min().map(|(at, _)| *at)
     }

@@ -19,6 +19,7 @@
 mod decide;
 mod delegations;
 mod discover;
+pub mod image;
 mod index;
 
 use std::sync::Arc;

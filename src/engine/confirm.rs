@@ -3,6 +3,7 @@
 //! What a confirmed commit goes back to is part of the state, so it outlasts the process, and a start takes it back. What others
 //! write meanwhile stays. Nothing here checks an edit.
 
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use crate::yang::generated::ietf_netconf_notifications::{
 };
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
+use crate::yang::packed::{self, Origin, PackedError, Reader, put_number, put_octets, put_time};
 use crate::yang::tree::Container;
 
 /// What a client says when it commits.
@@ -116,6 +118,39 @@ impl Event {
 }
 
 impl Pending {
+    /// Appends it to what is saved.
+    ///
+    /// # Errors
+    /// Its terms cannot be written.
+    pub(super) fn save(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        for tree in [&self.before, &self.begun_with] {
+            let mut octets = Vec::new();
+            packed::pack(tree, &mut octets);
+            put_octets(out, &octets);
+        }
+        put_octets(out, &serde_json::to_vec(&self.terms)?);
+        if let Some((position, at)) = self.own {
+            put_number(out, position);
+            put_time(out, at);
+        }
+        Ok(())
+    }
+
+    /// What was saved.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn load(saved: &mut Reader<'_>, origin: Origin<'_>) -> Result<Self, PackedError> {
+        let before = Arc::new(origin.data(saved.octets()?, None)?);
+        let begun_with = Arc::new(origin.data(saved.octets()?, None)?);
+        let terms = serde_json::from_slice(saved.octets()?).map_err(|e| PackedError::new(e.to_string()))?;
+        let own = match saved.is_at_end() {
+            true => None,
+            false => Some((saved.number()?, saved.time()?)),
+        };
+        Ok(Pending { before, begun_with, own, terms })
+    }
+
     /// That it is taken back with whoever made it.
     pub(super) fn given_up(&self) -> Event {
         Event::Cancelled { user: self.terms.user.clone(), session: self.terms.session }

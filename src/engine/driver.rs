@@ -32,6 +32,7 @@ use super::request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
     Management, Refused,
 };
+use super::saver::Saver;
 use super::secrets::{self, Vault};
 use super::sessions::{Reason, Session, Sessions};
 use super::state::{State, applied};
@@ -767,6 +768,7 @@ impl Writer {
 
     async fn run(mut self) {
         let clock = self.shared.options.clock.clone();
+        let mut saver = Saver::new(self.log.reader(), self.shared.options.limits.snapshot_events_min);
         loop {
             let due = self.state.next_deadline();
             let mut overdue = false;
@@ -788,7 +790,9 @@ impl Writer {
                 () = tokio::time::sleep(RETRY_DUE), if !self.unrecorded.is_empty() => None,
             };
             let step = self.step(command, GROUP_MAX);
+            saver.follow(&self.state);
             if let Some(answer) = step.stop {
+                saver.finish(&self.state);
                 // The receiver may have gone; the log is closed all the same.
                 let _ = answer.send(self.log.close());
                 return;

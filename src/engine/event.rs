@@ -206,7 +206,11 @@ impl Event {
         Self::read(position, record.kind, record.version, &record.payload)
     }
 
-    fn read(position: u64, kind: u16, version: u8, bytes: &[u8]) -> Result<Self, EventError> {
+    /// The event of a payload.
+    ///
+    /// # Errors
+    /// As [`Event::from_record`].
+    pub(super) fn read(position: u64, kind: u16, version: u8, bytes: &[u8]) -> Result<Self, EventError> {
         let payload = |reason: String| EventError::Payload { position, reason };
         let json = |e: serde_json::Error| payload(e.to_string());
         match (kind, version) {

@@ -20,6 +20,7 @@ mod dynamic;
 mod event;
 mod filter;
 mod group;
+mod image;
 mod known;
 mod library;
 mod locks;
@@ -38,6 +39,7 @@ mod quotas;
 mod replay;
 mod report;
 mod request;
+mod saver;
 mod secrets;
 mod sessions;
 mod speakers;
@@ -70,7 +72,7 @@ pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
-pub use replay::replay;
+pub use replay::{replay, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,

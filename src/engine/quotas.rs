@@ -2,6 +2,7 @@
 //!
 //! What is done for an agent counts for the user whom the agent belongs to, whoever did it. It never looks at all there is.
 
+use std::io;
 use std::ops::Index;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::datastore::diff::Change;
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::nodes as draft;
+use crate::yang::packed::{PackedError, Reader, put_key, put_number, put_octets};
 use crate::yang::path::{InstancePath, Selector};
 use crate::yang::tree::{Container, Key};
 
@@ -227,6 +229,61 @@ impl Ledger {
         }
     }
 
+    /// How many entries of the draft's tree were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.len() as u64
+    }
+
+    /// Saves it: each usage, told by `true`, and what was written.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub(super) fn save(&self, sink: &mut dyn FnMut(bool, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut out = Vec::new();
+        for (user, usage) in &self.users {
+            out.clear();
+            put_octets(&mut out, user.as_bytes());
+            usage.0.iter().for_each(|count| put_number(&mut out, *count));
+            sink(true, &out)?;
+        }
+        for ((node, key), (author, octets)) in &self.written {
+            out.clear();
+            put_octets(&mut out, node.as_bytes());
+            put_octets(&mut out, author.as_bytes());
+            put_number(&mut out, *octets);
+            key.iter().for_each(|key| put_key(&mut out, key));
+            sink(false, &out)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what one user uses.
+    ///
+    /// # Errors
+    /// It was not saved here.
+    pub(super) fn load_usage(&mut self, saved: &mut Reader<'_>) -> Result<(), PackedError> {
+        let user = saved.text()?.into();
+        let mut usage = Usage::default();
+        usage.0.iter_mut().try_for_each(|count| saved.number().map(|number| *count = number))?;
+        self.users.insert(user, usage);
+        Ok(())
+    }
+
+    /// Takes back what one user has written.
+    ///
+    /// # Errors
+    /// It was not saved here.
+    pub(super) fn load_written(&mut self, saved: &mut Reader<'_>) -> Result<(), PackedError> {
+        let name = saved.text()?;
+        let unknown = || PackedError::new(format!("\"{name}\" is no part of the draft's tree"));
+        let node = TOP.into_iter().find(|node| node.name == name).ok_or_else(unknown)?;
+        let author = saved.text()?.into();
+        let octets = saved.number()?;
+        let key = if saved.is_at_end() { None } else { Some(saved.key(node)?) };
+        self.written.insert((node.name, key), (author, octets));
+        Ok(())
+    }
+
     fn book(&mut self, user: &Arc<str>, usage: Usage, add: impl Fn(u64, u64) -> u64) {
         let sum = self.users.get(user).copied().unwrap_or_default().with(usage, add);
         if sum == Usage::default() {
@@ -238,7 +295,7 @@ impl Ledger {
 }
 
 /// What of the draft's tree is configuration.
-const TOP: [&crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
+const TOP: [&'static crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
 
 /// The part of the draft's tree that a path is in.
 fn place(path: &InstancePath) -> Option<Place> {

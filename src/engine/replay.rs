@@ -1,18 +1,25 @@
-//! The fold from the log to the state. It never writes, and never goes on after a record that does not fit.
+//! The fold from the log to the state, from the newest snapshot on if there is one that fits.
+//!
+//! A snapshot is a short cut and never a truth: one that is damaged, or stands for a record that the log does not have, is
+//! left out. What follows it is checked like everything that is replayed. Nothing here goes on after a record that does not
+//! fit, or decides when a snapshot is made.
+
+use std::io;
 
 use super::driver::OpenError;
 use super::event::{Actor, Event};
+use super::image;
 use super::state::State;
 use crate::clock::Timestamp;
-use crate::log::LogReader;
+use crate::log::{LogError, LogReader, snapshots};
 
 /// The state after the record at `to`, or after the last one if there are not so many.
 ///
 /// # Errors
 /// The log is damaged, or was written by another version.
 pub fn replay(log: &LogReader, to: u64) -> Result<State, OpenError> {
-    let mut state = State::default();
-    for record in log.scan(0) {
+    let mut state = from_snapshot(log, to)?.unwrap_or_default();
+    for record in log.scan(state.position) {
         if state.position >= to {
             break;
         }
@@ -23,4 +30,40 @@ pub fn replay(log: &LogReader, to: u64) -> Result<State, OpenError> {
         state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
     }
     Ok(state)
+}
+
+/// The state of the newest snapshot that fits the log, and stands for no later record than `to`.
+fn from_snapshot(log: &LogReader, to: u64) -> Result<Option<State>, LogError> {
+    let found = snapshots::list(log.directory()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the snapshots cannot be read");
+        Vec::new()
+    });
+    for snapshot in found.iter().filter(|snapshot| snapshot.head.position <= to) {
+        let path = snapshot.path().display();
+        if log.head_at(snapshot.head.position)? != Some(snapshot.head) {
+            tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
+            continue;
+        }
+        match snapshot.read(image::load) {
+            Ok(state) if state.position == snapshot.head.position => {
+                tracing::info!(position = state.position, "read from a snapshot");
+                return Ok(Some(state));
+            }
+            Ok(_) => {
+                tracing::warn!(%path, "a snapshot says another position than its content: it is left out")
+            }
+            Err(error) => tracing::warn!(%path, %error, "a snapshot cannot be used: it is left out"),
+        }
+    }
+    Ok(None)
+}
+
+/// Writes a snapshot of a state that is durable.
+///
+/// # Errors
+/// Those of the log and of the file system; the snapshots that there are stay.
+pub fn write_snapshot(log: &LogReader, state: &State) -> io::Result<()> {
+    let head = log.head_at(state.position).map_err(io::Error::other)?;
+    let head = head.ok_or_else(|| io::Error::other("the log has no record of this position"))?;
+    snapshots::write(log.directory(), &head, |mut out| image::save(state, log, &mut out))
 }

@@ -74,6 +74,13 @@ pub struct Revision {
     dropped: usize,
 }
 
+impl Revision {
+    /// The newest one.
+    pub(super) fn new(at: Timestamp, content: Arc<Container>) -> Self {
+        Revision { at, content, dropped: 0 }
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
         State {
@@ -227,13 +234,13 @@ impl State {
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.
-    fn remember(&mut self, changes: Vec<Change>, revision: u64, at: Timestamp) {
+    pub(super) fn remember(&mut self, changes: Vec<Change>, revision: u64, at: Timestamp) {
         if let Some((number, before)) = self.revisions.get_max().cloned() {
             let dropped = changes.into_iter().filter_map(|change| change.old).map(|child| child.size()).sum();
             self.revisions.insert(number, Revision { dropped, ..before });
         }
         let content = self.config.content().clone();
-        self.revisions.insert(revision, Revision { at, content, dropped: 0 });
+        self.revisions.insert(revision, Revision::new(at, content));
         let mut nodes: usize = self.revisions.values().map(|revision| revision.dropped).sum();
         while self.revisions.len() > REVISIONS_MAX
             || (nodes > REVISIONS_NODES_MAX && self.revisions.len() > 1)
@@ -246,6 +253,15 @@ impl State {
                 (None, _) => break,
             }
         }
+    }
+
+    /// About how many entries there are.
+    pub(super) fn entries(&self) -> u64 {
+        let lists =
+            [self.registry.entries(), self.tasks.tasks(), self.tasks.contexts(), self.tasks.data_objects()];
+        let lists =
+            lists.iter().chain([&self.negotiations.entries()]).map(|list| list.len() as u64).sum::<u64>();
+        lists.saturating_add(self.ledger.written())
     }
 
     /// When something is due that no request brings about.

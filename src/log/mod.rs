@@ -12,6 +12,7 @@ mod ahead;
 pub mod chain;
 mod journal;
 pub mod record;
+pub mod snapshots;
 pub mod storage;
 pub mod verify;
 

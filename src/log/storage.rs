@@ -290,6 +290,19 @@ impl LogReader {
         })
     }
 
+    /// Where the log is.
+    pub fn directory(&self) -> &Path {
+        self.shared.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Where the chain stands after a record, taken at its word; none if the log does not reach so far.
+    ///
+    /// # Errors
+    /// As [`LogReader::read`].
+    pub fn head_at(&self, position: u64) -> Result<Option<Head>, LogError> {
+        self.with(|connection| head_at(connection, position))
+    }
+
     /// All records after a position, up to the end as it is when the scan gets there. Ends after an error.
     pub fn scan(&self, after: u64) -> Scan {
         Scan { reader: self.clone(), after, head: None, batch: Vec::new().into_iter(), ended: false }

@@ -24,6 +24,7 @@
 //! | | `invalid-value`, `missing-element` | an agent negotiates with itself, a time is none, a fulfillment negotiation names no task |
 
 mod decide;
+pub mod image;
 pub mod step;
 mod terms;
 

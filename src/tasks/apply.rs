@@ -9,11 +9,11 @@ use super::life_cycle::has_ended;
 use super::{Record, Said, Tasks, message};
 use crate::clock::Timestamp;
 use crate::limits::TASK_HISTORY_MAX;
-use crate::yang::packed::Packed;
 use crate::yang::generated::magent_task::{
     Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
     Verification,
 };
+use crate::yang::packed::Packed;
 
 impl Tasks {
     /// Makes a fact true. `revision` is its position in the log, `at` the time of its record.
@@ -137,7 +137,10 @@ impl Tasks {
         let is_open = !has_ended(after.status);
         let open = self.open.get(&after.from).copied().unwrap_or(0);
         let open = open.saturating_add(usize::from(is_open)).saturating_sub(usize::from(was_open));
-        self.open.insert(after.from.clone(), open);
+        match open {
+            0 => self.open.remove(&after.from),
+            open => self.open.insert(after.from.clone(), open),
+        };
         if let Some(before) = before {
             self.ended.remove(&(before.revision, before.number));
         }

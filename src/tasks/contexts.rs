@@ -12,31 +12,32 @@ use crate::limits::Limits;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{Context, Message};
 use crate::yang::model::Modelled;
+use crate::yang::packed::Packed;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
 use crate::yang::value::Value;
 
 /// All contexts. Cheap to clone; clones share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct Contexts {
-    contexts: OrdMap<Arc<str>, Recorded>,
+    pub(super) contexts: OrdMap<Arc<str>, Recorded>,
     /// How many each agent has begun.
-    begun: OrdMap<Arc<str>, usize>,
+    pub(super) begun: OrdMap<Arc<str>, usize>,
 }
 
 /// One context, without its key.
 #[derive(Debug, Clone)]
-struct Recorded {
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    parties: OrdSet<Arc<str>>,
+pub(super) struct Recorded {
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) parties: OrdSet<Arc<str>>,
     /// The message with number n is at n - 1.
-    messages: Messages,
-    revision: u64,
+    pub(super) messages: Messages,
+    pub(super) revision: u64,
 }
 
 /// The messages of a context, each with the revision that recorded it.
 #[derive(Debug, Clone, Default)]
-struct Messages(Vector<(u64, Arc<Message>)>);
+pub(super) struct Messages(Vector<(u64, Packed<Message>)>);
 
 impl Contexts {
     /// Whether a task or negotiation that `agent` begins may belong to this context, which need not exist yet.
@@ -103,7 +104,7 @@ impl Contexts {
         message.number = number;
         message.at = at.to_string();
         context.parties.extend([Arc::from(message.from.as_str()), Arc::from(message.to.as_str())]);
-        context.messages.0.push_back((revision, Arc::new(message)));
+        context.messages.push(revision, Packed::new(&message));
         context.updated_at = at;
         context.revision = revision;
         self.contexts.insert(id.into(), context);
@@ -149,11 +150,21 @@ impl Recorded {
 }
 
 impl Messages {
+    /// Adds the next message.
+    pub(super) fn push(&mut self, revision: u64, message: Packed<Message>) {
+        self.0.push_back((revision, message));
+    }
+
+    /// All messages, each with the revision that recorded it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(u64, Packed<Message>)> {
+        self.0.iter()
+    }
+
     fn entry(&self, index: usize) -> Option<(Key, Arc<Container>)> {
         let (revision, message) = self.0.get(index)?;
-        let mut entry = message.to_data();
-        entry.revision = *revision;
-        Some((Key::new(vec![Value::Uint32(message.number)]), Arc::new(entry)))
+        let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+        let entry = message.data()?.at_revision(*revision);
+        Some((Key::new(vec![Value::Uint32(number)]), Arc::new(entry)))
     }
 }
 

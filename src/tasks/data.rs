@@ -29,32 +29,32 @@ type Objects = OrdMap<Arc<str>, Arc<Held>>;
 /// All data objects. Cheap to clone; clones share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct DataObjects {
-    objects: Objects,
+    pub(super) objects: Objects,
     /// Those of them that an agent owns.
     of_agents: Objects,
     /// Identifier and agent: who was given the object, beside its owner.
-    shared: OrdSet<(Arc<str>, Arc<str>)>,
+    pub(super) shared: OrdSet<(Arc<str>, Arc<str>)>,
     /// Octets held by owner; without an owner under the empty text, which is no name of an agent.
-    owned: OrdMap<Arc<str>, u64>,
-    octets: u64,
+    pub(super) owned: OrdMap<Arc<str>, u64>,
+    pub(super) octets: u64,
 }
 
 /// A data object and its octets.
 #[derive(Debug, Clone)]
-struct Held {
-    object: DataObject,
-    form: Form,
+pub(super) struct Held {
+    pub(super) object: DataObject,
+    pub(super) form: Form,
     /// Pieces by where they begin; they follow each other without a gap.
-    chunks: OrdMap<u64, Arc<[u8]>>,
-    revision: u64,
+    pub(super) chunks: OrdMap<u64, Arc<[u8]>>,
+    pub(super) revision: u64,
 }
 
 /// What the data of an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    Binary,
-    Elsewhere,
+pub(super) enum Form {
+    Text = 0,
+    Binary = 1,
+    Elsewhere = 2,
 }
 
 /// What is said of a data object (grouping `data-description`).
@@ -374,7 +374,8 @@ impl DataObjects {
         self.octets = self.octets.saturating_add(more).saturating_sub(less);
     }
 
-    fn hold(&mut self, held: Held) {
+    /// Holds an object in place of what had its identifier.
+    pub(super) fn hold(&mut self, held: Held) {
         let (id, held) = (Arc::<str>::from(held.object.id.as_str()), Arc::new(held));
         match held.object.owner {
             Some(_) => self.of_agents.insert(id.clone(), held.clone()),

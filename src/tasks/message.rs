@@ -3,8 +3,8 @@
 //! It words a message and records none. What an agent did not write itself is said in the terms of the module: a report
 //! on the status reads `processing` or `failed: no spare part`, a verification `rework: link 18 is still down`.
 
-use super::event::Event;
 use super::Said;
+use super::event::Event;
 use crate::yang::generated::magent_task::identities::MessageType;
 use crate::yang::generated::magent_task::{Message, Task, TaskEvent, TaskEventEvent};
 use crate::yang::generated::magent_types::TaskStatus;
@@ -27,9 +27,7 @@ pub fn message(before: &Task, said: &Said, event: &Event) -> Option<Message> {
         | Event::TaskForgotten { .. }
         | Event::DataStored(_)
         | Event::DataGiven { .. } => None,
-        Event::TaskChanged { notice, by } => {
-            by.as_deref().and_then(|by| changed(before, said, notice, by))
-        }
+        Event::TaskChanged { notice, by } => by.as_deref().and_then(|by| changed(before, said, notice, by)),
         Event::InputAnswered { notice, answer } => {
             let asked = notice.answered_request.and_then(|n| usize::try_from(n).ok()?.checked_sub(1));
             Some(Message {

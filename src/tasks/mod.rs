@@ -12,6 +12,7 @@ mod contexts;
 mod data;
 mod deadline;
 mod event;
+pub mod image;
 mod index;
 pub mod life_cycle;
 mod message;
@@ -267,7 +268,6 @@ impl Tasks {
         self.revision = revision;
         self.data.take_back(id);
     }
-
 
     /// The task that a decision is about, and what has to be said of it before: that its deadline has passed.
     fn begin(&self, id: &str, now: Timestamp) -> Result<(Vec<Event>, Task), Error> {

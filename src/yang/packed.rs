@@ -7,21 +7,30 @@
 //! Numbers are in LEB128. A container is its revision, the number of children, and for each its index and what it holds: a
 //! value with its kind, so many values, a container, so many entries, or a text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::generated::SCHEMA;
 use super::model::{ModelError, Modelled};
 use super::schema::{Base, Kind, Node};
-use super::tree::{AnyData, Child, Container, List};
+use super::tree::{AnyData, Child, Container, Key, List};
 use super::types::{self, ModuleNames};
 use super::value::{Decimal64, Value};
+use crate::clock::Timestamp;
 
 /// Octets that are no packed data of this schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedError(String);
+
+impl PackedError {
+    /// What was read cannot be meant so.
+    pub fn new(reason: impl Into<String>) -> Self {
+        PackedError(reason.into())
+    }
+}
 
 impl fmt::Display for PackedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +57,7 @@ impl<T> Clone for Packed<T> {
 
 impl<T> fmt::Debug for Packed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Packed({} octets)", self.0.len())
+        f.debug_tuple("Packed").field(&self.0).finish()
     }
 }
 
@@ -131,6 +140,8 @@ pub fn unpack(octets: &[u8], node: Option<&'static Node>) -> Result<Container, P
 #[derive(Debug)]
 pub struct Layout {
     nodes: Vec<Placed>,
+    /// Where the nodes that this program has are in there.
+    places: HashMap<&'static Node, usize>,
 }
 
 /// A node of a layout, and where those below it are.
@@ -157,7 +168,7 @@ impl Layout {
     /// # Errors
     /// It is none.
     pub fn read(text: &str) -> Result<Self, PackedError> {
-        let mut layout = Layout { nodes: vec![Placed::default()] };
+        let mut layout = Layout { nodes: vec![Placed::default()], places: HashMap::new() };
         let mut ancestors = vec![0];
         for line in text.lines() {
             let wrong = || PackedError(format!("\"{line}\" is no line of a layout"));
@@ -180,6 +191,7 @@ impl Layout {
             };
             let place = layout.nodes.len();
             layout.nodes.push(Placed { node, below: BTreeMap::new() });
+            layout.places.extend(node.map(|node| (node, place)));
             if let Some(above) = layout.nodes.get_mut(above) {
                 above.below.insert(index, place);
             }
@@ -201,8 +213,10 @@ impl Layout {
 
     fn place_of(&self, node: Option<&'static Node>) -> Result<usize, PackedError> {
         let Some(node) = node else { return Ok(0) };
-        let found = self.nodes.iter().position(|placed| placed.node == Some(node));
-        found.ok_or_else(|| PackedError(format!("the layout has no node {}", node.qualified_name())))
+        self.places
+            .get(node)
+            .copied()
+            .ok_or_else(|| PackedError(format!("the layout has no node {}", node.qualified_name())))
     }
 }
 
@@ -212,6 +226,42 @@ fn top() -> impl Iterator<Item = &'static Node> {
 
 fn is_called(node: &Node, name: &str) -> bool {
     name.split_once(':').is_some_and(|(module, name)| node.name == name && node.module.name == module)
+}
+
+/// What packed data is read with: the layout that it was packed with, if that is another than this program's.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a>(pub Option<&'a Layout>);
+
+impl Origin<'_> {
+    /// The data below a node or the root.
+    ///
+    /// # Errors
+    /// It is none, or this program has not all of its nodes.
+    pub fn data(&self, octets: &[u8], node: Option<&'static Node>) -> Result<Container, PackedError> {
+        match self.0 {
+            Some(layout) => layout.unpack(octets, node),
+            None => unpack(octets, node),
+        }
+    }
+
+    /// A struct.
+    ///
+    /// # Errors
+    /// As [`Origin::data`].
+    pub fn value<T: Modelled>(&self, octets: &[u8]) -> Result<T, PackedError> {
+        Ok(T::from_data(&self.data(octets, Some(T::node()))?)?)
+    }
+
+    /// A struct that stays packed.
+    ///
+    /// # Errors
+    /// As [`Origin::data`]. What was packed with this program's layout is taken at its word.
+    pub fn packed<T: Modelled>(&self, octets: &[u8]) -> Result<Packed<T>, PackedError> {
+        match self.0 {
+            Some(_) => Ok(Packed::new(&self.value(octets)?)),
+            None => Ok(Packed::from_octets(octets)),
+        }
+    }
 }
 
 /// What the places of nodes mean.
@@ -282,6 +332,24 @@ fn zigzag(number: i64) -> u64 {
     (number.wrapping_shl(1) ^ (number >> 63)).cast_unsigned()
 }
 
+/// Appends a text, or that there is none.
+pub fn put_optional(out: &mut Vec<u8>, text: Option<&str>) {
+    out.push(u8::from(text.is_some()));
+    if let Some(text) = text {
+        put_octets(out, text.as_bytes());
+    }
+}
+
+/// Appends a time.
+pub fn put_time(out: &mut Vec<u8>, at: Timestamp) {
+    put_number(out, zigzag(at.as_micros()));
+}
+
+/// Appends the key of an entry.
+pub fn put_key(out: &mut Vec<u8>, key: &Key) {
+    key.values().iter().for_each(|value| put_value(out, value));
+}
+
 fn put_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Empty => out.push(EMPTY),
@@ -324,6 +392,9 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
         }
     }
 }
+
+/// Takes what is saved of a state: items, each with the number of its kind.
+pub type Sink<'a> = dyn FnMut(u8, &[u8]) -> io::Result<()> + 'a;
 
 /// Reads what was put, from the front.
 #[derive(Debug)]
@@ -377,6 +448,50 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.octets()?).map_err(|error| PackedError(error.to_string()))
     }
 
+    /// A text, if there is one.
+    ///
+    /// # Errors
+    /// As [`Reader::text`].
+    pub fn optional(&mut self) -> Result<Option<&'a str>, PackedError> {
+        (self.octet()? != 0).then(|| self.text()).transpose()
+    }
+
+    /// A time.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn time(&mut self) -> Result<Timestamp, PackedError> {
+        let micros = self.signed()?;
+        Timestamp::from_micros(micros).ok_or_else(|| PackedError(format!("{micros} is no time")))
+    }
+
+    /// The key of an entry of a list.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn key(&mut self, list: &'static Node) -> Result<Key, PackedError> {
+        let values: Result<Vec<Value>, _> = list.keys().iter().map(|leaf| self.value(leaf)).collect();
+        Ok(Key::new(values?))
+    }
+
+    /// One octet.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn octet(&mut self) -> Result<u8, PackedError> {
+        let (octet, left) = self.left.split_first().ok_or_else(cut)?;
+        self.left = left;
+        Ok(*octet)
+    }
+
+    /// A number of a type.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn small<N: TryFrom<u64>>(&mut self) -> Result<N, PackedError> {
+        N::try_from(self.number()?).map_err(|_| PackedError("a number is too large".into()))
+    }
+
     /// That nothing is left.
     ///
     /// # Errors
@@ -386,12 +501,6 @@ impl<'a> Reader<'a> {
             true => Ok(()),
             false => Err(PackedError(format!("{} octets are left over", self.left.len()))),
         }
-    }
-
-    fn octet(&mut self) -> Result<u8, PackedError> {
-        let (octet, left) = self.left.split_first().ok_or_else(cut)?;
-        self.left = left;
-        Ok(*octet)
     }
 
     fn signed(&mut self) -> Result<i64, PackedError> {

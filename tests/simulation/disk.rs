@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, Record};
+use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, Record, snapshots};
 
 use super::mutation::Mutation;
 
@@ -91,6 +91,25 @@ fn copy(from: &Path, to: &Path) {
         if from.join(name).exists() {
             fs::copy(from.join(name), to.join(name)).expect("it is copied");
         }
+    }
+    let snapshots = from.join(snapshots::DIRECTORY);
+    if snapshots.exists() {
+        fs::create_dir_all(to.join(snapshots::DIRECTORY)).expect("a directory");
+        for file in fs::read_dir(snapshots).expect("it is read") {
+            let file = file.expect("it is read");
+            fs::copy(file.path(), to.join(snapshots::DIRECTORY).join(file.file_name()))
+                .expect("it is copied");
+        }
+    }
+}
+
+/// Cuts the newest snapshot off, as a disk does that loses what it has.
+pub fn cut_snapshot(directory: &Path) {
+    let found = snapshots::list(directory).expect("they are read");
+    if let Some(newest) = found.first() {
+        let file = fs::OpenOptions::new().write(true).open(newest.path()).expect("it is there");
+        let length = file.metadata().expect("it is there").len();
+        file.set_len(length * 2 / 3).expect("it is cut");
     }
 }
 

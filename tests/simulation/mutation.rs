@@ -27,10 +27,12 @@ pub enum Mutation {
     ClockStandsStill,
     /// A request that is repeated has another identifier.
     RepeatIsAnother,
+    /// A snapshot has no registry.
+    SnapshotForgets,
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 12] = [
+    pub const ALL: [Mutation; 13] = [
         Mutation::DiskForgetsASync,
         Mutation::DiskAcknowledgesNothing,
         Mutation::DiskFailsAfterWriting,
@@ -43,5 +45,6 @@ impl Mutation {
         Mutation::VaultTells,
         Mutation::ClockStandsStill,
         Mutation::RepeatIsAnother,
+        Mutation::SnapshotForgets,
     ];
 }

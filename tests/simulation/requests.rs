@@ -189,7 +189,7 @@ fn about_task(random: &mut Random, own: &str, number: u64, state: &State) -> Req
         let is_own =
             |task: &Task| (task.from == name || task.to == name) && !life_cycle::has_ended(task.status);
         let is_done = |task: &Task| task.from == name && task.result.is_some();
-        is_wild || state.tasks.get(id).is_some_and(|task| is_own(task) || is_done(task))
+        is_wild || state.tasks.get(id).is_some_and(|task| is_own(&task) || is_done(&task))
     });
     let id = if tasks.is_empty() { "none".to_owned() } else { random.pick(&tasks).clone() };
     let task_of = state.tasks.get(&id);

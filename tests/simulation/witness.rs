@@ -111,7 +111,7 @@ impl Witness {
                 if notice.event == TaskEventEvent::DeadlinePassed =>
             {
                 let task = self.state.tasks.get(&notice.task);
-                due(at, task.and_then(|task| task.deadline.as_deref()))?;
+                due(at, task.as_ref().and_then(|task| task.deadline.as_deref()))?;
                 self.happens(DEADLINE, "deadline", &notice.task)
             }
             Event::Negotiation(negotiation::Event::Opened { negotiation }) => {

@@ -15,9 +15,10 @@ use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
     Capabilities, Content, Datastore, EditRequest, Engine, Entropy, Invocation, Options, Reason, Session,
-    Stepper, Test,
+    State, Stepper, Test, write_snapshot,
 };
 use agentconf::limits::Limits;
+use agentconf::log::LogReader;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::Error;
 use agentconf::yang::generated::ietf_netconf_monitoring::identities::Transport;
@@ -208,7 +209,8 @@ impl World {
                 self.crash(Some(tear))
             }
             92 => self.stop(),
-            93..98 => {
+            93..95 => self.snapshot(),
+            95..98 => {
                 let user = *self.random.pick(&USERS);
                 if let Some(follower) = self.followers.get_mut(user) {
                     follower.disconnect();
@@ -232,6 +234,18 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// Saves the state as the server does beside its writer.
+    fn snapshot(&mut self) -> Result<(), Violation> {
+        self.history.push("a snapshot is written".into());
+        let mut state = State::clone(&self.engine().snapshot());
+        if self.mutation == Some(Mutation::SnapshotForgets) {
+            state.registry = Default::default();
+        }
+        let log = LogReader::open(&self.directory()).expect("the log is there");
+        write_snapshot(&log, &state)
+            .map_err(|e| Violation { rule: "a snapshot is written", detail: e.to_string() })
     }
 
     fn advance(&mut self, seconds: i64) {
@@ -281,7 +295,7 @@ impl World {
         let state = self.engine().snapshot();
         for (kind, id) in &self.acknowledged {
             let is_there = match *kind {
-                "task" => state.tasks.get(id).is_some(),
+                "task" => state.tasks.contains(id),
                 _ => state.negotiations.get(id).is_some(),
             };
             hold("nothing acknowledged is lost", is_there, || format!("{kind} {id} is gone"))?;
@@ -305,6 +319,10 @@ impl World {
         self.end();
         let _ = fs::remove_dir_all(self.directory());
         self.generation += 1;
+        if self.random.below(4) == 0 {
+            self.history.push("the newest snapshot is damaged".into());
+            disk::cut_snapshot(&self.directory());
+        }
         self.start()
     }
 

@@ -31,6 +31,7 @@ use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::{SCHEMA, magent_irtf_bridge};
 use crate::yang::json;
 use crate::yang::model::Modelled;
+use crate::yang::packed::{PackedError, Reader, put_number, put_optional};
 use crate::yang::path::{Selector, Step};
 use crate::yang::tree::{Child, Container, Key};
 use crate::yang::value::Value;
@@ -44,6 +45,25 @@ pub struct Dispatch {
     awaited: bool,
     /// Why it ordered nothing.
     reason: Option<String>,
+}
+
+impl Dispatch {
+    /// Appends it to what is saved.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        put_optional(out, self.task.as_deref());
+        put_number(out, u64::from(self.awaited));
+        put_optional(out, self.reason.as_deref());
+    }
+
+    /// What was saved.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn load(saved: &mut Reader<'_>) -> Result<Self, PackedError> {
+        let task = saved.optional()?.map(str::to_owned);
+        let awaited = saved.number()? != 0;
+        Ok(Dispatch { task, awaited, reason: saved.optional()?.map(str::to_owned) })
+    }
 }
 
 /// Whether an edit writes `tasks`: it is an order, and more than data that is put in its place.

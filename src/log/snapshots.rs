@@ -1,0 +1,228 @@
+//! Snapshots: files that hold what the records up to a position come to, so that a start need not read these.
+//!
+//! Owns their names, their frame and how they become durable: a snapshot is there as a whole or not at all, says for which
+//! record it stands, and shows by a checksum that it is what was written. It never knows what it holds, and losing one loses
+//! nothing while the records are there.
+//!
+//! ```text
+//! agentconf snapshot 1
+//! POSITION HASH LATEST-TIME
+//! content, one frame of zstd
+//! SHA-256 of all before it, 32 octets
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::chain::Head;
+use super::record::Hash;
+
+/// The directory of the snapshots in that of the log.
+pub const DIRECTORY: &str = "snapshots";
+
+const MAGIC: &str = "agentconf snapshot 1";
+const SUFFIX: &str = ".snapshot";
+const UNFINISHED: &str = ".unfinished";
+const CHECKSUM_BYTES: u64 = 32;
+/// Fast: a start waits for what reads it, and the disk is not short of room for two.
+const LEVEL: i32 = 1;
+/// Snapshots that are kept: when the newest turns out to be unusable there is another one.
+const KEPT: usize = 2;
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A snapshot that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    path: PathBuf,
+    /// The record that it stands for.
+    pub head: Head,
+}
+
+/// The snapshots beside a log, newest first. What is none of ours is left alone and not among them.
+///
+/// # Errors
+/// The directory is there and cannot be read.
+pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
+    let found = match fs::read_dir(dir.join(DIRECTORY)) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut snapshots = Vec::new();
+    for entry in found {
+        let path = entry?.path();
+        if !path.to_string_lossy().ends_with(SUFFIX) {
+            continue;
+        }
+        match File::open(&path).map(BufReader::new).and_then(|mut file| head_of(&mut file)) {
+            Ok(head) => snapshots.push(Snapshot { path, head }),
+            Err(error) => tracing::warn!(%error, path = %path.display(), "this is no snapshot"),
+        }
+    }
+    snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.head.position));
+    Ok(snapshots)
+}
+
+/// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed.
+///
+/// # Errors
+/// Those of `content` and of the file system; there is no new snapshot then, and what was begun is removed.
+pub fn write(
+    dir: &Path,
+    head: &Head,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let dir = dir.join(DIRECTORY);
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    // Padded, so that names sort as positions do.
+    let name = format!("{:020}", head.position);
+    let (unfinished, finished) =
+        (dir.join(format!("{name}{UNFINISHED}")), dir.join(format!("{name}{SUFFIX}")));
+    let written = begun(&unfinished, head, content).and_then(|()| {
+        fs::rename(&unfinished, &finished)?;
+        File::open(&dir)?.sync_all()
+    });
+    if written.is_err() {
+        // Best effort: the next one of this position replaces it, and so does a start.
+        let _ = fs::remove_file(&unfinished);
+        return written;
+    }
+    remove_old(&dir)
+}
+
+fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut out = Summed { inner: BufWriter::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
+    let hash: String = head.hash.iter().map(|octet| format!("{octet:02x}")).collect();
+    writeln!(out, "{MAGIC}\n{} {hash} {}", head.position, head.latest_at)?;
+    let mut frame = zstd::Encoder::new(&mut out, LEVEL)?;
+    content(&mut frame)?;
+    frame.finish()?;
+    let Summed { mut inner, sum } = out;
+    inner.write_all(&sum.finalize())?;
+    inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Removes all but the newest snapshots, and what was not finished.
+fn remove_old(dir: &Path) -> io::Result<()> {
+    let mut finished = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.to_string_lossy();
+        if name.ends_with(UNFINISHED) {
+            fs::remove_file(&path)?;
+        } else if name.ends_with(SUFFIX) {
+            finished.push(path.clone());
+        }
+    }
+    finished.sort();
+    let too_many = finished.len().saturating_sub(KEPT);
+    finished.iter().take(too_many).try_for_each(fs::remove_file)
+}
+
+impl Snapshot {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the content to `read`, which may only be believed when this returns without an error.
+    ///
+    /// # Errors
+    /// Those of `read` and of the file system, and `InvalidData` if it is not what was written.
+    pub fn read<T>(&self, read: impl FnOnce(&mut dyn BufRead) -> io::Result<T>) -> io::Result<T> {
+        let file = File::open(&self.path)?;
+        let length = file.metadata()?.len().checked_sub(CHECKSUM_BYTES).ok_or_else(not_written)?;
+        let summed = Summed { inner: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
+        let mut part = BufReader::with_capacity(BUFFER_BYTES, summed.take(length));
+        if head_of(&mut part)? != self.head {
+            return Err(not_written());
+        }
+        let mut frame =
+            BufReader::with_capacity(BUFFER_BYTES, zstd::Decoder::with_buffer(part)?.single_frame());
+        let content = read(&mut frame)?;
+        // What is left of the frame, and then of the file.
+        io::copy(&mut frame, &mut io::sink())?;
+        let mut part = frame.into_inner().finish();
+        io::copy(&mut part, &mut io::sink())?;
+        let Summed { mut inner, sum } = part.into_inner().into_inner();
+        let mut checksum = [0; CHECKSUM_BYTES as usize];
+        inner.read_exact(&mut checksum)?;
+        match checksum == <[u8; 32]>::from(sum.finalize()) {
+            true => Ok(content),
+            false => Err(not_written()),
+        }
+    }
+}
+
+fn not_written() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the snapshot is not what was written")
+}
+
+/// Reads the lines before the content.
+fn head_of(file: &mut impl BufRead) -> io::Result<Head> {
+    let mut line = || {
+        let mut line = String::new();
+        file.by_ref().take(200).read_line(&mut line)?;
+        Ok::<_, io::Error>(line)
+    };
+    let (magic, head) = (line()?, line()?);
+    let words: Vec<&str> = head.split_whitespace().collect();
+    match (magic.trim_end(), words.as_slice()) {
+        (MAGIC, [position, hash, latest_at]) => {
+            let head = || {
+                Some(Head {
+                    position: position.parse().ok()?,
+                    hash: hash_of(hash)?,
+                    latest_at: latest_at.parse().ok()?,
+                })
+            };
+            head().ok_or_else(not_written)
+        }
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is no snapshot of a version that this server knows",
+        )),
+    }
+}
+
+fn hash_of(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != 2 * hash.len() {
+        return None;
+    }
+    for (place, octet) in hash.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// Sums up what passes.
+struct Summed<T> {
+    inner: T,
+    sum: Sha256,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(octets)?;
+        self.sum.update(octets.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.sum.update(into.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}

@@ -1,0 +1,207 @@
+//! What is saved of tasks, contexts and data objects, and how they are made of it again.
+//!
+//! It saves what the events have made, not how it is found: indexes are built anew.
+
+use std::io;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::contexts::Recorded;
+use super::data::{Form, Held};
+use super::life_cycle::has_ended;
+use super::{Record, Said, Tasks};
+use crate::yang::generated::magent_task::DataObject;
+use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::model::Modelled;
+use crate::yang::packed::{
+    self, Origin, PackedError, Reader, Sink, put_number, put_octets, put_optional, put_time,
+};
+
+/// The kinds of items that are saved here.
+pub const KINDS: std::ops::RangeInclusive<u8> = 20..=29;
+
+const NUMBERS: u8 = 20;
+const TASK: u8 = 21;
+const CONTEXT: u8 = 22;
+const BEGUN: u8 = 23;
+const DATA_OBJECT: u8 = 24;
+const SHARED: u8 = 25;
+const OWNED: u8 = 26;
+
+impl Tasks {
+    /// Saves all of it.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn save(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut out = Vec::new();
+        put_number(&mut out, self.created);
+        put_number(&mut out, self.revision);
+        sink(NUMBERS, &out)?;
+        for (id, record) in &self.tasks {
+            out.clear();
+            put_octets(&mut out, id.as_bytes());
+            self.save_task(record, &mut out);
+            sink(TASK, &out)?;
+        }
+        for (id, context) in &self.contexts.contexts {
+            out.clear();
+            put_octets(&mut out, id.as_bytes());
+            put_time(&mut out, context.created_at);
+            put_time(&mut out, context.updated_at);
+            put_number(&mut out, context.revision);
+            put_number(&mut out, context.parties.len() as u64);
+            context.parties.iter().for_each(|party| put_octets(&mut out, party.as_bytes()));
+            for (revision, message) in context.messages.iter() {
+                put_number(&mut out, *revision);
+                put_octets(&mut out, message.octets());
+            }
+            sink(CONTEXT, &out)?;
+        }
+        for (agent, count) in &self.contexts.begun {
+            out.clear();
+            put_octets(&mut out, agent.as_bytes());
+            put_number(&mut out, *count as u64);
+            sink(BEGUN, &out)?;
+        }
+        for held in self.data.objects.values() {
+            out.clear();
+            let mut object = Vec::new();
+            packed::pack(&held.object.to_data(), &mut object);
+            put_octets(&mut out, &object);
+            put_number(&mut out, held.revision);
+            out.push(held.form as u8);
+            for (start, chunk) in &held.chunks {
+                put_number(&mut out, *start);
+                put_octets(&mut out, chunk);
+            }
+            sink(DATA_OBJECT, &out)?;
+        }
+        for (object, agent) in &self.data.shared {
+            out.clear();
+            put_octets(&mut out, object.as_bytes());
+            put_octets(&mut out, agent.as_bytes());
+            sink(SHARED, &out)?;
+        }
+        for (owner, octets) in &self.data.owned {
+            out.clear();
+            put_octets(&mut out, owner.as_bytes());
+            put_number(&mut out, *octets);
+            sink(OWNED, &out)?;
+        }
+        Ok(())
+    }
+
+    fn save_task(&self, record: &Record, out: &mut Vec<u8>) {
+        put_octets(out, record.from.as_bytes());
+        put_octets(out, record.to.as_bytes());
+        let task = record.task.unpacked();
+        put_optional(out, task.as_ref().and_then(|task| task.context.as_deref()));
+        put_optional(out, task.as_ref().and_then(|task| task.parent.as_deref()));
+        put_octets(out, record.status.as_str().as_bytes());
+        put_number(out, record.number);
+        put_time(out, record.updated_at);
+        put_number(out, record.revision);
+        out.push(u8::from(record.deadline.is_some()) | u8::from(self.awaits(record)) << 1);
+        record.deadline.iter().for_each(|deadline| put_time(out, *deadline));
+        put_number(out, u64::from(record.said.assignment));
+        put_number(out, u64::from(record.said.result));
+        put_number(out, record.said.requests.len() as u64);
+        record.said.requests.iter().for_each(|request| put_number(out, u64::from(*request)));
+        put_octets(out, record.task.octets());
+    }
+
+    /// Takes one saved item back; what is taken back stands for all events up to then.
+    ///
+    /// # Errors
+    /// It is none of [`KINDS`], or this program cannot have saved it.
+    pub fn load(&mut self, kind: u8, octets: &[u8], origin: Origin<'_>) -> Result<(), PackedError> {
+        let mut saved = Reader::new(octets);
+        match kind {
+            NUMBERS => {
+                self.created = saved.number()?;
+                self.revision = saved.number()?;
+            }
+            TASK => self.load_task(&mut saved, origin)?,
+            CONTEXT => {
+                let id: Arc<str> = saved.text()?.into();
+                let (created_at, updated_at) = (saved.time()?, saved.time()?);
+                let revision = saved.number()?;
+                let mut parties = OrdSet::new();
+                for _ in 0..saved.number()? {
+                    parties.insert(saved.text()?.into());
+                }
+                let mut context =
+                    Recorded { created_at, updated_at, parties, messages: Default::default(), revision };
+                while !saved.is_at_end() {
+                    let revision = saved.number()?;
+                    context.messages.push(revision, origin.packed(saved.octets()?)?);
+                }
+                self.contexts.contexts.insert(id, context);
+            }
+            BEGUN => {
+                let agent = saved.text()?.into();
+                self.contexts.begun.insert(agent, saved.small()?);
+            }
+            DATA_OBJECT => {
+                let object: DataObject = origin.value(saved.octets()?)?;
+                let revision = saved.number()?;
+                let form = match saved.octet()? {
+                    0 => Form::Text,
+                    1 => Form::Binary,
+                    2 => Form::Elsewhere,
+                    other => return Err(PackedError::new(format!("{other} is no form of data"))),
+                };
+                let mut chunks = OrdMap::new();
+                while !saved.is_at_end() {
+                    let start = saved.number()?;
+                    chunks.insert(start, saved.octets()?.into());
+                }
+                self.data.octets = self.data.octets.saturating_add(object.size.unwrap_or(0));
+                self.data.hold(Held { object, form, chunks, revision });
+            }
+            SHARED => {
+                let object = saved.text()?.into();
+                self.data.shared.insert((object, saved.text()?.into()));
+            }
+            OWNED => {
+                let owner = saved.text()?.into();
+                self.data.owned.insert(owner, saved.number()?);
+            }
+            other => return Err(PackedError::new(format!("{other} is no kind of what is saved of tasks"))),
+        }
+        saved.end()
+    }
+
+    fn load_task(&mut self, saved: &mut Reader<'_>, origin: Origin<'_>) -> Result<(), PackedError> {
+        let id: Arc<str> = saved.text()?.into();
+        let (from, to) = (saved.text()?, saved.text()?);
+        let (context, parent) = (saved.optional()?, saved.optional()?);
+        let status = saved.text()?;
+        let known = TaskStatus::ALL.iter().copied().find(|known| known.as_str() == status);
+        let status = known.ok_or_else(|| PackedError::new(format!("\"{status}\" is no status")))?;
+        let (number, updated_at, revision) = (saved.number()?, saved.time()?, saved.number()?);
+        let flags = saved.octet()?;
+        let deadline = (flags & 1 != 0).then(|| saved.time()).transpose()?;
+        let (assignment, result) = (saved.small()?, saved.small()?);
+        let requests: Result<Vec<u32>, _> = (0..saved.number()?).map(|_| saved.small()).collect();
+        let said = Said { assignment, requests: requests?, result };
+        let task = origin.packed(saved.octets()?)?;
+
+        let (from, to) = (self.by_from.insert(from, number), self.by_to.insert(to, number));
+        context.iter().for_each(|context| drop(self.by_context.insert(context, number)));
+        parent.iter().for_each(|parent| drop(self.by_parent.insert(parent, number)));
+        if let Some(deadline) = deadline.filter(|_| flags & 2 != 0) {
+            self.deadlines.insert((deadline, number));
+        }
+        match has_ended(status) {
+            true => drop(self.ended.insert((revision, number))),
+            false => *self.open.entry(from.clone()).or_default() += 1,
+        }
+        self.order.insert(number, id.clone());
+        let record = Record { task, from, to, status, number, deadline, updated_at, revision, said };
+        self.tasks.insert(id, Arc::new(record));
+        Ok(())
+    }
+}
