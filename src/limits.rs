@@ -220,6 +220,12 @@ pub struct Limits {
     /// written later the more entries there are. No snapshots are written with 0.
     pub snapshot_events_min: u64,
 
+    /// How long events stay in the log at least. What is older is moved into compressed archives beside it when a snapshot was
+    /// written; event streams begin after it. With 0 everything stays.
+    pub log_kept_s: u64,
+    /// How long archived events are kept at least, from when they happened; for ever with 0.
+    pub archives_kept_s: u64,
+
     /// Most tasks that are kept. One that has ended, and was not touched for longest, is forgotten to make room.
     pub tasks_max: usize,
     /// Most tasks that one agent has assigned and that have not ended.
@@ -396,6 +402,8 @@ impl Default for Limits {
             negotiation_move_max_s: 30 * 24 * 3600,
             move_bytes_max: 256 * 1024,
             snapshot_events_min: 10_000,
+            log_kept_s: 0,
+            archives_kept_s: 0,
             tasks_max: 5_000_000,
             tasks_open_max: 100_000,
             task_requests_max: 100,

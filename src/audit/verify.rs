@@ -117,7 +117,7 @@ impl Walk<'_> {
             why: format!("the directory cannot be read: {error}"),
         };
         let numbers = reader.numbers().map_err(unreadable)?;
-        let log = Summary { records: 0, transactions: 0, hash: NO_HASH };
+        let log = Summary { after: 0, records: 0, transactions: 0, hash: NO_HASH };
         let proof = Proof { log, segments: 0, records: 0, checkpoints: 0, newest: None, unsigned: 0 };
         self.proof = Some(proof);
         let (mut end, mut time) = (None, None);
@@ -278,7 +278,9 @@ fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Alter
 /// Checks the event log, and that it holds what was signed.
 fn event_log(log: &LogReader, mut signed: Vec<(u64, Hash, Timestamp)>) -> Result<Summary, Altered> {
     signed.sort_unstable_by_key(|(position, ..)| *position);
-    let mut signed = signed.into_iter().filter(|(position, ..)| *position > 0).peekable();
+    // What is kept no longer cannot be compared with what was signed of it; what comes after it is chained to its hash.
+    let first = log.first()?.position;
+    let mut signed = signed.into_iter().filter(|(position, ..)| *position > first).peekable();
     let (mut sure, mut time) = (0, None);
     let walked = log::walk(log, |record| {
         while let Some((_, hash, at)) = signed.next_if(|(position, ..)| *position == record.position) {

@@ -89,7 +89,8 @@ impl History {
             Some(from) => log.position_at_time(from.as_micros())?.unwrap_or(u64::MAX),
             None => 1,
         };
-        let place = Place { log: after.log.max(first.saturating_sub(1)), ..after };
+        let first = first.saturating_sub(1).max(log.first()?.position);
+        let place = Place { log: after.log.max(first), ..after };
         let changes = log.scan(place.log).peekable();
         let entries = trail.map(|trail| trail.entries(place.trail, wanted.from).peekable());
         Ok(History { changes, entries, wanted, place })

@@ -400,6 +400,10 @@ impl Engine {
         let rebuilt = tokio::task::spawn_blocking(move || {
             // Held by the work itself: who asked may go before it is done.
             let _one = one;
+            if reader.first().map_err(|e| e.to_string())?.position > 0 {
+                let state = replay(&reader, position).map_err(|e| e.to_string())?;
+                return Ok(state.config.content().clone());
+            }
             let mut content = Arc::default();
             for record in reader.scan(0) {
                 let record = record.map_err(|e| e.to_string())?;
@@ -768,7 +772,7 @@ impl Writer {
 
     async fn run(mut self) {
         let clock = self.shared.options.clock.clone();
-        let mut saver = Saver::new(self.log.reader(), self.shared.options.limits.snapshot_events_min);
+        let mut saver = Saver::new(self.shared.clone());
         loop {
             let due = self.state.next_deadline();
             let mut overdue = false;

@@ -4,11 +4,14 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use sha2::{Digest, Sha256};
 
 use super::denied::Denied;
 use super::monitoring::Statistics;
 use super::subscriptions::Subscriptions;
+use crate::clock::Timestamp;
+use crate::log::LogReader;
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
@@ -38,6 +41,8 @@ pub struct Capabilities {
     pub(super) statistics: Arc<Statistics>,
     /// What is counted of access control.
     pub(super) denied: Arc<Denied>,
+    /// The time of the newest event that has left the log.
+    aged: Arc<ArcSwapOption<String>>,
     library: OnceLock<Arc<Container>>,
     modules: OnceLock<Arc<Container>>,
 }
@@ -62,11 +67,26 @@ impl Capabilities {
             description: stream.description.clone().unwrap_or_default(),
             replay_support: stream.replay_support,
             replay_log_creation_time: stream.replay_log_creation_time.clone(),
-            // Nothing ages out of the log.
-            replay_log_aged_time: None,
+            replay_log_aged_time: self.replay_until(),
         };
         let streams = nc_notifications::Streams { stream: self.streams.iter().map(stream).collect() };
         nc_notifications::Netconf { streams }.to_data()
+    }
+
+    /// The time of the newest event that has left the log, and streams with it (RFC 8639 section 2.4.2.1).
+    fn replay_until(&self) -> Option<String> {
+        self.aged.load().as_deref().cloned()
+    }
+
+    /// Notes where the log begins now.
+    pub(super) fn ages(&self, log: &LogReader) {
+        match log.base() {
+            Ok(base) if base.position > 0 => {
+                self.aged.store(Timestamp::from_micros(base.latest_at).map(|at| Arc::new(at.to_string())));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "where the log begins is not known"),
+        }
     }
 
     /// The time of the oldest event in the log.
@@ -81,8 +101,7 @@ impl Capabilities {
             description: stream.description.clone(),
             replay_support: stream.replay_support.then_some(()),
             replay_log_creation_time: stream.replay_log_creation_time.clone(),
-            // Nothing ages out of the log.
-            replay_log_aged_time: None,
+            replay_log_aged_time: self.replay_until(),
         };
         subscribed::Streams { stream: self.streams.iter().map(stream).collect() }.to_data()
     }

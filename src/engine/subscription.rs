@@ -27,7 +27,7 @@ use super::subscribers::Seat;
 use super::visible;
 use crate::access::Principal;
 use crate::clock::Timestamp;
-use crate::log::LogReader;
+use crate::log::{LogError, LogReader};
 use crate::yang::error::{Error, Tag};
 use crate::yang::notification::Notification;
 
@@ -228,6 +228,10 @@ impl Subscription {
         until: Option<Timestamp>,
         seat: Seat,
     ) -> Result<Self, Error> {
+        let unreadable = |error: &LogError| {
+            tracing::error!(%error, "a replay could not start");
+            Error::application(Tag::OperationFailed, "the event log cannot be read")
+        };
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let newest = *committed.borrow();
         let (position, skip) = match from {
@@ -242,12 +246,14 @@ impl Subscription {
                 return Err(Error::protocol(Tag::InvalidValue, message));
             }
             From::Time(time) => {
-                let found = shared.reader.position_at_time(time.as_micros()).map_err(|e| {
-                    tracing::error!(error = %e, "a replay could not start");
-                    Error::application(Tag::OperationFailed, "the event log cannot be read")
-                })?;
+                let found = shared.reader.position_at_time(time.as_micros()).map_err(|e| unreadable(&e))?;
                 (found.map_or(newest, |position| position.saturating_sub(1)), 0)
             }
+        };
+        // A replay begins with what is kept (RFC 8639 section 2.4.2.1).
+        let position = match position < newest {
+            true => position.max(shared.reader.first().map_err(|e| unreadable(&e))?.position),
+            false => position,
         };
         seat.reached(position);
         Ok(Subscription {

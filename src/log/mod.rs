@@ -9,7 +9,9 @@
 //! appends; any number of [`LogReader`]s read beside it and see committed transactions only.
 
 mod ahead;
+pub mod archive;
 pub mod chain;
+mod compaction;
 mod journal;
 pub mod record;
 pub mod snapshots;
@@ -17,6 +19,7 @@ pub mod storage;
 pub mod verify;
 
 pub use chain::{Damage, Fault, Head};
+pub use compaction::Compactor;
 pub use journal::Journal;
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
 pub use storage::{Log, LogError, LogReader, Scan, check_ahead, is_in_use};

@@ -58,7 +58,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
         if !path.to_string_lossy().ends_with(SUFFIX) {
             continue;
         }
-        match File::open(&path).map(BufReader::new).and_then(|mut file| head_of(&mut file)) {
+        match File::open(&path).map(BufReader::new).and_then(|mut file| read_head(&mut file, MAGIC)) {
             Ok(head) => snapshots.push(Snapshot { path, head }),
             Err(error) => tracing::warn!(%error, path = %path.display(), "this is no snapshot"),
         }
@@ -97,8 +97,7 @@ pub fn write(
 fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut out = Summed { inner: BufWriter::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
-    let hash: String = head.hash.iter().map(|octet| format!("{octet:02x}")).collect();
-    writeln!(out, "{MAGIC}\n{} {hash} {}", head.position, head.latest_at)?;
+    writeln!(out, "{MAGIC}\n{}", head_line(head))?;
     let mut frame = zstd::Encoder::new(&mut out, LEVEL)?;
     content(&mut frame)?;
     frame.finish()?;
@@ -139,7 +138,7 @@ impl Snapshot {
         let length = file.metadata()?.len().checked_sub(CHECKSUM_BYTES).ok_or_else(not_written)?;
         let summed = Summed { inner: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
         let mut part = BufReader::with_capacity(BUFFER_BYTES, summed.take(length));
-        if head_of(&mut part)? != self.head {
+        if read_head(&mut part, MAGIC)? != self.head {
             return Err(not_written());
         }
         let mut frame =
@@ -163,31 +162,34 @@ fn not_written() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the snapshot is not what was written")
 }
 
-/// Reads the lines before the content.
-fn head_of(file: &mut impl BufRead) -> io::Result<Head> {
+/// A place in the chain, as a line says it.
+pub(super) fn head_line(head: &Head) -> String {
+    let hash: String = head.hash.iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("{} {hash} {}", head.position, head.latest_at)
+}
+
+/// Reads the two lines at the beginning of a file: what it is, and a place in the chain.
+///
+/// # Errors
+/// Those of the file, and `InvalidData` if it is something else.
+pub(super) fn read_head(file: &mut impl BufRead, magic: &str) -> io::Result<Head> {
     let mut line = || {
         let mut line = String::new();
         file.by_ref().take(200).read_line(&mut line)?;
         Ok::<_, io::Error>(line)
     };
-    let (magic, head) = (line()?, line()?);
-    let words: Vec<&str> = head.split_whitespace().collect();
-    match (magic.trim_end(), words.as_slice()) {
-        (MAGIC, [position, hash, latest_at]) => {
-            let head = || {
-                Some(Head {
-                    position: position.parse().ok()?,
-                    hash: hash_of(hash)?,
-                    latest_at: latest_at.parse().ok()?,
-                })
-            };
-            head().ok_or_else(not_written)
-        }
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is no snapshot of a version that this server knows",
-        )),
+    let (first, second) = (line()?, line()?);
+    if first.trim_end() != magic {
+        let message = format!("it does not begin with \"{magic}\"");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
+    let words: Vec<&str> = second.split_whitespace().collect();
+    let [position, hash, latest_at] = words.as_slice() else { return Err(not_written()) };
+    let head = || {
+        let (position, latest_at) = (position.parse().ok()?, latest_at.parse().ok()?);
+        Some(Head { position, hash: hash_of(hash)?, latest_at })
+    };
+    head().ok_or_else(not_written)
 }
 
 fn hash_of(text: &str) -> Option<Hash> {

@@ -36,7 +36,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use thiserror::Error;
 
 use super::ahead;
+use super::archive::{self, Archive};
 use super::chain::{Damage, Fault, Head, StoredRow};
+use super::compaction::Compactor;
 use super::record::{NewRecord, Record, RecordError};
 
 /// What to do about damage.
@@ -50,6 +52,8 @@ const LOCK_FILE: &str = "log.lock";
 const APPLICATION_ID: i32 = 0x4143_4c47;
 /// Version of the table, in the database's header.
 const USER_VERSION: i32 = 1;
+/// The same once records were moved out of it.
+pub(super) const COMPACTED_VERSION: i32 = 2;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_AUTOCHECKPOINT_PAGES: u32 = 4000;
@@ -89,6 +93,12 @@ pub enum LogError {
         path: PathBuf,
         /// Its version.
         found: i32,
+    },
+    /// What is asked for was moved out of the log and is not in its archives either.
+    #[error("the log begins at position {first}: what came before it is kept no longer")]
+    Gone {
+        /// The first record that there is.
+        first: u64,
     },
     /// The file system lacks what a write-ahead log needs (shared memory, as on some network file systems).
     #[error("{0} is on a file system that cannot hold a write-ahead log")]
@@ -284,10 +294,67 @@ impl LogReader {
     /// # Errors
     /// [`LogError::Damaged`] if a record is not the one that was appended, [`LogError::Store`] if SQLite fails.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LogError> {
-        self.with(|connection| match head_at(connection, after)? {
+        let read = self.with(|connection| match head_at(connection, after)? {
             Some(mut head) => read_on(connection, &mut head, limit, READ_BYTES_MAX),
             None => Ok(Vec::new()),
-        })
+        });
+        match read {
+            Err(LogError::Gone { .. }) => {
+                let mut octets = 0;
+                let fits = |record: &Result<Record, LogError>| {
+                    let fits = octets < READ_BYTES_MAX;
+                    octets += record.as_ref().map_or(0, |record| record.payload.len());
+                    fits
+                };
+                self.scan(after).take(limit).take_while(fits).collect()
+            }
+            read => read,
+        }
+    }
+
+    /// Where the chain stands before the first record that there is, in the archives or in the log.
+    ///
+    /// # Errors
+    /// The archives or the store cannot be read.
+    pub fn first(&self) -> Result<Head, LogError> {
+        let base = self.base()?;
+        let archives = self.archives()?;
+        // Those that lead up to the log without a gap.
+        let mut next = base.next_position();
+        let mut first = None;
+        for archive in archives.iter().rev() {
+            if archive.last + 1 >= next && archive.first < next {
+                (next, first) = (archive.first, Some(archive));
+            }
+        }
+        match first {
+            Some(archive) => Ok(archive::Records::open(archive)?.head),
+            None => Ok(base),
+        }
+    }
+
+    /// Where the chain stands before the first record of the log itself: what came before it is in archives, or gone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn base(&self) -> Result<Head, LogError> {
+        self.with(base)
+    }
+
+    /// What moves records out of the log, beside the writer.
+    ///
+    /// # Errors
+    /// [`LogError::Store`] if the store cannot be opened once more.
+    pub fn compactor(&self) -> Result<Compactor, LogError> {
+        let connection = connect(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
+        Ok(Compactor::new(connection, self.clone()))
+    }
+
+    pub(super) fn archives(&self) -> Result<Vec<Archive>, LogError> {
+        let dir = self.directory();
+        archive::list(dir).map_err(|source| LogError::File { path: dir.join(archive::DIRECTORY), source })
     }
 
     /// Where the log is.
@@ -303,9 +370,11 @@ impl LogReader {
         self.with(|connection| head_at(connection, position))
     }
 
-    /// All records after a position, up to the end as it is when the scan gets there. Ends after an error.
+    /// All records after a position, those in archives included, up to the end as it is when the scan gets there. Ends after
+    /// an error; [`LogError::Gone`] is one if it begins before [`LogReader::first`].
     pub fn scan(&self, after: u64) -> Scan {
-        Scan { reader: self.clone(), after, head: None, batch: Vec::new().into_iter(), ended: false }
+        let batch = Vec::new().into_iter();
+        Scan { reader: self.clone(), after, head: None, archived: None, batch, ended: false }
     }
 
     /// The first position whose record was made at or after a time (microseconds since the epoch); none if all are earlier.
@@ -317,7 +386,9 @@ impl LogReader {
             let end = last_position(connection)?.saturating_add(1);
             let mut select = connection.prepare_cached("SELECT latest_at FROM record WHERE position = ?1")?;
             // The answer is in low..=high; high == end stands for none.
-            let (mut low, mut high) = (1, end);
+            let begin: i64 =
+                connection.query_row("SELECT coalesce(min(position), 1) FROM record", (), |row| row.get(0))?;
+            let (mut low, mut high) = (begin, end);
             while low < high {
                 let middle = low + (high - low) / 2;
                 let latest: Option<i64> = select.query_row([middle], |row| row.get(0)).optional()?;
@@ -355,6 +426,8 @@ pub struct Scan {
     after: u64,
     /// Where the last batch ended.
     head: Option<Head>,
+    /// The archive that is being read.
+    archived: Option<archive::Records>,
     batch: vec::IntoIter<Record>,
     ended: bool,
 }
@@ -369,15 +442,7 @@ impl Iterator for Scan {
         if self.ended {
             return None;
         }
-        let Self { reader, after, head, .. } = self;
-        let batch = reader.with(|connection| {
-            if head.is_none() {
-                *head = head_at(connection, *after)?;
-            }
-            let read = |head| read_on(connection, head, SCAN_BATCH, SCAN_BYTES_MAX);
-            head.as_mut().map_or_else(|| Ok(Vec::new()), read)
-        });
-        match batch {
+        match self.batch() {
             Ok(batch) => {
                 self.ended = batch.is_empty();
                 self.batch = batch.into_iter();
@@ -394,6 +459,44 @@ impl Iterator for Scan {
                 }))
             }
         }
+    }
+}
+
+impl Scan {
+    fn batch(&mut self) -> Result<Vec<Record>, LogError> {
+        if let Some(archived) = &mut self.archived {
+            let batch: Result<Vec<Record>, LogError> = archived.take(SCAN_BATCH).collect();
+            self.head = Some(archived.head);
+            match batch? {
+                batch if batch.is_empty() => self.archived = None,
+                batch => return Ok(batch),
+            }
+        }
+        let Self { reader, after, head, .. } = self;
+        let stands = head.map_or(*after, |head| head.position);
+        let read = reader.with(|connection| {
+            // What was read last can have been moved meanwhile.
+            if head.is_none() || base(connection)?.position > stands {
+                *head = head_at(connection, stands)?;
+            }
+            let read = |head| read_on(connection, head, SCAN_BATCH, SCAN_BYTES_MAX);
+            head.as_mut().map_or_else(|| Ok(Vec::new()), read)
+        });
+        let Err(LogError::Gone { first }) = read else { return read };
+        let wanted = stands.saturating_add(1);
+        let archives = reader.archives()?;
+        let Some(archive) = archives.iter().find(|a| (a.first..=a.last).contains(&wanted)) else {
+            return Err(LogError::Gone { first: reader.first().map_or(first, |head| head.next_position()) });
+        };
+        let mut archived = archive::Records::open(archive)?;
+        while archived.head.position < stands {
+            match archived.next() {
+                Some(record) => drop(record?),
+                None => return Err(LogError::Gone { first }),
+            }
+        }
+        self.archived = Some(archived);
+        self.batch()
     }
 }
 
@@ -474,7 +577,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
         return Err(LogError::Foreign(path.to_owned()));
     }
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        USER_VERSION => Ok(()),
+        USER_VERSION | COMPACTED_VERSION => Ok(()),
         found => Err(LogError::Version { path: path.to_owned(), found }),
     }
 }
@@ -498,32 +601,49 @@ fn ours<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, LogError> {
 /// The end of the log, from its last record.
 fn last(connection: &Connection) -> Result<Head, LogError> {
     let position = last_position(connection)?.unsigned_abs();
-    let Some((head, record)) = row_at(connection, position)? else { return Ok(Head::EMPTY) };
+    let Some((head, record)) = row_at(connection, position)? else { return base(connection) };
     if !record.transaction_end {
         return Err(Damage { position, fault: Fault::HalfTransaction }.into());
     }
     Ok(head)
 }
 
-fn last_position(connection: &Connection) -> Result<i64, LogError> {
+pub(super) fn last_position(connection: &Connection) -> Result<i64, LogError> {
     let mut select = connection.prepare_cached("SELECT coalesce(max(position), 0) FROM record")?;
     Ok(select.query_row((), |row| row.get(0))?)
 }
 
 /// Where the chain stands after a position; none if the log does not reach so far.
 fn head_at(connection: &Connection, position: u64) -> Result<Option<Head>, LogError> {
-    if position == 0 {
-        return Ok(Some(Head::EMPTY));
+    if let Some((head, _)) = row_at(connection, position)? {
+        return Ok(Some(head));
     }
-    match row_at(connection, position)? {
-        Some((head, _)) => Ok(Some(head)),
-        None if last_position(connection)?.unsigned_abs() < position => Ok(None),
-        None => Err(missing(connection, position)?.into()),
+    let base = base(connection)?;
+    match position {
+        _ if position == base.position => Ok(Some(base)),
+        _ if position < base.position => Err(LogError::Gone { first: base.next_position() }),
+        _ if last_position(connection)?.unsigned_abs() < position => Ok(None),
+        _ => Err(missing(connection, position)?.into()),
     }
 }
 
+/// Where the chain stands before the first record of the database.
+pub(super) fn base(connection: &Connection) -> Result<Head, LogError> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != COMPACTED_VERSION {
+        return Ok(Head::EMPTY);
+    }
+    let mut select = connection.prepare_cached("SELECT position, hash, latest_at FROM base")?;
+    let row: Option<(i64, Vec<u8>, i64)> =
+        select.query_row((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((position, hash, latest_at)) = row else { return Ok(Head::EMPTY) };
+    let position = position.unsigned_abs();
+    let hash = hash.try_into().map_err(|_| Damage { position, fault: Fault::HashMismatch })?;
+    Ok(Head { position, hash, latest_at })
+}
+
 /// The record at a position, taken at its word: what precedes it is not looked at.
-fn row_at(connection: &Connection, position: u64) -> Result<Option<(Head, Record)>, LogError> {
+pub(super) fn row_at(connection: &Connection, position: u64) -> Result<Option<(Head, Record)>, LogError> {
     let Ok(key) = i64::try_from(position) else { return Ok(None) };
     let mut select = connection.prepare_cached("SELECT latest_at, bytes FROM record WHERE position = ?1")?;
     let mut rows = select.query([key])?;

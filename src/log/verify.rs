@@ -9,7 +9,9 @@ use super::storage::{LogError, LogReader};
 /// What a whole log contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many records, which is also the last position.
+    /// The position before the first record that there is: 0, or that of the last one that is kept no longer.
+    pub after: u64,
+    /// The last position.
     pub records: u64,
     /// How many transactions.
     pub transactions: u64,
@@ -33,7 +35,9 @@ pub fn walk(
     reader: &LogReader,
     mut is_right: impl FnMut(&Record) -> Result<(), String>,
 ) -> Result<Summary, Damage> {
-    let (mut head, mut transactions, mut whole) = (Head::EMPTY, 0, true);
+    let unreadable = |error: LogError| Damage { position: 1, fault: Fault::Unreadable(error.to_string()) };
+    let (mut head, mut transactions, mut whole) = (reader.first().map_err(unreadable)?, 0, true);
+    let after = head.position;
     let mut pass = |record: Record, head: &mut Head| {
         is_right(&record).map_err(|why| Damage { position: record.position, fault: Fault::Refuted(why) })?;
         whole = record.transaction_end;
@@ -41,7 +45,7 @@ pub fn walk(
         head.advance(&record);
         Ok(())
     };
-    for record in reader.scan(0) {
+    for record in reader.scan(head.position) {
         match record {
             Ok(record) => pass(record, &mut head)?,
             Err(error) => {
@@ -70,5 +74,5 @@ pub fn walk(
     if !whole {
         return Err(Damage { position: head.position, fault: Fault::HalfTransaction });
     }
-    Ok(Summary { records: head.position, transactions, hash: head.hash })
+    Ok(Summary { after, records: head.position, transactions, hash: head.hash })
 }

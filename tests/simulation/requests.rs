@@ -193,8 +193,8 @@ fn about_task(random: &mut Random, own: &str, number: u64, state: &State) -> Req
     });
     let id = if tasks.is_empty() { "none".to_owned() } else { random.pick(&tasks).clone() };
     let task_of = state.tasks.get(&id);
-    let does_work = task_of.is_some_and(|task| task.to == name);
-    let status = task_of.map(|task| task.status);
+    let does_work = task_of.as_ref().is_some_and(|task| task.to == name);
+    let status = task_of.as_ref().map(|task| task.status);
     let report = &n::INTERACTION_TASKS_TASK_REPORT;
     let finished = |number| json!({"status": "finished", "result": {"content": format!("result {number}")}});
     let blocked = || json!({"status": "blocked", "input-request": {"content": "which?"}});

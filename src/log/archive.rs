@@ -1,0 +1,181 @@
+//! Archives: records that were moved out of the log's database into compressed files beside it.
+//!
+//! A file holds records that follow each other and says after which one they come, so that they are checked against the chain
+//! like those of the database. It is there as a whole or not at all, and never changed. Nothing here decides what is moved.
+//!
+//! ```text
+//! one frame of zstd:
+//! agentconf archive 1
+//! POSITION HASH LATEST-TIME         of the record before the first
+//! length, 4 octets, big-endian, and the record's canonical bytes; and so on
+//! ```
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::chain::{Damage, Fault, Head};
+use super::record::{PAYLOAD_BYTES_MAX, Record};
+use super::snapshots::{head_line, read_head};
+use super::storage::LogError;
+
+/// The directory of the archives in that of the log.
+pub const DIRECTORY: &str = "archive";
+
+const MAGIC: &str = "agentconf archive 1";
+const SUFFIX: &str = ".records";
+const UNFINISHED: &str = ".unfinished";
+/// Records are written once and read seldom.
+const LEVEL: i32 = 6;
+const BUFFER_BYTES: usize = 1 << 20;
+/// Longer than any record.
+const RECORD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 4096;
+
+/// One file of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Position of its first record.
+    pub first: u64,
+    /// Position of its last record.
+    pub last: u64,
+}
+
+/// The archives beside a log, ascending. What is none of ours is left alone and not among them.
+///
+/// # Errors
+/// The directory is there and cannot be read.
+pub fn list(dir: &Path) -> io::Result<Vec<Archive>> {
+    let found = match fs::read_dir(dir.join(DIRECTORY)) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut archives = Vec::new();
+    for entry in found {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let numbers = name.strip_suffix(SUFFIX).and_then(|numbers| numbers.split_once('-'));
+        let numbers = numbers.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        if let Some((first, last)) = numbers {
+            archives.push(Archive { path, first, last });
+        }
+    }
+    archives.sort_by_key(|archive| (archive.first, archive.last));
+    Ok(archives)
+}
+
+/// Writes the records that follow `before` into a file, which is durable on return. Gives the head after the last one.
+///
+/// # Errors
+/// Those of the file system; there is no new archive then.
+pub(super) fn write(dir: &Path, before: &Head, records: &[Record]) -> Result<Head, LogError> {
+    let dir = dir.join(DIRECTORY);
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| LogError::File { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+    let mut head = *before;
+    records.iter().for_each(|record| head.advance(record));
+    let name = format!("{:020}-{:020}", before.next_position(), head.position);
+    let (unfinished, finished) =
+        (dir.join(format!("{name}{UNFINISHED}")), dir.join(format!("{name}{SUFFIX}")));
+    let written = begun(&unfinished, before, records).and_then(|()| {
+        fs::rename(&unfinished, &finished)?;
+        File::open(&dir)?.sync_all()
+    });
+    written.map_err(at(&unfinished))?;
+    Ok(head)
+}
+
+fn begun(path: &Path, before: &Head, records: &[Record]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut frame = zstd::Encoder::new(BufWriter::with_capacity(BUFFER_BYTES, file), LEVEL)?;
+    write!(frame, "{MAGIC}\n{}\n", head_line(before))?;
+    for record in records {
+        let bytes = record.encode().map_err(io::Error::other)?;
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        frame.write_all(&length.to_be_bytes())?;
+        frame.write_all(&bytes)?;
+    }
+    let out = frame.finish()?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Removes archives all of whose records are older than a time, oldest first, and never one behind another that stays.
+///
+/// # Errors
+/// The files cannot be read or removed.
+pub(super) fn remove_before(dir: &Path, at: i64) -> Result<u64, LogError> {
+    let mut removed = 0;
+    let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
+    let archives = list(dir).map_err(unreadable)?;
+    for (archive, next) in archives.iter().zip(archives.iter().skip(1)) {
+        // The latest time of all records up to the last one of this stands at the beginning of the next.
+        if Records::open(next)?.head.latest_at >= at {
+            break;
+        }
+        fs::remove_file(&archive.path)
+            .map_err(|source| LogError::File { path: archive.path.clone(), source })?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// The records of a file, each checked against the chain.
+pub(super) struct Records {
+    path: PathBuf,
+    input: Box<dyn BufRead + Send>,
+    /// Where the chain stands: before the first record, and then after the last one that was read.
+    pub(super) head: Head,
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("path", &self.path).field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    pub(super) fn open(archive: &Archive) -> Result<Self, LogError> {
+        let path = archive.path.clone();
+        let opened = || {
+            let mut input = BufReader::with_capacity(BUFFER_BYTES, zstd::Decoder::new(File::open(&path)?)?);
+            let head = read_head(&mut input, MAGIC)?;
+            Ok((input, head))
+        };
+        match opened() {
+            Ok((input, head)) => Ok(Records { path, input: Box::new(input), head }),
+            Err(source) => Err(LogError::File { path, source }),
+        }
+    }
+
+    fn record(&mut self) -> Result<Option<Record>, LogError> {
+        let position = self.head.next_position();
+        let unreadable = |error: io::Error| Damage { position, fault: Fault::Unreadable(error.to_string()) };
+        if self.input.fill_buf().map_err(unreadable)?.is_empty() {
+            return Ok(None);
+        }
+        let mut length = [0; 4];
+        self.input.read_exact(&mut length).map_err(unreadable)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > RECORD_BYTES_MAX {
+            return Err(unreadable(io::Error::other("a record is too long")).into());
+        }
+        let mut bytes = vec![0; length];
+        self.input.read_exact(&mut bytes).map_err(unreadable)?;
+        Ok(Some(self.head.accept_bytes(&bytes)?))
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.record().transpose()
+    }
+}

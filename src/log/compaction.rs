@@ -1,0 +1,119 @@
+//! Compaction: the oldest records leave the log's database and go into archives, beside the writer.
+//!
+//! A record is removed when it was read back from an archive that is durable, so it is in one of the two at any time, and what
+//! was interrupted goes on. The database keeps where the chain stood after the last one that was removed. How far it goes is
+//! not decided here.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::archive::{self, Archive};
+use super::chain::{Damage, Fault, Head};
+use super::record::Record;
+use super::storage::{COMPACTED_VERSION, LogError, LogReader, base, last_position, row_at};
+
+/// Records that one archive holds, and no more octets than [`ARCHIVE_BYTES_MAX`].
+const ARCHIVE_RECORDS_MAX: usize = 65_536;
+const ARCHIVE_BYTES_MAX: usize = 64 << 20;
+/// Records that are removed at a time: the writer waits for that long.
+const REMOVED_AT_ONCE: u64 = 2048;
+
+/// Moves the oldest records into archives. One at a time.
+#[derive(Debug)]
+pub struct Compactor {
+    connection: Connection,
+    reader: LogReader,
+}
+
+impl Compactor {
+    pub(super) fn new(connection: Connection, reader: LogReader) -> Self {
+        Compactor { connection, reader }
+    }
+
+    /// Moves records from the beginning up to a position at most, but for the last record: `progress` is told the position
+    /// that was reached. What was interrupted goes on where it was. Gives the position of the last one that was moved ever.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] for a record that is not what was appended, and those of the store and the file system. What was
+    /// moved before is in the archives.
+    pub fn archive(&mut self, to: u64, mut progress: impl FnMut(u64)) -> Result<u64, LogError> {
+        let to = to.min(last_position(&self.connection)?.unsigned_abs().saturating_sub(1));
+        let mut head = base(&self.connection)?;
+        while head.position < to {
+            let mut records = Vec::new();
+            let mut octets = 0;
+            for record in self.reader.scan(head.position) {
+                let record = record?;
+                if record.position > to {
+                    break;
+                }
+                octets += record.payload.len();
+                records.push(record);
+                if records.len() >= ARCHIVE_RECORDS_MAX || octets >= ARCHIVE_BYTES_MAX {
+                    break;
+                }
+            }
+            let end = archive::write(self.reader.directory(), &head, &records)?;
+            self.is_kept(head.next_position(), end.position, &records)?;
+            while head.position < end.position {
+                head = self.remove(head.position.saturating_add(REMOVED_AT_ONCE).min(end.position))?;
+            }
+            progress(head.position);
+        }
+        Ok(head.position)
+    }
+
+    /// That an archive has these records.
+    fn is_kept(&self, first: u64, last: u64, records: &[Record]) -> Result<(), LogError> {
+        let is_it = |archive: &Archive| (archive.first, archive.last) == (first, last);
+        if let Some(archive) = self.reader.archives()?.into_iter().find(is_it) {
+            let kept: Result<Vec<Record>, LogError> = archive::Records::open(&archive)?.collect();
+            if kept? == records {
+                return Ok(());
+            }
+        }
+        let fault = Fault::Unreadable("what was archived is not found again".into());
+        Err(Damage { position: first, fault }.into())
+    }
+
+    /// Removes the records up to a position, and keeps where the chain stands after it.
+    fn remove(&mut self, to: u64) -> Result<Head, LogError> {
+        let key = i64::try_from(to).map_err(|_| LogError::Exhausted)?;
+        let removal = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (head, _) = row_at(&removal, to)?.ok_or(LogError::Exhausted)?;
+        removal.execute_batch(
+            "CREATE TABLE IF NOT EXISTS base (
+                only INTEGER PRIMARY KEY CHECK (only = 1),
+                position INTEGER NOT NULL,
+                hash BLOB NOT NULL,
+                latest_at INTEGER NOT NULL
+            ) STRICT",
+        )?;
+        removal.pragma_update(None, "user_version", COMPACTED_VERSION)?;
+        removal.execute(
+            "INSERT OR REPLACE INTO base (only, position, hash, latest_at) VALUES (1, ?1, ?2, ?3)",
+            (key, head.hash.as_slice(), head.latest_at),
+        )?;
+        removal.execute("DELETE FROM record WHERE position <= ?1", [key])?;
+        removal.commit()?;
+        Ok(head)
+    }
+
+    /// Removes archives whose records are all older than a time (microseconds since the epoch). Gives how many.
+    ///
+    /// # Errors
+    /// The files cannot be read or removed.
+    pub fn forget_before(&self, at: i64) -> Result<u64, LogError> {
+        archive::remove_before(self.reader.directory(), at)
+    }
+
+    /// Gives the room of what was moved back to the file system, for which it takes as much again meanwhile. The writer waits.
+    ///
+    /// # Errors
+    /// [`LogError::Store`], for instance if there is not so much room.
+    pub fn shrink(&self) -> Result<(), LogError> {
+        self.connection.execute_batch("VACUUM")?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+        Ok(())
+    }
+}
+
