@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use agentconf::log::{Damage, Fault, Head, Log, LogError, LogReader, NewRecord, Record, RecordError, verify};
+use agentconf::log::{
+    Damage, Fault, Head, Log, LogError, LogReader, NewRecord, Record, RecordError, archive, snapshots, verify,
+};
 use rusqlite::Connection;
 
 /// Set for the process that a test starts to be killed or starved: the directory to append to.
@@ -478,6 +480,175 @@ fn whatever_was_acknowledged_survives_kill_at_any_moment() {
     let records: Vec<_> = LogReader::open(&directory.log()).unwrap().scan(0).map(Result::unwrap).collect();
     assert!(records.len() > 100, "only {} records were appended", records.len());
     assert_whole_transactions(&records);
+}
+
+/// The path of the only archive.
+fn only_archive(directory: &Directory) -> PathBuf {
+    let archives = archive::list(&directory.log()).unwrap();
+    assert_eq!(archives.len(), 1, "{archives:?}");
+    archives.into_iter().next().unwrap().path
+}
+
+#[test]
+fn archived_records_are_read_as_if_they_were_in_the_log() {
+    let directory = ten_records("archive");
+    let before: Vec<Record> = directory.open().reader().scan(0).map(Result::unwrap).collect();
+    let mut log = directory.open();
+    let mut reached = Vec::new();
+    assert_eq!(log.reader().compactor().unwrap().archive(7, |to| reached.push(to)).unwrap(), 7);
+    assert_eq!(reached, [7]);
+
+    let in_database: i64 =
+        directory.database().query_row("SELECT count(*) FROM record", (), |r| r.get(0)).unwrap();
+    assert_eq!(in_database, 3);
+    let reader = log.reader();
+    assert_eq!((reader.base().unwrap().position, reader.first().unwrap()), (7, Head::EMPTY));
+    for after in 0..=10_u64 {
+        let rest: Vec<Record> = reader.scan(after).map(Result::unwrap).collect();
+        assert_eq!(rest, before[usize::try_from(after).unwrap()..], "after {after}");
+    }
+    assert_eq!(reader.read(2, 3).unwrap(), before[2..5]);
+    assert_eq!(reader.read(8, 9).unwrap(), before[8..]);
+    assert_eq!(log.append(&[transaction(11, 1)]).unwrap()[0].position, 11);
+    log.close().unwrap();
+
+    let log = directory.open();
+    assert_eq!(log.last().position, 11);
+    let summary = verify(&log.reader()).unwrap();
+    assert_eq!((summary.after, summary.records, summary.transactions), (0, 11, 9));
+}
+
+#[test]
+fn the_last_record_stays_in_the_log_and_what_was_archived_is_not_archived_again() {
+    let directory = ten_records("archive-last");
+    let log = directory.open();
+    let mut compactor = log.reader().compactor().unwrap();
+    assert_eq!(compactor.archive(4, |_| {}).unwrap(), 4);
+    assert_eq!(compactor.archive(u64::MAX, |_| {}).unwrap(), 9);
+    assert_eq!(compactor.archive(u64::MAX, |_| {}).unwrap(), 9);
+    let places: Vec<_> = archive::list(&directory.log()).unwrap().iter().map(|a| (a.first, a.last)).collect();
+    assert_eq!(places, [(1, 4), (5, 9)]);
+    compactor.shrink().unwrap();
+    assert_eq!(verify(&log.reader()).unwrap().records, 10);
+}
+
+#[test]
+fn what_was_interrupted_before_records_left_the_log_is_done_again() {
+    let directory = ten_records("archive-again");
+    let log = directory.open();
+    log.reader().compactor().unwrap().archive(5, |_| {}).unwrap();
+    drop(log);
+    // As if the power had failed when the archive was durable, and the removal was not.
+    let copy = ten_records("archive-again-copy");
+    fs::create_dir(copy.log().join(archive::DIRECTORY)).unwrap();
+    let archived = only_archive(&directory);
+    fs::copy(&archived, copy.log().join(archive::DIRECTORY).join(archived.file_name().unwrap())).unwrap();
+    let log = copy.open();
+    assert_eq!(log.reader().first().unwrap(), Head::EMPTY);
+    assert_eq!(log.reader().compactor().unwrap().archive(8, |_| {}).unwrap(), 8);
+    let whole: Vec<u64> = log.reader().scan(0).map(|record| record.unwrap().position).collect();
+    assert_eq!(whole, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn archives_that_are_gone_are_said_to_be_and_the_rest_is_proved() {
+    let directory = ten_records("archive-gone");
+    let log = directory.open();
+    log.reader().compactor().unwrap().archive(6, |_| {}).unwrap();
+    fs::remove_file(only_archive(&directory)).unwrap();
+    let reader = log.reader();
+    assert!(matches!(reader.scan(0).next(), Some(Err(LogError::Gone { first: 7 }))));
+    assert!(matches!(reader.read(3, 1), Err(LogError::Gone { first: 7 })));
+    assert_eq!(reader.first().unwrap().position, 6);
+    let summary = verify(&reader).unwrap();
+    assert_eq!((summary.after, summary.records), (6, 10));
+    drop(log);
+    assert_eq!(directory.open().last().position, 10);
+}
+
+#[test]
+fn a_changed_byte_in_an_archive_is_damage_at_its_position() {
+    let directory = ten_records("archive-damage");
+    directory.open().reader().compactor().unwrap().archive(6, |_| {}).unwrap();
+    let path = only_archive(&directory);
+    let whole = fs::read(&path).unwrap();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        let found: Result<Vec<Record>, LogError> =
+            LogReader::open(&directory.log()).unwrap().scan(0).collect();
+        assert!(found.is_err(), "octet {place}");
+    }
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(damage(&directory).position <= 7);
+}
+
+#[test]
+fn old_archives_are_forgotten_by_the_time_of_their_records() {
+    let directory = Directory::new("archive-old");
+    let mut log = directory.open();
+    for at in 1..=9 {
+        log.append(&[vec![event(at * 10, "{}")]]).unwrap();
+    }
+    let mut compactor = log.reader().compactor().unwrap();
+    for to in [2, 4, 6] {
+        compactor.archive(to, |_| {}).unwrap();
+    }
+    assert_eq!(compactor.forget_before(20).unwrap(), 0, "its last record is not older");
+    assert_eq!(compactor.forget_before(41).unwrap(), 2);
+    assert_eq!(log.reader().first().unwrap().position, 4);
+    assert_eq!(log.reader().position_at_time(75).unwrap(), Some(8));
+    assert_eq!(
+        log.reader().position_at_time(5).unwrap(),
+        Some(7),
+        "streams begin with what is in the log itself"
+    );
+}
+
+#[test]
+fn a_snapshot_is_read_back_as_it_was_written_or_not_at_all() {
+    let directory = ten_records("snapshot");
+    let head = directory.open().last();
+    let content = b"what the records come to ".repeat(5000);
+    snapshots::write(&directory.log(), &head, |out| out.write_all(&content)).unwrap();
+    let [snapshot] = snapshots::list(&directory.log()).unwrap().try_into().unwrap();
+    let read = || {
+        snapshot.read(|from| {
+            let mut content = Vec::new();
+            from.read_to_end(&mut content).map(|_| content)
+        })
+    };
+    assert_eq!((snapshot.head, read().unwrap()), (head, content.clone()));
+    let mode = fs::metadata(snapshot.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let whole = fs::read(snapshot.path()).unwrap();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        fs::write(snapshot.path(), &bytes).unwrap();
+        assert!(read().is_err(), "octet {place}");
+    }
+    fs::write(snapshot.path(), &whole[..whole.len() - 1]).unwrap();
+    assert!(read().is_err());
+}
+
+#[test]
+fn two_snapshots_are_kept_and_one_that_fails_leaves_no_trace() {
+    let directory = ten_records("snapshots");
+    let mut head = directory.open().last();
+    for position in 1..=4 {
+        head.position = position;
+        snapshots::write(&directory.log(), &head, |out| out.write_all(b"x")).unwrap();
+    }
+    head.position = 5;
+    let failed = snapshots::write(&directory.log(), &head, |_| Err(std::io::Error::other("no")));
+    assert_eq!(failed.unwrap_err().to_string(), "no");
+    let kept: Vec<_> =
+        snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
+    assert_eq!(kept, [4, 3]);
+    assert_eq!(fs::read_dir(directory.log().join(snapshots::DIRECTORY)).unwrap().count(), 2);
 }
 
 #[test]

@@ -387,7 +387,8 @@ impl LogReader {
             let mut select = connection.prepare_cached("SELECT latest_at FROM record WHERE position = ?1")?;
             // The answer is in low..=high; high == end stands for none.
             let begin: i64 =
-                connection.query_row("SELECT coalesce(min(position), 1) FROM record", (), |row| row.get(0))?;
+                connection
+                    .query_row("SELECT coalesce(min(position), 1) FROM record", (), |row| row.get(0))?;
             let (mut low, mut high) = (begin, end);
             while low < high {
                 let middle = low + (high - low) / 2;

@@ -600,3 +600,6 @@ fn parsed(leaf: &'static Node, text: &str) -> Result<Value, PackedError> {
     let ty = leaf.ty().ok_or_else(|| PackedError(format!("{} has no value", leaf.qualified_name())))?;
     types::parse(ty, text, &ModuleNames(&SCHEMA), leaf.module).map_err(|error| PackedError(error.message))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,3 +12,4 @@ mod flows;
 mod quotas;
 mod secrets;
 mod sessions;
+mod snapshots;

@@ -1,0 +1,119 @@
+//! A restart from a snapshot: all is as it would be had every event been read again.
+
+use agentconf::engine::{Content, Datastore, replay, write_snapshot};
+use agentconf::limits::Limits;
+use agentconf::log::{LogReader, snapshots};
+use serde_json::json;
+
+use crate::bench::{Bench, plain, principal};
+use agentconf::yang::generated::magent_task::nodes as n;
+
+/// All that an administrator sees, with its revision.
+fn everything(bench: &Bench) -> String {
+    let all = bench.read("admin", &plain(&[])).expect("it is read");
+    let engine = &bench.engine;
+    let found = engine.read(&principal("admin"), Datastore::Running, &plain(&[]), Content::All);
+    let snapshot = engine.snapshot();
+    let revisions: Vec<u64> = snapshot.revisions.keys().copied().collect();
+    let usage = (snapshot.usage("oss"), snapshot.usage("ip"));
+    format!("{all} {} {revisions:?} {usage:?}", found.expect("it is read").revision)
+}
+
+/// Agents, tasks in several states with contexts and data, a negotiation, a delegation, several revisions.
+async fn lived_in() -> Bench {
+    let bench = Bench::limited(Limits { snapshot_events_min: 1, ..Limits::default() }).await;
+    let order = |id: &str| {
+        json!({"id": id, "from": "oss-agent", "to": "ip-agent", "content": "find it", "context": "c-1", "asynchronous": true,
+            "deadline": "2027-02-01T00:00:00Z", "data": [{"id": format!("d-{id}"), "text": "one"}]})
+    };
+    for id in ["t-1", "t-2", "t-3"] {
+        bench.assign("oss", order(id)).await.expect("it is assigned");
+    }
+    let report = &n::INTERACTION_TASKS_TASK_REPORT;
+    let asked = json!({"status": "blocked", "input-request": {"content": "which?"}});
+    for (id, said) in [
+        ("t-1", json!({"status": "processing", "progress": 5})),
+        ("t-2", json!({"status": "processing"})),
+        ("t-2", asked),
+    ] {
+        bench.act("ip", report, Some(crate::bench::task(id)), said).await.expect("it is reported");
+    }
+    let open = json!({"id": "n-1", "from": "oss-agent", "to": "ip-agent", "type": "feasibility", "content": "can you?"});
+    bench.call("oss", &n::OPEN_NEGOTIATION, open).await.expect("it is opened");
+    for id in ["a", "b", "c"] {
+        bench.put_data("oss", id).await.expect("it is written");
+    }
+    bench
+}
+
+#[tokio::test]
+async fn a_restart_from_a_snapshot_is_one_from_all_events() {
+    let bench = lived_in().await;
+    let before = everything(&bench);
+    let bench = bench.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let newest = snapshots::list(bench.directory.path()).expect("they are read").remove(0);
+    assert_eq!(newest.head.position, bench.engine.snapshot().position, "nothing came after it");
+    assert_eq!(everything(&bench), before);
+    // What comes next is folded in as ever.
+    bench.put_data("oss", "d").await.expect("it is written");
+    bench
+        .assign(
+            "oss",
+            json!({"id": "t-9", "from": "oss-agent", "to": "ip-agent", "content": "x", "asynchronous": true}),
+        )
+        .await
+        .expect("it is assigned");
+    let folded = everything(&bench);
+    std::fs::remove_dir_all(bench.directory.path().join(snapshots::DIRECTORY)).expect("they are removed");
+    let whole = replay(&log, u64::MAX).expect("it is replayed");
+    assert_eq!(format!("{:?}", whole.tasks), format!("{:?}", bench.engine.snapshot().tasks));
+    assert_eq!(
+        (&whole.registry, &whole.negotiations),
+        (&bench.engine.snapshot().registry, &bench.engine.snapshot().negotiations)
+    );
+    assert_eq!(everything(&bench.restart().await), folded);
+}
+
+#[tokio::test]
+async fn what_came_before_a_snapshot_can_leave_the_log() {
+    let bench = lived_in().await;
+    let (before, position) = (everything(&bench), bench.engine.snapshot().position);
+    let bench = bench.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let first = log.compactor().expect("it opens").archive(position - 1, |_| {}).expect("it is archived");
+    assert_eq!(first, position - 1);
+    assert_eq!(everything(&bench), before);
+    assert!(bench.engine.revision(3).await.is_ok(), "old revisions are rebuilt from the archives");
+    std::fs::remove_dir_all(bench.directory.path().join("archive")).expect("it is removed");
+    bench.put_data("oss", "e").await.expect("it is written");
+    let after = everything(&bench);
+    // One revision is kept of those whose records are gone.
+    let without = |text: &str| text.split_once('[').map(|(all, _)| all.to_owned());
+    let bench = bench.restart().await;
+    assert_eq!(without(&everything(&bench)), without(&after));
+    let gone = bench.engine.revision(3).await.expect_err("it is kept no longer");
+    assert_eq!(gone.tag, agentconf::yang::error::Tag::OperationFailed);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_another_log_or_one_that_is_damaged_is_left_out() {
+    let (one, other) =
+        (lived_in().await, Bench::limited(Limits { snapshot_events_min: 0, ..Limits::default() }).await);
+    let log = LogReader::open(one.directory.path()).expect("the log is there");
+    write_snapshot(&log, &one.engine.snapshot()).expect("it is written");
+    let foreign = snapshots::list(one.directory.path()).expect("they are read").remove(0);
+    let to = other.directory.path().join(snapshots::DIRECTORY);
+    std::fs::create_dir(&to).expect("it is made");
+    std::fs::copy(foreign.path(), to.join(foreign.path().file_name().expect("a name")))
+        .expect("it is copied");
+    let before = everything(&other);
+    assert_eq!(everything(&other.restart().await), before);
+
+    let mut bytes = std::fs::read(foreign.path()).expect("it is read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(foreign.path(), bytes).expect("it is written");
+    let state = replay(&log, u64::MAX).expect("it is replayed");
+    assert_eq!(state.position, one.engine.snapshot().position);
+}
