@@ -74,9 +74,14 @@ impl<'a> Actor<'a> {
 
     /// The actor of a record.
     pub fn recorded(record: &'a Record) -> Self {
-        let (user, session) = principal::of_record(&record.actor);
-        let by_server = record.actor.is_empty() || record.origin == SERVER_ORIGIN;
-        Actor { user, session, origin: record.origin.parse().ok(), by_server }
+        Self::named(&record.actor, &record.origin)
+    }
+
+    /// The one whom a record names so.
+    pub(super) fn named(actor: &'a str, origin: &str) -> Self {
+        let (user, session) = principal::of_record(actor);
+        let by_server = actor.is_empty() || origin == SERVER_ORIGIN;
+        Actor { user, session, origin: origin.parse().ok(), by_server }
     }
 
     /// The server, which ends or takes back what a user has begun.

@@ -59,6 +59,9 @@ type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// A group that is being decided: the state after it, its records, and the answers to give
 /// once it is durable.
 pub(super) struct Group {
+    begun_with: State,
+    /// Whether something could not be applied: then each state is kept before the next is tried.
+    is_careful: bool,
     pub(super) state: State,
     pub(super) sessions: Sessions,
     pub(super) transactions: Vec<Vec<NewRecord>>,
@@ -71,6 +74,8 @@ pub(super) struct Group {
 impl Group {
     pub(super) fn new(state: &State, sessions: &Sessions) -> Self {
         Group {
+            begun_with: state.clone(),
+            is_careful: false,
             state: state.clone(),
             sessions: sessions.clone(),
             transactions: Vec::new(),
@@ -256,29 +261,52 @@ impl Group {
     ) -> Result<(), Error> {
         let unwritable =
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
-        let mut state = self.state.clone();
         let mut transaction = Vec::with_capacity(events.len());
-        let mut announced = Vec::with_capacity(events.len());
-        let mut size = self.size;
-        for event in &events {
+        let mut read = Vec::with_capacity(events.len());
+        for (position, event) in (self.state.position.saturating_add(1)..).zip(&events) {
             let record = event.to_record(at, actor).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
-            let event = Event::from_new_record(state.position + 1, &record).map_err(unwritable)?;
-            state.apply(at, actor, &event)?;
-            announced.push(Announced::new(state.position, at, actor, &event, record.payload.len()));
-            size += record.payload.len();
+            read.push(Event::from_new_record(position, &record).map_err(unwritable)?);
             transaction.push(record);
         }
-        if let Some(quotas) = quotas {
-            quotas.permit(&self.state.ledger, &state.ledger)?;
+        let mut announced = Vec::with_capacity(events.len());
+        // A state that nobody else has changes in place. To have it back as it was is dear, so that is done once.
+        let kept = self.is_careful.then(|| self.state.clone());
+        let before = self.state.ledger.clone();
+        let applied = transaction.iter().zip(&read).try_for_each(|(record, event)| {
+            self.state.apply(at, actor, event)?;
+            announced.push(Announced::new(self.state.position, at, actor, event, record.payload.len()));
+            Ok(())
+        });
+        let permitted =
+            applied.and_then(|()| quotas.map_or(Ok(()), |quotas| quotas.permit(&before, &self.state.ledger)));
+        if let Err(error) = permitted {
+            self.is_careful = true;
+            self.state = kept.unwrap_or_else(|| self.decided());
+            return Err(error);
         }
-        self.state = state;
-        self.size = size;
+        self.size += transaction.iter().map(|record| record.payload.len()).sum::<usize>();
         if !transaction.is_empty() {
             self.transactions.push(transaction);
         }
         self.announced.extend(announced);
         Ok(())
+    }
+
+    /// The state after all that is recorded, made from its beginning on.
+    fn decided(&self) -> State {
+        let mut state = self.begun_with.clone();
+        for record in self.transactions.iter().flatten() {
+            let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
+            let actor = Actor::named(&record.actor, &record.origin);
+            let event = Event::from_new_record(state.position + 1, record).map_err(|e| e.to_string());
+            if let Err(error) = event.and_then(|e| state.apply(at, actor, &e).map_err(|e| e.to_string())) {
+                // It was applied before, so this is a defect: better no server than one that tells what is not so.
+                tracing::error!(error, "the state cannot be made anew; the process ends, to be started anew");
+                std::process::abort();
+            }
+        }
+        state
     }
 
     /// Keeps the answer until the group is durable. A refusal waits too: it may rest on an
