@@ -30,9 +30,9 @@ impl Announced {
         assert_eq!(notice.sequence, last.unwrap_or(0) + 1, "no event is missing");
         self.transitions.extend(notice.previous_status.map(|previous| (previous, notice.status)));
         let task = after.get(&notice.task).unwrap();
-        transition_is_legal(before.get(&notice.task), task);
-        notice_tells_the_truth(before.get(&notice.task), task, &notice);
-        task_is_coherent(task);
+        transition_is_legal(before.get(&notice.task).as_ref(), &task);
+        notice_tells_the_truth(before.get(&notice.task).as_ref(), &task, &notice);
+        task_is_coherent(&task);
         assert_eq!(task.event_sequence, notice.sequence);
     }
 }

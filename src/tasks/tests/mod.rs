@@ -107,7 +107,7 @@ impl World {
         self.tasks.verify(self.now, "t-1", input, &self.limits)
     }
 
-    fn task(&self) -> &Task {
+    fn task(&self) -> Task {
         self.tasks.get("t-1").unwrap()
     }
 
