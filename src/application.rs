@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The log cannot be opened or does not fit this program.
 pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError> {
     let config = &prepared.config;
-    let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
+    let (clock, limits, profile) = (prepared.clock.clone(), prepared.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
     let (url, trail, vault) = (prepared.url.clone(), prepared.trail.clone(), prepared.vault.clone());
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);

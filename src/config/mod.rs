@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 mod call_home;
 mod clients;
@@ -200,6 +202,34 @@ pub enum ConfigError {
 #[error("{0:?} is not HOST:PORT, such as 127.0.0.1:8443, [::1]:8443 or localhost:0")]
 pub struct ListenAddressError(String);
 
+impl ConfigError {
+    /// The line of a file, from 1, that says what is wrong, as far as one does. In a list it is the line where the list, or its
+    /// first entry, begins.
+    pub fn line(&self, file: &Path) -> Option<usize> {
+        let key = match self {
+            ConfigError::Line { line, .. } => return Some(*line),
+            ConfigError::Nonsense { key, .. } => key,
+            ConfigError::Read(..) => return None,
+        };
+        let text = std::fs::read_to_string(file).ok()?;
+        let document = DeTable::parse(&text).ok()?;
+        let (mut table, mut start) = (document.get_ref(), None);
+        for name in key.split('.') {
+            let Some((name, value)) = table.get_key_value(name) else { break };
+            start = Some(name.span().start);
+            table = match value.get_ref() {
+                DeValue::Table(inner) => inner,
+                DeValue::Array(entries) => match entries.iter().next().map(Spanned::get_ref) {
+                    Some(DeValue::Table(first)) => first,
+                    _ => break,
+                },
+                _ => break,
+            };
+        }
+        start.map(|start| line_at(&text, start))
+    }
+}
+
 impl Config {
     /// Reads a configuration file. Call [`Config::check`] when the command line has had its say.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
@@ -294,13 +324,18 @@ impl Config {
 /// Names the line: serde's errors have a position, but do not always name the key.
 fn line_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let offset = error.span().map_or(0, |span| span.start);
-    let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let line = line_at(text, offset);
     ConfigError::Line {
         file: file.to_owned(),
-        line: line + 1,
-        text: text.lines().nth(line).unwrap_or("").trim().to_owned(),
+        line,
+        text: text.lines().nth(line - 1).unwrap_or("").trim().to_owned(),
         message: error.message().replace('\n', " "),
     }
+}
+
+/// The line, from 1, that an octet stands in.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 impl ListenAddress {
@@ -530,6 +565,20 @@ mod tests {
         }
         let syntax = message("data = \n");
         assert!(syntax.contains("line 1 (data =)"), "{syntax}");
+    }
+
+    #[test]
+    fn nonsense_has_a_line_where_the_file_says_it() {
+        let file = std::env::temp_dir().join(format!("agentconf-config-{}.toml", uuid::Uuid::new_v4()));
+        let line = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(&file).unwrap().check().unwrap_err().line(&file)
+        };
+        assert_eq!(line("[log]\nformat = 'json'\n[limits]\n\nconnections_max = 0\n"), Some(5));
+        assert_eq!(line("[limits.rates]\nsources_max = 0\n"), Some(2));
+        assert_eq!(line("\n[[call-home]]\nname = 'a'\nendpoints = []\n"), Some(4));
+        assert_eq!(line("[tls]\nkey = 'k'\n"), Some(1), "what is missing is so in its section");
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

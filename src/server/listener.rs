@@ -47,7 +47,7 @@ use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Stan
 use crate::audit::{Trail, Who};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
-use crate::limits::Limits;
+use crate::limits::{InForce, Limits};
 use crate::netconf::session::Transport;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
@@ -131,7 +131,7 @@ pub struct Shared {
     /// What the configuration says of all this.
     pub configured: Arc<Configured>,
     /// The limits.
-    pub limits: Limits,
+    pub limits: InForce,
     /// What users and sources may ask for.
     pub rates: Arc<Rates>,
     /// The value of `Strict-Transport-Security`, for answers over TLS.
@@ -156,8 +156,9 @@ pub struct Shared {
     pub measured: Measured,
 }
 
-/// Accepts until the server stops; then lets the requests end that are being answered, for `drain_s` at most.
-pub async fn run(bound: Bound, shared: Arc<Shared>) {
+/// Accepts until the server stops, or this listener does (`stop`). What was accepted goes on; once the server stops, the requests
+/// that are being answered may end, for `drain_s` at most.
+pub async fn run(bound: Bound, shared: Arc<Shared>, stop: Shutdown) {
     let mut connections = JoinSet::new();
     loop {
         // Before accepting: what is too much waits in the queue of the operating system.
@@ -167,6 +168,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
         };
         tokio::select! {
             () = shared.shutdown.begun() => break,
+            () = stop.begun() => break,
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
@@ -199,15 +201,22 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
         }
     }
     drop(bound);
-    let drained = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
-        }
-    };
-    if timeout(Duration::from_secs(shared.limits.drain_s), drained).await.is_err() {
+    // None is left where the listener alone has stopped, and lived on until they were gone.
+    tokio::select! {
+        () = drained(&mut connections) => {}
+        () = shared.shutdown.begun() => {}
+    }
+    let patience = Duration::from_secs(shared.limits.drain_s);
+    if timeout(patience, drained(&mut connections)).await.is_err() {
         tracing::warn!(connections = connections.len(), "connections are cut off, they took too long to end");
     }
     connections.shutdown().await;
+}
+
+async fn drained(connections: &mut JoinSet<()>) {
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -258,7 +258,7 @@ impl World {
         };
         let options = Options {
             clock: self.clock.clock(),
-            limits: Limits::default(),
+            limits: Limits::default().into(),
             startup: false,
             profile,
             capabilities: Capabilities::default(),
