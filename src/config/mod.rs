@@ -15,11 +15,13 @@ mod call_home;
 mod clients;
 mod netconf;
 mod tokens;
+mod traces;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
+pub use traces::{Ratio, Traces};
 
 use crate::audit;
 use crate::limits::Limits;
@@ -136,6 +138,8 @@ pub struct Agent {
 pub struct Operations {
     /// The address for health and metrics over plain HTTP/1.1, without credentials; none if it is missing.
     pub listen: Option<ListenAddress>,
+    /// Where spans are told of what is done; nowhere if it is missing.
+    pub traces: Option<Traces>,
 }
 
 /// The section `[log]`.
@@ -239,6 +243,7 @@ impl Config {
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
         let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
         let others = others.chain(config.tokens.files_mut());
+        let others = others.chain(config.operations.traces.iter_mut().flat_map(Traces::files_mut));
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
@@ -294,6 +299,9 @@ impl Config {
             if let Some((key, reason)) = client.nonsense() {
                 return nonsense(&format!("call-home.{key}"), &format!("of {:?} {reason}", client.name));
             }
+        }
+        if let Some((key, reason)) = self.operations.traces.as_ref().and_then(Traces::nonsense) {
+            return nonsense(&format!("operations.traces.{key}"), reason);
         }
         let levels = ["error", "warn", "info", "debug", "trace", "off"];
         let is_level = |directive: &str| {
@@ -505,6 +513,7 @@ mod tests {
             format = "json"
             [operations]
             listen = "127.0.0.1:9100"
+            traces = { endpoint = "http://127.0.0.1:4318/v1/traces", ratio = 0.25, headers-file = "h" }
             [audit]
             retention-days = 30
             [limits]
@@ -537,6 +546,9 @@ mod tests {
         assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
         assert_eq!(config.operations.listen.unwrap().port, 9100);
+        let traces = config.operations.traces.unwrap();
+        assert_eq!((traces.ratio.per_million(), traces.service_name.as_str()), (250_000, "agentconf"));
+        assert!(traces.headers_file.unwrap().is_absolute());
         assert!(config.datastores.startup);
         assert_eq!((config.audit.retention_days, config.audit.bytes_max), (30, 1 << 30));
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
@@ -643,6 +655,8 @@ mod tests {
                 "call-home.name \"a\" is there",
             ),
             ("agent.name = ' '", "agent.name"),
+            ("operations.traces = {endpoint='ftp://a/'}", "operations.traces.endpoint"),
+            ("operations.traces = {endpoint='http://a/', service-name=''}", "operations.traces.service-name"),
             ("log.level = 'verbose'", "log.level"),
             ("audit.checkpoint-seconds = 0", "audit.checkpoint-seconds is 0"),
             ("audit.bytes-max = 1", "audit.bytes-max is less"),

@@ -7,6 +7,7 @@ use super::secrets::Vault;
 use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::limits::InForce;
+use crate::trace::Spans;
 use crate::yang::generated::irtf_agent;
 
 /// What the engine needs besides the log.
@@ -26,4 +27,6 @@ pub struct Options {
     pub vault: Arc<dyn Vault>,
     /// Where it is noted what was asked and refused.
     pub trail: Trail,
+    /// Where spans go.
+    pub spans: Spans,
 }

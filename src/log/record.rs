@@ -104,7 +104,7 @@ pub enum RecordError {
     #[error("{0} bytes follow the record")]
     Trailing(usize),
     /// The format byte is not one that this version knows.
-    #[error("format {0} is unknown")]
+    #[error("format {0} is unknown: a newer agentconf is needed if one has written it")]
     Format(u8),
     /// A flag is set that has no meaning.
     #[error("unknown flags are set: {0:#04x}")]

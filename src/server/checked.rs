@@ -4,7 +4,7 @@
 
 use super::renewal::{Certificates, CertificatesError, ClientSource, Sources};
 use super::tls::TlsError;
-use super::{ServeError, api_keys, files, issuers, operations, pki, telemetry, tls, urls, users};
+use super::{ServeError, api_keys, files, issuers, operations, pki, telemetry, tls, traces, urls, users};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 
@@ -47,6 +47,7 @@ pub fn check_files(config: &Config, clock: &Clock) -> Result<(), ServeError> {
             clients.as_ref().map(ClientSource::open).transpose().map_err(CertificatesError::from)?;
         }
     }
+    config.operations.traces.as_ref().map(traces::check).transpose()?;
     let random = rustls::crypto::ring::default_provider().secure_random;
     issuers::Issuers::open(&config.tokens, clock.clone(), &config.limits, random)?;
     urls::Urls::new(&config.netconf.url, &config.data, &config.limits).map_err(ServeError::Urls)?;

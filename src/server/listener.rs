@@ -42,6 +42,7 @@ use super::shutdown::Shutdown;
 use super::ssh;
 use super::stream::Stream;
 use super::tls::HTTP2;
+use super::traces::{self, Traces};
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Standing};
 use crate::audit::{Trail, Who};
@@ -49,6 +50,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
 use crate::limits::{InForce, Limits};
 use crate::netconf::session::Transport;
+use crate::trace;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -144,6 +146,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Where it is noted who came.
     pub trail: Trail,
+    /// Where it is told what is done for whom.
+    pub traces: Traces,
     /// When to stop.
     pub shutdown: Shutdown,
     /// One permit for each connection.
@@ -428,6 +432,21 @@ where
 
 async fn answer(
     shared: Arc<Shared>,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Result<Response<Body>, Infallible> {
+    let Some(trace) = shared.traces.of(request.headers()) else {
+        return untraced(shared, request, connection).await;
+    };
+    let asked = traces::Asked::of(&request, &trace);
+    let answered = Box::pin(untraced(shared, request, connection));
+    let mut response = trace::within(Some(Arc::clone(&trace)), answered).await?;
+    asked.end(&trace, &mut response);
+    Ok(response)
+}
+
+async fn untraced(
+    shared: Arc<Shared>,
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
 ) -> Result<Response<Body>, Infallible> {
@@ -494,9 +513,13 @@ async fn answer(
         Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
         _ => Body::new(body),
     });
+    let class = principal.as_ref().map_or("nobody", Principal::class);
     let is_nobody = principal.as_ref().is_err_and(|error| *error == AuthError::Missing);
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
     let mut response = (shared.front)(request, caller).await;
+    if trace::current().is_some() {
+        response.extensions_mut().insert(traces::Class(class));
+    }
     secure(*scheme, &shared, &mut response);
     shared.measured.answered(*scheme, &method, response.status(), since);
     if is_nobody && response.status() == StatusCode::UNAUTHORIZED {

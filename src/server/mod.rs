@@ -22,6 +22,7 @@ pub mod measured;
 pub mod netconf;
 pub mod notify;
 pub mod operations;
+mod otlp;
 pub mod outgoing;
 pub mod passwords;
 pub mod pki;
@@ -38,6 +39,7 @@ pub mod telemetry;
 pub mod throttle;
 pub mod tls;
 pub mod tokens;
+pub mod traces;
 pub mod upload;
 pub mod urls;
 pub mod users;
@@ -68,6 +70,7 @@ use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
 use crate::limits::InForce;
+use crate::trace::Spans;
 use api_keys::ApiKeys;
 use auth::Authenticator;
 pub use checked::check;
@@ -85,6 +88,7 @@ use renewal::{Certificates, ClientSource, Sources};
 use shutdown::{Shutdown, Signalled, Signals};
 use throttle::WrongTokens;
 use tokens::Tokens;
+use traces::Traces;
 use users::Users;
 use vault::Vault;
 
@@ -106,6 +110,8 @@ pub struct Prepared {
     pub vault: Arc<Vault>,
     /// Where it is noted what was asked and refused.
     pub trail: Trail,
+    /// Where spans go.
+    pub spans: Spans,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -160,6 +166,8 @@ pub enum ServeError {
     Bind(Scheme, ListenAddress, #[source] io::Error),
     #[error("cannot listen at {0} for operations")]
     BindOperations(ListenAddress, #[source] io::Error),
+    #[error("cannot prepare the export of traces")]
+    Traces(#[from] traces::TracesError),
     #[error("cannot prepare netconf.url")]
     Urls(#[source] outgoing::SetupError),
     #[error("cannot listen for signals")]
@@ -272,7 +280,17 @@ impl Server {
         let url = url(&config, &addresses);
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
         let limits = InForce::from(config.limits.clone());
-        let prepared = Prepared { config, limits: limits.clone(), clock, url, vault, trail, shutdown };
+        let spans = Spans::default();
+        let prepared = Prepared {
+            config,
+            limits: limits.clone(),
+            clock,
+            url,
+            vault,
+            trail,
+            spans: spans.clone(),
+            shutdown,
+        };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, clock, vault, trail, shutdown, .. } = prepared;
         let rates = config.limits.rates.clone();
@@ -305,8 +323,10 @@ impl Server {
             netconf,
             clock,
             trail: trail.clone(),
+            traces: Traces::new(spans),
             shutdown: shutdown.clone(),
         });
+        shared.traces.export(config.operations.traces.as_ref(), &shared.clock)?;
         let Observed { probe, measure } = application.observed;
         let measuring = Arc::downgrade(&shared);
         operations.measured_by(Arc::new(move |text| {
@@ -388,6 +408,7 @@ impl Server {
             }
         }
         let finished = self.finish.await;
+        self.shared.traces.stop().await;
         let trail = self.trail.clone();
         // The last that is written, as it signs all the rest.
         if tokio::task::spawn_blocking(move || trail.stop()).await.is_err() {

@@ -67,6 +67,10 @@ impl Server {
         let follow = self.shared.configured.file_says(&next.tokens.issuers, &next.limits.rates, &self.shared);
         follow.map_err(ServeError::Start)?;
 
+        if next.operations.traces.is_some() || self.config.operations.traces.is_some() {
+            self.shared.traces.export(next.operations.traces.as_ref(), &self.shared.clock)?;
+        }
+
         // It was checked.
         let _ = telemetry::replace(&next.log);
         self.trail.keep_as(&next.audit);

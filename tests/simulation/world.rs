@@ -264,6 +264,7 @@ impl World {
             capabilities: Capabilities::default(),
             vault: self.vault.clone(),
             trail: Default::default(),
+            spans: Default::default(),
         };
         let chance = Mutex::new(Random::new(self.random.next()));
         let entropy = Entropy::new(move || {

@@ -22,6 +22,8 @@ mod reload;
 mod renewal;
 mod samples;
 mod starved;
+mod traces;
 mod transport;
+mod upgrade;
 mod victim;
 mod ways_in;

@@ -55,6 +55,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             capabilities,
             vault: Arc::new(NoVault),
             trail: Default::default(),
+            spans: Default::default(),
         },
     )?;
     let groups = ["admin".to_owned()].into();
