@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc;
@@ -25,6 +25,8 @@ pub const TRACESTATE: &str = "tracestate";
 const STATE_BYTES_MAX: usize = 512;
 const STATE_MEMBERS_MAX: usize = 32;
 const SAMPLED: u8 = 1;
+/// Most subscribers of whose notification it is told in one trace.
+const NOTIFIED_MAX: u32 = 32;
 
 tokio::task_local! {
     /// The trace that the work of this task belongs to.
@@ -218,6 +220,8 @@ pub struct Trace {
     /// When it was put into the queue of the writer, and answered there, in microseconds since the epoch; 0: not.
     queued: AtomicI64,
     answered: AtomicI64,
+    /// How many subscribers were told of it.
+    notified: AtomicU32,
 }
 
 impl Trace {
@@ -241,8 +245,9 @@ impl Trace {
         };
         let sink = sink.filter(|_| is_sampled).cloned();
         let since = sink.as_ref().map_or(Timestamp::EPOCH, |sink| sink.clock.now());
-        let (state, queued, answered) = (context.and_then(|context| context.state), 0.into(), 0.into());
-        Some(Arc::new(Trace { id, parent, is_sampled, state, sink, since, queued, answered }))
+        let state = context.and_then(|context| context.state);
+        let (queued, answered, notified) = Default::default();
+        Some(Arc::new(Trace { id, parent, is_sampled, state, sink, since, queued, answered, notified }))
     }
 
     /// The trace and the span, as they are kept and handed on.
@@ -286,6 +291,15 @@ impl Trace {
     pub fn answered(&self) {
         if let Some(now) = self.now() {
             self.answered.store(now.as_micros(), Relaxed);
+        }
+    }
+
+    /// A subscriber gets what came of it at that time; it is told of the first ones alone.
+    pub fn notified(&self, at: Timestamp) {
+        if let Some(now) = self.now()
+            && self.notified.fetch_add(1, Relaxed) < NOTIFIED_MAX
+        {
+            self.part("notify", (at, now), Vec::new());
         }
     }
 

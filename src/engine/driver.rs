@@ -49,7 +49,6 @@ use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::log::{Journal, Log, LogError};
-use crate::trace::Sink;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf::{CommitInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
@@ -193,11 +192,6 @@ impl Engine {
     /// Where front ends note what was asked and refused.
     pub fn trail(&self) -> &Trail {
         &self.shared.options.trail
-    }
-
-    /// Where spans go, if they are told of.
-    pub fn spans(&self) -> Option<Arc<Sink>> {
-        self.shared.options.spans.sink()
     }
 
     /// The time that everything here is judged by.

@@ -154,7 +154,9 @@ impl Group {
         let Some((trace, begun)) = trace.and_then(|trace| trace.taken().map(|begun| (trace, begun))) else {
             return self.decide_alone(shared, command);
         };
+        let before = self.announced.len();
         self.decide_alone(shared, command);
+        self.announced.iter_mut().skip(before).for_each(|event| event.belongs_to(&trace));
         if let Some(now) = trace.now() {
             trace.part("decide", (begun, now), Vec::new());
         }

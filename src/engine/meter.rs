@@ -4,12 +4,14 @@
 //! It tells numbers and never a name, so that no question of access arises.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::Engine;
 use super::group::Command;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::metrics::{Counter, Histogram, Kind, Text};
+use crate::trace::Sink;
 use crate::yang::error::Error;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_types::{NegotiationStatus, TaskStatus};
@@ -119,6 +121,11 @@ impl Engine {
     /// Where it is counted what is answered.
     pub fn meter(&self) -> &Meter {
         &self.shared.meter
+    }
+
+    /// Where spans go, if they are told of.
+    pub fn spans(&self) -> Option<Arc<Sink>> {
+        self.options().spans.sink()
     }
 
     /// Asks the writer for nothing but its answer, which comes in its turn.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -33,7 +33,7 @@ impl Collector {
     fn start() -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (told, requests) = channel();
+        let (told, requests) = sync_channel(1000);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = BufReader::new(stream.unwrap());
@@ -129,6 +129,7 @@ fn a_request_of_restconf_is_a_tree_of_spans_in_the_trace_of_its_client() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), &collector.settings());
     let mut client = server.client();
+    let mut events = server.client().events(None).unwrap();
     let fields = [("Content-Type", JSON), ("traceparent", PARENT), ("tracestate", "a=1")];
     let answer = client.ask("POST", REGISTER, &fields, profile("traced").to_string().as_bytes()).unwrap();
     assert_eq!(answer.status, 200);
@@ -156,6 +157,14 @@ fn a_request_of_restconf_is_a_tree_of_spans_in_the_trace_of_its_client() {
     }
     assert!(order[3].end_time_unix_nano <= whole.end_time_unix_nano);
     assert_eq!(attributes(order[2])["agentconf.group.requests"], "1");
+
+    // Who follows the events has got one.
+    assert!(events.next().unwrap().data.contains("traced"));
+    let notified = collector.span("notify");
+    assert_eq!(
+        (notified.parent_span_id.as_slice(), notified.trace_id.as_slice()),
+        (&whole.span_id[..], &whole.trace_id[..])
+    );
 
     // It is kept with the event, and told by the audit.
     let change = audited(&server, "traced");
