@@ -170,19 +170,24 @@ impl Engine {
         let help = "Agents that are registered.";
         text.single("agentconf_agents", Kind::Gauge, help, state.registry.entries().len());
         text.family("agentconf_tasks", Kind::Gauge, "Tasks that are kept.");
-        for (status, count) in counted(state.tasks.statuses(), TaskStatus::as_str) {
+        for (status, count) in counted(state.tasks.statuses(), TaskStatus::ALL, TaskStatus::as_str) {
             text.sample(&[("status", status)], count);
         }
         text.family("agentconf_negotiations", Kind::Gauge, "Negotiations that are kept.");
-        for (status, count) in counted(state.negotiations.statuses(), NegotiationStatus::as_str) {
+        for (status, count) in counted(state.negotiations.statuses(), NegotiationStatus::ALL, NegotiationStatus::as_str) {
             text.sample(&[("status", status)], count);
         }
     }
 }
 
-fn counted<S>(all: impl Iterator<Item = S>, name: impl Fn(S) -> &'static str) -> BTreeMap<&'static str, u64> {
-    let mut counts = BTreeMap::new();
-    for status in all {
+/// How many there are in each status, also where there are none: what is not told cannot be watched.
+fn counted<S: Copy>(
+    found: impl Iterator<Item = S>,
+    all: &[S],
+    name: impl Fn(S) -> &'static str,
+) -> BTreeMap<&'static str, u64> {
+    let mut counts: BTreeMap<_, _> = all.iter().map(|status| (name(*status), 0)).collect();
+    for status in found {
         *counts.entry(name(status)).or_default() += 1;
     }
     counts
