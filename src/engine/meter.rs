@@ -174,7 +174,9 @@ impl Engine {
             text.sample(&[("status", status)], count);
         }
         text.family("agentconf_negotiations", Kind::Gauge, "Negotiations that are kept.");
-        for (status, count) in counted(state.negotiations.statuses(), NegotiationStatus::ALL, NegotiationStatus::as_str) {
+        for (status, count) in
+            counted(state.negotiations.statuses(), NegotiationStatus::ALL, NegotiationStatus::as_str)
+        {
             text.sample(&[("status", status)], count);
         }
     }

@@ -382,7 +382,7 @@ mod tests {
             bytes[place] = value;
             Record::decode(&bytes).unwrap_err().to_string()
         };
-        assert_eq!(with(0, 9), "format 9 is unknown");
+        assert_eq!(with(0, 9), "format 9 is unknown: a newer agentconf is needed if one has written it");
         assert_eq!(with(1, 0x82), "unknown flags are set: 0x82");
         assert_eq!(
             with(21, 0xff),

@@ -121,7 +121,11 @@ fn metrics_count_what_is_done() {
     assert_eq!(grown("agentconf_commit_duration_seconds_count"), 1.0);
     assert_eq!(grown("agentconf_commit_group_requests_sum"), 1.0);
     let of = |family: &str| after.keys().filter(|name| name.starts_with(family)).count();
-    assert_eq!((of("agentconf_negotiations{"), of("agentconf_tasks{")), (5, 8), "all states, also those of none");
+    assert_eq!(
+        (of("agentconf_negotiations{"), of("agentconf_tasks{")),
+        (5, 8),
+        "all states, also those of none"
+    );
     assert_eq!((after["agentconf_ready"], after["agentconf_agents"]), (1.0, 1.0));
     assert!(after["agentconf_connections"] >= 1.0 && after["process_open_fds"] > 3.0);
     assert!(after["process_resident_memory_bytes"] > 1e6 && after["process_cpu_seconds_total"] >= 0.0);
