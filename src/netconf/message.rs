@@ -4,14 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::NAMESPACE;
+use super::{NAMESPACE, TRACE_CONTEXT};
 use crate::trace::{Context, TRACEPARENT, TRACESTATE};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::xml;
 use crate::yang::xml::parse::{Element, document};
-
-/// The namespace of the attributes that name a trace.
-const TRACE_CONTEXT: &str = "urn:ietf:params:xml:ns:netconf:w3ctc:1.0";
 
 /// A request.
 #[derive(Debug)]

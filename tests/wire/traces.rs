@@ -202,6 +202,14 @@ fn a_traceparent_that_is_wrong_is_ignored_and_the_request_is_not() {
     assert_eq!((answer.status, answer.field("traceparent")), (200, Some(PARENT)));
     assert_eq!(audited(&server, "kept")["trace-id"], TRACE);
 
+    // The command line hands on the trace of whoever has started it.
+    let url = format!("https://{}", server.address);
+    let agent = ["name=commanded", "description=d", "version=1.0.0", "provider=p"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_agentconf"));
+    command.args(["call", "--data"]).arg(server.data()).args([&url, "magent-registry:register-agent"]);
+    assert!(command.args(agent).env("TRACEPARENT", PARENT).output().unwrap().status.success());
+    assert_eq!(audited(&server, "commanded")["trace-id"], TRACE);
+
     let mut session = Session::begin(&server, folder.path(), "root");
     assert!(session.hello.contains("urn:ietf:params:netconf:capability:w3ctc:1.0"), "{}", session.hello);
     for module in ["ietf-trace-ctx-traceparent-1.0", "ietf-trace-ctx-tracestate-1.0"] {
