@@ -27,9 +27,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The log cannot be opened or does not fit this program.
 pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError> {
     let config = &prepared.config;
-    let (clock, limits, profile) = (prepared.clock.clone(), config.limits.clone(), profile(&config.agent));
+    let (clock, limits, profile) = (prepared.clock.clone(), prepared.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
     let (url, trail, vault) = (prepared.url.clone(), prepared.trail.clone(), prepared.vault.clone());
+    let spans = prepared.spans.clone();
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
     // Replay reads the whole log.
@@ -40,7 +41,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
-            Options { clock, limits, startup, profile, capabilities, vault, trail },
+            Options { clock, limits, startup, profile, capabilities, vault, trail, spans },
         )?)
     });
     let engine = engine.await??;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main → cli → application → server → {restconf netconf} → engine → audit
-//!      → {datastore access agents tasks negotiation log} → yang → {ids clock limits}
+//!      → {datastore access agents tasks negotiation log} → yang → {ids trace clock limits metrics}
 //! cli → client → netconf
 //! ```
 
@@ -27,4 +27,5 @@ pub mod netconf;
 pub mod restconf;
 pub mod server;
 pub mod tasks;
+pub mod trace;
 pub mod yang;

@@ -2,7 +2,14 @@
 //!
 //! A limit is never a number in the middle of the code: what can grow is bounded by a field here.
 
-use serde::Deserialize;
+use std::ops::Deref;
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, Release},
+};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 /// How many changes of its status a task keeps, the newest. It is no setting: a log has to give the same state at every
 /// start.
@@ -18,7 +25,7 @@ pub const REVISIONS_NODES_MAX: usize = 1_000_000;
 pub const NACM_KEPT_MAX: usize = 10_000;
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Longest request body. A longer one is answered with 413.
@@ -260,7 +267,7 @@ pub struct Limits {
 /// What one user may ask for, and what may come from one source, which is an IPv4 address or an IPv6 network of 64 bits: the
 /// section `[limits.rates]`. For all but the bursts and `sources_max`, 0 is no limit. Requests are those of HTTP and the rpcs of
 /// NETCONF together.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimits {
     /// Requests of one user in a second. More are answered with 429, or `resource-denied` in NETCONF.
@@ -286,6 +293,115 @@ pub struct RateLimits {
     pub source_sessions_max: u32,
     /// For how many sources, and users, this is remembered, beside those that are connected.
     pub sources_max: u32,
+}
+
+/// How often the limits of a process can change. All of them are kept, as whoever looks at some is not asked to give them back.
+const CHANGES_MAX: usize = 256;
+
+/// Limits that are read at the start alone, as room was made for as many then.
+const AT_START: [&str; 28] = [
+    "connections_max",
+    "sessions_max",
+    "large_answers_max",
+    "large_answers_user_max",
+    "request_queue_max",
+    "login_attempts_max",
+    "url_content_bytes_max",
+    "url_files_max",
+    "url_timeout_s",
+    "password_checks_max",
+    "password_queue_max",
+    "credentials_remembered_max",
+    "credentials_remembered_s",
+    "login_failures_max",
+    "login_wait_s",
+    "login_sources_max",
+    "login_failures_user_max",
+    "login_known_s",
+    "token_failures_max",
+    "secrets_max",
+    "issuer_timeout_s",
+    "issuer_bytes_max",
+    "issuer_again_s",
+    "issuer_keys_min_s",
+    "issuer_keys_max_s",
+    "issuer_stale_s",
+    "introspections_max",
+    "introspection_refused_s",
+];
+
+/// The limits in force. Copies are the same ones, and whoever looks sees the newest.
+#[derive(Clone, Debug)]
+pub struct InForce(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    first: Limits,
+    /// How many there have been after the first.
+    changes: AtomicUsize,
+    later: [OnceLock<Box<Limits>>; CHANGES_MAX],
+    changing: Mutex<()>,
+}
+
+/// What a replacement of limits comes to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The limits that are others now.
+    pub now: Vec<String>,
+    /// Those that will be with the next start.
+    pub at_start: Vec<String>,
+}
+
+impl InForce {
+    /// Sets the limits from now on. Nothing changes if they have changed too often ([`Changed::at_start`] has all then).
+    pub fn replace(&self, limits: &Limits) -> Changed {
+        let _one = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut now, at_start): (Vec<_>, Vec<_>) =
+            self.differing(limits).into_iter().partition(|name| !AT_START.contains(&name.as_str()));
+        let changes = self.0.changes.load(Acquire);
+        if !now.is_empty() {
+            match self.0.later.get(changes) {
+                Some(place) if place.set(Box::new(limits.clone())).is_ok() => {
+                    self.0.changes.store(changes + 1, Release);
+                }
+                _ => return Changed { at_start: [std::mem::take(&mut now), at_start].concat(), now },
+            }
+        }
+        Changed { now, at_start }
+    }
+
+    /// The names of those that differ; of the rates as `rates.NAME`.
+    fn differing(&self, limits: &Limits) -> Vec<String> {
+        let named = |limits: &Limits| match serde_json::to_value(limits) {
+            Ok(serde_json::Value::Object(mut all)) => {
+                let rates = all.remove("rates").unwrap_or_default();
+                let rates = rates.as_object().cloned().unwrap_or_default();
+                all.extend(rates.into_iter().map(|(name, value)| (format!("rates.{name}"), value)));
+                all
+            }
+            _ => serde_json::Map::new(),
+        };
+        let before = named(self);
+        let after = named(limits).into_iter();
+        after.filter(|(name, value)| before.get(name) != Some(value)).map(|(name, _)| name).collect()
+    }
+}
+
+impl From<Limits> for InForce {
+    fn from(first: Limits) -> InForce {
+        let later = std::array::from_fn(|_| OnceLock::new());
+        InForce(Arc::new(Kept { first, changes: AtomicUsize::new(0), later, changing: Mutex::default() }))
+    }
+}
+
+impl Deref for InForce {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        let newest = self.0.changes.load(Acquire).checked_sub(1);
+        let newest = newest.and_then(|place| self.0.later.get(place)).and_then(OnceLock::get);
+        newest.map_or(&self.0.first, |newest| newest)
+    }
 }
 
 impl Default for RateLimits {
@@ -496,5 +612,35 @@ impl Limits {
             .then_some(("issuer_keys_max_s", "has to be at least issuer_keys_min_s"));
         let part = (self.data_read_bytes_max < 4).then_some(("data_read_bytes_max", "has to be at least 4"));
         zero.or(small).or(rounds).or(keys).or(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_is_seen_by_all_who_look_and_what_does_not_is_named() {
+        let limits = InForce::from(Limits::default());
+        let other = limits.clone();
+        let rates = RateLimits { user_requests_per_s: 7, ..RateLimits::default() };
+        let next = Limits { depth_max: 9, sessions_max: 3, rates, ..Limits::default() };
+        let changed = limits.replace(&next);
+        assert_eq!((other.depth_max, other.rates.user_requests_per_s), (9, 7));
+        assert_eq!(changed.now, ["depth_max", "rates.user_requests_per_s"]);
+        assert_eq!(changed.at_start, ["sessions_max"]);
+        assert_eq!(limits.replace(&next), Changed::default());
+        for depth_max in 10..10 + CHANGES_MAX {
+            limits.replace(&Limits { depth_max, ..next.clone() });
+        }
+        let one_more = limits.replace(&Limits { depth_max: 1, ..next });
+        assert_eq!((one_more.now.len(), one_more.at_start), (0, vec!["depth_max".to_owned()]));
+        assert_eq!(other.depth_max, 8 + CHANGES_MAX);
+    }
+
+    #[test]
+    fn the_names_of_limits_of_the_start_are_names_of_limits() {
+        let all = serde_json::to_value(Limits::default()).unwrap_or_default();
+        assert!(AT_START.iter().all(|name| all.get(name).is_some()));
     }
 }

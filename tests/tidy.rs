@@ -11,7 +11,7 @@ type Checked = Result<(), Box<dyn Error>>;
 /// The map of ARCHITECTURE.md: a module imports modules of lower layers only, so siblings never import each other.
 const LAYERS: &[&[&str]] = &[
     &["clock", "limits", "metrics"],
-    &["ids"],
+    &["ids", "trace"],
     &["yang"],
     &["datastore", "access", "agents", "tasks", "negotiation", "log"],
     &["audit"],
@@ -52,6 +52,7 @@ const DOORS: &[&str] = &[
     "log/storage.rs",
     "netconf/conversation.rs",
     "netconf/session.rs",
+    "trace.rs",
 ];
 
 /// Where the clock of the machine is read.

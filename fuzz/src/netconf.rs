@@ -46,12 +46,13 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         Limits { body_bytes_max: MESSAGE_BYTES_MAX, session_idle_s: 1, drain_s: 1, ..Limits::default() };
     let options = Options {
         clock: Clock::system(),
-        limits,
+        limits: limits.into(),
         startup: true,
         profile: irtf_agent::Agent::new("fuzz", "", "", ""),
         capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
         vault: Arc::new(NoVault),
         trail: agentconf::audit::Trail::default(),
+        spans: agentconf::trace::Spans::default(),
     };
     let engine = Engine::open(Log::open(directory.path()).expect("a log"), options).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

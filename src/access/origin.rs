@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use super::Method;
+use crate::trace::SpanId;
 
 /// A protocol by which requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,13 +29,16 @@ pub struct Source {
     pub address: SocketAddr,
 }
 
-/// How and from where a user came. Its text is `METHOD PROTOCOL ADDRESS`, such as `token restconf 192.0.2.1:50000`.
+/// How and from where a user came. Its text is `METHOD PROTOCOL ADDRESS`, such as `token restconf 192.0.2.1:50000`,
+/// and for a request that belongs to a trace a further word, `TRACE-SPAN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// How the identity was proved; `None`, which is written `-`, if it was not and nobody knows how it was to be.
     pub method: Option<Method>,
     /// From where.
     pub source: Source,
+    /// The span of the request, if it belongs to a trace.
+    pub trace: Option<SpanId>,
 }
 
 impl Source {
@@ -62,8 +66,9 @@ impl Protocol {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin { method, source: Source { protocol, address } } = self;
-        write!(f, "{} {} {address}", method.map_or("-", Method::as_str), protocol.as_str())
+        let Origin { method, source: Source { protocol, address }, trace } = self;
+        write!(f, "{} {} {address}", method.map_or("-", Method::as_str), protocol.as_str())?;
+        trace.map_or(Ok(()), |trace| write!(f, " {trace}"))
     }
 }
 
@@ -72,11 +77,12 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Origin, &'static str> {
         let mut words = text.split(' ');
-        let (Some(method), Some(protocol), Some(address), None) =
-            (words.next(), words.next(), words.next(), words.next())
+        let (Some(method), Some(protocol), Some(address), trace, None) =
+            (words.next(), words.next(), words.next(), words.next(), words.next())
         else {
-            return Err("it is METHOD PROTOCOL ADDRESS");
+            return Err("it is METHOD PROTOCOL ADDRESS, or that with TRACE-SPAN");
         };
+        let trace = trace.map(str::parse).transpose()?;
         let method = match method {
             "-" => Some(None),
             method => Method::ALL.into_iter().find(|known| known.as_str() == method).map(Some),
@@ -85,7 +91,7 @@ impl FromStr for Origin {
         let (Some(method), Some(protocol), Ok(address)) = (method, protocol, address.parse()) else {
             return Err("the method, protocol or address is none that is known");
         };
-        Ok(Origin { method, source: Source { protocol, address } })
+        Ok(Origin { method, source: Source { protocol, address }, trace })
     }
 }
 
@@ -101,6 +107,7 @@ mod tests {
             "certificate netconf-tls [2001:db8::1]:6513",
             "public-key netconf-ssh 127.0.0.1:1",
             "- restconf 127.0.0.1:1",
+            "token restconf 192.0.2.1:5 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
         ] {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), text);
         }
@@ -110,6 +117,8 @@ mod tests {
             "token restconf here",
             "magic restconf 127.0.0.1:1",
             "token restconf 127.0.0.1:1 ",
+            "token restconf 127.0.0.1:1 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b",
+            "token restconf 127.0.0.1:1 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7 x",
         ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Origin, Source};
+use crate::trace::{self, Trace, Traced};
 
 /// The group whose members may do everything.
 pub const ADMIN_GROUP: &str = "admin";
@@ -26,6 +27,7 @@ pub struct Principal {
     pub session: Option<u32>,
     /// Where it asks from; `None` for the server itself.
     pub source: Option<Source>,
+    trace: Traced,
 }
 
 /// What is known of a [`Principal`].
@@ -127,7 +129,7 @@ impl Principal {
     /// A user with this name, who is in these groups; from no session.
     pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
         let identity = Identity { name: name.into(), groups, method, scope: Scope::Full, agent: None };
-        Principal { identity: Arc::new(identity), session: None, source: None }
+        Principal { identity: Arc::new(identity), session: None, source: None, trace: Traced::default() }
     }
 
     /// The same user with a credential that is good for so much.
@@ -167,9 +169,20 @@ impl Principal {
         Principal { source: Some(source), ..self }
     }
 
+    /// The same user, asking for what this task works for.
+    pub fn traced(&self) -> Principal {
+        Principal { trace: Traced(trace::current()), ..self.clone() }
+    }
+
+    /// The trace that this belongs to.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.0.as_ref()
+    }
+
     /// How and from where the user came, as records say it.
     pub fn origin(&self) -> Option<Origin> {
-        self.source.map(|source| Origin { method: Some(self.method), source })
+        let trace = self.trace().map(|trace| trace.id());
+        self.source.map(|source| Origin { method: Some(self.method), source, trace })
     }
 
     /// The server itself, for what nobody asked for.
@@ -185,6 +198,15 @@ impl Principal {
     /// Whether the principal is in [`ADMIN_GROUP`], with a credential that is not bound to an agent.
     pub fn is_admin(&self) -> bool {
         self.agent.is_none() && self.is_in(ADMIN_GROUP)
+    }
+
+    /// What kind of user it is, without a name.
+    pub fn class(&self) -> &'static str {
+        match () {
+            () if self.is_admin() => "admin",
+            () if self.sees_all() => "auditor",
+            () => "user",
+        }
     }
 
     /// Whether the principal sees what is private to agents, whoever they are: administrators and auditors.

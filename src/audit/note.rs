@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Method, Origin, Principal, Source, principal};
 use crate::clock::Timestamp;
 use crate::log::{NewRecord, Record};
+use crate::trace;
 
 /// Most characters of a user's name; of one that is only claimed, as it can be anything.
 const USER_CHARS_MAX: usize = 256;
@@ -175,7 +176,8 @@ impl Entry {
             Who::Claimed { .. } | Who::Server => (CLAIMED_CHARS_MAX, BTreeSet::new(), None),
         };
         let is_hidden = collapsed && matches!(note.who, Who::Claimed { .. });
-        let origin = note.who.source().map(|source| Origin { method: note.who.method(), source });
+        let trace = trace::current().map(|trace| trace.id());
+        let origin = note.who.source().map(|source| Origin { method: note.who.method(), source, trace });
         let body = Body {
             kind: note.kind,
             groups,

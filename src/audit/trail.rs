@@ -11,6 +11,9 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
+
+use super::Settings;
 use super::note::{Entry, Kind, Note, Who};
 use super::segments::Reader;
 use crate::access::{AuthError, Method, Principal, Source};
@@ -48,6 +51,7 @@ pub(super) enum Order {
 /// What handle and writer share.
 pub(super) struct Book {
     pub(super) clock: Clock,
+    pub(super) settings: ArcSwap<Settings>,
     hasher: RandomState,
     /// Of users, and of strangers.
     seen: [Mutex<Seen>; 2],
@@ -144,6 +148,13 @@ impl Trail {
         }
     }
 
+    /// How the trail is kept from now on.
+    pub fn keep_as(&self, settings: &Settings) {
+        if let Some(handle) = &self.0 {
+            handle.book.settings.store(Arc::new(settings.clone()));
+        }
+    }
+
     /// How many notes have become no entry since the start.
     pub fn dropped(&self) -> u64 {
         let of = |book: &Book| book.told.load(Relaxed).saturating_add(book.dropped.load(Relaxed));
@@ -188,12 +199,13 @@ impl fmt::Debug for Trail {
 }
 
 impl Book {
-    pub(super) fn new(clock: Clock) -> Book {
+    pub(super) fn new(clock: Clock, settings: Settings) -> Book {
+        let settings = ArcSwap::from_pointee(settings);
         let (hasher, spent_since) = (RandomState::new(), clock.now());
         let seen = || Mutex::new(Seen { things: HashMap::new(), spent: HashMap::new(), spent_since });
         let (seen, strangers) = ([seen(), seen()], AtomicUsize::new(0));
         let (dropped, told) = (AtomicU64::new(0), AtomicU64::new(0));
-        Book { clock, hasher, seen, strangers, dropped, told, log: Mutex::new(Head::EMPTY) }
+        Book { clock, settings, hasher, seen, strangers, dropped, told, log: Mutex::new(Head::EMPTY) }
     }
 
     /// Where the event log ends.

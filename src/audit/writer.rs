@@ -56,7 +56,7 @@ impl Trail {
         clock: Clock,
         has_lived: bool,
     ) -> Result<Trail, OpenError> {
-        let book = Arc::new(Book::new(clock.clone()));
+        let book = Arc::new(Book::new(clock.clone(), settings));
         let reader = Reader::new(directory);
         reader.clear()?;
         let broken = reader.discontinuity(has_lived)?;
@@ -72,7 +72,6 @@ impl Trail {
         let mut writer = Writer {
             book: Arc::clone(&book),
             reader: reader.clone(),
-            settings,
             signer,
             log,
             number,
@@ -100,7 +99,6 @@ impl Trail {
 struct Writer {
     book: Arc<Book>,
     reader: Reader,
-    settings: Settings,
     signer: Signer,
     log: Log,
     /// Of the segment.
@@ -197,17 +195,18 @@ impl Writer {
         let is_due = match self.signed {
             None => log > 0,
             Some((at, signed)) => {
-                let is_time = at.saturating_add_seconds(self.settings.checkpoint_seconds.into()) <= now;
+                let is_time =
+                    at.saturating_add_seconds(self.book.settings.load().checkpoint_seconds.into()) <= now;
                 let is_new = self.unsigned > 0 || log != signed;
-                (is_new && is_time) || self.unsigned >= self.settings.checkpoint_entries
+                (is_new && is_time) || self.unsigned >= self.book.settings.load().checkpoint_entries
             }
         };
         if is_due || stop {
             self.sign(now, stop)?;
         }
-        let hours = i64::from(self.settings.segment_hours) * 3600;
+        let hours = i64::from(self.book.settings.load().segment_hours) * 3600;
         let is_old = self.began.saturating_add_seconds(hours) <= now && self.log.last().position > 1;
-        if (self.bytes >= self.settings.segment_bytes || is_old) && !stop {
+        if (self.bytes >= self.book.settings.load().segment_bytes || is_old) && !stop {
             self.next_segment(now)?;
             self.retained = Timestamp::MIN;
         }
@@ -275,12 +274,12 @@ impl Writer {
         for number in &numbers {
             total += self.reader.size(*number)?;
         }
-        let days = i64::from(self.settings.retention_days);
+        let days = i64::from(self.book.settings.load().retention_days);
         for (number, next) in numbers.iter().zip(numbers.iter().skip(1)) {
             // A segment ends when the next begins, which says where.
             let Some((Start { before: Some(last), .. }, at)) = self.reader.start(*next)? else { break };
             let is_old = days > 0 && at.saturating_add_seconds(days * 24 * 3600) <= now;
-            if !is_old && total <= self.settings.bytes_max {
+            if !is_old && total <= self.book.settings.load().bytes_max {
                 break;
             }
             total = total.saturating_sub(self.reader.size(*number)?);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Place;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Listen, ListenAddress};
+use crate::config::{Config, ConfigError, Listen, ListenAddress};
 use crate::server::{self, Application, ApplicationError, Prepared, telemetry};
 
 /// The arguments of `serve`.
@@ -40,23 +40,7 @@ impl Serve {
         self,
         build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
     ) -> Result<(), Box<dyn Error>> {
-        let mut config = self.place.load()?;
-        // Who says where to listen does not mean a port that another server may have.
-        if self.https.is_empty() && self.ssh.is_empty() && config.listen == Listen::default() {
-            config.listen.ssh = vec![ListenAddress { host: "127.0.0.1".into(), port: 8830 }];
-        }
-        if !self.https.is_empty() {
-            config.listen.https = self.https;
-        }
-        if !self.http.is_empty() {
-            config.listen.http = self.http;
-        }
-        if !self.ssh.is_empty() {
-            config.listen.ssh = self.ssh;
-        }
-        if !self.tls.is_empty() {
-            config.listen.tls = self.tls;
-        }
+        let config = self.settings()?;
         telemetry::start(&config.log).map_err(|error| ConfigError::Nonsense {
             key: "log.level".into(),
             reason: format!("is not usable: {error}"),
@@ -66,7 +50,29 @@ impl Serve {
             runtime.block_on(async { server::check(&config, &Clock::system()) })?;
             return Ok(super::print("the configuration can be used")?);
         }
-        runtime.block_on(server::serve(config, Clock::system(), build))?;
+        runtime.block_on(server::serve(config, || self.settings(), Clock::system(), build))?;
         Ok(())
+    }
+
+    /// What the file says, and the command line.
+    fn settings(&self) -> Result<Config, ConfigError> {
+        let mut config = self.place.load()?;
+        // Who says where to listen does not mean a port that another server may have.
+        if self.https.is_empty() && self.ssh.is_empty() && config.listen == Listen::default() {
+            config.listen.ssh = vec![ListenAddress { host: "127.0.0.1".into(), port: 8830 }];
+        }
+        if !self.https.is_empty() {
+            config.listen.https = self.https.clone();
+        }
+        if !self.http.is_empty() {
+            config.listen.http = self.http.clone();
+        }
+        if !self.ssh.is_empty() {
+            config.listen.ssh = self.ssh.clone();
+        }
+        if !self.tls.is_empty() {
+            config.listen.tls = self.tls.clone();
+        }
+        Ok(config)
     }
 }

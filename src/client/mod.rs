@@ -24,6 +24,8 @@ mod tls;
 mod tree;
 pub mod url;
 
+use crate::trace::{TRACEPARENT, TRACESTATE};
+
 pub use credentials::{Ask, Credentials, HostKeys, Secret};
 pub use data::Element;
 pub use error::{ClientError, RpcError};
@@ -36,3 +38,10 @@ pub use request::{
 };
 pub use session::{Session, Subscription};
 pub use url::{Scheme, Url};
+
+/// The trace that this process works for, as whoever started it says (`TRACEPARENT`, `TRACESTATE`): names and values of what
+/// requests say of it. A server ignores what is not as it has to be.
+fn trace() -> impl Iterator<Item = (&'static str, String)> {
+    let said = [(TRACEPARENT, "TRACEPARENT"), (TRACESTATE, "TRACESTATE")];
+    said.into_iter().filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
+}

@@ -8,16 +8,20 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 mod call_home;
 mod clients;
 mod netconf;
 mod tokens;
+mod traces;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
+pub use traces::{Ratio, Traces};
 
 use crate::audit;
 use crate::limits::Limits;
@@ -134,6 +138,8 @@ pub struct Agent {
 pub struct Operations {
     /// The address for health and metrics over plain HTTP/1.1, without credentials; none if it is missing.
     pub listen: Option<ListenAddress>,
+    /// Where spans are told of what is done; nowhere if it is missing.
+    pub traces: Option<Traces>,
 }
 
 /// The section `[log]`.
@@ -200,6 +206,34 @@ pub enum ConfigError {
 #[error("{0:?} is not HOST:PORT, such as 127.0.0.1:8443, [::1]:8443 or localhost:0")]
 pub struct ListenAddressError(String);
 
+impl ConfigError {
+    /// The line of a file, from 1, that says what is wrong, as far as one does. In a list it is the line where the list, or its
+    /// first entry, begins.
+    pub fn line(&self, file: &Path) -> Option<usize> {
+        let key = match self {
+            ConfigError::Line { line, .. } => return Some(*line),
+            ConfigError::Nonsense { key, .. } => key,
+            ConfigError::Read(..) => return None,
+        };
+        let text = std::fs::read_to_string(file).ok()?;
+        let document = DeTable::parse(&text).ok()?;
+        let (mut table, mut start) = (document.get_ref(), None);
+        for name in key.split('.') {
+            let Some((name, value)) = table.get_key_value(name) else { break };
+            start = Some(name.span().start);
+            table = match value.get_ref() {
+                DeValue::Table(inner) => inner,
+                DeValue::Array(entries) => match entries.iter().next().map(Spanned::get_ref) {
+                    Some(DeValue::Table(first)) => first,
+                    _ => break,
+                },
+                _ => break,
+            };
+        }
+        start.map(|start| line_at(&text, start))
+    }
+}
+
 impl Config {
     /// Reads a configuration file. Call [`Config::check`] when the command line has had its say.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
@@ -209,6 +243,7 @@ impl Config {
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
         let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
         let others = others.chain(config.tokens.files_mut());
+        let others = others.chain(config.operations.traces.iter_mut().flat_map(Traces::files_mut));
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
@@ -265,6 +300,9 @@ impl Config {
                 return nonsense(&format!("call-home.{key}"), &format!("of {:?} {reason}", client.name));
             }
         }
+        if let Some((key, reason)) = self.operations.traces.as_ref().and_then(Traces::nonsense) {
+            return nonsense(&format!("operations.traces.{key}"), reason);
+        }
         let levels = ["error", "warn", "info", "debug", "trace", "off"];
         let is_level = |directive: &str| {
             directive.contains('=') || levels.iter().any(|level| directive.eq_ignore_ascii_case(level))
@@ -294,13 +332,18 @@ impl Config {
 /// Names the line: serde's errors have a position, but do not always name the key.
 fn line_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let offset = error.span().map_or(0, |span| span.start);
-    let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let line = line_at(text, offset);
     ConfigError::Line {
         file: file.to_owned(),
-        line: line + 1,
-        text: text.lines().nth(line).unwrap_or("").trim().to_owned(),
+        line,
+        text: text.lines().nth(line - 1).unwrap_or("").trim().to_owned(),
         message: error.message().replace('\n', " "),
     }
+}
+
+/// The line, from 1, that an octet stands in.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 impl ListenAddress {
@@ -470,6 +513,7 @@ mod tests {
             format = "json"
             [operations]
             listen = "127.0.0.1:9100"
+            traces = { endpoint = "http://127.0.0.1:4318/v1/traces", ratio = 0.25, headers-file = "h" }
             [audit]
             retention-days = 30
             [limits]
@@ -502,6 +546,9 @@ mod tests {
         assert_eq!(home.periodic, Some(Periodic { period: 5, anchor_time: None, idle_timeout: 180 }));
         assert_eq!((config.agent.name.as_str(), config.agent.kind.as_deref()), ("hub", Some("broker")));
         assert_eq!(config.operations.listen.unwrap().port, 9100);
+        let traces = config.operations.traces.unwrap();
+        assert_eq!((traces.ratio.per_million(), traces.service_name.as_str()), (250_000, "agentconf"));
+        assert!(traces.headers_file.unwrap().is_absolute());
         assert!(config.datastores.startup);
         assert_eq!((config.audit.retention_days, config.audit.bytes_max), (30, 1 << 30));
         assert_eq!((config.log.format, config.limits.body_bytes_max), (LogFormat::Json, 1000));
@@ -530,6 +577,20 @@ mod tests {
         }
         let syntax = message("data = \n");
         assert!(syntax.contains("line 1 (data =)"), "{syntax}");
+    }
+
+    #[test]
+    fn nonsense_has_a_line_where_the_file_says_it() {
+        let file = std::env::temp_dir().join(format!("agentconf-config-{}.toml", uuid::Uuid::new_v4()));
+        let line = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(&file).unwrap().check().unwrap_err().line(&file)
+        };
+        assert_eq!(line("[log]\nformat = 'json'\n[limits]\n\nconnections_max = 0\n"), Some(5));
+        assert_eq!(line("[limits.rates]\nsources_max = 0\n"), Some(2));
+        assert_eq!(line("\n[[call-home]]\nname = 'a'\nendpoints = []\n"), Some(4));
+        assert_eq!(line("[tls]\nkey = 'k'\n"), Some(1), "what is missing is so in its section");
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]
@@ -594,6 +655,8 @@ mod tests {
                 "call-home.name \"a\" is there",
             ),
             ("agent.name = ' '", "agent.name"),
+            ("operations.traces = {endpoint='ftp://a/'}", "operations.traces.endpoint"),
+            ("operations.traces = {endpoint='http://a/', service-name=''}", "operations.traces.service-name"),
             ("log.level = 'verbose'", "log.level"),
             ("audit.checkpoint-seconds = 0", "audit.checkpoint-seconds is 0"),
             ("audit.bytes-max = 1", "audit.bytes-max is less"),

@@ -272,12 +272,14 @@ fn changed(record: &Record) -> Audited {
 }
 
 fn from_there(audited: Audited, origin: Option<Origin>) -> Audited {
-    let Some(Origin { method, source }) = origin else { return audited };
+    let Some(Origin { method, source, trace }) = origin else { return audited };
     Audited {
         method: method.map(|method| Method::as_str(method).to_owned()),
         protocol: Some(source.protocol.as_str().to_owned()),
         source_host: Some(Value::string(source.address.ip().to_canonical().to_string())),
         source_port: Some(source.address.port()),
+        trace_id: trace.map(|id| format!("{:032x}", id.trace)),
+        span_id: trace.map(|id| format!("{:016x}", id.span)),
         ..audited
     }
 }

@@ -20,7 +20,7 @@ use super::api_keys;
 use super::confirm;
 use super::core;
 use super::event::{Actor, Event, EventError};
-use super::group::{Command, Group};
+use super::group::{Command, Group, tell_of_commit};
 use super::meter::Meter;
 use super::nested::nested;
 use super::options::Options;
@@ -434,7 +434,7 @@ impl Engine {
             }
             other => other,
         };
-        self.command(|answer| Command::Manage(principal.clone(), management, answer)).await
+        self.command(|answer| Command::Manage(principal.traced(), management, answer)).await
     }
 
     /// Locks and unlocks datastores and parts of them.
@@ -442,7 +442,7 @@ impl Engine {
     /// # Errors
     /// `lock-denied` at once, with the session that holds what is in the way; what is wrong with the request.
     pub async fn lock(&self, principal: &Principal, locking: Locking) -> Result<Option<LockedPart>, Error> {
-        self.command(|answer| Command::Lock(principal.clone(), locking, answer)).await
+        self.command(|answer| Command::Lock(principal.traced(), locking, answer)).await
     }
 
     /// Begins a NETCONF session for a user who comes from a host over a transport.
@@ -455,7 +455,7 @@ impl Engine {
         host: Option<IpAddr>,
         transport: Transport,
     ) -> Result<Session, Error> {
-        let who = Box::new((principal.clone(), host, transport));
+        let who = Box::new((principal.traced(), host, transport));
         self.command(|answer| Command::Begin(who, answer)).await
     }
 
@@ -507,7 +507,7 @@ impl Engine {
     /// # Errors
     /// `invalid-value` if there is no such session or it is the principal's own.
     pub async fn kill_session(&self, principal: &Principal, session: u32) -> Result<(), Error> {
-        self.command(|answer| Command::Kill(principal.clone(), session, answer)).await
+        self.command(|answer| Command::Kill(principal.traced(), session, answer)).await
     }
 
     /// Does work that writes much beside the runtime, as a stream of what it writes; the last piece is what it
@@ -533,7 +533,7 @@ impl Engine {
         principal: &Principal,
         request: EditRequest,
     ) -> impl Future<Output = Result<EditReply, Refused>> + Send + use<> {
-        let (engine, principal) = (self.clone(), principal.clone());
+        let (engine, principal) = (self.clone(), principal.traced());
         // A credential for reading is refused where all changes pass, and keeps nothing.
         if principal.is_reader() || !secrets::are_in(&request.edits) {
             return Either::Left(self.command(|answer| Command::Edit(principal, request, answer)));
@@ -592,7 +592,7 @@ impl Engine {
             true => AssignTaskInput::from_data(&invocation.input).ok().filter(|input| !input.asynchronous),
             false => None,
         };
-        let output = self.command(|answer| Command::Invoke(principal.clone(), invocation, answer)).await?;
+        let output = self.command(|answer| Command::Invoke(principal.traced(), invocation, answer)).await?;
         match wait {
             Some(input) => Ok(self.settled(&input, output).await),
             None => Ok(output),
@@ -693,7 +693,11 @@ impl Engine {
         F: FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
     {
         let (answer, answered) = oneshot::channel();
-        let queued = self.commands.try_send(command(answer)).map_err(|e| match e {
+        let command = command(answer);
+        if let Some(trace) = command.trace() {
+            trace.queued();
+        }
+        let queued = self.commands.try_send(command).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => E::from(busy()),
             mpsc::error::TrySendError::Closed(_) => E::from(stopping()),
         });
@@ -846,6 +850,7 @@ impl Writer {
     /// tried again.
     fn commit(&mut self, group: Group) -> Result<(), LogError> {
         let since = Stopwatch::start();
+        let begun = group.traced.first().and_then(|trace| trace.now());
         let appended = self.log.append(&group.transactions).map(|records| !records.is_empty());
         match &appended {
             Ok(something) => {
@@ -880,6 +885,9 @@ impl Writer {
             self.shared.snapshot.store(Arc::new(self.state.clone()));
             self.shared.tail.push(group.announced);
             self.shared.committed.send_replace(self.state.position);
+        }
+        if let Some(begun) = begun {
+            tell_of_commit(&group.traced, begun, group.answers.len(), self.state.position);
         }
         for answer in group.answers {
             answer(failure.clone().map_or(Ok(()), Err));

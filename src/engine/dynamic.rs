@@ -156,7 +156,7 @@ impl DynamicSubscription {
                     self.subscription.sent.fetch_add(u64::from(is_update), Relaxed);
                     let at = self.shared.options.clock.now();
                     let notification = Told::new(notification);
-                    return Some(Delivered { position, part: 0, at, notification });
+                    return Some(Delivered { position, part: 0, at, notification, trace: None });
                 }
                 Next::ReplayCompleted => {
                     let data = ReplayCompleted { id: self.subscription.id }.to_data();
@@ -254,7 +254,8 @@ impl DynamicSubscription {
     fn told(&self, notification: Notification) -> Delivered {
         let position = *self.shared.committed.borrow();
         let notification = Told::new(notification);
-        Delivered { position, part: 0, at: self.shared.options.clock.now(), notification }
+        let at = self.shared.options.clock.now();
+        Delivered { position, part: 0, at, notification, trace: None }
     }
 }
 

@@ -3,6 +3,7 @@
 //! It is what the writer does between two commits. It never waits, and never touches the log.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ use super::{confirm, core, datastores, operations, visible};
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::{LogError, NewRecord};
+use crate::trace::{Attribute, Trace};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::tree::Container;
@@ -40,6 +42,14 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// The trace that it belongs to.
+    pub(super) fn trace(&self) -> Option<&Arc<Trace>> {
+        match self {
+            Command::Begin(who, _) => who.0.trace(),
+            other => other.principal().and_then(Principal::trace),
+        }
+    }
+
     /// Who asks; `None` for what asks for itself.
     fn principal(&self) -> Option<&Principal> {
         match self {
@@ -50,6 +60,17 @@ impl Command {
             | Command::Kill(principal, ..) => Some(principal),
             Command::Begin(..) | Command::Probe(_) | Command::Stop(_) => None,
         }
+    }
+}
+
+/// Tells of the commit of a group, in the trace of each of its requests that belongs to one.
+pub(super) fn tell_of_commit(traced: &[Arc<Trace>], begun: Timestamp, requests: usize, position: u64) {
+    let number = |number: u64| Attribute::Number(i64::try_from(number).unwrap_or(i64::MAX));
+    for trace in traced {
+        let Some(now) = trace.now() else { continue };
+        let requests = ("agentconf.group.requests", number(requests as u64));
+        trace.part("commit", (begun, now), vec![requests, ("agentconf.log.position", number(position))]);
+        trace.answered();
     }
 }
 
@@ -69,6 +90,8 @@ pub(super) struct Group {
     /// Octets of the records.
     pub(super) size: usize,
     pub(super) answers: Vec<Held>,
+    /// The traces of those requests of which spans are told.
+    pub(super) traced: Vec<Arc<Trace>>,
 }
 
 impl Group {
@@ -82,6 +105,7 @@ impl Group {
             announced: Vec::new(),
             size: 0,
             answers: Vec::new(),
+            traced: Vec::new(),
         }
     }
 
@@ -131,6 +155,20 @@ impl Group {
     }
 
     pub(super) fn decide(&mut self, shared: &Shared, command: Command) {
+        let trace = command.trace().cloned();
+        let Some((trace, begun)) = trace.and_then(|trace| trace.taken().map(|begun| (trace, begun))) else {
+            return self.decide_alone(shared, command);
+        };
+        let before = self.announced.len();
+        self.decide_alone(shared, command);
+        self.announced.iter_mut().skip(before).for_each(|event| event.belongs_to(&trace));
+        if let Some(now) = trace.now() {
+            trace.part("decide", (begun, now), Vec::new());
+        }
+        self.traced.push(trace);
+    }
+
+    fn decide_alone(&mut self, shared: &Shared, command: Command) {
         let mut fresh = shared.fresh();
         let now = fresh.now;
         let session = command.principal().and_then(|principal| principal.session);

@@ -4,12 +4,14 @@
 //! It tells numbers and never a name, so that no question of access arises.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::Engine;
 use super::group::Command;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::metrics::{Counter, Histogram, Kind, Text};
+use crate::trace::Sink;
 use crate::yang::error::Error;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::generated::magent_types::{NegotiationStatus, TaskStatus};
@@ -121,6 +123,11 @@ impl Engine {
         &self.shared.meter
     }
 
+    /// Where spans go, if they are told of.
+    pub fn spans(&self) -> Option<Arc<Sink>> {
+        self.options().spans.sink()
+    }
+
     /// Asks the writer for nothing but its answer, which comes in its turn.
     ///
     /// # Errors
@@ -163,19 +170,26 @@ impl Engine {
         let help = "Agents that are registered.";
         text.single("agentconf_agents", Kind::Gauge, help, state.registry.entries().len());
         text.family("agentconf_tasks", Kind::Gauge, "Tasks that are kept.");
-        for (status, count) in counted(state.tasks.statuses(), TaskStatus::as_str) {
+        for (status, count) in counted(state.tasks.statuses(), TaskStatus::ALL, TaskStatus::as_str) {
             text.sample(&[("status", status)], count);
         }
         text.family("agentconf_negotiations", Kind::Gauge, "Negotiations that are kept.");
-        for (status, count) in counted(state.negotiations.statuses(), NegotiationStatus::as_str) {
+        for (status, count) in
+            counted(state.negotiations.statuses(), NegotiationStatus::ALL, NegotiationStatus::as_str)
+        {
             text.sample(&[("status", status)], count);
         }
     }
 }
 
-fn counted<S>(all: impl Iterator<Item = S>, name: impl Fn(S) -> &'static str) -> BTreeMap<&'static str, u64> {
-    let mut counts = BTreeMap::new();
-    for status in all {
+/// How many there are in each status, also where there are none: what is not told cannot be watched.
+fn counted<S: Copy>(
+    found: impl Iterator<Item = S>,
+    all: &[S],
+    name: impl Fn(S) -> &'static str,
+) -> BTreeMap<&'static str, u64> {
+    let mut counts: BTreeMap<_, _> = all.iter().map(|status| (name(*status), 0)).collect();
+    for status in found {
         *counts.entry(name(status)).or_default() += 1;
     }
     counts

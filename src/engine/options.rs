@@ -6,7 +6,8 @@ use super::library::Capabilities;
 use super::secrets::Vault;
 use crate::audit::Trail;
 use crate::clock::Clock;
-use crate::limits::Limits;
+use crate::limits::InForce;
+use crate::trace::Spans;
 use crate::yang::generated::irtf_agent;
 
 /// What the engine needs besides the log.
@@ -15,7 +16,7 @@ pub struct Options {
     /// The time.
     pub clock: Clock,
     /// Limits on what can grow.
-    pub limits: Limits,
+    pub limits: InForce,
     /// Whether there is a startup datastore, which is made the running one at each start.
     pub startup: bool,
     /// The profile of the server's own agent, at `/irtf-agent:agent`.
@@ -26,4 +27,6 @@ pub struct Options {
     pub vault: Arc<dyn Vault>,
     /// Where it is noted what was asked and refused.
     pub trail: Trail,
+    /// Where spans go.
+    pub spans: Spans,
 }

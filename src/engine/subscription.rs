@@ -28,6 +28,7 @@ use super::visible;
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::{LogError, LogReader};
+use crate::trace::Trace;
 use crate::yang::error::{Error, Tag};
 use crate::yang::notification::Notification;
 
@@ -73,12 +74,19 @@ pub(super) struct Announced {
     notifications: Arc<[Arc<Told>]>,
     /// Octets of the record, as a measure of what the notifications hold.
     size: usize,
+    /// The trace of the request that it comes of, if spans are told of that.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Announced {
     pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: &Event, size: usize) -> Self {
         let notifications = core::announce(event, at, actor).into_iter().map(Told::new).collect();
-        Announced { position, at, notifications, size }
+        Announced { position, at, notifications, size, trace: None }
+    }
+
+    /// It comes of a request of that trace.
+    pub(super) fn belongs_to(&mut self, trace: &Arc<Trace>) {
+        self.trace = Some(Arc::clone(trace));
     }
 }
 
@@ -176,6 +184,8 @@ pub struct Delivered {
     pub at: Timestamp,
     /// The notification.
     pub notification: Arc<Told>,
+    /// The trace of the request that it comes of, as long as that is remembered.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 impl Delivered {
@@ -365,6 +375,9 @@ impl Subscription {
         }
         let told = self.seen(delivered).filter(|seen| self.passes(seen));
         self.excluded += u64::from(told.is_none());
+        if let Some(Delivered { at, trace: Some(trace), .. }) = &told {
+            trace.notified(*at);
+        }
         told
     }
 
@@ -411,6 +424,7 @@ impl Subscription {
                 part,
                 at: event.at,
                 notification: notification.clone(),
+                trace: event.trace.clone(),
             }));
             self.position = event.position;
         }
@@ -442,6 +456,7 @@ mod tests {
     fn a_subscriber_takes_little_at_a_time_and_never_nothing() {
         let tail = Tail::default();
         let event = |position: u64, size: usize| Announced {
+            trace: None,
             position,
             at: Timestamp::EPOCH,
             notifications: Arc::from([]),

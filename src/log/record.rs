@@ -104,7 +104,7 @@ pub enum RecordError {
     #[error("{0} bytes follow the record")]
     Trailing(usize),
     /// The format byte is not one that this version knows.
-    #[error("format {0} is unknown")]
+    #[error("format {0} is unknown: a newer agentconf is needed if one has written it")]
     Format(u8),
     /// A flag is set that has no meaning.
     #[error("unknown flags are set: {0:#04x}")]
@@ -382,7 +382,7 @@ mod tests {
             bytes[place] = value;
             Record::decode(&bytes).unwrap_err().to_string()
         };
-        assert_eq!(with(0, 9), "format 9 is unknown");
+        assert_eq!(with(0, 9), "format 9 is unknown: a newer agentconf is needed if one has written it");
         assert_eq!(with(1, 0x82), "unknown flags are set: 0x82");
         assert_eq!(
             with(21, 0xff),

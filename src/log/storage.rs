@@ -87,7 +87,7 @@ pub enum LogError {
     #[error("{0} is not an event log")]
     Foreign(PathBuf),
     /// The file was made by a version of the server that this one does not know.
-    #[error("{path} has version {found}, this server knows {USER_VERSION}")]
+    #[error("{path} has version {found}, this server knows {USER_VERSION}: a newer agentconf is needed")]
     Version {
         /// The file.
         path: PathBuf,

@@ -23,6 +23,7 @@ use crate::audit::Who;
 use crate::engine::{
     CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
 };
+use crate::trace::{self, Attribute};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport as Carrier;
@@ -52,6 +53,7 @@ pub fn capabilities(startup: bool, schemes: &str) -> Vec<String> {
         "interleave:1.0",
         "partial-lock:1.0",
         "txid:etag:1.0",
+        "w3ctc:1.0",
         PRIVATE_CANDIDATE,
     ];
     let startup = startup.then_some("startup:1.0");
@@ -264,7 +266,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             {
                 Counters::count(&counters.in_rpcs);
                 self.settle(AHEAD_MAX - 1).await?;
-                let edited = answer::edit_ahead(&self.engine, self.own, edit);
+                let edited =
+                    trace::beside(&called.trace, || answer::edit_ahead(&self.engine, self.own, edit));
                 self.ahead.push_back(Box::pin(async { (start, called, edited.await) }));
                 return Ok(None);
             }
@@ -298,7 +301,10 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 let message = "a session has subscriptions of RFC 5277 or of RFC 8639, not of both";
                 (Err(vec![Error::application(Tag::OperationNotSupported, message)]), Next::GoOn)
             }
-            request => answer(&self.engine, self.urls.as_ref(), self.own, request).await,
+            request => {
+                let answered = answer(&self.engine, self.urls.as_ref(), self.own, request);
+                trace::within(called.trace.clone(), answered).await
+            }
         };
         self.reply(start, &called, result).await?;
         match next {
@@ -330,7 +336,25 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
         // An edit that is refused names its place itself.
         let instance = called.target.as_ref().or(error.and_then(|error| error.path.as_ref()));
         let instance = instance.map(InstancePath::to_string);
-        self.engine.trail().invoked(self.own.principal(), &name, instance.as_deref(), error);
+        trace::beside(&called.trace, || {
+            self.engine.trail().invoked(self.own.principal(), &name, instance.as_deref(), error);
+        });
+        if let Some(trace) = &called.trace {
+            let has_failed = error.is_some_and(|error| error.tag == Tag::OperationFailed);
+            trace.end(has_failed, || {
+                let name = called.operation.map_or("unknown", |operation| operation.name);
+                let outcome = error.map_or("ok", |error| error.tag.as_str());
+                let text = |text: &'static str| Attribute::Text(text.into());
+                let attributes = vec![
+                    ("rpc.system", text("netconf")),
+                    ("rpc.method", text(name)),
+                    ("network.transport", Attribute::Text(self.session.peer.transport.to_string().into())),
+                    ("agentconf.user.class", text(self.own.principal().class())),
+                    ("agentconf.outcome", text(outcome)),
+                ];
+                (format!("netconf {name}").into(), attributes)
+            });
+        }
     }
 
     async fn reply(

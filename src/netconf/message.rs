@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::NAMESPACE;
+use super::{NAMESPACE, TRACE_CONTEXT};
+use crate::trace::{Context, TRACEPARENT, TRACESTATE};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::xml;
 use crate::yang::xml::parse::{Element, document};
@@ -14,6 +15,9 @@ use crate::yang::xml::parse::{Element, document};
 pub struct Rpc<'m> {
     /// The start tag of the reply: with all attributes of the request (section 4.2).
     pub reply: String,
+    /// What it says of the trace that it belongs to; what is not as it has to be says nothing (W3C Trace Context,
+    /// draft-ietf-netconf-trace-ctx-extension-09 section 2).
+    pub trace: Option<Context>,
     /// The operation.
     pub operation: Element<'m>,
 }
@@ -55,12 +59,21 @@ pub fn parse(message: &[u8], depth_max: usize) -> Result<Rpc<'_>, NoRequest> {
         let message = "an <rpc> has the attribute \"message-id\"";
         return Err(wrong(Tag::MissingAttribute, message, "message-id", "message-id"));
     }
+    let trace = context(&root);
     let mut operations = root.children.into_iter();
     match (operations.next(), operations.next()) {
-        (Some(operation), None) => Ok(Rpc { reply, operation }),
+        (Some(operation), None) => Ok(Rpc { reply, trace, operation }),
         (None, _) => Err(wrong(Tag::MissingElement, "an <rpc> has an operation", "", "")),
         (Some(_), Some(_)) => Err(wrong(Tag::BadElement, "an <rpc> has one operation", "", "")),
     }
+}
+
+fn context(rpc: &Element<'_>) -> Option<Context> {
+    let attribute = |name: &str| {
+        let found = rpc.attributes.iter().find(|a| a.name == name && a.namespace.as_ref() == TRACE_CONTEXT);
+        found.map(|attribute| attribute.value.as_str())
+    };
+    Context::read(attribute(TRACEPARENT)?, attribute(TRACESTATE).into_iter())
 }
 
 /// `<rpc-reply …>` with the attributes of an `<rpc>`, of which the prefixes that it declares are part.
@@ -96,6 +109,24 @@ mod tests {
                 "<rpc-reply xmlns=\"{NAMESPACE}\" xmlns:nc=\"{NAMESPACE}\" xmlns:e=\"urn:e\" xmlns:unused=\"urn:u\" nc:own=\"a\" message-id=\"1&lt;2\" e:u=\"f&#10;g\">"
             )
         );
+    }
+
+    #[test]
+    fn w3ctc_attributes_of_an_rpc_name_its_trace_in_any_order() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let read = |attributes: &str| {
+            let rpc = format!(
+                "<rpc xmlns=\"{NAMESPACE}\" message-id=\"1\" xmlns:t=\"{TRACE_CONTEXT}\" {attributes}><get/></rpc>"
+            );
+            parse(rpc.as_bytes(), 8).unwrap().trace
+        };
+        let context =
+            read(&format!("t:tracestate=\" a=1 ,&#9;b=&quot;2&quot;\" t:traceparent=\"{parent}\"")).unwrap();
+        assert_eq!(context.parent.to_string(), &parent[3..52]);
+        assert_eq!(context.state.as_deref(), Some("a=1,b=\"2\""));
+        assert_eq!(read(&format!("traceparent=\"{parent}\"")), None, "it is in another namespace");
+        assert_eq!(read("t:traceparent=\"Bad Format\""), None);
+        assert_eq!(read("t:tracestate=\"a=1\""), None);
     }
 
     #[test]

@@ -19,3 +19,5 @@ mod whole;
 
 /// The namespace of the protocol, that of both its versions (RFC 6241 section 3.1).
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:base:1.0";
+/// The namespace of the attributes that name a trace (draft-ietf-netconf-trace-ctx-extension-09 section 2).
+pub const TRACE_CONTEXT: &str = "urn:ietf:params:xml:ns:netconf:w3ctc:1.0";

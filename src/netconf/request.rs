@@ -21,6 +21,7 @@ use crate::datastore::edit::Edit;
 use crate::engine::{
     Datastore, Engine, Filter, From, Invocation, Locking, Management, Paging, Precondition, Selection, Test,
 };
+use crate::trace::Trace;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
@@ -36,6 +37,7 @@ use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container};
 use crate::yang::xml;
 use crate::yang::xml::parse::Element;
+use std::sync::Arc;
 
 /// The namespace of `<action>` (RFC 7950 section 7.15.2).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
@@ -198,6 +200,8 @@ pub struct Called {
     pub target: Option<InstancePath>,
     /// Since when it waits for its reply.
     pub since: Stopwatch,
+    /// The trace that it belongs to.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// What was read of a message: the start tag of its reply, what it is called, and what it asks for.
@@ -215,7 +219,8 @@ pub struct Read {
 
 /// Reads a message as a whole.
 pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> Read {
-    let mut called = Called { operation: None, target: None, since: Stopwatch::start() };
+    let trace = Trace::begin(rpc.trace, engine.spans().as_ref());
+    let mut called = Called { operation: None, target: None, since: Stopwatch::start(), trace };
     let request = read(engine, principal, rpc.operation, &mut called);
     if let Ok(Request::Invoke(Invocation { operation, target, .. })) = &request {
         called = Called { operation: Some(operation), target: target.clone(), ..called };

@@ -4,18 +4,32 @@
 
 use super::renewal::{Certificates, CertificatesError, ClientSource, Sources};
 use super::tls::TlsError;
-use super::{ServeError, api_keys, files, issuers, operations, pki, tls, urls, users};
+use super::{ServeError, api_keys, files, issuers, operations, pki, telemetry, tls, traces, urls, users};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// Checks the settings, the files that they name, and what is in the data directory beside the log.
 ///
 /// # Errors
 /// The first thing for which a server would not start, or that clients would refuse: a certificate that has ended.
 pub fn check(config: &Config, clock: &Clock) -> Result<(), ServeError> {
-    config.check()?;
     if config.data.is_dir() {
         operations::try_writing(&config.data).map_err(files::FileError::of("write to", &config.data))?;
+    }
+    check_files(config, clock)
+}
+
+/// Checks the settings and the files that they name.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_files(config: &Config, clock: &Clock) -> Result<(), ServeError> {
+    config.check()?;
+    telemetry::filter(&config.log).map_err(|error| ConfigError::Nonsense {
+        key: "log.level".into(),
+        reason: format!("is not usable: {error}"),
+    })?;
+    if config.data.is_dir() {
         users::list(&config.data)?;
         api_keys::list(&config.data)?;
     }
@@ -33,6 +47,7 @@ pub fn check(config: &Config, clock: &Clock) -> Result<(), ServeError> {
             clients.as_ref().map(ClientSource::open).transpose().map_err(CertificatesError::from)?;
         }
     }
+    config.operations.traces.as_ref().map(traces::check).transpose()?;
     let random = rustls::crypto::ring::default_provider().secure_random;
     issuers::Issuers::open(&config.tokens, clock.clone(), &config.limits, random)?;
     urls::Urls::new(&config.netconf.url, &config.data, &config.limits).map_err(ServeError::Urls)?;

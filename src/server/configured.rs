@@ -19,6 +19,7 @@ use super::users::User;
 use super::vault::Vault;
 use crate::access::Settings;
 use crate::access::settings::{self as configured, ssh_key_kind};
+use crate::config;
 use crate::limits::RateLimits;
 
 /// Tells what is configured now.
@@ -29,7 +30,7 @@ pub struct Configured {
     source: Source,
     vault: Arc<Vault>,
     /// What the file of the server says of rates.
-    rates: RateLimits,
+    rates: ArcSwap<RateLimits>,
     made: ArcSwap<Made>,
     /// What the server follows.
     followed: ArcSwap<Settings>,
@@ -48,7 +49,7 @@ impl Configured {
     /// What the source tells, with the secrets of the vault.
     pub fn new(source: Source, vault: Arc<Vault>, rates: RateLimits) -> Configured {
         let (made, followed, following) = Default::default();
-        Configured { source, vault, rates, made, followed, following }
+        Configured { source, vault, rates: ArcSwap::from_pointee(rates), made, followed, following }
     }
 
     /// Has the parts of a server take over what has been configured since this was last asked. What cannot be used, which
@@ -62,7 +63,7 @@ impl Configured {
         if Arc::ptr_eq(&settings, &before) {
             return;
         }
-        shared.rates.replace(settings::rates(&self.rates, &settings.limits));
+        shared.rates.replace(settings::rates(&self.rates.load(), &settings.limits));
         if settings.certificate != before.certificate || settings.clients != before.clients {
             // One that has ended since leaves that of the files; rules that cannot be used let no client in.
             let certificate = settings::certificate(&settings, &self.vault, &shared.clock);
@@ -78,13 +79,33 @@ impl Configured {
             complain("certificates", replaced.map_err(Unusable::from));
         }
         if settings.issuers != before.issuers {
-            let issuers = settings::issuers(&settings, &self.vault, self.vault.issuers_in_file());
+            let issuers = settings::issuers(&settings, &self.vault, &self.vault.issuers_in_file());
             let replaced = issuers
                 .map_err(Unusable::from)
                 .and_then(|issuers| Ok(shared.authenticator.issuers.replace(&issuers)?));
             complain("issuers", replaced);
         }
         self.followed.store(settings);
+    }
+
+    /// The file of the server says something else of issuers and rates now.
+    ///
+    /// # Errors
+    /// Issuers that cannot be used beside those of the configuration; then nothing has changed.
+    pub fn file_says(
+        &self,
+        issuers: &[config::Issuer],
+        rates: &RateLimits,
+        shared: &Shared,
+    ) -> Result<(), Unusable> {
+        let _one = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.followed.load_full();
+        let all = settings::issuers(&settings, &self.vault, issuers)?;
+        shared.authenticator.issuers.replace(&all)?;
+        self.vault.file_has(issuers);
+        self.rates.store(Arc::new(rates.clone()));
+        shared.rates.replace(settings::rates(rates, &settings.limits));
+        Ok(())
     }
 
     /// The user of that name.
@@ -134,7 +155,7 @@ impl Configured {
 }
 
 /// Why what is configured is not followed.
-type Unusable = Box<dyn Error + Send + Sync>;
+pub type Unusable = Box<dyn Error + Send + Sync>;
 
 fn complain(what: &str, replaced: Result<(), Unusable>) {
     if let Err(error) = replaced {

@@ -42,13 +42,15 @@ use super::shutdown::Shutdown;
 use super::ssh;
 use super::stream::Stream;
 use super::tls::HTTP2;
+use super::traces::{self, Traces};
 use super::upload::Upload;
 use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Standing};
 use crate::audit::{Trail, Who};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
-use crate::limits::Limits;
+use crate::limits::{InForce, Limits};
 use crate::netconf::session::Transport;
+use crate::trace;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -131,7 +133,7 @@ pub struct Shared {
     /// What the configuration says of all this.
     pub configured: Arc<Configured>,
     /// The limits.
-    pub limits: Limits,
+    pub limits: InForce,
     /// What users and sources may ask for.
     pub rates: Arc<Rates>,
     /// The value of `Strict-Transport-Security`, for answers over TLS.
@@ -144,6 +146,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Where it is noted who came.
     pub trail: Trail,
+    /// Where it is told what is done for whom.
+    pub traces: Traces,
     /// When to stop.
     pub shutdown: Shutdown,
     /// One permit for each connection.
@@ -156,8 +160,9 @@ pub struct Shared {
     pub measured: Measured,
 }
 
-/// Accepts until the server stops; then lets the requests end that are being answered, for `drain_s` at most.
-pub async fn run(bound: Bound, shared: Arc<Shared>) {
+/// Accepts until the server stops, or this listener does (`stop`). What was accepted goes on; once the server stops, the requests
+/// that are being answered may end, for `drain_s` at most.
+pub async fn run(bound: Bound, shared: Arc<Shared>, stop: Shutdown) {
     let mut connections = JoinSet::new();
     loop {
         // Before accepting: what is too much waits in the queue of the operating system.
@@ -167,6 +172,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
         };
         tokio::select! {
             () = shared.shutdown.begun() => break,
+            () = stop.begun() => break,
             Some(ended) = connections.join_next() => report(ended),
             (permit, accepted) = next => match accepted {
                 Ok((tcp, peer)) => {
@@ -199,15 +205,22 @@ pub async fn run(bound: Bound, shared: Arc<Shared>) {
         }
     }
     drop(bound);
-    let drained = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
-        }
-    };
-    if timeout(Duration::from_secs(shared.limits.drain_s), drained).await.is_err() {
+    // None is left where the listener alone has stopped, and lived on until they were gone.
+    tokio::select! {
+        () = drained(&mut connections) => {}
+        () = shared.shutdown.begun() => {}
+    }
+    let patience = Duration::from_secs(shared.limits.drain_s);
+    if timeout(patience, drained(&mut connections)).await.is_err() {
         tracing::warn!(connections = connections.len(), "connections are cut off, they took too long to end");
     }
     connections.shutdown().await;
+}
+
+async fn drained(connections: &mut JoinSet<()>) {
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -419,6 +432,21 @@ where
 
 async fn answer(
     shared: Arc<Shared>,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Result<Response<Body>, Infallible> {
+    let Some(trace) = shared.traces.of(request.headers()) else {
+        return untraced(shared, request, connection).await;
+    };
+    let asked = traces::Asked::of(&request, &trace);
+    let answered = Box::pin(untraced(shared, request, connection));
+    let mut response = trace::within(Some(Arc::clone(&trace)), answered).await?;
+    asked.end(&trace, &mut response);
+    Ok(response)
+}
+
+async fn untraced(
+    shared: Arc<Shared>,
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
 ) -> Result<Response<Body>, Infallible> {
@@ -485,9 +513,13 @@ async fn answer(
         Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
         _ => Body::new(body),
     });
+    let class = principal.as_ref().map_or("nobody", Principal::class);
     let is_nobody = principal.as_ref().is_err_and(|error| *error == AuthError::Missing);
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
     let mut response = (shared.front)(request, caller).await;
+    if trace::current().is_some() {
+        response.extensions_mut().insert(traces::Class(class));
+    }
     secure(*scheme, &shared, &mut response);
     shared.measured.answered(*scheme, &method, response.status(), since);
     if is_nobody && response.status() == StatusCode::UNAUTHORIZED {

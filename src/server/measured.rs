@@ -95,6 +95,7 @@ pub fn measure(shared: &Shared, text: &mut Text) {
     text.single("agentconf_connections_max", Kind::Gauge, help, shared.connections_max);
     let help = "Notes that found no room in the audit trail; it says so itself.";
     text.single("agentconf_audit_dropped_total", Kind::Counter, help, shared.trail.dropped());
+    shared.traces.measure(text);
     process(text);
 }
 

@@ -22,11 +22,13 @@ pub mod measured;
 pub mod netconf;
 pub mod notify;
 pub mod operations;
+mod otlp;
 pub mod outgoing;
 pub mod passwords;
 pub mod pki;
 pub mod rates;
 pub mod refusal;
+pub mod reload;
 pub mod remembered;
 pub mod renewal;
 pub mod settings;
@@ -37,6 +39,7 @@ pub mod telemetry;
 pub mod throttle;
 pub mod tls;
 pub mod tokens;
+pub mod traces;
 pub mod upload;
 pub mod urls;
 pub mod users;
@@ -64,8 +67,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::audit::Trail;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError, ListenAddress, Protocol};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
+use crate::limits::InForce;
+use crate::trace::Spans;
 use api_keys::ApiKeys;
 use auth::Authenticator;
 pub use checked::check;
@@ -80,9 +85,10 @@ use passwords::Passwords;
 use rates::Rates;
 use remembered::Digester;
 use renewal::{Certificates, ClientSource, Sources};
-use shutdown::{Shutdown, Signals};
+use shutdown::{Shutdown, Signalled, Signals};
 use throttle::WrongTokens;
 use tokens::Tokens;
+use traces::Traces;
 use users::Users;
 use vault::Vault;
 
@@ -94,6 +100,8 @@ pub type ApplicationError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Prepared {
     /// All settings. `config.data` is the directory, which is there and locked for this process.
     pub config: Config,
+    /// The limits, which a reload of the configuration replaces.
+    pub limits: InForce,
     /// The time.
     pub clock: Clock,
     /// The URL of the server without a path, for what has to have a scheme. Its host is what the certificate says first.
@@ -102,6 +110,8 @@ pub struct Prepared {
     pub vault: Arc<Vault>,
     /// Where it is noted what was asked and refused.
     pub trail: Trail,
+    /// Where spans go.
+    pub spans: Spans,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -156,6 +166,8 @@ pub enum ServeError {
     Bind(Scheme, ListenAddress, #[source] io::Error),
     #[error("cannot listen at {0} for operations")]
     BindOperations(ListenAddress, #[source] io::Error),
+    #[error("cannot prepare the export of traces")]
+    Traces(#[from] traces::TracesError),
     #[error("cannot prepare netconf.url")]
     Urls(#[source] outgoing::SetupError),
     #[error("cannot listen for signals")]
@@ -170,8 +182,11 @@ pub enum ServeError {
 
 /// A server that accepts. Dropping it cuts everything off; [`Server::stop`] ends it in order.
 pub struct Server {
+    config: Config,
+    /// The listeners in the order of the configuration, HTTPS first.
+    open: Vec<Open>,
     addresses: Vec<(Scheme, SocketAddr)>,
-    operations: Option<SocketAddr>,
+    operations: Option<OpenOperations>,
     notify: Arc<Notify>,
     listening: PathBuf,
     listeners: JoinSet<()>,
@@ -180,6 +195,22 @@ pub struct Server {
     shared: Arc<Shared>,
     trail: Trail,
     _lock: File,
+}
+
+/// A listener that accepts.
+struct Open {
+    scheme: Scheme,
+    /// As the configuration has it.
+    configured: ListenAddress,
+    address: SocketAddr,
+    stop: Shutdown,
+}
+
+/// The listener for operations.
+struct OpenOperations {
+    configured: ListenAddress,
+    address: SocketAddr,
+    stop: Shutdown,
 }
 
 impl Server {
@@ -197,21 +228,7 @@ impl Server {
         let now = clock.now();
         let random = rustls::crypto::ring::default_provider().secure_random;
 
-        let (server, own) = match (&config.tls.certificate, &config.tls.key) {
-            (Some(certificate), Some(key)) => {
-                (pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }, None)
-            }
-            _ => {
-                let names = certificate_names(&config);
-                (pki::prepare(&config.data, &names, now)?, Some((config.data.clone(), names)))
-            }
-        };
-        let clients = match (config.tls.clients.are_asked(), has_netconf_over_tls(&config)) {
-            (true, _) => Some(ClientSource::Configured(config.tls.clients.clone())),
-            (false, true) => Some(ClientSource::Authority(pki::authority_file(&config.data))),
-            (false, false) => None,
-        };
-        let certificates = Certificates::open(Sources { server, own, clients }, clock.clone())?;
+        let certificates = Certificates::open(sources(&config, now)?, clock.clone())?;
         let all =
             |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if config.tls.certificate.is_none()
@@ -237,27 +254,43 @@ impl Server {
         let authenticator =
             Authenticator { users, passwords, tokens, issuers, api_keys, wrong_tokens, clock: time };
 
-        let bound = bind(&config).await?;
-        let addresses: Vec<_> = bound.iter().map(|bound| (bound.scheme, bound.address)).collect();
+        let mut open = Vec::new();
+        let mut all_bound = Vec::new();
+        for (scheme, configured) in listeners_of(&config) {
+            let bound = bind(scheme, &configured).await?;
+            open.push(Open { scheme, configured, address: bound.address, stop: Shutdown::new() });
+            all_bound.push(bound);
+        }
+        let addresses: Vec<_> = open.iter().map(|open| (open.scheme, open.address)).collect();
 
         let shutdown = Shutdown::new();
         let operations = Arc::new(Operations::new(shutdown.clone()));
         // Before the log is read, which may take long.
         let mut listeners = JoinSet::new();
-        let operations_address = match &config.operations.listen {
-            Some(address) => {
-                let bound = operations::bind(address).await;
-                let bound = bound.map_err(|error| ServeError::BindOperations(address.clone(), error))?;
-                let at = bound.address;
-                listeners.spawn(operations::run(bound, Arc::clone(&operations)));
-                Some(at)
+        let open_operations = match &config.operations.listen {
+            Some(configured) => {
+                let bound = bind_operations(configured).await?;
+                let (configured, address, stop) = (configured.clone(), bound.address, Shutdown::new());
+                listeners.spawn(operations::run(bound, Arc::clone(&operations), stop.clone()));
+                Some(OpenOperations { configured, address, stop })
             }
             None => None,
         };
 
         let url = url(&config, &addresses);
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
-        let prepared = Prepared { config, clock, url, vault, trail, shutdown };
+        let limits = InForce::from(config.limits.clone());
+        let spans = Spans::default();
+        let prepared = Prepared {
+            config,
+            limits: limits.clone(),
+            clock,
+            url,
+            vault,
+            trail,
+            spans: spans.clone(),
+            shutdown,
+        };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
         let Prepared { config, clock, vault, trail, shutdown, .. } = prepared;
         let rates = config.limits.rates.clone();
@@ -284,14 +317,16 @@ impl Server {
             operations: Arc::clone(&operations),
             measured: Measured::default(),
             rates: Rates::new(rates, clock.clone()),
-            limits: config.limits,
+            limits,
             hsts: hsts(config.tls.hsts_max_age),
             certificates,
             netconf,
             clock,
             trail: trail.clone(),
+            traces: Traces::new(spans),
             shutdown: shutdown.clone(),
         });
+        shared.traces.export(config.operations.traces.as_ref(), &shared.clock)?;
         let Observed { probe, measure } = application.observed;
         let measuring = Arc::downgrade(&shared);
         operations.measured_by(Arc::new(move |text| {
@@ -302,8 +337,8 @@ impl Server {
         }));
         operations.look(&probe, &config.data).await;
         let notify = Arc::new(Notify::from_environment());
-        for bound in bound {
-            listeners.spawn(listener::run(bound, Arc::clone(&shared)));
+        for (bound, open) in all_bound.into_iter().zip(&open) {
+            listeners.spawn(listener::run(bound, Arc::clone(&shared), open.stop.clone()));
         }
         listeners.spawn(operations::watch(
             operations,
@@ -314,18 +349,17 @@ impl Server {
         ));
         listeners.spawn(renewal::run(Arc::clone(&shared)));
         listeners.spawn(administered.watch(trail.clone(), shutdown.clone()));
-        for client in config.call_home {
+        for client in config.call_home.clone() {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
         let listening = config.data.join(LISTENING);
-        let mut lines: String =
-            addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
-        lines.extend(operations_address.map(|address| format!("operations {address}\n")));
-        files::replace(&listening, &lines, files::Readers::Owner)?;
+        notify_listening(&listening, &addresses, open_operations.as_ref())?;
         notify.ready();
         Ok(Server {
+            config,
+            open,
             addresses,
-            operations: operations_address,
+            operations: open_operations,
             notify,
             listening,
             listeners,
@@ -344,7 +378,7 @@ impl Server {
 
     /// Where the server listens for operations, with the real port.
     pub fn operations(&self) -> Option<SocketAddr> {
-        self.operations
+        self.operations.as_ref().map(|open| open.address)
     }
 
     /// The flag that stops the server.
@@ -362,13 +396,6 @@ impl Server {
         &self.shared.rates
     }
 
-    /// Reads the certificates, their rules and the host key again, whether or not their files seem to have changed.
-    pub fn reload(&self) {
-        self.notify.reloading();
-        renewal::look(&self.shared, true);
-        self.notify.ready();
-    }
-
     /// Stops accepting, lets requests end (for `drain_s` at most), then lets the application finish.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         self.shutdown.begin();
@@ -381,6 +408,7 @@ impl Server {
             }
         }
         let finished = self.finish.await;
+        self.shared.traces.stop().await;
         let trail = self.trail.clone();
         // The last that is written, as it signs all the rest.
         if tokio::task::spawn_blocking(move || trail.stop()).await.is_err() {
@@ -396,27 +424,38 @@ pub const LISTENING: &str = "listening";
 
 /// Runs a server until SIGTERM, SIGINT or its application stops it. Once all listeners accept, writes one line for each
 /// to standard output: `listening https 127.0.0.1:8443`.
+///
+/// SIGHUP has `load` read the configuration again: see [`Server::reload`].
 pub async fn serve(
     config: Config,
+    load: impl Fn() -> Result<Config, ConfigError>,
     clock: Clock,
     build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
-    let server = tokio::select! {
+    let mut server = tokio::select! {
         server = Server::start(config, clock, build) => server?,
-        signal = signals.next(|| ()) => {
+        signal = signals.stop() => {
             tracing::info!(signal, "stopped before the start was complete");
             return Ok(());
         }
     };
     announce(server.addresses(), server.operations()).map_err(ServeError::Output)?;
-    let reload = || {
-        tracing::info!("reading the certificates again");
-        server.reload();
-    };
-    tokio::select! {
-        signal = signals.next(reload) => tracing::info!(signal, "stopping"),
-        () = server.shutdown().begun() => tracing::info!("stopping"),
+    let shutdown = server.shutdown().clone();
+    loop {
+        tokio::select! {
+            signalled = signals.next() => match signalled {
+                Signalled::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break;
+                }
+                Signalled::Reload => server.reload(load()).await,
+            },
+            () = shutdown.begun() => {
+                tracing::info!("stopping");
+                break;
+            }
+        }
     }
     server.stop().await?;
     tracing::info!("stopped");
@@ -445,20 +484,55 @@ fn lock(data: &Path) -> Result<File, ServeError> {
     }
 }
 
-async fn bind(config: &Config) -> Result<Vec<Bound>, ServeError> {
-    let https = config.listen.https.iter().map(|address| (address, Scheme::Https));
-    let http = config.listen.http.iter().map(|address| (address, Scheme::Http));
-    let mut bound = Vec::new();
-    let ssh = config.listen.ssh.iter().map(|address| (address, Scheme::Ssh));
-    let tls = config.listen.tls.iter().map(|address| (address, Scheme::Tls));
-    for (address, scheme) in https.chain(http).chain(ssh).chain(tls) {
-        bound.push(
-            listener::bind(address, scheme)
-                .await
-                .map_err(|error| ServeError::Bind(scheme, address.clone(), error))?,
-        );
-    }
-    Ok(bound)
+/// Where to listen, HTTPS first.
+fn listeners_of(config: &Config) -> Vec<(Scheme, ListenAddress)> {
+    let Listen { https, http, ssh, tls } = &config.listen;
+    let all = [(Scheme::Https, https), (Scheme::Http, http), (Scheme::Ssh, ssh), (Scheme::Tls, tls)];
+    let of = |(scheme, addresses): (Scheme, &Vec<ListenAddress>)| -> Vec<_> {
+        addresses.iter().map(|address| (scheme, address.clone())).collect()
+    };
+    all.into_iter().flat_map(of).collect()
+}
+
+async fn bind(scheme: Scheme, address: &ListenAddress) -> Result<Bound, ServeError> {
+    let bound = listener::bind(address, scheme).await;
+    bound.map_err(|error| ServeError::Bind(scheme, address.clone(), error))
+}
+
+async fn bind_operations(address: &ListenAddress) -> Result<operations::Bound, ServeError> {
+    let bound = operations::bind(address).await;
+    bound.map_err(|error| ServeError::BindOperations(address.clone(), error))
+}
+
+/// Writes the file that says where the server listens.
+fn notify_listening(
+    file: &Path,
+    addresses: &[(Scheme, SocketAddr)],
+    operations: Option<&OpenOperations>,
+) -> Result<(), files::FileError> {
+    let mut lines: String =
+        addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
+    lines.extend(operations.map(|open| format!("operations {}\n", open.address)));
+    files::replace(file, &lines, files::Readers::Owner)
+}
+
+/// Where certificates come from. Those that the server makes itself are made if they are missing.
+fn sources(config: &Config, now: Timestamp) -> Result<Sources, pki::PkiError> {
+    let (server, own) = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => {
+            (pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }, None)
+        }
+        _ => {
+            let names = certificate_names(config);
+            (pki::prepare(&config.data, &names, now)?, Some((config.data.clone(), names)))
+        }
+    };
+    let clients = match (config.tls.clients.are_asked(), has_netconf_over_tls(config)) {
+        (true, _) => Some(ClientSource::Configured(config.tls.clients.clone())),
+        (false, true) => Some(ClientSource::Authority(pki::authority_file(&config.data))),
+        (false, false) => None,
+    };
+    Ok(Sources { server, own, clients })
 }
 
 /// Whether NETCONF is spoken with anybody.

@@ -42,7 +42,10 @@ impl Notify {
 
     /// The configuration is being read again; [`Self::ready`] follows.
     pub fn reloading(&self) {
-        self.tell("RELOADING=1");
+        // By the clock that systemd compares with the time at which it asked (`Type=notify-reload`).
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let microseconds = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 
     /// The server ends.

@@ -237,8 +237,8 @@ pub async fn bind(address: &ListenAddress) -> io::Result<Bound> {
     Ok(Bound { listener, address })
 }
 
-/// Answers those who ask until the server stops.
-pub async fn run(bound: Bound, operations: Arc<Operations>) {
+/// Answers those who ask until the server stops, or this listener does (`stop`).
+pub async fn run(bound: Bound, operations: Arc<Operations>, stop: Shutdown) {
     let (mut connections, places) = (JoinSet::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     loop {
         let next = async {
@@ -247,6 +247,7 @@ pub async fn run(bound: Bound, operations: Arc<Operations>) {
         };
         tokio::select! {
             () = operations.shutdown.begun() => break,
+            () = stop.begun() => break,
             Some(_) = connections.join_next() => {}
             (place, accepted) = next => match accepted {
                 Ok((tcp, _)) => {

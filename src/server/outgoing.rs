@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
@@ -24,9 +24,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::netconf::Duplex;
 use crate::config::Network;
+use crate::trace::{self, TRACEPARENT, TRACESTATE};
 
 const PORT: u16 = 443;
+const PLAIN_PORT: u16 = 80;
 
 /// Why nothing can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,8 @@ pub struct Outgoing {
     tls: Arc<ClientConfig>,
     bytes_max: usize,
     patience: Duration,
+    /// Whether requests may go without TLS.
+    is_plain_allowed: bool,
 }
 
 impl Outgoing {
@@ -117,11 +122,16 @@ impl Outgoing {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let tls = Arc::new(tls.with_root_certificates(roots(authorities)?).with_no_client_auth());
-        Ok(Outgoing { policy, tls, bytes_max, patience })
+        Ok(Outgoing { policy, tls, bytes_max, patience, is_plain_allowed: false })
+    }
+
+    /// The same for `http` URIs too.
+    pub fn allowing_plain(self) -> Outgoing {
+        Outgoing { is_plain_allowed: true, ..self }
     }
 
     /// Sends a request whose target is an absolute URI, and waits for all of its answer. Of one that is no success the content
-    /// is not read.
+    /// is not read. It says which trace it belongs to, if this task works for one.
     ///
     /// # Errors
     /// There is no whole answer in time.
@@ -132,13 +142,29 @@ impl Outgoing {
     async fn answered(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, OutgoingError> {
         let uri = request.uri().clone();
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let addresses = self.policy.resolve(&host, uri.port_u16().unwrap_or(PORT)).await?;
+        let is_plain = self.is_plain_allowed && uri.scheme_str() == Some("http");
+        let port = uri.port_u16().unwrap_or(if is_plain { PLAIN_PORT } else { PORT });
+        let addresses = self.policy.resolve(&host, port).await?;
         let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(OutgoingError::unreachable)?;
-        let name = ServerName::try_from(host).map_err(OutgoingError::unreachable)?;
-        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
-        let tls = TokioIo::new(tls.map_err(OutgoingError::unreachable)?);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(tls).await.map_err(OutgoingError::unreachable)?;
+        let stream: Box<dyn Duplex> = match is_plain {
+            true => Box::new(tcp),
+            false => {
+                let name = ServerName::try_from(host).map_err(OutgoingError::unreachable)?;
+                let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
+                Box::new(tls.map_err(OutgoingError::unreachable)?)
+            }
+        };
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(OutgoingError::unreachable)?;
+        if let Some(trace) = trace::current() {
+            let of = |text: &str| HeaderValue::try_from(text).ok();
+            let state = trace.tracestate().and_then(of).map(|value| (TRACESTATE, value));
+            let parent = of(&trace.traceparent()).map(|value| (TRACEPARENT, value));
+            for (name, value) in parent.into_iter().chain(state) {
+                request.headers_mut().insert(name, value);
+            }
+        }
         // It ends with this, however this ends.
         let mut driver = JoinSet::new();
         driver.spawn(connection);

@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const RENEW_S: i64 = 60 * 60;
 
 /// Where the certificates come from if nothing else is given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// The chain and the key of the server.
     pub server: CertificateFiles,
@@ -40,7 +40,7 @@ pub struct Sources {
 }
 
 /// Where the rules for certificates of clients come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientSource {
     /// The section `[tls.clients]` and its files.
     Configured(config::Clients),
@@ -80,7 +80,6 @@ pub enum CertificatesError {
 
 /// The certificates of a server. Each new connection uses what holds at present.
 pub struct Certificates {
-    sources: Sources,
     clock: Clock,
     rules: Arc<Rules>,
     present: ArcSwap<Present>,
@@ -94,6 +93,7 @@ struct Present {
 
 /// What has been read or given, and what the files looked like when they were read.
 struct State {
+    sources: Sources,
     server: Origin<Arc<CertifiedKey>>,
     clients: Origin<Option<Arc<Clients>>>,
     lists_ended: usize,
@@ -141,11 +141,11 @@ impl Certificates {
         let present = present(&server, clients.as_ref(), &clock)?;
         let renew_at = clock.now().saturating_add_seconds(RENEW_S);
         let certificates = Certificates {
-            sources,
             clock,
             rules: Arc::new(Rules::new(clients.clone())),
             present: ArcSwap::from_pointee(present),
             state: Mutex::new(State {
+                sources,
                 server: Origin { stamps: server_stamps, of_files: server, given: None },
                 clients: Origin { stamps: client_stamps, of_files: clients, given: None },
                 lists_ended: 0,
@@ -199,11 +199,35 @@ impl Certificates {
         Ok(())
     }
 
+    /// Has other files from now on.
+    ///
+    /// # Errors
+    /// They cannot be used; nothing has changed.
+    pub fn come_from(&self, sources: Sources) -> Result<(), CertificatesError> {
+        let server_stamps = stamps(server_files(&sources.server));
+        let client_stamps = stamps(sources.clients.iter().flat_map(ClientSource::files));
+        let server = tls::read(&sources.server)?;
+        let wrong = |source| TlsError::Use { files: sources.server.clone(), source };
+        tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong)?;
+        let clients = sources.clients.as_ref().map(ClientSource::open).transpose()?.map(Arc::new);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = present(
+            state.server.given.as_ref().unwrap_or(&server),
+            state.clients.given.as_ref().unwrap_or(&clients).as_ref(),
+            &self.clock,
+        )?;
+        state.sources = sources;
+        (state.server.stamps, state.server.of_files) = (server_stamps, server);
+        (state.clients.stamps, state.clients.of_files) = (client_stamps, clients);
+        self.install(&state, next);
+        Ok(())
+    }
+
     /// Reads those files again that have changed, or `all`. What is not usable is logged, and what was read before holds.
     pub fn look(&self, all: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
-        if let Some((data, names)) = &self.sources.own
+        let (now, sources) = (self.clock.now(), state.sources.clone());
+        if let Some((data, names)) = &sources.own
             && (all || state.renew_at <= now)
         {
             state.renew_at = now.saturating_add_seconds(RENEW_S);
@@ -211,24 +235,24 @@ impl Certificates {
                 complain(&error, "cannot renew the certificate");
             }
         }
-        let is_server_new = state.server.has_changed(server_files(&self.sources.server)) || all;
+        let is_server_new = state.server.has_changed(server_files(&sources.server)) || all;
         let is_clients_new =
-            state.clients.has_changed(self.sources.clients.iter().flat_map(ClientSource::files)) || all;
+            state.clients.has_changed(sources.clients.iter().flat_map(ClientSource::files)) || all;
         if is_server_new {
-            let read = tls::read(&self.sources.server).and_then(|server| {
-                let wrong = |source| TlsError::Use { files: self.sources.server.clone(), source };
+            let read = tls::read(&sources.server).and_then(|server| {
+                let wrong = |source| TlsError::Use { files: sources.server.clone(), source };
                 tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong).map(|()| server)
             });
             match read {
                 Ok(server) => {
-                    let certificate = self.sources.server.certificate.display();
+                    let certificate = sources.server.certificate.display();
                     tracing::info!(%certificate, "the certificate of the server was read again");
                     state.server.of_files = server;
                 }
                 Err(error) => complain(&error, "the certificate of the server stays as it was"),
             }
         }
-        if let Some(source) = self.sources.clients.as_ref().filter(|_| is_clients_new) {
+        if let Some(source) = sources.clients.as_ref().filter(|_| is_clients_new) {
             match source.open() {
                 Ok(clients) => {
                     tracing::info!("the rules for certificates of clients were read again");

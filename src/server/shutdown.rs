@@ -36,6 +36,15 @@ impl Shutdown {
     }
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signalled {
+    /// To stop, with the name of the signal.
+    Stop(&'static str),
+    /// To read the configuration again.
+    Reload,
+}
+
 /// SIGTERM, SIGINT and SIGHUP.
 #[derive(Debug)]
 pub struct Signals {
@@ -54,13 +63,21 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT and says which; calls `reload` for each SIGHUP meanwhile.
-    pub async fn next(&mut self, mut reload: impl FnMut()) -> &'static str {
+    /// Waits for the next of them. SIGHUPs that came meanwhile are one.
+    pub async fn next(&mut self) -> Signalled {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Signalled::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signalled::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Signalled::Reload,
+        }
+    }
+
+    /// Waits for SIGTERM or SIGINT and says which; SIGHUP says nothing.
+    pub async fn stop(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => reload(),
+            if let Signalled::Stop(signal) = self.next().await {
+                return signal;
             }
         }
     }

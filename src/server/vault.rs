@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use argon2::Params;
 use argon2::password_hash::phc::PasswordHash;
 use base64::Engine as _;
@@ -38,7 +39,7 @@ pub struct Vault {
     directory: PathBuf,
     most: usize,
     /// The issuers of the server's file, beside which those of the configuration have to make sense.
-    issuers: Vec<config::Issuer>,
+    issuers: ArcSwap<Vec<config::Issuer>>,
     clock: Clock,
     /// The data directory, with the users of the machine.
     users: PathBuf,
@@ -76,7 +77,7 @@ impl Vault {
                 kept.insert(id.to_owned(), Kept { text: Arc::from(text), used_at });
             }
         }
-        let issuers = config.tokens.issuers.clone();
+        let issuers = ArcSwap::from_pointee(config.tokens.issuers.clone());
         let users = data.clone();
         Ok(Vault { directory, users, most, issuers, clock, kept: RwLock::new(kept), used: RwLock::default() })
     }
@@ -94,8 +95,13 @@ impl Vault {
     }
 
     /// The issuers of the server's file.
-    pub fn issuers_in_file(&self) -> &[config::Issuer] {
-        &self.issuers
+    pub fn issuers_in_file(&self) -> Arc<Vec<config::Issuer>> {
+        self.issuers.load_full()
+    }
+
+    /// The file has other issuers now.
+    pub fn file_has(&self, issuers: &[config::Issuer]) {
+        self.issuers.store(Arc::new(issuers.to_vec()));
     }
 
     /// Removes what has not been referred to for long: `used` is, by the configurations that count. It is asked once a day, so
@@ -229,7 +235,7 @@ impl engine::Vault for Vault {
         self.used.write().unwrap_or_else(PoisonError::into_inner).extend(used);
         settings::certificate(settings, self, &self.clock)?;
         settings::clients(settings)?;
-        for issuer in settings::issuers(settings, self, &self.issuers)? {
+        for issuer in settings::issuers(settings, self, &self.issuers.load())? {
             if let Check::Text(keys) = &issuer.check {
                 let unusable =
                     |error| invalid(format!("the keys of {:?} cannot be used: {error}", issuer.issuer));

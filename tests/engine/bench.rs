@@ -46,7 +46,17 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
     let (clock, capabilities) = (clock.clock(), Capabilities::default());
     let config = Config { data: directory.to_owned(), ..Config::default() };
     let vault = Arc::new(Vault::open(&config, clock.clone()).expect("a directory for secrets"));
-    let options = Options { clock, limits, startup, profile, capabilities, vault, trail: Default::default() };
+    let limits = limits.into();
+    let options = Options {
+        clock,
+        limits,
+        startup,
+        profile,
+        capabilities,
+        vault,
+        trail: Default::default(),
+        spans: Default::default(),
+    };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }
 

@@ -84,7 +84,12 @@ fn ok(body: &str) -> String {
 
 /// The reply to a request of a session.
 async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, inside: &str) -> String {
-    let rpc = format!("<rpc xmlns=\"{NAMESPACE}\" message-id=\"1\">{inside}</rpc>]]>]]>");
+    ask_in("", stream, inside).await
+}
+
+/// The same with further attributes of the request.
+async fn ask_in<S: AsyncRead + AsyncWrite + Unpin>(attributes: &str, stream: &mut S, inside: &str) -> String {
+    let rpc = format!("<rpc xmlns=\"{NAMESPACE}\" message-id=\"1\" {attributes}>{inside}</rpc>]]>]]>");
     stream.write_all(rpc.as_bytes()).await.unwrap();
     message(stream).await
 }
@@ -134,7 +139,11 @@ async fn rfc6241_8_8_configuration_comes_from_and_goes_to_https_urls_that_the_op
     let url = |name: &str| format!("<url>{base}{name}</url>");
     let edit = format!("<edit-config><target><running/></target>{}</edit-config>", url("a.xml"));
     answers(ok(&entry("from afar")));
-    let reply = ask(&mut stream, &edit).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = format!(
+        "xmlns:t=\"urn:ietf:params:xml:ns:netconf:w3ctc:1.0\" t:traceparent=\"{parent}\" t:tracestate=\"a=1\""
+    );
+    let reply = ask_in(&trace, &mut stream, &edit).await;
     assert!(reply.contains("<ok/>"), "{reply}");
     let reply = ask(&mut stream, "<get-config><source><running/></source></get-config>").await;
     assert!(reply.contains("from afar"), "{reply}");
@@ -149,6 +158,9 @@ async fn rfc6241_8_8_configuration_comes_from_and_goes_to_https_urls_that_the_op
         let (first, last) = (script.asked.first().unwrap(), script.asked.last().unwrap());
         assert!(first.starts_with("GET /agents/a.xml HTTP/1.1\r\n"), "{first}");
         assert!(first.to_ascii_lowercase().contains(&format!("host: localhost:{port}\r\n")), "{first}");
+        // Nothing is exported, so who asked is the parent there too.
+        assert!(first.contains(&format!("traceparent: {parent}\r\n")), "{first}");
+        assert!(first.contains("tracestate: a=1\r\n") && !last.contains("traceparent"), "{first} {last}");
         assert!(last.starts_with("PUT /agents/saved.xml ") && last.contains("from afar"), "{last}");
     }
     let delete = format!("<delete-config><target>{}</target></delete-config>", url("saved.xml"));

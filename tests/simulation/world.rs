@@ -272,12 +272,13 @@ impl World {
         };
         let options = Options {
             clock: self.clock.clock(),
-            limits: Limits::default(),
+            limits: Limits::default().into(),
             startup: false,
             profile,
             capabilities: Capabilities::default(),
             vault: self.vault.clone(),
             trail: Default::default(),
+            spans: Default::default(),
         };
         let chance = Mutex::new(Random::new(self.random.next()));
         let entropy = Entropy::new(move || {

@@ -120,6 +120,12 @@ fn metrics_count_what_is_done() {
     assert_eq!(grown("agentconf_log_position"), 1.0);
     assert_eq!(grown("agentconf_commit_duration_seconds_count"), 1.0);
     assert_eq!(grown("agentconf_commit_group_requests_sum"), 1.0);
+    let of = |family: &str| after.keys().filter(|name| name.starts_with(family)).count();
+    assert_eq!(
+        (of("agentconf_negotiations{"), of("agentconf_tasks{")),
+        (5, 8),
+        "all states, also those of none"
+    );
     assert_eq!((after["agentconf_ready"], after["agentconf_agents"]), (1.0, 1.0));
     assert!(after["agentconf_connections"] >= 1.0 && after["process_open_fds"] > 3.0);
     assert!(after["process_resident_memory_bytes"] > 1e6 && after["process_cpu_seconds_total"] >= 0.0);
@@ -147,7 +153,9 @@ fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() 
         }
     };
     server.signal("-HUP");
-    assert_eq!((other().as_str(), other().as_str()), ("RELOADING=1", "READY=1"));
+    let (reloading, ready) = (other(), other());
+    let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse::<u64>().unwrap();
+    assert!(time > 0 && ready == "READY=1", "{reloading} {ready}");
     server.terminate();
     assert_eq!(other(), "STOPPING=1");
     assert!(server.ended().success());

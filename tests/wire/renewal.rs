@@ -187,7 +187,7 @@ fn an_authority_that_is_removed_or_a_list_that_has_ended_ends_what_it_vouched_fo
     write(&place.file("crl.pem"), &both);
     place.server.signal("-HUP");
     until(&mut ann, 200);
-    assert!(place.server.log().contains("reading the certificates again"));
+    assert!(place.server.log().contains("reading the configuration and the certificates again"));
 
     write(&place.file("ca.pem"), &Authority::new("others").pem);
     until(&mut ann, 401);

@@ -16,8 +16,8 @@ use crate::client::error::{ClientError, RpcError};
 use crate::client::limits::Limits;
 use crate::client::request::Notification;
 use crate::client::tree;
-use crate::netconf::NAMESPACE;
 use crate::netconf::framing::{self, Decoder, Framing};
+use crate::netconf::{NAMESPACE, TRACE_CONTEXT};
 
 /// The namespace of `<notification>` (RFC 5277 section 4).
 const NOTIFICATION: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";
@@ -198,14 +198,14 @@ impl Wire {
         follows: Option<(Follows, Follower)>,
     ) -> Result<Element, ClientError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let rpc = Element {
-            attributes: vec![Attribute {
-                name: "message-id".to_owned(),
-                namespace: "".into(),
-                value: id.to_string(),
-            }],
-            ..tree::base("rpc", "")
+        let attribute = |namespace: &str, name: &str, value: String| Attribute {
+            name: name.to_owned(),
+            namespace: namespace.into(),
+            value,
         };
+        let trace = super::super::trace().map(|(name, value)| attribute(TRACE_CONTEXT, name, value));
+        let attributes = std::iter::once(attribute("", "message-id", id.to_string())).chain(trace).collect();
+        let rpc = Element { attributes, ..tree::base("rpc", "") };
         let mut bytes = Vec::new();
         framing::encode(self.framing, rpc.with([operation]).to_xml().as_bytes(), &mut bytes)
             .map_err(|error| ClientError::Request(error.to_string()))?;

@@ -128,6 +128,9 @@ impl Http {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
+        for (name, value) in super::super::trace() {
+            request = request.header(name, value);
+        }
         let mut content = Bytes::new();
         if let Some((media_type, body)) = &asked.body {
             request = request.header(CONTENT_TYPE, *media_type);

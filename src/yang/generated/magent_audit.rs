@@ -137,6 +137,10 @@ pub struct QueryAuditOutputEntry {
     pub source_host: Option<value::Value>,
     /// The port of the client.
     pub source_port: Option<u16>,
+    /// The trace that the request belongs to, if it said so or spans of it were told.
+    pub trace_id: Option<String>,
+    /// The span of the request in that trace; that of the client if the server tells of no spans.
+    pub span_id: Option<String>,
     /// What was done or to be done: an operation of a module, a method of RESTCONF, or what a change
     /// is.
     pub operation: Option<String>,
@@ -174,6 +178,8 @@ impl model::Modelled for QueryAuditOutputEntry {
             protocol: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_PROTOCOL)?,
             source_host: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_HOST)?,
             source_port: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_PORT)?,
+            trace_id: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID)?,
+            span_id: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID)?,
             operation: model::optional(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_OPERATION)?,
             path: model::leaf_list(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_PATH)?,
             outcome: model::required(data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_OUTCOME)?,
@@ -196,6 +202,8 @@ impl model::Modelled for QueryAuditOutputEntry {
         model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_PROTOCOL, &self.protocol);
         model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_HOST, &self.source_host);
         model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_PORT, &self.source_port);
+        model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID, &self.trace_id);
+        model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID, &self.span_id);
         model::put_optional(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_OPERATION, &self.operation);
         model::put_leaf_list(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_PATH, &self.path);
         model::put(&mut data, &nodes::QUERY_AUDIT_OUTPUT_ENTRY_OUTCOME, &self.outcome);
@@ -221,6 +229,8 @@ impl QueryAuditOutputEntry {
             protocol: None,
             source_host: None,
             source_port: None,
+            trace_id: None,
+            span_id: None,
             operation: None,
             path: Vec::new(),
             outcome: outcome.into(),
@@ -542,6 +552,8 @@ pub mod nodes {
             &QUERY_AUDIT_OUTPUT_ENTRY_PROTOCOL,
             &QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_HOST,
             &QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_PORT,
+            &QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID,
+            &QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID,
             &QUERY_AUDIT_OUTPUT_ENTRY_OPERATION,
             &QUERY_AUDIT_OUTPUT_ENTRY_PATH,
             &QUERY_AUDIT_OUTPUT_ENTRY_OUTCOME,
@@ -561,6 +573,8 @@ pub mod nodes {
             &QUERY_AUDIT_OUTPUT_ENTRY_PROTOCOL,
             &QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_HOST,
             &QUERY_AUDIT_OUTPUT_ENTRY_SOURCE_PORT,
+            &QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID,
+            &QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID,
             &QUERY_AUDIT_OUTPUT_ENTRY_OPERATION,
             &QUERY_AUDIT_OUTPUT_ENTRY_PATH,
             &QUERY_AUDIT_OUTPUT_ENTRY_OUTCOME,
@@ -767,12 +781,52 @@ pub mod nodes {
         sid: 0,
         description: "The port of the client.",
     };
+    /// `/magent-audit:query-audit/output/entry/trace-id`
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID: Node = Node {
+        name: "trace-id",
+        module: &super::MODULE,
+        parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
+        index: 9,
+        kind: Kind::Leaf { ty: &super::types::QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "The trace that the request belongs to, if it said so or\nspans of it were told.",
+    };
+    /// `/magent-audit:query-audit/output/entry/span-id`
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID: Node = Node {
+        name: "span-id",
+        module: &super::MODULE,
+        parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
+        index: 10,
+        kind: Kind::Leaf { ty: &super::types::QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::DenyAll,
+        sid: 0,
+        description: "The span of the request in that trace; that of the client\nif the server tells of no spans.",
+    };
     /// `/magent-audit:query-audit/output/entry/operation`
     pub static QUERY_AUDIT_OUTPUT_ENTRY_OPERATION: Node = Node {
         name: "operation",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 9,
+        index: 11,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -792,7 +846,7 @@ pub mod nodes {
         name: "path",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 10,
+        index: 12,
         kind: Kind::LeafList {
             ty: &super::types::STRING,
             defaults: &[],
@@ -817,7 +871,7 @@ pub mod nodes {
         name: "outcome",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 11,
+        index: 13,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -837,7 +891,7 @@ pub mod nodes {
         name: "app-tag",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 12,
+        index: 14,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -857,7 +911,7 @@ pub mod nodes {
         name: "log-position",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 13,
+        index: 15,
         kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -877,7 +931,7 @@ pub mod nodes {
         name: "count",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 14,
+        index: 16,
         kind: Kind::Leaf { ty: &super::types::UINT64, default: Some("1"), units: "" },
         config: false,
         mandatory: false,
@@ -897,7 +951,7 @@ pub mod nodes {
         name: "since",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 15,
+        index: 17,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -921,7 +975,7 @@ pub mod nodes {
         name: "collapsed",
         module: &super::MODULE,
         parent: Some(&QUERY_AUDIT_OUTPUT_ENTRY),
-        index: 16,
+        index: 18,
         kind: Kind::Leaf { ty: &super::types::EMPTY, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -995,8 +1049,44 @@ pub mod types {
     };
     /// `uint32`
     pub static UINT32: Type = Type { name: "uint32", base: Base::Uint(32, Range::ANY) };
+    /// `string`
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID: Type = Type {
+        name: "string",
+        base: Base::String(Range::ANY, &[&super::patterns::QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID_1]),
+    };
+    /// `string`
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID: Type = Type {
+        name: "string",
+        base: Base::String(Range::ANY, &[&super::patterns::QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID_1]),
+    };
     /// `uint64`
     pub static UINT64: Type = Type { name: "uint64", base: Base::Uint(64, Range::ANY) };
     /// `empty`
     pub static EMPTY: Type = Type { name: "empty", base: Base::Empty };
+}
+
+/// Patterns of types.
+pub mod patterns {
+    use std::sync::OnceLock;
+
+    use crate::yang::schema::Pattern;
+
+    /// What must match.
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_TRACE_ID_1: Pattern = Pattern {
+        xsd: "[0-9a-f]{32}",
+        regex: "\\A(?:[0-9a-f]{32})\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
+    /// What must match.
+    pub static QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID_1: Pattern = Pattern {
+        xsd: "[0-9a-f]{16}",
+        regex: "\\A(?:[0-9a-f]{16})\\z",
+        invert: false,
+        error_message: None,
+        error_app_tag: None,
+        compiled: OnceLock::new(),
+    };
 }

@@ -53,6 +53,10 @@ pub mod ietf_subscribed_notifications;
 #[rustfmt::skip]
 pub mod ietf_system_capabilities;
 #[rustfmt::skip]
+pub mod ietf_trace_ctx_traceparent_1_0;
+#[rustfmt::skip]
+pub mod ietf_trace_ctx_tracestate_1_0;
+#[rustfmt::skip]
 pub mod ietf_truststore;
 #[rustfmt::skip]
 pub mod ietf_x509_cert_to_name;
@@ -128,6 +132,8 @@ pub static SCHEMA: Schema = Schema {
         &ietf_restconf_subscribed_notifications::MODULE,
         &ietf_subscribed_notifications::MODULE,
         &ietf_system_capabilities::MODULE,
+        &ietf_trace_ctx_traceparent_1_0::MODULE,
+        &ietf_trace_ctx_tracestate_1_0::MODULE,
         &ietf_truststore::MODULE,
         &ietf_x509_cert_to_name::MODULE,
         &ietf_yang_library::MODULE,

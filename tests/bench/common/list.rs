@@ -44,7 +44,7 @@ const FILL_AT_ONCE: u64 = 512;
 pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
     let start = Instant::now();
     let profile = irtf_agent::Agent::new("bench", "", "", "");
-    let (clock, limits, capabilities) = (Clock::system(), Limits::default(), Capabilities::default());
+    let (clock, limits, capabilities) = (Clock::system(), Limits::default().into(), Capabilities::default());
     let engine = Engine::open(
         Log::open(data)?,
         Options {
@@ -55,6 +55,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             capabilities,
             vault: Arc::new(NoVault),
             trail: Default::default(),
+            spans: Default::default(),
         },
     )?;
     let groups = ["admin".to_owned()].into();

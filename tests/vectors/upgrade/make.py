@@ -1,0 +1,64 @@
+"""Makes a data directory as a version of agentconf writes it, and what that version says is in it.
+
+    python3 tests/vectors/upgrade/make.py BINARY tests/vectors/upgrade/NAME [without-secrets]
+
+BINARY is that version's own. Run it once for a version that is released, and never change what it made: every later version has
+to read it."""
+import base64
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "independent"))
+from client import Client  # noqa: E402
+from scenario import Scenario  # noqa: E402
+
+PASSWORD = "a password of the fixture"
+READ = ["/restconf/data/irtf-agent:data-params", "/restconf/data/irtf-agent:data", "/restconf/data/irtf-agent:tasks",
+        "/restconf/data/magent-task:interaction/tasks", "/restconf/data/magent-task:interaction/data-objects",
+        "/restconf/data/magent-task:interaction/contexts",
+        "/restconf/data/magent-task:interaction/negotiations/negotiation=n-2",
+        "/restconf/data/magent-task:interaction/negotiations/negotiation=n-3",
+        "/restconf/data/magent-access:access/users"]
+
+
+def main(binary, place, secrets="with-secrets"):
+    place = pathlib.Path(place)
+    data = place / "data"
+    place.mkdir()
+    verb = lambda *words, given="": subprocess.run([binary, *words, "--data", data], input=given, text=True,
+                                                   capture_output=True, check=True).stdout
+    server = subprocess.Popen([binary, "serve", "--https", "127.0.0.1:0", "--data", data], stdout=subprocess.PIPE, text=True)
+    url = "https://" + server.stdout.readline().split()[-1]
+    verb("user", "add", "ann", "--group", "admin", "--password-stdin", given=PASSWORD)
+    key = verb("key", "add", "ann").strip().splitlines()[-1] if "key" in verb_names(binary) else None
+    client = Client(url, str(data / "pki/ca.pem"), (data / "admin.jwt").read_text().strip())
+    scenario = Scenario(client, lambda path, answer: None)
+    for part in [scenario.agents, scenario.configuration, scenario.negotiations, scenario.tasks, scenario.draft]:
+        part()
+    # What is configured of who gets in, and its secret: since there is a vault.
+    user = {"magent-access:access": {"users": {"user": [{"name": "bea", "group": ["admin"], "password": "$0$" + PASSWORD}]}}}
+    status = client.ask("PATCH", "/restconf/data/magent-access:access", user).status if secrets == "with-secrets" else 0
+    answers = {path: client.get(path) for path in READ}
+    known = {path: answer.json() for path, answer in answers.items() if answer.status == 200}
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(60) == 0
+    passwords = {"ann": PASSWORD, **({"bea": PASSWORD} if status == 204 else {})}
+    told = {"version": verb_version(binary), "passwords": passwords, "api-key": key, "data": known}
+    (place / "expected.json").write_text(json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    for name in ["server.lock", "admin.jwt"]:
+        (data / name).unlink(missing_ok=True)
+    print(place, status, {path: answer.status for path, answer in answers.items()})
+
+
+def verb_names(binary):
+    return subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def verb_version(binary):
+    return subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,109 @@
+//! What earlier versions have written is read by this one: a data directory of each, as it was left, under
+//! `tests/vectors/upgrade`. Nothing there is ever changed. What is newer than this version is refused and left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use crate::process::{LIMIT, Server, run, spawn};
+
+fn fixtures() -> Vec<PathBuf> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/upgrade");
+    let mut all: Vec<_> = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|path| path.is_dir());
+    all.sort();
+    all
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Whether all that an older version told is told, whatever is told beside it.
+fn has(found: &Json, expected: &Json, place: &str) {
+    match (found, expected) {
+        (Json::Object(found), Json::Object(expected)) => {
+            for (name, expected) in expected {
+                has(found.get(name).unwrap_or(&Json::Null), expected, &format!("{place}/{name}"));
+            }
+        }
+        (Json::Array(found), Json::Array(expected)) => {
+            assert_eq!(found.len(), expected.len(), "{place}");
+            for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
+                has(found, expected, &format!("{place}[{number}]"));
+            }
+        }
+        (found, expected) => assert_eq!(found, expected, "{place}"),
+    }
+}
+
+#[test]
+fn the_directories_of_all_earlier_versions_are_read_and_verified() {
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 3, "they are kept for ever: {fixtures:?}");
+    for fixture in fixtures {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        copy(&fixture.join("data"), &data);
+        let expected: Json =
+            serde_json::from_slice(&fs::read(fixture.join("expected.json")).unwrap()).unwrap();
+        let server = Server::start(&data, "");
+        let mut client = server.client();
+        for (path, expected) in expected["data"].as_object().unwrap() {
+            let answer = client.get(path);
+            assert_eq!(answer.status, 200, "{fixture:?} {path}: {answer}");
+            has(&answer.json(), expected, &format!("{fixture:?} {path}"));
+        }
+        for (user, password) in expected["passwords"].as_object().unwrap() {
+            let basic = STANDARD.encode(format!("{user}:{}", password.as_str().unwrap()));
+            assert_eq!(
+                server.client_of(Some(&format!("Basic {basic}"))).get("/restconf").status,
+                200,
+                "{user}"
+            );
+        }
+        let key = format!("Bearer {}", expected["api-key"].as_str().unwrap());
+        assert_eq!(server.client_of(Some(&key)).get("/restconf").status, 200, "{fixture:?}: the API key");
+        assert!(server.stop().success());
+        let verified = run(&["log", "verify"], &data);
+        let said = [verified.stdout, verified.stderr].concat();
+        assert!(verified.status.success(), "{fixture:?}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn what_a_newer_version_has_written_is_refused_and_left_as_it_is() {
+    for change in [
+        // A newer store, and a newer record in a store of today.
+        "PRAGMA user_version = 99",
+        "UPDATE record SET bytes = CAST(x'63' || substr(bytes, 2) AS BLOB) WHERE position = 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        copy(&fixtures().pop().unwrap().join("data"), &data);
+        let store = Connection::open(data.join("log.sqlite3")).unwrap();
+        store.execute_batch(change).unwrap();
+        drop(store);
+        let log = |data: &Path| fs::read(data.join("log.sqlite3")).unwrap();
+        let before = log(&data);
+        let (mut process, listening) = spawn(&data, "");
+        assert_eq!(listening.recv_timeout(LIMIT).unwrap_or_default(), "", "{change}");
+        assert!(!process.wait().unwrap().success());
+        let said = fs::read_to_string(data.with_extension("stderr")).unwrap();
+        assert!(said.contains("a newer agentconf"), "{said}");
+        assert!(log(&data) == before, "{change}");
+    }
+}
