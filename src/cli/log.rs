@@ -1,5 +1,8 @@
 //! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs. It never changes them.
 
+mod dump;
+mod replay;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::io::Write as _;
@@ -18,6 +21,10 @@ pub enum Log {
     /// Check that the event log and the audit trail are as they were written: every record, the chains of hashes, the
     /// signatures. Writes what was proved, or the first record that was altered.
     Verify(Verify),
+    /// Write the records of the event log in order: when, who, from where, and what. There is no secret in them.
+    Dump(dump::Dump),
+    /// Fold the event log up to a position or a time, as a start of the server does, and write what the state was then.
+    Replay(replay::Replay),
 }
 
 /// The arguments of `log verify`.
@@ -45,8 +52,11 @@ struct NotWhole;
 
 impl Log {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let Log::Verify(verify) = self;
-        verify.run()
+        match self {
+            Log::Verify(verify) => verify.run(),
+            Log::Dump(dump) => dump.run(),
+            Log::Replay(replay) => replay.run(),
+        }
     }
 }
 
@@ -118,6 +128,12 @@ impl Verify {
             proof.checkpoints,
             key.id()
         ))?;
+        for restored in &proof.restored {
+            print(format_args!(
+                "restored at {} by {}: the event log was put back to position {}, from {} in the backup of {}",
+                restored.at, restored.by, restored.log_position, restored.of_position, restored.of_time
+            ))?;
+        }
         match proof.newest {
             Some(newest) => print(format_args!(
                 "signed last at {}: the event log up to {}, the trail up to {} in segment {}; after that {} and {} records",

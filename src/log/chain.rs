@@ -41,18 +41,33 @@ impl Head {
         Ok(record)
     }
 
-    fn check(&self, stored: StoredRow<'_>) -> Result<Record, Fault> {
+    /// Decodes a record that stands elsewhere than in a store and moves over it, if it is what must come next.
+    ///
+    /// # Errors
+    /// The [`Damage`] at the next position.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<Record, Damage> {
         let position = self.next_position();
-        if stored.position != position {
-            return Err(Fault::Missing { found: stored.position });
-        }
-        let record = Record::decode(stored.bytes)?;
-        if record.position != position {
+        let record = self.decode(bytes).map_err(|fault| Damage { position, fault })?;
+        self.advance(&record);
+        Ok(record)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Record, Fault> {
+        let record = Record::decode(bytes)?;
+        if record.position != self.next_position() {
             return Err(Fault::Misplaced { claimed: record.position });
         }
         if record.chained(&self.hash)? != record.hash {
             return Err(Fault::HashMismatch);
         }
+        Ok(record)
+    }
+
+    fn check(&self, stored: StoredRow<'_>) -> Result<Record, Fault> {
+        if stored.position != self.next_position() {
+            return Err(Fault::Missing { found: stored.position });
+        }
+        let record = self.decode(stored.bytes)?;
         let latest_at = self.latest_at.max(record.at);
         if stored.latest_at != latest_at {
             return Err(Fault::LatestTime { stored: stored.latest_at, right: latest_at });

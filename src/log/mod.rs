@@ -11,12 +11,14 @@
 mod ahead;
 pub mod chain;
 mod journal;
+mod point;
 pub mod record;
 pub mod storage;
 pub mod verify;
 
 pub use chain::{Damage, Fault, Head};
 pub use journal::Journal;
+pub use point::Point;
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
 pub use storage::{Log, LogError, LogReader, Scan, check_ahead, is_in_use};
 pub use verify::{Summary, verify, walk};

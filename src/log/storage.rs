@@ -290,6 +290,22 @@ impl LogReader {
         })
     }
 
+    /// Where the log ends now: last position, last hash, latest time.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if the last record is, [`LogError::Store`] if SQLite fails.
+    pub fn last(&self) -> Result<Head, LogError> {
+        self.with(last)
+    }
+
+    /// Where the chain stands after a position; `None` if the log does not go so far.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if the record there is damaged or missing, [`LogError::Store`] if SQLite fails.
+    pub fn head_at(&self, position: u64) -> Result<Option<Head>, LogError> {
+        self.with(|connection| head_at(connection, position))
+    }
+
     /// All records after a position, up to the end as it is when the scan gets there. Ends after an error.
     pub fn scan(&self, after: u64) -> Scan {
         Scan { reader: self.clone(), after, head: None, batch: Vec::new().into_iter(), ended: false }
