@@ -186,6 +186,7 @@ fn is_of_process(name: &str) -> bool {
     last.starts_with("log.sqlite3")
         || last.ends_with(".lock")
         || last.ends_with(".new")
+        || last.ends_with(".unfinished")
         || [LISTENING, operations::TRIAL, super::restore::MARK].contains(&name)
         || name.strip_prefix(TRAIL) == Some(&format!("/{KEPT}"))
 }
@@ -205,5 +206,35 @@ pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_goes_with_the_log_and_files_of_a_process_do_not() {
+        for (name, is_later) in [
+            ("snapshots/00000000000000000008.snapshot", true),
+            ("snapshots/00000000000000000007.snapshot", false),
+            ("snapshots/readme", false),
+            ("secrets/00000000000000000008", false),
+        ] {
+            assert_eq!(is_after(name, 7), is_later, "{name}");
+        }
+        for (name, is_process) in [
+            ("log.sqlite3-wal", true),
+            ("users.lock", true),
+            ("listening", true),
+            ("files/listening", false),
+            ("users.json.0123.new", true),
+            ("audit/checkpoint.json", true),
+            ("audit/checkpoint-1.json", false),
+            ("audit/files.json", false),
+            ("pki/ca.key", false),
+        ] {
+            assert_eq!(is_of_process(name), is_process, "{name}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::{BackupError, Told, alone, files, records};
 use crate::audit::Reader;
 use crate::audit::segments::KEPT;
 use crate::clock::Timestamp;
-use crate::log::{LogReader, check_ahead, is_in_use};
+use crate::log::LogReader;
 use crate::server::audit::DIRECTORY as TRAIL;
 use crate::server::files::{FileError, create_directory};
 
@@ -53,11 +53,7 @@ pub fn make(
     let checkpoint = files::copy(&trail.join(KEPT), &format!("{TRAIL}/{KEPT}"), target)?;
     let segments = copy_trail(&trail, target, known.as_ref(), told)?;
 
-    // Beside a server, what it has opened has been checked.
-    if !is_in_use(data) {
-        check_ahead(data)?;
-    }
-    let reader = LogReader::open(data)?;
+    let reader = LogReader::open_checked(data)?;
     let log = records::copy(&reader, data, target, LOG, known.as_ref().map(|known| &known.log), told)?;
 
     let mut kept = files::copy_all(data, target, log.position)?;
@@ -111,7 +107,7 @@ fn copy_trail(
         let place = reader.place(number);
         let directory = format!("{TRAIL}/{number:06}");
         let known = known.and_then(|known| known.trail.iter().find(|segment| segment.number == number));
-        let records = reader.segment(number).map_err(BackupError::from).and_then(|log| {
+        let records = LogReader::open_checked(&place).map_err(BackupError::from).and_then(|log| {
             records::copy(&log, &place, target, &directory, known.map(|known| &known.records), told)
         });
         match records {

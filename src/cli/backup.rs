@@ -62,7 +62,7 @@ impl Backup {
         let made = backup::make(&config.data, config.file.as_deref(), &self.target, at, told)?;
         let position = made.manifest.log.position;
         let new = position - made.before.unwrap_or(0);
-        print(format_args!("{}, of which {new} records are new", summary(&made.manifest)))?;
+        print(format_args!("{}; new records: {new}", summary(&made.manifest)))?;
         Ok(())
     }
 }
@@ -94,7 +94,7 @@ impl Restore {
 fn summary(manifest: &Manifest) -> String {
     let Manifest { log, trail, files, .. } = manifest;
     format!(
-        "position {}, hash {}, {} segments of the audit trail, {} files",
+        "position {}, hash {}; segments of the audit trail: {}; other files: {}",
         log.position,
         log.hash,
         trail.len(),

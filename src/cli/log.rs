@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::{Place, print};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
-use crate::log::{LogReader, check_ahead, is_in_use};
+use crate::log::LogReader;
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
 
 /// The verbs of `log`.
@@ -63,11 +63,7 @@ impl Log {
 impl Verify {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let data = self.place.load()?.data;
-        // Beside a server, what it has opened has been checked.
-        if !is_in_use(&data) {
-            check_ahead(&data)?;
-        }
-        let log = LogReader::open(&data)?;
+        let log = LogReader::open_checked(&data)?;
         let trail = Reader::new(&data.join(DIRECTORY));
         let has_key = data.join(KEY_FILE).exists() || data.join(PUBLIC_FILE).exists();
         // A directory that no server with an audit trail has used has neither.

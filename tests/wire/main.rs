@@ -19,6 +19,7 @@ mod operations;
 mod patience;
 mod process;
 mod renewal;
+mod replayed;
 mod samples;
 mod starved;
 mod transport;

@@ -92,7 +92,7 @@ struct Line<'a> {
 
 impl Dump {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let log = LogReader::open(&self.place.load_existing()?.data)?;
+        let log = LogReader::open_checked(&self.place.load_existing()?.data)?;
         let mut output = BufWriter::new(std::io::stdout().lock());
         match self.write(&log, &mut output).and_then(|()| Ok(output.flush()?)) {
             // `| head` has seen enough.

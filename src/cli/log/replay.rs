@@ -78,7 +78,7 @@ struct Counts {
 impl Replay {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         let config = self.place.load_existing()?;
-        let log = LogReader::open(&config.data)?;
+        let log = LogReader::open_checked(&config.data)?;
         let to = match self.to {
             Some(Point::Position(wanted)) if wanted > log.last()?.position => {
                 return Err(format!("the log ends at position {}", log.last()?.position).into());
