@@ -1,10 +1,10 @@
 //! Making a backup, or going on with one. It never writes into the data directory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::manifest::{Kept, Manifest, Segment};
-use super::{BackupError, Told, alone, files, records};
+use super::{BackupError, Told, alone, files, parent, records};
 use crate::audit::Reader;
 use crate::audit::segments::KEPT;
 use crate::clock::Timestamp;
@@ -73,14 +73,20 @@ pub fn make(
     for directory in [files::DIRECTORY, LOG] {
         records::sync(&target.join(directory))?;
     }
+    records::sync(target)?;
+    records::sync(parent(target))?;
     manifest.write(target)?;
 
     // Nothing needs the rest any more.
     let named: Vec<&Kept> = manifest.files.iter().chain(&manifest.configuration).collect();
     files::tidy(&named, target)?;
+    records::tidy(&manifest.log, target, LOG)?;
+    for segment in &manifest.trail {
+        records::tidy(&segment.records, target, &directory_of(segment.number))?;
+    }
     for segment in known.iter().flat_map(|known| &known.trail) {
         if manifest.trail.iter().all(|there| there.number != segment.number) {
-            let place = place_of(target, segment.number);
+            let place = target.join(directory_of(segment.number));
             files::gone(fs::remove_dir_all(&place)).map_err(FileError::of("remove", &place))?;
         }
     }
@@ -88,8 +94,8 @@ pub fn make(
 }
 
 /// Where a segment is in a backup.
-fn place_of(target: &Path, number: u64) -> PathBuf {
-    target.join(TRAIL).join(format!("{number:06}"))
+fn directory_of(number: u64) -> String {
+    format!("{TRAIL}/{number:06}")
 }
 
 fn copy_trail(
@@ -105,7 +111,7 @@ fn copy_trail(
     while let Some(number) = numbers()?.into_iter().find(|number| *number > copied) {
         copied = number;
         let place = reader.place(number);
-        let directory = format!("{TRAIL}/{number:06}");
+        let directory = directory_of(number);
         let known = known.and_then(|known| known.trail.iter().find(|segment| segment.number == number));
         let records = LogReader::open_checked(&place).map_err(BackupError::from).and_then(|log| {
             records::copy(&log, &place, target, &directory, known.map(|known| &known.records), told)

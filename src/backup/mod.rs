@@ -12,8 +12,9 @@
 //! files/SHA-256                all other files of the data directory, by their content
 //! ```
 //!
-//! No file is changed once it has its name, and the manifest is replaced at once. So a backup that was finished stays one while
-//! it is gone on with, what is there after a crash is used by the next run, and any program can copy the directory elsewhere.
+//! No file is changed once it has its name, and the manifest is replaced at once; what it does not name any more is removed
+//! after that. So a backup that was finished stays one while it is gone on with, what is there after a crash is used by the
+//! next run, and any program can copy the directory elsewhere.
 //!
 //! # Why records are copied, and not the database
 //!
@@ -137,4 +138,9 @@ fn alone(directory: &Path) -> Result<File, BackupError> {
         ServeError::InUse(directory) => BackupError::Busy(directory),
         error => error.into(),
     })
+}
+
+/// The directory that a directory is in.
+fn parent(directory: &Path) -> &Path {
+    directory.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }

@@ -31,20 +31,16 @@ const BUFFER_BYTES: usize = 1 << 18;
 
 /// A log in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Copied {
     /// The last position.
     pub position: u64,
-    /// Hash of that record, in hexadecimal.
-    pub hash: String,
-    /// The latest time of any record, in microseconds since the epoch.
-    pub latest_at: i64,
     /// The files, in order.
     pub chunks: Vec<Chunk>,
 }
 
 /// A file of records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Chunk {
     /// Its name in the backup, with `/`.
     pub file: String,
@@ -52,6 +48,10 @@ pub struct Chunk {
     pub first: u64,
     /// The last one.
     pub last: u64,
+    /// Hash of that record, in hexadecimal.
+    pub hash: String,
+    /// The latest time of any record so far, in microseconds since the epoch.
+    pub latest_at: i64,
     /// Its length.
     pub octets: u64,
     /// SHA-256 of its content.
@@ -61,14 +61,14 @@ pub struct Chunk {
 impl Copied {
     /// Where it ends, by what the manifest says; `None` if that is no hash.
     pub(super) fn head(&self) -> Option<Head> {
-        let mut hash: Hash = NO_HASH;
-        if self.hash.len() != 2 * hash.len() {
-            return None;
+        match self.chunks.last() {
+            Some(last) => last.head(),
+            None => Some(Head::EMPTY),
         }
-        for (octet, digits) in hash.iter_mut().zip(self.hash.as_bytes().chunks(2)) {
-            *octet = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        }
-        Some(Head { position: self.position, hash, latest_at: self.latest_at })
+    }
+
+    fn has(&self, directory: &str, name: &str) -> bool {
+        self.chunks.iter().any(|chunk| chunk.file.strip_prefix(directory) == Some(&format!("/{name}")))
     }
 
     /// Reads all of it, and gives each record with the place in the chain after it. False of `each` ends it.
@@ -91,24 +91,40 @@ impl Copied {
             if !goes_on {
                 return Ok(());
             }
-            if (head.position, read.octets, &read.sha256) != (chunk.last, chunk.octets, &chunk.sha256) {
-                let why = format!("SHA-256 {} and not {}", read.sha256, chunk.sha256);
+            let is_it = chunk.head() == Some(head) && chunk.octets == read.octets;
+            if !is_it || chunk.sha256 != read.sha256 {
+                let why = format!(
+                    "it ends with position {} at octet {}, and not as the manifest says",
+                    head.position, read.octets
+                );
                 return Err(BackupError::Damaged { path, why });
             }
         }
-        match self.head() {
-            Some(end) if end == head => Ok(()),
-            _ => {
-                let why = "it does not end as the manifest says".to_owned();
-                let last = self.chunks.last().map_or(target.to_owned(), |last| target.join(&last.file));
-                Err(BackupError::Damaged { path: last, why })
-            }
+        Ok(())
+    }
+}
+
+impl Chunk {
+    fn of(file: String, first: u64, end: &Head, read: Read) -> Chunk {
+        let Head { position, hash, latest_at } = *end;
+        let Read { octets, sha256 } = read;
+        Chunk { file, first, last: position, hash: hexadecimal(&hash), latest_at, octets, sha256 }
+    }
+
+    fn head(&self) -> Option<Head> {
+        let mut hash: Hash = NO_HASH;
+        if self.hash.len() != 2 * hash.len() {
+            return None;
         }
+        for (octet, digits) in hash.iter_mut().zip(self.hash.as_bytes().chunks(2)) {
+            *octet = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Head { position: self.last, hash, latest_at: self.latest_at })
     }
 }
 
 /// Copies what a log has beyond what the backup has of it. `directory` is the place in the backup, with `/`; `source` is where the
-/// log is.
+/// log is. No file that the manifest names is touched.
 pub(super) fn copy(
     log: &LogReader,
     source: &Path,
@@ -120,19 +136,22 @@ pub(super) fn copy(
     let place = target.join(directory);
     create_directory(&place)?;
     let mut chunks = known.map_or_else(Vec::new, |known| known.chunks.clone());
-    let mut head = match known {
-        None => Head::EMPTY,
-        Some(known) => known.head().ok_or_else(|| BackupError::Damaged {
-            path: target.join(super::manifest::FILE),
-            why: "it has a hash that is none".to_owned(),
-        })?,
+    let no_hash = || BackupError::Damaged {
+        path: target.join(super::manifest::FILE),
+        why: "it has a hash that is none".to_owned(),
     };
-    left_over(&place, directory, &mut head, &mut chunks)?;
+    let end_of = |chunks: &[Chunk]| chunks.last().map_or(Some(Head::EMPTY), Chunk::head).ok_or_else(no_hash);
+    let mut head = end_of(&chunks)?;
     if log.head_at(head.position)? != Some(head) {
         return Err(BackupError::Other { log: source.to_owned(), position: head.position });
     }
     // There may be more by the time it is read; that is for the next run.
     let end = log.last()?.position;
+    // What is not full is written anew with what follows, or there would be a file for each run.
+    if end > head.position && chunks.pop_if(|last| last.octets < FILE_BYTES).is_some() {
+        head = end_of(&chunks)?;
+    }
+    left_over(log, &place, directory, known, &mut head, &mut chunks)?;
     let mut writer = None;
     for record in log.scan(head.position) {
         let record = record?;
@@ -150,57 +169,72 @@ pub(super) fn copy(
             && open.octets >= FILE_BYTES
             && let Some(full) = writer.take()
         {
-            chunks.push(full.end(directory, head.position)?);
+            chunks.push(full.end(directory, &head)?);
         }
         told("records copied", head.position, Some(end));
     }
     if let Some(last) = writer {
-        chunks.push(last.end(directory, head.position)?);
+        chunks.push(last.end(directory, &head)?);
     }
     sync(&place)?;
-    let Head { position, hash, latest_at } = head;
-    Ok(Copied { position, hash: hexadecimal(&hash), latest_at, chunks })
+    Ok(Copied { position: head.position, chunks })
 }
 
-/// Goes on with files that a run has left that was not finished, as far as they are whole, and removes the others.
-fn left_over(
-    place: &Path,
-    directory: &str,
-    head: &mut Head,
-    chunks: &mut Vec<Chunk>,
-) -> Result<(), BackupError> {
-    let unreadable = |error| FileError::of("read", place)(error);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(place).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let Some(name) = name.to_str().map(str::to_owned) else { continue };
-        if !chunks.iter().any(|chunk| chunk.file == format!("{directory}/{name}")) {
-            found.push(name);
-        }
-    }
-    // The first position has as many digits in each of them.
-    found.sort_unstable();
-    let mut is_whole = true;
-    for name in found {
-        let path = place.join(&name);
-        let mut after = *head;
-        let read = match is_whole && name.ends_with(SUFFIX) {
-            true => read(&path, &mut after, &mut |_, _| Ok(true)).ok(),
-            false => None,
-        };
-        match read.filter(|_| after.position > head.position) {
-            Some(Read { octets, sha256 }) => {
-                let (first, last) = (head.next_position(), after.position);
-                chunks.push(Chunk { file: format!("{directory}/{name}"), first, last, octets, sha256 });
-                *head = after;
-            }
-            None => {
-                is_whole = false;
-                fs::remove_file(&path).map_err(FileError::of("remove", &path))?;
-            }
+/// Removes the files of a log that it does not consist of any more.
+pub(super) fn tidy(copied: &Copied, target: &Path, directory: &str) -> Result<(), BackupError> {
+    let place = target.join(directory);
+    for name in names(&place)? {
+        if !copied.has(directory, &name) {
+            remove(&place.join(name))?;
         }
     }
     Ok(())
+}
+
+/// Goes on with files that a run has left that was not finished, as far as they are whole and of this log, and removes the
+/// others.
+fn left_over(
+    log: &LogReader,
+    place: &Path,
+    directory: &str,
+    known: Option<&Copied>,
+    head: &mut Head,
+    chunks: &mut Vec<Chunk>,
+) -> Result<(), BackupError> {
+    let is_known = |name: &String| known.is_some_and(|known| known.has(directory, name));
+    // Positions have as many digits in each name: by the first one, and the longest before others.
+    let mut found: Vec<String> = names(place)?.into_iter().filter(|name| !is_known(name)).collect();
+    found.sort_unstable_by(|one, other| {
+        one.split('-').next().cmp(&other.split('-').next()).then_with(|| other.cmp(one))
+    });
+    for name in found {
+        let (path, mut after) = (place.join(&name), *head);
+        let read = match name.ends_with(SUFFIX) {
+            true => read(&path, &mut after, &mut |_, _| Ok(true)).ok(),
+            false => None,
+        };
+        match read {
+            Some(read) if after.position > head.position && log.head_at(after.position)? == Some(after) => {
+                chunks.push(Chunk::of(format!("{directory}/{name}"), head.next_position(), &after, read));
+                *head = after;
+            }
+            _ => remove(&path)?,
+        }
+    }
+    Ok(())
+}
+
+fn names(place: &Path) -> Result<Vec<String>, BackupError> {
+    let unreadable = |error| FileError::of("read", place)(error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(place).map_err(unreadable)? {
+        names.extend(entry.map_err(unreadable)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+fn remove(path: &Path) -> Result<(), BackupError> {
+    Ok(fs::remove_file(path).map_err(FileError::of("remove", path))?)
 }
 
 /// A file that is being written.
@@ -238,16 +272,16 @@ impl Writer {
     }
 
     /// Makes it durable and gives it its name.
-    fn end(self, directory: &str, last: u64) -> Result<Chunk, BackupError> {
+    fn end(self, directory: &str, end: &Head) -> Result<Chunk, BackupError> {
         let Writer { path, file, sha256, octets, first } = self;
-        let name = format!("{first:020}-{last:020}{SUFFIX}");
+        let name = format!("{first:020}-{:020}{SUFFIX}", end.position);
         let written = file.into_inner().map_err(io::IntoInnerError::into_error);
         let named = written.and_then(|file| file.sync_all());
         named
             .and_then(|()| fs::rename(&path, path.with_file_name(&name)))
             .map_err(FileError::of("write", &path))?;
         let sha256 = hexadecimal(&sha256.finalize().into());
-        Ok(Chunk { file: format!("{directory}/{name}"), first, last, octets, sha256 })
+        Ok(Chunk::of(format!("{directory}/{name}"), first, end, Read { octets, sha256 }))
     }
 }
 

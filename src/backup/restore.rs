@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
 use super::records::Copied;
-use super::{BackupError, Told, alone, files, records, verify};
+use super::{BackupError, Told, alone, files, parent, records, verify};
 use crate::audit::restored::Restore;
 use crate::audit::{Reader, Signer, hexadecimal};
 use crate::clock::Timestamp;
@@ -134,14 +134,15 @@ fn verified(
     to: Option<Point>,
     told: Told<'_>,
 ) -> Result<Head, BackupError> {
+    let latest_at = manifest.log.head().unwrap_or(Head::EMPTY).latest_at;
     let is_beyond = match to {
         Some(Point::Position(position)) => position > manifest.log.position,
-        Some(Point::Time(time)) => time > manifest.at && time.as_micros() > manifest.log.latest_at,
+        Some(Point::Time(time)) => time > manifest.at && time.as_micros() > latest_at,
         None => false,
     };
     let text = |micros| Timestamp::from_micros(micros).unwrap_or(Timestamp::EPOCH).to_string();
     if is_beyond {
-        return Err(BackupError::Beyond { end: manifest.log.position, time: text(manifest.log.latest_at) });
+        return Err(BackupError::Beyond { end: manifest.log.position, time: text(latest_at) });
     }
     let (mut end, mut first, mut is_within) = (Head::EMPTY, None, true);
     verify::all(manifest, target, told, &mut |record: &Record, head| {
@@ -247,8 +248,4 @@ fn beside(directory: &Path, what: &str) -> PathBuf {
     let mut name = directory.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
     directory.with_file_name(name)
-}
-
-fn parent(directory: &Path) -> &Path {
-    directory.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }

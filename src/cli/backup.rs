@@ -93,10 +93,11 @@ impl Restore {
 /// What a backup holds, in a line.
 fn summary(manifest: &Manifest) -> String {
     let Manifest { log, trail, files, .. } = manifest;
+    let hash = log.chunks.last().map_or("none", |last| last.hash.as_str());
     format!(
         "position {}, hash {}; segments of the audit trail: {}; other files: {}",
         log.position,
-        log.hash,
+        hash,
         trail.len(),
         files.len()
     )

@@ -117,6 +117,7 @@ fn a_backup_made_while_clients_write_is_what_the_server_had_then() {
     let mut written: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
     written.sort();
     assert!(positions.is_sorted() && positions[0] < positions[3], "they wrote meanwhile: {positions:?}");
+    assert_eq!(files(&target.join("log")).len(), 1, "a small file is written anew with what follows");
     let held = |position: u64| -> BTreeMap<String, String> {
         let earlier = written.iter().filter(|(at, ..)| *at <= position);
         earlier.map(|(_, id, content)| (id.clone(), content.clone())).collect()
@@ -164,7 +165,7 @@ fn a_backup_and_a_restore_that_were_killed_go_on_where_they_were() {
     let mut client = server.client();
     // More than two files of a backup hold.
     let content = "x".repeat(512 << 10);
-    for entry in 0..40 {
+    for entry in 0..24 {
         write(&mut client, &format!("e{entry}"), &content);
     }
     let log = target.join("log");
@@ -187,6 +188,20 @@ fn a_backup_and_a_restore_that_were_killed_go_on_where_they_were() {
     assert_eq!((inode(&before[0]), before.len() < finished().len()), (first, true), "{before:?}");
     assert!(files(&log).iter().all(|path| !path.ends_with("unfinished")));
     done(&["backup", text(&target), "--verify"], &data);
+
+    // What was finished stays so while it is gone on with.
+    for entry in 24..48 {
+        write(&mut client, &format!("e{entry}"), &content);
+    }
+    let before = finished();
+    let more = || finished().len() > before.len();
+    assert!(kill_when(begin(&["backup", text(&target)], &data), more), "it was killed in the middle");
+    let whole = done(&["backup", text(&target), "--verify"], &data);
+    assert_eq!(number(&whole, "position"), position);
+    assert_eq!(number(&backup(&target, &data), "position"), position + 24);
+    let whole = done(&["backup", text(&target), "--verify"], &data);
+    assert_eq!(number(&whole, "position"), position + 24);
+    let position = position + 24;
 
     let building = folder.path().join("restored.restoring");
     let process = begin(&["restore", text(&target)], &restored);
