@@ -98,7 +98,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.
-fn profile(agent: &Agent) -> irtf_agent::Agent {
+pub(crate) fn profile(agent: &Agent) -> irtf_agent::Agent {
     let joined = |values: &[String]| (!values.is_empty()).then(|| values.join(", "));
     irtf_agent::Agent {
         alias: agent.alias.clone(),

@@ -3,7 +3,7 @@
 //! Imports point one way; `tests/tidy.rs` holds them to it:
 //!
 //! ```text
-//! main → cli → application → server → {restconf netconf} → engine → audit
+//! main → cli → {application backup} → server → {restconf netconf} → engine → audit
 //!      → {datastore access agents tasks negotiation log} → yang → {ids trace clock limits metrics}
 //! cli → client → netconf
 //! ```
@@ -12,6 +12,7 @@ pub mod access;
 pub mod agents;
 pub mod application;
 pub mod audit;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod clock;

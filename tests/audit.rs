@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agentconf::access::{AuthError, Method, Principal, Protocol, Source};
+use agentconf::audit::restored::Restore;
 use agentconf::audit::{
     Altered, Checkpoint, Entry, Kind, Proof, PublicKey, Reader, Settings, Signer, Trail, verify,
 };
@@ -16,6 +17,8 @@ use rusqlite::Connection;
 
 const SEED: [u8; 32] = [7; 32];
 const DAY_S: i64 = 24 * 3600;
+/// The kind of record that says that the event log was put back.
+const RESTORED: u16 = 6;
 
 /// A data directory with an event log and a trail.
 struct Place {
@@ -410,6 +413,63 @@ fn an_end_that_was_cut_off_is_named() {
     let altered = place.check_with(&[kept]).unwrap_err();
     let wrong = altered[0].to_string();
     assert!(wrong.contains("segment 1 of the audit trail is altered at position 5"), "{wrong}");
+}
+
+#[test]
+fn a_log_that_was_put_back_is_whole_if_the_key_says_so_and_cut_if_another_one_does() {
+    let cut = |place: &Place, after: u64| {
+        let log = LogReader::open(&place.log_directory()).unwrap();
+        let to = log.head_at(after).unwrap().unwrap();
+        database(&place.log_directory())
+            .execute("DELETE FROM record WHERE position > ?1", [after as i64])
+            .unwrap();
+        let at = place.clock.clock().now();
+        Restore { at, by: "uid 0".to_owned(), to, of_position: 10, of_time: at }
+    };
+    let own = Signer::from_pem(&Signer::pem(&SEED)).unwrap();
+    let place = Place::lived();
+    let restore = cut(&place, 3);
+    assert!(place.wrong().contains("the event log is altered at position 4"));
+    restore.note(&place.trail_directory(), &own).unwrap();
+    let proof = place.check().unwrap();
+    assert_eq!((proof.log.records, proof.unsigned, proof.restored.len()), (3, 0, 1));
+    let told = &proof.restored[0];
+    assert_eq!((told.log_position, told.of_position, told.by.as_str()), (3, 10, "uid 0"));
+    assert!(place.entries().iter().any(|entry| entry.body.operation == "event-log-restored"));
+
+    // The server goes on with other records at the positions that were signed before.
+    let trail = place.open();
+    let mut log = Log::open(&place.log_directory()).unwrap();
+    for change in 0..5 {
+        log.append(&[vec![event(&format!("{{\"start\":2,\"change\":{change}}}"))]]).unwrap();
+    }
+    trail.committed(log.last());
+    trail.stop();
+    log.close().unwrap();
+    assert_eq!(place.check().unwrap().log.records, 8);
+    cut(&place, 6);
+    assert!(place.wrong().contains("the event log is altered at position 7"), "{}", place.wrong());
+    cut(&place, 2);
+    assert!(place.wrong().contains("the event log is altered at position 3"), "{}", place.wrong());
+
+    let place = Place::lived();
+    let restore = cut(&place, 3);
+    restore.note(&place.trail_directory(), &Signer::from_pem(&Signer::pem(&[8; 32])).unwrap()).unwrap();
+    let wrong = place.wrong();
+    assert!(wrong.contains("was put back is not signed with this key"), "{wrong}");
+    assert!(wrong.contains("the event log is altered at position 4"), "{wrong}");
+
+    // What was signed of one place says nothing of another.
+    let place = Place::lived();
+    cut(&place, 3).note(&place.trail_directory(), &own).unwrap();
+    let moved = records(&place.segment(1)).into_iter().find(|record| record.kind == RESTORED).unwrap();
+    let place = Place::lived();
+    cut(&place, 3);
+    let mut segment = Log::open(&place.segment(1)).unwrap();
+    let Record { at, kind, version, actor, origin, payload, .. } = moved;
+    segment.append(&[vec![NewRecord { at, kind, version, actor, origin, payload }]]).unwrap();
+    segment.close().unwrap();
+    assert!(place.wrong().contains("the event log is altered at position 4"), "{}", place.wrong());
 }
 
 #[test]

@@ -20,14 +20,14 @@ const LAYERS: &[&[&str]] = &[
     &["client"],
     &["config"],
     &["server"],
-    &["application"],
+    &["application", "backup"],
     &["cli"],
 ];
 
 /// Modules that only the ones named may import, whatever their layers.
 const RESERVED: &[(&str, &[&str])] = &[
     ("config", &["server", "application", "cli"]),
-    ("server", &["application", "cli"]),
+    ("server", &["application", "backup", "cli"]),
     ("client", &["cli"]),
 ];
 
@@ -39,6 +39,7 @@ const DOORS: &[&str] = &[
     "main.rs",
     "application.rs",
     "audit/segments.rs",
+    "backup/",
     "config/",
     "clock.rs",
     "engine/driver.rs",

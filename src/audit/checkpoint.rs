@@ -86,8 +86,13 @@ impl Signer {
     /// Signs what a checkpoint says.
     pub(super) fn sign(&self, checkpoint: Checkpoint) -> Checkpoint {
         let checkpoint = Checkpoint { key: self.public().id(), ..checkpoint };
-        let signature = STANDARD.encode(self.pair.sign(&checkpoint.signed()));
+        let signature = self.signature(&checkpoint.signed());
         Checkpoint { signature, ..checkpoint }
+    }
+
+    /// The signature of octets, which begin with what they are, in base64.
+    pub(super) fn signature(&self, octets: &[u8]) -> String {
+        STANDARD.encode(self.pair.sign(octets))
     }
 }
 
@@ -113,8 +118,13 @@ impl PublicKey {
 
     /// Whether a checkpoint was signed with this key.
     pub fn signed(&self, checkpoint: &Checkpoint) -> bool {
-        let Ok(signature) = STANDARD.decode(&checkpoint.signature) else { return false };
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&checkpoint.signed(), &signature).is_ok()
+        self.has_signed(&checkpoint.signed(), &checkpoint.signature)
+    }
+
+    /// Whether the signature of octets, in base64, is of this key.
+    pub(super) fn has_signed(&self, octets: &[u8], signature: &str) -> bool {
+        let Ok(signature) = STANDARD.decode(signature) else { return false };
+        UnparsedPublicKey::new(&ED25519, self.0).verify(octets, &signature).is_ok()
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod checkpoint;
 pub mod note;
+pub mod restored;
 pub mod segments;
 pub mod trail;
 pub mod verify;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer, hexadecimal};
 pub use note::{Entry, Kind, Note, Who};
+pub use restored::Restored;
 pub use segments::{Discontinuity, Item, Reader};
 pub use trail::Trail;
 pub use verify::{Altered, Proof, verify};

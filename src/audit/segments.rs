@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, hex};
 use super::note::Entry;
+use super::restored::Restored;
 use super::writer::OpenError;
 use crate::clock::Timestamp;
 use crate::log::{Hash, Log, LogError, LogReader, NewRecord, Record, Scan};
@@ -23,11 +24,12 @@ const ENTRY: u16 = 2;
 const CHECKPOINT: u16 = 3;
 const REMOVED: u16 = 4;
 const DISCONTINUITY: u16 = 5;
+const RESTORED: u16 = 6;
 /// Version of the payloads.
 const VERSION: u8 = 1;
 
 /// The newest checkpoint once more, to be copied elsewhere.
-const KEPT: &str = "checkpoint.json";
+pub const KEPT: &str = "checkpoint.json";
 /// What segments are called while they are made and while they are removed.
 const BEGUN: &str = "begun";
 const REMOVED_ASIDE: &str = "removed";
@@ -45,6 +47,8 @@ pub enum Item {
     Removed(Removed),
     /// At a start the trail was not as it had been left.
     Discontinuity(Discontinuity),
+    /// The event log was put back to an earlier position.
+    Restored(Restored),
 }
 
 /// How a segment begins.
@@ -100,6 +104,7 @@ impl Item {
             Item::Checkpoint(checkpoint) => (CHECKPOINT, serde_json::to_vec(checkpoint)?),
             Item::Removed(removed) => (REMOVED, serde_json::to_vec(removed)?),
             Item::Discontinuity(broken) => (DISCONTINUITY, serde_json::to_vec(broken)?),
+            Item::Restored(restored) => (RESTORED, serde_json::to_vec(restored)?),
         };
         let (actor, origin) = (String::new(), String::new());
         Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor, origin, payload })
@@ -117,6 +122,7 @@ impl Item {
             (CHECKPOINT, VERSION) => serde_json::from_slice(bytes).map(Item::Checkpoint),
             (REMOVED, VERSION) => serde_json::from_slice(bytes).map(Item::Removed),
             (DISCONTINUITY, VERSION) => serde_json::from_slice(bytes).map(Item::Discontinuity),
+            (RESTORED, VERSION) => serde_json::from_slice(bytes).map(Item::Restored),
             (kind, version) => return Err(format!("kind {kind} version {version} is unknown")),
         };
         item.map_err(|error| format!("the payload cannot be read: {error}"))
@@ -150,7 +156,7 @@ impl Reader {
     }
 
     /// Where a segment is.
-    pub(super) fn place(&self, number: u64) -> PathBuf {
+    pub fn place(&self, number: u64) -> PathBuf {
         self.directory.join(format!("{number:06}"))
     }
 
@@ -163,7 +169,7 @@ impl Reader {
     }
 
     /// Whether there is a segment of this number. One that was removed cannot be read to its end.
-    pub(super) fn has(&self, number: u64) -> bool {
+    pub fn has(&self, number: u64) -> bool {
         self.place(number).exists()
     }
 

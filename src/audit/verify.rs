@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 
 use super::checkpoint::{Checkpoint, PublicKey, hexadecimal};
+use super::restored::Restored;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use crate::clock::Timestamp;
 use crate::log::{self, Damage, Fault, Hash, LogError, LogReader, NO_HASH, Record, Summary};
@@ -25,6 +26,8 @@ pub struct Proof {
     pub newest: Option<Checkpoint>,
     /// Records of the trail after that.
     pub unsigned: u64,
+    /// When the event log was put back to an earlier position, and to which.
+    pub restored: Vec<Restored>,
 }
 
 /// The first record of a log that is not what was written.
@@ -71,23 +74,27 @@ pub fn verify(
     let accepted = accepted.filter(|accepted| key.signed(accepted));
     let kept: Vec<Checkpoint> = kept.iter().chain(accepted).cloned().collect();
     let kept = kept.as_slice();
-    let (trail, mut signed, broken) = loop {
+    let (trail, mut signed, restored, broken) = loop {
         let oldest = trail.numbers().ok().and_then(|numbers| numbers.first().copied());
-        let (signed, broken) = (Vec::new(), Vec::new());
-        let mut walk = Walk { key, kept, accepted, signed, broken, proof: None, is_told: false, first: None };
+        let (signed, restored, broken) = (Vec::new(), Vec::new(), Vec::new());
+        let (proof, is_told, first) = (None, false, None);
+        let mut walk = Walk { key, kept, accepted, signed, restored, broken, proof, is_told, first };
         let walked = walk.trail(trail);
         // A server that runs may have removed it meanwhile, which is told further on.
         if walked.is_ok() || oldest.is_none_or(|oldest| trail.has(oldest)) {
-            break (walked, walk.signed, walk.broken);
+            break (walked, walk.signed, walk.restored, walk.broken);
         }
     };
     // What was signed of the event log counts, whether or not the trail is whole.
-    signed.extend(
-        kept.iter().filter(|kept| key.signed(kept)).map(|kept| (kept.log_position, kept.log_hash, kept.at)),
-    );
+    signed.extend(kept.iter().filter(|kept| key.signed(kept)).map(Signed::by));
+    // But not of what was there before it was put back, and is not any more.
+    signed.retain(|signed| !restored.iter().any(|(place, to)| signed.is_of_before(*place, to)));
     let summary = event_log(log, signed);
     match (trail, summary) {
-        (Ok(proof), Ok(log)) if broken.is_empty() => Ok(Proof { log, ..proof }),
+        (Ok(proof), Ok(log)) if broken.is_empty() => {
+            let restored = restored.into_iter().map(|(_, restored)| restored).collect();
+            Ok(Proof { log, restored, ..proof })
+        }
         (trail, log) => Err(broken.into_iter().chain(trail.err()).chain(log.err()).collect()),
     }
 }
@@ -97,8 +104,10 @@ struct Walk<'a> {
     kept: &'a [Checkpoint],
     /// Discontinuities before it are known.
     accepted: Option<&'a Checkpoint>,
-    /// What was signed of the event log, and when.
-    signed: Vec<(u64, Hash, Timestamp)>,
+    /// What was signed of the event log.
+    signed: Vec<Signed>,
+    /// Where the event log was put back.
+    restored: Vec<(Place, Restored)>,
     /// Discontinuities.
     broken: Vec<Altered>,
     proof: Option<Proof>,
@@ -106,6 +115,29 @@ struct Walk<'a> {
     is_told: bool,
     /// How the first segment begins, if it is not the very first.
     first: Option<Start>,
+}
+
+/// Segment and position of the trail.
+type Place = (u64, u64);
+
+/// What was signed of the event log.
+struct Signed {
+    position: u64,
+    hash: Hash,
+    at: Timestamp,
+    place: Place,
+}
+
+impl Signed {
+    fn by(checkpoint: &Checkpoint) -> Signed {
+        let Checkpoint { log_position, log_hash, at, segment, position, .. } = *checkpoint;
+        Signed { position: log_position, hash: log_hash, at, place: (segment, position) }
+    }
+
+    /// Whether it was signed before the event log was put back at that place, of what is not there since.
+    fn is_of_before(&self, place: Place, restored: &Restored) -> bool {
+        self.place < place && self.position > restored.log_position
+    }
 }
 
 impl Walk<'_> {
@@ -118,7 +150,15 @@ impl Walk<'_> {
         };
         let numbers = reader.numbers().map_err(unreadable)?;
         let log = Summary { after: 0, records: 0, transactions: 0, hash: NO_HASH };
-        let proof = Proof { log, segments: 0, records: 0, checkpoints: 0, newest: None, unsigned: 0 };
+        let proof = Proof {
+            log,
+            segments: 0,
+            records: 0,
+            checkpoints: 0,
+            newest: None,
+            unsigned: 0,
+            restored: Vec::new(),
+        };
         self.proof = Some(proof);
         let (mut end, mut time) = (None, None);
         for (index, number) in numbers.iter().copied().enumerate() {
@@ -235,6 +275,19 @@ impl Walk<'_> {
                     self.broken.push(discontinuity(number, record, &broken));
                 }
             }
+            Item::Restored(restored) => {
+                let before = Link { segment: number, position, hash };
+                if !restored.is_signed(self.key) || restored.before != before {
+                    return Err("that the event log was put back is not signed with this key".into());
+                }
+                self.signed.push(Signed {
+                    position: restored.log_position,
+                    hash: restored.log_hash,
+                    at: restored.at,
+                    place: (number, record.position),
+                });
+                self.restored.push(((number, record.position), restored));
+            }
             Item::Checkpoint(checkpoint) => {
                 if !self.key.signed(&checkpoint) {
                     return Err("the checkpoint is not signed with this key".into());
@@ -242,7 +295,7 @@ impl Walk<'_> {
                 if (checkpoint.segment, checkpoint.position, checkpoint.hash) != (number, position, hash) {
                     return Err(NOT_SIGNED.into());
                 }
-                self.signed.push((checkpoint.log_position, checkpoint.log_hash, checkpoint.at));
+                self.signed.push(Signed::by(&checkpoint));
                 *sure = record.position;
                 proof.checkpoints += 1;
                 proof.unsigned = 0;
@@ -276,16 +329,16 @@ fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Alter
 }
 
 /// Checks the event log, and that it holds what was signed.
-fn event_log(log: &LogReader, mut signed: Vec<(u64, Hash, Timestamp)>) -> Result<Summary, Altered> {
-    signed.sort_unstable_by_key(|(position, ..)| *position);
+fn event_log(log: &LogReader, mut signed: Vec<Signed>) -> Result<Summary, Altered> {
+    signed.sort_unstable_by_key(|signed| signed.position);
     // What is kept no longer cannot be compared with what was signed of it; what comes after it is chained to its hash.
     let first = log.first()?.position;
-    let mut signed = signed.into_iter().filter(|(position, ..)| *position > first).peekable();
+    let mut signed = signed.into_iter().filter(|signed| signed.position > first).peekable();
     let (mut sure, mut time) = (0, None);
     let walked = log::walk(log, |record| {
-        while let Some((_, hash, at)) = signed.next_if(|(position, ..)| *position == record.position) {
-            if hash != record.hash {
-                return Err(format!("{NOT_SIGNED} at position {} at {at}", record.position));
+        while let Some(signed) = signed.next_if(|signed| signed.position == record.position) {
+            if signed.hash != record.hash {
+                return Err(format!("{NOT_SIGNED} at position {} at {}", record.position, signed.at));
             }
             sure = record.position;
         }
@@ -298,7 +351,7 @@ fn event_log(log: &LogReader, mut signed: Vec<(u64, Hash, Timestamp)>) -> Result
         other => altered(position, other.to_string()),
     })?;
     match signed.next() {
-        Some((position, _, at)) => {
+        Some(Signed { position, at, .. }) => {
             let why = format!("it is cut off: position {position} was signed at {at}");
             Err(altered(summary.records + 1, why))
         }

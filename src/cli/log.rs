@@ -1,5 +1,8 @@
 //! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs. It never changes them.
 
+mod dump;
+mod replay;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::io::Write as _;
@@ -9,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::{Place, print};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
-use crate::log::{LogReader, check_ahead, is_in_use};
+use crate::log::LogReader;
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
 
 /// The verbs of `log`.
@@ -18,6 +21,10 @@ pub enum Log {
     /// Check that the event log and the audit trail are as they were written: every record, the chains of hashes, the
     /// signatures. Writes what was proved, or the first record that was altered.
     Verify(Verify),
+    /// Write the records of the event log in order: when, who, from where, and what. There is no secret in them.
+    Dump(dump::Dump),
+    /// Fold the event log up to a position or a time, as a start of the server does, and write what the state was then.
+    Replay(replay::Replay),
 }
 
 /// The arguments of `log verify`.
@@ -45,19 +52,18 @@ struct NotWhole;
 
 impl Log {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let Log::Verify(verify) = self;
-        verify.run()
+        match self {
+            Log::Verify(verify) => verify.run(),
+            Log::Dump(dump) => dump.run(),
+            Log::Replay(replay) => replay.run(),
+        }
     }
 }
 
 impl Verify {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let data = self.place.load()?.data;
-        // Beside a server, what it has opened has been checked.
-        if !is_in_use(&data) {
-            check_ahead(&data)?;
-        }
-        let log = LogReader::open(&data)?;
+        let log = LogReader::open_checked(&data)?;
         let trail = Reader::new(&data.join(DIRECTORY));
         let has_key = data.join(KEY_FILE).exists() || data.join(PUBLIC_FILE).exists();
         // A directory that no server with an audit trail has used has neither.
@@ -118,6 +124,12 @@ impl Verify {
             proof.checkpoints,
             key.id()
         ))?;
+        for restored in &proof.restored {
+            print(format_args!(
+                "restored at {} by {}: the event log was put back to position {}, from {} in the backup of {}",
+                restored.at, restored.by, restored.log_position, restored.of_position, restored.of_time
+            ))?;
+        }
         match proof.newest {
             Some(newest) => print(format_args!(
                 "signed last at {}: the event log up to {}, the trail up to {} in segment {}; after that {} and {} records",

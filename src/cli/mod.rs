@@ -3,6 +3,7 @@
 //! It never holds logic that the library could not do without it.
 
 pub mod audit;
+pub mod backup;
 pub mod call;
 pub mod connection;
 pub mod edit;
@@ -12,6 +13,7 @@ pub mod key;
 pub mod log;
 pub mod manual;
 pub mod output;
+mod progress;
 pub mod schema;
 pub mod serve;
 pub mod shell;
@@ -58,6 +60,8 @@ enum Verb {
     /// Write who did what, from the event log and the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// Read data of a server, over NETCONF or RESTCONF.
     Get(get::Get),
     /// Change data of a server.
@@ -122,6 +126,8 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
         Verb::Key(key) => key.run(),
         Verb::Log(log) => log.run(),
         Verb::Audit(audit) => audit.run(),
+        Verb::Backup(backup) => backup.run(),
+        Verb::Restore(restore) => restore.run(),
         Verb::Get(get) => get.run(),
         Verb::Edit(edit) => edit.run(),
         Verb::Call(call) => call.run(),

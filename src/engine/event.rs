@@ -123,6 +123,17 @@ mod kind {
     pub const COMMIT: u16 = 7;
 }
 
+/// What the kinds of records are called where people read them.
+pub const KINDS: [(u16, &str); 7] = [
+    (kind::EDITED, "edited"),
+    (kind::AGENTS, "agents"),
+    (kind::TASKS, "tasks"),
+    (kind::NEGOTIATION, "negotiation"),
+    (kind::STARTUP, "startup"),
+    (kind::SESSION, "session"),
+    (kind::COMMIT, "commit"),
+];
+
 /// Version of the payloads.
 const VERSION: u8 = 1;
 

@@ -61,7 +61,7 @@ pub use audited::{History, Place, Wanted};
 pub use confirm::Confirm;
 pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;
-pub use event::{Actor, Event};
+pub use event::{Actor, Event, KINDS};
 pub use filter::Filter;
 pub use known::{Known, KnownBelow};
 pub use library::{CONTENT_ID, Capabilities};
@@ -72,7 +72,7 @@ pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
-pub use replay::{replay, write_snapshot};
+pub use replay::{replay, replay_telling, shown, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,

@@ -170,7 +170,7 @@ impl Records {
         }
         let mut bytes = vec![0; length];
         self.input.read_exact(&mut bytes).map_err(unreadable)?;
-        Ok(Some(self.head.accept_bytes(&bytes)?))
+        Ok(Some(self.head.follow(&bytes)?))
     }
 }
 

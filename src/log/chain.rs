@@ -41,15 +41,18 @@ impl Head {
         Ok(record)
     }
 
-    /// Decodes the next record and moves over it, if it is what must come next.
-    pub(super) fn accept_bytes(&mut self, bytes: &[u8]) -> Result<Record, Damage> {
+    /// Decodes a record that stands elsewhere than in a store and moves over it, if it is what must come next.
+    ///
+    /// # Errors
+    /// The [`Damage`] at the next position.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<Record, Damage> {
         let position = self.next_position();
-        let record = self.check_bytes(bytes).map_err(|fault| Damage { position, fault })?;
+        let record = self.decode(bytes).map_err(|fault| Damage { position, fault })?;
         self.advance(&record);
         Ok(record)
     }
 
-    fn check_bytes(&self, bytes: &[u8]) -> Result<Record, Fault> {
+    fn decode(&self, bytes: &[u8]) -> Result<Record, Fault> {
         let record = Record::decode(bytes)?;
         if record.position != self.next_position() {
             return Err(Fault::Misplaced { claimed: record.position });
@@ -64,7 +67,7 @@ impl Head {
         if stored.position != self.next_position() {
             return Err(Fault::Missing { found: stored.position });
         }
-        let record = self.check_bytes(stored.bytes)?;
+        let record = self.decode(stored.bytes)?;
         let latest_at = self.latest_at.max(record.at);
         if stored.latest_at != latest_at {
             return Err(Fault::LatestTime { stored: stored.latest_at, right: latest_at });

@@ -288,6 +288,18 @@ impl LogReader {
         Ok(reader)
     }
 
+    /// As [`LogReader::open`]. If no server has the log open, the write-ahead log is checked first, as a start does: beside one,
+    /// what it has opened has been checked.
+    ///
+    /// # Errors
+    /// As [`LogReader::open`], and [`LogError::DamagedAhead`].
+    pub fn open_checked(dir: &Path) -> Result<Self, LogError> {
+        if !is_in_use(dir) {
+            check_ahead(dir)?;
+        }
+        LogReader::open(dir)
+    }
+
     /// The records after a position, at most `limit`; fewer if there are no more or they are large (1 MiB), and none only at
     /// the end or for a limit of 0. What it gives has been checked against the chain.
     ///
@@ -339,6 +351,14 @@ impl LogReader {
     /// The store cannot be read.
     pub fn base(&self) -> Result<Head, LogError> {
         self.with(base)
+    }
+
+    /// Where the log ends now: last position, last hash, latest time.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if the last record is, [`LogError::Store`] if SQLite fails.
+    pub fn last(&self) -> Result<Head, LogError> {
+        self.with(last)
     }
 
     /// What moves records out of the log, beside the writer.

@@ -474,7 +474,10 @@ fn announce(addresses: &[(Scheme, SocketAddr)], operations: Option<SocketAddr>) 
 }
 
 /// One process per directory: the lock ends with the process, however that ends.
-fn lock(data: &Path) -> Result<File, ServeError> {
+///
+/// # Errors
+/// [`ServeError::InUse`] if another process has it; the system's.
+pub fn lock(data: &Path) -> Result<File, ServeError> {
     let path = data.join("server.lock");
     let file = files::open_lock(&path)?;
     match file.try_lock() {

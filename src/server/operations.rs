@@ -52,7 +52,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long to wait after a failed `accept`.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The file of the data directory that is written, and removed at once, to see whether that is possible.
-const TRIAL: &str = "writable";
+pub const TRIAL: &str = "writable";
 /// As much as the store writes at least.
 const TRIAL_BYTES: [u8; 4096] = [0; 4096];
 

@@ -487,6 +487,7 @@ fn no_secret_is_in_the_log_or_in_the_audit() {
     ]);
     let data = server.data().to_owned();
     let export = done(run(&["audit", "export"], &data)).1;
+    let dump = done(run(&["log", "dump"], &data)).1;
     let Place { server, folder } = place;
     server.terminate();
     let log = {
@@ -521,6 +522,12 @@ fn no_secret_is_in_the_log_or_in_the_audit() {
             assert!(!is_there, "{secret} is in {name}: {:.2000}", around());
         }
     }
+    // What users write for each other is in the event log, and no credential.
+    for content in [term, prompt, netconf, edit] {
+        assert!(dump.contains(content), "{content}");
+        secrets.retain(|secret| secret != content);
+    }
+    assert!(secrets.iter().all(|secret| !dump.contains(secret.as_str())), "{dump}");
     drop(folder);
 }
 

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod audit;
+mod backup;
 mod clients;
 mod configured;
 mod crash;
@@ -20,6 +21,7 @@ mod patience;
 mod process;
 mod reload;
 mod renewal;
+mod replayed;
 mod samples;
 mod starved;
 mod traces;

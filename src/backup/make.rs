@@ -1,0 +1,130 @@
+//! Making a backup, or going on with one. It never writes into the data directory.
+
+use std::fs;
+use std::path::Path;
+
+use super::manifest::{Kept, Manifest, Segment};
+use super::{BackupError, Told, alone, files, parent, records};
+use crate::audit::Reader;
+use crate::audit::segments::KEPT;
+use crate::clock::Timestamp;
+use crate::log::LogReader;
+use crate::server::audit::DIRECTORY as TRAIL;
+use crate::server::files::{FileError, create_directory};
+
+/// Where the event log is in a backup.
+const LOG: &str = "log";
+/// The directory of the vault: what was in it once stays in a backup, as an earlier point of the log may refer to it.
+const SECRETS: &str = "secrets/";
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What the backup holds now.
+    pub manifest: Manifest,
+    /// The last position that it had before; `None` if it was not there.
+    pub before: Option<u64>,
+}
+
+/// Makes a backup of a data directory, or goes on with the one that is in `target`. A server may be at work meanwhile: what it
+/// writes after this has begun may be left to the next run.
+///
+/// # Errors
+/// The log is damaged, `target` holds a backup of another one or is in use, a file cannot be read or written. What a
+/// finished backup holds stays as it was.
+pub fn make(
+    data: &Path,
+    configuration: Option<&Path>,
+    target: &Path,
+    at: Timestamp,
+    told: Told<'_>,
+) -> Result<Made, BackupError> {
+    create_directory(target)?;
+    let absolute = |path: &Path| fs::canonicalize(path).map_err(FileError::of("open", path));
+    if absolute(target)?.starts_with(absolute(data)?) {
+        return Err(BackupError::Inside(target.to_owned()));
+    }
+    let _lock = alone(target)?;
+    let known = Manifest::read(target)?;
+    create_directory(&target.join(files::DIRECTORY))?;
+
+    // It signs what is in the trail, so the trail is read after it.
+    let trail = data.join(TRAIL);
+    let checkpoint = files::copy(&trail.join(KEPT), &format!("{TRAIL}/{KEPT}"), target)?;
+    let segments = copy_trail(&trail, target, known.as_ref(), told)?;
+
+    let reader = LogReader::open_checked(data)?;
+    let log = records::copy(&reader, data, target, LOG, known.as_ref().map(|known| &known.log), told)?;
+
+    let mut kept = files::copy_all(data, target, log.position)?;
+    kept.extend(checkpoint);
+    let is_new = |name: &str| kept.iter().all(|kept| kept.name != name);
+    let secrets = known.iter().flat_map(|known| &known.files).filter(|file| file.name.starts_with(SECRETS));
+    let secrets: Vec<Kept> = secrets.filter(|file| is_new(&file.name)).cloned().collect();
+    kept.extend(secrets);
+    told("files copied", kept.len() as u64, Some(kept.len() as u64));
+    let configuration = match configuration {
+        Some(file) => files::copy(file, &file.display().to_string(), target)?,
+        None => None,
+    };
+
+    let program = env!("CARGO_PKG_VERSION").to_owned();
+    let manifest = Manifest { at, program, log, trail: segments, files: kept, configuration };
+    for directory in [files::DIRECTORY, LOG] {
+        records::sync(&target.join(directory))?;
+    }
+    records::sync(target)?;
+    records::sync(parent(target))?;
+    manifest.write(target)?;
+
+    // Nothing needs the rest any more.
+    let named: Vec<&Kept> = manifest.files.iter().chain(&manifest.configuration).collect();
+    files::tidy(&named, target)?;
+    records::tidy(&manifest.log, target, LOG)?;
+    for segment in &manifest.trail {
+        records::tidy(&segment.records, target, &directory_of(segment.number))?;
+    }
+    for segment in known.iter().flat_map(|known| &known.trail) {
+        if manifest.trail.iter().all(|there| there.number != segment.number) {
+            let place = target.join(directory_of(segment.number));
+            files::gone(fs::remove_dir_all(&place)).map_err(FileError::of("remove", &place))?;
+        }
+    }
+    Ok(Made { manifest, before: known.map(|known| known.log.position) })
+}
+
+/// Where a segment is in a backup.
+fn directory_of(number: u64) -> String {
+    format!("{TRAIL}/{number:06}")
+}
+
+fn copy_trail(
+    trail: &Path,
+    target: &Path,
+    known: Option<&Manifest>,
+    told: Told<'_>,
+) -> Result<Vec<Segment>, BackupError> {
+    let reader = Reader::new(trail);
+    let numbers = || reader.numbers().map_err(FileError::of("read", trail));
+    let (mut segments, mut copied): (Vec<Segment>, u64) = (Vec::new(), 0);
+    // One may begin while another one is copied.
+    while let Some(number) = numbers()?.into_iter().find(|number| *number > copied) {
+        copied = number;
+        let place = reader.place(number);
+        let directory = directory_of(number);
+        let known = known.and_then(|known| known.trail.iter().find(|segment| segment.number == number));
+        let records = LogReader::open_checked(&place).map_err(BackupError::from).and_then(|log| {
+            records::copy(&log, &place, target, &directory, known.map(|known| &known.records), told)
+        });
+        match records {
+            Ok(records) => segments.push(Segment { number, records }),
+            // It was removed for its age meanwhile.
+            Err(_) if !reader.has(number) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if !segments.is_empty() {
+        records::sync(&target.join(TRAIL))?;
+    }
+    Ok(segments)
+}
