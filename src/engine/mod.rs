@@ -35,6 +35,7 @@ mod page;
 mod patch;
 mod push;
 mod quotas;
+mod received;
 mod replay;
 mod report;
 mod request;
@@ -70,6 +71,7 @@ pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
+pub use received::Held;
 pub use replay::replay;
 pub use report::{Reported, Selection, Telling};
 pub use request::{

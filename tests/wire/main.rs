@@ -15,6 +15,7 @@ mod hostile;
 mod http;
 mod issuers;
 mod operations;
+mod overload;
 mod patience;
 mod process;
 mod renewal;
