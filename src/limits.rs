@@ -40,6 +40,7 @@ pub struct Limits {
     /// Most octets of requests that are held at a time, from their arrival until they are answered: bodies of HTTP and messages
     /// of NETCONF. A request with which there would be more is answered with 503, in NETCONF with `resource-denied` and the
     /// end of its session. While it is decided a request takes several times its octets.
+    /// As much may have arrived over SSH, on all channels together, for sessions that are busy with something else.
     pub received_bytes_max: usize,
     /// Most of them of one user, requests of up to 64 KiB left out.
     pub received_bytes_user_max: usize,
