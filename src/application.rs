@@ -36,7 +36,11 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     // Replay reads the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
-        let oldest = log.reader().read(0, 1)?.first().map_or(clock.now().as_micros(), |record| record.at);
+        let oldest = log
+            .reader()
+            .read(log.reader().first()?.position, 1)?
+            .first()
+            .map_or(clock.now().as_micros(), |record| record.at);
         let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url)
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(

@@ -44,6 +44,13 @@ pub struct Limits {
     /// Deepest nesting of JSON and XML input, and of paths and filters.
     pub depth_max: usize,
 
+    /// Most octets of requests that are held at a time, from their arrival until they are answered: bodies of HTTP and messages
+    /// of NETCONF. A request with which there would be more is answered with 503, in NETCONF with `resource-denied` and the
+    /// end of its session. While it is decided a request takes several times its octets.
+    /// As much may have arrived over SSH, on all channels together, for sessions that are busy with something else.
+    pub received_bytes_max: usize,
+    /// Most of them of one user, requests of up to 64 KiB left out.
+    pub received_bytes_user_max: usize,
     /// Most connections at a time, over all listeners. More wait in the queue of the operating system.
     pub connections_max: usize,
     /// Longest TLS handshake.
@@ -432,6 +439,8 @@ impl Default for Limits {
             header_fields_max: 100,
             header_timeout_s: 30,
             depth_max: 64,
+            received_bytes_max: 256 * 1024 * 1024,
+            received_bytes_user_max: 128 * 1024 * 1024,
             connections_max: 8192,
             handshake_timeout_s: 10,
             idle_timeout_s: 120,
@@ -548,6 +557,8 @@ impl Limits {
             ("header_fields_max", self.header_fields_max as u64),
             ("header_timeout_s", self.header_timeout_s),
             ("depth_max", self.depth_max as u64),
+            ("received_bytes_max", self.received_bytes_max as u64),
+            ("received_bytes_user_max", self.received_bytes_user_max as u64),
             ("connections_max", self.connections_max as u64),
             ("handshake_timeout_s", self.handshake_timeout_s),
             ("idle_timeout_s", self.idle_timeout_s),

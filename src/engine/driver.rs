@@ -26,6 +26,7 @@ use super::nested::nested;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
 use super::page::Paging;
+use super::received::{Held, Received};
 use super::replay::replay;
 use super::report::{Reported, Selection, Telling};
 use super::request::{
@@ -147,6 +148,7 @@ impl Engine {
             rebuilding: Arc::new(Semaphore::new(1)),
             updating: Arc::new(Semaphore::new(UPDATES_AT_ONCE)),
             large_answers: UnderWay::new(&options.limits),
+            received: Received::new(&options.limits),
             committed,
             ending: watch::Sender::new(false),
             tail: Tail::default(),
@@ -554,6 +556,11 @@ impl Engine {
     ) -> Result<T, Error> {
         let (rules, vault) = (self.snapshot().rules(principal), self.shared.options.vault.clone());
         output::in_turn(&self.shared.large_answers, principal, move || take(vault.as_ref(), &rules)).await
+    }
+
+    /// What is held of a request, of which nothing has arrived yet.
+    pub fn holding(&self) -> Held {
+        self.shared.received.begin()
     }
 
     /// Whether less than half of the places before the writer are taken, so that who waits for one answer may ask for more.

@@ -36,6 +36,7 @@ mod page;
 mod patch;
 mod push;
 mod quotas;
+mod received;
 mod replay;
 mod report;
 mod request;
@@ -72,6 +73,7 @@ pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
+pub use received::Held;
 pub use replay::{replay, replay_telling, shown, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{

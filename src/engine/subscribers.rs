@@ -39,7 +39,8 @@ impl Subscribers {
     /// A place for one more.
     ///
     /// # Errors
-    /// `resource-denied` if the server has `subscribers_max`, or the user so many.
+    /// `resource-denied` if the server has `subscribers_max`, with the app-tag `busy`, or the user so many, with
+    /// `quota-exceeded`.
     pub(super) fn admit(
         self: &Arc<Self>,
         principal: &Principal,
@@ -48,16 +49,16 @@ impl Subscribers {
     ) -> Result<Seat, Error> {
         let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Seats { users, positions, count } = &mut *seats;
-        let full = |whose, limit, most: usize| {
+        let full = |whose, limit, most: usize, app_tag| {
             let message = format!("{whose} has as many streams as it may: \"{limit}\" is {most}");
-            Err(Error::protocol(Tag::ResourceDenied, message).app_tag("quota-exceeded"))
+            Err(Error::protocol(Tag::ResourceDenied, message).app_tag(app_tag))
         };
         if users.values().sum::<usize>() >= limits.subscribers_max {
-            return full("the server", "subscribers_max", limits.subscribers_max);
+            return full("the server", "subscribers_max", limits.subscribers_max, "busy");
         }
         let own = users.entry(principal.name.clone()).or_default();
         if *own >= most {
-            return full("the user", "subscribers_user_max", most);
+            return full("the user", "subscribers_user_max", most, "quota-exceeded");
         }
         *own += 1;
         *count += 1;

@@ -19,6 +19,7 @@ use super::filter::Filter;
 use super::meter::Meter;
 use super::options::Options;
 use super::output::UnderWay;
+use super::received::Received;
 use super::sessions::{Reason, Sessions};
 use super::speakers;
 use super::state::State;
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) updating: Arc<Semaphore>,
     /// The large answers that are under way.
     pub(super) large_answers: Arc<UnderWay>,
+    /// The octets of requests that are held.
+    pub(super) received: Arc<Received>,
     /// The newest durable position.
     pub(super) committed: watch::Sender<u64>,
     /// Whether subscriptions are to end.

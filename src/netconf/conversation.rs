@@ -12,7 +12,9 @@ use futures_util::stream::{self, FuturesOrdered, FuturesUnordered, StreamExt as 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::NAMESPACE;
 use super::answer::{self, Next, Reply, answer};
+use super::framing::FramingError;
 use super::hello::{BASE_1_0, BASE_1_1, Version};
 use super::message::{self, NoRequest};
 use super::request::{self, Called, Read};
@@ -24,7 +26,7 @@ use crate::engine::{
     CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
 };
 use crate::trace::{self, Attribute};
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport as Carrier;
 use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION;
@@ -132,7 +134,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
         () = own.killed() => return own.end(Reason::Killed),
         () = &mut stopping => return own.end(Reason::Other),
     };
-    let (session, incoming, outgoing) = match opened {
+    let (session, mut incoming, outgoing) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             tracing::info!(peer = %address, %error, "a session did not begin");
@@ -146,6 +148,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Send>(
     if session.capabilities.iter().any(asks) {
         own.use_private_candidate();
     }
+    incoming.count(engine.holding(), session.peer.principal.clone());
     let standing = session.peer.standing.clone();
     let (ahead, followed) = (FuturesOrdered::new(), FuturesUnordered::new());
     let mut conversation =
@@ -215,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
             // Whichever is ready, in no order: a client that always asks is still told what it follows.
             tokio::select! {
                 message = incoming.next() => match message {
-                    Err(error) => return self.settle(0).await.and(Err(error)),
+                    Err(error) => return self.give_up(error).await,
                     Ok(None) => return self.settle(0).await.map(|()| Reason::Dropped),
                     Ok(Some(_)) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
                     Ok(Some(message)) => {
@@ -237,6 +240,21 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
                 () = tokio::time::sleep(idle), if self.followed.is_empty() && self.ahead.is_empty() => return Ok(Reason::Timeout),
             }
         }
+    }
+
+    /// Says why no more is taken, if the client can know.
+    async fn give_up(&mut self, error: SessionError) -> Result<Reason, SessionError> {
+        self.settle(0).await?;
+        let refusal = match &error {
+            SessionError::TooMuch(refusal) => Error::clone(refusal),
+            SessionError::Framing(too_long @ FramingError::TooLong(_)) => {
+                Error { layer: Layer::Rpc, ..Error::protocol(Tag::TooBig, too_long.to_string()) }
+            }
+            _ => return Err(error),
+        };
+        Counters::count(&self.own.counters().in_bad_rpcs);
+        // What its message-id was is not known, as the message is not complete.
+        self.refuse(&format!("<rpc-reply xmlns=\"{NAMESPACE}\">"), &[refusal]).await.and(Err(error))
     }
 
     /// Answers a message; the reason if the session ends with it.

@@ -88,6 +88,11 @@ impl Decoder {
         self.input.extend_from_slice(bytes);
     }
 
+    /// How many octets it holds.
+    pub fn octets(&self) -> usize {
+        self.message.len() + self.input.len()
+    }
+
     /// Whether a message has begun that has not ended.
     pub fn is_inside(&self) -> bool {
         !self.message.is_empty() || self.expected != Expected::LineFeed

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 use super::framing::{self, Decoder, Framing, FramingError};
 use super::hello::{self, HelloError, Version};
 use crate::access::{Principal, Standing};
+use crate::engine::Held;
 use crate::limits::Limits;
+use crate::yang::error::Error;
 
 /// How much is read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -98,6 +100,9 @@ pub enum SessionError {
     /// The bytes are no messages.
     #[error(transparent)]
     Framing(#[from] FramingError),
+    /// With this message the server would hold too much.
+    #[error("{0}")]
+    TooMuch(Box<Error>),
     /// The hello of the client cannot be used.
     #[error(transparent)]
     Hello(#[from] HelloError),
@@ -111,6 +116,8 @@ pub enum SessionError {
 pub struct Incoming<S> {
     stream: ReadHalf<S>,
     decoder: Decoder,
+    /// Counts the octets of the message that arrives, or is answered, for this user.
+    held: Option<(Held, Principal)>,
 }
 
 /// The messages to the client.
@@ -137,7 +144,8 @@ pub async fn open<S: AsyncRead + AsyncWrite + Send>(
     let (reading, writing) = tokio::io::split(stream);
     let patience = Duration::from_secs(limits.idle_timeout_s);
     let mut outgoing = Outgoing { stream: writing, framing: Framing::EndOfMessage, patience };
-    let mut incoming = Incoming { stream: reading, decoder: Decoder::new(limits.hello_bytes_max) };
+    let mut incoming =
+        Incoming { stream: reading, decoder: Decoder::new(limits.hello_bytes_max), held: None };
     let ours = hello::write(capabilities.iter().map(String::as_str), id);
     let exchange = async {
         // Both sides speak at once: a client that writes first and reads later must not wait for us to read.
@@ -154,6 +162,20 @@ pub async fn open<S: AsyncRead + AsyncWrite + Send>(
 }
 
 impl<S: AsyncRead> Incoming<S> {
+    /// Has the octets of each message count for a user, from its arrival until the next one is asked for.
+    pub fn count(&mut self, held: Held, principal: Principal) {
+        self.held = Some((held, principal));
+    }
+
+    fn counted(&mut self) -> Result<(), SessionError> {
+        match &mut self.held {
+            Some((held, principal)) => held
+                .set(principal, self.decoder.octets())
+                .map_err(|error| SessionError::TooMuch(Box::new(error))),
+            None => Ok(()),
+        }
+    }
+
     /// The next message, an XML document that nobody has looked at; `None` if the client has ended the stream between two.
     ///
     /// What has arrived is kept if this is dropped before it is ready.
@@ -161,6 +183,7 @@ impl<S: AsyncRead> Incoming<S> {
     /// # Errors
     /// The bytes are no message, or the stream failed: the session has to end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SessionError> {
+        self.counted()?;
         loop {
             if let Some(message) = self.decoder.take()? {
                 return Ok(Some(message));
@@ -173,6 +196,7 @@ impl<S: AsyncRead> Incoming<S> {
                 };
             }
             self.decoder.feed(&bytes);
+            self.counted()?;
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use bytes::BytesMut;
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -16,7 +17,7 @@ use super::errors::Refusal;
 use super::media::{self, Encoding};
 use super::params::{self, Params, Place};
 use crate::access::{AuthError, Caller, Principal, Standing};
-use crate::engine::Engine;
+use crate::engine::{Engine, Held};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::metadata::Sink;
@@ -40,6 +41,8 @@ pub struct Asked {
     /// Whether it came over TLS.
     secure: bool,
     body: Body,
+    /// Counts the body until the request is answered.
+    held: Option<Held>,
 }
 
 impl Asked {
@@ -51,7 +54,7 @@ impl Asked {
         let principal = caller.principal.as_ref().map_err(Refusal::from)?.clone();
         let (Parts { method, headers, uri: target, .. }, body) = request.into_parts();
         let Caller { standing, secure, .. } = caller;
-        Ok(Asked { principal, method, headers, standing, target, secure, body })
+        Ok(Asked { principal, method, headers, standing, target, secure, body, held: None })
     }
 
     /// The path, still percent-encoded.
@@ -146,7 +149,7 @@ impl Asked {
     /// The whole body, once, whatever it is.
     ///
     /// # Errors
-    /// 413 if it is too large, 408 if it takes too long.
+    /// 413 if it is too large, 408 if it takes too long, 503 if there are too many others.
     pub async fn octets(&mut self, engine: &Engine) -> Result<Bytes, Refusal> {
         let limits = engine.limits();
         let too_big = || {
@@ -160,14 +163,31 @@ impl Asked {
         }
         let seconds = i64::try_from(limits.body_timeout_s).unwrap_or(i64::MAX);
         let until = engine.clock().now().saturating_add_seconds(seconds);
-        let body = Limited::new(std::mem::take(&mut self.body), limits.body_bytes_max).collect();
-        match select(pin!(body), pin!(engine.clock().sleep_until(until))).await {
+        let mut body = Limited::new(std::mem::take(&mut self.body), limits.body_bytes_max);
+        let (principal, held) = (&self.principal, self.held.insert(engine.holding()));
+        let arriving = async {
+            // Most bodies come in one piece, which is not copied.
+            let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map_err(Failed::Body)?.into_data() else { continue };
+                held.set(principal, first.len() + all.len() + data.len()).map_err(Failed::TooMuch)?;
+                if first.is_empty() && all.is_empty() {
+                    first = data;
+                } else {
+                    all.extend_from_slice(&std::mem::take(&mut first));
+                    all.extend_from_slice(&data);
+                }
+            }
+            Ok(if all.is_empty() { first } else { all.freeze() })
+        };
+        match select(pin!(arriving), pin!(engine.clock().sleep_until(until))).await {
             // Who may have gone while it arrived.
             Either::Left((Ok(body), _)) => match &self.standing {
                 Some(standing) if !standing.holds() => Err(Refusal::from(&AuthError::Lapsed)),
-                _ => Ok(body.to_bytes()),
+                _ => Ok(body),
             },
-            Either::Left((Err(e), _)) if e.is::<LengthLimitError>() => Err(too_big()),
+            Either::Left((Err(Failed::Body(e)), _)) if e.is::<LengthLimitError>() => Err(too_big()),
+            Either::Left((Err(Failed::TooMuch(error)), _)) => Err(error.into()),
             Either::Left((Err(_), _)) => {
                 let error = Error {
                     layer: Layer::Rpc,
@@ -181,6 +201,13 @@ impl Asked {
             }
         }
     }
+}
+
+/// Why a body did not arrive.
+enum Failed {
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    /// With it the server would hold too much.
+    TooMuch(Error),
 }
 
 /// How the bodies of requests are decoded: configuration alone, within the limits, and `metadata` takes its

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -13,10 +14,38 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Room that is kept when everything has been read.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// A stream, and where what arrives for it has to be put. More than `waiting_bytes_max` octets that nobody reads end it.
-pub fn stream(writer: impl AsyncWrite + Send + 'static, waiting_bytes_max: usize) -> (ChannelStream, Inlet) {
+/// The octets that wait to be read on all streams of a server together.
+#[derive(Debug)]
+pub struct Waiting {
+    octets: AtomicUsize,
+    max: usize,
+}
+
+impl Waiting {
+    /// None, and at most so many.
+    pub fn new(max: usize) -> Arc<Waiting> {
+        Arc::new(Waiting { octets: AtomicUsize::new(0), max })
+    }
+
+    fn add(&self, count: usize) -> bool {
+        let added = |octets: usize| octets.checked_add(count).filter(|octets| *octets <= self.max);
+        self.octets.fetch_update(Relaxed, Relaxed, added).is_ok()
+    }
+
+    fn take(&self, count: usize) {
+        self.octets.fetch_sub(count, Relaxed);
+    }
+}
+
+/// A stream, and where what arrives for it has to be put. More than `waiting_bytes_max` octets that nobody reads end it, and so
+/// does what would be too much for all together.
+pub fn stream(
+    writer: impl AsyncWrite + Send + 'static,
+    waiting_bytes_max: usize,
+    all: &Arc<Waiting>,
+) -> (ChannelStream, Inlet) {
     let state = State { arrived: VecDeque::new(), end: None, reader: None, writer: None };
-    let inbox = Arc::new(Inbox { waiting_bytes_max, state: Mutex::new(state) });
+    let inbox = Arc::new(Inbox { waiting_bytes_max, all: Arc::clone(all), state: Mutex::new(state) });
     let inlet = Inlet(Arc::downgrade(&inbox));
     (ChannelStream { inbox, writer: Box::pin(writer) }, inlet)
 }
@@ -43,7 +72,15 @@ struct State {
 #[derive(Debug)]
 struct Inbox {
     waiting_bytes_max: usize,
+    all: Arc<Waiting>,
     state: Mutex<State>,
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let left = self.state().arrived.len();
+        self.all.take(left);
+    }
 }
 
 impl Inbox {
@@ -69,7 +106,8 @@ impl Inlet {
         if state.end.is_some() {
             return true;
         }
-        if state.arrived.len().saturating_add(bytes.len()) > inbox.waiting_bytes_max {
+        let is_room = state.arrived.len().saturating_add(bytes.len()) <= inbox.waiting_bytes_max;
+        if !is_room || !inbox.all.add(bytes.len()) {
             drop(state);
             self.end(End::TooMuch);
             return false;
@@ -93,6 +131,7 @@ impl Inlet {
             state.end = Some(end);
         }
         if end == End::TooMuch {
+            inbox.all.take(state.arrived.len());
             state.arrived = VecDeque::new();
         }
         let wakers = [state.reader.take(), state.writer.take()];
@@ -123,6 +162,7 @@ impl AsyncRead for ChannelStream {
             buf.put_slice(next);
             let count = next.len();
             state.arrived.drain(..count);
+            self.inbox.all.take(count);
             if state.arrived.is_empty() {
                 state.arrived.shrink_to(KEPT_BYTES);
             }
@@ -172,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_arrives_is_read_in_order_to_its_end() {
-        let (mut stream, inlet) = stream(tokio::io::sink(), 10);
+        let (mut stream, inlet) = stream(tokio::io::sink(), 10, &Waiting::new(100));
         assert!(inlet.put(b"abc") && inlet.put(b"def"));
         let mut four = [0; 4];
         stream.read_exact(&mut four).await.unwrap();
@@ -186,15 +226,30 @@ mod tests {
 
     #[tokio::test]
     async fn too_much_that_nobody_reads_ends_both_directions() {
-        let (mut stream, inlet) = stream(tokio::io::sink(), 10);
+        let (mut stream, inlet) = stream(tokio::io::sink(), 10, &Waiting::new(100));
         assert!(inlet.put(b"0123456789") && !inlet.put(b"x"));
         assert!(stream.read_u8().await.is_err() && stream.write_all(b"x").await.is_err());
     }
 
     #[tokio::test]
+    async fn too_much_on_all_streams_together_ends_the_one_that_brings_it() {
+        let all = Waiting::new(10);
+        let (mut first, to_first) = stream(tokio::io::sink(), 8, &all);
+        let (mut second, to_second) = stream(tokio::io::sink(), 8, &all);
+        assert!(to_first.put(b"01234567") && !to_second.put(b"012"));
+        assert!(second.read_u8().await.is_err());
+        let (third, to_third) = stream(tokio::io::sink(), 8, &all);
+        let mut four = [0; 4];
+        first.read_exact(&mut four).await.unwrap();
+        assert!(to_third.put(b"012345"));
+        drop((first, to_first, second, to_second, third, to_third));
+        assert_eq!(all.octets.load(Relaxed), 0);
+    }
+
+    #[tokio::test]
     async fn a_writer_that_waits_learns_that_the_channel_is_gone() {
         let (full, _unread) = tokio::io::duplex(1);
-        let (mut stream, inlet) = stream(full, 10);
+        let (mut stream, inlet) = stream(full, 10, &Waiting::new(100));
         let written = tokio::spawn(async move { stream.write_all(b"more than there is room for").await });
         drop(inlet);
         assert_eq!(written.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 
 use super::auth::Proof;
-use super::channel::{self, ChannelStream, Inlet};
+use super::channel::{self, ChannelStream, Inlet, Waiting};
 use super::files::{self, FileError, Readers};
 use super::listener::Shared;
 use super::netconf;
@@ -107,6 +107,8 @@ pub struct Rules {
     limits: Limits,
     present: ArcSwap<Config>,
     stamp: Mutex<Option<Stamp>>,
+    /// What was sent and is not read yet, on all channels.
+    waiting: Arc<Waiting>,
 }
 
 impl Rules {
@@ -121,6 +123,7 @@ impl Rules {
             limits: limits.clone(),
             present: ArcSwap::from(config(key, limits)),
             stamp: Mutex::new(watched::look(&host_key_file(data))),
+            waiting: Waiting::new(limits.received_bytes_max),
         })
     }
 
@@ -524,14 +527,14 @@ impl Handler for Client {
             return session.disconnect(Disconnect::ByApplication, CLOSED, "en");
         };
         let permit = Arc::clone(&self.sessions).try_acquire_owned();
-        let (SUBSYSTEM, Ok(permit)) = (name, permit) else {
+        let (SUBSYSTEM, Ok(permit), Some(netconf)) = (name, permit, &self.shared.netconf) else {
             return session.channel_failure(id);
         };
         let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };
         session.channel_success(id)?;
         // One message that is as long as it may be, and what a client sends before it has to wait.
         let waiting_bytes_max = self.shared.limits.body_bytes_max.saturating_add(WINDOW_BYTES as usize);
-        let (stream, inlet) = channel::stream(channel.make_writer(), waiting_bytes_max);
+        let (stream, inlet) = channel::stream(channel.make_writer(), waiting_bytes_max, &netconf.ssh.waiting);
         self.inlets.retain(|_, inlet| inlet.is_used());
         self.inlets.insert(id, inlet);
         self.opened.try_send(Opened { id, stream, user, permit }).map_err(|_| russh::Error::Disconnect)

@@ -67,3 +67,79 @@ async fn one_source_has_so_many_sessions_and_what_is_too_many_is_noted() {
     assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
     assert_eq!(refused(&server, "too-many-sessions-of-source").await, "ann");
 }
+
+const BASE: &str = "urn:ietf:params:xml:ns:netconf:base:1.0";
+
+/// An edit in chunks, of so many octets and more.
+fn long_edit(octets: usize) -> String {
+    let edit = format!(
+        "<rpc xmlns=\"{BASE}\" message-id=\"1\"><edit-config><target><candidate/></target><config>{}</config></edit-config></rpc>",
+        " ".repeat(octets)
+    );
+    format!("\n#{}\n{edit}\n##\n", edit.len())
+}
+
+const CLOSE: &str =
+    "<rpc xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"x\"><close-session/></rpc>";
+
+#[tokio::test]
+async fn messages_beyond_what_may_be_held_are_denied_and_other_sessions_go_on() {
+    let limits =
+        "[limits]\nreceived_bytes_max = 600000\nreceived_bytes_user_max = 400000\nbody_bytes_max = 500000";
+    let server = Server::start_whole(limits).await;
+    server.add_user("ann", "correct horse", &[]);
+    let begin = async || {
+        let tcp = TcpStream::connect(server.tls).await.unwrap();
+        let mut client = server.tls_client(tcp, Some("ann")).await.unwrap();
+        client.write_all(hello("1.1").as_bytes()).await.unwrap();
+        assert!(message(&mut client).await.contains("<session-id>"));
+        client
+    };
+    // Nobody may hold so much at all; and with half of a message held there is no room for another one.
+    let mut holding = begin().await;
+    let long = long_edit(250_000);
+    let (first, rest) = long.split_at(200_000);
+    holding.write_all(first.as_bytes()).await.unwrap();
+    let mut is_told = false;
+    // What was sent first has arrived when there is no room.
+    for _ in 0..1000 {
+        let mut other = begin().await;
+        // It may be refused before it is sent.
+        let _ = other.write_all(long.as_bytes()).await;
+        let mut said = String::new();
+        let _ = tokio::time::timeout(crate::served::LIMIT, async {
+            while !said.ends_with("\n##\n") {
+                said.push(char::from(other.read_u8().await?));
+            }
+            std::io::Result::Ok(())
+        })
+        .await
+        .unwrap();
+        if said.contains("<error-tag>resource-denied<") && said.contains("<error-app-tag>busy<") {
+            // The session has ended with it.
+            let _ = other.read_to_end(&mut Vec::new()).await;
+            is_told = true;
+            break;
+        }
+    }
+    assert!(is_told);
+    holding.write_all(rest.as_bytes()).await.unwrap();
+    holding.write_all(format!("\n#{}\n{CLOSE}\n##\n", CLOSE.len()).as_bytes()).await.unwrap();
+    let mut said = String::new();
+    holding.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("message-id=\"1\"") && said.contains("message-id=\"x\""), "{said}");
+    // With it the load is over.
+    let mut again = begin().await;
+    again.write_all(long.as_bytes()).await.unwrap();
+    again.write_all(format!("\n#{}\n{CLOSE}\n##\n", CLOSE.len()).as_bytes()).await.unwrap();
+    let mut said = String::new();
+    again.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("message-id=\"x\"") && !said.contains("resource-denied"), "{said}");
+
+    let mut longest = begin().await;
+    let _ = longest.write_all(long_edit(500_000).as_bytes()).await;
+    let mut said = Vec::new();
+    let _ = longest.read_to_end(&mut said).await;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("<error-tag>too-big</error-tag>"), "{said}");
+}

@@ -7,6 +7,7 @@ mod limited;
 mod logins;
 mod pipelined;
 mod served;
+mod taken_back;
 mod urls;
 
 use std::io::Write;

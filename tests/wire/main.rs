@@ -17,6 +17,7 @@ mod http;
 mod issuers;
 mod netconf;
 mod operations;
+mod overload;
 mod patience;
 mod process;
 mod reload;

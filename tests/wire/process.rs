@@ -125,6 +125,13 @@ impl Server {
         assert!(Command::new("prlimit").args(["--pid", &id, &fsize]).status().unwrap().success());
     }
 
+    /// The memory that it occupies (Linux), in octets.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// How it ended after SIGTERM.
     pub fn ended(&mut self) -> ExitStatus {
         let id = self.process.id().to_string();

@@ -103,7 +103,8 @@ impl Replay {
             Shown::Startup => Datastore::Startup,
             Shown::Operational => Datastore::Operational,
         };
-        let oldest = log.read(log.first()?.position, 1)?.first().and_then(|record| Timestamp::from_micros(record.at));
+        let oldest =
+            log.read(log.first()?.position, 1)?.first().and_then(|record| Timestamp::from_micros(record.at));
         let startup = config.datastores.startup;
         let capabilities =
             restconf::capabilities(oldest, "").with_netconf(conversation::capabilities(startup, ""));
