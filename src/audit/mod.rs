@@ -15,7 +15,7 @@ pub mod trail;
 pub mod verify;
 mod writer;
 
-pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer, hexadecimal};
+pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
 pub use note::{Entry, Kind, Note, Who};
 pub use segments::{Discontinuity, Item, Reader};
 pub use trail::Trail;

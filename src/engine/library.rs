@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::denied::Denied;
 use super::monitoring::Statistics;
 use super::subscriptions::Subscriptions;
+use crate::ids;
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
@@ -121,7 +122,7 @@ pub static CONTENT_ID: LazyLock<String> = LazyLock::new(|| {
             hash.update(feature);
         }
     }
-    hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+    ids::half(&hash.finalize())
 });
 
 impl Capabilities {

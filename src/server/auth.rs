@@ -147,7 +147,7 @@ impl Authenticator {
             By::Password(hash) => has(&|user| user.password == *hash),
             By::Token(exp, key) => self.is_before(*exp) && self.tokens.holds(key),
             By::Issued(bearer) => self.issuers.holds(bearer),
-            By::ApiKey(id, key) => self.api_keys.get(id, self.clock.now()).is_some_and(|now| now == *key),
+            By::ApiKey(id, key) => self.api_keys.valid(id, self.clock.now()).is_some_and(|now| now == *key),
             By::PublicKey(line) => has(&|user| user.ssh_keys.contains(line)),
             By::Certificate => true,
         }

@@ -19,6 +19,7 @@ pub mod issuers;
 pub mod jwks;
 pub mod listener;
 pub mod measured;
+pub mod named;
 pub mod netconf;
 pub mod notify;
 pub mod operations;

@@ -21,6 +21,7 @@ use super::remembered::{Digester, Remembered};
 use super::watched::{Unusable, Watched};
 use crate::access::{Bounds, Scope};
 use crate::clock::{Clock, Timestamp};
+use crate::ids;
 use crate::limits::Limits;
 
 /// Issuer and audience of every token.
@@ -261,8 +262,7 @@ fn keys(path: &Path, pem: &str) -> Result<Keys, TokenError> {
 
 /// What a key is called in the header of a token (RFC 7515 section 4.1.4): half of the hash of the public key.
 fn key_id(public: &[u8]) -> String {
-    let hash: [u8; 32] = Sha256::digest(public).into();
-    hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+    ids::half(&Sha256::digest(public))
 }
 
 /// A new private key as PKCS #8 version 1 (RFC 8410 §7), which OpenSSL and others read too.
