@@ -18,7 +18,7 @@ mod writer;
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
 pub use note::{Entry, Kind, Note, Who};
 pub use segments::{Discontinuity, Item, Reader};
-pub use trail::Trail;
+pub use trail::{Noted, Trail};
 pub use verify::{Altered, Proof, verify};
 pub use writer::OpenError;
 

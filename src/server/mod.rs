@@ -26,6 +26,7 @@ pub mod operations;
 pub mod outgoing;
 pub mod passwords;
 pub mod pki;
+pub mod proved;
 pub mod rates;
 pub mod refusal;
 pub mod remembered;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::files::{self, FileError, Readers};
-use super::remembered::{Digester, Remembered};
+use super::remembered::{Digest, Digester, Remembered};
 use super::watched::{Unusable, Watched};
 use crate::access::{Bounds, Scope};
 use crate::clock::{Clock, Timestamp};
@@ -171,7 +171,7 @@ impl Tokens {
             return None;
         }
         let now = self.clock.now();
-        let digest = self.digester.digest(&[token.as_bytes()]);
+        let digest = self.digest(token.as_bytes());
         let known = self.lock().get(&digest, now).map(|(claims, _)| Arc::clone(claims));
         let claims = match known {
             Some(claims) => claims,
@@ -196,6 +196,11 @@ impl Tokens {
             let token = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?;
             Some(Claims { key: kid.clone(), ..token.claims })
         })
+    }
+
+    /// What credentials are known by where they are not to be kept.
+    pub(super) fn digest(&self, credentials: &[u8]) -> Digest {
+        self.digester.digest(&[credentials])
     }
 
     /// Whether tokens of this key are still valid: it has not been forgotten.
