@@ -15,6 +15,7 @@ use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
 use crate::server::operations::{self, Observed, Readiness};
 use crate::server::urls::Urls;
+use crate::server::vault::Vault;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
 
@@ -49,13 +50,13 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         )?)
     });
     let engine = engine.await??;
+    sweep(&prepared.vault, &engine).await;
     let (vault, swept, stopping) = (prepared.vault.clone(), engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         loop {
-            vault.sweep(swept.snapshot().references());
             tokio::select! {
                 () = stopping.begun() => return,
-                () = tokio::time::sleep(DAY) => {}
+                () = tokio::time::sleep(DAY) => sweep(&vault, &swept).await,
             }
         }
     });
@@ -99,6 +100,15 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
     let observed = Observed { probe, measure };
     Ok(Application { front, settings, netconf: Some(netconf), observed, finish })
+}
+
+/// Has the vault see which secrets are used.
+async fn sweep(vault: &Arc<Vault>, engine: &Engine) {
+    let (vault, engine) = (vault.clone(), engine.clone());
+    let swept = tokio::task::spawn_blocking(move || vault.sweep(|| engine.snapshot().references()));
+    if let Err(error) = swept.await {
+        tracing::error!(%error, "which secrets are used cannot be seen");
+    }
 }
 
 /// The profile as the draft's module has it: its `domain` and `management-object` are one text.

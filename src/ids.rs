@@ -1,4 +1,4 @@
-//! Identifiers that the server chooses.
+//! Identifiers that the server chooses, and octets as texts that name something.
 //!
 //! Time and randomness come in as arguments, so that a decision can be repeated exactly;
 //! nothing here reads a clock or a random source.
@@ -32,9 +32,28 @@ impl Fresh {
     }
 }
 
+/// Octets in hexadecimal, as of a hash.
+pub fn hexadecimal(octets: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |number: u8| DIGITS.get(usize::from(number)).copied().unwrap_or_default();
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect()
+}
+
+/// The first half of a hash in hexadecimal, which is enough to tell things apart.
+pub fn half(hash: &[u8]) -> String {
+    hexadecimal(hash.get(..hash.len() / 2).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_are_written_in_hexadecimal() {
+        assert_eq!(hexadecimal(&[0x00, 0x0f, 0xa0, 0xff]), "000fa0ff");
+        assert_eq!(half(&[0x12, 0x34, 0x56, 0x78]), "1234");
+    }
 
     #[test]
     fn identifiers_differ_within_a_decision_and_repeat_with_it() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use agentconf::access::{AuthError, Method, Principal, Protocol, Source};
 use agentconf::audit::restored::Restore;
 use agentconf::audit::{
-    Altered, Checkpoint, Entry, Kind, Proof, PublicKey, Reader, Settings, Signer, Trail, verify,
+    Altered, Checkpoint, Entry, Kind, Noted, Proof, PublicKey, Reader, Settings, Signer, Trail, verify,
 };
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::log::{Log, LogReader, NO_HASH, NewRecord, Record};
@@ -189,6 +189,29 @@ fn after_a_minute_it_is_written_again() {
     let counts: Vec<(u64, bool)> =
         place.entries().iter().map(|entry| (entry.body.count, entry.body.since.is_some())).collect();
     assert_eq!(counts, [(1, false), (1, true), (1, false)]);
+}
+
+#[test]
+fn who_notes_the_same_again_and_again_is_counted_and_after_a_minute_written_again() {
+    let place = Place::new(Settings::default());
+    let (trail, ann) = (place.open(), principal("ann", 1));
+    let mut of_connections = [Noted::default(), Noted::default()];
+    let mut come = |trail: &Trail| {
+        for noted in &mut of_connections {
+            for _ in 0..3 {
+                trail.authenticated_again(&ann, noted);
+            }
+        }
+    };
+    come(&trail);
+    place.clock.advance_seconds(60);
+    // The writer looks at the clock by itself.
+    wait_while(|| place.entries().len() < 2);
+    come(&trail);
+    trail.stop();
+    let counts: Vec<(u64, bool)> =
+        place.entries().iter().map(|entry| (entry.body.count, entry.body.since.is_some())).collect();
+    assert_eq!(counts, [(1, false), (5, true), (1, false), (5, true)]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Scope;
 use crate::clock::Timestamp;
+use crate::ids::hexadecimal;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_access::{
     self as model, CertToName, Introspection, Limits, TokenIssuer, nodes,
@@ -128,8 +129,8 @@ impl Reference {
     }
 
     fn digest(purpose: &str) -> String {
-        let digest: [u8; 32] = Sha256::digest(purpose.as_bytes()).into();
-        digest.iter().take(Self::DIGITS / 2).map(|octet| format!("{octet:02x}")).collect()
+        let digest = Sha256::digest(purpose.as_bytes());
+        hexadecimal(digest.get(..Self::DIGITS / 2).unwrap_or_default())
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! It never reads a file: keys come in as texts.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -11,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::{self, Timestamp};
+use crate::ids;
 use crate::log::Hash;
 
 /// What the octets before the key are in PKCS #8 version 1 and in `SubjectPublicKeyInfo` (RFC 8410 sections 4 and 7).
@@ -112,8 +111,7 @@ impl PublicKey {
 
     /// What it is called: half of its hash.
     pub fn id(&self) -> String {
-        let hash: Hash = Sha256::digest(self.0).into();
-        hash.iter().take(16).fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
+        ids::half(&Sha256::digest(self.0))
     }
 
     /// Whether a checkpoint was signed with this key.
@@ -157,16 +155,6 @@ fn unwrapped(pem: &str, label: &str, prefix: &[u8]) -> Result<[u8; 32], KeyError
     octets.strip_prefix(prefix).and_then(|key| key.try_into().ok()).ok_or(KeyError)
 }
 
-/// A hash in hexadecimal.
-pub fn hexadecimal(hash: &Hash) -> String {
-    let mut text = String::with_capacity(2 * hash.len());
-    for octet in hash {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
-}
-
 /// `#[serde(with = "hex")]` of a hash.
 pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -174,7 +162,7 @@ pub(super) mod hex {
     use crate::log::Hash;
 
     pub fn serialize<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&super::hexadecimal(hash))
+        serializer.serialize_str(&crate::ids::hexadecimal(hash))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {

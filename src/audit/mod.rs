@@ -16,11 +16,11 @@ pub mod trail;
 pub mod verify;
 mod writer;
 
-pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer, hexadecimal};
+pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
 pub use note::{Entry, Kind, Note, Who};
 pub use restored::Restored;
 pub use segments::{Discontinuity, Item, Reader};
-pub use trail::Trail;
+pub use trail::{Noted, Trail};
 pub use verify::{Altered, Proof, verify};
 pub use writer::OpenError;
 

@@ -64,7 +64,7 @@ pub(super) struct Book {
 }
 
 struct Seen {
-    things: HashMap<u64, Thing>,
+    things: HashMap<u64, Arc<Thing>>,
     /// How many things each has done, for a window.
     spent: HashMap<u64, u32>,
     spent_since: Timestamp,
@@ -73,7 +73,21 @@ struct Seen {
 /// Something that was written a short time ago.
 struct Thing {
     entry: Arc<Entry>,
-    repeats: u64,
+    /// How often it was repeated since, or [`OVER`].
+    repeats: AtomicU64,
+}
+
+/// It is counted no more.
+const OVER: u64 = 1 << 63;
+
+/// Something that was noted, to be noted again by who notes the same often.
+#[derive(Clone, Default)]
+pub struct Noted(Option<Arc<Thing>>);
+
+impl fmt::Debug for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Noted")
+    }
 }
 
 impl Trail {
@@ -87,29 +101,28 @@ impl Trail {
     }
 
     /// Notes something.
-    pub fn note(&self, note: &Note<'_>) {
-        let Some(handle) = &self.0 else { return };
-        if let Some(entry) = handle.book.note(note) {
-            let book = &handle.book;
-            if !book.may_wait(&entry) {
-                return book.drop_one();
-            }
-            match handle.queue.try_send(Order::Write(entry)) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-                Err(TrySendError::Full(Order::Write(entry))) => {
-                    book.waits_no_more(&entry);
-                    book.drop_one();
-                }
-                Err(TrySendError::Full(Order::Stop)) => {}
-            }
+    pub fn note(&self, note: &Note<'_>) -> Noted {
+        let Some(handle) = &self.0 else { return Noted(None) };
+        let book = &handle.book;
+        let (thing, is_new) = book.note(note);
+        if let Some(thing) = thing.as_ref().filter(|_| is_new) {
+            handle.write(&thing.entry);
         }
+        Noted(thing)
     }
 
     /// Somebody has proved who they are.
-    pub fn authenticated(&self, principal: &Principal) {
+    pub fn authenticated(&self, principal: &Principal) -> Noted {
         let kind = Kind::Authentication;
         let who = Who::Known(principal);
-        self.note(&Note { kind, who, operation: "", path: None, outcome: "ok", app_tag: None });
+        self.note(&Note { kind, who, operation: "", path: None, outcome: "ok", app_tag: None })
+    }
+
+    /// The same by who has noted it before, or has noted nothing yet.
+    pub fn authenticated_again(&self, principal: &Principal, noted: &mut Noted) {
+        if !noted.0.as_ref().is_some_and(|thing| thing.repeat()) {
+            *noted = self.authenticated(principal);
+        }
     }
 
     /// Somebody has not; `user` is who they say they are.
@@ -174,7 +187,27 @@ impl Trail {
     }
 }
 
+impl Thing {
+    /// Counts it once more; false if its time is over.
+    fn repeat(&self) -> bool {
+        let counted = |repeats: u64| (repeats < OVER).then(|| repeats + 1);
+        self.repeats.fetch_update(Relaxed, Relaxed, counted).is_ok()
+    }
+}
+
 impl Handle {
+    /// Has an entry written, if there is room for it.
+    fn write(&self, entry: &Arc<Entry>) {
+        let book = &self.book;
+        if !book.may_wait(entry) {
+            return book.drop_one();
+        }
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Order::Write(Arc::clone(entry))) {
+            book.waits_no_more(entry);
+            book.drop_one();
+        }
+    }
+
     fn stop(&self) {
         let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         // Who is not there any more has done it.
@@ -243,40 +276,40 @@ impl Book {
         seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The entry that is to be written of a note; `None` if it is counted.
-    fn note(&self, note: &Note<'_>) -> Option<Arc<Entry>> {
+    /// What a note tells of, and whether an entry is to be written of it; else it is counted.
+    fn note(&self, note: &Note<'_>) -> (Option<Arc<Thing>>, bool) {
         let Note { kind, who, operation, path, outcome, app_tag } = note;
         let network = who.source().map(|source| (source.protocol, source.network()));
         let is_known = !matches!(who, Who::Claimed { .. });
         let what = (kind, who.method(), network, outcome, app_tag);
         let key = self.hasher.hash_one((what, who.user(), is_known, operation, path));
         let mut seen = self.seen(is_known);
-        if let Some(thing) = seen.things.get_mut(&key) {
-            thing.repeats += 1;
-            return None;
+        if let Some(thing) = seen.again(key) {
+            return (Some(thing), false);
         }
         let someone = if is_known { who.user() } else { "" };
         let spender = self.hasher.hash_one((network, someone, is_known));
         if !seen.spend(spender) {
             // Whoever does so many different things is not told apart by them any more.
             let key = self.hasher.hash_one((what, someone, is_known, if is_known { operation } else { "" }));
-            if let Some(thing) = seen.things.get_mut(&key) {
-                thing.repeats += 1;
-                return None;
+            if seen.again(key).is_some() {
+                // What it tells of is less than what was noted.
+                return (None, false);
             }
-            return self.begin(&mut seen, key, note, true);
+            return (self.begin(&mut seen, key, note, true), true);
         }
-        self.begin(&mut seen, key, note, false)
+        (self.begin(&mut seen, key, note, false), true)
     }
 
-    fn begin(&self, seen: &mut Seen, key: u64, note: &Note<'_>, collapsed: bool) -> Option<Arc<Entry>> {
+    fn begin(&self, seen: &mut Seen, key: u64, note: &Note<'_>, collapsed: bool) -> Option<Arc<Thing>> {
         if seen.things.len() >= SEEN_MAX {
             self.drop_one();
             return None;
         }
         let entry = Arc::new(Entry::of(note, self.clock.now(), self.log().position, collapsed));
-        seen.things.insert(key, Thing { entry: Arc::clone(&entry), repeats: 0 });
-        Some(entry)
+        let thing = Arc::new(Thing { entry, repeats: AtomicU64::new(0) });
+        seen.things.insert(key, Arc::clone(&thing));
+        Some(thing)
     }
 
     /// What has to be written as time has passed, or of everything: how often things were repeated, and how many notes became
@@ -288,8 +321,9 @@ impl Book {
             let mut seen = self.seen(is_known);
             seen.things.retain(|_, thing| {
                 let over = is_over(thing.entry.at);
-                if over && thing.repeats > 0 {
-                    entries.push(thing.entry.repeated(thing.repeats, now));
+                let repeats = if over { thing.repeats.swap(OVER, Relaxed) } else { 0 };
+                if repeats > 0 {
+                    entries.push(thing.entry.repeated(repeats, now));
                 }
                 !over
             });
@@ -306,6 +340,11 @@ impl Book {
 }
 
 impl Seen {
+    /// Counts a thing once more, if it was written a short time ago.
+    fn again(&self, key: u64) -> Option<Arc<Thing>> {
+        self.things.get(&key).filter(|thing| thing.repeat()).cloned()
+    }
+
     /// Whether one who has done so many different things may do one more.
     fn spend(&mut self, spender: u64) -> bool {
         let is_full = self.spent.len() >= SEEN_MAX;

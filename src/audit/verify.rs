@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 
-use super::checkpoint::{Checkpoint, PublicKey, hexadecimal};
+use super::checkpoint::{Checkpoint, PublicKey};
 use super::restored::Restored;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use crate::clock::Timestamp;
@@ -316,7 +316,7 @@ fn gone(segment: u64, after: Option<Timestamp>) -> Altered {
 fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Altered {
     let place = |link: &Option<Link>, none: &str| {
         link.as_ref().map_or(none.to_owned(), |Link { segment, position, hash }| {
-            format!("position {position} of segment {segment} with hash {}", hexadecimal(hash))
+            format!("position {position} of segment {segment} with hash {}", crate::ids::hexadecimal(hash))
         })
     };
     let (expected, found) = (place(&broken.expected, "a checkpoint"), place(&broken.found, "nothing"));

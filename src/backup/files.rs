@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::Kept;
 use super::{BackupError, records};
-use crate::audit::hexadecimal;
 use crate::audit::segments::KEPT;
+use crate::ids::hexadecimal;
 use crate::server::audit::DIRECTORY as TRAIL;
 use crate::server::files::{FileError, create_directory};
 use crate::server::{LISTENING, operations};
@@ -70,7 +70,7 @@ pub(super) fn copy(path: &Path, name: &str, target: &Path) -> Result<Option<Kept
         octets += read.len() as u64;
         aside.write_all(read).map_err(unwritable)?;
     }
-    let sha256 = hexadecimal(&sha256.finalize().into());
+    let sha256 = hexadecimal(&sha256.finalize());
     // The same content may be there from an earlier run that was cut short, and not be durable.
     aside.sync_all().and_then(|()| fs::rename(&unfinished, directory.join(&sha256))).map_err(unwritable)?;
     Ok(Some(Kept { name: name.to_owned(), mode, octets, sha256 }))
@@ -94,7 +94,7 @@ pub(super) fn check(kept: &Kept, target: &Path) -> Result<(), BackupError> {
             Err(error) => return Err(unreadable(error).into()),
         }
     }
-    let found = hexadecimal(&sha256.finalize().into());
+    let found = hexadecimal(&sha256.finalize());
     if (found.as_str(), octets) != (kept.sha256.as_str(), kept.octets) {
         let why = format!("the content of {} has SHA-256 {found} and {octets} octets", kept.name);
         return Err(BackupError::Damaged { path, why });

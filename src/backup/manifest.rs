@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::BackupError;
 use super::records::Copied;
-use crate::audit::hexadecimal;
 use crate::clock::{self, Timestamp};
+use crate::ids::hexadecimal;
 use crate::server::files::{self, FileError, Readers};
 
 /// Its name.
@@ -128,5 +128,5 @@ fn is_below(name: &str) -> bool {
 
 /// SHA-256 in hexadecimal.
 pub(super) fn digest(octets: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(octets).into())
+    hexadecimal(&Sha256::digest(octets))
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{BackupError, Told};
-use crate::audit::hexadecimal;
+use crate::ids::hexadecimal;
 use crate::log::record::{ACTOR_BYTES_MAX, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::log::{Hash, Head, LogReader, NO_HASH, Record};
 use crate::server::files::{FileError, create_directory};
@@ -280,7 +280,7 @@ impl Writer {
         named
             .and_then(|()| fs::rename(&path, path.with_file_name(&name)))
             .map_err(FileError::of("write", &path))?;
-        let sha256 = hexadecimal(&sha256.finalize().into());
+        let sha256 = hexadecimal(&sha256.finalize());
         Ok(Chunk::of(format!("{directory}/{name}"), first, end, Read { octets, sha256 }))
     }
 }
@@ -343,7 +343,7 @@ fn read(
             break;
         }
     }
-    Ok(Read { octets: octet, sha256: hexadecimal(&sha256.finalize().into()) })
+    Ok(Read { octets: octet, sha256: hexadecimal(&sha256.finalize()) })
 }
 
 /// Has changes of names in a directory outlive a power failure.

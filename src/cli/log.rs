@@ -5,14 +5,15 @@ mod replay;
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::{Place, print};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
-use crate::log::LogReader;
+use crate::ids::hexadecimal;
+use crate::log::{LogReader, Summary};
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
 
 /// The verbs of `log`.
@@ -79,12 +80,7 @@ impl Verify {
                 );
                 return Err(NotWhole.into());
             }
-            print(format_args!(
-                "whole: {} records, {} transactions, hash {}",
-                summary.records,
-                summary.transactions,
-                audit::hexadecimal(&summary.hash)
-            ))?;
+            print_whole(&summary)?;
             print("there is no audit trail, so nothing is signed")?;
             return Ok(());
         }
@@ -110,13 +106,7 @@ impl Verify {
             say("audit/checkpoint.json is missing, so the end of the trail is not proved");
             return Err(NotWhole.into());
         }
-        let summary = proof.log;
-        print(format_args!(
-            "whole: {} records, {} transactions, hash {}",
-            summary.records,
-            summary.transactions,
-            audit::hexadecimal(&summary.hash)
-        ))?;
+        print_whole(&proof.log)?;
         print(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
@@ -137,13 +127,19 @@ impl Verify {
                 newest.log_position,
                 newest.position,
                 newest.segment,
-                summary.records - newest.log_position,
+                proof.log.records - newest.log_position,
                 proof.unsigned
             ))?,
             None => print("nothing is signed yet")?,
         }
         Ok(())
     }
+}
+
+/// Prints that a log is as it was written.
+fn print_whole(Summary { records, transactions, hash, .. }: &Summary) -> io::Result<()> {
+    let hash = hexadecimal(hash);
+    print(format_args!("whole: {records} records, {transactions} transactions, hash {hash}"))
 }
 
 fn say(what: impl Display) {

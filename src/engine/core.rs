@@ -197,8 +197,7 @@ pub(super) fn edit_running(
 }
 
 /// What takes the confirmed commit back that waits for its confirmation, if there is one; `how` says why. What others wrote
-/// since stays. Nobody's locks
-/// keep the server from it.
+/// since stays. Nobody's locks keep the server from it.
 pub(super) fn take_back(
     state: &State,
     options: &Options,

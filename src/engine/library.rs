@@ -11,6 +11,7 @@ use super::denied::Denied;
 use super::monitoring::Statistics;
 use super::subscriptions::Subscriptions;
 use crate::clock::Timestamp;
+use crate::ids;
 use crate::log::LogReader;
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_datastores::identities::Datastore;
@@ -140,7 +141,7 @@ pub static CONTENT_ID: LazyLock<String> = LazyLock::new(|| {
             hash.update(feature);
         }
     }
-    hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+    ids::half(&hash.finalize())
 });
 
 impl Capabilities {

@@ -133,13 +133,13 @@ pub(super) fn taken_out(
     rules: &Arc<Rules>,
     mut edits: Vec<Edit>,
 ) -> Result<Vec<Edit>, Refused> {
-    let mut taking = Taking { vault, rules, left: SECRETS_MAX, endpoint: None };
+    let mut taking = Taking { vault, rules, left: SECRETS_MAX };
     let mut hidden = Vec::new();
     for (number, edit) in edits.iter_mut().enumerate() {
         let Some(value) = edit.value.take() else { continue };
         let last = edit.path.node();
         let at_fault = |error: Error| Refused { edit: Some(number), error };
-        let value = taking.child(&edit.path, last, value).map_err(at_fault)?;
+        let value = taking.child(&edit.path, last, value, None).map_err(at_fault)?;
         if last == Some(&CLEARTEXT) && value == Child::Leaf(Value::Empty) {
             edit.path.steps.pop();
             hidden.push(edit.path.clone());
@@ -168,8 +168,8 @@ pub(super) fn taken_out_of_tree(
     rules: &Arc<Rules>,
     content: Arc<Container>,
 ) -> Result<Arc<Container>, Error> {
-    let mut taking = Taking { vault, rules, left: SECRETS_MAX, endpoint: None };
-    match taking.child(&InstancePath::default(), None, Child::Container(content))? {
+    let mut taking = Taking { vault, rules, left: SECRETS_MAX };
+    match taking.child(&InstancePath::default(), None, Child::Container(content), None)? {
         Child::Container(content) => Ok(content),
         _ => Ok(Arc::default()),
     }
@@ -201,22 +201,22 @@ struct Taking<'a> {
     vault: &'a dyn Vault,
     rules: &'a Arc<Rules>,
     left: usize,
-    /// Where a secret for an issuer is sent, as it stands beside it.
-    endpoint: Option<String>,
 }
 
 impl Taking<'_> {
+    /// A node without secrets; `beside` is what it stands in, as far as that is written with it.
     fn child(
         &mut self,
         path: &InstancePath,
         node: Option<&'static Node>,
         child: Child,
+        beside: Option<&Container>,
     ) -> Result<Child, Error> {
         if !may_have(node) || !has(node, &child) {
             return Ok(child);
         }
         match child {
-            Child::Leaf(value) => self.leaf(path, node, value).map(Child::Leaf),
+            Child::Leaf(value) => self.leaf(path, node, value, beside).map(Child::Leaf),
             Child::Container(container) => Ok(Child::Container(Arc::new(self.container(path, &container)?))),
             Child::List(list) => match node {
                 Some(node) => self.list(path, node, &list).map(Child::List),
@@ -228,9 +228,9 @@ impl Taking<'_> {
 
     fn container(&mut self, path: &InstancePath, container: &Container) -> Result<Container, Error> {
         let mut all = container.clone();
-        self.endpoint = container.leaf(&ENDPOINT).map(Value::canonical);
         for (node, child) in container.iter() {
-            let value = self.child(&path.child(Step::plain(node)), Some(node), child.clone())?;
+            let value =
+                self.child(&path.child(Step::plain(node)), Some(node), child.clone(), Some(container))?;
             if node == &CLEARTEXT && value == Child::Leaf(Value::Empty) {
                 all.remove(&CLEARTEXT);
                 all.remove(&FORMAT);
@@ -260,6 +260,7 @@ impl Taking<'_> {
         path: &InstancePath,
         node: Option<&'static Node>,
         value: Value,
+        beside: Option<&Container>,
     ) -> Result<Value, Error> {
         let may = |access| self.rules.may(access, path);
         if !may(Access::Create) && !may(Access::Update) {
@@ -287,8 +288,10 @@ impl Taking<'_> {
                 return Err(placed(Error::application(Tag::InvalidValue, message)));
             }
         };
-        let purpose = match (&secret, &self.endpoint) {
-            (Secret::Client(_), Some(endpoint)) => endpoint.clone(),
+        // Where it is sent.
+        let endpoint = beside.and_then(|beside| beside.leaf(&ENDPOINT)).map(Value::canonical);
+        let purpose = match (&secret, endpoint) {
+            (Secret::Client(_), Some(endpoint)) => endpoint,
             (Secret::Client(_), None) => {
                 let message = "the secret for an issuer is written together with its endpoint, for which alone it is good";
                 return Err(placed(Error::application(Tag::InvalidValue, message)));

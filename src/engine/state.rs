@@ -159,8 +159,9 @@ impl State {
         Ok(())
     }
 
-    /// The state after an edit that was decided on this one: `config` differs from the configuration by
-    /// `changes`.
+    /// The state after an edit that was decided on this one, as far as the rest of the decision looks at it: `config` differs
+    /// from the configuration by `changes`. What an order is carried out on is complete; without one that is nobody's
+    /// affair, and what is kept of users, revisions and data objects is made once, when the edit is applied.
     ///
     /// # Errors
     /// `invalid-value` for rules of access control that cannot be meant so.
@@ -173,7 +174,12 @@ impl State {
     ) -> Result<State, Error> {
         let mut after = self.clone();
         after.position += 1;
-        after.configured(config, changes, at, user)?;
+        if draft::has_ordered(self.config.content(), config.content()) {
+            after.configured(config, changes, at, user)?;
+        } else {
+            after.admits(&config, at)?;
+            after.config = config;
+        }
         Ok(after)
     }
 
@@ -213,18 +219,24 @@ impl State {
         at: Timestamp,
         user: &str,
     ) -> Result<(), Error> {
-        if access::is_changed(self.config.content(), config.content()) {
-            self.nacm = Arc::new(Nacm::read(config.content())?);
-        }
-        if Settings::are_changed(self.config.content(), config.content()) {
-            self.settings = Arc::new(Settings::read(config.content(), &self.settings, at)?);
-        }
+        self.admits(&config, at)?;
         self.ledger.wrote(user, &changes, config.content());
         let old = std::mem::replace(&mut self.config, config);
         self.remember(changes, self.position, at);
         self.config_revision = self.position;
         self.config_changed_at = at;
         draft::edited(self, old.content(), at);
+        Ok(())
+    }
+
+    /// Takes over who gets in and who may do what.
+    fn admits(&mut self, config: &Configuration, at: Timestamp) -> Result<(), Error> {
+        if access::is_changed(self.config.content(), config.content()) {
+            self.nacm = Arc::new(Nacm::read(config.content())?);
+        }
+        if Settings::are_changed(self.config.content(), config.content()) {
+            self.settings = Arc::new(Settings::read(config.content(), &self.settings, at)?);
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::chain::Head;
 use super::record::Hash;
+use crate::ids::hexadecimal;
 
 /// The directory of the snapshots in that of the log.
 pub const DIRECTORY: &str = "snapshots";
@@ -164,8 +165,7 @@ fn not_written() -> io::Error {
 
 /// A place in the chain, as a line says it.
 pub(super) fn head_line(head: &Head) -> String {
-    let hash: String = head.hash.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("{} {hash} {}", head.position, head.latest_at)
+    format!("{} {} {}", head.position, hexadecimal(&head.hash), head.latest_at)
 }
 
 /// Reads the two lines at the beginning of a file: what it is, and a place in the chain.

@@ -29,9 +29,13 @@ pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-restconf";
 /// Room for a body before it is written: most entries fit.
 const BYTES_AT_FIRST: usize = 1024;
 
+/// Header fields of most answers, so that their room is made once.
+const FIELDS: usize = 12;
+
 /// An answer of 200 with a body.
 pub fn ok(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
+    response.headers_mut().reserve(FIELDS);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }

@@ -68,15 +68,15 @@ impl Encoding {
             Some(Encoding::Cbor(Keys::Any)) => Encoding::Cbor(Keys::Names),
             own => own.unwrap_or(Encoding::Json),
         };
-        let mut offers = Encoding::ALL.to_vec();
+        let [json, xml, cbor] = Encoding::ALL;
+        let mut all = [json, xml, cbor, Encoding::SIDS];
         // Few ask for them, and only then the schema is looked at.
         let asks = Encoding::names_sids(headers, &ACCEPT) || Encoding::names_sids(headers, &CONTENT_TYPE);
-        if asks && node.is_some_and(Node::has_sids) {
-            offers.push(Encoding::SIDS);
-        }
+        let with_sids = asks && node.is_some_and(Node::has_sids);
+        let offers = all.get_mut(..if with_sids { 4 } else { 3 })?;
         offers.sort_by_key(|offer| *offer != own);
-        let types: Vec<&str> = offers.iter().map(|offer| offer.media_type()).collect();
-        accepted(headers, &types).and_then(|i| offers.get(i).copied())
+        let types = offers.iter().map(|offer| offer.media_type());
+        best_liked(headers, types).and_then(|i| offers.get(i).copied())
     }
 
     /// The encoding of a refusal: that of other answers, or the nearest to it.
@@ -152,14 +152,21 @@ impl Encoding {
 /// Which of the media types offered the client likes best, as an index; the earlier one if it likes two
 /// equally; `None` if it takes none. With no `Accept` or an empty one it takes all.
 pub fn accepted(headers: &HeaderMap, offers: &[&str]) -> Option<usize> {
+    best_liked(headers, offers.iter().copied())
+}
+
+/// Every answer asks this, so nothing is kept of the ranges: they are few, and so are the offers.
+fn best_liked<'o>(headers: &HeaderMap, mut offers: impl Iterator<Item = &'o str>) -> Option<usize> {
     if texts(headers, &ACCEPT).all(|text| text.is_some_and(|text| text.trim().is_empty())) {
-        return (!offers.is_empty()).then_some(0);
+        return offers.next().map(|_| 0);
     }
-    let ranges: Vec<Range<'_>> =
-        texts(headers, &ACCEPT).flatten().flat_map(|text| text.split(',')).filter_map(Range::parse).collect();
+    let ranges = || {
+        let parts = texts(headers, &ACCEPT).flatten().flat_map(|text| text.split(','));
+        parts.filter_map(Range::parse)
+    };
     let mut best: Option<(usize, u16)> = None;
-    for (i, offer) in offers.iter().enumerate() {
-        let matching = ranges.iter().filter_map(|range| Some((range.precision(offer)?, range.quality)));
+    for (i, offer) in offers.enumerate() {
+        let matching = ranges().filter_map(|range| Some((range.precision(offer)?, range.quality)));
         let quality = matching.max_by_key(|(precision, _)| *precision).map_or(0, |(_, quality)| quality);
         if quality > best.map_or(0, |(_, best)| best) {
             best = Some((i, quality));

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,9 +16,10 @@ use subtle::ConstantTimeEq as _;
 
 use super::configured::Configured;
 use super::files::{self, FileError, Readers};
-use super::watched::Watched;
+use super::named::{self, Named};
 use crate::access::{Bounds, Scope, settings};
 use crate::clock::{self, Timestamp};
+use crate::ids::hexadecimal;
 
 pub use crate::access::API_KEY_PREFIX as PREFIX;
 
@@ -171,54 +172,33 @@ pub fn new_secret(random: &dyn SecureRandom) -> Option<String> {
 
 /// What is kept of a secret.
 pub fn hash(secret: &str) -> String {
-    let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-    hexadecimal(&hash)
+    hexadecimal(&Sha256::digest(secret.as_bytes()))
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// The server's view of the keys: those of the file, as new as the file, and those of the configuration. If the file becomes
-/// unreadable while the server runs, the view of it stays as it was.
-#[derive(Debug)]
-pub struct ApiKeys {
-    file: Watched<BTreeMap<String, Arc<ApiKey>>>,
-    configured: OnceLock<Arc<Configured>>,
-}
+/// The server's view of the keys.
+pub type ApiKeys = Named<ApiKey>;
 
 impl ApiKeys {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<ApiKeys, ApiKeyError> {
-        let keys = shared(list(data)?);
-        let file = Watched::new(path(data), keys, |path, text| Ok(shared(parse(path, text)?)));
-        Ok(ApiKeys { file, configured: OnceLock::new() })
-    }
-
-    /// Those of the configuration are keys too, from now on. It is told once.
-    pub fn add(&self, configured: Arc<Configured>) {
-        let _ = self.configured.set(configured);
+        let parse = |path: &Path, text: &str| Ok(named::shared(parse(path, text)?));
+        Ok(Named::new(path(data), list(data)?, parse, Configured::api_key))
     }
 
     /// The key with that identifier, if it has not ended.
-    pub fn get(&self, id: &str, now: Timestamp) -> Option<Arc<ApiKey>> {
-        let in_file = self.file.get().get(id).cloned();
-        in_file.or_else(|| self.configured.get()?.api_key(id)).filter(|key| now < key.ends)
+    pub fn valid(&self, id: &str, now: Timestamp) -> Option<Arc<ApiKey>> {
+        self.get(id).filter(|key| now < key.ends)
     }
 
     /// The identifier and the key of what a client has presented, if it is one that has not ended.
     pub fn verify(&self, presented: &str, now: Timestamp) -> Option<(String, Arc<ApiKey>)> {
         let (id, secret) = presented.strip_prefix(PREFIX)?.split_once('_')?;
-        let key = self.get(id, now);
+        let key = self.valid(id, now);
         // The same work for a key that is not there.
         let expected = key.as_ref().map_or("", |key| key.hash.as_str());
         let matches: bool = hash(secret).as_bytes().ct_eq(expected.as_bytes()).into();
         key.filter(|_| matches).map(|key| (id.to_owned(), key))
     }
-}
-
-fn shared(keys: ApiKeyMap) -> BTreeMap<String, Arc<ApiKey>> {
-    keys.into_iter().map(|(id, key)| (id, Arc::new(key))).collect()
 }
 
 #[cfg(test)]
@@ -246,7 +226,7 @@ mod tests {
         let (id, key) = keys.verify(&one, at(59)).unwrap();
         assert_eq!((key.user.as_str(), key.scope, key.ends), ("ann", Scope::Read, at(60)));
         assert_eq!(key.agent.as_deref(), Some("press"));
-        assert!(keys.verify(&one, at(60)).is_none() && keys.get(&id, at(60)).is_none());
+        assert!(keys.verify(&one, at(60)).is_none() && keys.valid(&id, at(60)).is_none());
         revoke(data.path(), &id).unwrap();
         assert!(keys.verify(&one, at(0)).is_none());
         assert!(matches!(revoke(data.path(), &id), Err(ApiKeyError::Unknown(_))));

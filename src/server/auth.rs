@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -36,8 +37,8 @@ pub struct Proof {
 enum By {
     /// The hash that the password fitted.
     Password(Option<String>),
-    /// A token of the server: when it ends, in seconds since the epoch, and the key that signed it.
-    Token(i64, String),
+    /// A token of the server: when it is valid, in seconds since the epoch, and the key that signed it.
+    Token(Range<i64>, String),
     /// A token of an issuer.
     Issued(Arc<Bearer>),
     /// The identifier of the API key, and the key.
@@ -58,6 +59,14 @@ impl fmt::Debug for By {
             By::PublicKey(_) => "PublicKey",
             By::Certificate => "Certificate",
         })
+    }
+}
+
+impl Proof {
+    /// Whether the same credentials prove the same as long as it stands: those of the server's own making do, but for
+    /// passwords, of which only so many may be tried.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.by, By::Token(..) | By::ApiKey(..))
     }
 }
 
@@ -145,17 +154,12 @@ impl Authenticator {
         let has = |holds: &dyn Fn(&User) -> bool| user.as_deref().is_some_and(holds);
         match &proof.by {
             By::Password(hash) => has(&|user| user.password == *hash),
-            By::Token(exp, key) => self.is_before(*exp) && self.tokens.holds(key),
+            By::Token(valid, key) => valid.contains(&self.clock.now().as_seconds()) && self.tokens.holds(key),
             By::Issued(bearer) => self.issuers.holds(bearer),
-            By::ApiKey(id, key) => self.api_keys.get(id, self.clock.now()).is_some_and(|now| now == *key),
+            By::ApiKey(id, key) => self.api_keys.valid(id, self.clock.now()).is_some_and(|now| now == *key),
             By::PublicKey(line) => has(&|user| user.ssh_keys.contains(line)),
             By::Certificate => true,
         }
-    }
-
-    /// Whether what ends then, in seconds since the epoch, has not ended.
-    fn is_before(&self, end: i64) -> bool {
-        self.clock.now().as_seconds() < end
     }
 
     /// The user that a certificate stands for, where it is the only proof.
@@ -192,7 +196,7 @@ impl Authenticator {
     fn by_own_token(&self, token: &str) -> Option<(Principal, Proof)> {
         let claims = self.tokens.verify(token)?;
         let user = self.users.get(&claims.sub).filter(|user| !claims.is_older_than(user.created))?;
-        let by = By::Token(claims.exp, claims.key.clone());
+        let by = By::Token(claims.nbf..claims.exp, claims.key.clone());
         let proof = Proof { created: Some(user.created), by, certificate: None };
         let principal = principal(&claims.sub, &user, Method::Token);
         Some((principal.scoped(claims.scope).bound_to(claims.agent.clone()), proof))

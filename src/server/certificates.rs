@@ -22,6 +22,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::config::{self, CertToName, Fingerprint, Hash, MapType};
+use crate::ids::hexadecimal;
 
 /// The certificates that are taken.
 #[derive(Debug)]
@@ -409,7 +410,7 @@ fn alternative(kind: MapType, name: &GeneralName<'_>) -> Option<String> {
         }
         (GeneralName::IPAddress(octets), MapType::SanIpAddress | MapType::SanAny) => match octets.len() {
             4 => Some(octets.iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
-            16 => Some(octets.iter().map(|octet| format!("{octet:02x}")).collect()),
+            16 => Some(hexadecimal(octets)),
             _ => None,
         },
         _ => None,

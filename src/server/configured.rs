@@ -53,7 +53,8 @@ impl Configured {
     }
 
     /// Has the parts of a server take over what has been configured since this was last asked. What cannot be used, which
-    /// the configuration was not at its time, is logged, and what was before holds.
+    /// the configuration was not at its time, is logged: instead of a certificate the one of the files holds, rules for
+    /// certificates of clients let nobody in, and issuers stay those from before.
     pub fn follow(&self, shared: &Shared) {
         if Arc::ptr_eq(&(self.source)(), &self.followed.load()) {
             return;

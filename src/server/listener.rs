@@ -35,6 +35,7 @@ use super::configured::Configured;
 use super::measured::Measured;
 use super::netconf::{self, Netconf};
 use super::operations::Operations;
+use super::proved::{Proved, Recalled};
 use super::rates::{Connected, Rates};
 use super::refusal::Refusals;
 use super::renewal::Certificates;
@@ -44,7 +45,7 @@ use super::stream::Stream;
 use super::tls::HTTP2;
 use super::traces::{self, Traces};
 use super::upload::Upload;
-use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source, Standing};
+use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source};
 use crate::audit::{Trail, Who};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
@@ -269,6 +270,7 @@ struct Connection {
     source: Arc<Connected>,
     shown: Option<Arc<Shown>>,
     patience: Patience,
+    recalled: Recalled,
 }
 
 /// Serves one connection until it ends, whoever has made it. False if the client does not know the protocol, or has not proved
@@ -287,8 +289,8 @@ pub async fn connection(
     }
     let stream = Stream::new(tcp, patience.idle, &shared.limits, shared.shutdown.clone());
     let source = Arc::new(source);
-    let mut connection =
-        Connection { version: Version::HTTP_11, scheme, peer, source, shown: None, patience };
+    let (version, shown, recalled) = (Version::HTTP_11, None, Recalled::default());
+    let mut connection = Connection { version, scheme, peer, source, shown, patience, recalled };
     match scheme {
         Scheme::Http => http(Refusals::new(stream, None), connection, shared).await,
         Scheme::Https => {
@@ -464,50 +466,37 @@ async fn untraced(
         return Ok(response);
     }
     let proved = match asks {
-        Ok(()) => shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()).await,
+        Ok(()) => who_asks(&shared, &request, &connection, from).await,
         Err(retry_after_s) => {
             let who = Who::Claimed { user: "", method: None, source: from };
             shared.trail.too_many(who, request.method().as_str(), "too-many-requests");
             Err(too_many(retry_after_s))
         }
     };
-    let proved = proved.map(|(principal, proof)| (principal.from(from), proof));
-    let asks = |principal: &Principal| source.user_asks(&principal.name).map_err(too_many);
-    let proved = proved.and_then(|(principal, proof)| match asks(&principal) {
-        Ok(()) => Ok((principal, proof)),
-        Err(error) => {
-            shared.trail.too_many(Who::Known(&principal), request.method().as_str(), "too-many-requests");
-            Err(error)
+    let proved = proved.and_then(|proved| match source.user_asks(&proved.principal.name) {
+        Ok(()) => Ok(proved),
+        Err(retry_after_s) => {
+            let who = Who::Known(&proved.principal);
+            shared.trail.too_many(who, request.method().as_str(), "too-many-requests");
+            Err(too_many(retry_after_s))
         }
     });
     match &proved {
-        Err(AuthError::TooManyRequests { .. }) => shared.measured.too_many.count(),
-        Ok(_) | Err(AuthError::Missing) => {}
-        Err(_) => shared.measured.credentials.count(),
-    }
-    match &proved {
-        Ok((principal, _)) => shared.trail.authenticated(principal),
+        Ok(proved) => proved.note(&shared.trail),
         // Noted above.
-        Err(AuthError::TooManyRequests { .. }) => {}
+        Err(AuthError::TooManyRequests { .. }) => shared.measured.too_many.count(),
         // Some of what there is needs no credentials; where they are missing it is noted when that is refused.
         Err(AuthError::Missing) => {}
-        Err(error) => audit::refused(&shared.trail, request.headers(), shown.as_deref(), from, error),
+        Err(error) => {
+            shared.measured.credentials.count();
+            audit::refused(&shared.trail, request.headers(), shown.as_deref(), from, error);
+            tracing::warn!(%peer, %error, "credentials were refused");
+        }
     }
     // So that no log of requests can hold a secret.
     request.headers_mut().remove(AUTHORIZATION);
-    let (principal, standing) = match proved {
-        Ok((principal, proof)) => {
-            let (shared, holder) = (Arc::clone(&shared), principal.clone());
-            let standing = Standing::new(move || shared.authenticator.stands(&holder, &proof));
-            (Ok(principal), Some(standing))
-        }
-        Err(error) => {
-            if !matches!(error, AuthError::Missing | AuthError::TooManyRequests { .. }) {
-                tracing::warn!(%peer, %error, "credentials were refused");
-            }
-            (Err(error), None)
-        }
-    };
+    let standing = proved.as_ref().ok().map(|proved| proved.standing.clone());
+    let principal = proved.map(|proved| proved.principal.clone());
     let request = request.map(|body| match *version {
         _ if body.is_end_stream() => Body::empty(),
         Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
@@ -526,6 +515,26 @@ async fn untraced(
         shared.trail.not_authenticated("", None, from, &AuthError::Missing);
     }
     Ok(response)
+}
+
+/// Who has sent a request with these credentials; what the request before on this connection proved with the same ones need
+/// only stand still.
+async fn who_asks(
+    shared: &Arc<Shared>,
+    request: &Request<Incoming>,
+    connection: &Connection,
+    from: Source,
+) -> Result<Arc<Proved>, AuthError> {
+    let Connection { peer, shown, recalled, .. } = connection;
+    if let Some(proved) = recalled.get(request.headers(), shared) {
+        return Ok(proved);
+    }
+    // Rare, and larger than all the rest.
+    let asked = Box::pin(shared.authenticator.authenticate(request.headers(), *peer, shown.as_ref()));
+    let (principal, proof) = asked.await?;
+    let proved = Proved::new(principal, from, proof, shared);
+    recalled.keep(request.headers(), &proved, shared);
+    Ok(proved)
 }
 
 /// Tells browsers to come over TLS alone, where they have.

@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::files::{self, FileError, Readers};
-use super::remembered::{Digester, Remembered};
+use super::remembered::{Digest, Digester, Remembered};
 use super::watched::{Unusable, Watched};
 use crate::access::{Bounds, Scope};
 use crate::clock::{Clock, Timestamp};
+use crate::ids;
 use crate::limits::Limits;
 
 /// Issuer and audience of every token.
@@ -170,7 +171,7 @@ impl Tokens {
             return None;
         }
         let now = self.clock.now();
-        let digest = self.digester.digest(&[token.as_bytes()]);
+        let digest = self.digest(token.as_bytes());
         let known = self.lock().get(&digest, now).map(|(claims, _)| Arc::clone(claims));
         let claims = match known {
             Some(claims) => claims,
@@ -195,6 +196,11 @@ impl Tokens {
             let token = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?;
             Some(Claims { key: kid.clone(), ..token.claims })
         })
+    }
+
+    /// What credentials are known by where they are not to be kept.
+    pub(super) fn digest(&self, credentials: &[u8]) -> Digest {
+        self.digester.digest(&[credentials])
     }
 
     /// Whether tokens of this key are still valid: it has not been forgotten.
@@ -261,8 +267,7 @@ fn keys(path: &Path, pem: &str) -> Result<Keys, TokenError> {
 
 /// What a key is called in the header of a token (RFC 7515 section 4.1.4): half of the hash of the public key.
 fn key_id(public: &[u8]) -> String {
-    let hash: [u8; 32] = Sha256::digest(public).into();
-    hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+    ids::half(&Sha256::digest(public))
 }
 
 /// A new private key as PKCS #8 version 1 (RFC 8410 §7), which OpenSSL and others read too.

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine as _;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::configured::Configured;
 use super::files::{self, FileError, Readers};
-use super::watched::Watched;
+use super::named::{self, Named};
 use crate::clock::{self, Timestamp};
 
 /// The version of the file's form.
@@ -172,36 +171,15 @@ fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
     Ok(content.users)
 }
 
-/// The server's view of its users: those of the user file, as new as the file, and those of the configuration. If the file
-/// becomes unreadable while the server runs, the view of it stays as it was.
-#[derive(Debug)]
-pub struct Users {
-    file: Watched<BTreeMap<String, Arc<User>>>,
-    configured: OnceLock<Arc<Configured>>,
-}
+/// The server's view of its users.
+pub type Users = Named<User>;
 
 impl Users {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<Users, UserError> {
-        let users = shared(list(data)?);
-        let file = Watched::new(path(data), users, |path, text| Ok(shared(parse(path, text)?)));
-        Ok(Users { file, configured: OnceLock::new() })
+        let parse = |path: &Path, text: &str| Ok(named::shared(parse(path, text)?));
+        Ok(Named::new(path(data), list(data)?, parse, Configured::user))
     }
-
-    /// Those of the configuration are users too, from now on. It is told once.
-    pub fn add(&self, configured: Arc<Configured>) {
-        let _ = self.configured.set(configured);
-    }
-
-    /// The user of that name, as the file says now, or else the configuration: who has the machine always gets in.
-    pub fn get(&self, name: &str) -> Option<Arc<User>> {
-        let in_file = self.file.get().get(name).cloned();
-        in_file.or_else(|| self.configured.get()?.user(name))
-    }
-}
-
-fn shared(users: UserMap) -> BTreeMap<String, Arc<User>> {
-    users.into_iter().map(|(name, user)| (name, Arc::new(user))).collect()
 }
 
 #[cfg(test)]

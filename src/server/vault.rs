@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
+use std::mem;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -27,6 +28,7 @@ use crate::access::{Reference, Settings};
 use crate::clock::Clock;
 use crate::config::{self, Check, Config};
 use crate::engine::{self, Secret};
+use crate::ids::hexadecimal;
 use crate::yang::error::{Error, Tag};
 
 /// A secret that nothing refers to any more is kept so long, so that an earlier configuration can be gone back to.
@@ -43,10 +45,18 @@ pub struct Vault {
     clock: Clock,
     /// The data directory, with the users of the machine.
     users: PathBuf,
+    state: RwLock<State>,
+}
+
+/// What is kept and what of it is used, so that nothing goes between being looked at and being referred to.
+#[derive(Default)]
+struct State {
     /// By identifier, which is the name of the file.
-    kept: RwLock<BTreeMap<String, Kept>>,
+    kept: BTreeMap<String, Kept>,
     /// What was referred to when that was last looked at, and since.
-    used: RwLock<BTreeSet<Reference>>,
+    used: BTreeSet<Reference>,
+    /// The same before that look: what an edit was about to refer to then may not have been seen by it.
+    used_before: BTreeSet<Reference>,
 }
 
 /// A secret, or what is needed of it.
@@ -79,18 +89,20 @@ impl Vault {
         }
         let issuers = ArcSwap::from_pointee(config.tokens.issuers.clone());
         let users = data.clone();
-        Ok(Vault { directory, users, most, issuers, clock, kept: RwLock::new(kept), used: RwLock::default() })
+        let state = RwLock::new(State { kept, ..State::default() });
+        Ok(Vault { directory, users, most, issuers, clock, state })
     }
 
     /// What was kept: the hash of a password or of the secret of an API key, or a secret of the server itself.
     pub fn get(&self, reference: &Reference) -> Option<Arc<str>> {
-        self.read().get(reference.id()).map(|kept| Arc::clone(&kept.text))
+        self.read().kept.get(reference.id()).map(|kept| Arc::clone(&kept.text))
     }
 
     /// The private key that fits a certificate.
     pub fn key_of(&self, certificate: &[u8]) -> Option<PrivateKeyDer<'static>> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-        let kept = self.read().get(&key_id(parsed.public_key().raw)).map(|kept| Arc::clone(&kept.text))?;
+        let kept =
+            self.read().kept.get(&key_id(parsed.public_key().raw)).map(|kept| Arc::clone(&kept.text))?;
         PrivateKeyDer::try_from(STANDARD.decode(kept.as_bytes()).ok()?).ok()
     }
 
@@ -104,49 +116,65 @@ impl Vault {
         self.issuers.store(Arc::new(issuers.to_vec()));
     }
 
-    /// Removes what has not been referred to for long: `used` is, by the configurations that count. It is asked once a day, so
-    /// that the time of a file says when its secret was last known to be used.
-    pub fn sweep(&self, used: BTreeSet<Reference>) {
-        let now = SystemTime::UNIX_EPOCH
-            + Duration::from_secs(u64::try_from(self.clock.now().as_seconds()).unwrap_or_default());
-        let mut old = Vec::new();
-        for (id, kept) in self.write().iter_mut() {
-            if is_used(id, &used) {
-                kept.used_at = now;
-                let touched = File::options().write(true).open(self.directory.join(id));
-                if let Err(error) = touched.and_then(|file| file.set_modified(now)) {
-                    tracing::warn!(id, %error, "it cannot be noted that a secret is used");
+    /// Removes what has not been referred to for long; `references` tells what is, by the configurations that count. It is
+    /// asked before anybody is served and then once a day, so that the time of a file says when its secret was last known to
+    /// be used. Waits for the files.
+    pub fn sweep(&self, references: impl FnOnce() -> BTreeSet<Reference>) {
+        {
+            let mut state = self.write();
+            state.used_before = mem::take(&mut state.used);
+        }
+        let referred = references();
+        let now = self.now();
+        let (mut used, mut old) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.write();
+            state.used.extend(referred);
+            for (id, used_at) in state.kept.iter().map(|(id, kept)| (id, kept.used_at)) {
+                if state.is_used(id) {
+                    used.push(id.clone());
+                } else if now.duration_since(used_at).is_ok_and(|unused| unused > KEPT_UNUSED) {
+                    old.push(id.clone());
                 }
-            } else if now.duration_since(kept.used_at).is_ok_and(|unused| unused > KEPT_UNUSED) {
-                old.push(id.clone());
+            }
+            for id in &used {
+                state.kept.entry(id.clone()).and_modify(|kept| kept.used_at = now);
+            }
+            old.iter().for_each(|id| drop(state.kept.remove(id)));
+        }
+        for id in used {
+            let touched = File::options().write(true).open(self.directory.join(&id));
+            if let Err(error) = touched.and_then(|file| file.set_modified(now)) {
+                tracing::warn!(id, %error, "it cannot be noted that a secret is used");
             }
         }
-        *self.used.write().unwrap_or_else(PoisonError::into_inner) = used;
-        old.iter().for_each(|id| self.remove(id));
+        self.remove_files(&old);
     }
 
-    fn remove(&self, id: &str) {
-        match std::fs::remove_file(self.directory.join(id)) {
-            Ok(()) => drop(self.write().remove(id)),
-            Err(error) => tracing::warn!(id, %error, "a secret that nobody uses stays"),
+    /// Removes the files of what is not kept any more. Their names are never used again.
+    fn remove_files(&self, ids: &[String]) {
+        for id in ids {
+            if let Err(error) = std::fs::remove_file(self.directory.join(id)) {
+                tracing::warn!(id, %error, "the file of a secret that nobody uses stays until the next start");
+            }
         }
     }
 
     /// Makes room where there is none: what nobody refers to goes, the longest unused first, so that nobody can fill the
     /// place for others.
     fn make_room(&self) -> Result<(), Error> {
-        if self.read().len() < self.most {
+        let mut state = self.write();
+        if state.kept.len() < self.most {
             return Ok(());
         }
-        let used = self.used.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut unused: Vec<(SystemTime, String)> = {
-            let kept = self.read();
-            let unused = kept.iter().filter(|(id, _)| !is_used(id, &used));
-            unused.map(|(id, kept)| (kept.used_at, id.clone())).collect()
-        };
+        let unused = state.kept.iter().filter(|(id, _)| !state.is_used(id));
+        let mut unused: Vec<_> = unused.map(|(id, kept)| (kept.used_at, id.clone())).collect();
         unused.sort_unstable();
         unused.truncate((self.most / 10).max(1));
-        unused.iter().for_each(|(_, id)| self.remove(id));
+        let unused: Vec<String> = unused.into_iter().map(|(_, id)| id).collect();
+        unused.iter().for_each(|id| drop(state.kept.remove(id)));
+        drop(state);
+        self.remove_files(&unused);
         match unused.is_empty() {
             true => {
                 let message = format!("the server keeps {} secrets at most, and all are in use", self.most);
@@ -162,18 +190,31 @@ impl Vault {
             tracing::error!(error = &error as &dyn std::error::Error, "a secret cannot be written");
             engine::refused_file(&error.source)
         })?;
-        let seconds = u64::try_from(self.clock.now().as_seconds()).unwrap_or_default();
-        let used_at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        self.write().insert(id.to_owned(), Kept { text: Arc::from(content), used_at });
+        let kept = Kept { text: Arc::from(content), used_at: self.now() };
+        self.write().kept.insert(id.to_owned(), kept);
         Ok(())
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Kept>> {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> SystemTime {
+        let seconds = u64::try_from(self.clock.now().as_seconds()).unwrap_or_default();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Kept>> {
-        self.kept.write().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_used(&self, id: &str) -> bool {
+        id.starts_with(KEY_PREFIX)
+            || Reference::with_id(id).is_some_and(|reference| {
+                self.used.contains(&reference) || self.used_before.contains(&reference)
+            })
     }
 }
 
@@ -220,10 +261,16 @@ impl engine::Vault for Vault {
     }
 
     fn check(&self, settings: &Settings) -> Result<(), Error> {
-        if let Some((missing, place)) =
-            settings.references().find(|(reference, _)| self.get(reference).is_none())
         {
-            return Err(invalid(format!("{missing} refers to no secret that is kept: set it anew")).at(place));
+            // At once, so that what is kept now is kept from now on.
+            let mut state = self.write();
+            let is_missing = |reference: &Reference| !state.kept.contains_key(reference.id());
+            if let Some((missing, place)) = settings.references().find(|(reference, _)| is_missing(reference))
+            {
+                let message = format!("{missing} refers to no secret that is kept: set it anew");
+                return Err(invalid(message).at(place));
+            }
+            state.used.extend(settings.references().map(|(reference, _)| reference));
         }
         // The file would count, and the client would not see that what it wrote has no effect.
         let of_machine = users::list(&self.users).unwrap_or_default();
@@ -231,8 +278,6 @@ impl engine::Vault for Vault {
             let message = format!("{name} is a user of the machine, whom `agentconf user` changes there");
             return Err(invalid(message).at(Settings::place_of_user(name)));
         }
-        let used = settings.references().map(|(reference, _)| reference);
-        self.used.write().unwrap_or_else(PoisonError::into_inner).extend(used);
         settings::certificate(settings, self, &self.clock)?;
         settings::clients(settings)?;
         for issuer in settings::issuers(settings, self, &self.issuers.load())? {
@@ -269,17 +314,70 @@ fn is_hash(text: &str) -> bool {
         && params.p_cost() == Params::DEFAULT_P_COST
 }
 
-fn is_used(id: &str, used: &BTreeSet<Reference>) -> bool {
-    id.starts_with(KEY_PREFIX) || Reference::with_id(id).is_some_and(|reference| used.contains(&reference))
-}
-
 fn is_id(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// What the file of a private key is called: by its public key (SubjectPublicKeyInfo).
 fn key_id(public: &[u8]) -> String {
-    let hash: [u8; 32] = Sha256::digest(public).into();
-    let hexadecimal: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("{KEY_PREFIX}{hexadecimal}")
+    format!("{KEY_PREFIX}{}", hexadecimal(&Sha256::digest(public)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access::settings::User;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::engine::Vault as _;
+    use crate::server::test_directory::TestDirectory;
+
+    const DAY_S: i64 = 24 * 3600;
+
+    fn referring_to(password: &Reference) -> Settings {
+        let (groups, public_keys) = Default::default();
+        let password = Some(password.clone());
+        let user = User { enabled: true, groups, password, public_keys, created: Timestamp::EPOCH };
+        Settings { users: [("ann".to_owned(), Arc::new(user))].into(), ..Settings::default() }
+    }
+
+    #[test]
+    fn what_is_referred_to_while_it_is_swept_stays() {
+        let data = TestDirectory::new();
+        let config = Config { data: data.path().to_owned(), ..Config::default() };
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let vault = Vault::open(&config, clock.clock()).unwrap();
+        let [wanted, unwanted] =
+            ["/a", "/b"].map(|purpose| vault.keep(Secret::Client("s"), purpose).unwrap());
+        clock.advance_seconds(31 * DAY_S);
+        vault.sweep(|| {
+            vault.check(&referring_to(&wanted)).unwrap();
+            BTreeSet::new()
+        });
+        assert!(vault.get(&wanted).is_some() && vault.get(&unwanted).is_none());
+        assert!(vault.check(&referring_to(&unwanted)).is_err());
+        assert!(!data.path().join("secrets").join(unwanted.id()).exists());
+        // What was about to refer to it was not carried out: nothing does, twice.
+        for _ in 0..2 {
+            vault.sweep(BTreeSet::new);
+        }
+        clock.advance_seconds(31 * DAY_S);
+        vault.sweep(BTreeSet::new);
+        assert!(vault.get(&wanted).is_none());
+    }
+
+    #[test]
+    fn a_full_vault_makes_room_of_what_is_not_used() {
+        let data = TestDirectory::new();
+        let mut config = Config { data: data.path().to_owned(), ..Config::default() };
+        config.limits.secrets_max = 2;
+        let vault = Vault::open(&config, ManualClock::new(Timestamp::EPOCH).clock()).unwrap();
+        let keep = |purpose| vault.keep(Secret::Client("s"), purpose);
+        let (used, unused) = (keep("/a").unwrap(), keep("/b").unwrap());
+        vault.sweep(|| [used.clone()].into());
+        let other = keep("/c").unwrap();
+        assert!(vault.get(&used).is_some() && vault.get(&unused).is_none());
+        vault.check(&referring_to(&other)).unwrap();
+        assert_eq!(keep("/d").unwrap_err().tag, Tag::ResourceDenied);
+    }
 }

@@ -10,10 +10,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::audit::hexadecimal;
 use crate::cli::Place;
 use crate::clock::Timestamp;
 use crate::engine::{Actor, KINDS};
+use crate::ids::hexadecimal;
 use crate::log::{LogError, LogReader, Record};
 
 /// The arguments of `log dump`.

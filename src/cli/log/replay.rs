@@ -11,11 +11,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::application::profile;
-use crate::audit::{Trail, hexadecimal};
+use crate::audit::Trail;
 use crate::cli::progress::Progress;
 use crate::cli::{Place, print};
 use crate::clock::{ManualClock, Timestamp};
 use crate::engine::{Datastore, NoVault, Options, State, replay_telling, shown};
+use crate::ids::hexadecimal;
 use crate::log::{Head, LogReader, Point};
 use crate::netconf::conversation;
 use crate::restconf;

@@ -106,11 +106,16 @@ pub(super) fn speaks(
     Ok(())
 }
 
+/// Whether an edit has written `tasks`.
+pub(super) fn has_ordered(old: &Container, new: &Container) -> bool {
+    old.get(&nodes::TASKS) != new.get(&nodes::TASKS)
+}
+
 /// Called when the configuration was edited: notes what is ordered, and keeps the data objects
 /// in step with `data-params`. An object that was given to somebody outlives its entry.
 pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
     let new = state.config.content().clone();
-    if old.get(&nodes::TASKS) != new.get(&nodes::TASKS) {
+    if has_ordered(old, &new) {
         state.dispatch = match ordered(&new) {
             None => Dispatch::default(),
             Some(order) => match orders::intent(&order) {

@@ -4,7 +4,7 @@ use super::super::event::Event;
 use super::super::operations;
 use super::super::options::Options;
 use super::super::state::State;
-use super::{fits, nodes, ordered};
+use super::{fits, has_ordered, nodes, ordered};
 use crate::access::Principal;
 use crate::ids::Fresh;
 use crate::tasks;
@@ -56,7 +56,7 @@ pub(in super::super) fn carry_out(
     principal: &Principal,
     fresh: &mut Fresh,
 ) -> Result<Vec<Event>, Error> {
-    if before.config.content().get(&nodes::TASKS) == after.config.content().get(&nodes::TASKS) {
+    if !has_ordered(before.config.content(), after.config.content()) {
         return Ok(Vec::new());
     }
     let Some(order) = ordered(after.config.content()) else { return Ok(Vec::new()) };

@@ -27,6 +27,7 @@ use super::params::Place;
 use super::request::Asked;
 use super::{answer, media, options};
 use crate::engine::Engine;
+use crate::ids;
 use crate::yang::generated::SCHEMA;
 use crate::yang::schema::Node;
 
@@ -131,8 +132,7 @@ fn document_for(rights: Rights) -> Arc<Document> {
         return Arc::clone(document);
     }
     let text = document::make(&rights).to_string();
-    let hash = Sha256::digest(&text);
-    let hash: String = hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+    let hash = ids::half(&Sha256::digest(&text));
     let document = Arc::new(Document { text: text.into(), tag: format!("\"{hash}\"") });
     if made.len() == KEPT {
         made.remove(0);

@@ -91,8 +91,8 @@ impl Client {
         if self.tls.is_some() { "TLS" } else { "plain HTTP" }
     }
 
-    /// Asks for something that does not end; what comes after the head.
-    pub async fn open(&self, request: &Request) -> Outcome<Wire> {
+    /// Asks for something that does not end; the head of the answer, and what comes after it.
+    pub async fn open(&self, request: &Request) -> Outcome<(Vec<u8>, Wire)> {
         let mut wire = self.connect().await?.stream;
         wire.write_all(&self.bytes(request)).await?;
         let mut head = Vec::new();
@@ -100,7 +100,7 @@ impl Client {
             head.push(wire.read_u8().await?);
         }
         match head.starts_with(b"HTTP/1.1 200 ") {
-            true => Ok(wire),
+            true => Ok((head, wire)),
             false => Err(format!("there is no stream: {:?}", lossy(&head)).into()),
         }
     }

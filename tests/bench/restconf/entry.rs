@@ -31,6 +31,11 @@ pub fn put(after: u64, number: u64) -> Request {
     Request { method: "PUT", path: format!("{LIST}={id}"), body: content(&id) }
 }
 
+/// The same for a server that reads it and keeps nothing.
+pub fn post(after: u64, number: u64) -> Request {
+    Request { method: "POST", ..put(after, number) }
+}
+
 /// Deletes an entry that was added.
 pub fn delete(after: u64, number: u64) -> Request {
     Request { method: "DELETE", path: format!("{LIST}={}", id_after(after, number)), body: String::new() }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use client::{Client, Run};
 use common::{Outcome, list, somewhere};
@@ -59,10 +60,10 @@ struct Arguments {
     #[arg(long, default_value_t = 100_000)]
     large_entries: u64,
     /// How many follow the event stream: this program and the server each need as many file descriptors
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 5000)]
     subscribers: usize,
     /// How many events each of them gets
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 1000)]
     events: u64,
     /// Longest time of one measurement of GET or PUT
     #[arg(long, default_value_t = 2.0)]
@@ -95,9 +96,11 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
         report.large = Some(large(arguments, &root.path().join("large")).await?);
     }
     if arguments.subscribers > 0 {
+        descriptors(arguments.subscribers)?;
         for is_plain in [true, false] {
             // A server of its own each time: memory that others gave back would be used again.
-            let server = Agentconf::start(&root.path().join(format!("events-{is_plain}")))?;
+            let data = root.path().join(format!("events-{is_plain}"));
+            let server = Agentconf::configured(&data, &events::limits(arguments.subscribers))?;
             let tls = server.client()?;
             let client = if is_plain { server.plain_client()? } else { tls.clone() };
             eprintln!("{} subscribers over {}", arguments.subscribers, client.over());
@@ -107,6 +110,16 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
         }
     }
     print!("{report}");
+    Ok(())
+}
+
+/// Has this process, and those that it starts, open as many files as there are subscribers, if that is allowed.
+fn descriptors(subscribers: usize) -> Outcome<()> {
+    let (mut limit, wanted) = (getrlimit(Resource::Nofile), Some(subscribers as u64 + 1000));
+    if limit.current.is_some_and(|current| Some(current) < wanted) {
+        limit.current = wanted;
+        setrlimit(Resource::Nofile, limit)?;
+    }
     Ok(())
 }
 
@@ -162,6 +175,10 @@ async fn entries(arguments: &Arguments, root: &Path, report: &mut Report) -> Out
                 let timed = client.run(put, move |n| entry::put(somewhere(n, among), n)).await?;
                 let delete = Run { requests: timed.latencies.len() as u64, limit: Duration::MAX, ..put };
                 report.add("PUT", connections, entries, timed);
+                if entries.is_none() {
+                    let timed = client.run(put, move |n| entry::post(somewhere(n, among), n)).await?;
+                    report.add("PUT, read and not kept", connections, entries, timed);
+                }
                 client.run(delete, move |n| entry::delete(somewhere(n, among), n)).await?;
             }
         }

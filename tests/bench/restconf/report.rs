@@ -89,20 +89,21 @@ impl fmt::Display for Report {
         if !self.told.is_empty() {
             writeln!(
                 f,
-                "\n| subscribers | connected by | memory of an idle one | events | edits/s meanwhile | all delivered in | deliveries/s | lost |"
+                "\n| subscribers | connected by | memory of an idle one | events | edits/s meanwhile | all delivered in | deliveries/s | lost | of bare hyper's |"
             )?;
-            writeln!(f, "|---|---|---|---|---|---|---|---|")?;
+            writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         }
-        for Told { over, subscribers, events, idle_bytes, writing, took } in &self.told {
+        for Told { over, subscribers, events, idle_bytes, writing, took, bare } in &self.told {
             let (writing, took) = (writing.as_secs_f64(), took.as_secs_f64());
             let (edits, deliveries) = (*events as f64 / writing, *events as f64 * *subscribers as f64 / took);
             let idle = *idle_bytes as f64 / 1000.0;
             writeln!(
                 f,
-                "| {subscribers} | {over} | {idle:.1} kB | {events} | {edits:.0} | {took:.1} s | {deliveries:.0} | 0 |"
+                "| {subscribers} | {over} | {idle:.1} kB | {events} | {edits:.0} | {took:.1} s | {deliveries:.0} | 0 | {:.2} |",
+                bare.as_secs_f64() / took,
             )?;
         }
-        Ok(())
+        self.budgets(f)
     }
 }
 
@@ -132,6 +133,37 @@ impl fmt::Display for Large {
 }
 
 impl Report {
+    /// What is asked of the largest list among the most connections, and of the subscribers, in one look.
+    fn budgets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n| what | compared with | at least | measured |")?;
+        writeln!(f, "|---|---|---|---|")?;
+        let most = self.starts.iter().map(|start| start.entries).max();
+        let rate = |method, connections, entries| {
+            self.cells.get(&(method, connections, entries)).map_or(f64::NAN, Cell::rate)
+        };
+        let connections = self.cells.keys().map(|(_, connections, _)| *connections).max();
+        if let (Some(entries), Some(connections)) = (most, connections) {
+            let get = rate("GET", connections, most) / rate("GET", connections, None);
+            let put = rate("PUT", connections, most) / rate("PUT, read and not kept", connections, None);
+            writeln!(
+                f,
+                "| GET of one entry of {entries}, {connections} connections | bare hyper, same octets | 0.75 | {get:.2} |"
+            )?;
+            writeln!(
+                f,
+                "| durable create among {entries}, {connections} connections | bare hyper that only reads the body | 0.40 | {put:.2} |"
+            )?;
+        }
+        for Told { over, subscribers, events, took, bare, .. } in &self.told {
+            let ratio = bare.as_secs_f64() / took.as_secs_f64();
+            writeln!(
+                f,
+                "| {subscribers} subscribers x {events} events, {over} | bare hyper writing the same octets | 0.50 | {ratio:.2} |"
+            )?;
+        }
+        Ok(())
+    }
+
     fn entries(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -20,9 +20,17 @@ pub struct Agentconf {
 impl Agentconf {
     /// Starts it on a data directory.
     pub fn start(data: &Path) -> Outcome<Agentconf> {
+        Agentconf::configured(data, "")
+    }
+
+    /// The same with a configuration file.
+    pub fn configured(data: &Path, configuration: &str) -> Outcome<Agentconf> {
+        let file = data.with_extension("toml");
+        std::fs::write(&file, configuration)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentconf"));
         let addresses = ["--https", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-        command.arg("serve").args(addresses).arg("--data").arg(data).env("RUST_LOG", "error");
+        command.arg("serve").args(addresses).arg("--config").arg(file).arg("--data").arg(data);
+        command.env("RUST_LOG", "error");
         let start = Instant::now();
         let process = Process::start(&mut command, &[], 2)?;
         Ok(Agentconf { process, data: data.to_owned(), replay: start.elapsed() })
@@ -60,11 +68,16 @@ impl Bare {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--bare").arg(data);
         let input = [format!("{}\n", answer.len()).as_bytes(), answer].concat();
-        Ok(Bare(Process::start(&mut command, &input, 1)?))
+        Ok(Bare(Process::start(&mut command, &input, 2)?))
     }
 
-    /// Where it listens.
+    /// Where it listens for TLS.
     pub fn address(&self) -> SocketAddr {
         self.0.addresses[0]
+    }
+
+    /// Where it listens for plain HTTP.
+    pub fn plain_address(&self) -> SocketAddr {
+        self.0.addresses[1]
     }
 }
