@@ -14,6 +14,7 @@ use super::manifest::Kept;
 use super::{BackupError, records};
 use crate::audit::segments::KEPT;
 use crate::ids::hexadecimal;
+use crate::log::{archive, snapshots};
 use crate::server::audit::DIRECTORY as TRAIL;
 use crate::server::files::{FileError, create_directory};
 use crate::server::{LISTENING, operations};
@@ -24,8 +25,6 @@ pub(super) const DIRECTORY: &str = "files";
 const UNFINISHED: &str = "unfinished";
 /// Directories of a data directory are not deeper than this.
 const DEPTH_MAX: usize = 8;
-/// Where states are kept to shorten a start; the name of each has the position that it is of.
-const SNAPSHOTS: &str = "snapshots";
 /// Octets that are copied at a time.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -165,7 +164,7 @@ fn walk(
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(unreadable(error).into()),
         };
-        if kind.is_dir() && !is_of_trail(&name) && depth < DEPTH_MAX {
+        if kind.is_dir() && !is_of_trail(&name) && name != archive::DIRECTORY && depth < DEPTH_MAX {
             walk(&entry.path(), &format!("{name}/"), depth + 1, each)?;
         } else if !is_of_process(&name) && fs::metadata(entry.path()).is_ok_and(|what| what.is_file()) {
             each(&entry.path(), &name)?;
@@ -193,7 +192,7 @@ fn is_of_process(name: &str) -> bool {
 
 /// Whether a file is a snapshot of a later position.
 fn is_after(name: &str, position: u64) -> bool {
-    let Some(name) = name.strip_prefix(SNAPSHOTS).and_then(|rest| rest.strip_prefix('/')) else {
+    let Some(name) = name.strip_prefix(snapshots::DIRECTORY).and_then(|rest| rest.strip_prefix('/')) else {
         return false;
     };
     let digits: String =

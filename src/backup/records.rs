@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{BackupError, Told};
 use crate::ids::hexadecimal;
 use crate::log::record::{ACTOR_BYTES_MAX, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::log::{Hash, Head, LogReader, NO_HASH, Record};
+use crate::log::{Hash, Head, LogError, LogReader, NO_HASH, Record};
 use crate::server::files::{FileError, create_directory};
 
 /// How a file begins.
@@ -32,26 +32,35 @@ const BUFFER_BYTES: usize = 1 << 18;
 /// A log in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
+    /// After which record it begins: an old one may have been kept no longer.
+    pub after: Standing,
     /// The last position.
     pub position: u64,
     /// The files, in order.
     pub chunks: Vec<Chunk>,
 }
 
-/// A file of records.
+/// A place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+pub struct Standing {
+    /// Position of a record, 0 before the first.
+    pub position: u64,
+    /// Its hash, in hexadecimal.
+    pub hash: String,
+    /// The latest time of any record so far, in microseconds since the epoch.
+    pub latest_at: i64,
+}
+
+/// A file of records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// Its name in the backup, with `/`.
     pub file: String,
     /// The first position.
     pub first: u64,
-    /// The last one.
-    pub last: u64,
-    /// Hash of that record, in hexadecimal.
-    pub hash: String,
-    /// The latest time of any record so far, in microseconds since the epoch.
-    pub latest_at: i64,
+    /// The last record.
+    pub last: Standing,
     /// Its length.
     pub octets: u64,
     /// SHA-256 of its content.
@@ -63,7 +72,7 @@ impl Copied {
     pub(super) fn head(&self) -> Option<Head> {
         match self.chunks.last() {
             Some(last) => last.head(),
-            None => Some(Head::EMPTY),
+            None => self.after.head(),
         }
     }
 
@@ -80,7 +89,7 @@ impl Copied {
         target: &Path,
         mut each: impl FnMut(Record, &Head) -> Result<bool, BackupError>,
     ) -> Result<(), BackupError> {
-        let mut head = Head::EMPTY;
+        let mut head = self.after.head().unwrap_or(Head::EMPTY);
         for chunk in &self.chunks {
             let path = target.join(&chunk.file);
             let mut goes_on = true;
@@ -104,14 +113,13 @@ impl Copied {
     }
 }
 
-impl Chunk {
-    fn of(file: String, first: u64, end: &Head, read: Read) -> Chunk {
-        let Head { position, hash, latest_at } = *end;
-        let Read { octets, sha256 } = read;
-        Chunk { file, first, last: position, hash: hexadecimal(&hash), latest_at, octets, sha256 }
+impl Standing {
+    fn of(head: &Head) -> Standing {
+        Standing { position: head.position, hash: hexadecimal(&head.hash), latest_at: head.latest_at }
     }
 
-    fn head(&self) -> Option<Head> {
+    /// The place; `None` if the hash is none.
+    pub(super) fn head(&self) -> Option<Head> {
         let mut hash: Hash = NO_HASH;
         if self.hash.len() != 2 * hash.len() {
             return None;
@@ -119,7 +127,18 @@ impl Chunk {
         for (octet, digits) in hash.iter_mut().zip(self.hash.as_bytes().chunks(2)) {
             *octet = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         }
-        Some(Head { position: self.last, hash, latest_at: self.latest_at })
+        Some(Head { position: self.position, hash, latest_at: self.latest_at })
+    }
+}
+
+impl Chunk {
+    fn of(file: String, first: u64, end: &Head, read: Read) -> Chunk {
+        let Read { octets, sha256 } = read;
+        Chunk { file, first, last: Standing::of(end), octets, sha256 }
+    }
+
+    fn head(&self) -> Option<Head> {
+        self.last.head()
     }
 }
 
@@ -140,15 +159,21 @@ pub(super) fn copy(
         path: target.join(super::manifest::FILE),
         why: "it has a hash that is none".to_owned(),
     };
-    let end_of = |chunks: &[Chunk]| chunks.last().map_or(Some(Head::EMPTY), Chunk::head).ok_or_else(no_hash);
+    let first = log.first()?;
+    let after = match known {
+        Some(known) => known.after.head().ok_or_else(no_hash)?,
+        None => first,
+    };
+    let end_of = |chunks: &[Chunk]| chunks.last().map_or(Some(after), Chunk::head).ok_or_else(no_hash);
     let mut head = end_of(&chunks)?;
-    if log.head_at(head.position)? != Some(head) {
+    if !has(log, &head)? {
         return Err(BackupError::Other { log: source.to_owned(), position: head.position });
     }
     // There may be more by the time it is read; that is for the next run.
     let end = log.last()?.position;
     // What is not full is written anew with what follows, or there would be a file for each run.
-    if end > head.position && chunks.pop_if(|last| last.octets < FILE_BYTES).is_some() {
+    let is_small = |last: &mut Chunk| last.octets < FILE_BYTES && last.first > first.position;
+    if end > head.position && chunks.pop_if(is_small).is_some() {
         head = end_of(&chunks)?;
     }
     left_over(log, &place, directory, known, &mut head, &mut chunks)?;
@@ -177,7 +202,19 @@ pub(super) fn copy(
         chunks.push(last.end(directory, &head)?);
     }
     sync(&place)?;
-    Ok(Copied { position: head.position, chunks })
+    Ok(Copied { after: Standing::of(&after), position: head.position, chunks })
+}
+
+/// Whether a log has this place in its chain, be it in an archive.
+fn has(log: &LogReader, place: &Head) -> Result<bool, LogError> {
+    match log.head_at(place.position) {
+        Err(LogError::Gone { .. }) if log.first()? == *place => Ok(true),
+        Err(LogError::Gone { .. }) => match place.position.checked_sub(1) {
+            Some(before) => Ok(log.read(before, 1)?.first().is_some_and(|record| record.hash == place.hash)),
+            None => Ok(true),
+        },
+        found => Ok(found? == Some(*place)),
+    }
 }
 
 /// Removes the files of a log that it does not consist of any more.
@@ -214,7 +251,7 @@ fn left_over(
             false => None,
         };
         match read {
-            Some(read) if after.position > head.position && log.head_at(after.position)? == Some(after) => {
+            Some(read) if after.position > head.position && has(log, &after)? => {
                 chunks.push(Chunk::of(format!("{directory}/{name}"), head.next_position(), &after, read));
                 *head = after;
             }

@@ -145,7 +145,8 @@ fn verified(
     if is_beyond {
         return Err(BackupError::Beyond { end: manifest.log.position, time: text(latest_at) });
     }
-    let (mut end, mut first, mut is_within) = (Head::EMPTY, None, true);
+    let after = manifest.log.after.head().unwrap_or(Head::EMPTY);
+    let (mut end, mut first, mut is_within) = (after, None, true);
     verify::all(manifest, target, told, &mut |record: &Record, head| {
         first.get_or_insert(record.at);
         is_within &= match to {
@@ -158,7 +159,7 @@ fn verified(
         }
     })?;
     match first {
-        Some(first) if end == Head::EMPTY => Err(BackupError::Before(text(first))),
+        Some(first) if end == after => Err(BackupError::Before(text(first))),
         _ => Ok(end),
     }
 }
@@ -186,7 +187,7 @@ fn fill(
     to: &Head,
     told: Told<'_>,
 ) -> Result<(), BackupError> {
-    let mut log = Log::open(directory)?;
+    let mut log = Log::open_after(directory, &copied.after.head().unwrap_or(Head::EMPTY))?;
     let begun = log.last();
     let other = || BackupError::OtherRestore(directory.to_owned());
     if begun.position > to.position {

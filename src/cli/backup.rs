@@ -93,7 +93,7 @@ impl Restore {
 /// What a backup holds, in a line.
 fn summary(manifest: &Manifest) -> String {
     let Manifest { log, trail, files, .. } = manifest;
-    let hash = log.chunks.last().map_or("none", |last| last.hash.as_str());
+    let hash = log.chunks.last().map_or("none", |chunk| chunk.last.hash.as_str());
     format!(
         "position {}, hash {}; segments of the audit trail: {}; other files: {}",
         log.position,

@@ -80,19 +80,7 @@ impl Compactor {
         let key = i64::try_from(to).map_err(|_| LogError::Exhausted)?;
         let removal = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (head, _) = row_at(&removal, to)?.ok_or(LogError::Exhausted)?;
-        removal.execute_batch(
-            "CREATE TABLE IF NOT EXISTS base (
-                only INTEGER PRIMARY KEY CHECK (only = 1),
-                position INTEGER NOT NULL,
-                hash BLOB NOT NULL,
-                latest_at INTEGER NOT NULL
-            ) STRICT",
-        )?;
-        removal.pragma_update(None, "user_version", COMPACTED_VERSION)?;
-        removal.execute(
-            "INSERT OR REPLACE INTO base (only, position, hash, latest_at) VALUES (1, ?1, ?2, ?3)",
-            (key, head.hash.as_slice(), head.latest_at),
-        )?;
+        keep_base(&removal, &head)?;
         removal.execute("DELETE FROM record WHERE position <= ?1", [key])?;
         removal.commit()?;
         Ok(head)
@@ -115,4 +103,23 @@ impl Compactor {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// Has the database say where the chain stood before its first record.
+pub(super) fn keep_base(connection: &Connection, head: &Head) -> Result<(), LogError> {
+    let key = i64::try_from(head.position).map_err(|_| LogError::Exhausted)?;
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS base (
+            only INTEGER PRIMARY KEY CHECK (only = 1),
+            position INTEGER NOT NULL,
+            hash BLOB NOT NULL,
+            latest_at INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    connection.pragma_update(None, "user_version", COMPACTED_VERSION)?;
+    connection.execute(
+        "INSERT OR REPLACE INTO base (only, position, hash, latest_at) VALUES (1, ?1, ?2, ?3)",
+        (key, head.hash.as_slice(), head.latest_at),
+    )?;
+    Ok(())
 }

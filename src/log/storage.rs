@@ -38,7 +38,7 @@ use thiserror::Error;
 use super::ahead;
 use super::archive::{self, Archive};
 use super::chain::{Damage, Fault, Head, StoredRow};
-use super::compaction::Compactor;
+use super::compaction::{Compactor, keep_base};
 use super::record::{NewRecord, Record, RecordError};
 
 /// What to do about damage.
@@ -190,6 +190,22 @@ impl Log {
         let head = last(&connection)?;
         let reader = LogReader { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
         Ok(Self { connection, reader, head, _lock: lock })
+    }
+
+    /// As [`Log::open`]; one that has nothing yet begins after a place in the chain, as if what came before had been moved out of
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_after(dir: &Path, place: &Head) -> Result<Self, LogError> {
+        let mut log = Log::open(dir)?;
+        if log.head == Head::EMPTY && *place != Head::EMPTY {
+            let begun = log.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            keep_base(&begun, place)?;
+            begun.commit()?;
+            log.head = *place;
+        }
+        Ok(log)
     }
 
     /// Appends a group of transactions in one durable commit: on return all of them survive a power failure. Gives the

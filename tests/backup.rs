@@ -1,0 +1,97 @@
+//! Backups of a log whose oldest records were moved out of it or are kept no longer, through the public interface.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests
+
+use std::path::Path;
+
+use agentconf::backup::{BackupError, Wanted, make, restore, verify};
+use agentconf::clock::Timestamp;
+use agentconf::engine::{replay, write_snapshot};
+use agentconf::log::{Log, LogReader, NewRecord, Point, Record};
+
+/// An edit that a server could have made, at this second.
+fn edit(second: i64) -> NewRecord {
+    let payload = format!(
+        r#"[{{"op":"replace","path":[{{"node":"irtf-agent:data-params","key":["e"]}}],"value":{{"irtf-agent:data-params":[{{"id":"e","dataType":"text","data":"{second}"}}]}}}}]"#
+    );
+    let (actor, origin) = ("ann".to_owned(), String::new());
+    NewRecord { at: second * 1_000_000, kind: 1, version: 1, actor, origin, payload: payload.into() }
+}
+
+fn append(data: &Path, seconds: std::ops::RangeInclusive<i64>) {
+    let mut log = Log::open(data).unwrap();
+    log.append(&seconds.map(|second| vec![edit(second)]).collect::<Vec<_>>()).unwrap();
+    log.close().unwrap();
+}
+
+fn records(data: &Path, after: u64) -> Vec<Record> {
+    LogReader::open(data).unwrap().scan(after).collect::<Result<_, _>>().unwrap()
+}
+
+fn backed_up(data: &Path, target: &Path) -> Result<u64, BackupError> {
+    let made = make(data, None, target, Timestamp::EPOCH, &mut |_, _, _| {})?;
+    assert_eq!(verify(target, &mut |_, _, _| {}).unwrap(), made.manifest);
+    Ok(made.manifest.log.position)
+}
+
+fn restored(target: &Path, data: &Path, to: Option<Point>) -> Result<u64, BackupError> {
+    let wanted = Wanted { data, to, force: false, at: Timestamp::EPOCH };
+    Ok(restore(target, &wanted, &mut |_, _, _| {})?.position)
+}
+
+#[test]
+fn records_in_archives_are_in_a_backup_as_all_others_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let (data, target) = (place("data"), place("backup"));
+    append(&data, 1..=10);
+    assert_eq!(backed_up(&data, &target).unwrap(), 10);
+    let all = records(&data, 0);
+    LogReader::open(&data).unwrap().compactor().unwrap().archive(8, |_| {}).unwrap();
+
+    // One that began after that, and one whose end is in an archive by now.
+    let later = place("later");
+    assert_eq!(backed_up(&data, &later).unwrap(), 10);
+    append(&data, 11..=20);
+    LogReader::open(&data).unwrap().compactor().unwrap().archive(18, |_| {}).unwrap();
+    assert_eq!(backed_up(&data, &target).unwrap(), 20);
+    for (number, target) in [&target, &later].into_iter().enumerate() {
+        let data = place(&format!("restored-{number}"));
+        assert_eq!(restored(target, &data, Some(Point::Position(10))).unwrap(), 10);
+        assert_eq!(records(&data, 0), all);
+        assert!(!data.join("archive").exists(), "they are in the log again");
+    }
+}
+
+#[test]
+fn a_log_whose_beginning_is_kept_no_longer_is_restored_from_where_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let (data, early, target) = (place("data"), place("early"), place("backup"));
+    append(&data, 1..=4);
+    assert_eq!(backed_up(&data, &early).unwrap(), 4);
+    append(&data, 5..=20);
+    let log = LogReader::open(&data).unwrap();
+    let mut compactor = log.compactor().unwrap();
+    compactor.archive(6, |_| {}).unwrap();
+    compactor.archive(12, |_| {}).unwrap();
+    write_snapshot(&log, &replay(&log, 15).unwrap()).unwrap();
+    assert_eq!(compactor.forget_before(10_000_000).unwrap(), 1);
+    assert_eq!(log.first().unwrap().position, 6);
+
+    assert_eq!(backed_up(&data, &target).unwrap(), 20);
+    let again = place("again");
+    assert_eq!(restored(&target, &again, Some(Point::Position(17))).unwrap(), 17);
+    assert_eq!(records(&again, 6), records(&data, 6)[..11]);
+    assert_eq!(LogReader::open(&again).unwrap().first().unwrap(), log.first().unwrap());
+    let state = replay(&LogReader::open(&again).unwrap(), u64::MAX).unwrap();
+    assert_eq!(state.position, 17);
+    append(&data, 21..=22);
+    assert_eq!(backed_up(&data, &target).unwrap(), 22);
+    // Of what was before the snapshot there are records and no state; and the earlier backup has a gap behind it.
+    let before = restored(&target, &place("before"), Some(Point::Position(14)));
+    assert!(matches!(before, Err(BackupError::Replay(_))), "{before:?}");
+    let gap = backed_up(&data, &early);
+    assert!(gap.as_ref().is_err_and(|error| error.to_string().contains("kept no longer")), "{gap:?}");
+    assert_eq!(verify(&early, &mut |_, _, _| {}).unwrap().log.position, 4);
+}
