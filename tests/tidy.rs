@@ -50,6 +50,10 @@ const DOORS: &[&str] = &[
     "engine/sessions.rs",
     "engine/subscription.rs",
     "engine/subscriptions.rs",
+    "engine/writer.rs",
+    "engine/saver.rs",
+    "log/archive.rs",
+    "log/snapshots.rs",
     "log/storage.rs",
     "netconf/conversation.rs",
     "netconf/session.rs",
@@ -57,7 +61,7 @@ const DOORS: &[&str] = &[
 ];
 
 /// Where the clock of the machine is read.
-const CLOCKS: &[&str] = &["clock.rs", "server/", "engine/driver.rs"];
+const CLOCKS: &[&str] = &["clock.rs", "server/", "engine/writer.rs"];
 
 /// Names at the top of the repository beside those that begin with a dot.
 const TOP: &[&str] = &[

@@ -1,15 +1,12 @@
-//! The shell around the core: one writer thread, group commit, snapshots for readers.
+//! The shell around the core: the handle through which front ends read, ask for changes and follow events.
 //!
-//! The writer decides request after request on a working copy of the state, makes the events
-//! of the whole group durable in one commit, publishes the copy as the new snapshot and only
-//! then answers. If the commit fails, the copy is dropped and nothing has happened.
+//! A read takes the newest snapshot; what changes something waits in the queue of the one [`Writer`]. Nothing is decided here.
 
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::Stream;
@@ -17,10 +14,8 @@ use futures_util::future::Either;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::api_keys;
-use super::confirm;
-use super::core;
-use super::event::{Actor, Event, EventError};
-use super::group::{Command, Group, tell_of_commit};
+use super::event::{Event, EventError};
+use super::group::Command;
 use super::meter::Meter;
 use super::nested::nested;
 use super::options::Options;
@@ -33,20 +28,18 @@ use super::request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
     Management, Refused,
 };
-use super::saver::Saver;
 use super::secrets::{self, Vault};
-use super::sessions::{Reason, Session, Sessions};
+use super::sessions::Session;
 use super::state::{State, applied};
 use super::stepper::Entropy;
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
-use super::{
-    Filter, audited, datastores, operations, report, storage, subscription, subscriptions, view, visible,
-};
+use super::writer::Writer;
+use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
 use crate::access::{self, Access, At, Principal, Rules};
 use crate::audit::Trail;
-use crate::clock::{Clock, Stopwatch, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -61,14 +54,8 @@ use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
 
-/// Most requests that one commit makes durable.
-const GROUP_MAX: usize = 256;
-/// A group with more octets of records than this takes no further request.
-const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Most updates of subscribed data that are made at a time.
 const UPDATES_AT_ONCE: usize = 4;
-/// How long due events that could not be recorded or committed are not tried again.
-const RETRY_DUE: Duration = Duration::from_secs(1);
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -157,18 +144,7 @@ impl Engine {
             entropy,
             meter: Meter::default(),
         });
-        let sessions = Sessions::default();
-        let mut writer = Writer {
-            shared: shared.clone(),
-            log,
-            state,
-            sessions,
-            queue,
-            ended,
-            unrecorded: Vec::new(),
-            is_failing: false,
-        };
-        writer.begin()?;
+        let writer = Writer::begin(shared.clone(), log, state, queue, ended)?;
         Ok((Engine { shared, commands, subscribers: Arc::default() }, writer))
     }
 
@@ -728,185 +704,5 @@ impl Shared {
     /// The time and new randomness for one decision.
     pub(super) fn fresh(&self) -> Fresh {
         Fresh::new(self.options.clock.now(), self.entropy.next())
-    }
-}
-
-/// What became of a step of the writer.
-pub(super) struct Step {
-    /// Whether all that was due and asked for is recorded and committed.
-    pub(super) complete: bool,
-    /// Who waits for the end, if that was asked for.
-    stop: Option<oneshot::Sender<Result<(), LogError>>>,
-}
-
-/// The one task that changes the state.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    log: Box<dyn Journal>,
-    state: State,
-    sessions: Sessions,
-    pub(super) queue: mpsc::Receiver<Command>,
-    /// The sessions that ended, and why.
-    ended: mpsc::Receiver<(u32, Reason)>,
-    /// Those whose end is not in the log yet.
-    unrecorded: Vec<(u32, Reason)>,
-    /// Whether the newest commit failed.
-    is_failing: bool,
-}
-
-impl Writer {
-    /// Loads the startup datastore, if there is one, and puts the server's own agent into the
-    /// registry, if it is not there as configured.
-    fn begin(&mut self) -> Result<(), OpenError> {
-        let mut fresh = self.shared.fresh();
-        let options = &self.shared.options;
-        let mut group = Group::new(&self.state, &self.sessions);
-        // RFC 6241 section 8.4.1: a confirmed commit does not outlast the process.
-        if let Some(pending) = &group.state.pending {
-            let (user, session) = pending.made_by();
-            tracing::warn!(
-                user,
-                session,
-                "a confirmed commit was not confirmed before the server ended: it is taken back"
-            );
-        }
-        let taken_back = core::take_back(&group.state, options, confirm::Pending::given_up, &mut fresh);
-        let (user, session) = group.state.pending.as_ref().map(confirm::Pending::made_by).unwrap_or_default();
-        let actor = Actor::server_for(&user, session);
-        group.record(fresh.now, actor, taken_back, None).map_err(OpenError::Startup)?;
-        let startup = datastores::begin(&group.state, options);
-        group.record(fresh.now, Actor::SERVER, startup, None).map_err(OpenError::Startup)?;
-        let agent = operations::own_agent(&self.state, options, &fresh).map_err(OpenError::Agent)?;
-        group.record(fresh.now, Actor::SERVER, agent, None).map_err(OpenError::Agent)?;
-        Ok(self.commit(group)?)
-    }
-
-    async fn run(mut self) {
-        let clock = self.shared.options.clock.clone();
-        let mut saver = Saver::new(self.shared.clone());
-        loop {
-            let due = self.state.next_deadline();
-            let mut overdue = false;
-            let command = tokio::select! {
-                biased;
-                // First: what a session held that is gone is not in the way of who comes next.
-                Some(ended) = self.ended.recv() => {
-                    self.unrecorded.push(ended);
-                    None
-                }
-                command = self.queue.recv() => match command {
-                    Some(command) => Some(command),
-                    None => break,
-                },
-                () = sleep_until(&clock, due) => {
-                    overdue = true;
-                    None
-                }
-                () = tokio::time::sleep(RETRY_DUE), if !self.unrecorded.is_empty() => None,
-            };
-            let step = self.step(command, GROUP_MAX);
-            saver.follow(&self.state);
-            if let Some(answer) = step.stop {
-                saver.finish(&self.state);
-                // The receiver may have gone; the log is closed all the same.
-                let _ = answer.send(self.log.close());
-                return;
-            }
-            if overdue && !step.complete {
-                tokio::time::sleep(RETRY_DUE).await;
-            }
-        }
-        if let Err(e) = self.log.close() {
-            tracing::error!(error = %e, "the log was not closed cleanly");
-        }
-    }
-
-    /// One group: the sessions that have ended, what is due, and at most so many requests, `next` being the first. It
-    /// never waits.
-    pub(super) fn step(&mut self, mut next: Option<Command>, at_most: usize) -> Step {
-        let mut group = Group::new(&self.state, &self.sessions);
-        while let Ok(ended) = self.ended.try_recv() {
-            self.unrecorded.push(ended);
-        }
-        for (session, reason) in &self.unrecorded {
-            group.end(&self.shared, *session, *reason, None);
-        }
-        let mut stop = None;
-        let expired = group.expire(&self.shared);
-        for _ in 0..at_most {
-            if group.size > GROUP_BYTES_MAX && next.is_none() {
-                break;
-            }
-            match next.take().or_else(|| self.queue.try_recv().ok()) {
-                Some(Command::Stop(answer)) => {
-                    stop = Some(answer);
-                    break;
-                }
-                Some(command) => group.decide(&self.shared, command),
-                None => break,
-            }
-        }
-        let committed = self.commit(group).is_ok();
-        if committed {
-            self.unrecorded.clear();
-        }
-        Step { complete: committed && expired, stop }
-    }
-
-    /// Makes the group durable, publishes its state, answers. If the log refuses it, nothing has happened; the next group is
-    /// tried again.
-    fn commit(&mut self, group: Group) -> Result<(), LogError> {
-        let since = Stopwatch::start();
-        let begun = group.traced.first().and_then(|trace| trace.now());
-        let appended = self.log.append(&group.transactions).map(|records| !records.is_empty());
-        match &appended {
-            Ok(something) => {
-                if *something {
-                    self.shared.meter.committed(group.answers.len(), since);
-                }
-                self.shared.options.trail.committed(self.log.last());
-                if *something && std::mem::take(&mut self.is_failing) {
-                    tracing::info!(position = self.log.last().position, "the event log can be written again");
-                }
-            }
-            // Who asks again and again must not fill what is left of the disk with the log of the process.
-            Err(error) => {
-                self.shared.meter.failed(self.shared.options.clock.now());
-                match std::mem::replace(&mut self.is_failing, true) {
-                    false => {
-                        tracing::error!(%error, "the event log cannot be written: changes are refused, reading goes on");
-                    }
-                    true => tracing::debug!(%error, "the event log still cannot be written"),
-                }
-            }
-        }
-        let failure = appended.as_ref().err().map(storage::refused);
-        if failure.is_none() && !self.sessions.same(&group.sessions) {
-            self.sessions = group.sessions;
-            self.shared.sessions.store(Arc::new(self.sessions.clone()));
-            // Who follows a candidate looks again.
-            self.shared.committed.send_modify(|_| {});
-        }
-        if failure.is_none() && !group.announced.is_empty() {
-            self.state = group.state;
-            self.shared.snapshot.store(Arc::new(self.state.clone()));
-            self.shared.tail.push(group.announced);
-            self.shared.committed.send_replace(self.state.position);
-        }
-        if let Some(begun) = begun {
-            tell_of_commit(&group.traced, begun, group.answers.len(), self.state.position);
-        }
-        for answer in group.answers {
-            answer(failure.clone().map_or(Ok(()), Err));
-        }
-        appended.map(|_| ())
-    }
-}
-
-/// Waits for ever if nothing is due.
-async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
-    match due {
-        Some(due) => clock.sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }

@@ -57,6 +57,7 @@ mod update;
 mod view;
 mod visible;
 mod writable;
+mod writer;
 
 pub use audited::{History, Place, Wanted};
 pub use confirm::Confirm;

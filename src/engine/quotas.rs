@@ -295,7 +295,7 @@ impl Ledger {
 }
 
 /// What of the draft's tree is configuration.
-const TOP: [&'static crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
+const TOP: [&crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
 
 /// The part of the draft's tree that a path is in.
 fn place(path: &InstancePath) -> Option<Place> {

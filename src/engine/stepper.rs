@@ -5,8 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::driver::{Engine, OpenError, Writer};
+use super::driver::{Engine, OpenError};
 use super::options::Options;
+use super::writer::Writer;
 use crate::log::Journal;
 
 /// Where the randomness of decisions comes from.

@@ -551,7 +551,7 @@ impl<'a> Reader<'a> {
                 }
                 Child::List(list)
             }
-            Kind::AnyData { .. } | Kind::AnyXml { .. } => Child::Any(match self.octet()? {
+            Kind::AnyData | Kind::AnyXml => Child::Any(match self.octet()? {
                 0 => {
                     let json = serde_json::from_slice(self.octets()?);
                     AnyData::Json(Arc::new(json.map_err(|error| PackedError(error.to_string()))?))

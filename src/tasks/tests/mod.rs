@@ -185,15 +185,16 @@ fn a_task_goes_from_assignment_to_a_verified_result() {
     assert_eq!(settled.result.unwrap().content.as_deref(), Some("rerouted"));
     assert_eq!(settled.reason, None, "the reason of another status");
     assert_eq!(world.verify(ResultVerdict::Accepted).status, TaskStatus::Finished);
-    let verification = world.task().result.as_ref().unwrap().verification.as_ref().unwrap();
+    let verification = world.task().result.unwrap().verification.unwrap();
     assert_eq!(
         (verification.verdict, verification.comment.as_deref()),
         (ResultVerdict::Accepted, Some("measured"))
     );
     refused(world.try_verify(ResultVerdict::Rework), "bad-transition");
     assert_eq!(world.task().event_sequence, 5);
+    let task = world.task();
     let by: Vec<_> =
-        world.task().history.change.iter().map(|c| (c.status.as_str(), c.by.as_deref().unwrap())).collect();
+        task.history.change.iter().map(|c| (c.status.as_str(), c.by.as_deref().unwrap())).collect();
     assert_eq!(by, [("created", "oss"), ("processing", "ip"), ("finished", "ip")]);
 }
 
@@ -330,7 +331,7 @@ fn rework_keeps_the_result_until_there_is_another() {
     assert_eq!(world.tasks.settled("t-1"), None);
     refused(world.try_verify(ResultVerdict::Rework), "bad-transition");
     world.report(finished("rerouted over link 18"));
-    let result = world.task().result.as_ref().unwrap();
+    let result = world.task().result.unwrap();
     assert_eq!((result.content.as_deref(), &result.verification), (Some("rerouted over link 18"), &None));
     world.verify(ResultVerdict::Rejected);
     let said: Vec<_> =
