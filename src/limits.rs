@@ -235,7 +235,7 @@ pub struct Limits {
     pub snapshot_events_min: u64,
 
     /// How long events stay in the log at least. What is older is moved into compressed archives beside it when a snapshot was
-    /// written; event streams begin after it. With 0 everything stays.
+    /// written, and is read from there. With 0 everything stays.
     pub log_kept_s: u64,
     /// How long archived events are kept at least, from when they happened; for ever with 0.
     pub archives_kept_s: u64,

@@ -1,5 +1,7 @@
-//! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs. It never changes them.
+//! `agentconf log …`: looks at the event log and the audit trail, whether or not a server runs, and moves old events into
+//! archives. It never changes what they say.
 
+mod compact;
 mod dump;
 mod replay;
 
@@ -26,6 +28,9 @@ pub enum Log {
     Dump(dump::Dump),
     /// Fold the event log up to a position or a time, as a start of the server does, and write what the state was then.
     Replay(replay::Replay),
+    /// Move old records into compressed archives beside the log, and give their room back to the file system. No server may
+    /// run; one that runs does it by itself if `log_kept_s` is among its limits.
+    Compact(compact::Compact),
 }
 
 /// The arguments of `log verify`.
@@ -57,6 +62,7 @@ impl Log {
             Log::Verify(verify) => verify.run(),
             Log::Dump(dump) => dump.run(),
             Log::Replay(replay) => replay.run(),
+            Log::Compact(compact) => compact.run(),
         }
     }
 }
@@ -137,9 +143,13 @@ impl Verify {
 }
 
 /// Prints that a log is as it was written.
-fn print_whole(Summary { records, transactions, hash, .. }: &Summary) -> io::Result<()> {
-    let hash = hexadecimal(hash);
-    print(format_args!("whole: {records} records, {transactions} transactions, hash {hash}"))
+fn print_whole(Summary { after, records, transactions, hash }: &Summary) -> io::Result<()> {
+    let (hash, count) = (hexadecimal(hash), records - after);
+    print(format_args!("whole: {count} records, {transactions} transactions, hash {hash}"))?;
+    match after {
+        0 => Ok(()),
+        after => print(format_args!("records up to position {after} are kept no longer")),
+    }
 }
 
 fn say(what: impl Display) {

@@ -81,9 +81,9 @@ impl Capabilities {
 
     /// Notes where the log begins now.
     pub(super) fn ages(&self, log: &LogReader) {
-        match log.base() {
-            Ok(base) if base.position > 0 => {
-                self.aged.store(Timestamp::from_micros(base.latest_at).map(|at| Arc::new(at.to_string())));
+        match log.first() {
+            Ok(first) if first.position > 0 => {
+                self.aged.store(Timestamp::from_micros(first.latest_at).map(|at| Arc::new(at.to_string())));
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "where the log begins is not known"),

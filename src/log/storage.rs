@@ -253,6 +253,16 @@ impl Log {
         Ok(records)
     }
 
+    /// Octets that the log itself takes, without its archives.
+    ///
+    /// # Errors
+    /// [`LogError::File`] if that cannot be found out.
+    pub fn octets(&self) -> Result<u64, LogError> {
+        let path = &self.reader.shared.path;
+        let source = |source| LogError::File { path: path.clone(), source };
+        Ok(fs::metadata(path).map_err(source)?.len())
+    }
+
     /// The position that the next appended record gets.
     pub fn next_position(&self) -> u64 {
         self.head.next_position()
@@ -418,6 +428,9 @@ impl LogReader {
     /// # Errors
     /// [`LogError::Damaged`] if a record that must be looked at is missing, [`LogError::Store`] if SQLite fails.
     pub fn position_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
+        if self.base()?.latest_at >= at {
+            return self.archived_at_time(at);
+        }
         self.with(|connection| {
             let end = last_position(connection)?.saturating_add(1);
             let mut select = connection.prepare_cached("SELECT latest_at FROM record WHERE position = ?1")?;
@@ -437,6 +450,25 @@ impl LogReader {
             }
             Ok((low < end).then_some(low.unsigned_abs()))
         })
+    }
+
+    /// The same where it was moved into an archive.
+    fn archived_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
+        let archives = self.archives()?;
+        let mut begin = self.first()?.position;
+        for archive in archives.iter().filter(|archive| archive.first > begin) {
+            match archive::Records::open(archive)?.head {
+                head if head.latest_at < at => begin = head.position,
+                _ => break,
+            }
+        }
+        for record in self.scan(begin) {
+            let record = record?;
+            if record.at >= at {
+                return Ok(Some(record.position));
+            }
+        }
+        Ok(None)
     }
 
     /// Lends an idle connection, or a new one. After an error it is not used again.

@@ -13,7 +13,7 @@ const DOCUMENT: &str = r#"{
         "rule-list": [
             {"name": "z", "group": ["g"], "rule": [
                 {"name": "2", "path": "/irtf-agent:data-params[irtf-agent:id='it''s']", "access-operations": "create update", "action": "permit"},
-                {"name": "1", "module-name": "*", "rpc-name": "x", "access-operations": "*", "action": "deny", "comment": "\u00e9\u0001?"}
+                {"name": "1", "module-name": "*", "rpc-name": "x", "access-operations": "*", "action": "deny", "comment": "\u00e9\t?"}
             ]},
             {"name": "a", "group": ["*"]}
         ]
@@ -23,7 +23,7 @@ const DOCUMENT: &str = r#"{
 }"#;
 
 const ORDER: &str = r#"{"id": "t", "from": "a", "to": "b", "content": "what is to be done", "expected-response": "what is expected",
-    "structured-content": {"irtf-agent:agent": {"name": "n", "numbers": [1, -2.5, null, true]}}, "term-explains": [{"term": "t", "explanation": "e"}],
+    "structured-content": {"irtf-agent:agent": {"name": "n", "numbers": [1, -2.5, true]}}, "term-explains": [{"term": "t", "explanation": "e"}],
     "asynchronous": true, "status": "processing", "progress": 40, "event-sequence": "3",
     "created-at": "2026-11-21T10:00:00Z", "updated-at": "2026-11-21T10:00:00Z"}"#;
 

@@ -1,30 +1,22 @@
-//! Measures the engine without any protocol: durable creates beside raw appends of the same records, the memory that tasks
-//! take, and how long a start takes. It never asserts anything about time.
+//! Measures the engine without any protocol: durable creates beside raw appends of the same records, what tasks take of memory,
+//! how long a start takes with a snapshot, and how long one with nothing. It never asserts anything about time.
+//!
+//! The two kinds of writing take turns in every round, so that what else the machine does hits both alike.
+
+mod filled;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agentconf::access::{Method, Principal};
-use agentconf::clock::Clock;
-use agentconf::config::Config;
-use agentconf::engine::{Capabilities, Engine, Invocation, Options};
-use agentconf::limits::Limits;
-use agentconf::log::{Log, LogReader, NewRecord};
-use agentconf::server::vault::Vault;
-use agentconf::yang::encode::EncodeOptions;
-use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
-use agentconf::yang::json;
-use agentconf::yang::schema::{Kind, Node};
-use agentconf::yang::tree::{Child, Container};
+use agentconf::log::{Log, LogReader, NewRecord, Record, snapshots};
 use clap::{Parser, Subcommand};
-use futures_util::{StreamExt, stream};
-use serde_json::{Value as Json, json};
+
+use filled::Filled;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Requests that wait for the writer at a time.
+/// Requests that wait for the writer at a time, and records of one raw commit.
 const IN_FLIGHT: usize = 256;
 
 /// Command line.
@@ -32,14 +24,17 @@ const IN_FLIGHT: usize = 256;
 struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// How many tasks there are
+    /// How many tasks there are where there are many
     #[arg(long, default_value_t = 1_000_000)]
     tasks: u64,
+    /// Tasks that come after the snapshot
+    #[arg(long, default_value_t = 10_000)]
+    after: u64,
     /// How often each measurement is made
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 10)]
     rounds: u64,
     /// Creates in a round
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 10_000)]
     creates: u64,
     /// What `cargo bench` says to every benchmark
     #[arg(long, hide = true)]
@@ -49,34 +44,164 @@ struct Arguments {
 /// What a process of its own does.
 #[derive(Subcommand)]
 enum What {
-    /// Makes a data directory with so many tasks
+    /// Makes a data directory with tasks, and says what they take
+    #[command(hide = true)]
     Fill { directory: std::path::PathBuf, tasks: u64, after: u64 },
-    /// Starts on a data directory and says how long that took and what it occupies
+    /// Starts on a data directory, and says how long that took
+    #[command(hide = true)]
     Start { directory: std::path::PathBuf },
 }
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
-    match arguments.what {
-        Some(What::Fill { directory, tasks, after }) => fill(&directory, tasks, after).await,
-        Some(What::Start { directory }) => start(&directory).await,
+    match &arguments.what {
+        Some(What::Fill { directory, tasks, after }) => fill(directory, *tasks, *after).await,
+        Some(What::Start { directory }) => start(directory),
         None => measure(&arguments).await,
     }
 }
 
 async fn measure(arguments: &Arguments) -> Outcome<()> {
-    let directory = tempfile::tempdir()?;
-    let tasks = arguments.tasks.to_string();
-    println!("{}", child(&["fill", &path(directory.path()), &tasks, "10000"])?);
-    println!("{}", child(&["start", &path(directory.path())])?);
+    println!("| what | measured | compared with | ratio | budget |\n|---|---|---|---|---|");
+    let (many, few) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let filled = child(&["fill", &path(many.path()), &text(arguments.tasks), &text(arguments.after)])?;
+    let [octets, json] = numbers(&filled)?;
+    println!(
+        "| memory of a task among {} | {octets:.0} octets | their JSON: {json:.0} octets | {:.2} | at most 2.5 |",
+        arguments.tasks,
+        octets / json
+    );
+    restart(many.path(), arguments)?;
+    child(&["fill", &path(few.path()), "1000", "0"])?;
+    let (few, many) = (Filled::open(few.path())?, Filled::open(many.path())?);
+    creates(&few, &many, arguments).await?;
+    let empty: Vec<f64> = (0..arguments.rounds).map(|_| first_answer()).collect::<Outcome<_>>()?;
+    println!("| start of an empty server to its first answer | {:.0} ms | | | under 150 ms |", median(empty));
     Ok(())
 }
 
-fn path(path: &Path) -> String {
-    path.display().to_string()
+/// How long a start takes that reads a snapshot and what came after it.
+fn restart(directory: &Path, arguments: &Arguments) -> Outcome<()> {
+    let mut starts = Vec::new();
+    for _ in 0..3 {
+        let [milliseconds] = numbers(&child(&["start", &path(directory)])?)?;
+        starts.push(milliseconds);
+    }
+    let newest = snapshots::list(directory)?.into_iter().next().ok_or("no snapshot")?;
+    let reading = Instant::now();
+    std::fs::read(newest.path())?;
+    let read = reading.elapsed().as_secs_f64() * 1e3;
+    let after = LogReader::open(directory)?.scan(newest.head.position).count();
+    println!(
+        "| restart with {} tasks, from a snapshot and {after} records | {:.0} ms | reading the file: {read:.0} ms | | under 3000 ms |",
+        arguments.tasks,
+        median(starts)
+    );
+    Ok(())
 }
 
+/// Durable creates with many in flight, among few and among many, and raw appends of the same records.
+async fn creates(few: &Filled, many: &Filled, arguments: &Arguments) -> Outcome<()> {
+    let raw = tempfile::tempdir()?;
+    let mut log = Log::open(raw.path())?;
+    let (mut of_few, mut of_many, mut of_raw) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..arguments.rounds {
+        let rate = |took: Duration| arguments.creates as f64 / took.as_secs_f64();
+        of_few.push(rate(few.create(arguments.creates).await?));
+        of_many.push(rate(many.create(arguments.creates).await?));
+        let records = few.newest(arguments.creates)?;
+        of_raw.push(rate(append(&mut log, &records)?));
+    }
+    let (few, many, raw) = (median(of_few), median(of_many), median(of_raw));
+    println!(
+        "| durable creates of the engine, {IN_FLIGHT} in flight | {few:.0}/s | raw appends: {raw:.0}/s | {:.2} | 0.5 |",
+        few / raw
+    );
+    println!(
+        "| the same among {} tasks | {many:.0}/s | among 1000: {few:.0}/s | {:.2} | 0.85 |",
+        arguments.tasks,
+        many / few
+    );
+    Ok(())
+}
+
+fn append(log: &mut Log, records: &[Record]) -> Outcome<Duration> {
+    let new = |record: &Record| {
+        vec![NewRecord {
+            at: record.at,
+            kind: record.kind,
+            version: record.version,
+            actor: record.actor.clone(),
+            origin: record.origin.clone(),
+            payload: record.payload.clone(),
+        }]
+    };
+    let groups: Vec<Vec<Vec<NewRecord>>> =
+        records.chunks(IN_FLIGHT).map(|group| group.iter().map(new).collect()).collect();
+    let began = Instant::now();
+    for group in groups {
+        log.append(&group)?;
+    }
+    Ok(began.elapsed())
+}
+
+/// How long the built server takes from its start until it has answered one request, in milliseconds.
+fn first_answer() -> Outcome<f64> {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let directory = tempfile::tempdir()?;
+    let began = Instant::now();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_agentconf"))
+        .args(["serve", "--data", &path(directory.path()), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()?;
+    let said = BufReader::new(server.stdout.take().ok_or("no output")?).lines();
+    let mut answered = || {
+        for line in said {
+            let line = line?;
+            let Some(address) = line.strip_prefix("listening http ") else { continue };
+            let mut connection = std::net::TcpStream::connect(address.trim())?;
+            connection.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+            let mut answer = Vec::new();
+            connection.read_to_end(&mut answer)?;
+            return Ok(began.elapsed().as_secs_f64() * 1e3);
+        }
+        Err("it did not say where it listens".into())
+    };
+    let answered = answered();
+    server.kill()?;
+    server.wait()?;
+    answered
+}
+
+async fn fill(directory: &Path, tasks: u64, after: u64) -> Outcome<()> {
+    let filled = Filled::new(directory).await?;
+    let before = memory_bytes()?;
+    filled.create(tasks).await?;
+    let memory = memory_bytes()?.saturating_sub(before);
+    let json = filled.sample()?.len();
+    filled.save()?;
+    filled.create(after).await?;
+    println!("{} {json}", memory as f64 / tasks.max(1) as f64);
+    // Not in good order: a start finds the snapshot from before.
+    std::process::exit(0);
+}
+
+fn start(directory: &Path) -> Outcome<()> {
+    let began = Instant::now();
+    Filled::open(directory)?;
+    println!("{}", began.elapsed().as_secs_f64() * 1e3);
+    std::process::exit(0);
+}
+
+fn memory_bytes() -> Outcome<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
+/// What this program says when it is called so.
 fn child(arguments: &[&str]) -> Outcome<String> {
     let output = Command::new(std::env::current_exe()?).args(arguments).output()?;
     match output.status.success() {
@@ -85,95 +210,20 @@ fn child(arguments: &[&str]) -> Outcome<String> {
     }
 }
 
-async fn fill(directory: &Path, tasks: u64, after: u64) -> Outcome<()> {
-    let engine = open(directory)?;
-    for agent in ["oss-agent", "ip-agent"] {
-        let profile = json!({"name": agent, "description": "d", "version": "1.0.0", "provider": "p"});
-        call(&engine, &magent_registry::nodes::REGISTER_AGENT, profile).await?;
-    }
-    let before = memory_bytes()?;
-    let began = Instant::now();
-    create(&engine, 0, tasks).await?;
-    let took = began.elapsed();
-    let memory = memory_bytes()? - before;
-    let text = sample(&engine)?;
-    println!(
-        "{tasks} tasks in {took:?}: {} octets each, their JSON {} ({:.2})\n{text}",
-        memory / tasks.max(1),
-        text.len(),
-        memory as f64 / tasks as f64 / text.len() as f64
-    );
-    create(&engine, tasks, after).await?;
-    engine.stop().await?;
-    Ok(())
+fn numbers<const N: usize>(said: &str) -> Outcome<[f64; N]> {
+    let numbers: Result<Vec<f64>, _> = said.split_whitespace().map(str::parse).collect();
+    numbers?.try_into().map_err(|_| format!("other numbers were expected than {said}").into())
 }
 
-async fn start(directory: &Path) -> Outcome<()> {
-    let began = Instant::now();
-    let engine = open(directory)?;
-    let took = began.elapsed();
-    println!("start: {took:?}, position {}, {} MB", engine.snapshot().position, memory_bytes()? >> 20);
-    Ok(())
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn open(directory: &Path) -> Outcome<Engine> {
-    let clock = Clock::system();
-    let profile = irtf_agent::Agent {
-        domain: Some("IP".into()),
-        ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
-    };
-    let limits = Limits { tasks_open_max: usize::MAX, tasks_open_user_max: usize::MAX, ..Limits::default() };
-    let config = Config { data: directory.to_owned(), ..Config::default() };
-    let vault = Arc::new(Vault::open(&config, clock.clone())?);
-    let capabilities = Capabilities::default();
-    let options =
-        Options { clock, limits, startup: false, profile, capabilities, vault, trail: Default::default() };
-    Ok(Engine::open(Log::open(directory)?, options)?)
+fn path(path: &Path) -> String {
+    path.display().to_string()
 }
 
-async fn create(engine: &Engine, first: u64, count: u64) -> Outcome<()> {
-    let mut under_way = stream::iter(first..first + count)
-        .map(|n| call(engine, &magent_task::nodes::ASSIGN_TASK, order(n)))
-        .buffer_unordered(IN_FLIGHT);
-    while let Some(done) = under_way.next().await {
-        done?;
-    }
-    Ok(())
-}
-
-/// An order whose task has about 500 octets as JSON.
-fn order(n: u64) -> Json {
-    json!({
-        "id": format!("task-{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-        "from": "oss-agent", "to": "ip-agent", "type": "fault-diagnosis", "asynchronous": true,
-        "content": "## Background\nBase station 17 lost its uplink at 03:12.\n## Task\nFind out whether the ring is at fault.",
-        "expected-response": "The faulty link, and since when."
-    })
-}
-
-async fn call(engine: &Engine, operation: &'static Node, input: Json) -> Outcome<()> {
-    let Kind::Rpc { input: parameters, .. } = operation.kind else { return Err("no operation".into()) };
-    let input = json::decode_children(input.to_string().as_bytes(), Some(parameters), &SCHEMA, &json::STORED)
-        .map_err(|e| e.to_string())?;
-    let principal = Principal::new("admin", ["admin".to_owned()].into(), Method::Local);
-    engine
-        .invoke(&principal, Invocation { operation, target: None, input })
-        .await
-        .map_err(|e| e.to_string())?;
-    Ok(())
-}
-
-/// The JSON of one task.
-fn sample(engine: &Engine) -> Outcome<String> {
-    let (_, entry) = engine.snapshot().tasks.tasks().after(None, 1).pop().ok_or("no task")?;
-    let mut text = Vec::new();
-    let node = &magent_task::nodes::INTERACTION_TASKS_TASK;
-    json::encode_children(&entry, Some(node), &mut text, &EncodeOptions::default());
-    Ok(String::from_utf8(text)?)
-}
-
-fn memory_bytes() -> Outcome<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+fn text(number: u64) -> String {
+    number.to_string()
 }
