@@ -456,7 +456,10 @@ impl LogReader {
     fn archived_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
         let archives = self.archives()?;
         let mut begin = self.first()?.position;
-        for archive in archives.iter().filter(|archive| archive.first > begin) {
+        for archive in &archives {
+            if archive.first <= begin {
+                continue;
+            }
             match archive::Records::open(archive)?.head {
                 head if head.latest_at < at => begin = head.position,
                 _ => break,
