@@ -311,8 +311,8 @@ impl Group {
         // A state that nobody else has changes in place. To have it back as it was is dear, so that is done once.
         let kept = self.is_careful.then(|| self.state.clone());
         let before = self.state.ledger.clone();
-        let applied = transaction.iter().zip(&read).try_for_each(|(record, event)| {
-            self.state.apply(at, actor, event)?;
+        let applied = transaction.iter().zip(read).try_for_each(|(record, event)| {
+            self.state.apply(at, actor, &event)?;
             announced.push(Announced::new(self.state.position, at, actor, event, record.payload.len()));
             Ok(())
         });

@@ -43,6 +43,8 @@ pub struct State {
     pub config_changed_at: Timestamp,
     /// The newest revisions of the running configuration by log position, the present one included.
     pub revisions: OrdMap<u64, Revision>,
+    /// How many nodes older revisions have that the one after them has not.
+    dropped: usize,
     /// The configuration to start with, if it was ever written.
     pub startup: Option<Arc<Container>>,
     /// When it was written.
@@ -91,6 +93,7 @@ impl Default for State {
             config_revision: 0,
             config_changed_at: Timestamp::EPOCH,
             revisions: OrdMap::new(),
+            dropped: 0,
             startup: None,
             startup_changed_at: Timestamp::EPOCH,
             registry: Registry::default(),
@@ -249,17 +252,17 @@ impl State {
     pub(super) fn remember(&mut self, changes: Vec<Change>, revision: u64, at: Timestamp) {
         if let Some((number, before)) = self.revisions.get_max().cloned() {
             let dropped = changes.into_iter().filter_map(|change| change.old).map(|child| child.size()).sum();
+            self.dropped += dropped;
             self.revisions.insert(number, Revision { dropped, ..before });
         }
         let content = self.config.content().clone();
         self.revisions.insert(revision, Revision::new(at, content));
-        let mut nodes: usize = self.revisions.values().map(|revision| revision.dropped).sum();
         while self.revisions.len() > REVISIONS_MAX
-            || (nodes > REVISIONS_NODES_MAX && self.revisions.len() > 1)
+            || (self.dropped > REVISIONS_NODES_MAX && self.revisions.len() > 1)
         {
             match self.revisions.without_min() {
                 (Some(oldest), rest) => {
-                    nodes -= oldest.dropped;
+                    self.dropped = self.dropped.saturating_sub(oldest.dropped);
                     self.revisions = rest;
                 }
                 (None, _) => break,

@@ -74,17 +74,37 @@ pub(super) struct Shared {
 pub(super) struct Announced {
     position: u64,
     at: Timestamp,
-    notifications: Arc<[Arc<Told>]>,
-    /// Octets of the record, as a measure of what the notifications hold.
+    happened: Arc<Happened>,
+    /// Octets of the record, as a measure of what it holds.
     size: usize,
     /// The trace of the request that it comes of, if spans are told of that.
     trace: Option<Arc<Trace>>,
 }
 
+/// What happened, and what is told of it once somebody follows.
+#[derive(Debug)]
+struct Happened {
+    event: Event,
+    user: Box<str>,
+    actor: Actor<'static>,
+    notifications: OnceLock<Vec<Arc<Told>>>,
+}
+
 impl Announced {
-    pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: &Event, size: usize) -> Self {
-        let notifications = core::announce(event, at, actor).into_iter().map(Told::new).collect();
-        Announced { position, at, notifications, size, trace: None }
+    pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: Event, size: usize) -> Self {
+        let Actor { user, session, origin, by_server } = actor;
+        let (user, actor) = (user.into(), Actor { user: "", session, origin, by_server });
+        let happened = Arc::new(Happened { event, user, actor, notifications: OnceLock::new() });
+        Announced { position, at, happened, size, trace: None }
+    }
+
+    /// What is told of it, made for the first who asks.
+    fn notifications(&self) -> &[Arc<Told>] {
+        let Happened { event, user, actor, notifications } = self.happened.as_ref();
+        notifications.get_or_init(|| {
+            let actor = Actor { user, ..*actor };
+            core::announce(event, self.at, actor).into_iter().map(Told::new).collect()
+        })
     }
 
     /// It comes of a request of that trace.
@@ -421,7 +441,7 @@ impl Subscription {
                 return Ok(());
             }
             let skip = std::mem::take(&mut self.skip);
-            let told = event.notifications.iter().enumerate().skip(skip);
+            let told = event.notifications().iter().enumerate().skip(skip);
             self.pending.extend(told.map(|(part, notification)| Delivered {
                 position: event.position,
                 part,
@@ -442,7 +462,7 @@ impl Subscription {
             let announce = |record: &crate::log::Record| {
                 let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
                 let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-                Ok(Announced::new(record.position, at, Actor::recorded(record), &event, record.payload.len()))
+                Ok(Announced::new(record.position, at, Actor::recorded(record), event, record.payload.len()))
             };
             records.iter().map(announce).collect()
         });
