@@ -368,7 +368,7 @@ impl fmt::Debug for Standing {
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Who it is, or why that is not known.
-    pub principal: Result<Principal, AuthError>,
+    pub principal: Result<Arc<Principal>, AuthError>,
     /// Whether the credentials still hold; `None` without credentials.
     pub standing: Option<Standing>,
     /// Whether the request came over TLS.

@@ -26,7 +26,7 @@ use super::state::State;
 use super::stepper::Entropy;
 use super::subscribers::Seat;
 use super::visible;
-use crate::access::Principal;
+use crate::access::{Nacm, Principal, Rules};
 use crate::clock::Timestamp;
 use crate::log::{LogError, LogReader};
 use crate::trace::Trace;
@@ -247,6 +247,8 @@ pub struct Subscription {
     pending: VecDeque<Delivered>,
     /// How many events were not for this subscriber.
     excluded: u64,
+    /// What the principal may do, by the rules that were looked at last.
+    rules: Option<(Arc<Nacm>, Arc<Rules>)>,
     committed: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
     seat: Seat,
@@ -299,6 +301,7 @@ impl Subscription {
             finished: false,
             pending: VecDeque::new(),
             excluded: 0,
+            rules: None,
             committed,
             ending,
             seat,
@@ -411,13 +414,20 @@ impl Subscription {
     }
 
     /// What the principal may have of it at this moment: a right can have gone since it was read.
-    fn seen(&self, delivered: Delivered) -> Option<Delivered> {
+    fn seen(&mut self, delivered: Delivered) -> Option<Delivered> {
         let state = self.shared.snapshot.load();
         let notification = &delivered.notification;
         if !speakers::concerns(&state, &self.principal, notification, self.now()) {
             return None;
         }
-        let rules = state.rules(&self.principal);
+        let rules = match &self.rules {
+            Some((nacm, rules)) if Arc::ptr_eq(nacm, &state.nacm) => rules.clone(),
+            _ => {
+                let rules = state.rules(&self.principal);
+                self.rules = Some((state.nacm.clone(), rules.clone()));
+                rules
+            }
+        };
         if !visible::is_told(&rules, notification.node) {
             Denied::count(&self.shared.options.capabilities.denied.notifications);
             return None;

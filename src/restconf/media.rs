@@ -64,6 +64,14 @@ impl Encoding {
     /// If it likes both equally, it gets the one that it uses itself, else JSON. SIDs are for answers that are instances
     /// of a node all of which has some; with names in it, it would not be `id=sid` (RFC 9254 section 7).
     pub fn accepted(headers: &HeaderMap, node: Option<&Node>) -> Option<Encoding> {
+        // What nearly all programs send: one type, as it is.
+        let mut ranges = headers.get_all(ACCEPT).iter();
+        if let (Some(range), None) = (ranges.next(), ranges.next()) {
+            let is_it = |encoding: &Encoding| range.as_bytes() == encoding.media_type().as_bytes();
+            if let Some(encoding) = [Encoding::Json, Encoding::Xml].into_iter().find(is_it) {
+                return Some(encoding);
+            }
+        }
         let own = match Encoding::of_body(headers).or(Encoding::of_patch(headers)) {
             Some(Encoding::Cbor(Keys::Any)) => Encoding::Cbor(Keys::Names),
             own => own.unwrap_or(Encoding::Json),

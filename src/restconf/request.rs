@@ -4,6 +4,7 @@
 //! credentials. It never decides what the principal may do.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
@@ -30,7 +31,7 @@ pub const METHODS: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
 #[derive(Debug)]
 pub struct Asked {
     /// Who asks.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// The method.
     pub method: Method,
     /// The header fields.

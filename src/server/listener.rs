@@ -45,7 +45,7 @@ use super::stream::Stream;
 use super::tls::HTTP2;
 use super::traces::{self, Traces};
 use super::upload::Upload;
-use crate::access::{AuthError, Caller, Method, Principal, Protocol, Source};
+use crate::access::{AuthError, Caller, Method, Protocol, Source};
 use crate::audit::{Trail, Who};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Keepalives, ListenAddress};
@@ -502,7 +502,7 @@ async fn untraced(
         Version::HTTP_2 => Body::new(Upload::new(body, Duration::from_secs(shared.limits.linger_s))),
         _ => Body::new(body),
     });
-    let class = principal.as_ref().map_or("nobody", Principal::class);
+    let class = principal.as_ref().map_or("nobody", |known| known.class());
     let is_nobody = principal.as_ref().is_err_and(|error| *error == AuthError::Missing);
     let caller = Caller { principal, standing, secure: *scheme != Scheme::Http };
     let mut response = (shared.front)(request, caller).await;

@@ -18,7 +18,7 @@ use hyper::header::AUTHORIZATION;
 #[derive(Debug)]
 pub struct Proved {
     /// Who it is.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// Whether what proved it still holds.
     pub standing: Standing,
     is_lasting: bool,
@@ -28,9 +28,9 @@ pub struct Proved {
 impl Proved {
     /// A user who asks from there, and what proved it.
     pub fn new(principal: Principal, from: Source, proof: Proof, shared: &Arc<Shared>) -> Arc<Proved> {
-        let principal = principal.from(from);
+        let principal = Arc::new(principal.from(from));
         let is_lasting = proof.is_lasting();
-        let (shared, holder) = (Arc::clone(shared), principal.clone());
+        let (shared, holder) = (Arc::clone(shared), Arc::clone(&principal));
         let standing = Standing::new(move || shared.authenticator.stands(&holder, &proof));
         Arc::new(Proved { principal, standing, is_lasting, noted: Mutex::default() })
     }
