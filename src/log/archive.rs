@@ -16,9 +16,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::chain::{Damage, Fault, Head};
+use super::chain::{Damage, Fault, Head, head_line, read_head};
 use super::record::{PAYLOAD_BYTES_MAX, Record};
-use super::snapshots::{head_line, read_head};
 use super::storage::LogError;
 
 /// The directory of the archives in that of the log.

@@ -1,10 +1,14 @@
 //! The chain of records: where it stands, and how each next record is proved to belong there.
 //!
-//! Owns the check that every reading of the log passes through, and the names of what can be wrong; it never touches a file.
+//! Owns the check that every reading of the log passes through, the names of what can be wrong, and how a file beside the log
+//! says where in the chain it stands; it never opens a file.
+
+use std::io::{self, BufRead, Read};
 
 use thiserror::Error;
 
 use super::record::{Hash, NO_HASH, Record, RecordError};
+use crate::ids::hexadecimal;
 
 /// Where a chain of records stands: what the next record must follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,4 +136,48 @@ pub enum Fault {
     /// The store itself fails here.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),
+}
+
+/// A place in the chain, as a line says it.
+pub(super) fn head_line(head: &Head) -> String {
+    format!("{} {} {}", head.position, hexadecimal(&head.hash), head.latest_at)
+}
+
+/// Reads the two lines at the beginning of a file: what it is, and a place in the chain.
+///
+/// # Errors
+/// Those of the file, and `InvalidData` if it is something else.
+pub(super) fn read_head(file: &mut impl BufRead, magic: &str) -> io::Result<Head> {
+    let mut line = || {
+        let mut line = String::new();
+        file.by_ref().take(200).read_line(&mut line)?;
+        Ok::<_, io::Error>(line)
+    };
+    let (first, second) = (line()?, line()?);
+    if first.trim_end() != magic {
+        let message = format!("it does not begin with \"{magic}\"");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let words: Vec<&str> = second.split_whitespace().collect();
+    let [position, hash, latest_at] = words.as_slice() else { return Err(no_place()) };
+    let head = || {
+        let (position, latest_at) = (position.parse().ok()?, latest_at.parse().ok()?);
+        Some(Head { position, hash: hash_of(hash)?, latest_at })
+    };
+    head().ok_or_else(no_place)
+}
+
+fn hash_of(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != 2 * hash.len() {
+        return None;
+    }
+    for (place, octet) in hash.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+fn no_place() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it does not say where in the log it stands")
 }

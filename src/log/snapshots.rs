@@ -18,9 +18,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::chain::Head;
-use super::record::Hash;
-use crate::ids::hexadecimal;
+use super::chain::{Head, head_line, read_head};
 
 /// The directory of the snapshots in that of the log.
 pub const DIRECTORY: &str = "snapshots";
@@ -161,46 +159,6 @@ impl Snapshot {
 
 fn not_written() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the snapshot is not what was written")
-}
-
-/// A place in the chain, as a line says it.
-pub(super) fn head_line(head: &Head) -> String {
-    format!("{} {} {}", head.position, hexadecimal(&head.hash), head.latest_at)
-}
-
-/// Reads the two lines at the beginning of a file: what it is, and a place in the chain.
-///
-/// # Errors
-/// Those of the file, and `InvalidData` if it is something else.
-pub(super) fn read_head(file: &mut impl BufRead, magic: &str) -> io::Result<Head> {
-    let mut line = || {
-        let mut line = String::new();
-        file.by_ref().take(200).read_line(&mut line)?;
-        Ok::<_, io::Error>(line)
-    };
-    let (first, second) = (line()?, line()?);
-    if first.trim_end() != magic {
-        let message = format!("it does not begin with \"{magic}\"");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    let words: Vec<&str> = second.split_whitespace().collect();
-    let [position, hash, latest_at] = words.as_slice() else { return Err(not_written()) };
-    let head = || {
-        let (position, latest_at) = (position.parse().ok()?, latest_at.parse().ok()?);
-        Some(Head { position, hash: hash_of(hash)?, latest_at })
-    };
-    head().ok_or_else(not_written)
-}
-
-fn hash_of(text: &str) -> Option<Hash> {
-    let mut hash = Hash::default();
-    if text.len() != 2 * hash.len() {
-        return None;
-    }
-    for (place, octet) in hash.iter_mut().enumerate() {
-        *octet = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 /// Sums up what passes.
