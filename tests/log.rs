@@ -591,6 +591,62 @@ fn a_changed_byte_in_an_archive_is_damage_at_its_position() {
     assert!(damage(&directory).position <= 7);
 }
 
+/// Where the archive of these records is.
+fn archive_of(directory: &Directory, first: u64, last: u64) -> PathBuf {
+    directory.log().join(archive::DIRECTORY).join(format!("{first:020}-{last:020}.records"))
+}
+
+/// Two logs of ten records with other contents, whose first seven are in archives up to the positions given.
+fn two_archived(test: &str, to: [u64; 2]) -> [Directory; 2] {
+    let one = ten_records(&format!("{test}-one"));
+    let other = Directory::new(&format!("{test}-other"));
+    let transactions: Vec<_> = (0..10).map(|_| vec![event(1, r#"{"other":true}"#)]).collect();
+    other.open().append(&transactions).unwrap();
+    for directory in [&one, &other] {
+        let mut compactor = directory.open().reader().compactor().unwrap();
+        to.into_iter().for_each(|to| assert_eq!(compactor.archive(to, |_| {}).unwrap(), to));
+    }
+    [one, other]
+}
+
+#[test]
+fn an_archive_of_another_log_does_not_follow_the_one_before_it() {
+    let [one, other] = two_archived("archive-exchanged", [3, 6]);
+    fs::copy(archive_of(&other, 4, 6), archive_of(&one, 4, 6)).unwrap();
+    assert_eq!(damage(&one), Damage { position: 4, fault: Fault::HashMismatch });
+    let reader = LogReader::open(&one.log()).unwrap();
+    assert_eq!(reader.scan(0).filter(Result::is_ok).count(), 3);
+}
+
+#[test]
+fn the_database_goes_on_where_the_last_archive_ends() {
+    let [one, other] = two_archived("archive-last-exchanged", [3, 6]);
+    for (first, last) in [(1, 3), (4, 6)] {
+        fs::copy(archive_of(&other, first, last), archive_of(&one, first, last)).unwrap();
+    }
+    assert_eq!(damage(&one), Damage { position: 7, fault: Fault::HashMismatch });
+}
+
+#[test]
+fn an_archive_with_other_records_than_its_name_says_is_damage() {
+    let directory = ten_records("archive-name");
+    let log = directory.open();
+    log.reader().compactor().unwrap().archive(5, |_| {}).unwrap();
+    let whole = archive_of(&directory, 1, 5);
+    for (first, last, position) in [(1, 6, 6), (1, 4, 5), (2, 5, 2), (1, 7, 6)] {
+        let named = archive_of(&directory, first, last);
+        fs::rename(&whole, &named).unwrap();
+        let reader = log.reader();
+        let found = reader.scan(first - 1).find_map(Result::err).unwrap();
+        let LogError::Damaged(found) = found else { panic!("{first}-{last}: {found}") };
+        assert_eq!(found.position, position, "{first}-{last}");
+        let found = reader.scan(0).filter(Result::is_ok).count();
+        assert!(found < 6, "{first}-{last}: {found}");
+        fs::rename(&named, &whole).unwrap();
+    }
+    assert_eq!(verify(&log.reader()).unwrap().records, 10);
+}
+
 #[test]
 fn old_archives_are_forgotten_by_the_time_of_their_records() {
     let directory = Directory::new("archive-old");

@@ -18,7 +18,7 @@ use super::state::State;
 use super::view;
 use crate::access::principal::{ADMIN_GROUP, Method, Principal};
 use crate::clock::Timestamp;
-use crate::log::{LogError, LogReader, snapshots};
+use crate::log::{Damage, Fault, LogError, LogReader, snapshots};
 use crate::yang::error::Error;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Child;
@@ -42,6 +42,10 @@ pub fn replay_telling(log: &LogReader, to: u64, told: &mut dyn FnMut(u64)) -> Re
             break;
         }
         let record = record?;
+        if record.position != state.position.saturating_add(1) {
+            let fault = Fault::Misplaced { claimed: record.position };
+            return Err(LogError::from(Damage { position: state.position.saturating_add(1), fault }).into());
+        }
         let event = Event::from_record(&record)?;
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         let (actor, position) = (Actor::recorded(&record), record.position);

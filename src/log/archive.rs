@@ -127,9 +127,9 @@ pub(super) fn remove_before(dir: &Path, at: i64) -> Result<u64, LogError> {
     Ok(removed)
 }
 
-/// The records of a file, each checked against the chain.
+/// The records of a file, each checked against the chain. There are those that its name says, or there is damage.
 pub(super) struct Records {
-    path: PathBuf,
+    archive: Archive,
     input: Box<dyn BufRead + Send>,
     /// Where the chain stands: before the first record, and then after the last one that was read.
     pub(super) head: Head,
@@ -137,29 +137,55 @@ pub(super) struct Records {
 
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Records").field("path", &self.path).field("head", &self.head).finish_non_exhaustive()
+        f.debug_struct("Records")
+            .field("archive", &self.archive)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
     }
 }
 
 impl Records {
+    /// Before the first record. An archive that was forgotten meanwhile is [`LogError::Gone`].
     pub(super) fn open(archive: &Archive) -> Result<Self, LogError> {
-        let path = archive.path.clone();
-        let opened = || {
-            let mut input = BufReader::with_capacity(BUFFER_BYTES, zstd::Decoder::new(File::open(&path)?)?);
+        let file = File::open(&archive.path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => LogError::Gone { first: archive.last.saturating_add(1) },
+            _ => LogError::File { path: archive.path.clone(), source },
+        })?;
+        let begun = || {
+            let mut input = BufReader::with_capacity(BUFFER_BYTES, zstd::Decoder::new(file)?);
             let head = read_head(&mut input, MAGIC)?;
-            Ok((input, head))
+            match head.next_position() == archive.first && archive.first <= archive.last {
+                true => Ok((input, head)),
+                false => Err(io::Error::other("an archive has another name than its content")),
+            }
         };
-        match opened() {
-            Ok((input, head)) => Ok(Records { path, input: Box::new(input), head }),
-            Err(source) => Err(LogError::File { path, source }),
+        let (input, head) = begun().map_err(|error| unreadable(archive.first, &error))?;
+        Ok(Records { archive: archive.clone(), input: Box::new(input), head })
+    }
+
+    /// The next records, at most so many and no more once they have so many octets; none only at the end.
+    pub(super) fn batch(&mut self, limit: usize, octets_max: usize) -> Result<Vec<Record>, LogError> {
+        let (mut records, mut octets) = (Vec::new(), 0);
+        while records.len() < limit
+            && octets < octets_max
+            && let Some(record) = self.record()?
+        {
+            octets += record.payload.len();
+            records.push(record);
         }
+        Ok(records)
     }
 
     fn record(&mut self) -> Result<Option<Record>, LogError> {
         let position = self.head.next_position();
-        let unreadable = |error: io::Error| Damage { position, fault: Fault::Unreadable(error.to_string()) };
-        if self.input.fill_buf().map_err(unreadable)?.is_empty() {
-            return Ok(None);
+        let unreadable = |error: io::Error| unreadable(position, &error);
+        match (self.input.fill_buf().map_err(unreadable)?.is_empty(), position > self.archive.last) {
+            (true, true) => return Ok(None),
+            (false, false) => {}
+            (true, false) => return Err(unreadable(io::Error::other("the archive ends too early")).into()),
+            (false, true) => {
+                return Err(unreadable(io::Error::other("the archive goes on after its last record")).into());
+            }
         }
         let mut length = [0; 4];
         self.input.read_exact(&mut length).map_err(unreadable)?;
@@ -171,6 +197,10 @@ impl Records {
         self.input.read_exact(&mut bytes).map_err(unreadable)?;
         Ok(Some(self.head.follow(&bytes)?))
     }
+}
+
+fn unreadable(position: u64, error: &io::Error) -> Damage {
+    Damage { position, fault: Fault::Unreadable(error.to_string()) }
 }
 
 impl Iterator for Records {

@@ -332,21 +332,9 @@ impl LogReader {
     /// # Errors
     /// [`LogError::Damaged`] if a record is not the one that was appended, [`LogError::Store`] if SQLite fails.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LogError> {
-        let read = self.with(|connection| match head_at(connection, after)? {
-            Some(mut head) => read_on(connection, &mut head, limit, READ_BYTES_MAX),
-            None => Ok(Vec::new()),
-        });
-        match read {
-            Err(LogError::Gone { .. }) => {
-                let mut octets = 0;
-                let fits = |record: &Result<Record, LogError>| {
-                    let fits = octets < READ_BYTES_MAX;
-                    octets += record.as_ref().map_or(0, |record| record.payload.len());
-                    fits
-                };
-                self.scan(after).take(limit).take_while(fits).collect()
-            }
-            read => read,
+        match limit {
+            0 => Ok(Vec::new()),
+            limit => self.scan_in(after, limit, READ_BYTES_MAX).batch(),
         }
     }
 
@@ -359,16 +347,21 @@ impl LogReader {
         let archives = self.archives()?;
         // Those that lead up to the log without a gap.
         let mut next = base.next_position();
-        let mut first = None;
+        let mut leading = Vec::new();
         for archive in archives.iter().rev() {
-            if archive.last + 1 >= next && archive.first < next {
-                (next, first) = (archive.first, Some(archive));
+            if archive.last.saturating_add(1) >= next && archive.first < next {
+                next = archive.first;
+                leading.push(archive);
             }
         }
-        match first {
-            Some(archive) => Ok(archive::Records::open(archive)?.head),
-            None => Ok(base),
+        for archive in leading.into_iter().rev() {
+            match archive::Records::open(archive) {
+                // It was forgotten meanwhile.
+                Err(LogError::Gone { .. }) => {}
+                opened => return Ok(opened?.head),
+            }
         }
+        Ok(base)
     }
 
     /// Where the chain stands before the first record of the log itself: what came before it is in archives, or gone.
@@ -419,8 +412,29 @@ impl LogReader {
     /// All records after a position, those in archives included, up to the end as it is when the scan gets there. Ends after
     /// an error; [`LogError::Gone`] is one if it begins before [`LogReader::first`].
     pub fn scan(&self, after: u64) -> Scan {
-        let batch = Vec::new().into_iter();
-        Scan { reader: self.clone(), after, head: None, archived: None, batch, ended: false }
+        self.scan_in(after, SCAN_BATCH, SCAN_BYTES_MAX)
+    }
+
+    fn scan_in(&self, after: u64, records_max: usize, octets_max: usize) -> Scan {
+        let head = (after == 0).then_some(Head::EMPTY);
+        let (batch, archived, ended) = (Vec::new().into_iter(), None, false);
+        Scan { reader: self.clone(), after, head, archived, records_max, octets_max, batch, ended }
+    }
+
+    /// What follows a position in the archive that has the next record.
+    fn archived(&self, position: u64) -> Result<archive::Records, LogError> {
+        let wanted = position.saturating_add(1);
+        let archives = self.archives()?;
+        let Some(archive) = archives.iter().find(|a| (a.first..=a.last).contains(&wanted)) else {
+            return Err(LogError::Gone { first: self.first()?.next_position() });
+        };
+        let mut archived = archive::Records::open(archive)?;
+        while archived.head.position < position
+            && let Some(record) = archived.next()
+        {
+            drop(record?);
+        }
+        Ok(archived)
     }
 
     /// The first position whose record was made at or after a time (microseconds since the epoch); none if all are earlier.
@@ -500,6 +514,9 @@ pub struct Scan {
     head: Option<Head>,
     /// The archive that is being read.
     archived: Option<archive::Records>,
+    /// A batch has at most so many records, and no more once it has so many octets of them.
+    records_max: usize,
+    octets_max: usize,
     batch: vec::IntoIter<Record>,
     ended: bool,
 }
@@ -536,39 +553,49 @@ impl Iterator for Scan {
 
 impl Scan {
     fn batch(&mut self) -> Result<Vec<Record>, LogError> {
-        if let Some(archived) = &mut self.archived {
-            let batch: Result<Vec<Record>, LogError> = archived.take(SCAN_BATCH).collect();
-            self.head = Some(archived.head);
-            match batch? {
-                batch if batch.is_empty() => self.archived = None,
-                batch => return Ok(batch),
+        loop {
+            if let Some(archived) = &mut self.archived {
+                let batch = archived.batch(self.records_max, self.octets_max);
+                self.head = Some(archived.head);
+                match batch? {
+                    batch if batch.is_empty() => self.archived = None,
+                    batch => return Ok(batch),
+                }
+            }
+            let stands = self.head.map_or(self.after, |head| head.position);
+            let (known, records_max, octets_max) = (self.head, self.records_max, self.octets_max);
+            let read = self.reader.with(|connection| {
+                let Some(mut head) = head_at(connection, stands)? else {
+                    return known.map_or(Ok(None), |_| Err(missing(connection, stands)?.into()));
+                };
+                go_on(known.as_ref(), &head)?;
+                let records = read_on(connection, &mut head, records_max, octets_max)?;
+                Ok(Some((head, records)))
+            });
+            match read {
+                Ok(Some((head, records))) => {
+                    self.head = Some(head);
+                    return Ok(records);
+                }
+                Ok(None) => return Ok(Vec::new()),
+                Err(LogError::Gone { .. }) => {
+                    let archived = self.reader.archived(stands)?;
+                    go_on(known.as_ref(), &archived.head)?;
+                    self.archived = Some(archived);
+                }
+                Err(error) => return Err(error),
             }
         }
-        let Self { reader, after, head, .. } = self;
-        let stands = head.map_or(*after, |head| head.position);
-        let read = reader.with(|connection| {
-            // What was read last can have been moved meanwhile.
-            if head.is_none() || base(connection)?.position > stands {
-                *head = head_at(connection, stands)?;
-            }
-            let read = |head| read_on(connection, head, SCAN_BATCH, SCAN_BYTES_MAX);
-            head.as_mut().map_or_else(|| Ok(Vec::new()), read)
-        });
-        let Err(LogError::Gone { first }) = read else { return read };
-        let wanted = stands.saturating_add(1);
-        let archives = reader.archives()?;
-        let Some(archive) = archives.iter().find(|a| (a.first..=a.last).contains(&wanted)) else {
-            return Err(LogError::Gone { first: reader.first().map_or(first, |head| head.next_position()) });
-        };
-        let mut archived = archive::Records::open(archive)?;
-        while archived.head.position < stands {
-            match archived.next() {
-                Some(record) => drop(record?),
-                None => return Err(LogError::Gone { first }),
-            }
+    }
+}
+
+/// That the chain goes on elsewhere as it stands here.
+fn go_on(known: Option<&Head>, found: &Head) -> Result<(), Damage> {
+    match known {
+        Some(known) if known != found => {
+            Err(Damage { position: found.next_position(), fault: Fault::HashMismatch })
         }
-        self.archived = Some(archived);
-        self.batch()
+        _ => Ok(()),
     }
 }
 

@@ -35,7 +35,10 @@ pub fn walk(
     reader: &LogReader,
     mut is_right: impl FnMut(&Record) -> Result<(), String>,
 ) -> Result<Summary, Damage> {
-    let unreadable = |error: LogError| Damage { position: 1, fault: Fault::Unreadable(error.to_string()) };
+    let unreadable = |error| match error {
+        LogError::Damaged(damage) => damage,
+        other => Damage { position: 1, fault: Fault::Unreadable(other.to_string()) },
+    };
     let (mut head, mut transactions, mut whole) = (reader.first().map_err(unreadable)?, 0, true);
     let after = head.position;
     let mut pass = |record: Record, head: &mut Head| {
