@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use agentconf::log::{
@@ -645,6 +646,60 @@ fn an_archive_with_other_records_than_its_name_says_is_damage() {
         fs::rename(&named, &whole).unwrap();
     }
     assert_eq!(verify(&log.reader()).unwrap().records, 10);
+}
+
+#[test]
+fn the_chain_is_known_after_each_record_be_it_archived() {
+    let directory = ten_records("archive-heads");
+    let log = directory.open();
+    let reader = log.reader();
+    let heads = || (0..=11).map(|position| reader.head_at(position).unwrap()).collect::<Vec<_>>();
+    let before = heads();
+    assert_eq!((before[0], before[11]), (Some(Head::EMPTY), None));
+    let mut compactor = reader.compactor().unwrap();
+    [3, 7].into_iter().for_each(|to| drop(compactor.archive(to, |_| {}).unwrap()));
+    assert_eq!(heads(), before);
+    fs::remove_file(archive_of(&directory, 1, 3)).unwrap();
+    assert!(matches!(reader.head_at(2), Err(LogError::Gone { first: 4 })));
+    assert_eq!(reader.head_at(3).unwrap(), before[3], "the next archive says it");
+}
+
+#[test]
+fn readers_beside_compaction_read_everything() {
+    let directory = Directory::new("archive-beside");
+    let mut log = directory.open();
+    for first in (1..=6000).step_by(100) {
+        log.append(&(first..first + 100).map(|n| vec![event(n, "{}")]).collect::<Vec<_>>()).unwrap();
+    }
+    let reader = log.reader();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|turn| {
+                let (reader, done) = (&reader, &done);
+                scope.spawn(move || {
+                    let mut at = turn * 700;
+                    while !done.load(Ordering::Acquire) {
+                        assert_eq!(verify(reader).unwrap().records, 6000);
+                        for _ in 0..50 {
+                            at = (at + 37) % 6000;
+                            let next = at + 1;
+                            assert_eq!(reader.read(at, 1).unwrap()[0].position, next);
+                            assert_eq!(reader.head_at(next).unwrap().unwrap().position, next);
+                            let time = i64::try_from(next).unwrap();
+                            assert_eq!(reader.position_at_time(time).unwrap(), Some(next));
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut compactor = reader.compactor().unwrap();
+        for to in (100..=5900).step_by(100) {
+            assert_eq!(compactor.archive(to, |_| {}).unwrap(), to);
+        }
+        done.store(true, Ordering::Release);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
 }
 
 #[test]

@@ -63,9 +63,17 @@ fn from_snapshot(log: &LogReader, to: u64) -> Result<Option<State>, LogError> {
     });
     for snapshot in found.iter().filter(|snapshot| snapshot.head.position <= to) {
         let path = snapshot.path().display();
-        if log.head_at(snapshot.head.position)? != Some(snapshot.head) {
-            tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
-            continue;
+        match log.head_at(snapshot.head.position) {
+            Ok(Some(head)) if head == snapshot.head => {}
+            Ok(_) => {
+                tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
+                continue;
+            }
+            Err(LogError::Gone { .. }) => {
+                tracing::warn!(%path, "what follows a snapshot is kept no longer: it is left out");
+                continue;
+            }
+            Err(error) => return Err(error),
         }
         match snapshot.read(image::load) {
             Ok(state) if state.position == snapshot.head.position => {

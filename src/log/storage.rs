@@ -401,12 +401,16 @@ impl LogReader {
         self.shared.path.parent().unwrap_or(Path::new("."))
     }
 
-    /// Where the chain stands after a record, taken at its word; none if the log does not reach so far.
+    /// Where the chain stands after a record, be it in an archive; none if the log does not reach so far. One of the database
+    /// is taken at its word.
     ///
     /// # Errors
     /// As [`LogReader::read`].
     pub fn head_at(&self, position: u64) -> Result<Option<Head>, LogError> {
-        self.with(|connection| head_at(connection, position))
+        match self.with(|connection| head_at(connection, position)) {
+            Err(LogError::Gone { .. }) => Ok(Some(self.archived(position)?.head)),
+            found => found,
+        }
     }
 
     /// All records after a position, those in archives included, up to the end as it is when the scan gets there. Ends after
@@ -442,10 +446,11 @@ impl LogReader {
     /// # Errors
     /// [`LogError::Damaged`] if a record that must be looked at is missing, [`LogError::Store`] if SQLite fails.
     pub fn position_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
-        if self.base()?.latest_at >= at {
-            return self.archived_at_time(at);
-        }
-        self.with(|connection| {
+        let found = self.with(|connection| {
+            let base = base(connection)?;
+            if base.latest_at >= at {
+                return Err(LogError::Gone { first: base.next_position() });
+            }
             let end = last_position(connection)?.saturating_add(1);
             let mut select = connection.prepare_cached("SELECT latest_at FROM record WHERE position = ?1")?;
             // The answer is in low..=high; high == end stands for none.
@@ -463,7 +468,11 @@ impl LogReader {
                 }
             }
             Ok((low < end).then_some(low.unsigned_abs()))
-        })
+        });
+        match found {
+            Err(LogError::Gone { .. }) => self.archived_at_time(at),
+            found => found,
+        }
     }
 
     /// The same where it was moved into an archive.
@@ -488,7 +497,8 @@ impl LogReader {
         Ok(None)
     }
 
-    /// Lends an idle connection, or a new one. After an error it is not used again.
+    /// Lends an idle connection, or a new one. What is read with it is of one moment, whatever is moved beside it. It is not
+    /// used again once the store has failed.
     fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
         let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = idle().pop();
@@ -496,12 +506,17 @@ impl LogReader {
             Some(connection) => connection,
             None => connect(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
-        let result = work(&connection)?;
+        let moment = connection.unchecked_transaction()?;
+        let result = work(&moment);
+        if matches!(result, Err(LogError::Store(_))) {
+            return result;
+        }
+        moment.commit()?;
         let mut idle = idle();
         if idle.len() < IDLE_READERS_MAX {
             idle.push(connection);
         }
-        Ok(result)
+        result
     }
 }
 
