@@ -1,13 +1,18 @@
 //! The log's file: one SQLite database, one writer, readers beside it.
 //!
-//! Owns `DIR/log.sqlite3` and every SQL statement of the server; it never decides what is appended and never reads a clock.
+//! Owns `DIR/log.sqlite3`, and every SQL statement but those by which [`compaction`](super::compaction) moves records out of
+//! it; it never decides what is appended and never reads a clock.
 //!
-//! # Table
+//! # Tables
 //!
 //! `record(position, latest_at, bytes)`: `bytes` is the canonical record (see [`record`](super::record)), the only truth.
 //! `latest_at` is the latest time of this and all records before it. It never decreases along the positions even when the
 //! clock was set back, so the first record at or after a time is found by bisection, without an index that every
 //! append would have to write. It is derived, and checked like everything else when a record is read.
+//!
+//! `base(only, position, hash, latest_at)` has one row once records were moved out (`user_version` is 2 from then on): where the
+//! chain stood after the last one of these. What came before is in [archives](super::archive), or kept no longer; reading goes
+//! through both.
 //!
 //! # Settings of SQLite, and why
 //!
@@ -87,7 +92,7 @@ pub enum LogError {
     #[error("{0} is not an event log")]
     Foreign(PathBuf),
     /// The file was made by a version of the server that this one does not know.
-    #[error("{path} has version {found}, this server knows {USER_VERSION}: a newer agentconf is needed")]
+    #[error("{path} has version {found}, this server knows no later one than {COMPACTED_VERSION}: a newer agentconf is needed")]
     Version {
         /// The file.
         path: PathBuf,
@@ -159,7 +164,10 @@ pub struct Log {
 impl Log {
     /// Opens the log in a directory, which is made if missing (mode 0700), as is the log (mode 0600).
     ///
-    /// Checks the last record only; replay, which must read everything anyway, checks everything.
+    /// Checks the last record only. Replay checks what it reads, which is what follows the newest snapshot; [`verify`] checks
+    /// everything.
+    ///
+    /// [`verify`]: super::verify()
     ///
     /// # Errors
     /// [`LogError::Locked`] if another server has it; [`LogError::Foreign`] or [`LogError::Version`] if the file is not one of
@@ -441,7 +449,8 @@ impl LogReader {
         Ok(archived)
     }
 
-    /// The first position whose record was made at or after a time (microseconds since the epoch); none if all are earlier.
+    /// The first position at which a record at or after a time had been made (microseconds since the epoch), or of those that
+    /// there are, the first after that; none if all are earlier.
     ///
     /// # Errors
     /// [`LogError::Damaged`] if a record that must be looked at is missing, [`LogError::Store`] if SQLite fails.
@@ -477,18 +486,20 @@ impl LogReader {
 
     /// The same where it was moved into an archive.
     fn archived_at_time(&self, at: i64) -> Result<Option<u64>, LogError> {
-        let archives = self.archives()?;
-        let mut begin = self.first()?.position;
-        for archive in &archives {
-            if archive.first <= begin {
-                continue;
-            }
-            match archive::Records::open(archive)?.head {
-                head if head.latest_at < at => begin = head.position,
-                _ => break,
-            }
+        let first = self.first()?;
+        if first.latest_at >= at {
+            // The record itself is kept no longer.
+            return Ok((first.position < self.last()?.position).then(|| first.next_position()));
         }
-        for record in self.scan(begin) {
+        let mut archives = self.archives()?;
+        archives.retain(|archive| archive.first > first.next_position());
+        // One that cannot be read is found out below.
+        let is_before = |archive: &Archive| {
+            archive::Records::open(archive).is_ok_and(|archived| archived.head.latest_at < at)
+        };
+        let later = archives.partition_point(is_before);
+        let begin = later.checked_sub(1).and_then(|index| archives.get(index));
+        for record in self.scan(begin.map_or(first.position, |archive| archive.first.saturating_sub(1))) {
             let record = record?;
             if record.at >= at {
                 return Ok(Some(record.position));
@@ -806,6 +817,29 @@ fn read_on(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_scan_has_so_many_octets_be_it_in_an_archive() {
+        let dir = std::env::temp_dir().join(format!("agentconf-log-parts-{}", std::process::id()));
+        let mut log = Log::open(&dir).unwrap();
+        let payload = vec![b' '; 200_000];
+        let (actor, origin) = (String::new(), String::new());
+        let new = NewRecord { at: 1, kind: 1, version: 1, actor, origin, payload };
+        log.append(&vec![vec![new]; 90]).unwrap();
+        let parts = |scan: Scan| -> Vec<usize> {
+            let mut scan = scan;
+            std::iter::repeat_with(|| scan.batch().unwrap().len()).take_while(|length| *length > 0).collect()
+        };
+        let reader = log.reader();
+        assert_eq!(parts(reader.scan(0)), [42, 42, 6]);
+        reader.compactor().unwrap().archive(80, |_| {}).unwrap();
+        // Where an archive ends, a part does too.
+        assert_eq!(parts(reader.scan(0)), [42, 38, 10]);
+        assert_eq!(reader.read(40, 100).unwrap().len(), 2);
+        assert_eq!(reader.read(42, 100).unwrap().len(), 6);
+        drop(log);
+        fs::remove_dir_all(dir).unwrap();
+    }
 
     #[test]
     fn a_full_disk_is_an_error_that_leaves_nothing_and_passes() {
