@@ -31,9 +31,11 @@ impl Point {
                 later.map_or(end, |later| later.saturating_sub(1))
             }
         };
-        while let Some(before) = position.checked_sub(1) {
-            match log.read(before, 1)?.first() {
-                Some(record) if !record.transaction_end => position = before,
+        // What is kept no longer was whole transactions.
+        let first = log.first()?.position;
+        while position > first {
+            match log.read(position.saturating_sub(1), 1)?.first() {
+                Some(record) if !record.transaction_end => position = position.saturating_sub(1),
                 _ => break,
             }
         }
