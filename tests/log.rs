@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use agentconf::log::{
-    Damage, Fault, Head, Log, LogError, LogReader, NewRecord, Record, RecordError, archive, snapshots, verify,
+    Damage, Fault, Head, Log, LogError, LogReader, NewRecord, Point, Record, RecordError, archive, snapshots,
+    verify,
 };
 use rusqlite::Connection;
 
@@ -520,15 +521,15 @@ fn archived_records_are_read_as_if_they_were_in_the_log() {
 }
 
 #[test]
-fn the_last_record_stays_in_the_log_and_what_was_archived_is_not_archived_again() {
+fn archives_hold_whole_transactions_without_the_last_one_and_what_was_archived_is_not_archived_again() {
     let directory = ten_records("archive-last");
     let log = directory.open();
     let mut compactor = log.reader().compactor().unwrap();
     assert_eq!(compactor.archive(4, |_| {}).unwrap(), 4);
-    assert_eq!(compactor.archive(u64::MAX, |_| {}).unwrap(), 9);
-    assert_eq!(compactor.archive(u64::MAX, |_| {}).unwrap(), 9);
+    assert_eq!(compactor.archive(9, |_| {}).unwrap(), 7, "the transaction of the last three is one");
+    assert_eq!(compactor.archive(u64::MAX, |_| {}).unwrap(), 7);
     let places: Vec<_> = archive::list(&directory.log()).unwrap().iter().map(|a| (a.first, a.last)).collect();
-    assert_eq!(places, [(1, 4), (5, 9)]);
+    assert_eq!(places, [(1, 4), (5, 7)]);
     compactor.shrink().unwrap();
     assert_eq!(verify(&log.reader()).unwrap().records, 10);
 }
@@ -546,7 +547,7 @@ fn what_was_interrupted_before_records_left_the_log_is_done_again() {
     fs::copy(&archived, copy.log().join(archive::DIRECTORY).join(archived.file_name().unwrap())).unwrap();
     let log = copy.open();
     assert_eq!(log.reader().first().unwrap(), Head::EMPTY);
-    assert_eq!(log.reader().compactor().unwrap().archive(8, |_| {}).unwrap(), 8);
+    assert_eq!(log.reader().compactor().unwrap().archive(7, |_| {}).unwrap(), 7);
     let whole: Vec<u64> = log.reader().scan(0).map(|record| record.unwrap().position).collect();
     assert_eq!(whole, (1..=10).collect::<Vec<_>>());
 }
@@ -657,7 +658,9 @@ fn the_chain_is_known_after_each_record_be_it_archived() {
     let before = heads();
     assert_eq!((before[0], before[11]), (Some(Head::EMPTY), None));
     let mut compactor = reader.compactor().unwrap();
-    [3, 7].into_iter().for_each(|to| drop(compactor.archive(to, |_| {}).unwrap()));
+    for to in [3, 7] {
+        compactor.archive(to, |_| {}).unwrap();
+    }
     assert_eq!(heads(), before);
     fs::remove_file(archive_of(&directory, 1, 3)).unwrap();
     assert!(matches!(reader.head_at(2), Err(LogError::Gone { first: 4 })));
@@ -719,6 +722,33 @@ fn old_archives_are_forgotten_by_the_time_of_their_records() {
     let at = |time| log.reader().position_at_time(time).unwrap();
     let found = [at(75), at(61), at(60), at(51), at(50), at(5), at(91)];
     assert_eq!(found, [Some(8), Some(7), Some(6), Some(6), Some(5), Some(5), None]);
+    assert_eq!(compactor.forget_before(60).unwrap(), 0, "nor is that of the newest");
+    assert_eq!(compactor.forget_before(61).unwrap(), 1);
+    assert_eq!(archive::list(&directory.log()).unwrap(), []);
+    assert_eq!((verify(&log.reader()).unwrap().after, at(5)), (6, Some(7)));
+    assert_eq!(Point::Position(6).position(&log.reader()).unwrap(), 6, "what came to it ended there");
+}
+
+#[test]
+fn a_time_is_found_though_later_ones_are_archived_or_forgotten() {
+    let directory = Directory::new("archive-time");
+    let mut log = directory.open();
+    for at in [10, 90, 20, 30, 40, 50, 95] {
+        log.append(&[vec![event(at, "{}")]]).unwrap();
+    }
+    let reader = log.reader();
+    let found = || [5, 10, 11, 20, 90, 91, 96].map(|time| reader.position_at_time(time).unwrap());
+    let before = found();
+    assert_eq!(before, [Some(1), Some(1), Some(2), Some(2), Some(2), Some(7), None]);
+    let mut compactor = reader.compactor().unwrap();
+    for to in [1, 3, 4, 6] {
+        compactor.archive(to, |_| {}).unwrap();
+        assert_eq!(found(), before, "{to} are archived");
+    }
+    // What the first of those that are left was made after was made later than it.
+    fs::remove_file(archive_of(&directory, 1, 1)).unwrap();
+    fs::remove_file(archive_of(&directory, 2, 3)).unwrap();
+    assert_eq!(found(), [4, 4, 4, 4, 4, 7, 0].map(|position| (position > 0).then_some(position)));
 }
 
 #[test]
@@ -763,7 +793,16 @@ fn two_snapshots_are_kept_and_one_that_fails_leaves_no_trace() {
     let kept: Vec<_> =
         snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
     assert_eq!(kept, [4, 3]);
-    assert_eq!(fs::read_dir(directory.log().join(snapshots::DIRECTORY)).unwrap().count(), 2);
+    let place = directory.log().join(snapshots::DIRECTORY);
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+
+    // A directory is not removed as a file is.
+    fs::create_dir(place.join("00000000000000000001.unfinished")).unwrap();
+    head.position = 6;
+    snapshots::write(&directory.log(), &head, |out| out.write_all(b"x")).unwrap();
+    let kept: Vec<_> =
+        snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
+    assert_eq!(kept, [6, 4], "it is there, and what can be removed is removed");
 }
 
 #[test]

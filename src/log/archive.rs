@@ -11,13 +11,14 @@
 //! ```
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::chain::{Damage, Fault, Head, head_line, read_head};
 use super::record::{PAYLOAD_BYTES_MAX, Record};
+use super::snapshots::directory;
 use super::storage::LogError;
 
 /// The directory of the archives in that of the log.
@@ -67,20 +68,18 @@ pub fn list(dir: &Path) -> io::Result<Vec<Archive>> {
     Ok(archives)
 }
 
-/// Writes the records that follow `before` into a file, which is durable on return. Gives the head after the last one.
+/// Writes the records that follow `before` into a file, which is durable on return.
 ///
 /// # Errors
 /// Those of the file system; there is no new archive then.
-pub(super) fn write(dir: &Path, before: &Head, records: &[Record]) -> Result<Head, LogError> {
-    let dir = dir.join(DIRECTORY);
+pub(super) fn write(dir: &Path, before: &Head, records: &[Record]) -> Result<Archive, LogError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| LogError::File { path, source }
     };
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
-    let mut head = *before;
-    records.iter().for_each(|record| head.advance(record));
-    let name = format!("{:020}-{:020}", before.next_position(), head.position);
+    let dir = directory(dir, DIRECTORY).map_err(at(dir))?;
+    let (first, last) = (before.next_position(), records.last().map_or(before.position, |last| last.position));
+    let name = format!("{first:020}-{last:020}");
     let (unfinished, finished) =
         (dir.join(format!("{name}{UNFINISHED}")), dir.join(format!("{name}{SUFFIX}")));
     let written = begun(&unfinished, before, records).and_then(|()| {
@@ -88,7 +87,7 @@ pub(super) fn write(dir: &Path, before: &Head, records: &[Record]) -> Result<Hea
         File::open(&dir)?.sync_all()
     });
     written.map_err(at(&unfinished))?;
-    Ok(head)
+    Ok(Archive { path: finished, first, last })
 }
 
 fn begun(path: &Path, before: &Head, records: &[Record]) -> io::Result<()> {
@@ -107,17 +106,23 @@ fn begun(path: &Path, before: &Head, records: &[Record]) -> io::Result<()> {
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes archives all of whose records are older than a time, oldest first, and never one behind another that stays.
+/// Removes archives all of whose records are older than a time, oldest first, and never one behind another that stays. The log
+/// itself begins after `base`.
 ///
 /// # Errors
 /// The files cannot be read or removed.
-pub(super) fn remove_before(dir: &Path, at: i64) -> Result<u64, LogError> {
+pub(super) fn remove_before(dir: &Path, base: &Head, at: i64) -> Result<u64, LogError> {
     let mut removed = 0;
     let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
     let archives = list(dir).map_err(unreadable)?;
-    for (archive, next) in archives.iter().zip(archives.iter().skip(1)) {
+    for (index, archive) in archives.iter().enumerate() {
         // The latest time of all records up to the last one of this stands at the beginning of the next.
-        if Records::open(next)?.head.latest_at >= at {
+        let head = match archives.get(index + 1) {
+            Some(next) => Records::open(next)?.head,
+            None => *base,
+        };
+        // What compaction was interrupted over is not all out of the log.
+        if head.latest_at >= at || archive.last > base.position {
             break;
         }
         fs::remove_file(&archive.path)

@@ -4,6 +4,9 @@
 //! was interrupted goes on. The database keeps where the chain stood after the last one that was removed. How far it goes is
 //! not decided here.
 
+use std::thread;
+use std::time::Duration;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::archive::{self, Archive};
@@ -11,11 +14,14 @@ use super::chain::{Damage, Fault, Head};
 use super::record::Record;
 use super::storage::{COMPACTED_VERSION, LogError, LogReader, base, last_position, row_at};
 
-/// Records that one archive holds, and no more octets than [`ARCHIVE_BYTES_MAX`].
-const ARCHIVE_RECORDS_MAX: usize = 65_536;
-const ARCHIVE_BYTES_MAX: usize = 64 << 20;
+/// An archive is full once it has so many records, or so many octets of them, at the end of a transaction. It is read from its
+/// beginning whatever is looked for in it, and what it is written from is in memory.
+const ARCHIVE_RECORDS_MAX: usize = 16_384;
+const ARCHIVE_BYTES_MAX: usize = 8 << 20;
 /// Records that are removed at a time: the writer waits for that long.
 const REMOVED_AT_ONCE: u64 = 2048;
+/// Between two removals.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Moves the oldest records into archives. One at a time.
 #[derive(Debug)]
@@ -29,8 +35,9 @@ impl Compactor {
         Compactor { connection, reader }
     }
 
-    /// Moves records from the beginning up to a position at most, but for the last record: `progress` is told the position
-    /// that was reached. What was interrupted goes on where it was. Gives the position of the last one that was moved ever.
+    /// Moves whole transactions from the beginning up to a position at most, but for the last one: `progress` is told the
+    /// position that was reached. What was interrupted goes on where it was. Gives the position of the last record that was
+    /// moved ever.
     ///
     /// # Errors
     /// [`LogError::Damaged`] for a record that is not what was appended, and those of the store and the file system. What was
@@ -38,41 +45,43 @@ impl Compactor {
     pub fn archive(&mut self, to: u64, mut progress: impl FnMut(u64)) -> Result<u64, LogError> {
         let to = to.min(last_position(&self.connection)?.unsigned_abs().saturating_sub(1));
         let mut head = base(&self.connection)?;
-        while head.position < to {
-            let mut records = Vec::new();
-            let mut octets = 0;
-            for record in self.reader.scan(head.position) {
-                let record = record?;
-                if record.position > to {
-                    break;
-                }
-                octets += record.payload.len();
-                records.push(record);
-                if records.len() >= ARCHIVE_RECORDS_MAX || octets >= ARCHIVE_BYTES_MAX {
-                    break;
-                }
+        loop {
+            let records = self.next(&head, to)?;
+            if records.is_empty() {
+                return Ok(head.position);
             }
-            let end = archive::write(self.reader.directory(), &head, &records)?;
-            self.is_kept(head.next_position(), end.position, &records)?;
-            while head.position < end.position {
-                head = self.remove(head.position.saturating_add(REMOVED_AT_ONCE).min(end.position))?;
+            let archive = archive::write(self.reader.directory(), &head, &records)?;
+            is_kept(&archive, &records)?;
+            drop(records);
+            while head.position < archive.last {
+                head = self.remove(head.position.saturating_add(REMOVED_AT_ONCE).min(archive.last))?;
+                // The writer looks again at short intervals, and comes first.
+                thread::sleep(REMOVAL_PAUSE);
             }
             progress(head.position);
         }
-        Ok(head.position)
     }
 
-    /// That an archive has these records.
-    fn is_kept(&self, first: u64, last: u64, records: &[Record]) -> Result<(), LogError> {
-        let is_it = |archive: &Archive| (archive.first, archive.last) == (first, last);
-        if let Some(archive) = self.reader.archives()?.into_iter().find(is_it) {
-            let kept: Result<Vec<Record>, LogError> = archive::Records::open(&archive)?.collect();
-            if kept? == records {
-                return Ok(());
+    /// The records of the next archive: whole transactions, none beyond a position.
+    fn next(&self, head: &Head, to: u64) -> Result<Vec<Record>, LogError> {
+        let (mut records, mut octets, mut whole) = (Vec::new(), 0, 0);
+        for record in self.reader.scan(head.position) {
+            let record = record?;
+            if record.position > to {
+                break;
+            }
+            octets += record.payload.len();
+            let is_end = record.transaction_end;
+            records.push(record);
+            if is_end {
+                whole = records.len();
+                if whole >= ARCHIVE_RECORDS_MAX || octets >= ARCHIVE_BYTES_MAX {
+                    break;
+                }
             }
         }
-        let fault = Fault::Unreadable("what was archived is not found again".into());
-        Err(Damage { position: first, fault }.into())
+        records.truncate(whole);
+        Ok(records)
     }
 
     /// Removes the records up to a position, and keeps where the chain stands after it.
@@ -91,7 +100,7 @@ impl Compactor {
     /// # Errors
     /// The files cannot be read or removed.
     pub fn forget_before(&self, at: i64) -> Result<u64, LogError> {
-        archive::remove_before(self.reader.directory(), at)
+        archive::remove_before(self.reader.directory(), &base(&self.connection)?, at)
     }
 
     /// Gives the room of what was moved back to the file system, for which it takes as much again meanwhile. The writer waits.
@@ -103,6 +112,19 @@ impl Compactor {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// That an archive has these records.
+fn is_kept(archive: &Archive, records: &[Record]) -> Result<(), LogError> {
+    let mut kept = archive::Records::open(archive)?;
+    for record in records {
+        if kept.next().transpose()?.as_ref() != Some(record) {
+            let fault = Fault::Unreadable("what was archived is not found again".into());
+            return Err(Damage { position: record.position, fault }.into());
+        }
+    }
+    // It goes no further either, or that is damage.
+    kept.next().transpose().map(drop)
 }
 
 /// Has the database say where the chain stood before its first record.

@@ -1,8 +1,9 @@
 //! The event log: every change of the server's state, in order, durable before anybody is told of it.
 //!
-//! Owns the record's bytes ([`record`]), the chain they form ([`chain`]), the file they stand in ([`storage`]) and
-//! the proof that nobody altered them ([`verify`](mod@verify)). It never interprets a payload: what a `kind` means,
-//! and what replaying it does, is the engine's business.
+//! Owns the record's bytes ([`record`]), the chain they form ([`chain`]), the file they stand in ([`storage`]), those that old
+//! ones are moved into ([`archive`], [`Compactor`]), what is kept of the state they come to ([`snapshots`]), and the proof that
+//! nobody altered them ([`verify`](mod@verify)). It never interprets a payload: what a `kind` means, and what replaying it
+//! does, is the engine's business.
 //!
 //! A position counts records from 1 without gaps and is also the position in every event stream. Records that must be all
 //! there or not at all form a *transaction*; the last record of each carries [`Record::transaction_end`]. One [`Log`]

@@ -69,14 +69,14 @@ pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
 /// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed.
 ///
 /// # Errors
-/// Those of `content` and of the file system; there is no new snapshot then, and what was begun is removed.
+/// Those of `content` and of the file system; there is no new snapshot then, and what was begun is removed. That an old one
+/// cannot be removed is none.
 pub fn write(
     dir: &Path,
     head: &Head,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let dir = dir.join(DIRECTORY);
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    let dir = directory(dir, DIRECTORY)?;
     // Padded, so that names sort as positions do.
     let name = format!("{:020}", head.position);
     let (unfinished, finished) =
@@ -90,7 +90,21 @@ pub fn write(
         let _ = fs::remove_file(&unfinished);
         return written;
     }
-    remove_old(&dir)
+    if let Err(error) = remove_old(&dir) {
+        tracing::warn!(%error, "old snapshots cannot be found, and stay");
+    }
+    Ok(())
+}
+
+/// Makes a directory of the log if it is missing. Its name outlives a power failure as what is in it does.
+pub(super) fn directory(parent: &Path, name: &str) -> io::Result<PathBuf> {
+    let path = parent.join(name);
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        // Who made it may not have come to the next line.
+        Ok(()) | Err(_) => File::open(parent)?.sync_all()?,
+    }
+    Ok(path)
 }
 
 fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -105,21 +119,28 @@ fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::R
     inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes all but the newest snapshots, and what was not finished.
+/// Removes all but the newest snapshots, and what was not finished. What cannot be removed stays.
 fn remove_old(dir: &Path) -> io::Result<()> {
     let mut finished = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.to_string_lossy();
         if name.ends_with(UNFINISHED) {
-            fs::remove_file(&path)?;
+            remove(&path);
         } else if name.ends_with(SUFFIX) {
             finished.push(path.clone());
         }
     }
     finished.sort();
     let too_many = finished.len().saturating_sub(KEPT);
-    finished.iter().take(too_many).try_for_each(fs::remove_file)
+    finished.iter().take(too_many).for_each(|path| remove(path));
+    Ok(())
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(%error, path = %path.display(), "an old snapshot cannot be removed");
+    }
 }
 
 impl Snapshot {
