@@ -55,6 +55,19 @@ fn data_comes_back_as_it_was_with_its_order_and_its_revisions() {
 }
 
 #[test]
+fn floats_stay_what_they_were_however_often_they_are_stored() {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..2000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let float = f64::from_bits(0x3ff0_0000_0000_0000 | random >> 12) * (0.1 + 0.2) - 0.3;
+        let order = ORDER.replace("-2.5", &format!("{float:?}"));
+        let first = decoded(&order, Some(&TASK));
+        assert!(text(&first, Some(&TASK)).contains(&format!("{float:?}")), "{float:?}");
+        assert_eq!(unpack(&packed(&first), Some(&TASK)).unwrap(), first, "{float:?}");
+    }
+}
+
+#[test]
 fn a_layout_of_this_program_reads_what_it_packed() {
     let layout = Layout::read(&Layout::own()).unwrap();
     for (json, node) in [(DOCUMENT, None), (ORDER, Some(&TASK))] {
