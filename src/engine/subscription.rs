@@ -231,12 +231,23 @@ impl Lost {
     }
 }
 
+/// How the first event is found. It can take reading what was archived, so who reads the stream waits for it and nobody else.
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    /// It is the first at or after a time, or what comes after the newest that there was.
+    Time { time: Timestamp, newest: u64 },
+    /// It is the next, or the first that is kept (RFC 8639 section 2.4.2.1).
+    Kept,
+}
+
 /// A stream of notifications.
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<Shared>,
     principal: Principal,
     filter: Option<Filter>,
+    /// Until the first event is read.
+    begin: Option<Begin>,
     /// The newest position that was looked at completely.
     position: u64,
     /// Parts of the position after it that were seen already.
@@ -263,10 +274,6 @@ impl Subscription {
         until: Option<Timestamp>,
         seat: Seat,
     ) -> Result<Self, Error> {
-        let unreadable = |error: &LogError| {
-            tracing::error!(%error, "a replay could not start");
-            Error::application(Tag::OperationFailed, "the event log cannot be read")
-        };
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let newest = *committed.borrow();
         let (position, skip) = match from {
@@ -280,21 +287,18 @@ impl Subscription {
                 let message = format!("position {position} is not reached yet; the newest is {newest}");
                 return Err(Error::protocol(Tag::InvalidValue, message));
             }
-            From::Time(time) => {
-                let found = shared.reader.position_at_time(time.as_micros()).map_err(|e| unreadable(&e))?;
-                (found.map_or(newest, |position| position.saturating_sub(1)), 0)
-            }
+            From::Time(_) => (0, 0),
         };
-        // A replay begins with what is kept (RFC 8639 section 2.4.2.1).
-        let position = match position < newest {
-            true => position.max(shared.reader.first().map_err(|e| unreadable(&e))?.position),
-            false => position,
+        let begin = match from {
+            From::Time(time) => Begin::Time { time, newest },
+            _ => Begin::Kept,
         };
-        seat.reached(position);
+        seat.reached(if matches!(from, From::Time(_)) { newest } else { position });
         Ok(Subscription {
             shared,
             principal,
             filter,
+            begin: Some(begin),
             position,
             skip,
             until,
@@ -441,10 +445,23 @@ impl Subscription {
 
     /// Takes the next events.
     async fn fill(&mut self) -> Result<(), Lost> {
+        if let Some(Begin::Time { time, newest }) = self.begin {
+            let find = move |reader: &LogReader| {
+                reader.position_at_time(time.as_micros()).map_err(|e| Lost(e.to_string()))
+            };
+            let found = self.look_up(find).await?.map_or(newest, |position| position.saturating_sub(1));
+            self.position = found.min(newest);
+            self.begin = Some(Begin::Kept);
+        }
         let events = match self.shared.tail.after(self.position) {
             Some(events) => events,
             None => self.read_log().await?,
         };
+        self.begin = None;
+        if events.first().is_some_and(|first| first.position > self.position.saturating_add(1)) {
+            // The one of which parts were seen is not among them.
+            self.skip = 0;
+        }
         for event in events {
             if self.until.is_some_and(|until| event.at > until) {
                 self.finished = true;
@@ -466,17 +483,29 @@ impl Subscription {
     }
 
     async fn read_log(&self) -> Result<Vec<Announced>, Lost> {
-        let (reader, after) = (self.shared.reader.clone(), self.position);
-        let read = tokio::task::spawn_blocking(move || {
-            let records = reader.read(after, BATCH).map_err(|e| Lost(e.to_string()))?;
+        let (after, begins) = (self.position, self.begin.is_some());
+        self.look_up(move |reader| {
+            let records = match reader.read(after, BATCH) {
+                Err(LogError::Gone { first }) if begins => reader.read(first.saturating_sub(1), BATCH),
+                read => read,
+            };
             let announce = |record: &crate::log::Record| {
                 let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
                 let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
                 Ok(Announced::new(record.position, at, Actor::recorded(record), event, record.payload.len()))
             };
-            records.iter().map(announce).collect()
-        });
-        read.await.map_err(|e| Lost(e.to_string()))?
+            records.map_err(|e| Lost(e.to_string()))?.iter().map(announce).collect()
+        })
+        .await
+    }
+
+    /// Asks something of the log, beside the runtime.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&LogReader) -> Result<T, Lost> + Send + 'static,
+    ) -> Result<T, Lost> {
+        let reader = self.shared.reader.clone();
+        tokio::task::spawn_blocking(move || ask(&reader)).await.map_err(|e| Lost(e.to_string()))?
     }
 }
 

@@ -78,7 +78,8 @@ pub(super) fn write(dir: &Path, before: &Head, records: &[Record]) -> Result<Arc
         move |source| LogError::File { path, source }
     };
     let dir = directory(dir, DIRECTORY).map_err(at(dir))?;
-    let (first, last) = (before.next_position(), records.last().map_or(before.position, |last| last.position));
+    let (first, last) =
+        (before.next_position(), records.last().map_or(before.position, |last| last.position));
     let name = format!("{first:020}-{last:020}");
     let (unfinished, finished) =
         (dir.join(format!("{name}{UNFINISHED}")), dir.join(format!("{name}{SUFFIX}")));

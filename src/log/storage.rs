@@ -92,7 +92,9 @@ pub enum LogError {
     #[error("{0} is not an event log")]
     Foreign(PathBuf),
     /// The file was made by a version of the server that this one does not know.
-    #[error("{path} has version {found}, this server knows no later one than {COMPACTED_VERSION}: a newer agentconf is needed")]
+    #[error(
+        "{path} has version {found}, this server knows no later one than {COMPACTED_VERSION}: a newer agentconf is needed"
+    )]
     Version {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! A restart from a snapshot: all is as it would be had every event been read again.
 
-use agentconf::engine::{Content, Datastore, replay, write_snapshot};
+use agentconf::clock::Timestamp;
+use agentconf::engine::{Content, Datastore, From, replay, write_snapshot};
 use agentconf::limits::Limits;
 use agentconf::log::{LogReader, snapshots};
 use serde_json::json;
@@ -94,6 +95,70 @@ async fn what_came_before_a_snapshot_can_leave_the_log() {
     assert_eq!(without(&everything(&bench)), without(&after));
     let gone = bench.engine.revision(3).await.expect_err("it is kept no longer");
     assert_eq!(gone.tag, agentconf::yang::error::Tag::OperationFailed);
+}
+
+#[tokio::test]
+async fn a_state_is_rebuilt_beside_archives_and_from_what_is_kept_of_them() {
+    let bench = lived_in().await;
+    let bench = bench.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let position = bench.engine.snapshot().position;
+    let whole = format!("{:?}", replay(&log, position).expect("it is replayed").tasks);
+    // The position of the snapshot is in an archive by now.
+    bench.put_data("oss", "d").await.expect("it is written");
+    let mut compactor = log.compactor().expect("it opens");
+    assert!(compactor.archive(5, |_| {}).expect("it is archived") <= 5);
+    assert!(compactor.archive(position, |_| {}).expect("it is archived") <= position);
+    let state = replay(&log, position).expect("it is replayed");
+    assert_eq!((state.position, format!("{:?}", state.tasks)), (position, whole));
+    assert!(log.head_at(position).expect("it is read").is_some());
+
+    // What follows an older snapshot is kept no longer.
+    let newest = snapshots::list(bench.directory.path()).expect("they are read").remove(0);
+    let older = newest.path().with_file_name("00000000000000000001.snapshot");
+    let content = std::fs::read(newest.path()).expect("it is read");
+    let line = content.iter().position(|octet| *octet == b'\n').expect("it has lines") + 1;
+    let named = [&content[..line], b"1 ", &content[line + position.to_string().len() + 1..]].concat();
+    std::fs::write(older, named).expect("it is written");
+    std::fs::remove_dir_all(bench.directory.path().join("archive")).expect("it is removed");
+    let at = log.base().expect("it is read").position;
+    assert!(replay(&log, u64::MAX).expect("it is replayed").position > at);
+    let gone = replay(&log, 2).expect_err("it is kept no longer").to_string();
+    assert!(gone.starts_with("the log begins at position"), "{gone}");
+}
+
+#[tokio::test]
+async fn a_replay_begins_with_what_is_kept_and_is_looked_up_by_who_reads_it() {
+    let bench = lived_in().await;
+    let bench = bench.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let position = bench.engine.snapshot().position;
+    log.compactor().expect("it opens").archive(position - 1, |_| {}).expect("it is archived");
+    let order =
+        json!({"id": "t-9", "from": "oss-agent", "to": "ip-agent", "content": "x", "asynchronous": true});
+    bench.assign("oss", order).await.expect("it is assigned");
+    let begin = |from| bench.engine.subscribe(&principal("oss"), None, from, None).expect("there is a place");
+    let froms = [From::Behind(0), From::After { position: 1, part: 900 }, From::Time(Timestamp::EPOCH)];
+
+    let archives = bench.directory.path().join("archive");
+    let file =
+        std::fs::read_dir(&archives).expect("it is read").next().expect("there is one").expect("a file");
+    let content = std::fs::read(file.path()).expect("it is read");
+    std::fs::write(file.path(), b"none").expect("it is written");
+    for from in froms {
+        assert!(begin(from).next().await.is_err(), "{from:?} finds the damage when it is read");
+    }
+    std::fs::write(file.path(), content).expect("it is written");
+    for from in froms {
+        let first = begin(from).next().await.expect("the log is read").expect("there is one");
+        assert!(first.position < position, "{from:?} begins at {}", first.position);
+    }
+    std::fs::remove_dir_all(archives).expect("it is removed");
+    let kept = log.base().expect("it is read").position;
+    for from in froms {
+        let first = begin(from).next().await.expect("the log is read").expect("there is one");
+        assert!(first.position > kept && first.part == 0, "{from:?} begins at {}", first.position);
+    }
 }
 
 #[tokio::test]
