@@ -517,12 +517,8 @@ mod tests {
     #[test]
     fn a_subscriber_takes_little_at_a_time_and_never_nothing() {
         let tail = Tail::default();
-        let event = |position: u64, size: usize| Announced {
-            trace: None,
-            position,
-            at: Timestamp::EPOCH,
-            notifications: Arc::from([]),
-            size,
+        let event = |position: u64, size: usize| {
+            Announced::new(position, Timestamp::EPOCH, Actor::SERVER, Event::Edited(Vec::new()), size)
         };
         tail.push(vec![
             event(5, 4 * BATCH_BYTES_MAX),
