@@ -55,8 +55,7 @@ impl Compactor {
             drop(records);
             while head.position < archive.last {
                 head = self.remove(head.position.saturating_add(REMOVED_AT_ONCE).min(archive.last))?;
-                // The writer looks again at short intervals, and comes first.
-                thread::sleep(REMOVAL_PAUSE);
+                pause();
             }
             progress(head.position);
         }
@@ -112,6 +111,12 @@ impl Compactor {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// Lets the writer in, if it waits: it looks at intervals, and would find the next removal.
+#[expect(clippy::disallowed_methods, reason = "SQLite does not tell who waits for a lock")]
+fn pause() {
+    thread::sleep(REMOVAL_PAUSE);
 }
 
 /// That an archive has these records.
