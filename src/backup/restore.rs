@@ -104,7 +104,8 @@ pub fn restore(target: &Path, wanted: &Wanted<'_>, told: Told<'_>) -> Result<Res
     let by = fs::metadata(&building).map_err(FileError::of("read", &building))?.uid();
     if let Some(pem) = read(&building.join(KEY_FILE))? {
         let (of_position, of_time) = (manifest.log.position, manifest.at);
-        let restore = Restore { at: wanted.at, by: format!("uid {by}"), to: head, of_position, of_time };
+        let (by, first) = (format!("uid {by}"), manifest.log.after.head().unwrap_or(Head::EMPTY));
+        let restore = Restore { at: wanted.at, by, first, to: head, of_position, of_time };
         restore.note(&trail, &Signer::from_pem(&pem)?)?;
     }
     let missing = missing(&building, &head, told)?;
