@@ -615,7 +615,7 @@ fn a_snapshot_is_read_back_as_it_was_written_or_not_at_all() {
     let directory = ten_records("snapshot");
     let head = directory.open().last();
     let content = b"what the records come to ".repeat(5000);
-    snapshots::write(&directory.log(), &head, |out| out.write_all(&content)).unwrap();
+    snapshots::write(&directory.log(), &head, |_| true, |out| out.write_all(&content)).unwrap();
     let [snapshot] = snapshots::list(&directory.log()).unwrap().try_into().unwrap();
     let read = || {
         snapshot.read(|from| {
@@ -644,15 +644,21 @@ fn two_snapshots_are_kept_and_one_that_fails_leaves_no_trace() {
     let mut head = directory.open().last();
     for position in 1..=4 {
         head.position = position;
-        snapshots::write(&directory.log(), &head, |out| out.write_all(b"x")).unwrap();
+        snapshots::write(&directory.log(), &head, |_| true, |out| out.write_all(b"x")).unwrap();
     }
     head.position = 5;
-    let failed = snapshots::write(&directory.log(), &head, |_| Err(std::io::Error::other("no")));
+    let failed = snapshots::write(&directory.log(), &head, |_| true, |_| Err(std::io::Error::other("no")));
     assert_eq!(failed.unwrap_err().to_string(), "no");
     let kept: Vec<_> =
         snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
     assert_eq!(kept, [4, 3]);
     assert_eq!(fs::read_dir(directory.log().join(snapshots::DIRECTORY)).unwrap().count(), 2);
+
+    // One that cannot be used does not count.
+    snapshots::write(&directory.log(), &head, |head| head.position != 4, |out| out.write_all(b"x")).unwrap();
+    let kept: Vec<_> =
+        snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
+    assert_eq!(kept, [5, 4, 3]);
 }
 
 #[test]

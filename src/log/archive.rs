@@ -108,21 +108,34 @@ fn begun(path: &Path, before: &Head, records: &[Record]) -> io::Result<()> {
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes archives all of whose records are older than a time, oldest first, and never one behind another that stays.
+/// Archives all of whose records are older than a time, oldest first, and none behind another that is not; each with the place
+/// in the chain after it.
+///
+/// # Errors
+/// The files cannot be read.
+pub(super) fn before(dir: &Path, at: i64) -> Result<Vec<(Archive, Head)>, LogError> {
+    let mut found = Vec::new();
+    let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
+    let archives = list(dir).map_err(unreadable)?;
+    for (archive, next) in archives.iter().zip(archives.iter().skip(1)) {
+        // The latest time of all records up to the last one of this stands at the beginning of the next.
+        let end = Records::open(next)?.head;
+        if end.latest_at >= at {
+            break;
+        }
+        found.push((archive.clone(), end));
+    }
+    Ok(found)
+}
+
+/// Removes them.
 ///
 /// # Errors
 /// The files cannot be read or removed.
 pub(super) fn remove_before(dir: &Path, at: i64) -> Result<u64, LogError> {
     let mut removed = 0;
-    let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
-    let archives = list(dir).map_err(unreadable)?;
-    for (archive, next) in archives.iter().zip(archives.iter().skip(1)) {
-        // The latest time of all records up to the last one of this stands at the beginning of the next.
-        if Records::open(next)?.head.latest_at >= at {
-            break;
-        }
-        fs::remove_file(&archive.path)
-            .map_err(|source| LogError::File { path: archive.path.clone(), source })?;
+    for (Archive { path, .. }, _) in before(dir, at)? {
+        fs::remove_file(&path).map_err(|source| LogError::File { path, source })?;
         removed += 1;
     }
     Ok(removed)

@@ -26,7 +26,8 @@ use crate::ids::hexadecimal;
 pub const DIRECTORY: &str = "snapshots";
 
 const MAGIC: &str = "agentconf snapshot 1";
-const SUFFIX: &str = ".snapshot";
+/// How the name of one ends, after the position.
+pub const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".unfinished";
 const CHECKSUM_BYTES: u64 = 32;
 /// Fast: a start waits for what reads it, and the disk is not short of room for two.
@@ -68,16 +69,19 @@ pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
     Ok(snapshots)
 }
 
-/// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed.
+/// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed: of those that
+/// `is_used` says can be used, all but the newest. Others are left alone and do not count.
 ///
 /// # Errors
 /// Those of `content` and of the file system; there is no new snapshot then, and what was begun is removed.
 pub fn write(
     dir: &Path,
     head: &Head,
+    is_used: impl Fn(&Head) -> bool,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let dir = dir.join(DIRECTORY);
+    let log = dir;
+    let dir = log.join(DIRECTORY);
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
     // Padded, so that names sort as positions do.
     let name = format!("{:020}", head.position);
@@ -92,7 +96,7 @@ pub fn write(
         let _ = fs::remove_file(&unfinished);
         return written;
     }
-    remove_old(&dir)
+    remove_old(log, &dir, is_used)
 }
 
 fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -108,20 +112,15 @@ fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::R
 }
 
 /// Removes all but the newest snapshots, and what was not finished.
-fn remove_old(dir: &Path) -> io::Result<()> {
-    let mut finished = Vec::new();
+fn remove_old(log: &Path, dir: &Path, is_used: impl Fn(&Head) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let name = path.to_string_lossy();
-        if name.ends_with(UNFINISHED) {
+        if path.to_string_lossy().ends_with(UNFINISHED) {
             fs::remove_file(&path)?;
-        } else if name.ends_with(SUFFIX) {
-            finished.push(path.clone());
         }
     }
-    finished.sort();
-    let too_many = finished.len().saturating_sub(KEPT);
-    finished.iter().take(too_many).try_for_each(fs::remove_file)
+    let used = list(log)?.into_iter().filter(|snapshot| is_used(&snapshot.head));
+    used.skip(KEPT).try_for_each(|old| fs::remove_file(old.path()))
 }
 
 impl Snapshot {
