@@ -85,7 +85,7 @@ pub(super) fn loaded(snapshot: &Snapshot) -> io::Result<State> {
 /// The snapshots beside a log that stand for records that it has, newest first.
 ///
 /// # Errors
-/// They or the log cannot be read.
+/// They cannot be read.
 pub(super) fn snapshots_of(log: &LogReader) -> Result<Vec<Snapshot>, LogError> {
     let path = log.directory().join(snapshots::DIRECTORY);
     let found = snapshots::list(log.directory()).map_err(|source| LogError::File { path, source })?;
@@ -97,7 +97,11 @@ pub(super) fn snapshots_of(log: &LogReader) -> Result<Vec<Snapshot>, LogError> {
                 let path = snapshot.path().display();
                 tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
             }
-            Err(error) => return Err(error),
+            // An old one may stand for a record in an archive; that it is damaged is in nobody's way who needs a newer one.
+            Err(error) => {
+                let path = snapshot.path().display();
+                tracing::warn!(%path, %error, "whether a snapshot is one of this log cannot be read: it is left out");
+            }
         }
     }
     Ok(fitting)
