@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Agent;
 use crate::engine::{Engine, Options};
-use crate::log::Log;
+use crate::log::{Log, LogReader};
 use crate::netconf::conversation;
 use crate::restconf;
 use crate::server::listener::Answer;
@@ -34,15 +34,10 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let spans = prepared.spans.clone();
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
-    // Replay reads the whole log.
+    // Replay reads what no snapshot stands for, which can be the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
-        let oldest = log
-            .reader()
-            .read(log.reader().first()?.position, 1)?
-            .first()
-            .map_or(clock.now().as_micros(), |record| record.at);
-        let capabilities = restconf::capabilities(Timestamp::from_micros(oldest), &url)
+        let capabilities = restconf::capabilities(oldest(&log.reader(), &clock), &url)
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
@@ -100,6 +95,18 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let finish = Box::pin(async move { Ok(engine.stop().await?) });
     let observed = Observed { probe, measure };
     Ok(Application { front, settings, netconf: Some(netconf), observed, finish })
+}
+
+/// When the oldest event happened that is still there; now if there is none. `None` if that cannot be read: nothing but what a
+/// stream says of itself needs it, so a damaged archive does not keep the server from starting.
+fn oldest(log: &LogReader, clock: &Clock) -> Option<Timestamp> {
+    match log.first().and_then(|first| log.read(first.position, 1)) {
+        Ok(records) => records.first().map_or(Some(clock.now()), |record| Timestamp::from_micros(record.at)),
+        Err(error) => {
+            tracing::warn!(%error, "the oldest event cannot be read");
+            None
+        }
+    }
 }
 
 /// Has the vault see which secrets are used.

@@ -235,7 +235,8 @@ pub struct Limits {
     pub snapshot_events_min: u64,
 
     /// How long events stay in the log at least. What is older is moved into compressed archives beside it when a snapshot was
-    /// written, and is read from there. With 0 everything stays.
+    /// written, and is read from there; so that needs `snapshot_events_min`. The room is used again, and only `log compact` makes the
+    /// file of the log smaller. With 0 everything stays.
     pub log_kept_s: u64,
     /// How long archived events are kept at least, from when they happened; for ever with 0.
     pub archives_kept_s: u64,
@@ -622,7 +623,11 @@ impl Limits {
         let keys = (self.issuer_keys_max_s < self.issuer_keys_min_s)
             .then_some(("issuer_keys_max_s", "has to be at least issuer_keys_min_s"));
         let part = (self.data_read_bytes_max < 4).then_some(("data_read_bytes_max", "has to be at least 4"));
-        zero.or(small).or(rounds).or(keys).or(part)
+        let kept = (self.log_kept_s > 0 && self.snapshot_events_min == 0).then_some((
+            "log_kept_s",
+            "needs snapshot_events_min: only what a snapshot stands for leaves the log",
+        ));
+        zero.or(small).or(rounds).or(keys).or(part).or(kept)
     }
 }
 
@@ -647,6 +652,15 @@ mod tests {
         let one_more = limits.replace(&Limits { depth_max: 1, ..next });
         assert_eq!((one_more.now.len(), one_more.at_start), (0, vec!["depth_max".to_owned()]));
         assert_eq!(other.depth_max, 8 + CHANGES_MAX);
+    }
+
+    #[test]
+    fn events_that_no_snapshot_stands_for_cannot_leave_the_log() {
+        let limits =
+            |log_kept_s, snapshot_events_min| Limits { log_kept_s, snapshot_events_min, ..Limits::default() };
+        assert_eq!((limits(9, 1).nonsense(), limits(0, 0).nonsense()), (None, None));
+        let (limit, why) = limits(9, 0).nonsense().unwrap_or_default();
+        assert!(limit == "log_kept_s" && why.contains("snapshot_events_min"), "{limit} {why}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use agentconf::audit::{
     Altered, Checkpoint, Entry, Kind, Noted, Proof, PublicKey, Reader, Settings, Signer, Trail, verify,
 };
 use agentconf::clock::{ManualClock, Timestamp};
-use agentconf::log::{Log, LogReader, NO_HASH, NewRecord, Record};
+use agentconf::log::{Head, Log, LogReader, NO_HASH, NewRecord, Record};
 use rusqlite::Connection;
 
 const SEED: [u8; 32] = [7; 32];
@@ -447,7 +447,8 @@ fn a_log_that_was_put_back_is_whole_if_the_key_says_so_and_cut_if_another_one_do
             .execute("DELETE FROM record WHERE position > ?1", [after as i64])
             .unwrap();
         let at = place.clock.clock().now();
-        Restore { at, by: "uid 0".to_owned(), to, of_position: 10, of_time: at }
+        let first = Head::EMPTY;
+        Restore { at, by: "uid 0".to_owned(), first, to, of_position: 10, of_time: at }
     };
     let own = Signer::from_pem(&Signer::pem(&SEED)).unwrap();
     let place = Place::lived();
@@ -493,6 +494,99 @@ fn a_log_that_was_put_back_is_whole_if_the_key_says_so_and_cut_if_another_one_do
     segment.append(&[vec![NewRecord { at, kind, version, actor, origin, payload }]]).unwrap();
     segment.close().unwrap();
     assert!(place.wrong().contains("the event log is altered at position 4"), "{}", place.wrong());
+}
+
+/// Has a log say that it begins after a position, with this hash.
+fn forge(directory: &Path, position: u64, hash: [u8; 32]) {
+    Log::open(directory).unwrap().close().unwrap();
+    let log = LogReader::open(directory).unwrap();
+    let latest_at = log.head_at(position).unwrap().unwrap().latest_at;
+    let kept: Vec<NewRecord> = log.scan(position).map(|record| new(record.unwrap())).collect();
+    drop(log);
+    for entry in fs::read_dir(directory).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let mut log = Log::open_after(directory, &Head { position, hash, latest_at }).unwrap();
+    log.append(&kept.into_iter().map(|record| vec![record]).collect::<Vec<_>>()).unwrap();
+    log.close().unwrap();
+}
+
+fn new(Record { at, kind, version, actor, origin, payload, .. }: Record) -> NewRecord {
+    NewRecord { at, kind, version, actor, origin, payload }
+}
+
+#[test]
+fn a_log_may_begin_only_where_a_signed_note_says_so() {
+    // The beginning is gone, be it with the hash that was there.
+    for hash in [None, Some([9; 32])] {
+        let place = Place::lived();
+        let head = LogReader::open(&place.log_directory()).unwrap().head_at(10).unwrap().unwrap();
+        forge(&place.log_directory(), 10, hash.unwrap_or(head.hash));
+        let wrong = place.wrong();
+        assert!(wrong.contains("up to position 10 is missing, and nothing says"), "{wrong}");
+    }
+    // It was noted, and nothing is accepted that goes further, or has another hash.
+    let noted = |seed: &[u8; 32]| {
+        let place = Place::lived();
+        let head = LogReader::open(&place.log_directory()).unwrap().head_at(4).unwrap().unwrap();
+        let signer = Signer::from_pem(&Signer::pem(seed)).unwrap();
+        let clock = place.clock.clock();
+        let trail = Trail::open(&place.trail_directory(), Settings::default(), signer, clock, true).unwrap();
+        trail.committed(LogReader::open(&place.log_directory()).unwrap().last().unwrap());
+        trail.forgetting(head).unwrap();
+        trail.stop();
+        (place, head)
+    };
+    let (place, head) = noted(&SEED);
+    assert_eq!(place.check().unwrap().log.after, 0, "it has not gone yet");
+    assert!(place.entries().iter().any(|entry| entry.body.operation == "events-forgotten"));
+    forge(
+        &place.log_directory(),
+        2,
+        LogReader::open(&place.log_directory()).unwrap().head_at(2).unwrap().unwrap().hash,
+    );
+    assert_eq!(place.check().unwrap().log.after, 2, "not all of it has gone");
+    forge(&place.log_directory(), 4, head.hash);
+    let proof = place.check().unwrap();
+    assert_eq!((proof.log.after, proof.log.records, proof.forgotten.unwrap().log_position), (4, 10, 4));
+    let (place, _) = noted(&SEED);
+    forge(&place.log_directory(), 4, [9; 32]);
+    assert!(place.wrong().contains("follows another record than was signed"), "{}", place.wrong());
+    let (place, _) = noted(&SEED);
+    forge(&place.log_directory(), 2, [9; 32]);
+    assert!(place.wrong().contains("what is there is not what was signed"), "{}", place.wrong());
+    let (place, head) = noted(&[8; 32]);
+    forge(&place.log_directory(), 4, head.hash);
+    assert!(place.wrong().contains("is not signed with this key"), "{}", place.wrong());
+    assert!(place.wrong().contains("up to position 4 is missing"), "{}", place.wrong());
+}
+
+#[test]
+fn where_the_log_may_begin_is_known_when_the_segment_that_said_so_has_gone() {
+    let settings = Settings { segment_hours: 1, retention_days: 1, ..Settings::default() };
+    let place = Place { settings, ..Place::lived() };
+    let head = LogReader::open(&place.log_directory()).unwrap().head_at(4).unwrap().unwrap();
+    let trail = place.open();
+    trail.committed(LogReader::open(&place.log_directory()).unwrap().last().unwrap());
+    trail.forgetting(head).unwrap();
+    for segment in 2..=3 {
+        place.clock.advance_seconds(2 * DAY_S);
+        trail.authenticated(&principal("ann", segment));
+        place.wait_for_segment(u64::from(segment));
+    }
+    wait_while(|| place.segment(1).exists());
+    trail.stop();
+    forge(&place.log_directory(), 4, head.hash);
+    assert_eq!(place.check().unwrap().log.after, 4);
+}
+
+#[test]
+fn a_segment_without_its_beginning_is_named() {
+    let place = Place::lived();
+    let segment = place.segment(1);
+    let head = LogReader::open(&segment).unwrap().head_at(2).unwrap().unwrap();
+    forge(&segment, 2, head.hash);
+    assert!(place.wrong().contains("its beginning is missing"), "{}", place.wrong());
 }
 
 #[test]

@@ -47,7 +47,9 @@ fn records_in_archives_are_in_a_backup_as_all_others_are() {
     append(&data, 1..=10);
     assert_eq!(backed_up(&data, &target).unwrap(), 10);
     let all = records(&data, 0);
-    LogReader::open(&data).unwrap().compactor().unwrap().archive(8, |_| {}).unwrap();
+    let log = LogReader::open(&data).unwrap();
+    write_snapshot(&log, &replay(&log, 10).unwrap()).unwrap();
+    log.compactor().unwrap().archive(8, |_| {}).unwrap();
 
     // One that began after that, and one whose end is in an archive by now.
     let later = place("later");
@@ -60,6 +62,7 @@ fn records_in_archives_are_in_a_backup_as_all_others_are() {
         assert_eq!(restored(target, &data, Some(Point::Position(10))).unwrap(), 10);
         assert_eq!(records(&data, 0), all);
         assert!(!data.join("archive").exists(), "they are in the log again");
+        assert!(!data.join("snapshots").exists(), "all records are there");
     }
 }
 
@@ -90,7 +93,22 @@ fn a_log_whose_beginning_is_kept_no_longer_is_restored_from_where_it_begins() {
     assert_eq!(backed_up(&data, &target).unwrap(), 22);
     // Of what was before the snapshot there are records and no state; and the earlier backup has a gap behind it.
     let before = restored(&target, &place("before"), Some(Point::Position(14)));
-    assert!(matches!(before, Err(ref error) if matches!(**error, BackupError::Replay(_))), "{before:?}");
+    assert!(
+        matches!(before, Err(ref error) if matches!(**error, BackupError::BeforeSnapshot(15))),
+        "{before:?}"
+    );
+    // What stands for it stays in the backup when the server has newer ones.
+    append(&data, 23..=24);
+    for at in [21, 22] {
+        write_snapshot(&log, &replay(&log, at).unwrap()).unwrap();
+    }
+    assert_eq!(backed_up(&data, &target).unwrap(), 24);
+    assert_eq!(restored(&target, &place("first"), Some(Point::Position(15))).unwrap(), 15);
+    // Without one there is no finished backup.
+    std::fs::remove_dir_all(data.join("snapshots")).unwrap();
+    let none = backed_up(&data, &place("none"));
+    assert!(matches!(none, Err(ref error) if matches!(**error, BackupError::NoSnapshot(6))), "{none:?}");
+    assert!(!place("none").join("backup.json").exists());
     let gap = backed_up(&data, &early);
     assert!(gap.as_ref().is_err_and(|error| error.to_string().contains("kept no longer")), "{gap:?}");
     assert_eq!(verify(&early, &mut |_, _, _| {}).unwrap().log.position, 4);

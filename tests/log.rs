@@ -756,7 +756,7 @@ fn a_snapshot_is_read_back_as_it_was_written_or_not_at_all() {
     let directory = ten_records("snapshot");
     let head = directory.open().last();
     let content = b"what the records come to ".repeat(5000);
-    snapshots::write(&directory.log(), &head, |out| out.write_all(&content)).unwrap();
+    snapshots::write(&directory.log(), &head, |_| true, |out| out.write_all(&content)).unwrap();
     let [snapshot] = snapshots::list(&directory.log()).unwrap().try_into().unwrap();
     let read = || {
         snapshot.read(|from| {
@@ -785,10 +785,10 @@ fn two_snapshots_are_kept_and_one_that_fails_leaves_no_trace() {
     let mut head = directory.open().last();
     for position in 1..=4 {
         head.position = position;
-        snapshots::write(&directory.log(), &head, |out| out.write_all(b"x")).unwrap();
+        snapshots::write(&directory.log(), &head, |_| true, |out| out.write_all(b"x")).unwrap();
     }
     head.position = 5;
-    let failed = snapshots::write(&directory.log(), &head, |_| Err(std::io::Error::other("no")));
+    let failed = snapshots::write(&directory.log(), &head, |_| true, |_| Err(std::io::Error::other("no")));
     assert_eq!(failed.unwrap_err().to_string(), "no");
     let kept: Vec<_> =
         snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
@@ -799,10 +799,17 @@ fn two_snapshots_are_kept_and_one_that_fails_leaves_no_trace() {
     // A directory is not removed as a file is.
     fs::create_dir(place.join("00000000000000000001.unfinished")).unwrap();
     head.position = 6;
-    snapshots::write(&directory.log(), &head, |out| out.write_all(b"x")).unwrap();
+    snapshots::write(&directory.log(), &head, |_| true, |out| out.write_all(b"x")).unwrap();
     let kept: Vec<_> =
         snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
     assert_eq!(kept, [6, 4], "it is there, and what can be removed is removed");
+
+    // One that cannot be used does not count.
+    head.position = 7;
+    snapshots::write(&directory.log(), &head, |head| head.position != 6, |out| out.write_all(b"x")).unwrap();
+    let kept: Vec<_> =
+        snapshots::list(&directory.log()).unwrap().iter().map(|found| found.head.position).collect();
+    assert_eq!(kept, [7, 6, 4]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! chain too.
 
 pub mod checkpoint;
+pub mod forgotten;
 pub mod note;
 pub mod restored;
 pub mod segments;
@@ -17,10 +18,11 @@ pub mod verify;
 mod writer;
 
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
+pub use forgotten::Forgotten;
 pub use note::{Entry, Kind, Note, Who};
 pub use restored::Restored;
 pub use segments::{Discontinuity, Item, Reader};
-pub use trail::{Noted, Trail};
+pub use trail::{NotNoted, Noted, Trail};
 pub use verify::{Altered, Proof, verify};
 pub use writer::OpenError;
 

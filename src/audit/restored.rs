@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, PublicKey, Signer, hex};
+use super::forgotten::Forgotten;
 use super::note::{Entry, Kind, Note, Who};
 use super::segments::{Item, Link, Reader};
 use super::writer::OpenError;
@@ -49,7 +50,9 @@ pub struct Restore {
     pub at: Timestamp,
     /// Who did it, as the operating system knows them.
     pub by: String,
-    /// Where the event log ends now.
+    /// After which record the event log begins now.
+    pub first: Head,
+    /// Where it ends now.
     pub to: Head,
     /// The last position in the backup.
     pub of_position: u64,
@@ -117,6 +120,13 @@ impl Restore {
         };
         restored.signature = signer.signature(&restored.signed());
         log.append(&[vec![Item::Restored(restored).to_record(self.at)?]])?;
+
+        if self.first != Head::EMPTY {
+            let Head { position, hash, .. } = log.last();
+            let (before, first) = (Link { segment, position, hash }, (self.first.position, self.first.hash));
+            let forgotten = Forgotten::new(self.at, before, first, signer);
+            log.append(&[vec![Item::Forgotten(forgotten).to_record(self.at)?]])?;
+        }
 
         let Head { position, hash, .. } = log.last();
         let checkpoint = signer.sign(Checkpoint {

@@ -12,6 +12,7 @@ use std::vec;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, hex};
+use super::forgotten::Forgotten;
 use super::note::Entry;
 use super::restored::Restored;
 use super::writer::OpenError;
@@ -25,6 +26,7 @@ const CHECKPOINT: u16 = 3;
 const REMOVED: u16 = 4;
 const DISCONTINUITY: u16 = 5;
 const RESTORED: u16 = 6;
+const FORGOTTEN: u16 = 7;
 /// Version of the payloads.
 const VERSION: u8 = 1;
 
@@ -49,6 +51,8 @@ pub enum Item {
     Discontinuity(Discontinuity),
     /// The event log was put back to an earlier position.
     Restored(Restored),
+    /// The beginning of the event log is kept no longer.
+    Forgotten(Forgotten),
 }
 
 /// How a segment begins.
@@ -105,6 +109,7 @@ impl Item {
             Item::Removed(removed) => (REMOVED, serde_json::to_vec(removed)?),
             Item::Discontinuity(broken) => (DISCONTINUITY, serde_json::to_vec(broken)?),
             Item::Restored(restored) => (RESTORED, serde_json::to_vec(restored)?),
+            Item::Forgotten(forgotten) => (FORGOTTEN, serde_json::to_vec(forgotten)?),
         };
         let (actor, origin) = (String::new(), String::new());
         Ok(NewRecord { at: at.as_micros(), kind, version: VERSION, actor, origin, payload })
@@ -123,6 +128,7 @@ impl Item {
             (REMOVED, VERSION) => serde_json::from_slice(bytes).map(Item::Removed),
             (DISCONTINUITY, VERSION) => serde_json::from_slice(bytes).map(Item::Discontinuity),
             (RESTORED, VERSION) => serde_json::from_slice(bytes).map(Item::Restored),
+            (FORGOTTEN, VERSION) => serde_json::from_slice(bytes).map(Item::Forgotten),
             (kind, version) => return Err(format!("kind {kind} version {version} is unknown")),
         };
         item.map_err(|error| format!("the payload cannot be read: {error}"))
@@ -192,6 +198,28 @@ impl Reader {
             Ok(Item::Segment(start)) => Some((start, Timestamp::from_micros(record.at)?)),
             _ => None,
         }))
+    }
+
+    /// What a segment says last of the beginning of the event log, if that stands: neither it nor a later one says that the log
+    /// was put back after it, or that more is kept no longer.
+    pub(super) fn forgotten(&self, number: u64) -> Result<Option<Forgotten>, OpenError> {
+        let is_about_it = |record: &Record| [RESTORED, FORGOTTEN].contains(&record.kind);
+        let mut newest = None;
+        for record in self.segment(number)?.scan(0) {
+            newest = Some(record?).filter(is_about_it).or(newest);
+        }
+        let Some(Item::Forgotten(forgotten)) = newest.as_ref().and_then(|record| Item::of(record).ok())
+        else {
+            return Ok(None);
+        };
+        for later in self.numbers()?.into_iter().filter(|later| *later > number) {
+            for record in self.segment(later)?.scan(0) {
+                if is_about_it(&record?) {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(forgotten))
     }
 
     /// Octets of the files of a segment.

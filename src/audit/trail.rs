@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -45,6 +45,8 @@ struct Handle {
 /// What the writer gets.
 pub(super) enum Order {
     Write(Arc<Entry>),
+    /// The beginning of the event log goes, up to there; who waits is told whether that is written.
+    Forget(Head, SyncSender<bool>),
     Stop,
 }
 
@@ -76,6 +78,11 @@ struct Thing {
     /// How often it was repeated since, or [`OVER`].
     repeats: AtomicU64,
 }
+
+/// Something that has to be in the trail before it is done could not be written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it cannot be noted in the audit trail")]
+pub struct NotNoted;
 
 /// It is counted no more.
 const OVER: u64 = 1 << 63;
@@ -158,6 +165,20 @@ impl Trail {
     pub fn committed(&self, head: Head) {
         if let Some(handle) = &self.0 {
             *handle.book.log.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        }
+    }
+
+    /// Writes that what the event log has up to there is kept no longer, and signs it. Waits for that; to be done before it goes.
+    ///
+    /// # Errors
+    /// It is not written.
+    pub fn forgetting(&self, first: Head) -> Result<(), NotNoted> {
+        let Some(handle) = &self.0 else { return Ok(()) };
+        let (done, is_done) = sync_channel(1);
+        handle.queue.send(Order::Forget(first, done)).map_err(|_| NotNoted)?;
+        match is_done.recv() {
+            Ok(true) => Ok(()),
+            _ => Err(NotNoted),
         }
     }
 

@@ -6,10 +6,11 @@ use std::fmt;
 use std::io;
 
 use super::checkpoint::{Checkpoint, PublicKey};
+use super::forgotten::Forgotten;
 use super::restored::Restored;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use crate::clock::Timestamp;
-use crate::log::{self, Damage, Fault, Hash, LogError, LogReader, NO_HASH, Record, Summary};
+use crate::log::{self, Damage, Fault, Hash, Head, LogError, LogReader, NO_HASH, Record, Summary};
 
 /// What was proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Proof {
     pub unsigned: u64,
     /// When the event log was put back to an earlier position, and to which.
     pub restored: Vec<Restored>,
+    /// When records of the event log were last meant to be kept no longer, and which.
+    pub forgotten: Option<Forgotten>,
 }
 
 /// The first record of a log that is not what was written.
@@ -71,6 +74,25 @@ pub fn verify(
     kept: &[Checkpoint],
     accepted: Option<&Checkpoint>,
 ) -> Result<Proof, Vec<Altered>> {
+    loop {
+        let first = log.first().map_err(|error| vec![error.into()])?;
+        let verified = verify_from(&first, trail, log, key, kept, accepted);
+        // A server that runs may have forgotten more meanwhile, and noted it where it was not seen.
+        if verified.is_ok() || log.first().is_ok_and(|again| again == first) {
+            return verified;
+        }
+    }
+}
+
+/// The same of a log that begins after `first`.
+fn verify_from(
+    first: &Head,
+    trail: &Reader,
+    log: &LogReader,
+    key: &PublicKey,
+    kept: &[Checkpoint],
+    accepted: Option<&Checkpoint>,
+) -> Result<Proof, Vec<Altered>> {
     let accepted = accepted.filter(|accepted| key.signed(accepted));
     let kept: Vec<Checkpoint> = kept.iter().chain(accepted).cloned().collect();
     let kept = kept.as_slice();
@@ -89,7 +111,7 @@ pub fn verify(
     signed.extend(kept.iter().filter(|kept| key.signed(kept)).map(Signed::by));
     // But not of what was there before it was put back, and is not any more.
     signed.retain(|signed| !restored.iter().any(|(place, to)| signed.is_of_before(*place, to)));
-    let summary = event_log(log, signed);
+    let summary = event_log(log, first, signed);
     match (trail, summary) {
         (Ok(proof), Ok(log)) if broken.is_empty() => {
             let restored = restored.into_iter().map(|(_, restored)| restored).collect();
@@ -126,12 +148,15 @@ struct Signed {
     hash: Hash,
     at: Timestamp,
     place: Place,
+    /// Whether it says that what came up to there may be missing.
+    is_end_of_forgotten: bool,
 }
 
 impl Signed {
     fn by(checkpoint: &Checkpoint) -> Signed {
         let Checkpoint { log_position, log_hash, at, segment, position, .. } = *checkpoint;
-        Signed { position: log_position, hash: log_hash, at, place: (segment, position) }
+        let (position, hash, place) = (log_position, log_hash, (segment, position));
+        Signed { position, hash, at, place, is_end_of_forgotten: false }
     }
 
     /// Whether it was signed before the event log was put back at that place, of what is not there since.
@@ -158,6 +183,7 @@ impl Walk<'_> {
             newest: None,
             unsigned: 0,
             restored: Vec::new(),
+            forgotten: None,
         };
         self.proof = Some(proof);
         let (mut end, mut time) = (None, None);
@@ -203,6 +229,10 @@ impl Walk<'_> {
             let why = format!("it cannot be opened: {error}");
             Altered { segment: Some(number), position: 1, after: *time, why }
         })?;
+        if segment.first().is_ok_and(|first| first != Head::EMPTY) {
+            let why = "its beginning is missing".to_owned();
+            return Err(Altered { segment: Some(number), position: 1, after: *time, why });
+        }
         let before = end.take();
         let (mut last, mut sure) = (None, 0);
         let walked = log::walk(&segment, |record| {
@@ -285,8 +315,25 @@ impl Walk<'_> {
                     hash: restored.log_hash,
                     at: restored.at,
                     place: (number, record.position),
+                    is_end_of_forgotten: false,
                 });
                 self.restored.push(((number, record.position), restored));
+            }
+            Item::Forgotten(forgotten) => {
+                let before = Link { segment: number, position, hash };
+                if !forgotten.is_signed(self.key) || forgotten.before != before {
+                    let why =
+                        "that the beginning of the event log is kept no longer is not signed with this key";
+                    return Err(why.into());
+                }
+                self.signed.push(Signed {
+                    position: forgotten.log_position,
+                    hash: forgotten.log_hash,
+                    at: forgotten.at,
+                    place: (number, record.position),
+                    is_end_of_forgotten: true,
+                });
+                proof.forgotten = Some(forgotten);
             }
             Item::Checkpoint(checkpoint) => {
                 if !self.key.signed(&checkpoint) {
@@ -329,11 +376,26 @@ fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Alter
 }
 
 /// Checks the event log, and that it holds what was signed.
-fn event_log(log: &LogReader, mut signed: Vec<Signed>) -> Result<Summary, Altered> {
+fn event_log(log: &LogReader, first: &Head, mut signed: Vec<Signed>) -> Result<Summary, Altered> {
+    let beginning = |why| Err(Altered { segment: None, position: first.next_position(), after: None, why });
+    // Where it begins is said by an unsigned row or file, so something signed has to say that it may begin there, and how.
+    let forgotten = signed.iter().filter(|signed| signed.is_end_of_forgotten);
+    let forgotten = forgotten.map(|signed| signed.position).max().unwrap_or_default();
+    if first.position > forgotten || (first.position == 0 && *first != Head::EMPTY) {
+        let end = first.position;
+        return beginning(format!(
+            "what came up to position {end} is missing, and nothing says that it was meant"
+        ));
+    }
+    let is_other = |signed: &&Signed| signed.position == first.position && signed.hash != first.hash;
+    if let Some(Signed { position, at, .. }) = signed.iter().find(is_other) {
+        return beginning(format!(
+            "it follows another record than was signed as position {position} at {at}"
+        ));
+    }
     signed.sort_unstable_by_key(|signed| signed.position);
     // What is kept no longer cannot be compared with what was signed of it; what comes after it is chained to its hash.
-    let first = log.first()?.position;
-    let mut signed = signed.into_iter().filter(|signed| signed.position > first).peekable();
+    let mut signed = signed.into_iter().filter(|signed| signed.position > first.position).peekable();
     let (mut sure, mut time) = (0, None);
     let walked = log::walk(log, |record| {
         while let Some(signed) = signed.next_if(|signed| signed.position == record.position) {

@@ -5,17 +5,18 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::Settings;
 use super::checkpoint::{Checkpoint, Signer};
+use super::forgotten::{self, Forgotten};
 use super::note::Entry;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use super::trail::{Book, Order, QUEUE_MAX, Trail};
 use crate::clock::{Clock, Timestamp};
-use crate::log::{Log, LogError, NewRecord};
+use crate::log::{Hash, Head, Log, LogError, NewRecord};
 
 /// How long an entry waits for another one, and for as many as there may be in one commit.
 const GATHER: Duration = Duration::from_millis(50);
@@ -127,6 +128,7 @@ impl Writer {
                     entries.push(entry);
                     stop = self.gather(orders, &mut entries);
                 }
+                Ok(Order::Forget(first, done)) => self.forgets(&first, &done),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => stop = true,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -174,7 +176,7 @@ impl Writer {
     }
 
     /// Waits for what comes soon after an entry, for one commit. True if it is the end.
-    fn gather(&self, orders: &Receiver<Order>, entries: &mut Vec<Arc<Entry>>) -> bool {
+    fn gather(&mut self, orders: &Receiver<Order>, entries: &mut Vec<Arc<Entry>>) -> bool {
         let until = self.book.clock.now().saturating_add_seconds(GATHER_S);
         while entries.len() < GROUP_MAX && self.book.clock.now() < until {
             match orders.recv_timeout(GATHER) {
@@ -182,11 +184,33 @@ impl Writer {
                     self.book.waits_no_more(&entry);
                     entries.push(entry);
                 }
+                Ok(Order::Forget(first, done)) => self.forgets(&first, &done),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
         false
+    }
+
+    /// Notes that the beginning of the event log is kept no longer, and tells who waits for it whether that is done.
+    fn forgets(&mut self, first: &Head, done: &SyncSender<bool>) {
+        let now = self.book.clock.now();
+        let entry = Item::Entry(forgotten::entry(first, now, self.book.log().position));
+        let written = self
+            .write(now, vec![entry])
+            .and_then(|()| self.note_forgotten(now, now, (first.position, first.hash)))
+            .and_then(|()| self.sign(now, false));
+        if let Err(error) = &written {
+            tracing::error!(%error, "what is kept no longer cannot be noted in the audit trail");
+        }
+        // Who does not wait any more does not go on either.
+        let _ = done.send(written.is_ok());
+    }
+
+    fn note_forgotten(&mut self, now: Timestamp, at: Timestamp, up_to: (u64, Hash)) -> Result<(), OpenError> {
+        let Head { position, hash, .. } = self.log.last();
+        let before = Link { segment: self.number, position, hash };
+        self.write(now, vec![Item::Forgotten(Forgotten::new(at, before, up_to, &self.signer))])
     }
 
     /// What time has brought about.
@@ -284,6 +308,10 @@ impl Writer {
             }
             total = total.saturating_sub(self.reader.size(*number)?);
             tracing::info!(number, "a segment of the audit trail is removed for its age or size");
+            // This has to be known as long as the event log is there.
+            if let Some(Forgotten { at, log_position, log_hash, .. }) = self.reader.forgotten(*number)? {
+                self.note_forgotten(now, at, (log_position, log_hash))?;
+            }
             // Told of each one before it goes, so that what is there is always what was told.
             self.write(now, vec![Item::Removed(Removed { first: *number, last })])?;
             self.reader.remove(*number)?;

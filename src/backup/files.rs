@@ -28,14 +28,26 @@ const DEPTH_MAX: usize = 8;
 /// Octets that are copied at a time.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// Copies all of them. Those that go meanwhile are left out; snapshots that are newer than the log in the backup too.
-pub(super) fn copy_all(data: &Path, target: &Path, position: u64) -> Result<Vec<Kept>, BackupError> {
+/// Copies all of them but snapshots. Those that go meanwhile are left out.
+pub(super) fn copy_all(data: &Path, target: &Path) -> Result<Vec<Kept>, BackupError> {
+    copy_those(data, target, |name| !is_in_snapshots(name))
+}
+
+/// Copies the snapshots.
+pub(super) fn copy_snapshots(data: &Path, target: &Path) -> Result<Vec<Kept>, BackupError> {
+    copy_those(data, target, |name| snapshot_of(name).is_some())
+}
+
+fn copy_those(
+    data: &Path,
+    target: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Kept>, BackupError> {
     let mut kept = Vec::new();
     walk(data, "", 0, &mut |path, name| {
-        if is_after(name, position) {
-            return Ok(());
+        if is_wanted(name) {
+            kept.extend(copy(path, name, target)?);
         }
-        kept.extend(copy(path, name, target)?);
         Ok(())
     })?;
     kept.sort_unstable_by(|one: &Kept, other| one.name.cmp(&other.name));
@@ -190,14 +202,19 @@ fn is_of_process(name: &str) -> bool {
         || name.strip_prefix(TRAIL) == Some(&format!("/{KEPT}"))
 }
 
+fn is_in_snapshots(name: &str) -> bool {
+    name.strip_prefix(snapshots::DIRECTORY).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The position that a file is the snapshot of, if it is one.
+pub(super) fn snapshot_of(name: &str) -> Option<u64> {
+    let name = name.strip_prefix(snapshots::DIRECTORY)?.strip_prefix('/')?;
+    name.strip_suffix(snapshots::SUFFIX)?.parse().ok()
+}
+
 /// Whether a file is a snapshot of a later position.
 fn is_after(name: &str, position: u64) -> bool {
-    let Some(name) = name.strip_prefix(snapshots::DIRECTORY).and_then(|rest| rest.strip_prefix('/')) else {
-        return false;
-    };
-    let digits: String =
-        name.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-    digits.parse::<u64>().is_ok_and(|of| of > position)
+    snapshot_of(name).is_some_and(|of| of > position)
 }
 
 /// What is not there need not be removed.

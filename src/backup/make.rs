@@ -54,10 +54,20 @@ pub fn make(
     let segments = copy_trail(&trail, target, known.as_ref(), told)?;
 
     let reader = LogReader::open_checked(data)?;
+    // A log that begins after a position needs a snapshot. What there is before the log is read does not stand for more than it.
+    let after = match &known {
+        Some(known) => known.log.after.position,
+        None => reader.first()?.position,
+    };
+    let mut snapshots = if after > 0 { files::copy_snapshots(data, target)? } else { Vec::new() };
+    // The earliest that the backup has stays: what is before the others can be restored with it alone.
+    let earliest = known.as_ref().and_then(Manifest::earliest_snapshot).map(|(_, kept)| kept);
+    snapshots.extend(earliest.filter(|kept| snapshots.iter().all(|new| new.name != kept.name)).cloned());
     let log = records::copy(&reader, data, target, LOG, known.as_ref().map(|known| &known.log), told)?;
 
-    let mut kept = files::copy_all(data, target, log.position)?;
+    let mut kept = files::copy_all(data, target)?;
     kept.extend(checkpoint);
+    kept.extend(snapshots);
     let is_new = |name: &str| kept.iter().all(|kept| kept.name != name);
     let secrets = known.iter().flat_map(|known| &known.files).filter(|file| file.name.starts_with(SECRETS));
     let secrets: Vec<Kept> = secrets.filter(|file| is_new(&file.name)).cloned().collect();
@@ -70,6 +80,7 @@ pub fn make(
 
     let program = env!("CARGO_PKG_VERSION").to_owned();
     let manifest = Manifest { at, program, log, trail: segments, files: kept, configuration };
+    manifest.check_snapshot()?;
     for directory in [files::DIRECTORY, LOG] {
         records::sync(&target.join(directory))?;
     }

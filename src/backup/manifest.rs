@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::BackupError;
 use super::records::Copied;
+use super::{BackupError, files as copied};
 use crate::clock::{self, Timestamp};
 use crate::ids::hexadecimal;
 use crate::server::files::{self, FileError, Readers};
@@ -106,6 +106,21 @@ impl Manifest {
         let sha256 = digest(backup.get().as_bytes());
         let text = serde_json::to_string(&Sealed { version: VERSION, sha256, backup }).map_err(unwritable)?;
         Ok(files::replace(&path, &(text + "\n"), Readers::Owner)?)
+    }
+
+    /// The earliest snapshot with which the event log of the backup can be replayed, and of which position it is.
+    pub(super) fn earliest_snapshot(&self) -> Option<(u64, &Kept)> {
+        let is_used = self.log.after.position.max(1)..=self.log.position;
+        let found = self.files.iter().filter_map(|kept| Some((copied::snapshot_of(&kept.name)?, kept)));
+        found.filter(|(position, _)| is_used.contains(position)).min_by_key(|(position, _)| *position)
+    }
+
+    /// That there is one if the event log begins after a position: nothing else stands for what came before.
+    pub(super) fn check_snapshot(&self) -> Result<(), BackupError> {
+        match self.log.after.position {
+            after if after > 0 && self.earliest_snapshot().is_none() => Err(BackupError::NoSnapshot(after)),
+            _ => Ok(()),
+        }
     }
 
     /// All logs.

@@ -26,7 +26,9 @@
 //! # What fits what
 //!
 //! The trail is read before the event log, so that nothing is signed of the log that the backup has not; the other files are
-//! read after it, so that every secret that the log refers to is there: a secret is kept before it is referred to.
+//! read after it, so that every secret that the log refers to is there: a secret is kept before it is referred to. Snapshots are
+//! a short cut, and copied only if the beginning of the log is kept no longer: then they are read before it, so that they stand for
+//! what the backup has.
 
 mod files;
 mod make;
@@ -115,6 +117,14 @@ pub enum BackupError {
     /// Nothing was recorded by then.
     #[error("nothing was recorded by then: the log began at {0}")]
     Before(String),
+    /// The log begins after a position, and nothing stands for what came before it.
+    #[error(
+        "the log begins after position {0}, and there is no snapshot that stands for what came before: it cannot be restored"
+    )]
+    NoSnapshot(u64),
+    /// There are records of that point, but no state that they could be applied to.
+    #[error("the beginning of the log is not in the backup: it can be restored to position {0} or later")]
+    BeforeSnapshot(u64),
     /// There are files already.
     #[error("{} is not empty; with --force it is renamed, and restored beside it", .0.display())]
     NotEmpty(PathBuf),

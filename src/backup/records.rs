@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{BackupError, Told};
+use crate::engine::has;
 use crate::ids::hexadecimal;
 use crate::log::record::{ACTOR_BYTES_MAX, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::log::{Hash, Head, LogError, LogReader, NO_HASH, Record};
+use crate::log::{Hash, Head, LogReader, NO_HASH, Record};
 use crate::server::files::{FileError, create_directory};
 
 /// How a file begins.
@@ -203,18 +204,6 @@ pub(super) fn copy(
     }
     sync(&place)?;
     Ok(Copied { after: Standing::of(&after), position: head.position, chunks })
-}
-
-/// Whether a log has this place in its chain, be it in an archive.
-fn has(log: &LogReader, place: &Head) -> Result<bool, LogError> {
-    match log.head_at(place.position) {
-        Err(LogError::Gone { .. }) if log.first()? == *place => Ok(true),
-        Err(LogError::Gone { .. }) => match place.position.checked_sub(1) {
-            Some(before) => Ok(log.read(before, 1)?.first().is_some_and(|record| record.hash == place.hash)),
-            None => Ok(true),
-        },
-        found => Ok(found? == Some(*place)),
-    }
 }
 
 /// Removes the files of a log that it does not consist of any more.

@@ -104,7 +104,8 @@ pub fn restore(target: &Path, wanted: &Wanted<'_>, told: Told<'_>) -> Result<Res
     let by = fs::metadata(&building).map_err(FileError::of("read", &building))?.uid();
     if let Some(pem) = read(&building.join(KEY_FILE))? {
         let (of_position, of_time) = (manifest.log.position, manifest.at);
-        let restore = Restore { at: wanted.at, by: format!("uid {by}"), to: head, of_position, of_time };
+        let (by, first) = (format!("uid {by}"), manifest.log.after.head().unwrap_or(Head::EMPTY));
+        let restore = Restore { at: wanted.at, by, first, to: head, of_position, of_time };
         restore.note(&trail, &Signer::from_pem(&pem)?)?;
     }
     let missing = missing(&building, &head, told)?;
@@ -146,6 +147,11 @@ fn verified(
         return Err(BackupError::Beyond { end: manifest.log.position, time: text(latest_at) });
     }
     let after = manifest.log.after.head().unwrap_or(Head::EMPTY);
+    let earliest = manifest.earliest_snapshot().map_or(0, |(position, _)| position);
+    let earliest = if after == Head::EMPTY { 0 } else { earliest };
+    if matches!(to, Some(Point::Position(position)) if position < earliest) {
+        return Err(BackupError::BeforeSnapshot(earliest));
+    }
     let (mut end, mut first, mut is_within) = (after, None, true);
     verify::all(manifest, target, told, &mut |record: &Record, head| {
         first.get_or_insert(record.at);
@@ -160,6 +166,7 @@ fn verified(
     })?;
     match first {
         Some(first) if end == after => Err(BackupError::Before(text(first))),
+        _ if end.position < earliest => Err(BackupError::BeforeSnapshot(earliest)),
         _ => Ok(end),
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn all(
     told: Told<'_>,
     each: &mut dyn FnMut(&Record, &Head),
 ) -> Result<(), BackupError> {
+    manifest.check_snapshot()?;
     for (number, kept) in manifest.files.iter().chain(&manifest.configuration).enumerate() {
         files::check(kept, target)?;
         told("files verified", number as u64 + 1, Some(manifest.files.len() as u64));

@@ -87,7 +87,12 @@ impl Verify {
                 return Err(NotWhole.into());
             }
             print_whole(&summary)?;
-            print("there is no audit trail, so nothing is signed")?;
+            print(match summary.after {
+                0 => "there is no audit trail, so nothing is signed",
+                _ => {
+                    "there is no audit trail: nothing proves that the log was meant to begin there, and nothing is signed"
+                }
+            })?;
             return Ok(());
         }
         let key = read(&self.key.unwrap_or_else(|| data.join(PUBLIC_FILE)))?;
@@ -120,6 +125,12 @@ impl Verify {
             proof.checkpoints,
             key.id()
         ))?;
+        if let Some(forgotten) = &proof.forgotten {
+            print(format_args!(
+                "noted at {}: records up to position {} need not be kept any longer",
+                forgotten.at, forgotten.log_position
+            ))?;
+        }
         for restored in &proof.restored {
             print(format_args!(
                 "restored at {} by {}: the event log was put back to position {}, from {} in the backup of {}",

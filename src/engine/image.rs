@@ -19,7 +19,7 @@ use crate::access::{Nacm, Settings};
 use crate::clock::Timestamp;
 use crate::datastore::diff::diff_along;
 use crate::datastore::validate::VALIDATOR;
-use crate::log::LogReader;
+use crate::log::{LogError, LogReader, Record};
 use crate::yang::packed::{
     Layout, Origin, PackedError, Reader, Sink, pack, put_number, put_octets, put_time,
 };
@@ -52,7 +52,11 @@ pub(super) fn save(state: &State, log: &LogReader, out: &mut dyn Write) -> io::R
     let mut sink = |kind: u8, octets: &[u8]| {
         frame.clear();
         frame.push(kind);
-        put_number(&mut frame, octets.len() as u64);
+        let length = octets.len() as u64;
+        if length > ITEM_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an item is too long to be read again"));
+        }
+        put_number(&mut frame, length);
         out.write_all(&frame)?;
         out.write_all(octets)
     };
@@ -91,21 +95,15 @@ fn configuration(state: &State, log: &LogReader, sink: &mut Sink<'_>) -> io::Res
     put_time(&mut item, state.config_changed_at);
     put_time(&mut item, state.startup_changed_at);
     sink(NUMBERS, &item)?;
+    // How far back there are records; they are read once more when they are saved, or all would be in memory.
     let mut edits = Vec::new();
     let mut oldest = state.revisions.get_max().map(|(number, newest)| (number, newest));
     for before in state.revisions.iter().rev().skip(1) {
         let Some((number, after)) = oldest.map(|(number, after)| (*number, after.at)) else { break };
-        let records = log.read(number.saturating_sub(1), 1).map_err(io::Error::other)?;
-        let Some(record) = records.into_iter().next().filter(|record| record.position == number) else {
+        if record_at(log, number)?.is_none() {
             break;
-        };
-        item.clear();
-        put_number(&mut item, number);
-        put_time(&mut item, after);
-        item.push(record.version);
-        put_number(&mut item, u64::from(record.kind));
-        put_octets(&mut item, &record.payload);
-        edits.push(item.clone());
+        }
+        edits.push((number, after));
         oldest = Some((before.0, before.1));
     }
     if let Some((number, oldest)) = oldest {
@@ -117,7 +115,27 @@ fn configuration(state: &State, log: &LogReader, sink: &mut Sink<'_>) -> io::Res
         put_octets(&mut item, &content);
         sink(OLDEST_REVISION, &item)?;
     }
-    edits.iter().rev().try_for_each(|edit| sink(EDITED, edit))
+    for (number, at) in edits.into_iter().rev() {
+        let gone = || io::Error::other(format!("the record at position {number} has gone meanwhile"));
+        let record = record_at(log, number)?.ok_or_else(gone)?;
+        item.clear();
+        put_number(&mut item, number);
+        put_time(&mut item, at);
+        item.push(record.version);
+        put_number(&mut item, u64::from(record.kind));
+        put_octets(&mut item, &record.payload);
+        sink(EDITED, &item)?;
+    }
+    Ok(())
+}
+
+/// The record at a position, unless it is kept no longer.
+fn record_at(log: &LogReader, number: u64) -> io::Result<Option<Record>> {
+    match log.read(number.saturating_sub(1), 1) {
+        Ok(records) => Ok(records.into_iter().next().filter(|record| record.position == number)),
+        Err(LogError::Gone { .. }) => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// The state that was saved.

@@ -74,7 +74,8 @@ impl Capabilities {
         nc_notifications::Netconf { streams }.to_data()
     }
 
-    /// The time of the newest event that has left the log, and streams with it (RFC 8639 section 2.4.2.1).
+    /// The time of the newest event that is kept no longer, neither in the log nor in an archive: streams cannot be replayed from
+    /// there (RFC 8639 section 2.4.2.1).
     fn replay_until(&self) -> Option<String> {
         self.aged.load().as_deref().cloned()
     }

@@ -19,6 +19,7 @@ mod driver;
 mod dynamic;
 mod event;
 mod filter;
+mod forgetting;
 mod group;
 mod image;
 mod known;
@@ -65,6 +66,7 @@ pub use driver::{Engine, OpenError};
 pub use dynamic::DynamicSubscription;
 pub use event::{Actor, Event, KINDS};
 pub use filter::Filter;
+pub use forgetting::{ForgetError, forget};
 pub use known::{Known, KnownBelow};
 pub use library::{CONTENT_ID, Capabilities};
 pub use locks::Lockable;
@@ -75,7 +77,7 @@ pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
 pub use received::Held;
-pub use replay::{replay, replay_telling, shown, write_snapshot};
+pub use replay::{has, replay, replay_telling, shown, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,

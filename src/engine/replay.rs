@@ -18,7 +18,8 @@ use super::state::State;
 use super::view;
 use crate::access::principal::{ADMIN_GROUP, Method, Principal};
 use crate::clock::Timestamp;
-use crate::log::{Damage, Fault, LogError, LogReader, snapshots};
+use crate::log::snapshots::{self, Snapshot};
+use crate::log::{Damage, Fault, Head, LogError, LogReader};
 use crate::yang::error::Error;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Child;
@@ -57,36 +58,68 @@ pub fn replay_telling(log: &LogReader, to: u64, told: &mut dyn FnMut(u64)) -> Re
 
 /// The state of the newest snapshot that fits the log, and stands for no later record than `to`.
 fn from_snapshot(log: &LogReader, to: u64) -> Result<Option<State>, LogError> {
-    let found = snapshots::list(log.directory()).unwrap_or_else(|error| {
+    let found = snapshots_of(log).unwrap_or_else(|error| {
         tracing::warn!(%error, "the snapshots cannot be read");
         Vec::new()
     });
     for snapshot in found.iter().filter(|snapshot| snapshot.head.position <= to) {
         let path = snapshot.path().display();
-        match log.head_at(snapshot.head.position) {
-            Ok(Some(head)) if head == snapshot.head => {}
-            Ok(_) => {
-                tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
-                continue;
-            }
-            Err(LogError::Gone { .. }) => {
-                tracing::warn!(%path, "what follows a snapshot is kept no longer: it is left out");
-                continue;
-            }
-            Err(error) => return Err(error),
-        }
-        match snapshot.read(image::load) {
-            Ok(state) if state.position == snapshot.head.position => {
+        match loaded(snapshot) {
+            Ok(state) => {
                 tracing::info!(position = state.position, "read from a snapshot");
                 return Ok(Some(state));
-            }
-            Ok(_) => {
-                tracing::warn!(%path, "a snapshot says another position than its content: it is left out")
             }
             Err(error) => tracing::warn!(%path, %error, "a snapshot cannot be used: it is left out"),
         }
     }
     Ok(None)
+}
+
+/// What a snapshot holds, when all of it is what was written.
+///
+/// # Errors
+/// It is not, or cannot be read.
+pub(super) fn loaded(snapshot: &Snapshot) -> io::Result<State> {
+    match snapshot.read(image::load)? {
+        state if state.position == snapshot.head.position => Ok(state),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it says another position than its content")),
+    }
+}
+
+/// The snapshots beside a log that stand for records that it has, newest first.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn snapshots_of(log: &LogReader) -> Result<Vec<Snapshot>, LogError> {
+    let path = log.directory().join(snapshots::DIRECTORY);
+    let found = snapshots::list(log.directory()).map_err(|source| LogError::File { path, source })?;
+    let mut fitting = Vec::new();
+    for snapshot in found {
+        match has(log, &snapshot.head) {
+            Ok(true) => fitting.push(snapshot),
+            Ok(false) | Err(LogError::Gone { .. }) => {
+                let path = snapshot.path().display();
+                tracing::warn!(%path, "a snapshot is not one of this log: it is left out");
+            }
+            // An old one may stand for a record in an archive; that it is damaged is in nobody's way who needs a newer one.
+            Err(error) => {
+                let path = snapshot.path().display();
+                tracing::warn!(%path, %error, "whether a snapshot is one of this log cannot be read: it is left out");
+            }
+        }
+    }
+    Ok(fitting)
+}
+
+/// Whether a log has this place in its chain, be it in an archive.
+///
+/// # Errors
+/// Those of the log; [`LogError::Gone`] if what it had there is kept no longer.
+pub fn has(log: &LogReader, place: &Head) -> Result<bool, LogError> {
+    match log.head_at(place.position) {
+        Err(LogError::Gone { .. }) if log.first()? == *place => Ok(true),
+        found => Ok(found? == Some(*place)),
+    }
 }
 
 /// Writes a snapshot of a state that is durable.
@@ -96,7 +129,8 @@ fn from_snapshot(log: &LogReader, to: u64) -> Result<Option<State>, LogError> {
 pub fn write_snapshot(log: &LogReader, state: &State) -> io::Result<()> {
     let head = log.head_at(state.position).map_err(io::Error::other)?;
     let head = head.ok_or_else(|| io::Error::other("the log has no record of this position"))?;
-    snapshots::write(log.directory(), &head, |mut out| image::save(state, log, &mut out))
+    let is_used = |head: &Head| has(log, head).unwrap_or_default();
+    snapshots::write(log.directory(), &head, is_used, |mut out| image::save(state, log, &mut out))
 }
 
 /// All that a datastore has in a state, as an administrator sees it at the time of the options. Nobody has a session then, so

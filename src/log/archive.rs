@@ -107,27 +107,38 @@ fn begun(path: &Path, before: &Head, records: &[Record]) -> io::Result<()> {
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes archives all of whose records are older than a time, oldest first, and never one behind another that stays. The log
-/// itself begins after `base`.
+/// Archives all of whose records are older than a time, oldest first, and none behind another that is not; each with the place
+/// in the chain after it. The log itself begins after `base`.
+///
+/// # Errors
+/// The files cannot be read.
+pub(super) fn before(dir: &Path, base: &Head, at: i64) -> Result<Vec<(Archive, Head)>, LogError> {
+    let mut found = Vec::new();
+    let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
+    let archives = list(dir).map_err(unreadable)?;
+    for (index, archive) in archives.iter().enumerate() {
+        // The latest time of all records up to the last one of this stands at the beginning of the next.
+        let end = match archives.get(index + 1) {
+            Some(next) => Records::open(next)?.head,
+            None => *base,
+        };
+        // What compaction was interrupted over is not all out of the log.
+        if end.latest_at >= at || archive.last > base.position {
+            break;
+        }
+        found.push((archive.clone(), end));
+    }
+    Ok(found)
+}
+
+/// Removes them.
 ///
 /// # Errors
 /// The files cannot be read or removed.
 pub(super) fn remove_before(dir: &Path, base: &Head, at: i64) -> Result<u64, LogError> {
     let mut removed = 0;
-    let unreadable = |source| LogError::File { path: dir.join(DIRECTORY), source };
-    let archives = list(dir).map_err(unreadable)?;
-    for (index, archive) in archives.iter().enumerate() {
-        // The latest time of all records up to the last one of this stands at the beginning of the next.
-        let head = match archives.get(index + 1) {
-            Some(next) => Records::open(next)?.head,
-            None => *base,
-        };
-        // What compaction was interrupted over is not all out of the log.
-        if head.latest_at >= at || archive.last > base.position {
-            break;
-        }
-        fs::remove_file(&archive.path)
-            .map_err(|source| LogError::File { path: archive.path.clone(), source })?;
+    for (Archive { path, .. }, _) in before(dir, base, at)? {
+        fs::remove_file(&path).map_err(|source| LogError::File { path, source })?;
         removed += 1;
     }
     Ok(removed)

@@ -94,6 +94,16 @@ impl Compactor {
         Ok(head)
     }
 
+    /// Where the chain would stand before the first record that is left by [`Compactor::forget_before`]; none if it removes nothing.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn first_after(&self, at: i64) -> Result<Option<Head>, LogError> {
+        Ok(archive::before(self.reader.directory(), &base(&self.connection)?, at)?
+            .pop()
+            .map(|(_, head)| head))
+    }
+
     /// Removes archives whose records are all older than a time (microseconds since the epoch). Gives how many.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ use super::chain::{Head, head_line, read_head};
 pub const DIRECTORY: &str = "snapshots";
 
 const MAGIC: &str = "agentconf snapshot 1";
-const SUFFIX: &str = ".snapshot";
+/// How the name of one ends, after the position.
+pub const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".unfinished";
 const CHECKSUM_BYTES: u64 = 32;
 /// Fast: a start waits for what reads it, and the disk is not short of room for two.
@@ -66,7 +67,8 @@ pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
     Ok(snapshots)
 }
 
-/// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed.
+/// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed: of those that
+/// `is_used` says can be used, all but the newest. Others are left alone and do not count.
 ///
 /// # Errors
 /// Those of `content` and of the file system; there is no new snapshot then, and what was begun is removed. That an old one
@@ -74,9 +76,11 @@ pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
 pub fn write(
     dir: &Path,
     head: &Head,
+    is_used: impl Fn(&Head) -> bool,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let dir = directory(dir, DIRECTORY)?;
+    let log = dir;
+    let dir = directory(log, DIRECTORY)?;
     // Padded, so that names sort as positions do.
     let name = format!("{:020}", head.position);
     let (unfinished, finished) =
@@ -90,7 +94,7 @@ pub fn write(
         let _ = fs::remove_file(&unfinished);
         return written;
     }
-    if let Err(error) = remove_old(&dir) {
+    if let Err(error) = remove_old(log, &dir, is_used) {
         tracing::warn!(%error, "old snapshots cannot be found, and stay");
     }
     Ok(())
@@ -120,20 +124,15 @@ fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::R
 }
 
 /// Removes all but the newest snapshots, and what was not finished. What cannot be removed stays.
-fn remove_old(dir: &Path) -> io::Result<()> {
-    let mut finished = Vec::new();
+fn remove_old(log: &Path, dir: &Path, is_used: impl Fn(&Head) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let name = path.to_string_lossy();
-        if name.ends_with(UNFINISHED) {
+        if path.to_string_lossy().ends_with(UNFINISHED) {
             remove(&path);
-        } else if name.ends_with(SUFFIX) {
-            finished.push(path.clone());
         }
     }
-    finished.sort();
-    let too_many = finished.len().saturating_sub(KEPT);
-    finished.iter().take(too_many).for_each(|path| remove(path));
+    let used = list(log)?.into_iter().filter(|snapshot| is_used(&snapshot.head));
+    used.skip(KEPT).for_each(|old| remove(old.path()));
     Ok(())
 }
 

@@ -63,8 +63,9 @@ pub fn open(
     // The trail has its first checkpoint before the event log has a record: a start that ended between key and checkpoint
     // leaves that empty. Where the key is gone too, the event log has what a server with a trail has written.
     let has_lived = LogReader::open(data).is_ok_and(|log| {
-        let after = log.first().map_or(0, |first| first.position);
-        let mut records = log.scan(after).map_while(Result::ok);
+        // One that cannot be read is not new.
+        let Ok(first) = log.first() else { return true };
+        let mut records = log.scan(first.position).map_while(Result::ok);
         records.any(|record| kept.is_some() || !record.origin.is_empty())
     });
     let pem = match kept {

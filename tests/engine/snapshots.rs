@@ -1,7 +1,7 @@
 //! A restart from a snapshot: all is as it would be had every event been read again.
 
 use agentconf::clock::Timestamp;
-use agentconf::engine::{Content, Datastore, From, replay, write_snapshot};
+use agentconf::engine::{Content, Datastore, ForgetError, From, forget, replay, write_snapshot};
 use agentconf::limits::Limits;
 use agentconf::log::{LogReader, snapshots};
 use serde_json::json;
@@ -95,6 +95,52 @@ async fn what_came_before_a_snapshot_can_leave_the_log() {
     assert_eq!(without(&everything(&bench)), without(&after));
     let gone = bench.engine.revision(3).await.expect_err("it is kept no longer");
     assert_eq!(gone.tag, agentconf::yang::error::Tag::OperationFailed);
+    // And there are snapshots as before.
+    bench.put_data("oss", "f").await.expect("it is written");
+    let bench = bench.restart().await;
+    let newest = snapshots::list(bench.directory.path()).expect("they are read").remove(0);
+    assert_eq!(newest.head.position, bench.engine.snapshot().position);
+}
+
+#[tokio::test]
+async fn records_are_forgotten_when_a_snapshot_that_can_be_read_stands_for_them() {
+    let bench = lived_in().await;
+    let path = bench.directory.path().to_owned();
+    let log = LogReader::open(&path).expect("the log is there");
+    bench.engine.stop().await.expect("the log closes");
+    let of_all = || snapshots::list(&path).expect("they are read");
+    of_all().iter().for_each(|old| std::fs::remove_file(old.path()).expect("it is removed"));
+    let mut compactor = log.compactor().expect("it opens");
+    for to in [3, 6] {
+        compactor.archive(to, |_| {}).expect("it is archived");
+    }
+    let trail = agentconf::audit::Trail::default();
+    let forgotten = || forget(&log, &compactor, &trail, i64::MAX);
+    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(3))));
+    // One of another log stands for nothing.
+    let other = Bench::limited(Limits { snapshot_events_min: 0, ..Limits::default() }).await;
+    other.put_data("oss", "other").await.expect("it is written");
+    let to = path.join(snapshots::DIRECTORY);
+    write_snapshot(&LogReader::open(other.directory.path()).expect("it is there"), &other.engine.snapshot())
+        .expect("it is written");
+    let foreign = snapshots::list(other.directory.path()).expect("they are read").remove(0);
+    std::fs::copy(foreign.path(), to.join(foreign.path().file_name().expect("a name")))
+        .expect("it is copied");
+    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(3))));
+    std::fs::remove_file(of_all()[0].path()).expect("it is removed");
+
+    write_snapshot(&log, &replay(&log, u64::MAX).expect("it is replayed")).expect("it is written");
+    let snapshot = of_all().remove(0);
+    let whole = std::fs::read(snapshot.path()).expect("it is read");
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 4;
+    std::fs::write(snapshot.path(), damaged).expect("it is written");
+    assert!(matches!(forgotten(), Err(ForgetError::Snapshot { .. })));
+    assert_eq!(log.first().expect("it is read").position, 0, "nothing has gone");
+    std::fs::write(snapshot.path(), whole).expect("it is written");
+    assert_eq!(forgotten().expect("it is forgotten"), 1);
+    assert_eq!(log.first().expect("it is read").position, 3);
 }
 
 #[tokio::test]

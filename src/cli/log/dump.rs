@@ -21,9 +21,9 @@ use crate::log::{LogError, LogReader, Record};
 pub struct Dump {
     #[command(flatten)]
     place: Place,
-    /// The first position.
-    #[arg(long, value_name = "POSITION", default_value_t = 1)]
-    from: u64,
+    /// The first position [default: that of the first record there is].
+    #[arg(long, value_name = "POSITION")]
+    from: Option<u64>,
     /// The last position [default: the end].
     #[arg(long, value_name = "POSITION")]
     to: Option<u64>,
@@ -102,8 +102,9 @@ impl Dump {
     }
 
     fn write(&self, log: &LogReader, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-        let from = self.from.max(1);
-        let mut transaction = begins(log, from)?;
+        let first = log.first()?.next_position();
+        let from = self.from.map_or(first, |from| from.max(1));
+        let mut transaction = begins(log, first, from)?;
         for record in log.scan(from - 1) {
             let record = record?;
             if self.to.is_some_and(|to| record.position > to) {
@@ -166,9 +167,9 @@ impl Dump {
     }
 }
 
-/// The first position of the transaction that a position belongs to.
-fn begins(log: &LogReader, mut position: u64) -> Result<u64, LogError> {
-    while position > 1 {
+/// The first position of the transaction that a position belongs to, as far as it is there.
+fn begins(log: &LogReader, first: u64, mut position: u64) -> Result<u64, LogError> {
+    while position > first {
         match log.read(position - 2, 1)?.first() {
             Some(before) if !before.transaction_end => position -= 1,
             _ => break,
@@ -181,4 +182,28 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
     let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
     io.or(json) == Some(ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Head, Log, NewRecord};
+
+    #[test]
+    fn a_log_whose_beginning_is_kept_no_longer_is_written_from_its_first_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let (at, actor, origin) = (1, String::new(), String::new());
+        let record = NewRecord { at, kind: 1, version: 1, actor, origin, payload: b"[]".to_vec() };
+        let before = Head { position: 6, hash: [1; 32], latest_at: 0 };
+        let mut log = Log::open_after(directory.path(), &before).unwrap();
+        log.append(&[vec![record.clone(), record.clone()], vec![record]]).unwrap();
+        let lines = |from| {
+            let place = Place { config: None, data: None };
+            let dump = Dump { place, from, to: None, kinds: Vec::new(), format: Format::Json };
+            let mut output = Vec::new();
+            dump.write(&log.reader(), &mut output).unwrap();
+            String::from_utf8(output).unwrap().lines().count()
+        };
+        assert_eq!([None, Some(7), Some(8), Some(9)].map(lines), [3, 3, 2, 1]);
+    }
 }
