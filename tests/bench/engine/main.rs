@@ -3,6 +3,8 @@
 //!
 //! The two kinds of writing take turns in every round, so that what else the machine does hits both alike.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 mod filled;
 
 use std::path::Path;
@@ -157,7 +159,7 @@ fn first_answer() -> Outcome<f64> {
         .stderr(std::process::Stdio::null())
         .spawn()?;
     let said = BufReader::new(server.stdout.take().ok_or("no output")?).lines();
-    let mut answered = || {
+    let answered = || {
         for line in said {
             let line = line?;
             let Some(address) = line.strip_prefix("listening http ") else { continue };
