@@ -3,6 +3,8 @@
 //!
 //! The two kinds of writing take turns in every round, so that what else the machine does hits both alike.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 mod filled;
 
 use std::path::{Path, PathBuf};
@@ -162,7 +164,7 @@ fn first_answer(arguments: &Arguments) -> Outcome<f64> {
         .stderr(std::process::Stdio::null())
         .spawn()?;
     let said = BufReader::new(server.stdout.take().ok_or("no output")?).lines();
-    let mut answered = || {
+    let answered = || {
         for line in said {
             let line = line?;
             let Some(address) = line.strip_prefix("listening http ") else { continue };
