@@ -30,7 +30,7 @@ pub const NACM_KEPT_MAX: usize = 10_000;
 pub struct Limits {
     /// Longest request body. A longer one is answered with 413.
     pub body_bytes_max: usize,
-    /// Longest time for a request body to arrive completely.
+    /// Longest time for a request body, or a message of NETCONF, to arrive completely.
     pub body_timeout_s: u64,
     /// Longest request target (path and query). A longer one is answered with 414. Above 65534 bytes the HTTP library
     /// refuses by itself, so a greater value has no effect.
@@ -45,11 +45,13 @@ pub struct Limits {
     pub depth_max: usize,
 
     /// Most octets of requests that are held at a time, from their arrival until they are answered: bodies of HTTP and messages
-    /// of NETCONF. A request with which there would be more is answered with 503, in NETCONF with `resource-denied` and the
-    /// end of its session. While it is decided a request takes several times its octets.
+    /// of NETCONF. An eighth is kept for administrators, and one for requests of up to 64 KiB. A request with which there would
+    /// be more is answered with 503; a session of NETCONF is not read until there is room. The first 64 KiB of its message are
+    /// taken in any case. While it is decided a request takes several times its octets.
     /// As much may have arrived over SSH, on all channels together, for sessions that are busy with something else.
     pub received_bytes_max: usize,
-    /// Most of them of one user, requests of up to 64 KiB left out.
+    /// Most of them of one user; an eighth is kept for requests of up to 64 KiB. More are answered with 503, in NETCONF with
+    /// `resource-denied` and the end of the session.
     pub received_bytes_user_max: usize,
     /// Most connections at a time, over all listeners. More wait in the queue of the operating system.
     pub connections_max: usize,
@@ -441,7 +443,7 @@ impl Default for Limits {
             header_timeout_s: 30,
             depth_max: 64,
             received_bytes_max: 256 * 1024 * 1024,
-            received_bytes_user_max: 128 * 1024 * 1024,
+            received_bytes_user_max: 64 * 1024 * 1024,
             connections_max: 8192,
             handshake_timeout_s: 10,
             idle_timeout_s: 120,

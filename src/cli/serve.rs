@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Place;
 use crate::clock::Clock;
@@ -50,6 +51,7 @@ impl Serve {
             runtime.block_on(async { server::check(&config, &Clock::system()) })?;
             return Ok(super::print("the configuration can be used")?);
         }
+        raise_open_files();
         runtime.block_on(server::serve(config, || self.settings(), Clock::system(), build))?;
         Ok(())
     }
@@ -74,5 +76,16 @@ impl Serve {
             config.listen.tls = self.tls.clone();
         }
         Ok(config)
+    }
+}
+
+/// Lets the process have as many open files as it may: what is usual for programs that ask `select` is too few for a server.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit { current: limit.maximum, ..limit };
+    if limit != highest
+        && let Err(error) = setrlimit(Resource::Nofile, highest)
+    {
+        tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }

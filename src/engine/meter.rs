@@ -153,6 +153,7 @@ impl Engine {
         let help = "Requests that can wait for the writer.";
         text.single("agentconf_writer_queue_requests_max", Kind::Gauge, help, self.commands.max_capacity());
 
+        self.shared.received.measure(text);
         text.family("agentconf_netconf_sessions", Kind::Gauge, "Sessions of NETCONF.");
         for (transport, name) in [(Transport::NetconfSsh, "ssh"), (Transport::NetconfTls, "tls")] {
             let count = sessions.live().filter(|(_, live)| live.transport == transport).count();

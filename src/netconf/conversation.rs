@@ -215,9 +215,10 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
     async fn run(&mut self, mut incoming: Incoming<S>) -> Result<Reason, SessionError> {
         loop {
             let idle = Duration::from_secs(self.engine.limits().session_idle_s);
+            let patience = Duration::from_secs(self.engine.limits().body_timeout_s);
             // Whichever is ready, in no order: a client that always asks is still told what it follows.
             tokio::select! {
-                message = incoming.next() => match message {
+                message = incoming.next(patience) => match message {
                     Err(error) => return self.give_up(error).await,
                     Ok(None) => return self.settle(0).await.map(|()| Reason::Dropped),
                     Ok(Some(_)) if !self.session.peer.standing.holds() => return Ok(Reason::Other),
@@ -247,6 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Conversation<'_, S> {
         self.settle(0).await?;
         let refusal = match &error {
             SessionError::TooMuch(refusal) => Error::clone(refusal),
+            SessionError::Slow => Error::protocol(Tag::OperationFailed, error.to_string()),
             SessionError::Framing(too_long @ FramingError::TooLong(_)) => {
                 Error { layer: Layer::Rpc, ..Error::protocol(Tag::TooBig, too_long.to_string()) }
             }

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::{Sleep, timeout};
 
 use super::framing::{self, Decoder, Framing, FramingError};
 use super::hello::{self, HelloError, Version};
@@ -106,6 +107,9 @@ pub enum SessionError {
     /// The hello of the client cannot be used.
     #[error(transparent)]
     Hello(#[from] HelloError),
+    /// A message did not come to its end in time.
+    #[error("the message took too long to arrive")]
+    Slow,
     /// No hello came in time.
     #[error("no hello came in time")]
     Late,
@@ -118,6 +122,8 @@ pub struct Incoming<S> {
     decoder: Decoder,
     /// Counts the octets of the message that arrives, or is answered, for this user.
     held: Option<(Held, Principal)>,
+    /// Until when the message that has begun to arrive has to be complete.
+    arriving: Option<Pin<Box<Sleep>>>,
 }
 
 /// The messages to the client.
@@ -144,16 +150,24 @@ pub async fn open<S: AsyncRead + AsyncWrite + Send>(
     let (reading, writing) = tokio::io::split(stream);
     let patience = Duration::from_secs(limits.idle_timeout_s);
     let mut outgoing = Outgoing { stream: writing, framing: Framing::EndOfMessage, patience };
-    let mut incoming =
-        Incoming { stream: reading, decoder: Decoder::new(limits.hello_bytes_max), held: None };
+    let mut incoming = Incoming {
+        stream: reading,
+        decoder: Decoder::new(limits.hello_bytes_max),
+        held: None,
+        arriving: None,
+    };
     let ours = hello::write(capabilities.iter().map(String::as_str), id);
+    let hello_timeout = Duration::from_secs(limits.hello_timeout_s);
     let exchange = async {
         // Both sides speak at once: a client that writes first and reads later must not wait for us to read.
-        let (sent, theirs) = tokio::join!(outgoing.send(ours.as_bytes()), incoming.next());
+        let (sent, theirs) = tokio::join!(outgoing.send(ours.as_bytes()), incoming.next(hello_timeout));
         sent.and(theirs)
     };
-    let message = timeout(Duration::from_secs(limits.hello_timeout_s), exchange);
-    let message = message.await.map_err(|_| SessionError::Late)??;
+    let message = timeout(hello_timeout, exchange);
+    let message = message.await.map_err(|_| SessionError::Late)?.map_err(|error| match error {
+        SessionError::Slow => SessionError::Late,
+        error => error,
+    })?;
     let message = message.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     let hello::Hello { version, capabilities } = hello::read(&message)?;
     outgoing.framing = version.framing();
@@ -167,37 +181,63 @@ impl<S: AsyncRead> Incoming<S> {
         self.held = Some((held, principal));
     }
 
-    fn counted(&mut self) -> Result<(), SessionError> {
-        match &mut self.held {
-            Some((held, principal)) => held
-                .set(principal, self.decoder.octets())
-                .map_err(|error| SessionError::TooMuch(Box::new(error))),
-            None => Ok(()),
-        }
-    }
-
-    /// The next message, an XML document that nobody has looked at; `None` if the client has ended the stream between two.
+    /// The next message, an XML document that nobody has looked at; `None` if the client has ended the stream between two. From
+    /// its first octet on a message may take `patience` to arrive. While the server has no room for it no more is read.
     ///
     /// What has arrived is kept if this is dropped before it is ready.
     ///
     /// # Errors
-    /// The bytes are no message, or the stream failed: the session has to end.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SessionError> {
-        self.counted()?;
+    /// The bytes are no message, or too slow or too many, or the stream failed: the session has to end.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<Vec<u8>>, SessionError> {
         loop {
+            if let Some((held, principal)) = &mut self.held {
+                let octets = self.decoder.octets();
+                let counted = within(&mut self.arriving, held.wait(principal, octets)).await;
+                counted
+                    .unwrap_or_else(|Elapsed| Err(held.too_long()))
+                    .map_err(|error| SessionError::TooMuch(Box::new(error)))?;
+            }
             if let Some(message) = self.decoder.take()? {
+                self.arriving = None;
                 return Ok(Some(message));
             }
+            match self.decoder.is_inside() {
+                true => {
+                    self.arriving.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                }
+                false => self.arriving = None,
+            }
             let mut bytes = Vec::with_capacity(READ_BYTES);
-            if self.stream.read_buf(&mut bytes).await? == 0 {
+            let read = within(&mut self.arriving, self.stream.read_buf(&mut bytes)).await;
+            if read.map_err(|Elapsed| SessionError::Slow)?? == 0 {
                 return match self.decoder.is_inside() {
                     true => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                     false => Ok(None),
                 };
             }
             self.decoder.feed(&bytes);
-            self.counted()?;
         }
+    }
+}
+
+/// The time is over.
+struct Elapsed;
+
+/// What a future comes to, unless the time is over before; what is ready is taken even then.
+async fn within<T>(
+    time: &mut Option<Pin<Box<Sleep>>>,
+    future: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    let over = async {
+        match time {
+            Some(time) => time.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        output = future => Ok(output),
+        () = over => Err(Elapsed),
     }
 }
 
@@ -302,11 +342,11 @@ mod tests {
             let (opened, mut theirs) = opened(&written, Limits::default()).await;
             let (session, mut incoming, mut outgoing) = opened.unwrap();
             assert_eq!((session.id, session.peer.principal.name.as_str()), (7, "ann"));
-            assert_eq!(incoming.next().await.unwrap().unwrap(), b"<rpc/>");
+            assert_eq!(incoming.next(PATIENCE).await.unwrap().unwrap(), b"<rpc/>");
             outgoing.send(b"<ok/>").await.unwrap();
             outgoing.close().await.unwrap();
             theirs.shutdown().await.unwrap();
-            assert_eq!(incoming.next().await.unwrap(), None);
+            assert_eq!(incoming.next(PATIENCE).await.unwrap(), None);
             drop(incoming);
             let mut got = String::new();
             theirs.read_to_string(&mut got).await.unwrap();
@@ -331,6 +371,8 @@ mod tests {
         assert!(matches!(open(ours, peer(), 1, &[], &limits()).await, Err(SessionError::Io(_))));
     }
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     #[tokio::test]
     async fn a_client_that_says_no_hello_is_not_waited_for() {
         let unfinished = hello("1.1").replace("]]>]]>", "]]>]]");
@@ -345,6 +387,38 @@ mod tests {
         let (opened, theirs) = opened(&written, Limits::default()).await;
         let (_, mut incoming, _outgoing) = opened.unwrap();
         drop(theirs);
-        assert!(matches!(incoming.next().await, Err(SessionError::Io(_))));
+        assert!(matches!(incoming.next(PATIENCE).await, Err(SessionError::Io(_))));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_has_begun_has_to_end_in_time_and_a_quiet_session_has_not() {
+        let patience = Duration::from_millis(50);
+        for begun in ["\n", "\n#6", "\n#6\n<rpc", "\n#6\n<rpc/>"] {
+            let (opened, mut theirs) = opened(&hello("1.1"), Limits::default()).await;
+            let (_, mut incoming, _outgoing) = opened.unwrap();
+            assert!(timeout(patience * 2, incoming.next(patience)).await.is_err(), "nothing has begun");
+            theirs.write_all(begun.as_bytes()).await.unwrap();
+            // Whoever waits for something else too asks again and again.
+            let asked = async {
+                loop {
+                    if let Ok(ended) = timeout(patience / 10, incoming.next(patience)).await {
+                        break ended;
+                    }
+                }
+            };
+            let ended = timeout(PATIENCE, asked).await.unwrap();
+            assert!(matches!(ended, Err(SessionError::Slow)), "{begun}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_arrived_in_time_is_taken_though_nobody_asked_for_it_before() {
+        let (opened, mut theirs) = opened(&hello("1.1"), Limits::default()).await;
+        let (_, mut incoming, _outgoing) = opened.unwrap();
+        theirs.write_all(b"\n#6\n<rpc").await.unwrap();
+        assert!(timeout(Duration::ZERO, incoming.next(Duration::from_millis(1))).await.is_err());
+        theirs.write_all(b"/>\n##\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert_eq!(incoming.next(PATIENCE).await.unwrap().unwrap(), b"<rpc/>");
     }
 }

@@ -17,7 +17,7 @@ use super::api_keys;
 use super::certificates::Shown;
 use super::files::{self, FileError, Readers};
 use super::shutdown::Shutdown;
-use super::watched::{self, Stamp};
+use super::watched::{self, Edited, Stamp};
 use crate::access::{AuthError, Method, Source};
 use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
 use crate::clock::Clock;
@@ -107,7 +107,7 @@ pub struct Administered {
     /// What each is called, and where it is.
     files: Vec<(String, PathBuf)>,
     stamps: PathBuf,
-    known: BTreeMap<String, Option<Stamp>>,
+    known: BTreeMap<String, Option<Edited>>,
     /// Whether a server has lived here that would have kept how they were.
     has_lived: bool,
 }
@@ -146,7 +146,7 @@ impl Administered {
     fn look(&mut self, trail: &Trail) {
         let mut is_changed = false;
         for (name, file) in &self.files {
-            let now = watched::look(file);
+            let now = watched::look(file).map(Stamp::edited);
             match self.known.insert(name.clone(), now) {
                 Some(before) if before != now => trail.administered("file-changed", name),
                 Some(_) => continue,

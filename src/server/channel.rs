@@ -2,7 +2,7 @@
 //!
 //! It never asks for a channel nor closes one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -14,38 +14,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Room that is kept when everything has been read.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// The octets that wait to be read on all streams of a server together.
-#[derive(Debug)]
+/// The octets that wait to be read on all streams of a server together, and on those of each user.
+#[derive(Debug, Default)]
 pub struct Waiting {
     octets: AtomicUsize,
-    max: usize,
+    users: Mutex<HashMap<String, Weak<AtomicUsize>>>,
+}
+
+/// How many octets may wait to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// On one stream.
+    pub stream: usize,
+    /// On a stream whatever waits on others.
+    pub always: usize,
+    /// On all streams of one user.
+    pub user: usize,
+    /// On all streams together.
+    pub all: usize,
 }
 
 impl Waiting {
-    /// None, and at most so many.
-    pub fn new(max: usize) -> Arc<Waiting> {
-        Arc::new(Waiting { octets: AtomicUsize::new(0), max })
-    }
-
-    fn add(&self, count: usize) -> bool {
-        let added = |octets: usize| octets.checked_add(count).filter(|octets| *octets <= self.max);
-        self.octets.fetch_update(Relaxed, Relaxed, added).is_ok()
-    }
-
-    fn take(&self, count: usize) {
-        self.octets.fetch_sub(count, Relaxed);
+    fn of_user(&self, name: &str) -> Arc<AtomicUsize> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(octets) = users.get(name).and_then(Weak::upgrade) {
+            return octets;
+        }
+        users.retain(|_, octets| octets.strong_count() > 0);
+        let octets = Arc::default();
+        users.insert(name.to_owned(), Arc::downgrade(&octets));
+        octets
     }
 }
 
-/// A stream, and where what arrives for it has to be put. More than `waiting_bytes_max` octets that nobody reads end it, and so
-/// does what would be too much for all together.
+/// A stream of a user, and where what arrives for it has to be put. More octets that nobody reads than there is room for on the
+/// stream end it; so does what is too much for the user or for all together, once more waits than is always taken.
 pub fn stream(
     writer: impl AsyncWrite + Send + 'static,
-    waiting_bytes_max: usize,
+    user: &str,
+    room: Room,
     all: &Arc<Waiting>,
 ) -> (ChannelStream, Inlet) {
     let state = State { arrived: VecDeque::new(), end: None, reader: None, writer: None };
-    let inbox = Arc::new(Inbox { waiting_bytes_max, all: Arc::clone(all), state: Mutex::new(state) });
+    let inbox = Inbox { room, all: Arc::clone(all), of_user: all.of_user(user), state: Mutex::new(state) };
+    let inbox = Arc::new(inbox);
     let inlet = Inlet(Arc::downgrade(&inbox));
     (ChannelStream { inbox, writer: Box::pin(writer) }, inlet)
 }
@@ -71,21 +83,47 @@ struct State {
 
 #[derive(Debug)]
 struct Inbox {
-    waiting_bytes_max: usize,
+    room: Room,
     all: Arc<Waiting>,
+    of_user: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
         let left = self.state().arrived.len();
-        self.all.take(left);
+        self.take(left);
     }
 }
 
 impl Inbox {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts octets beside those that wait; false if that is too much.
+    fn add(&self, waiting: usize, count: usize) -> bool {
+        let now = waiting.saturating_add(count);
+        if now > self.room.stream {
+            return false;
+        }
+        let bounded = |max: usize| {
+            let is_taken = now <= self.room.always;
+            move |octets: usize| octets.checked_add(count).filter(|octets| is_taken || *octets <= max)
+        };
+        if self.of_user.fetch_update(Relaxed, Relaxed, bounded(self.room.user)).is_err() {
+            return false;
+        }
+        let is_room = self.all.octets.fetch_update(Relaxed, Relaxed, bounded(self.room.all)).is_ok();
+        if !is_room {
+            self.of_user.fetch_sub(count, Relaxed);
+        }
+        is_room
+    }
+
+    fn take(&self, count: usize) {
+        self.of_user.fetch_sub(count, Relaxed);
+        self.all.octets.fetch_sub(count, Relaxed);
     }
 }
 
@@ -106,8 +144,7 @@ impl Inlet {
         if state.end.is_some() {
             return true;
         }
-        let is_room = state.arrived.len().saturating_add(bytes.len()) <= inbox.waiting_bytes_max;
-        if !is_room || !inbox.all.add(bytes.len()) {
+        if !inbox.add(state.arrived.len(), bytes.len()) {
             drop(state);
             self.end(End::TooMuch);
             return false;
@@ -131,7 +168,7 @@ impl Inlet {
             state.end = Some(end);
         }
         if end == End::TooMuch {
-            inbox.all.take(state.arrived.len());
+            inbox.take(state.arrived.len());
             state.arrived = VecDeque::new();
         }
         let wakers = [state.reader.take(), state.writer.take()];
@@ -162,7 +199,7 @@ impl AsyncRead for ChannelStream {
             buf.put_slice(next);
             let count = next.len();
             state.arrived.drain(..count);
-            self.inbox.all.take(count);
+            self.inbox.take(count);
             if state.arrived.is_empty() {
                 state.arrived.shrink_to(KEPT_BYTES);
             }
@@ -210,9 +247,11 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    const ROOM: Room = Room { stream: 10, always: 0, user: 100, all: 100 };
+
     #[tokio::test]
     async fn what_arrives_is_read_in_order_to_its_end() {
-        let (mut stream, inlet) = stream(tokio::io::sink(), 10, &Waiting::new(100));
+        let (mut stream, inlet) = stream(tokio::io::sink(), "ann", ROOM, &Arc::default());
         assert!(inlet.put(b"abc") && inlet.put(b"def"));
         let mut four = [0; 4];
         stream.read_exact(&mut four).await.unwrap();
@@ -226,19 +265,20 @@ mod tests {
 
     #[tokio::test]
     async fn too_much_that_nobody_reads_ends_both_directions() {
-        let (mut stream, inlet) = stream(tokio::io::sink(), 10, &Waiting::new(100));
+        let (mut stream, inlet) = stream(tokio::io::sink(), "ann", ROOM, &Arc::default());
         assert!(inlet.put(b"0123456789") && !inlet.put(b"x"));
         assert!(stream.read_u8().await.is_err() && stream.write_all(b"x").await.is_err());
     }
 
     #[tokio::test]
     async fn too_much_on_all_streams_together_ends_the_one_that_brings_it() {
-        let all = Waiting::new(10);
-        let (mut first, to_first) = stream(tokio::io::sink(), 8, &all);
-        let (mut second, to_second) = stream(tokio::io::sink(), 8, &all);
+        let all = Arc::default();
+        let room = Room { stream: 8, always: 0, user: 8, all: 10 };
+        let (mut first, to_first) = stream(tokio::io::sink(), "ann", room, &all);
+        let (mut second, to_second) = stream(tokio::io::sink(), "bob", room, &all);
         assert!(to_first.put(b"01234567") && !to_second.put(b"012"));
         assert!(second.read_u8().await.is_err());
-        let (third, to_third) = stream(tokio::io::sink(), 8, &all);
+        let (third, to_third) = stream(tokio::io::sink(), "bob", room, &all);
         let mut four = [0; 4];
         first.read_exact(&mut four).await.unwrap();
         assert!(to_third.put(b"012345"));
@@ -247,9 +287,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_user_with_too_much_on_many_streams_leaves_those_of_others_alone() {
+        let all = Arc::default();
+        let room = Room { stream: 8, always: 2, user: 12, all: 20 };
+        let begin = |user: &str| stream(tokio::io::sink(), user, room, &all);
+        let anns = [begin("ann"), begin("ann"), begin("ann")];
+        assert!(anns[0].1.put(b"01234567") && !anns[1].1.put(b"01234") && anns[2].1.put(b"0123"));
+        let bobs = [begin("bob"), begin("bob")];
+        assert!(bobs[0].1.put(b"01234567"));
+        // All together have no room for more, but what is always taken.
+        assert!(bobs[1].1.put(b"01") && !bobs[1].1.put(b"2"));
+        drop((anns, bobs));
+        assert_eq!(all.octets.load(Relaxed), 0);
+        let _cids = begin("cid");
+        assert_eq!(all.users.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn a_writer_that_waits_learns_that_the_channel_is_gone() {
         let (full, _unread) = tokio::io::duplex(1);
-        let (mut stream, inlet) = stream(full, 10, &Waiting::new(100));
+        let (mut stream, inlet) = stream(full, "ann", ROOM, &Arc::default());
         let written = tokio::spawn(async move { stream.write_all(b"more than there is room for").await });
         drop(inlet);
         assert_eq!(written.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);

@@ -19,7 +19,7 @@ use super::certificates::{Clients, ClientsError, Rules, Shown, Verifier};
 use super::listener::Shared;
 use super::pki::{self, CertificateFiles};
 use super::tls::{self, TlsError};
-use super::watched::{self, Stamp};
+use super::watched::{self, Complaint, Stamp};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 
@@ -101,22 +101,51 @@ struct State {
 }
 
 struct Origin<T> {
+    /// Of the files that `of_files` was read from.
     stamps: Vec<Option<Stamp>>,
+    complaint: Complaint,
     of_files: T,
     given: Option<T>,
 }
 
 impl<T> Origin<T> {
+    /// What was read of files with these stamps.
+    fn new(stamps: Vec<Option<Stamp>>, of_files: T) -> Origin<T> {
+        Origin { stamps, complaint: Complaint::default(), of_files, given: None }
+    }
+
     fn present(&self) -> &T {
         self.given.as_ref().unwrap_or(&self.of_files)
     }
 
-    /// Whether the files differ from those that were read; if so they count as read.
-    fn has_changed<'p>(&mut self, files: impl IntoIterator<Item = &'p PathBuf>) -> bool {
+    /// Reads the files if they differ from those that were read, or `all` are to be; whether there is something new. What is not
+    /// usable changes nothing and is tried again.
+    fn look<'p, E: Error + 'static>(
+        &mut self,
+        files: impl IntoIterator<Item = &'p PathBuf>,
+        all: bool,
+        complaint: &str,
+        read: impl FnOnce() -> Result<T, E>,
+    ) -> bool {
+        // Before reading: what changes meanwhile is read once more.
         let stamps = stamps(files);
-        let has_changed = stamps != self.stamps;
-        self.stamps = stamps;
-        has_changed
+        if stamps == self.stamps && !all {
+            self.complaint.end();
+            return false;
+        }
+        match read() {
+            Ok(of_files) => {
+                (self.stamps, self.of_files) = (stamps, of_files);
+                self.complaint.end();
+                true
+            }
+            Err(error) => {
+                if self.complaint.is_new(&stamps, &error) || all {
+                    complain(&error, complaint);
+                }
+                false
+            }
+        }
     }
 }
 
@@ -146,8 +175,8 @@ impl Certificates {
             present: ArcSwap::from_pointee(present),
             state: Mutex::new(State {
                 sources,
-                server: Origin { stamps: server_stamps, of_files: server, given: None },
-                clients: Origin { stamps: client_stamps, of_files: clients, given: None },
+                server: Origin::new(server_stamps, server),
+                clients: Origin::new(client_stamps, clients),
                 lists_ended: 0,
                 renew_at,
             }),
@@ -235,31 +264,28 @@ impl Certificates {
                 complain(&error, "cannot renew the certificate");
             }
         }
-        let is_server_new = state.server.has_changed(server_files(&sources.server)) || all;
-        let is_clients_new =
-            state.clients.has_changed(sources.clients.iter().flat_map(ClientSource::files)) || all;
-        if is_server_new {
-            let read = tls::read(&sources.server).and_then(|server| {
+        let is_server_new = state.server.look(
+            server_files(&sources.server),
+            all,
+            "the certificate of the server stays as it was",
+            || {
+                let server = tls::read(&sources.server)?;
                 let wrong = |source| TlsError::Use { files: sources.server.clone(), source };
                 tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong).map(|()| server)
-            });
-            match read {
-                Ok(server) => {
-                    let certificate = sources.server.certificate.display();
-                    tracing::info!(%certificate, "the certificate of the server was read again");
-                    state.server.of_files = server;
-                }
-                Err(error) => complain(&error, "the certificate of the server stays as it was"),
-            }
+            },
+        );
+        if is_server_new {
+            let certificate = sources.server.certificate.display();
+            tracing::info!(%certificate, "the certificate of the server was read again");
         }
-        if let Some(source) = sources.clients.as_ref().filter(|_| is_clients_new) {
-            match source.open() {
-                Ok(clients) => {
-                    tracing::info!("the rules for certificates of clients were read again");
-                    state.clients.of_files = Some(Arc::new(clients));
-                }
-                Err(error) => complain(&error, "the rules for certificates of clients stay as they were"),
-            }
+        let is_clients_new = sources.clients.as_ref().is_some_and(|source| {
+            let complaint = "the rules for certificates of clients stay as they were";
+            state
+                .clients
+                .look(source.files(), all, complaint, || source.open().map(|read| Some(Arc::new(read))))
+        });
+        if is_clients_new {
+            tracing::info!("the rules for certificates of clients were read again");
         }
         if is_server_new || is_clients_new {
             match present(state.server.present(), state.clients.present().as_ref(), &self.clock) {
@@ -325,5 +351,25 @@ pub fn look(shared: &Shared, all: bool) {
     shared.certificates.look(all);
     if let Some(netconf) = &shared.netconf {
         netconf.ssh.look(all);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_tried_again_though_no_file_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("crl.pem");
+        let mut origin = Origin::new(stamps([&file]), 1);
+        let fails = || Err(std::io::Error::other("too many open files"));
+        assert!(!origin.look([&file], false, "", fails), "there is nothing to read");
+        std::fs::write(&file, "revoked").unwrap();
+        assert!(!origin.look([&file], false, "", fails));
+        assert!(origin.look([&file], false, "", || Ok::<_, std::io::Error>(2)));
+        assert_eq!(*origin.present(), 2);
+        assert!(!origin.look([&file], false, "", || -> Result<_, std::io::Error> { panic!("it is read") }));
     }
 }

@@ -33,14 +33,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 
 use super::auth::Proof;
-use super::channel::{self, ChannelStream, Inlet, Waiting};
+use super::channel::{self, ChannelStream, Inlet, Room, Waiting};
 use super::files::{self, FileError, Readers};
 use super::listener::Shared;
 use super::netconf;
 use super::rates::Connected;
 use super::shutdown::Shutdown;
-use super::watched::{self, Stamp};
+use super::watched::{self, Complaint, Stamp};
 use crate::access::{AuthError, Method, Principal, Protocol, Source};
+use crate::engine::SMALL_BYTES;
 use crate::limits::Limits;
 use crate::netconf::session::Transport;
 
@@ -106,7 +107,8 @@ pub struct Rules {
     data: PathBuf,
     limits: Limits,
     present: ArcSwap<Config>,
-    stamp: Mutex<Option<Stamp>>,
+    /// What the file looked like when it was read.
+    seen: Mutex<(Option<Stamp>, Complaint)>,
     /// What was sent and is not read yet, on all channels.
     waiting: Arc<Waiting>,
 }
@@ -122,29 +124,33 @@ impl Rules {
             data: data.to_owned(),
             limits: limits.clone(),
             present: ArcSwap::from(config(key, limits)),
-            stamp: Mutex::new(watched::look(&host_key_file(data))),
-            waiting: Waiting::new(limits.received_bytes_max),
+            seen: Mutex::new((watched::look(&host_key_file(data)), Complaint::default())),
+            waiting: Arc::default(),
         })
     }
 
     /// Reads the host key again if it has changed or `all` is to be read. One that is not usable is logged and changes nothing.
     pub fn look(&self, all: bool) {
-        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stamp, complaint) = &mut *seen;
         let now = watched::look(&host_key_file(&self.data));
         if *stamp == now && !all {
-            return;
+            return complaint.end();
         }
-        *stamp = now;
         let read = files::read(&host_key_file(&self.data)).map_err(SshError::File);
         match read.and_then(|text| read_host_key(&self.data, &text.unwrap_or_default())) {
             Ok(key) => {
+                // What was not read is tried again.
+                *stamp = now;
+                complaint.end();
                 tracing::info!("the SSH host key was read again");
                 self.present.store(config(key, &self.limits));
             }
-            Err(error) => {
+            Err(error) if all || complaint.is_new(&[now], &error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the SSH host key stays as it was");
             }
+            Err(_) => {}
         }
     }
 }
@@ -533,8 +539,15 @@ impl Handler for Client {
         let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };
         session.channel_success(id)?;
         // One message that is as long as it may be, and what a client sends before it has to wait.
-        let waiting_bytes_max = self.shared.limits.body_bytes_max.saturating_add(WINDOW_BYTES as usize);
-        let (stream, inlet) = channel::stream(channel.make_writer(), waiting_bytes_max, &netconf.ssh.waiting);
+        let limits = &self.shared.limits;
+        let room = Room {
+            stream: limits.body_bytes_max.saturating_add(WINDOW_BYTES as usize),
+            always: SMALL_BYTES,
+            user: limits.received_bytes_user_max,
+            all: limits.received_bytes_max,
+        };
+        let waiting = &netconf.ssh.waiting;
+        let (stream, inlet) = channel::stream(channel.make_writer(), &user.0.name, room, waiting);
         self.inlets.retain(|_, inlet| inlet.is_used());
         self.inlets.insert(id, inlet);
         self.opened.try_send(Opened { id, stream, user, permit }).map_err(|_| russh::Error::Disconnect)

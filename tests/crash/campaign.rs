@@ -63,6 +63,18 @@ impl Tampering {
     ];
 }
 
+/// All that can be done to a server.
+pub const FAULTS: [&str; 8] = [
+    "killed while starting",
+    "read-only",
+    "stopped",
+    "no file may grow",
+    "full",
+    "terminated",
+    "killed",
+    "power",
+];
+
 /// What came of a campaign.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -75,6 +87,8 @@ pub struct Told {
     pub events: usize,
     /// What was done to the server.
     pub faults: Vec<&'static str>,
+    /// What should have been, and this user or machine cannot.
+    pub impossible: Vec<&'static str>,
     /// Which rules were broken.
     pub wrong: Vec<String>,
 }
@@ -309,9 +323,13 @@ pub fn run(seed: u64, lives: u64, tampering: Option<Tampering>) -> Told {
     let mut random = Random::new(seed);
     let directory = tempfile::tempdir().expect("a directory");
     // Half of them on a file system that can be full.
-    let mounted = random.chance(50).then(|| Mounted::new(&directory.path().join("mounted"))).flatten();
+    let is_mounted = random.chance(50);
+    let mounted = is_mounted.then(|| Mounted::new(&directory.path().join("mounted"))).flatten();
     let root = mounted.as_ref().map_or(directory.path(), |mounted| mounted.0.as_path());
     let (history, mut told) = (Arc::new(History::default()), Told::default());
+    if is_mounted && mounted.is_none() {
+        told.impossible.push("full");
+    }
     let mut campaign = Campaign {
         place: Place::new(directory.path()),
         data: root.join("data-0"),
@@ -379,10 +397,11 @@ impl Campaign<'_> {
             let _ = listening.recv_timeout(Duration::from_millis(random.below(300)));
             process.kill().and_then(|()| process.wait()).map_err(|error| error.to_string())?;
         }
-        if life > 0
-            && random.chance(30)
-            && let Some(writable) = read_only(&self.data, self.mounted)
-        {
+        if life > 0 && random.chance(30) {
+            let Some(writable) = read_only(&self.data, self.mounted) else {
+                told.impossible.push("read-only");
+                return Ok(());
+            };
             told.faults.push("read-only");
             let (mut process, listening) = self.place.spawn(&self.data);
             let listens = listening.recv_timeout(LIMIT).is_ok_and(|said| !said.is_empty());

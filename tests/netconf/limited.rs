@@ -143,3 +143,42 @@ async fn messages_beyond_what_may_be_held_are_denied_and_other_sessions_go_on() 
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("<error-tag>too-big</error-tag>"), "{said}");
 }
+
+#[tokio::test]
+async fn a_session_beside_a_full_server_goes_on_and_a_message_that_never_ends_is_not_kept() {
+    let limits =
+        "[limits]\nreceived_bytes_max = 400000\nreceived_bytes_user_max = 340000\nbody_timeout_s = 3";
+    let server = Server::start_whole(limits).await;
+    server.add_user("ann", "correct horse", &[]);
+    server.add_user("bob", "correct horse", &[]);
+    let begin = async |user| {
+        let tcp = TcpStream::connect(server.tls).await.unwrap();
+        let mut client = server.tls_client(tcp, Some(user)).await.unwrap();
+        client.write_all(hello("1.1").as_bytes()).await.unwrap();
+        assert!(message(&mut client).await.contains("<session-id>"));
+        client
+    };
+    let mut holding = begin("ann").await;
+    let long = long_edit(290_000);
+    holding.write_all(&long.as_bytes()[..280_000]).await.unwrap();
+    // What is small is answered, and what there is no room for is answered when the other has not come to its end in time.
+    let mut beside = begin("bob").await;
+    for octets in [10, 60_000, 200_000] {
+        let edit = long_edit(octets);
+        beside.write_all(edit.as_bytes()).await.unwrap();
+        let said = tokio::time::timeout(crate::served::LIMIT, chunked(&mut beside)).await.unwrap();
+        assert!(said.contains("message-id=\"1\""), "{octets}: {said}");
+    }
+    let mut said = String::new();
+    holding.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("the message took too long to arrive"), "{said}");
+}
+
+/// A message in chunks, with them.
+async fn chunked(client: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut said = String::new();
+    while !said.ends_with("\n##\n") {
+        said.push(char::from(client.read_u8().await.unwrap()));
+    }
+    said
+}

@@ -46,7 +46,7 @@ pub struct Server {
 
 /// The settings of a server on a directory.
 pub fn config(directory: &Path, settings: &str) -> Config {
-    let fingerprint = issue(directory, "ca", &["ann", "nobody"]);
+    let fingerprint = issue(directory, "ca", &["ann", "bob", "nobody"]);
     issue(directory, "other", &["stranger"]);
     let text = format!(
         "data = '.'\n[listen]\nhttps = []\nssh = ['127.0.0.1:0']\ntls = ['127.0.0.1:0']\n\
@@ -110,7 +110,7 @@ async fn answer(stream: Box<dyn Duplex>, peer: Peer, shutdown: Shutdown) {
     let text = reply(name, &method, &session.peer.transport.to_string());
     loop {
         tokio::select! {
-            message = incoming.next() => match message {
+            message = incoming.next(LIMIT) => match message {
                 Ok(Some(_)) => outgoing.send(text.as_bytes()).await.unwrap(),
                 _ => break,
             },

@@ -10,7 +10,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::http::{Client, JSON};
-use crate::process::{LIMIT, Server};
+use crate::process::{LIMIT, Server, run};
 
 const DATA: &str = "/restconf/data/irtf-agent:data-params";
 const VERSION: &str = "/restconf/yang-library-version";
@@ -42,12 +42,12 @@ fn body(octets: usize) -> Vec<u8> {
 fn bodies_beyond_what_may_be_held_are_refused_and_those_before_are_answered() {
     const BODY: usize = 1_000_000;
     let directory = tempfile::tempdir().unwrap();
-    let settings = "[listen]\nhttp = [\"127.0.0.1:0\"]\n[limits]\nreceived_bytes_max = 5000000\nreceived_bytes_user_max = 4000000\n";
+    let settings = "[listen]\nhttp = [\"127.0.0.1:0\"]\n[limits]\nreceived_bytes_max = 6000000\nreceived_bytes_user_max = 4600000\n";
     let server = Server::start(&directory.path().join("data"), settings);
     let address = server.other_address("http");
     let mut client = server.client();
     let before = server.memory();
-    // Of the user's four million octets four of them have room for all but the end of a body.
+    // Of the user's part seven eighths are for such bodies: four of them have room for all but the end.
     let (told, answers) = sync_channel(100);
     let head =
         client.head("PUT", &format!("{DATA}=big"), &[("Content-Type", JSON), ("Content-Length", "1000000")]);
@@ -91,6 +91,71 @@ fn bodies_beyond_what_may_be_held_are_refused_and_those_before_are_answered() {
     let answer =
         client.ask("PUT", &format!("{DATA}=big"), &[("Content-Type", JSON)], &body(3_900_000)).unwrap();
     assert_eq!(answer.status, 400, "{answer}");
+}
+
+/// Begins to send a body of so many octets over plain HTTP, of which the last is not sent.
+fn begin_body(address: SocketAddr, client: &Client, octets: usize) -> TcpStream {
+    let length = octets.to_string();
+    let head =
+        client.head("PUT", &format!("{DATA}=big"), &[("Content-Type", JSON), ("Content-Length", &length)]);
+    let mut tcp = connect(address);
+    // It may be refused before it is sent.
+    let _ = tcp.write_all(head.as_bytes()).and_then(|()| tcp.write_all(&body(octets)[..octets - 1]));
+    tcp
+}
+
+/// What the server says of a family without labels.
+fn measured(server: &Server, family: &str) -> u64 {
+    let mut tcp = connect(server.other_address("operations"));
+    tcp.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    tcp.read_to_string(&mut text).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(family)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{family}: {text}")).parse().unwrap()
+}
+
+fn until(is_so: impl Fn() -> bool) {
+    assert!((0..100_000).any(|_| is_so()), "it does not come to that");
+}
+
+fn client_of(server: &Server, name: &str) -> Client {
+    assert!(run(&["user", "add", name], server.data()).status.success());
+    let token = String::from_utf8(run(&["token", name], server.data()).stdout).unwrap();
+    server.client_of(Some(&format!("Bearer {}", token.trim())))
+}
+
+#[test]
+fn one_user_with_many_small_bodies_leaves_room_for_administrators_and_what_is_given_up_is_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = "[listen]\nhttp = [\"127.0.0.1:0\"]\n[operations]\nlisten = \"127.0.0.1:0\"\n[limits]\nreceived_bytes_max = 2000000\nreceived_bytes_user_max = 1600000\nbody_timeout_s = 12\n";
+    let server = Server::start(&directory.path().join("data"), settings);
+    let address = server.other_address("http");
+    let (mut admin, mut ann, mut bob) =
+        (server.client(), client_of(&server, "ann"), client_of(&server, "bob"));
+    // Without the last octet of any, up to the bound of the user: those beyond are refused at once.
+    let uploads: Vec<TcpStream> = (0..40).map(|_| begin_body(address, &ann, 60_000)).collect();
+    until(|| measured(&server, "agentconf_received_refusals_total") == 40 - 26);
+    until(|| measured(&server, "agentconf_received_bytes") >= 26 * 59_999);
+    let held = measured(&server, "agentconf_received_bytes");
+    assert_eq!(held, 26 * 59_999);
+    let put = |client: &mut Client, octets: usize| {
+        let path = format!("{DATA}=big");
+        client.ask("PUT", &path, &[("Content-Type", JSON)], &body(octets)).unwrap().status
+    };
+    assert_eq!((put(&mut ann, 60_000), put(&mut admin, 300_000), put(&mut bob, 60_000)), (503, 400, 400));
+    // The whole is full for what is not small.
+    assert_eq!(put(&mut bob, 300_000), 503);
+    // Half of them go, and the others are given up.
+    let (gone, late) = uploads.split_at(20);
+    for tcp in gone {
+        tcp.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+    for tcp in late {
+        let head = head_of_answer(tcp.try_clone().unwrap());
+        assert!(head.starts_with("HTTP/1.1 408 ") || head.starts_with("HTTP/1.1 503 "), "{head}");
+    }
+    until(|| measured(&server, "agentconf_received_bytes") == 0);
+    assert_eq!(put(&mut ann, 1_000_000), 400);
 }
 
 /// PUTs entries as fast as it can; how many were made and refused.

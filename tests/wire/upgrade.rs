@@ -107,3 +107,32 @@ fn what_a_newer_version_has_written_is_refused_and_left_as_it_is() {
         assert!(log(&data) == before, "{change}");
     }
 }
+
+#[test]
+fn a_newer_snapshot_is_left_out_and_what_is_in_the_log_is_read() {
+    const ENTRY: &str = "/restconf/data/irtf-agent:data-params=kept";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "[limits]\nsnapshot_events_min = 1\n");
+    let entry = serde_json::json!({"irtf-agent:data-params": [{"id": "kept", "dataType": "text"}]});
+    assert_eq!(server.client().send("PUT", ENTRY, &entry).unwrap().status, 201);
+    assert!(server.stop().success());
+    let snapshots = || {
+        let files = fs::read_dir(data.join("snapshots")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|end| end == "snapshot")).collect::<Vec<_>>()
+    };
+    let written = snapshots();
+    assert!(!written.is_empty(), "the end writes one");
+    for file in &written {
+        let octets = fs::read(file).unwrap();
+        let rest = octets.strip_prefix(b"agentconf snapshot 1\n").unwrap();
+        fs::write(file, [b"agentconf snapshot 2\n", rest].concat()).unwrap();
+    }
+    let before: Vec<Vec<u8>> = written.iter().map(|file| fs::read(file).unwrap()).collect();
+    let server = Server::start(&data, "[limits]\nsnapshot_events_min = 0\n");
+    assert_eq!(server.client().get(ENTRY).status, 200);
+    assert!(server.log().contains("this is no snapshot"), "{}", server.log());
+    assert!(server.stop().success());
+    let after: Vec<Vec<u8>> = written.iter().map(|file| fs::read(file).unwrap()).collect();
+    assert!(before == after && snapshots() == written);
+}

@@ -7,7 +7,7 @@
 
 mod filled;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,9 @@ struct Arguments {
     /// Tasks that come after the snapshot
     #[arg(long, default_value_t = 10_000)]
     after: u64,
+    /// Where the data directories are made: on the disk that matters
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target"))]
+    dir: PathBuf,
     /// How often each measurement is made
     #[arg(long, default_value_t = 10)]
     rounds: u64,
@@ -48,7 +51,7 @@ struct Arguments {
 enum What {
     /// Makes a data directory with tasks, and says what they take
     #[command(hide = true)]
-    Fill { directory: std::path::PathBuf, tasks: u64, after: u64 },
+    Fill { directory: PathBuf, tasks: u64, after: u64 },
     /// Starts on a data directory, and says how long that took
     #[command(hide = true)]
     Start { directory: std::path::PathBuf },
@@ -66,7 +69,7 @@ async fn main() -> Outcome<()> {
 
 async fn measure(arguments: &Arguments) -> Outcome<()> {
     println!("| what | measured | compared with | ratio | budget |\n|---|---|---|---|---|");
-    let (many, few) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let many = directory(arguments)?;
     let filled = child(&["fill", &path(many.path()), &text(arguments.tasks), &text(arguments.after)])?;
     let [octets, json] = numbers(&filled)?;
     println!(
@@ -75,10 +78,8 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
         octets / json
     );
     restart(many.path(), arguments)?;
-    child(&["fill", &path(few.path()), "1000", "0"])?;
-    let (few, many) = (Filled::open(few.path())?, Filled::open(many.path())?);
-    creates(&few, &many, arguments).await?;
-    let empty: Vec<f64> = (0..arguments.rounds).map(|_| first_answer()).collect::<Outcome<_>>()?;
+    creates(&Filled::open(many.path())?, arguments).await?;
+    let empty: Vec<f64> = (0..arguments.rounds).map(|_| first_answer(arguments)).collect::<Outcome<_>>()?;
     println!("| start of an empty server to its first answer | {:.0} ms | | | under 150 ms |", median(empty));
     Ok(())
 }
@@ -104,12 +105,16 @@ fn restart(directory: &Path, arguments: &Arguments) -> Outcome<()> {
 }
 
 /// Durable creates with many in flight, among few and among many, and raw appends of the same records.
-async fn creates(few: &Filled, many: &Filled, arguments: &Arguments) -> Outcome<()> {
-    let raw = tempfile::tempdir()?;
+async fn creates(many: &Filled, arguments: &Arguments) -> Outcome<()> {
+    let raw = directory(arguments)?;
     let mut log = Log::open(raw.path())?;
     let (mut of_few, mut of_many, mut of_raw) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         let rate = |took: Duration| arguments.creates as f64 / took.as_secs_f64();
+        // They do not stay few for more than a round.
+        let place = directory(arguments)?;
+        child(&["fill", &path(place.path()), "1000", "0"])?;
+        let few = Filled::open(place.path())?;
         of_few.push(rate(few.create(arguments.creates).await?));
         of_many.push(rate(many.create(arguments.creates).await?));
         let records = few.newest(arguments.creates)?;
@@ -121,7 +126,7 @@ async fn creates(few: &Filled, many: &Filled, arguments: &Arguments) -> Outcome<
         few / raw
     );
     println!(
-        "| the same among {} tasks | {many:.0}/s | among 1000: {few:.0}/s | {:.2} | 0.85 |",
+        "| the same after {} tasks | {many:.0}/s | after 1000: {few:.0}/s | {:.2} | 0.85 |",
         arguments.tasks,
         many / few
     );
@@ -149,9 +154,9 @@ fn append(log: &mut Log, records: &[Record]) -> Outcome<Duration> {
 }
 
 /// How long the built server takes from its start until it has answered one request, in milliseconds.
-fn first_answer() -> Outcome<f64> {
+fn first_answer(arguments: &Arguments) -> Outcome<f64> {
     use std::io::{BufRead, BufReader, Read, Write};
-    let directory = tempfile::tempdir()?;
+    let directory = directory(arguments)?;
     let began = Instant::now();
     let mut server = Command::new(env!("CARGO_BIN_EXE_agentconf"))
         .args(["serve", "--data", &path(directory.path()), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"])
@@ -220,6 +225,11 @@ fn numbers<const N: usize>(said: &str) -> Outcome<[f64; N]> {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A directory on the disk that is measured, removed when it is dropped.
+fn directory(arguments: &Arguments) -> Outcome<tempfile::TempDir> {
+    Ok(tempfile::Builder::new().prefix("bench-engine-").tempdir_in(&arguments.dir)?)
 }
 
 fn path(path: &Path) -> String {

@@ -103,15 +103,21 @@ fn main() -> Outcome<()> {
         Some(&profile("soak")),
     )?;
     let counts = Arc::new(Counts::default());
-    for _ in 0..arguments.subscribers {
-        let (client, counts) = (door.connect()?, Arc::clone(&counts));
-        // It ends with the server.
-        thread::spawn(move || {
-            client.follow(|| {
-                counts.events.fetch_add(1, Relaxed);
-            })
-        });
-    }
+    let followers: Vec<_> = (0..arguments.subscribers)
+        .map(|_| {
+            let (client, counts) = (door.connect()?, Arc::clone(&counts));
+            Ok(thread::spawn(move || {
+                let followed = client.follow(|| {
+                    counts.events.fetch_add(1, Relaxed);
+                });
+                // It ends with the server; the first that ends before ends everything.
+                match counts.is_over.swap(true, Relaxed) {
+                    true => Ok(()),
+                    false => followed.and(Err("the stream of a subscriber has ended".into())),
+                }
+            }))
+        })
+        .collect::<Outcome<_>>()?;
     let start = Instant::now();
     let workers: Vec<_> = (0..arguments.workers)
         .map(|number| {
@@ -129,6 +135,10 @@ fn main() -> Outcome<()> {
     counts.is_over.store(true, Relaxed);
     for worker in workers {
         worker.join().map_err(|_| "a worker panicked")??;
+    }
+    drop(server);
+    for follower in followers {
+        follower.join().map_err(|_| "a subscriber panicked")??;
     }
     told
 }
