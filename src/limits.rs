@@ -305,52 +305,93 @@ pub struct RateLimits {
     pub sources_max: u32,
 }
 
-/// How often the limits of a process can change. All of them are kept, as whoever looks at some is not asked to give them back.
-const CHANGES_MAX: usize = 256;
+/// Names fields, and copies them from one set of limits to another.
+macro_rules! at_start {
+    ($($name:ident),* $(,)?) => {
+        /// Limits that are read at the start alone, as room was made for as many then.
+        const AT_START: &[&str] = &[$(stringify!($name)),*];
 
-/// Limits that are read at the start alone, as room was made for as many then.
-const AT_START: [&str; 28] = [
-    "connections_max",
-    "sessions_max",
-    "large_answers_max",
-    "large_answers_user_max",
-    "request_queue_max",
-    "login_attempts_max",
-    "url_content_bytes_max",
-    "url_files_max",
-    "url_timeout_s",
-    "password_checks_max",
-    "password_queue_max",
-    "credentials_remembered_max",
-    "credentials_remembered_s",
-    "login_failures_max",
-    "login_wait_s",
-    "login_sources_max",
-    "login_failures_user_max",
-    "login_known_s",
-    "token_failures_max",
-    "secrets_max",
-    "issuer_timeout_s",
-    "issuer_bytes_max",
-    "issuer_again_s",
-    "issuer_keys_min_s",
-    "issuer_keys_max_s",
-    "issuer_stale_s",
-    "introspections_max",
-    "introspection_refused_s",
-];
+        fn keep_at_start(limits: &mut Limits, first: &Limits) {
+            $(limits.$name = first.$name;)*
+        }
+    };
+}
+
+at_start! {
+    connections_max,
+    sessions_max,
+    large_answers_max,
+    large_answers_user_max,
+    request_queue_max,
+    login_attempts_max,
+    url_content_bytes_max,
+    url_files_max,
+    url_timeout_s,
+    password_checks_max,
+    password_queue_max,
+    credentials_remembered_max,
+    credentials_remembered_s,
+    login_failures_max,
+    login_wait_s,
+    login_sources_max,
+    login_failures_user_max,
+    login_known_s,
+    token_failures_max,
+    secrets_max,
+    issuer_timeout_s,
+    issuer_bytes_max,
+    issuer_again_s,
+    issuer_keys_min_s,
+    issuer_keys_max_s,
+    issuer_stale_s,
+    introspections_max,
+    introspection_refused_s,
+}
 
 /// The limits in force. Copies are the same ones, and whoever looks sees the newest.
 #[derive(Clone, Debug)]
 pub struct InForce(Arc<Kept>);
 
+/// Each set of limits that there was since the start, as whoever looks at some is not asked to give them back. An operator
+/// makes them, one for each change.
 #[derive(Debug)]
 struct Kept {
     first: Limits,
     /// How many there have been after the first.
     changes: AtomicUsize,
-    later: [OnceLock<Box<Limits>>; CHANGES_MAX],
+    /// Twice as many in each as in the one before: all there can be.
+    later: [OnceLock<Row>; usize::BITS as usize],
     changing: Mutex<()>,
+}
+
+/// Places for limits, which are filled one after another.
+type Row = Box<[OnceLock<Box<Limits>>]>;
+
+impl Kept {
+    /// Where the change with that number is, from 1.
+    fn place(number: usize) -> (usize, usize) {
+        let row = number.max(1).ilog2();
+        (row as usize, number - (1 << row))
+    }
+
+    fn newest(&self) -> Option<&Limits> {
+        let number = Some(self.changes.load(Acquire)).filter(|number| *number > 0)?;
+        let (row, place) = Kept::place(number);
+        self.later.get(row)?.get()?.get(place)?.get().map(|limits| &**limits)
+    }
+
+    fn push(&self, limits: Limits) {
+        let number = self.changes.load(Acquire).saturating_add(1);
+        let (row, place) = Kept::place(number);
+        let row = self.later.get(row).map(|of_row| {
+            of_row.get_or_init(|| std::iter::repeat_with(OnceLock::new).take(1 << row).collect())
+        });
+        // It is empty: one at a time changes them.
+        if let Some(empty) = row.and_then(|row| row.get(place)) {
+            let _ = empty.set(Box::new(limits));
+            self.changes.store(number, Release);
+        }
+    }
 }
 
 /// What a replacement of limits comes to.
@@ -363,19 +404,15 @@ pub struct Changed {
 }
 
 impl InForce {
-    /// Sets the limits from now on. Nothing changes if they have changed too often ([`Changed::at_start`] has all then).
+    /// Sets the limits from now on. Those that a start alone sets stay what they are.
     pub fn replace(&self, limits: &Limits) -> Changed {
         let _one = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut now, at_start): (Vec<_>, Vec<_>) =
+        let (now, at_start): (Vec<_>, Vec<_>) =
             self.differing(limits).into_iter().partition(|name| !AT_START.contains(&name.as_str()));
-        let changes = self.0.changes.load(Acquire);
         if !now.is_empty() {
-            match self.0.later.get(changes) {
-                Some(place) if place.set(Box::new(limits.clone())).is_ok() => {
-                    self.0.changes.store(changes + 1, Release);
-                }
-                _ => return Changed { at_start: [std::mem::take(&mut now), at_start].concat(), now },
-            }
+            let mut next = limits.clone();
+            keep_at_start(&mut next, &self.0.first);
+            self.0.push(next);
         }
         Changed { now, at_start }
     }
@@ -408,9 +445,7 @@ impl Deref for InForce {
     type Target = Limits;
 
     fn deref(&self) -> &Limits {
-        let newest = self.0.changes.load(Acquire).checked_sub(1);
-        let newest = newest.and_then(|place| self.0.later.get(place)).and_then(OnceLock::get);
-        newest.map_or(&self.0.first, |newest| newest)
+        self.0.newest().unwrap_or(&self.0.first)
     }
 }
 
@@ -647,13 +682,17 @@ mod tests {
         assert_eq!((other.depth_max, other.rates.user_requests_per_s), (9, 7));
         assert_eq!(changed.now, ["depth_max", "rates.user_requests_per_s"]);
         assert_eq!(changed.at_start, ["sessions_max"]);
-        assert_eq!(limits.replace(&next), Changed::default());
-        for depth_max in 10..10 + CHANGES_MAX {
-            limits.replace(&Limits { depth_max, ..next.clone() });
+        assert_eq!(other.sessions_max, Limits::default().sessions_max, "it is not in force");
+        let again = Changed { now: Vec::new(), at_start: vec!["sessions_max".to_owned()] };
+        assert_eq!(limits.replace(&next), again, "as long as it needs a restart that is said");
+        for depth_max in 10..1034 {
+            assert_eq!(limits.replace(&Limits { depth_max, ..next.clone() }).now, ["depth_max"]);
+            assert_eq!(other.depth_max, depth_max);
         }
-        let one_more = limits.replace(&Limits { depth_max: 1, ..next });
-        assert_eq!((one_more.now.len(), one_more.at_start), (0, vec!["depth_max".to_owned()]));
-        assert_eq!(other.depth_max, 8 + CHANGES_MAX);
+        assert_eq!(
+            limits.replace(&Limits { depth_max: 1033, rates: next.rates, ..Limits::default() }),
+            Changed::default()
+        );
     }
 
     #[test]
@@ -663,11 +702,5 @@ mod tests {
         assert_eq!((limits(9, 1).nonsense(), limits(0, 0).nonsense()), (None, None));
         let (limit, why) = limits(9, 0).nonsense().unwrap_or_default();
         assert!(limit == "log_kept_s" && why.contains("snapshot_events_min"), "{limit} {why}");
-    }
-
-    #[test]
-    fn the_names_of_limits_of_the_start_are_names_of_limits() {
-        let all = serde_json::to_value(Limits::default()).unwrap_or_default();
-        assert!(AT_START.iter().all(|name| all.get(name).is_some()));
     }
 }

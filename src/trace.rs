@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc;
@@ -18,12 +18,9 @@ use crate::metrics::Counter;
 
 /// The field of HTTP that names a trace, and the attribute of NETCONF.
 pub const TRACEPARENT: &str = "traceparent";
-/// What vendors say of a trace beside that.
+/// What vendors say of a trace beside that: for the systems of whoever asks, and not handed on to others.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Octets and members of a `tracestate` that is handed on (section 3.3.1.5 of the recommendation).
-const STATE_BYTES_MAX: usize = 512;
-const STATE_MEMBERS_MAX: usize = 32;
 const SAMPLED: u8 = 1;
 /// Most subscribers of whose notification it is told in one trace.
 const NOTIFIED_MAX: u32 = 32;
@@ -49,14 +46,12 @@ pub struct Context {
     pub parent: SpanId,
     /// Whether spans are told of.
     pub is_sampled: bool,
-    /// What vendors say of it.
-    pub state: Option<Arc<str>>,
 }
 
 impl Context {
-    /// Reads the two texts. A `traceparent` that is not as it has to be is none (section 3.2), and a `tracestate` neither, which
-    /// does not spoil the first (section 3.3). Of a higher version the parts that there are in this one are read (section 4.3).
-    pub fn read<'t>(traceparent: &str, tracestate: impl Iterator<Item = &'t str>) -> Option<Context> {
+    /// Reads a `traceparent`. One that is not as it has to be is none (section 3.2). Of a higher version the parts that there are
+    /// in this one are read (section 4.3).
+    pub fn read(traceparent: &str) -> Option<Context> {
         let (version, rest) = traceparent.split_at_checked(2)?;
         let rest = rest.strip_prefix('-')?;
         let (ids, rest) = rest.split_at_checked(49)?;
@@ -67,34 +62,13 @@ impl Context {
             return None;
         }
         let is_sampled = u8::try_from(flags).is_ok_and(|flags| flags & SAMPLED != 0);
-        Some(Context { parent: ids.parse().ok()?, is_sampled, state: state(tracestate) })
+        Some(Context { parent: ids.parse().ok()?, is_sampled })
     }
 }
 
 fn hexadecimal(text: &str) -> Option<u128> {
     let is_lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if is_lower { u128::from_str_radix(text, 16).ok() } else { None }
-}
-
-/// The members of all fields, if they have the form of section 3.3.1 and are not too many.
-fn state<'t>(fields: impl Iterator<Item = &'t str>) -> Option<Arc<str>> {
-    let mut members = Vec::new();
-    for member in fields.flat_map(|field| field.split(',')) {
-        let member = member.trim_matches([' ', '\t']);
-        if member.is_empty() {
-            continue;
-        }
-        let (key, value) = member.split_once('=')?;
-        let is_key = !key.is_empty()
-            && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-*/@".contains(&b));
-        let is_value = !value.is_empty() && value.bytes().all(|b| (0x20..=0x7e).contains(&b) && b != b'=');
-        if !is_key || !is_value || members.len() == STATE_MEMBERS_MAX {
-            return None;
-        }
-        members.push(member);
-    }
-    let text = members.join(",");
-    (!text.is_empty() && text.len() <= STATE_BYTES_MAX).then(|| text.into())
 }
 
 impl fmt::Display for SpanId {
@@ -165,23 +139,33 @@ pub struct Sink {
     clock: Clock,
     /// Of as many traces that nobody else has begun, out of a million, spans are told.
     per_million: u32,
-    /// Spans that found no room, or whose collector did not take them.
+    counts: Arc<Counts>,
+}
+
+/// What became of spans.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Those that found no room, or whose collector did not take them.
     pub dropped: Counter,
-    /// Spans that their collector took.
+    /// Those that their collector took.
     pub exported: Counter,
 }
 
 impl Sink {
     /// One with room for so many spans, and the other end.
-    pub fn new(clock: Clock, per_million: u32, room: usize) -> (Arc<Sink>, mpsc::Receiver<Span>) {
+    pub fn new(
+        clock: Clock,
+        per_million: u32,
+        room: usize,
+        counts: Arc<Counts>,
+    ) -> (Arc<Sink>, mpsc::Receiver<Span>) {
         let (queue, spans) = mpsc::channel(room.max(1));
-        let (dropped, exported) = Default::default();
-        (Arc::new(Sink { queue, clock, per_million, dropped, exported }), spans)
+        (Arc::new(Sink { queue, clock, per_million, counts }), spans)
     }
 
     fn put(&self, span: Span) {
         if self.queue.try_send(span).is_err() {
-            self.dropped.count();
+            self.counts.dropped.count();
         }
     }
 
@@ -213,8 +197,10 @@ pub struct Trace {
     /// The span of the request; without a sink it is that of whoever asks.
     id: SpanId,
     parent: u64,
+    /// What the request says.
     is_sampled: bool,
-    state: Option<Arc<str>>,
+    /// Whether spans are told of.
+    is_told: AtomicBool,
     sink: Option<Arc<Sink>>,
     since: Timestamp,
     /// When it was put into the queue of the writer, and answered there, in microseconds since the epoch; 0: not.
@@ -225,29 +211,23 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// That of a request which says so much. `None`: it says nothing, and spans are not told of.
+    /// That of a request which says so much. `None`: it says nothing, and spans are not told of. That it is sampled counts as
+    /// much as the ratio until [`Self::trust`] says more: anybody may have sent it.
     pub fn begin(context: Option<Context>, sink: Option<&Arc<Sink>>) -> Option<Arc<Trace>> {
-        let parent = context.as_ref().map_or(0, |context| context.parent.span);
-        let (id, is_sampled, sink) = match (&context, sink) {
-            (None, None) => return None,
-            (Some(context), None) => (context.parent, context.is_sampled, None),
-            (Some(context), Some(sink)) if !context.is_sampled => {
-                (SpanId { span: new_span(), ..context.parent }, false, Some(sink))
-            }
-            (Some(context), Some(sink)) => (SpanId { span: new_span(), ..context.parent }, true, Some(sink)),
-            (None, Some(sink)) => {
-                let trace = uuid::Uuid::new_v4().as_u128();
-                if !sink.takes(trace) {
-                    return None;
-                }
-                (SpanId { trace, span: new_span() }, true, Some(sink))
-            }
+        let new = uuid::Uuid::new_v4().as_u128();
+        let is_taken = sink.is_some_and(|sink| sink.takes(new));
+        let id = match (&context, sink) {
+            (Some(context), None) => context.parent,
+            (Some(context), Some(_)) => SpanId { span: new_span(), ..context.parent },
+            (None, _) if is_taken => SpanId { trace: new, span: new_span() },
+            (None, _) => return None,
         };
-        let sink = sink.filter(|_| is_sampled).cloned();
-        let since = sink.as_ref().map_or(Timestamp::EPOCH, |sink| sink.clock.now());
-        let state = context.and_then(|context| context.state);
+        let parent = context.as_ref().map_or(0, |context| context.parent.span);
+        let is_sampled = context.is_none_or(|context| context.is_sampled);
+        let since = sink.map_or(Timestamp::EPOCH, |sink| sink.clock.now());
+        let (is_told, sink) = (AtomicBool::new(is_sampled && is_taken), sink.cloned());
         let (queued, answered, notified) = Default::default();
-        Some(Arc::new(Trace { id, parent, is_sampled, state, sink, since, queued, answered, notified }))
+        Some(Arc::new(Trace { id, parent, is_sampled, is_told, sink, since, queued, answered, notified }))
     }
 
     /// The trace and the span, as they are kept and handed on.
@@ -257,17 +237,22 @@ impl Trace {
 
     /// The value of `traceparent` for what is asked of others for this, and for the answer.
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{:02x}", self.id, if self.is_sampled { SAMPLED } else { 0 })
+        let is_sampled = if self.sink.is_some() { self.sink().is_some() } else { self.is_sampled };
+        format!("00-{}-{:02x}", self.id, if is_sampled { SAMPLED } else { 0 })
     }
 
-    /// The value of `tracestate`.
-    pub fn tracestate(&self) -> Option<&str> {
-        self.state.as_deref()
+    /// Whoever asks is a user of the server: what the request says of its being sampled counts.
+    pub fn trust(&self) {
+        self.is_told.fetch_or(self.is_sampled && self.sink.is_some(), Relaxed);
     }
 
     /// The time, if spans are told of.
     pub fn now(&self) -> Option<Timestamp> {
-        self.sink.as_ref().map(|sink| sink.clock.now())
+        self.sink().map(|sink| sink.clock.now())
+    }
+
+    fn sink(&self) -> Option<&Arc<Sink>> {
+        self.sink.as_ref().filter(|_| self.is_told.load(Relaxed))
     }
 
     /// It waits for the writer.
@@ -310,10 +295,21 @@ impl Trace {
         time: (Timestamp, Timestamp),
         attributes: Vec<(&'static str, Attribute)>,
     ) {
-        if let Some(sink) = &self.sink {
+        self.outcome(name, time, attributes, false);
+    }
+
+    /// A part of the work was done, or has failed.
+    pub fn outcome(
+        &self,
+        name: &'static str,
+        time: (Timestamp, Timestamp),
+        attributes: Vec<(&'static str, Attribute)>,
+        has_failed: bool,
+    ) {
+        if let Some(sink) = self.sink() {
             let id = SpanId { span: new_span(), ..self.id };
             let (parent, name, kind) = (self.id.span, name.into(), Kind::Internal);
-            sink.put(Span { id, parent, name, kind, time, attributes, has_failed: false });
+            sink.put(Span { id, parent, name, kind, time, attributes, has_failed });
         }
     }
 
@@ -323,7 +319,7 @@ impl Trace {
         has_failed: bool,
         tell: impl FnOnce() -> (Cow<'static, str>, Vec<(&'static str, Attribute)>),
     ) {
-        let (Some(sink), Some(now)) = (&self.sink, self.now()) else { return };
+        let (Some(sink), Some(now)) = (self.sink(), self.now()) else { return };
         let answered = self.answered.load(Relaxed);
         if let Some(answered) = Timestamp::from_micros(answered).filter(|_| answered != 0) {
             self.part("answer", (answered, now), Vec::new());
@@ -350,6 +346,10 @@ fn new_span() -> u64 {
     // The variant is among these bits, so it is not 0.
     uuid::Uuid::new_v4().as_u128() as u64
 }
+
+/// An extension of the answer: what the path of its request names was found, so the path is one of this server.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved;
 
 /// Does work for a trace, if there is one.
 pub async fn within<F: Future>(trace: Option<Arc<Trace>>, work: F) -> F::Output {
@@ -380,7 +380,7 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn read(traceparent: &str) -> Option<Context> {
-        Context::read(traceparent, [].into_iter())
+        Context::read(traceparent)
     }
 
     #[test]
@@ -418,26 +418,17 @@ mod tests {
     }
 
     #[test]
-    fn w3c_trace_context_section_3_3_a_tracestate_that_is_wrong_is_left_out_alone() {
-        let state = |fields: &[&str]| Context::read(PARENT, fields.iter().copied()).unwrap().state;
-        assert_eq!(state(&["a=1 , b@c=x;y", "d=2"]).as_deref(), Some("a=1,b@c=x;y,d=2"));
-        assert_eq!(state(&["", " ,"]), None);
-        let many = (0..33).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
-        for wrong in ["A=1", "a", "a=", "=1", "a=b=c", "a=é", &many, &format!("a={}", "x".repeat(512))] {
-            assert_eq!(state(&[wrong]), None, "{wrong}");
-        }
-    }
-
-    #[test]
     fn spans_that_find_no_room_are_counted_and_nobody_waits() {
         let clock = crate::clock::ManualClock::new(Timestamp::EPOCH);
-        let (sink, mut spans) = Sink::new(clock.clock(), 1_000_000, 1);
+        let counts = Arc::<Counts>::default();
+        let (sink, mut spans) = Sink::new(clock.clock(), 1_000_000, 1, Arc::clone(&counts));
         let trace = Trace::begin(read(PARENT), Some(&sink)).unwrap();
+        trace.trust();
         trace.queued();
         let decided = trace.taken().unwrap();
         trace.part("decide", (decided, decided), Vec::new());
         trace.end(false, || ("GET".into(), Vec::new()));
-        assert_eq!(sink.dropped.get(), 1, "the time 0 stands for none, so there are two");
+        assert_eq!(counts.dropped.get(), 1, "the time 0 stands for none, so there are two");
         let first = spans.try_recv().unwrap();
         assert_eq!((first.parent, first.id.trace), (trace.id().span, trace.id().trace));
     }
@@ -448,9 +439,15 @@ mod tests {
         let trace = Trace::begin(read(PARENT), None).unwrap();
         assert_eq!(trace.traceparent(), PARENT);
         let clock = crate::clock::ManualClock::new(Timestamp::EPOCH);
-        let (sink, mut spans) = Sink::new(clock.clock(), 0, 9);
+        let (sink, mut spans) = Sink::new(clock.clock(), 0, 9, Arc::default());
         assert!(Trace::begin(None, Some(&sink)).is_none(), "none is sampled");
+        // Anybody can say that it is sampled; that of a user counts.
+        let claimed = Trace::begin(read(PARENT), Some(&sink)).unwrap();
+        assert!(claimed.now().is_none() && claimed.traceparent().ends_with("-00"));
+        claimed.trust();
+        assert!(claimed.now().is_some() && claimed.traceparent().ends_with("-01"));
         let unsampled = Trace::begin(read(&PARENT.replace("-01", "-00")), Some(&sink)).unwrap();
+        unsampled.trust();
         unsampled.end(false, || ("GET".into(), Vec::new()));
         assert!(spans.try_recv().is_err() && unsampled.traceparent().ends_with("-00"));
     }

@@ -176,7 +176,9 @@ impl Entry {
             Who::Claimed { .. } | Who::Server => (CLAIMED_CHARS_MAX, BTreeSet::new(), None),
         };
         let is_hidden = collapsed && matches!(note.who, Who::Claimed { .. });
-        let trace = trace::current().map(|trace| trace.id());
+        // What anybody may have made up is not kept.
+        let is_user = matches!(note.who, Who::Known(_));
+        let trace = trace::current().filter(|_| is_user).map(|trace| trace.id());
         let origin = note.who.source().map(|source| Origin { method: note.who.method(), source, trace });
         let body = Body {
             kind: note.kind,

@@ -52,8 +52,11 @@ impl Serve {
             return Ok(super::print("the configuration can be used")?);
         }
         raise_open_files();
-        runtime.block_on(server::serve(config, || self.settings(), Clock::system(), build))?;
-        Ok(())
+        let load = move || self.settings();
+        let served = runtime.block_on(server::serve(config, load, Clock::system(), build));
+        // All is done; a file system that does not answer would hold up the end.
+        runtime.shutdown_background();
+        Ok(served?)
     }
 
     /// What the file says, and the command line.

@@ -1,5 +1,6 @@
 //! The section `[operations.traces]`: where spans are told (OTLP over HTTP, as protobuf). It never reads the files that it names.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -16,7 +17,7 @@ pub struct Traces {
     /// PEM files with the authorities that the collector has its certificate of. Without any those that the machine trusts.
     #[serde(default)]
     pub authorities: Vec<PathBuf>,
-    /// Of which part of the requests that say nothing of a trace spans are told. What others have begun they decide.
+    /// Of which part of the requests that say nothing of a trace spans are told. What users have begun they decide.
     #[serde(default)]
     pub ratio: Ratio,
     /// What the server is called there.
@@ -70,6 +71,50 @@ impl Traces {
             !rest.starts_with(['/', ':']) && !rest.is_empty() && !rest.contains(['@', '#', ' '])
         });
         let endpoint = (!is_url).then_some(("endpoint", "is no http or https URL"));
-        endpoint.or(self.service_name.is_empty().then_some(("service-name", "is empty")))
+        let is_secret_open = self.headers_file.is_some()
+            && self.endpoint.strip_prefix("http://").is_some_and(|rest| !is_loopback(rest));
+        let open = is_secret_open.then_some((
+            "headers-file",
+            "would be sent in the clear: the endpoint has to be https, or on this machine",
+        ));
+        endpoint.or(open).or(self.service_name.is_empty().then_some(("service-name", "is empty")))
+    }
+}
+
+/// Whether a URL, from its host on, is of this machine.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_fields_goes_in_the_clear_to_this_machine_alone() {
+        let nonsense = |endpoint: &str| {
+            let text = format!("endpoint = \"{endpoint}\"\nheaders-file = \"f\"");
+            toml::from_str::<Traces>(&text).unwrap().nonsense().map(|(key, _)| key)
+        };
+        for open in [
+            "http://collector:4318/v1",
+            "http://10.0.0.1/",
+            "http://localhost.example/",
+            "http://[fd00::1]:1/",
+        ] {
+            assert_eq!(nonsense(open), Some("headers-file"), "{open}");
+        }
+        for fine in
+            ["https://collector/v1", "http://127.0.0.1:4318/v1", "http://[::1]:4318", "http://localhost/"]
+        {
+            assert_eq!(nonsense(fine), None, "{fine}");
+        }
     }
 }

@@ -433,7 +433,7 @@ impl Engine {
         host: Option<IpAddr>,
         transport: Transport,
     ) -> Result<Session, Error> {
-        let who = Box::new((principal.traced(), host, transport));
+        let who = Box::new((principal.clone(), host, transport));
         self.command(|answer| Command::Begin(who, answer)).await
     }
 

@@ -44,10 +44,7 @@ pub(super) enum Command {
 impl Command {
     /// The trace that it belongs to.
     pub(super) fn trace(&self) -> Option<&Arc<Trace>> {
-        match self {
-            Command::Begin(who, _) => who.0.trace(),
-            other => other.principal().and_then(Principal::trace),
-        }
+        self.principal().and_then(Principal::trace)
     }
 
     /// Who asks; `None` for what asks for itself.
@@ -63,13 +60,21 @@ impl Command {
     }
 }
 
-/// Tells of the commit of a group, in the trace of each of its requests that belongs to one.
-pub(super) fn tell_of_commit(traced: &[Arc<Trace>], begun: Timestamp, requests: usize, position: u64) {
+/// Tells of the commit of a group, in the trace of each of its requests that belongs to one: to which position, or that it failed.
+pub(super) fn tell_of_commit(
+    traced: &[Arc<Trace>],
+    begun: Timestamp,
+    requests: usize,
+    position: Option<u64>,
+) {
     let number = |number: u64| Attribute::Number(i64::try_from(number).unwrap_or(i64::MAX));
     for trace in traced {
         let Some(now) = trace.now() else { continue };
         let requests = ("agentconf.group.requests", number(requests as u64));
-        trace.part("commit", (begun, now), vec![requests, ("agentconf.log.position", number(position))]);
+        let position = position.map(|position| ("agentconf.log.position", number(position)));
+        let has_failed = position.is_none();
+        let attributes = [requests].into_iter().chain(position).collect();
+        trace.outcome("commit", (begun, now), attributes, has_failed);
         trace.answered();
     }
 }

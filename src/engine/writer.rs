@@ -203,7 +203,12 @@ impl Writer {
             self.shared.committed.send_replace(self.state.position);
         }
         if let Some(begun) = begun {
-            tell_of_commit(&group.traced, begun, group.answers.len(), self.state.position);
+            tell_of_commit(
+                &group.traced,
+                begun,
+                group.answers.len(),
+                appended.is_ok().then_some(self.state.position),
+            );
         }
         for answer in group.answers {
             answer(failure.clone().map_or(Ok(()), Err));

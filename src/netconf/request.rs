@@ -220,6 +220,10 @@ pub struct Read {
 /// Reads a message as a whole.
 pub fn of(engine: &Engine, principal: &Principal, rpc: Rpc<'_>) -> Read {
     let trace = Trace::begin(rpc.trace, engine.spans().as_ref());
+    // Nobody has a session without having proved who it is.
+    if let Some(trace) = &trace {
+        trace.trust();
+    }
     let mut called = Called { operation: None, target: None, since: Stopwatch::start(), trace };
     let request = read(engine, principal, rpc.operation, &mut called);
     if let Ok(Request::Invoke(Invocation { operation, target, .. })) = &request {

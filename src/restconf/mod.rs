@@ -37,6 +37,7 @@ use futures_util::stream;
 use crate::access::{AuthError, Caller, Principal};
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
+use crate::trace::Resolved;
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use coding::Accepted;
@@ -81,7 +82,10 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
     if let (method, uri, Some(principal)) = &asked {
         note(&engine, method, uri.path(), principal, answered.as_ref());
     }
-    let coded = answered.and_then(|response| codings.code(response));
+    let coded = answered.and_then(|mut response| {
+        response.extensions_mut().insert(Resolved);
+        codings.code(response)
+    });
     let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));

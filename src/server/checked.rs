@@ -49,7 +49,7 @@ pub fn check_files(config: &Config, clock: &Clock) -> Result<(), ServeError> {
     }
     config.operations.traces.as_ref().map(traces::check).transpose()?;
     let random = rustls::crypto::ring::default_provider().secure_random;
-    issuers::Issuers::open(&config.tokens, clock.clone(), &config.limits, random)?;
+    issuers::Issuers::check(&config.tokens, clock.clone(), &config.limits, random)?;
     urls::Urls::new(&config.netconf.url, &config.data, &config.limits).map_err(ServeError::Urls)?;
     Ok(())
 }

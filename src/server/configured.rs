@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::api_keys::ApiKey;
+use super::issuers;
 use super::listener::Shared;
 use super::settings;
 use super::users::User;
@@ -89,24 +90,37 @@ impl Configured {
         self.followed.store(settings);
     }
 
-    /// The file of the server says something else of issuers and rates now.
+    /// Makes ready what the file of the server says of issuers.
     ///
     /// # Errors
-    /// Issuers that cannot be used beside those of the configuration; then nothing has changed.
+    /// They cannot be used beside those of the configuration.
+    pub fn prepare(&self, in_file: &[config::Issuer], shared: &Shared) -> Result<Prepared, Unusable> {
+        let beside = self.followed.load_full();
+        let all = settings::issuers(&beside, &self.vault, in_file)?;
+        Ok(Prepared { beside, issuers: shared.authenticator.issuers.prepare(&all)? })
+    }
+
+    /// The file of the server says this of issuers and rates from now on. If the configuration has changed since the issuers were
+    /// made ready and does not go with them, those from before stay, as in [`Self::follow`].
     pub fn file_says(
         &self,
-        issuers: &[config::Issuer],
+        prepared: Prepared,
+        in_file: &[config::Issuer],
         rates: &RateLimits,
         shared: &Shared,
-    ) -> Result<(), Unusable> {
+    ) {
         let _one = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.followed.load_full();
-        let all = settings::issuers(&settings, &self.vault, issuers)?;
-        shared.authenticator.issuers.replace(&all)?;
-        self.vault.file_has(issuers);
+        let issuers = &shared.authenticator.issuers;
+        if Arc::ptr_eq(&settings, &prepared.beside) {
+            issuers.install(prepared.issuers);
+        } else {
+            let all = settings::issuers(&settings, &self.vault, in_file).map_err(Unusable::from);
+            complain("issuers", all.and_then(|all| Ok(issuers.replace(&all)?)));
+        }
+        self.vault.file_has(in_file);
         self.rates.store(Arc::new(rates.clone()));
         shared.rates.replace(settings::rates(rates, &settings.limits));
-        Ok(())
     }
 
     /// The user of that name.
@@ -153,6 +167,12 @@ impl Configured {
             created: user.created,
         }
     }
+}
+
+/// Issuers of the file that go with those of the configuration as it was then.
+pub struct Prepared {
+    beside: Arc<Settings>,
+    issuers: issuers::Prepared,
 }
 
 /// Why what is configured is not followed.

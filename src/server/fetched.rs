@@ -49,15 +49,9 @@ struct Kept {
 }
 
 impl Fetched {
-    /// Begins to fetch, on this runtime.
-    pub fn new(
-        url: Uri,
-        outgoing: Arc<Outgoing>,
-        clock: Clock,
-        limits: &Limits,
-        runtime: &Handle,
-    ) -> Arc<Fetched> {
-        let fetched = Arc::new(Fetched {
+    /// Keys that nobody has asked for yet.
+    pub fn new(url: Uri, outgoing: Arc<Outgoing>, clock: Clock, limits: &Limits) -> Arc<Fetched> {
+        Arc::new(Fetched {
             url,
             outgoing,
             clock,
@@ -67,11 +61,13 @@ impl Fetched {
             kept: ArcSwapOption::empty(),
             asked: Mutex::new(None),
             keeper: OnceLock::new(),
-        });
-        let keeper = runtime.spawn(keep(Arc::downgrade(&fetched), fetched.clock.clone()));
-        // It is set once, here.
-        let _ = fetched.keeper.set(keeper.abort_handle());
-        fetched
+        })
+    }
+
+    /// Begins to fetch, on this runtime, unless that has begun.
+    pub fn begin(self: &Arc<Self>, runtime: &Handle) {
+        self.keeper
+            .get_or_init(|| runtime.spawn(keep(Arc::downgrade(self), self.clock.clone())).abort_handle());
     }
 
     /// The keys, if there are some that have not become useless.

@@ -96,6 +96,10 @@ struct Issuer {
     source: Source,
 }
 
+/// Issuers whose settings can be used, and whose tokens are not taken yet.
+#[derive(Debug)]
+pub struct Prepared(Vec<Arc<Issuer>>);
+
 #[derive(Debug)]
 enum Source {
     File(Watched<Keys>),
@@ -133,7 +137,31 @@ impl Issuers {
         limits: &Limits,
         random: &dyn SecureRandom,
     ) -> Result<Issuers, IssuerError> {
-        let issuers = Issuers {
+        let issuers = Issuers::empty(settings, clock, limits, random)?;
+        issuers.replace(&settings.issuers)?;
+        Ok(issuers)
+    }
+
+    /// Whether [`Self::open`] can use these settings. Nothing is fetched.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(
+        settings: &config::Tokens,
+        clock: Clock,
+        limits: &Limits,
+        random: &dyn SecureRandom,
+    ) -> Result<(), IssuerError> {
+        Issuers::empty(settings, clock, limits, random)?.prepare(&settings.issuers).map(drop)
+    }
+
+    fn empty(
+        settings: &config::Tokens,
+        clock: Clock,
+        limits: &Limits,
+        random: &dyn SecureRandom,
+    ) -> Result<Issuers, IssuerError> {
+        Ok(Issuers {
             issuers: ArcSwap::default(),
             shared: Arc::new(Shared {
                 clock,
@@ -147,9 +175,7 @@ impl Issuers {
             addresses: settings.addresses.clone(),
             runtime: Handle::try_current()?,
             asking: Mutex::default(),
-        };
-        issuers.replace(&settings.issuers)?;
-        Ok(issuers)
+        })
     }
 
     /// Takes the tokens of these issuers and no others. Of one whose settings have not changed, everything stays as it is; what
@@ -158,6 +184,14 @@ impl Issuers {
     /// # Errors
     /// One of them makes no sense or cannot be used; then nothing has changed.
     pub fn replace(&self, settings: &[config::Issuer]) -> Result<(), IssuerError> {
+        self.prepare(settings).map(|prepared| self.install(prepared))
+    }
+
+    /// Makes ready what [`Self::replace`] would take over.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prepare(&self, settings: &[config::Issuer]) -> Result<Prepared, IssuerError> {
         if let Some((key, reason)) = config::Issuer::nonsense(settings) {
             return Err(IssuerError::Nonsense { key, reason });
         }
@@ -172,9 +206,17 @@ impl Issuers {
                 })),
             }
         });
-        let issuers = issuers.collect::<Result<_, IssuerError>>()?;
-        self.issuers.store(Arc::new(issuers));
-        Ok(())
+        issuers.collect::<Result<_, IssuerError>>().map(Prepared)
+    }
+
+    /// Takes the tokens of these issuers and no others.
+    pub fn install(&self, prepared: Prepared) {
+        for issuer in &prepared.0 {
+            if let Source::Https(fetched) = &issuer.source {
+                fetched.begin(&self.runtime);
+            }
+        }
+        self.issuers.store(Arc::new(prepared.0));
     }
 
     fn outgoing(&self) -> Result<Arc<Outgoing>, SetupError> {
@@ -201,7 +243,7 @@ impl Issuers {
             Check::Text(text) => Source::Text(Arc::new(Keys::parse("jwks", text.as_bytes())?)),
             Check::Https(url) => {
                 let (clock, outgoing) = (clock.clone(), self.outgoing()?);
-                Source::Https(Fetched::new(uri(url)?, outgoing, clock, limits, &self.runtime))
+                Source::Https(Fetched::new(uri(url)?, outgoing, clock, limits))
             }
             Check::Introspection(settings) => {
                 let asked = Introspector::new(settings, uri(&settings.endpoint)?, self.outgoing()?, limits)?;

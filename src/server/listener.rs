@@ -440,7 +440,7 @@ async fn answer(
     let Some(trace) = shared.traces.of(request.headers()) else {
         return untraced(shared, request, connection).await;
     };
-    let asked = traces::Asked::of(&request, &trace);
+    let asked = traces::Asked::of(&request);
     let answered = Box::pin(untraced(shared, request, connection));
     let mut response = trace::within(Some(Arc::clone(&trace)), answered).await?;
     asked.end(&trace, &mut response);
@@ -481,6 +481,9 @@ async fn untraced(
             Err(too_many(retry_after_s))
         }
     });
+    if let (Ok(_), Some(trace)) = (&proved, trace::current()) {
+        trace.trust();
+    }
     match &proved {
         Ok(proved) => proved.note(&shared.trail),
         // Noted above.

@@ -69,7 +69,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::audit::Trail;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
 use crate::limits::InForce;
 use crate::trace::Spans;
@@ -154,8 +154,6 @@ pub enum ServeError {
     ApiKeys(#[from] api_keys::ApiKeyError),
     #[error("cannot prepare the administrator")]
     Admin(#[from] admin::AdminError),
-    #[error("cannot prepare the certificate")]
-    Pki(#[from] pki::PkiError),
     #[error("cannot prepare TLS")]
     Tls(#[from] renewal::CertificatesError),
     #[error("cannot prepare the audit trail")]
@@ -166,6 +164,13 @@ pub enum ServeError {
     NoNetconf,
     #[error("cannot listen at {1} (--{0} names another address)")]
     Bind(Scheme, ListenAddress, #[source] io::Error),
+    #[error(
+        "cannot listen at {1} (--{0}): this server still listens at {2}, which the file does not have any more; \
+         have it read once without the new address and then with it, or start it again"
+    )]
+    Overlaps(Scheme, ListenAddress, SocketAddr),
+    #[error("reading the configuration again took longer than {0:?}")]
+    Slow(std::time::Duration),
     #[error("cannot listen at {0} for operations")]
     BindOperations(ListenAddress, #[source] io::Error),
     #[error("cannot prepare the export of traces")]
@@ -184,7 +189,11 @@ pub enum ServeError {
 
 /// A server that accepts. Dropping it cuts everything off; [`Server::stop`] ends it in order.
 pub struct Server {
+    /// As the file was read last, and at the start.
     config: Config,
+    begun_with: Config,
+    /// What the application says that this server is called.
+    url: String,
     /// The listeners in the order of the configuration, HTTPS first.
     open: Vec<Open>,
     addresses: Vec<(Scheme, SocketAddr)>,
@@ -230,7 +239,7 @@ impl Server {
         let now = clock.now();
         let random = rustls::crypto::ring::default_provider().secure_random;
 
-        let certificates = Certificates::open(sources(&config, now)?, clock.clone())?;
+        let certificates = Certificates::open(sources(&config), clock.clone())?;
         let all =
             |address: &ListenAddress| address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if config.tls.certificate.is_none()
@@ -287,7 +296,7 @@ impl Server {
             config,
             limits: limits.clone(),
             clock,
-            url,
+            url: url.clone(),
             vault,
             trail,
             spans: spans.clone(),
@@ -328,7 +337,7 @@ impl Server {
             traces: Traces::new(spans),
             shutdown: shutdown.clone(),
         });
-        shared.traces.export(config.operations.traces.as_ref(), &shared.clock)?;
+        shared.traces.export(shared.traces.prepare(config.operations.traces.as_ref())?, &shared.clock);
         let Observed { probe, measure } = application.observed;
         let measuring = Arc::downgrade(&shared);
         operations.measured_by(Arc::new(move |text| {
@@ -358,7 +367,9 @@ impl Server {
         notify_listening(&listening, &addresses, open_operations.as_ref())?;
         notify.ready();
         Ok(Server {
+            begun_with: config.clone(),
             config,
+            url,
             open,
             addresses,
             operations: open_operations,
@@ -427,10 +438,10 @@ pub const LISTENING: &str = "listening";
 /// Runs a server until SIGTERM, SIGINT or its application stops it. Once all listeners accept, writes one line for each
 /// to standard output: `listening https 127.0.0.1:8443`.
 ///
-/// SIGHUP has `load` read the configuration again: see [`Server::reload`].
+/// SIGHUP has `load` read the configuration again: see [`Server::reload`]. It may wait, and does not hold up the end.
 pub async fn serve(
     config: Config,
-    load: impl Fn() -> Result<Config, ConfigError>,
+    load: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
     clock: Clock,
     build: impl AsyncFnOnce(&Prepared) -> Result<Application, ApplicationError>,
 ) -> Result<(), ServeError> {
@@ -443,22 +454,23 @@ pub async fn serve(
         }
     };
     announce(server.addresses(), server.operations()).map_err(ServeError::Output)?;
-    let shutdown = server.shutdown().clone();
-    loop {
-        tokio::select! {
-            signalled = signals.next() => match signalled {
-                Signalled::Stop(signal) => {
-                    tracing::info!(signal, "stopping");
-                    break;
-                }
-                Signalled::Reload => server.reload(load()).await,
+    let (load, shutdown) = (Arc::new(load), server.shutdown().clone());
+    let signal = loop {
+        let next = tokio::select! {
+            signalled = signals.next() => signalled,
+            () = shutdown.begun() => break None,
+        };
+        match next {
+            Signalled::Stop(signal) => break Some(signal),
+            // A reload that is dropped has changed nothing.
+            Signalled::Reload => tokio::select! {
+                () = server.reload(Arc::clone(&load)) => {}
+                signal = signals.stop() => break Some(signal),
+                () = shutdown.begun() => break None,
             },
-            () = shutdown.begun() => {
-                tracing::info!("stopping");
-                break;
-            }
         }
-    }
+    };
+    tracing::info!(signal, "stopping");
     server.stop().await?;
     tracing::info!("stopped");
     Ok(())
@@ -521,15 +533,15 @@ fn notify_listening(
     files::replace(file, &lines, files::Readers::Owner)
 }
 
-/// Where certificates come from. Those that the server makes itself are made if they are missing.
-fn sources(config: &Config, now: Timestamp) -> Result<Sources, pki::PkiError> {
+/// Where certificates come from.
+fn sources(config: &Config) -> Sources {
     let (server, own) = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             (pki::CertificateFiles { certificate: certificate.clone(), key: key.clone() }, None)
         }
         _ => {
-            let names = certificate_names(config);
-            (pki::prepare(&config.data, &names, now)?, Some((config.data.clone(), names)))
+            let own = (config.data.clone(), certificate_names(config));
+            (pki::certificate_files(&config.data), Some(own))
         }
     };
     let clients = match (config.tls.clients.are_asked(), has_netconf_over_tls(config)) {
@@ -537,7 +549,7 @@ fn sources(config: &Config, now: Timestamp) -> Result<Sources, pki::PkiError> {
         (false, true) => Some(ClientSource::Authority(pki::authority_file(&config.data))),
         (false, false) => None,
     };
-    Ok(Sources { server, own, clients })
+    Sources { server, own, clients }
 }
 
 /// Whether NETCONF is spoken with anybody.

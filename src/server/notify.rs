@@ -48,6 +48,11 @@ impl Notify {
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 
+    /// What `systemctl status` shows of the server. A line.
+    pub fn status(&self, text: &str) {
+        self.tell(&format!("STATUS={}", text.replace(char::is_control, " ")));
+    }
+
     /// The server ends.
     pub fn stopping(&self) {
         self.tell("STOPPING=1");

@@ -26,7 +26,7 @@ use tokio_rustls::TlsConnector;
 
 use super::netconf::Duplex;
 use crate::config::Network;
-use crate::trace::{self, TRACEPARENT, TRACESTATE};
+use crate::trace::{self, TRACEPARENT};
 
 const PORT: u16 = 443;
 const PLAIN_PORT: u16 = 80;
@@ -157,13 +157,9 @@ impl Outgoing {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(OutgoingError::unreachable)?;
-        if let Some(trace) = trace::current() {
-            let of = |text: &str| HeaderValue::try_from(text).ok();
-            let state = trace.tracestate().and_then(of).map(|value| (TRACESTATE, value));
-            let parent = of(&trace.traceparent()).map(|value| (TRACEPARENT, value));
-            for (name, value) in parent.into_iter().chain(state) {
-                request.headers_mut().insert(name, value);
-            }
+        let parent = trace::current().and_then(|trace| HeaderValue::try_from(trace.traceparent()).ok());
+        if let Some(parent) = parent {
+            request.headers_mut().insert(TRACEPARENT, parent);
         }
         // It ends with this, however this ends.
         let mut driver = JoinSet::new();

@@ -69,13 +69,17 @@ pub fn authority_file(data: &Path) -> PathBuf {
     data.join("pki/ca.pem")
 }
 
+/// Where the certificate is that a server makes for itself.
+pub fn certificate_files(data: &Path) -> CertificateFiles {
+    let directory = data.join("pki");
+    CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") }
+}
+
 /// Makes sure that `pki/` has a certificate that is valid for `names` (DNS names and IP addresses) and for some time.
 /// What is missing is made: the authority, keys (mode 0600), the certificate.
 pub fn prepare(data: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<CertificateFiles, PkiError> {
-    let directory = data.join("pki");
-    files::create_directory(&directory)?;
-    let ours =
-        CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
+    files::create_directory(&data.join("pki"))?;
+    let ours = certificate_files(data);
     let authority_file = authority_file(data);
 
     if let (Some(pem), Some(_)) = (files::read(&ours.certificate)?, files::read(&ours.key)?) {

@@ -1,7 +1,8 @@
 //! Who asks on a connection: what the credentials of its last request proved, so that the next request with the same ones
 //! costs no more than the question whether they still stand.
 //!
-//! Nothing holds because it was proved before: users, keys and settings are asked each time. Passwords are never recalled,
+//! Nothing holds because it was proved before: users, keys and settings are asked each time. A file that is a link to another
+//! one, or on a file system that does not tell of changes, is seen to have changed within a second. Passwords are never recalled,
 //! and neither are the tokens of issuers, which have rules of their own for how long an answer is good.
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -76,6 +76,8 @@ pub enum CertificatesError {
     Tls(#[from] TlsError),
     /// The rules for those of clients are not usable.
     Clients(#[from] ClientsError),
+    /// The server cannot make its own.
+    Pki(#[from] pki::PkiError),
 }
 
 /// The certificates of a server. Each new connection uses what holds at present.
@@ -98,6 +100,43 @@ struct State {
     clients: Origin<Option<Arc<Clients>>>,
     lists_ended: usize,
     renew_at: Timestamp,
+}
+
+/// Files that were read and are not in use yet.
+pub struct Prepared {
+    sources: Sources,
+    server: Origin<Arc<CertifiedKey>>,
+    clients: Origin<Option<Arc<Clients>>>,
+}
+
+impl Prepared {
+    /// Reads all files. The certificate that the server makes itself is made if it is missing, after all that can be wrong
+    /// with the others.
+    fn read(sources: Sources, clock: &Clock) -> Result<Prepared, CertificatesError> {
+        // Each before it is read: what changes meanwhile is read once more.
+        let client_stamps = stamps(sources.clients.iter().flat_map(ClientSource::files));
+        let is_made = matches!(sources.clients, Some(ClientSource::Authority(_)));
+        let open = || sources.clients.as_ref().map(ClientSource::open).transpose();
+        let early = if is_made { None } else { open()? };
+        if let Some((data, names)) = &sources.own {
+            pki::prepare(data, names, clock.now())?;
+        }
+        let server_stamps = stamps(server_files(&sources.server));
+        let server = tls::read(&sources.server)?;
+        // The authority is made with the certificate.
+        let clients = if is_made { open()? } else { early }.map(Arc::new);
+        Ok(Prepared {
+            sources,
+            server: Origin::new(server_stamps, server),
+            clients: Origin::new(client_stamps, clients),
+        })
+    }
+}
+
+/// That a certificate that was read from these files is valid now.
+fn check(files: &CertificateFiles, server: &CertifiedKey, clock: &Clock) -> Result<(), TlsError> {
+    let wrong = |source| TlsError::Use { files: files.clone(), source };
+    tls::check_validity(server, tls::time(clock)).map_err(wrong)
 }
 
 struct Origin<T> {
@@ -159,27 +198,17 @@ impl Certificates {
     /// # Errors
     /// A file cannot be read or used.
     pub fn open(sources: Sources, clock: Clock) -> Result<Certificates, CertificatesError> {
-        // Before reading: what changes meanwhile is read once more.
-        let server_stamps = stamps(server_files(&sources.server));
-        let client_stamps = stamps(sources.clients.iter().flat_map(ClientSource::files));
-        let server = tls::read(&sources.server)?;
-        if let Err(error) = tls::check_validity(&server, tls::time(&clock)) {
+        let Prepared { sources, server, clients } = Prepared::read(sources, &clock)?;
+        if let Err(error) = tls::check_validity(&server.of_files, tls::time(&clock)) {
             tracing::error!(certificate = %sources.server.certificate.display(), %error, "clients will refuse the certificate");
         }
-        let clients = sources.clients.as_ref().map(ClientSource::open).transpose()?.map(Arc::new);
-        let present = present(&server, clients.as_ref(), &clock)?;
+        let present = present(&server.of_files, clients.of_files.as_ref(), &clock)?;
         let renew_at = clock.now().saturating_add_seconds(RENEW_S);
         let certificates = Certificates {
             clock,
-            rules: Arc::new(Rules::new(clients.clone())),
+            rules: Arc::new(Rules::new(clients.of_files.clone())),
             present: ArcSwap::from_pointee(present),
-            state: Mutex::new(State {
-                sources,
-                server: Origin::new(server_stamps, server),
-                clients: Origin::new(client_stamps, clients),
-                lists_ended: 0,
-                renew_at,
-            }),
+            state: Mutex::new(State { sources, server, clients, lists_ended: 0, renew_at }),
         };
         certificates.look(false);
         Ok(certificates)
@@ -216,7 +245,7 @@ impl Certificates {
         if let Some(server) = &server {
             tls::check_validity(server, tls::time(&self.clock)).map_err(TlsError::Settings)?;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let clients = clients.map(|clients| clients.map(Arc::new));
         let next = present(
             server.as_ref().unwrap_or(&state.server.of_files),
@@ -228,33 +257,40 @@ impl Certificates {
         Ok(())
     }
 
-    /// Has other files from now on.
+    /// Reads other files, to be taken over with [`Self::come_from`]. `None`: they are those that hold.
     ///
     /// # Errors
-    /// They cannot be used; nothing has changed.
-    pub fn come_from(&self, sources: Sources) -> Result<(), CertificatesError> {
-        let server_stamps = stamps(server_files(&sources.server));
-        let client_stamps = stamps(sources.clients.iter().flat_map(ClientSource::files));
-        let server = tls::read(&sources.server)?;
-        let wrong = |source| TlsError::Use { files: sources.server.clone(), source };
-        tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong)?;
-        let clients = sources.clients.as_ref().map(ClientSource::open).transpose()?.map(Arc::new);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = present(
-            state.server.given.as_ref().unwrap_or(&server),
-            state.clients.given.as_ref().unwrap_or(&clients).as_ref(),
-            &self.clock,
-        )?;
-        state.sources = sources;
-        (state.server.stamps, state.server.of_files) = (server_stamps, server);
-        (state.clients.stamps, state.clients.of_files) = (client_stamps, clients);
-        self.install(&state, next);
-        Ok(())
+    /// They cannot be used. Nothing has changed but, where the server makes its certificate itself, perhaps that file.
+    pub fn prepare(&self, sources: Sources) -> Result<Option<Prepared>, CertificatesError> {
+        if self.state().sources == sources {
+            return Ok(None);
+        }
+        let next = Prepared::read(sources, &self.clock)?;
+        check(&next.sources.server, &next.server.of_files, &self.clock)?;
+        let state = self.state();
+        let server = state.server.given.as_ref().unwrap_or(&next.server.of_files);
+        let clients = state.clients.given.as_ref().unwrap_or(&next.clients.of_files);
+        present(server, clients.as_ref(), &self.clock)?;
+        drop(state);
+        Ok(Some(next))
+    }
+
+    /// Has other files from now on.
+    pub fn come_from(&self, next: Prepared) {
+        let mut state = self.state();
+        state.sources = next.sources;
+        (state.server.stamps, state.server.of_files) = (next.server.stamps, next.server.of_files);
+        (state.clients.stamps, state.clients.of_files) = (next.clients.stamps, next.clients.of_files);
+        self.renew(&state);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads those files again that have changed, or `all`. What is not usable is logged, and what was read before holds.
     pub fn look(&self, all: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let (now, sources) = (self.clock.now(), state.sources.clone());
         if let Some((data, names)) = &sources.own
             && (all || state.renew_at <= now)
@@ -270,8 +306,7 @@ impl Certificates {
             "the certificate of the server stays as it was",
             || {
                 let server = tls::read(&sources.server)?;
-                let wrong = |source| TlsError::Use { files: sources.server.clone(), source };
-                tls::check_validity(&server, tls::time(&self.clock)).map_err(wrong).map(|()| server)
+                check(&sources.server, &server, &self.clock).map(|()| server)
             },
         );
         if is_server_new {
@@ -288,10 +323,7 @@ impl Certificates {
             tracing::info!("the rules for certificates of clients were read again");
         }
         if is_server_new || is_clients_new {
-            match present(state.server.present(), state.clients.present().as_ref(), &self.clock) {
-                Ok(next) => self.install(&state, next),
-                Err(error) => complain(&error, "TLS stays as it was"),
-            }
+            self.renew(&state);
         }
         let clients = state.clients.present().as_ref();
         let lists_ended = clients.map_or(0, |clients| clients.lists_ended(tls::time(&self.clock)));
@@ -302,6 +334,14 @@ impl Certificates {
             );
         }
         state.lists_ended = lists_ended;
+    }
+
+    /// Makes anew what new connections use.
+    fn renew(&self, state: &State) {
+        match present(state.server.present(), state.clients.present().as_ref(), &self.clock) {
+            Ok(next) => self.install(state, next),
+            Err(error) => complain(&error, "TLS stays as it was"),
+        }
     }
 
     fn install(&self, state: &State, next: Present) {

@@ -73,12 +73,11 @@ impl Signals {
         }
     }
 
-    /// Waits for SIGTERM or SIGINT and says which; SIGHUP says nothing.
+    /// Waits for SIGTERM or SIGINT and says which. A SIGHUP waits for [`Self::next`].
     pub async fn stop(&mut self) -> &'static str {
-        loop {
-            if let Signalled::Stop(signal) = self.next().await {
-                return signal;
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It never has a request wait: what there is no room for, and what the collector does not take, is counted and gone.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,10 +20,11 @@ use tokio::time::timeout;
 use super::files::{self, FileError};
 use super::otlp;
 use super::outgoing::{Outgoing, Policy, SetupError};
+use super::watched::{self, Stamp};
 use crate::clock::Clock;
 use crate::config::{self, Network};
 use crate::metrics::{Kind, Text};
-use crate::trace::{Attribute, Context, Sink, Span, Spans, TRACEPARENT, TRACESTATE, Trace};
+use crate::trace::{Attribute, Context, Counts, Resolved, Sink, Span, Spans, TRACEPARENT, Trace};
 
 /// Spans that wait to be sent.
 const ROOM: usize = 8192;
@@ -35,6 +37,8 @@ const BYTES_MAX: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of the server waits for the collector.
 const LAST: Duration = Duration::from_secs(2);
+/// The part of a mode that is for everybody.
+const OTHERS: u32 = 0o007;
 /// Longest name of a resource that is told.
 const ROUTE_CHARS_MAX: usize = 200;
 
@@ -50,6 +54,9 @@ pub enum TracesError {
     /// A file is missing.
     #[error("there is no file {}", .0.display())]
     Missing(PathBuf),
+    /// Others than its owner and group may read it.
+    #[error("everybody may read {}, which may hold a secret: take that away (chmod o= FILE)", .0.display())]
+    Readable(PathBuf),
     /// A line of it is no field.
     #[error("{}: line {line} is not NAME: VALUE", .file.display())]
     Field {
@@ -68,55 +75,72 @@ pub enum TracesError {
 pub struct Traces {
     spans: Spans,
     exporter: Mutex<Option<Exporter>>,
-    /// What former exporters have counted.
-    before: Mutex<(u64, u64)>,
+    counts: Arc<Counts>,
 }
 
 #[derive(Debug)]
 struct Exporter {
+    settings: config::Traces,
+    stamps: Vec<Option<Stamp>>,
     sink: Arc<Sink>,
     /// It ends when nobody has the sink any more and all was sent.
     task: JoinHandle<()>,
 }
 
+/// Where spans are to go.
+pub struct Prepared(Next);
+
+enum Next {
+    Nowhere,
+    AsBefore,
+    Collector(Box<(config::Traces, Vec<Option<Stamp>>, Collector)>),
+}
+
 impl Traces {
     /// Without a collector.
     pub fn new(spans: Spans) -> Traces {
-        Traces { spans, exporter: Mutex::default(), before: Mutex::default() }
+        Traces { spans, exporter: Mutex::default(), counts: Arc::default() }
     }
 
-    /// Sends spans there from now on; `None`: nowhere. What waits is still sent where it was to go.
+    /// Makes ready to send spans there; `None`: nowhere.
     ///
     /// # Errors
-    /// That cannot be done; nothing has changed.
-    pub fn export(&self, settings: Option<&config::Traces>, clock: &Clock) -> Result<(), TracesError> {
-        let next = match settings {
-            Some(settings) => {
-                let collector = Collector::new(settings)?;
-                let (sink, spans) = Sink::new(clock.clone(), settings.ratio.per_million(), ROOM);
-                let task = tokio::spawn(collector.run(spans, Arc::downgrade(&sink)));
-                Some(Exporter { sink, task })
+    /// That cannot be done.
+    pub fn prepare(&self, settings: Option<&config::Traces>) -> Result<Prepared, TracesError> {
+        let Some(settings) = settings else { return Ok(Prepared(Next::Nowhere)) };
+        // Before they are read.
+        let files = settings.headers_file.iter().chain(&settings.authorities);
+        let stamps: Vec<_> = files.map(|file| watched::look(file)).collect();
+        let is_same = |former: &Exporter| former.settings == *settings && former.stamps == stamps;
+        if lock(&self.exporter).as_ref().is_some_and(is_same) {
+            return Ok(Prepared(Next::AsBefore));
+        }
+        let collector = Collector::new(settings)?;
+        Ok(Prepared(Next::Collector(Box::new((settings.clone(), stamps, collector)))))
+    }
+
+    /// Sends spans there from now on. What waits is still sent where it was to go.
+    pub fn export(&self, prepared: Prepared, clock: &Clock) {
+        let next = match prepared.0 {
+            Next::AsBefore => return,
+            Next::Nowhere => None,
+            Next::Collector(next) => {
+                let (settings, stamps, collector) = *next;
+                let (per_million, counts) = (settings.ratio.per_million(), Arc::clone(&self.counts));
+                let (sink, spans) = Sink::new(clock.clone(), per_million, ROOM, Arc::clone(&counts));
+                let task = tokio::spawn(collector.run(spans, counts));
+                Some(Exporter { settings, stamps, sink, task })
             }
-            None => None,
         };
         self.spans.go_to(next.as_ref().map(|exporter| Arc::clone(&exporter.sink)));
-        let former = std::mem::replace(&mut *lock(&self.exporter), next);
-        if let Some(former) = former {
-            let mut before = lock(&self.before);
-            before.0 += former.sink.exported.get();
-            before.1 += former.sink.dropped.get();
-        }
-        Ok(())
+        *lock(&self.exporter) = next;
     }
 
     /// The trace of a request, if it belongs to one or spans of it are told.
     pub fn of(&self, headers: &HeaderMap) -> Option<Arc<Trace>> {
         let mut parents = headers.get_all(TRACEPARENT).iter();
         let context = match (parents.next(), parents.next()) {
-            (Some(parent), None) => {
-                let states = headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok());
-                parent.to_str().ok().and_then(|parent| Context::read(parent, states))
-            }
+            (Some(parent), None) => parent.to_str().ok().and_then(Context::read),
             _ => None,
         };
         Trace::begin(context, self.spans.sink().as_ref())
@@ -124,11 +148,7 @@ impl Traces {
 
     /// Writes how many spans were sent and dropped.
     pub fn measure(&self, text: &mut Text) {
-        let (mut exported, mut dropped) = *lock(&self.before);
-        if let Some(exporter) = &*lock(&self.exporter) {
-            exported += exporter.sink.exported.get();
-            dropped += exporter.sink.dropped.get();
-        }
+        let (exported, dropped) = (self.counts.exported.get(), self.counts.dropped.get());
         text.single(
             "agentconf_spans_exported_total",
             Kind::Counter,
@@ -143,7 +163,7 @@ impl Traces {
     pub async fn stop(&self) {
         self.spans.go_to(None);
         let exporter = lock(&self.exporter).take();
-        if let Some(Exporter { sink, task }) = exporter {
+        if let Some(Exporter { sink, task, .. }) = exporter {
             drop(sink);
             // A collector that does not answer is not waited for.
             let _ = timeout(LAST, task).await;
@@ -179,6 +199,10 @@ impl Collector {
         let uri: Uri = settings.endpoint.parse().map_err(|_| TracesError::Endpoint)?;
         let mut fields = Vec::new();
         if let Some(file) = &settings.headers_file {
+            let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
+            if mode & OTHERS != 0 {
+                return Err(TracesError::Readable(file.clone()));
+            }
             let text = files::read(file)?.ok_or_else(|| TracesError::Missing(file.clone()))?;
             for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
                 let field = text.split_once(':').and_then(|(name, value)| {
@@ -194,7 +218,7 @@ impl Collector {
         Ok(Collector { outgoing: outgoing.allowing_plain(), uri, fields, service })
     }
 
-    async fn run(self, mut spans: Receiver<Span>, sink: std::sync::Weak<Sink>) {
+    async fn run(self, mut spans: Receiver<Span>, counts: Arc<Counts>) {
         let (mut is_failing, mut batch) = (false, Vec::new());
         while spans.recv_many(&mut batch, BATCH_MAX).await > 0 {
             // Others may come; not if there is nobody left who could send any.
@@ -208,10 +232,8 @@ impl Collector {
                 let _ = timeout(GATHER, more).await;
             }
             let sent = self.send(otlp::request(&self.service, &batch)).await;
-            if let Some(sink) = sink.upgrade() {
-                let counter = if sent.is_ok() { &sink.exported } else { &sink.dropped };
-                counter.add(batch.len() as u64);
-            }
+            let counter = if sent.is_ok() { &counts.exported } else { &counts.dropped };
+            counter.add(batch.len() as u64);
             match sent {
                 Ok(()) if std::mem::take(&mut is_failing) => {
                     tracing::info!("the collector takes spans again")
@@ -248,15 +270,13 @@ pub struct Class(pub &'static str);
 #[derive(Debug)]
 pub struct Asked {
     method: Method,
-    /// Empty if nobody wants to know.
-    route: String,
+    uri: Uri,
 }
 
 impl Asked {
     /// Of a request that is about to be answered.
-    pub fn of<B>(request: &Request<B>, trace: &Trace) -> Asked {
-        let route = trace.now().map(|_| route(request.uri().path())).unwrap_or_default();
-        Asked { method: request.method().clone(), route }
+    pub fn of<B>(request: &Request<B>) -> Asked {
+        Asked { method: request.method().clone(), uri: request.uri().clone() }
     }
 
     /// It is answered with this, which is told of the trace.
@@ -265,6 +285,7 @@ impl Asked {
             response.headers_mut().insert(TRACEPARENT, value);
         }
         let class = response.extensions_mut().remove::<Class>().map_or("nobody", |class| class.0);
+        let is_resolved = response.extensions_mut().remove::<Resolved>().is_some();
         let status = response.status();
         trace.end(status.is_server_error(), || {
             let known = [
@@ -279,9 +300,7 @@ impl Asked {
             let method = known.into_iter().find(|known| *known == self.method);
             let method = method.map_or_else(|| "_OTHER".to_owned(), |method| method.to_string());
             // What is not there may be anything that a client has in mind.
-            let is_known =
-                !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND);
-            let route = if is_known { self.route } else { String::new() };
+            let route = if is_resolved { route(self.uri.path()) } else { String::new() };
             let name = if route.is_empty() { method.clone() } else { format!("{method} {route}") };
             let mut attributes = vec![
                 ("http.request.method", Attribute::Text(method.into())),
@@ -308,8 +327,23 @@ fn route(path: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_that_everybody_may_read_are_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "Authorization: Bearer x\n").unwrap();
+        let settings = format!("endpoint = \"https://127.0.0.1:1/\"\nheaders-file = {:?}", file.path());
+        let settings: config::Traces = toml::from_str(&settings).unwrap();
+        let with_mode = |mode| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            check(&settings)
+        };
+        assert!(matches!(with_mode(0o644), Err(TracesError::Readable(_))));
+        assert!(with_mode(0o640).is_ok());
+    }
 
     #[test]
     fn a_route_has_no_values() {

@@ -153,7 +153,8 @@ fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() 
         }
     };
     server.signal("-HUP");
-    let (reloading, ready) = (other(), other());
+    let (reloading, status, ready) = (other(), other(), other());
+    assert_eq!(status, "STATUS=the configuration was read again");
     let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse::<u64>().unwrap();
     assert!(time > 0 && ready == "READY=1", "{reloading} {ready}");
     server.terminate();

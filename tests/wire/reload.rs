@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::netconf::Session;
-use crate::process::{LIMIT, Server};
+use crate::process::{LIMIT, Server, run};
+use crate::ways_in::Key;
 
 const BEGINNING: &str = "listen.tls = [\"127.0.0.1:0\"]\n[operations]\nlisten = \"127.0.0.1:0\"\n";
 const REGISTER: &str = "/restconf/operations/magent-registry:register-agent";
@@ -98,6 +99,8 @@ fn streams_and_sessions_survive_a_reload_and_new_settings_are_in_force() {
     let said = place.reload(&with_http);
     assert!(said.contains("need a restart") && said.contains("agent, limits.sessions_max"), "{said}");
     let last = said.lines().last().unwrap();
+    let again = place.reload(&with_http);
+    assert!(again.contains("agent, limits.sessions_max"), "it is said until the restart: {again}");
     assert_eq!(serde_json::from_str::<Json>(last).unwrap()["level"], "WARN", "{last}");
 
     assert_eq!(long_target(&place.server), 414);
@@ -160,4 +163,56 @@ fn a_file_with_something_wrong_changes_nothing_and_the_log_says_where() {
     let listening = fs::read_to_string(place.server.data().join("listening")).unwrap();
     assert!(!listening.contains("tls") && !listening.contains("operations"), "{listening}");
     assert!(Path::exists(&place.file()) && place.server.stop().success());
+}
+
+#[test]
+fn what_fails_beside_the_datastore_changes_nothing_and_the_former_file_can_be_read_again() {
+    let mut place = Place::new();
+    let keys = json!({"keys": [Key::new("1", jsonwebtoken::Algorithm::EdDSA).public()]});
+    let issuer = json!({"magent-access:token-issuer": [{"issuer": "there", "audience": "agents",
+        "jwks": keys.to_string(), "prefix": "there:"}]});
+    let target = "/restconf/data/magent-access:access/token-issuers/token-issuer=there";
+    assert_eq!(place.server.client().send("PUT", target, &issuer).unwrap().status, 201);
+    let mut session = Session::begin(&place.server, place.folder.path(), "root");
+    let get = "<get-config><source><running/></source><filter/></get-config>";
+    let file = place.folder.path().join("keys.json");
+    fs::write(&file, keys.to_string()).unwrap();
+
+    // Without `listen.tls` no certificate of a client is taken.
+    let wrong = format!(
+        "limits.url_bytes_max = 90\n[[tokens.issuers]]\nissuer = \"there\"\naudience = \"agents\"\nprefix = \"file:\"\njwks = {file:?}\n"
+    );
+    let said = place.reload(&wrong);
+    assert!(said.contains("the configuration stays as it was") && said.contains("there"), "{said}");
+    assert!(session.rpc("", get).contains("<data"), "the rules for certificates are those from before");
+    let mut second = Session::begin(&place.server, place.folder.path(), "second");
+    assert!(second.rpc("", "<close-session/>").contains("<ok/>"));
+    assert_ne!(long_target(&place.server), 414);
+    assert!(place.reload(BEGINNING).contains("was read again"));
+    assert!(session.rpc("", get).contains("<data"));
+
+    let data = place.server.data().to_owned();
+    assert!(place.server.stop().success());
+    let output = run(&["audit", "export"], &data);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for operation in ["configuration-refused", "configuration-reloaded"] {
+        assert!(text.lines().any(|line| line.contains(operation) && line.contains("data.toml")), "{text}");
+    }
+}
+
+#[test]
+fn an_address_that_overlaps_with_an_own_one_is_explained_and_moves_in_two_steps() {
+    let mut place = Place::new();
+    place.reload("listen.http = [\"127.0.0.1:0\"]\n");
+    let port = place.server.other_address("http").port();
+    let named = format!("listen.http = [\"127.0.0.1:{port}\"]\n");
+    let said = place.reload(&named);
+    assert!(
+        said.contains("the configuration stays as it was") && said.contains("this server still listens"),
+        "{said}"
+    );
+    assert!(place.reload("log.level = \"info\"\n").contains("was read again"));
+    let is_free = (0..LOOKS).any(|_| TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(is_free && place.reload(&named).contains("listening there too"));
+    assert!(place.server.stop().success());
 }

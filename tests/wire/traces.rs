@@ -182,6 +182,13 @@ fn a_request_of_restconf_is_a_tree_of_spans_in_the_trace_of_its_client() {
     assert!(!format!("{:?}", collector.spans).contains("traced"));
     assert_eq!(server.client_of(None).get("/restconf/data").status, 401);
     assert_eq!(attributes(&collector.span("GET"))["agentconf.user.class"], "nobody");
+    // A path that names nothing is the client's own text.
+    let fields = [("traceparent", PARENT)];
+    assert_eq!(client.ask("GET", "/restconf/data/hidden-by-client", &fields, b"").unwrap().status, 400);
+    assert_eq!(client.ask("DELETE", "/restconf/hidden-by-client", &fields, b"").unwrap().status, 404);
+    assert!(client.get("/restconf/data?nonsense=hidden-by-client").status >= 400);
+    collector.span("DELETE");
+    assert!(!format!("{:?}", collector.spans).contains("hidden-by-client"));
     assert!(server.stop().success());
 }
 
@@ -285,5 +292,27 @@ fn a_collector_that_is_down_costs_nothing_but_spans_which_are_counted() {
         count.parse::<u64>().unwrap() > 0
     });
     assert!(dropped && client.get("/restconf").status == 200);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_trace_of_nobody_is_told_by_the_ratio_and_kept_nowhere() {
+    let mut collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!("{}ratio = 0.0\n", collector.settings());
+    let server = Server::start(&folder.path().join("data"), &settings);
+    let fields = [("traceparent", PARENT)];
+    let mut anybody = server.client_of(Some("Bearer wrong"));
+    let answer = anybody.ask("GET", "/restconf/data", &fields, b"").unwrap();
+    assert_eq!(answer.status, 401);
+    assert!(answer.field("traceparent").unwrap().ends_with("-00"), "{answer}");
+    let mut client = server.client();
+    assert_eq!(client.ask("GET", "/restconf", &fields, b"").unwrap().status, 200);
+    collector.span("GET /restconf");
+    assert!(collector.spans.iter().all(|span| attributes(span)["agentconf.user.class"] == "admin"));
+    let output = run(&["audit", "export"], server.data());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let refused = text.lines().find(|line| line.contains("wrong-token")).unwrap();
+    assert!(!refused.contains(TRACE), "{refused}");
     assert!(server.stop().success());
 }

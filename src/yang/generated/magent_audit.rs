@@ -137,7 +137,7 @@ pub struct QueryAuditOutputEntry {
     pub source_host: Option<value::Value>,
     /// The port of the client.
     pub source_port: Option<u16>,
-    /// The trace that the request belongs to, if it said so or spans of it were told.
+    /// The trace that the request belongs to, as the client claims, or else if spans of it were told.
     pub trace_id: Option<String>,
     /// The span of the request in that trace; that of the client if the server tells of no spans.
     pub span_id: Option<String>,
@@ -799,7 +799,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::DenyAll,
         sid: 0,
-        description: "The trace that the request belongs to, if it said so or\nspans of it were told.",
+        description: "The trace that the request belongs to, as the client\nclaims, or else if spans of it were told.",
     };
     /// `/magent-audit:query-audit/output/entry/span-id`
     pub static QUERY_AUDIT_OUTPUT_ENTRY_SPAN_ID: Node = Node {
