@@ -357,9 +357,11 @@ struct Kept {
     /// How many there have been after the first.
     changes: AtomicUsize,
     /// Twice as many in each as in the one before: all there can be.
-    later: [OnceLock<Box<[OnceLock<Box<Limits>>]>>; usize::BITS as usize],
+    later: [OnceLock<Row>; usize::BITS as usize],
     changing: Mutex<()>,
 }
+
+type Row = Box<[OnceLock<Box<Limits>>]>;
 
 impl Kept {
     /// Where the change with that number is, from 1.
