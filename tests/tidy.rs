@@ -48,6 +48,7 @@ const DOORS: &[&str] = &[
     "engine/image.rs",
     "engine/push.rs",
     "engine/output.rs",
+    "engine/received.rs",
     "engine/sessions.rs",
     "engine/subscription.rs",
     "engine/subscriptions.rs",

@@ -111,12 +111,11 @@ async fn records_are_forgotten_when_a_snapshot_that_can_be_read_stands_for_them(
     let of_all = || snapshots::list(&path).expect("they are read");
     of_all().iter().for_each(|old| std::fs::remove_file(old.path()).expect("it is removed"));
     let mut compactor = log.compactor().expect("it opens");
-    for to in [3, 6] {
-        compactor.archive(to, |_| {}).expect("it is archived");
-    }
+    compactor.archive(3, |_| {}).expect("it is archived");
+    let end = compactor.archive(6, |_| {}).expect("it is archived");
     let trail = agentconf::audit::Trail::default();
     let forgotten = || forget(&log, &compactor, &trail, i64::MAX);
-    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(3))));
+    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(position)) if position == end));
     // One of another log stands for nothing.
     let other = Bench::limited(Limits { snapshot_events_min: 0, ..Limits::default() }).await;
     other.put_data("oss", "other").await.expect("it is written");
@@ -126,7 +125,7 @@ async fn records_are_forgotten_when_a_snapshot_that_can_be_read_stands_for_them(
     let foreign = snapshots::list(other.directory.path()).expect("they are read").remove(0);
     std::fs::copy(foreign.path(), to.join(foreign.path().file_name().expect("a name")))
         .expect("it is copied");
-    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(3))));
+    assert!(matches!(forgotten(), Err(ForgetError::NoSnapshot(position)) if position == end));
     std::fs::remove_file(of_all()[0].path()).expect("it is removed");
 
     write_snapshot(&log, &replay(&log, u64::MAX).expect("it is replayed")).expect("it is written");
@@ -139,8 +138,8 @@ async fn records_are_forgotten_when_a_snapshot_that_can_be_read_stands_for_them(
     assert!(matches!(forgotten(), Err(ForgetError::Snapshot { .. })));
     assert_eq!(log.first().expect("it is read").position, 0, "nothing has gone");
     std::fs::write(snapshot.path(), whole).expect("it is written");
-    assert_eq!(forgotten().expect("it is forgotten"), 1);
-    assert_eq!(log.first().expect("it is read").position, 3);
+    assert_eq!(forgotten().expect("it is forgotten"), 2);
+    assert_eq!(log.first().expect("it is read").position, end);
 }
 
 #[tokio::test]
