@@ -45,7 +45,6 @@ const DOORS: &[&str] = &[
     "engine/driver.rs",
     "engine/dynamic.rs",
     "engine/group.rs",
-    "engine/image.rs",
     "engine/push.rs",
     "engine/output.rs",
     "engine/received.rs",

@@ -48,15 +48,20 @@ impl Forgotten {
 
     /// The octets that are signed: every field but the signature, each of a fixed length.
     fn signed(&self) -> Vec<u8> {
-        let mut octets = DOMAIN.to_vec();
-        octets.extend_from_slice(&self.at.as_micros().to_be_bytes());
-        octets.extend_from_slice(&self.before.segment.to_be_bytes());
-        octets.extend_from_slice(&self.before.position.to_be_bytes());
-        octets.extend_from_slice(&self.before.hash);
-        octets.extend_from_slice(&self.log_position.to_be_bytes());
-        octets.extend_from_slice(&self.log_hash);
-        octets
+        signed(DOMAIN, self.at, &self.before, (self.log_position, &self.log_hash))
     }
+}
+
+/// The octets that are signed of what is said of a place in the event log, at a time and a place in the trail.
+pub(super) fn signed(domain: &[u8], at: Timestamp, before: &Link, (position, hash): (u64, &Hash)) -> Vec<u8> {
+    let mut octets = domain.to_vec();
+    octets.extend_from_slice(&at.as_micros().to_be_bytes());
+    octets.extend_from_slice(&before.segment.to_be_bytes());
+    octets.extend_from_slice(&before.position.to_be_bytes());
+    octets.extend_from_slice(&before.hash);
+    octets.extend_from_slice(&position.to_be_bytes());
+    octets.extend_from_slice(hash);
+    octets
 }
 
 /// The entry for who asks what was done.

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, PublicKey, Signer, hex};
-use super::forgotten::Forgotten;
+use super::forgotten::{Forgotten, signed};
 use super::note::{Entry, Kind, Note, Who};
 use super::segments::{Item, Link, Reader};
 use super::writer::OpenError;
@@ -68,13 +68,7 @@ impl Restored {
 
     /// The octets that are signed: every field but the signature, each of a fixed length but the last.
     fn signed(&self) -> Vec<u8> {
-        let mut octets = DOMAIN.to_vec();
-        octets.extend_from_slice(&self.at.as_micros().to_be_bytes());
-        octets.extend_from_slice(&self.before.segment.to_be_bytes());
-        octets.extend_from_slice(&self.before.position.to_be_bytes());
-        octets.extend_from_slice(&self.before.hash);
-        octets.extend_from_slice(&self.log_position.to_be_bytes());
-        octets.extend_from_slice(&self.log_hash);
+        let mut octets = signed(DOMAIN, self.at, &self.before, (self.log_position, &self.log_hash));
         octets.extend_from_slice(&self.of_position.to_be_bytes());
         octets.extend_from_slice(&self.of_time.as_micros().to_be_bytes());
         octets.extend_from_slice(self.by.as_bytes());

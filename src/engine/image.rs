@@ -8,8 +8,7 @@
 //! the siblings' `image`.
 
 use std::io::{self, BufRead, Read, Write};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use super::confirm::Pending;
 use super::draft::Dispatch;
@@ -142,7 +141,7 @@ fn record_at(log: &LogReader, number: u64) -> io::Result<Option<Record>> {
 ///
 /// # Errors
 /// Those of `from`; `InvalidData` if this program cannot have saved it and is no later version of one that has.
-pub(super) fn load(from: &mut (dyn BufRead + Send)) -> io::Result<State> {
+pub(super) fn load(from: &mut dyn BufRead) -> io::Result<State> {
     let mut text = Vec::new();
     octets(from, &mut text)?;
     let layout = match text == Layout::own().as_bytes() {
@@ -154,55 +153,18 @@ pub(super) fn load(from: &mut (dyn BufRead + Send)) -> io::Result<State> {
     };
     let origin = Origin(layout.as_ref());
     let mut loading = Loading { state: State::default(), users: Vec::new(), origin };
-    // Reading takes about a third of the time, so it is done beside.
-    thread::scope(|scope| {
-        let (batches, read) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
-        let reader = scope.spawn(move || Batch::read_all(from, &batches));
-        for Batch { octets, items } in read {
-            let mut begin = 0;
-            for (kind, end) in items {
-                loading.item(kind, octets.get(begin..end).unwrap_or_default()).map_err(invalid)?;
-                begin = end;
-            }
-        }
-        reader.join().map_err(|_| io::Error::other("it could not be read"))?
-    })?;
-    loading.finish().map_err(invalid)
-}
-
-/// Items that were read one after another.
-#[derive(Default)]
-struct Batch {
-    octets: Vec<u8>,
-    /// The kind of each, and where it ends.
-    items: Vec<(u8, usize)>,
-}
-
-/// A batch is given on when it has so many octets.
-const BATCH_BYTES: usize = 256 << 10;
-/// Batches that are read before the first of them is needed.
-const BATCHES_AHEAD: usize = 16;
-
-impl Batch {
-    /// Reads all items, up to the end.
-    fn read_all(from: &mut (dyn BufRead + Send), to: &mpsc::SyncSender<Batch>) -> io::Result<()> {
-        let mut batch = Batch::default();
-        loop {
-            let mut kind = [0];
-            from.read_exact(&mut kind)?;
-            octets(from, &mut batch.octets)?;
-            let [kind] = kind;
-            if kind != END {
-                batch.items.push((kind, batch.octets.len()));
-            }
-            if kind == END || batch.octets.len() >= BATCH_BYTES {
-                // Who does not want it any more has found out why.
-                if to.send(std::mem::take(&mut batch)).is_err() || kind == END {
-                    return Ok(());
-                }
-            }
+    let mut item = Vec::new();
+    loop {
+        let mut kind = [0];
+        from.read_exact(&mut kind)?;
+        item.clear();
+        octets(from, &mut item)?;
+        match kind {
+            [END] => break,
+            [kind] => loading.item(kind, &item).map_err(invalid)?,
         }
     }
+    loading.finish().map_err(invalid)
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
@@ -210,7 +172,7 @@ fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 }
 
 /// Reads octets with their length, and appends them.
-fn octets(from: &mut (dyn BufRead + Send), into: &mut Vec<u8>) -> io::Result<()> {
+fn octets(from: &mut dyn BufRead, into: &mut Vec<u8>) -> io::Result<()> {
     let mut length = Vec::new();
     loop {
         let mut octet = [0];

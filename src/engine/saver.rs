@@ -14,7 +14,7 @@ use super::state::State;
 use super::subscription::Shared;
 use crate::log::{LogError, LogReader};
 
-/// Records that are archived before it is looked whether the server is to end: as many as one archive holds.
+/// Records that are archived before it is looked whether the server is to end: a few archives.
 const ARCHIVED_AT_ONCE: u64 = 65_536;
 
 /// Writes snapshots of one engine.
@@ -110,14 +110,15 @@ fn archive(shared: &Shared, ends: &AtomicBool) {
 fn retire(shared: &Shared, ends: &AtomicBool) -> Result<u64, ForgetError> {
     let (log, options) = (&shared.reader, &shared.options);
     let limits = &options.limits;
-    if limits.log_kept_s == 0 {
+    if limits.log_kept_s == 0 && limits.archives_kept_s == 0 {
         return Ok(0);
     }
     let now = options.clock.now();
     let before = |seconds: u64| now.as_micros().saturating_sub_unsigned(seconds.saturating_mul(1_000_000));
     let base = log.base()?.position;
     let mut compactor = log.compactor()?;
-    let to = archivable(log, before(limits.log_kept_s))?;
+    // Those that "log compact" has made have an end too where nothing else is archived.
+    let to = if limits.log_kept_s > 0 { archivable(log, before(limits.log_kept_s))? } else { base };
     let mut reached = base;
     while reached < to && !ends.load(Relaxed) {
         let before = reached;

@@ -152,7 +152,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Those of `read` and of the file system, and `InvalidData` if it is not what was written.
-    pub fn read<T>(&self, read: impl FnOnce(&mut (dyn BufRead + Send)) -> io::Result<T>) -> io::Result<T> {
+    pub fn read<T>(&self, read: impl FnOnce(&mut dyn BufRead) -> io::Result<T>) -> io::Result<T> {
         let file = File::open(&self.path)?;
         let length = file.metadata()?.len().checked_sub(CHECKSUM_BYTES).ok_or_else(not_written)?;
         let summed = Summed { inner: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };

@@ -227,3 +227,22 @@ async fn a_snapshot_of_another_log_or_one_that_is_damaged_is_left_out() {
     let state = replay(&log, u64::MAX).expect("it is replayed");
     assert_eq!(state.position, one.engine.snapshot().position);
 }
+
+#[tokio::test]
+async fn archives_that_are_old_enough_go_where_nothing_is_archived_by_the_server() {
+    let limits = Limits { snapshot_events_min: 1, archives_kept_s: 60, ..Limits::default() };
+    let bench = Bench::limited(limits).await;
+    bench.put_data("oss", "a").await.expect("it is written");
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let end = log.compactor().expect("it opens").archive(2, |_| {}).expect("it is archived");
+    bench.clock.advance_seconds(120);
+    // Each write is followed by a look; the archive goes when a snapshot stands for it.
+    for n in 0.. {
+        bench.put_data("oss", &format!("b-{n}")).await.expect("it is written");
+        if log.first().expect("it is read").position == end {
+            break;
+        }
+        assert!(n < 5000, "the archive stays");
+    }
+    assert!(end > 0 && log.scan(end).all(|record| record.is_ok()));
+}
