@@ -222,6 +222,19 @@ impl Event {
         Self::read(position, record.kind, record.version, &record.payload)
     }
 
+    /// The event as a start will find it in its record: itself. Debug builds, and so all tests and the simulation, read it
+    /// back and hold it to that.
+    ///
+    /// # Errors
+    /// [`EventError::Payload`]: it must not be written.
+    pub(super) fn as_read(self, position: u64, record: &NewRecord) -> Result<Self, EventError> {
+        if cfg!(debug_assertions) {
+            let read = Event::from_new_record(position, record)?;
+            debug_assert_eq!(read, self, "an event is not what its record says");
+        }
+        Ok(self)
+    }
+
     /// The event of a payload.
     ///
     /// # Errors

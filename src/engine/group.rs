@@ -306,13 +306,13 @@ impl Group {
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
         let mut transaction = Vec::with_capacity(events.len());
         let mut read = Vec::with_capacity(events.len());
-        for (position, event) in (self.state.position.saturating_add(1)..).zip(&events) {
+        for (position, event) in (self.state.position.saturating_add(1)..).zip(events) {
             let record = event.to_record(at, actor).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
-            read.push(Event::from_new_record(position, &record).map_err(unwritable)?);
+            read.push(event.as_read(position, &record).map_err(unwritable)?);
             transaction.push(record);
         }
-        let mut announced = Vec::with_capacity(events.len());
+        let mut announced = Vec::with_capacity(read.len());
         // A state that nobody else has changes in place. To have it back as it was is dear, so that is done once.
         let kept = self.is_careful.then(|| self.state.clone());
         let before = self.state.ledger.clone();

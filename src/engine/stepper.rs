@@ -3,7 +3,9 @@
 //! A step is the very function that the thread calls. Nothing here waits, or reads a clock or a random source by itself.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ring::rand::{SecureRandom, SystemRandom};
 
 use super::driver::{Engine, OpenError};
 use super::options::Options;
@@ -22,12 +24,18 @@ impl Entropy {
 
     /// That of the operating system.
     pub(super) fn system() -> Self {
-        Entropy::new(|| {
-            let random = uuid::Uuid::new_v4().into_bytes();
-            let mut entropy = [0; 10];
-            // The last ten bytes: they hold 74 random bits, and the others stand where a new UUID has the same.
-            entropy.copy_from_slice(&random[6..]);
-            entropy
+        // The system is asked for many at a time: a call of it costs as much as a decision.
+        let drawn = Mutex::new(Vec::<[u8; 10]>::new());
+        Entropy::new(move || {
+            let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+            if drawn.is_empty() {
+                let mut random = [0; 640];
+                if SystemRandom::new().fill(&mut random).is_ok() {
+                    drawn.extend(random.as_chunks::<10>().0);
+                }
+            }
+            // An identifier that repeats is refused, so this is an outage and no danger.
+            drawn.pop().unwrap_or_default()
         })
     }
 

@@ -167,7 +167,7 @@ impl Writer {
     fn commit(&mut self, group: Group) -> Result<(), LogError> {
         let since = Stopwatch::start();
         let begun = group.traced.first().and_then(|trace| trace.now());
-        let appended = self.log.append(&group.transactions).map(|records| !records.is_empty());
+        let appended = self.log.append(&group.transactions).map(|appended| appended > 0);
         match &appended {
             Ok(something) => {
                 if *something {

@@ -33,8 +33,12 @@ impl Head {
 
     /// Moves over a record that is known to follow.
     pub(super) fn advance(&mut self, record: &Record) {
-        *self =
-            Self { position: record.position, hash: record.hash, latest_at: self.latest_at.max(record.at) };
+        *self = self.then(record.at, record.hash);
+    }
+
+    /// Where it stands after the next record, which is of this time and has this hash.
+    pub(super) fn then(&self, at: i64, hash: Hash) -> Self {
+        Self { position: self.next_position(), hash, latest_at: self.latest_at.max(at) }
     }
 
     /// Decodes the next row of the store and moves over it, if it is what must come next.

@@ -6,16 +6,16 @@
 use std::fmt;
 
 use super::chain::Head;
-use super::record::{NewRecord, Record};
+use super::record::NewRecord;
 use super::storage::{Log, LogError, LogReader};
 
 /// Where groups of transactions become durable.
 pub trait Journal: fmt::Debug + Send {
-    /// Appends a group of transactions; on return all of them last.
+    /// Appends a group of transactions; on return all of them last. Gives the number of their records.
     ///
     /// # Errors
     /// As [`Log::append`]: nothing of the group is there then, and appending may be tried again.
-    fn append(&mut self, transactions: &[Vec<NewRecord>]) -> Result<Vec<Record>, LogError>;
+    fn append(&mut self, transactions: &[Vec<NewRecord>]) -> Result<u64, LogError>;
 
     /// The end: last position, last hash, latest time.
     fn last(&self) -> Head;
@@ -31,7 +31,7 @@ pub trait Journal: fmt::Debug + Send {
 }
 
 impl Journal for Log {
-    fn append(&mut self, transactions: &[Vec<NewRecord>]) -> Result<Vec<Record>, LogError> {
+    fn append(&mut self, transactions: &[Vec<NewRecord>]) -> Result<u64, LogError> {
         Log::append(self, transactions)
     }
 

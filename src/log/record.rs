@@ -53,6 +53,8 @@ pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 const FORMAT: u8 = 1;
 const FORMAT_WITH_ORIGIN: u8 = 2;
 const TRANSACTION_END: u8 = 1;
+/// What stands before the payload, without actor and origin.
+const HEAD_BYTES_MIN: usize = 29;
 
 /// An event that has no position yet, as the engine hands it to [`Log::append`](super::Log::append).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +140,25 @@ impl NewRecord {
         limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
         Ok(())
     }
+
+    /// Its canonical bytes in the place after the record whose hash is `previous`, and its hash, with which they end.
+    ///
+    /// # Errors
+    /// [`RecordError::TooLong`] if actor, origin or payload exceed their limits.
+    pub(super) fn sealed(
+        &self,
+        position: u64,
+        transaction_end: bool,
+        previous: &Hash,
+    ) -> Result<(Vec<u8>, Hash), RecordError> {
+        let NewRecord { at, kind, version, ref actor, ref origin, ref payload } = *self;
+        let mut bytes = Vec::with_capacity(HEAD_BYTES_MIN + actor.len() + origin.len() + payload.len() + 32);
+        Head { position, at, kind, version, transaction_end, actor, origin, payload }.put(&mut bytes)?;
+        bytes.extend_from_slice(payload);
+        let hash: Hash = Sha256::new().chain_update(previous).chain_update(&bytes).finalize().into();
+        bytes.extend_from_slice(&hash);
+        Ok((bytes, hash))
+    }
 }
 
 impl Record {
@@ -151,19 +172,7 @@ impl Record {
         transaction_end: bool,
         previous: &Hash,
     ) -> Result<Self, RecordError> {
-        let mut record = Self {
-            position,
-            at: new.at,
-            kind: new.kind,
-            version: new.version,
-            transaction_end,
-            actor: new.actor.clone(),
-            origin: new.origin.clone(),
-            payload: new.payload.clone(),
-            hash: NO_HASH,
-        };
-        record.hash = record.chained(previous)?;
-        Ok(record)
+        Self::decode(&new.sealed(position, transaction_end, previous)?.0)
     }
 
     /// The hash this record must have after the record whose hash is `previous`; compare with [`Record::hash`].
@@ -190,23 +199,19 @@ impl Record {
 
     /// Everything before the payload's first byte.
     fn head(&self) -> Result<Vec<u8>, RecordError> {
-        let actor = limited("actor", self.actor.len(), ACTOR_BYTES_MAX)?;
-        let origin = limited("origin", self.origin.len(), ORIGIN_BYTES_MAX)?;
-        let payload = limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
-        let mut bytes = Vec::with_capacity(29 + self.actor.len() + self.origin.len());
-        bytes.push(if self.origin.is_empty() { FORMAT } else { FORMAT_WITH_ORIGIN });
-        bytes.push(if self.transaction_end { TRANSACTION_END } else { 0 });
-        bytes.push(self.version);
-        bytes.extend_from_slice(&self.kind.to_be_bytes());
-        bytes.extend_from_slice(&self.position.to_be_bytes());
-        bytes.extend_from_slice(&self.at.to_be_bytes());
-        bytes.extend_from_slice(&(actor as u16).to_be_bytes());
-        bytes.extend_from_slice(self.actor.as_bytes());
-        if !self.origin.is_empty() {
-            bytes.extend_from_slice(&(origin as u16).to_be_bytes());
-            bytes.extend_from_slice(self.origin.as_bytes());
-        }
-        bytes.extend_from_slice(&payload.to_be_bytes());
+        let Self {
+            position,
+            at,
+            kind,
+            version,
+            transaction_end,
+            ref actor,
+            ref origin,
+            ref payload,
+            hash: _,
+        } = *self;
+        let mut bytes = Vec::with_capacity(HEAD_BYTES_MIN + actor.len() + origin.len());
+        Head { position, at, kind, version, transaction_end, actor, origin, payload }.put(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -252,6 +257,40 @@ impl Record {
         }
         let (actor, origin, payload) = (actor.to_owned(), origin.to_owned(), payload.to_vec());
         Ok(Self { position, at, kind, version, transaction_end, actor, origin, payload, hash })
+    }
+}
+
+/// What stands before the payload.
+struct Head<'a> {
+    position: u64,
+    at: i64,
+    kind: u16,
+    version: u8,
+    transaction_end: bool,
+    actor: &'a str,
+    origin: &'a str,
+    payload: &'a [u8],
+}
+
+impl Head<'_> {
+    fn put(&self, bytes: &mut Vec<u8>) -> Result<(), RecordError> {
+        let actor = limited("actor", self.actor.len(), ACTOR_BYTES_MAX)?;
+        let origin = limited("origin", self.origin.len(), ORIGIN_BYTES_MAX)?;
+        let payload = limited("payload", self.payload.len(), PAYLOAD_BYTES_MAX)?;
+        bytes.push(if self.origin.is_empty() { FORMAT } else { FORMAT_WITH_ORIGIN });
+        bytes.push(if self.transaction_end { TRANSACTION_END } else { 0 });
+        bytes.push(self.version);
+        bytes.extend_from_slice(&self.kind.to_be_bytes());
+        bytes.extend_from_slice(&self.position.to_be_bytes());
+        bytes.extend_from_slice(&self.at.to_be_bytes());
+        bytes.extend_from_slice(&(actor as u16).to_be_bytes());
+        bytes.extend_from_slice(self.actor.as_bytes());
+        if !self.origin.is_empty() {
+            bytes.extend_from_slice(&(origin as u16).to_be_bytes());
+            bytes.extend_from_slice(self.origin.as_bytes());
+        }
+        bytes.extend_from_slice(&payload.to_be_bytes());
+        Ok(())
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! It refuses nothing: a fact about a task that does not exist changes nothing.
 
-use std::sync::Arc;
-
 use super::event::Event;
 use super::life_cycle::has_ended;
 use super::{Record, Said, Tasks, message};
@@ -57,8 +55,6 @@ impl Tasks {
         }
         let number = self.created;
         self.created = number.saturating_add(1);
-        let id: Arc<str> = task.id.as_str().into();
-        self.order.insert(number, id.clone());
         let (from, to) = (self.by_from.insert(&task.from, number), self.by_to.insert(&task.to, number));
         if let Some(context) = &task.context {
             self.by_context.insert(context, number);
@@ -70,10 +66,12 @@ impl Tasks {
         let deadline = task.deadline.as_deref().and_then(|deadline| deadline.parse().ok());
         let (status, updated_at) = (task.status, at);
         let packed = Packed::new(task);
-        let record = Record { task: packed, from, to, status, number, deadline, updated_at, revision, said };
+        let id = task.id.as_str().into();
+        let record =
+            Record { id, task: packed, from, to, status, number, deadline, updated_at, revision, said };
         self.await_deadline(&record, task, at);
         self.count(None, &record);
-        self.tasks.insert(id, Arc::new(record));
+        self.tasks.add(record);
     }
 
     fn change(
@@ -115,13 +113,12 @@ impl Tasks {
         record.revision = revision;
         self.await_deadline(&record, &task, at);
         self.count(Some(&before), &record);
-        self.tasks.insert(notice.task.as_str().into(), Arc::new(record));
+        self.tasks.replace(record);
     }
 
     fn forget(&mut self, id: &str) {
         let Some(record) = self.tasks.remove(id) else { return };
         let number = record.number;
-        self.order.remove(&number);
         self.by_from.remove(&record.from, number);
         self.by_to.remove(&record.to, number);
         if let Some(task) = record.task.unpacked() {

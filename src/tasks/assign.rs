@@ -2,8 +2,6 @@
 //!
 //! It never waits: a synchronous assignment is answered by whoever called, with [`Tasks::settled`].
 
-use std::sync::Arc;
-
 use super::data::Attachment;
 use super::event::{Event, fits};
 use super::{Refusal, Tasks, standing, unknown};
@@ -115,8 +113,8 @@ impl Tasks {
         if self.tasks.len() < limits.tasks_max {
             return Ok(Vec::new());
         }
-        let ended = self.ended.iter().filter_map(|(_, number)| self.order.get(number));
-        match ended.map(Arc::as_ref).find(|id| Some(*id) != parent) {
+        let ended = self.ended.iter().filter_map(|(_, number)| self.tasks.numbered(*number));
+        match ended.map(|record| record.id.as_str()).find(|id| Some(*id) != parent) {
             Some(id) => Ok(vec![Event::TaskForgotten { task: id.to_owned() }]),
             None => {
                 let message =

@@ -16,7 +16,7 @@ impl Tasks {
     /// What has to be said of tasks whose deadline has passed, the earliest first; no more than `at_most`.
     pub fn expire(&self, now: Timestamp, at_most: usize) -> Vec<Event> {
         let due = self.deadlines.range(..=(now, u64::MAX)).take(at_most);
-        let tasks = due.filter_map(|(_, number)| self.get(self.order.get(number)?));
+        let tasks = due.filter_map(|(_, number)| self.tasks.numbered(*number)?.task.unpacked());
         tasks.map(|task| Event::TaskChanged { notice: passed(&task), by: None }).collect()
     }
 

@@ -40,9 +40,9 @@ impl Tasks {
         put_number(&mut out, self.revision);
         sink(NUMBERS, &out)?;
         // In the order of their creation, in which most tables have them: adding to an end is cheap.
-        for (id, record) in self.order.values().filter_map(|id| self.tasks.get_key_value(id)) {
+        for record in self.tasks.created_from(0) {
             out.clear();
-            put_octets(&mut out, id.as_bytes());
+            put_octets(&mut out, record.id.as_str().as_bytes());
             self.save_task(record, &mut out);
             sink(TASK, &out)?;
         }
@@ -176,7 +176,7 @@ impl Tasks {
     }
 
     fn load_task(&mut self, saved: &mut Reader<'_>, origin: Origin<'_>) -> Result<(), PackedError> {
-        let id: Arc<str> = saved.text()?.into();
+        let id = saved.text()?.into();
         let (from, to) = (saved.text()?, saved.text()?);
         let (context, parent) = (saved.optional()?, saved.optional()?);
         let status = saved.text()?;
@@ -200,9 +200,8 @@ impl Tasks {
             true => drop(self.ended.insert((revision, number))),
             false => *self.open.entry(from.clone()).or_default() += 1,
         }
-        self.order.insert(number, id.clone());
-        let record = Record { task, from, to, status, number, deadline, updated_at, revision, said };
-        self.tasks.insert(id, Arc::new(record));
+        let record = Record { id, task, from, to, status, number, deadline, updated_at, revision, said };
+        self.tasks.add(record);
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ mod query;
 mod refusal;
 mod report;
 mod steer;
+mod table;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -41,20 +42,19 @@ use crate::yang::notification::Notification;
 use crate::yang::packed::Packed;
 use crate::yang::tree::{Container, Key, StateList};
 
-use contexts::{Contexts, following, only_text, preceding};
+use contexts::{Contexts, only_text};
 pub use data::Attachment;
 use data::{DataObjects, Description, Part, Source};
 pub use event::Event;
 use index::Index;
 use life_cycle::Cause;
 pub use refusal::Refusal;
+use table::{Identifier, Table};
 
 /// All tasks, contexts and data objects. Cheap to clone; clones share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
-    tasks: OrdMap<Arc<str>, Arc<Record>>,
-    /// Identifiers by number of creation.
-    order: OrdMap<u64, Arc<str>>,
+    tasks: Table,
     /// How many tasks were ever created.
     created: u64,
     /// How many tasks that an agent has assigned have not ended.
@@ -75,6 +75,7 @@ pub struct Tasks {
 /// A task, packed, with what it is found by and what the server knows of it beside.
 #[derive(Debug, Clone)]
 struct Record {
+    id: Identifier,
     task: Packed<Task>,
     from: Arc<str>,
     to: Arc<str>,
@@ -104,7 +105,7 @@ impl Tasks {
 
     /// Whether there is a task with this identifier.
     pub fn contains(&self, id: &str) -> bool {
-        self.tasks.contains_key(id)
+        self.tasks.contains(id)
     }
 
     /// The entries of the list `task`, each with the revision that last touched it.
@@ -129,7 +130,7 @@ impl Tasks {
 
     /// The status of each task, in no order.
     pub fn statuses(&self) -> impl Iterator<Item = TaskStatus> {
-        self.tasks.values().map(|record| record.status)
+        self.tasks.created_from(0).map(|record| record.status)
     }
 
     /// The revision that last touched a task, a context or a data object; 0 if none did.
@@ -290,7 +291,7 @@ impl Tasks {
 
 /// The entries of the list `task`.
 #[derive(Debug)]
-struct TaskList(OrdMap<Arc<str>, Arc<Record>>);
+struct TaskList(Table);
 
 impl StateList for TaskList {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
@@ -298,13 +299,11 @@ impl StateList for TaskList {
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        let entry = |(id, record): (&Arc<str>, &Arc<Record>)| Some((Key::string(id), record.entry()?));
-        following(&self.0, key).take(count).filter_map(entry).collect()
+        self.0.following(key.and_then(only_text)).take(count).filter_map(|record| record.keyed()).collect()
     }
 
     fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        let entry = |(id, record): (&Arc<str>, &Arc<Record>)| Some((Key::string(id), record.entry()?));
-        preceding(&self.0, key).take(count).filter_map(entry).collect()
+        self.0.preceding(key.and_then(only_text)).take(count).filter_map(|record| record.keyed()).collect()
     }
 
     fn len(&self) -> usize {
@@ -315,6 +314,10 @@ impl StateList for TaskList {
 impl Record {
     fn entry(&self) -> Option<Arc<Container>> {
         self.task.data().map(|entry| Arc::new(entry.at_revision(self.revision)))
+    }
+
+    fn keyed(&self) -> Option<(Key, Arc<Container>)> {
+        Some((Key::string(self.id.as_str()), self.entry()?))
     }
 }
 

@@ -42,7 +42,7 @@ impl Tasks {
                 output.next_cursor = Some(number.to_string());
                 break;
             }
-            let Some(record) = self.order.get(&number).and_then(|id| self.tasks.get(id)) else { continue };
+            let Some(record) = self.tasks.numbered(number) else { continue };
             let task = if conditions.can_be_met(record) { record.task.unpacked() } else { None };
             if let Some(task) = task.filter(|task| conditions.are_met(task) && visible(task)) {
                 output.task.push(found(task));
@@ -77,7 +77,7 @@ impl Tasks {
             Some((index, names)) => {
                 Box::new(merged(names.iter().map(|name| index.from(name, first)).collect()))
             }
-            None => Box::new(self.order.range(first..).map(|(number, _)| *number)),
+            None => Box::new(self.tasks.created_from(first).map(|record| record.number)),
         }
     }
 }
