@@ -13,7 +13,7 @@ use super::request::{
     Test,
 };
 use super::sessions::Sessions;
-use super::state::State;
+use super::state::{Made, State};
 use super::{beside, confirm, datastores, draft, secrets, txid, view, visible, writable};
 use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
@@ -111,7 +111,7 @@ pub(super) fn edit(
         sessions.candidates.depend(which, request.preconditions.iter().filter_map(txid))?;
     }
     let revision = sessions.candidates.get(which).map_or(state.config_revision, |working| working.revision);
-    Ok((Vec::new(), EditReply { revision, created, changed_at: now }))
+    Ok((Vec::new(), EditReply { revision, created, changed_at: now, made: None }))
 }
 
 /// What edits that the principal may make, make of a tree; and for each whether its node was new.
@@ -178,7 +178,8 @@ pub(super) fn edit_running(
     let (config, created) = made(state.config.content(), state, options, principal, edits, judged, revision)?;
     let settled = when::settle(&VALIDATOR, state.config.content(), Arc::new(config), edits, revision)?;
     let (config, changes) = (settled.content, settled.changes);
-    let reply = EditReply { revision: state.config_revision, created, changed_at: state.config_changed_at };
+    let (newest, changed_at) = (state.config_revision, state.config_changed_at);
+    let mut reply = EditReply { revision: newest, created, changed_at, made: None };
     if changes.is_empty() {
         return Ok((Vec::new(), reply));
     }
@@ -188,10 +189,12 @@ pub(super) fn edit_running(
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)
     })?;
-    let after = state.edited(config, changes, fresh.now, &principal.name)?;
+    let made = Made { of: state.config.content().clone(), revision, config, changes };
+    let after = state.edited(&made, fresh.now, &principal.name)?;
     after.is_usable(state, options)?;
-    let made = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
-    let mut events = vec![Event::Edited(made.chain(settled.deletions).collect())];
+    let asked = edits.iter().filter(|edit| edit.operation != Operation::None).cloned();
+    let mut events = vec![Event::Edited(asked.chain(settled.deletions).collect())];
+    reply.made = Some(Box::new(made));
     events.extend(draft::carry_out(&after, state, options, principal, fresh)?);
     Ok((events, reply))
 }

@@ -20,7 +20,7 @@ use super::options::Options;
 use super::patch::{self, Form};
 use super::request::{Candidate, Datastore, EditReply, Invocation, LockedPart, Locking, Management};
 use super::sessions::Sessions;
-use super::state::State;
+use super::state::{Made, State};
 use super::{visible, writable};
 use crate::access::{Access, At, Principal, Rules};
 use crate::clock::Timestamp;
@@ -196,7 +196,8 @@ fn replaceable(
 }
 
 fn unchanged(state: &State) -> EditReply {
-    EditReply { revision: state.config_revision, created: Vec::new(), changed_at: state.config_changed_at }
+    let (revision, changed_at) = (state.config_revision, state.config_changed_at);
+    EditReply { revision, created: Vec::new(), changed_at, made: None }
 }
 
 fn startup(options: &Options) -> Result<(), Error> {
@@ -230,12 +231,13 @@ pub(super) fn content(
 /// # Errors
 /// The first constraint that it violates.
 pub(super) fn valid(state: &State, options: &Options, content: &Arc<Container>) -> Result<(), Error> {
-    let edits = replacing(state.config.content(), content);
-    let settled =
-        when::settle(&VALIDATOR, state.config.content(), content.clone(), &edits, state.position + 1)?;
+    let (of, revision) = (state.config.content().clone(), state.position + 1);
+    let edits = replacing(&of, content);
+    let settled = when::settle(&VALIDATOR, &of, content.clone(), &edits, revision)?;
     match VALIDATOR.changes(&state.config, settled.content, &settled.changes) {
         Ok(config) => {
-            state.edited(config, settled.changes, state.config_changed_at, "")?.is_usable(state, options)
+            let made = Made { of, revision, config, changes: settled.changes };
+            state.edited(&made, state.config_changed_at, "")?.is_usable(state, options)
         }
         Err(errors) => Error::first(errors).map_or(Ok(()), Err),
     }

@@ -53,6 +53,7 @@ use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
 
 /// Most updates of subscribed data that are made at a time.
 const UPDATES_AT_ONCE: usize = 4;
@@ -571,11 +572,18 @@ impl Engine {
                 fresh.now,
             );
         }
-        let wait = match invocation.operation == &nodes::ASSIGN_TASK {
-            true => AssignTaskInput::from_data(&invocation.input).ok().filter(|input| !input.asynchronous),
-            false => None,
+        let is_synchronous = invocation.operation == &nodes::ASSIGN_TASK
+            && invocation.input.leaf(&nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS) == Some(&Value::Bool(false));
+        let wait = is_synchronous.then(|| AssignTaskInput::from_data(&invocation.input)).and_then(Result::ok);
+        // The writer tells who may only read, whatever was given.
+        let admitted = match principal.is_reader() {
+            true => None,
+            false => {
+                Some(operations::admitted(&self.snapshot(), &self.shared.options, principal, &invocation)?)
+            }
         };
-        let output = self.command(|answer| Command::Invoke(principal.traced(), invocation, answer)).await?;
+        let output =
+            self.command(|answer| Command::Invoke(principal.traced(), invocation, admitted, answer)).await?;
         match wait {
             Some(input) => Ok(self.settled(&input, output).await),
             None => Ok(output),

@@ -188,7 +188,7 @@ impl Event {
                 (kind::STARTUP, serde_json::to_vec(&Some(stored(edits)?))?)
             }
             Event::Agents(event) => (kind::AGENTS, serde_json::to_vec(event)?),
-            Event::Tasks(event) => (kind::TASKS, serde_json::to_vec(event)?),
+            Event::Tasks(event) => (kind::TASKS, event.to_json()?),
             Event::Negotiation(event) => (kind::NEGOTIATION, serde_json::to_vec(event)?),
             Event::Session(event) => (kind::SESSION, serde_json::to_vec(event)?),
             Event::Commit(event) => (kind::COMMIT, serde_json::to_vec(event)?),
@@ -227,7 +227,7 @@ impl Event {
     ///
     /// # Errors
     /// [`EventError::Payload`]: it must not be written.
-    pub(super) fn as_read(self, position: u64, record: &NewRecord) -> Result<Self, EventError> {
+    pub(super) fn read_back(self, position: u64, record: &NewRecord) -> Result<Self, EventError> {
         if cfg!(debug_assertions) {
             let read = Event::from_new_record(position, record)?;
             debug_assert_eq!(read, self, "an event is not what its record says");

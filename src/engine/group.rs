@@ -8,10 +8,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::event::{Actor, Event, EventError};
+use super::operations::Admitted;
 use super::quotas::Quotas;
 use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Management, Refused};
 use super::sessions::{Counters, Reason, Session, Sessions};
-use super::state::State;
+use super::state::{Made, State};
 use super::subscription::{Announced, Shared};
 use super::{confirm, core, datastores, operations, visible};
 use crate::access::Principal;
@@ -32,7 +33,8 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 pub(super) enum Command {
     Edit(Principal, EditRequest, oneshot::Sender<Result<EditReply, Refused>>),
     Manage(Principal, Management, Answer<EditReply>),
-    Invoke(Principal, Invocation, Answer<Container>),
+    /// The input may have been held against the schema before.
+    Invoke(Principal, Invocation, Option<Admitted>, Answer<Container>),
     Lock(Principal, Locking, Answer<Option<LockedPart>>),
     Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
     Kill(Principal, u32, Answer<()>),
@@ -95,6 +97,8 @@ pub(super) struct Group {
     /// Octets of the records.
     pub(super) size: usize,
     pub(super) answers: Vec<Held>,
+    /// What the edit that is recorded next made when it was decided.
+    made: Option<Made>,
     /// The traces of those requests of which spans are told.
     pub(super) traced: Vec<Arc<Trace>>,
 }
@@ -110,6 +114,7 @@ impl Group {
             announced: Vec::new(),
             size: 0,
             answers: Vec::new(),
+            made: None,
             traced: Vec::new(),
         }
     }
@@ -256,9 +261,16 @@ impl Group {
                 };
                 self.answer(answer, reply);
             }
-            Command::Invoke(principal, invocation, answer) => {
-                let decided =
-                    operations::invoke(&self.state, &shared.options, &principal, &invocation, &mut fresh);
+            Command::Invoke(principal, invocation, admitted, answer) => {
+                let (state, options) = (&self.state, &shared.options);
+                let decided = operations::invoke(
+                    state,
+                    options,
+                    &principal,
+                    &invocation,
+                    admitted.as_ref(),
+                    &mut fresh,
+                );
                 let quotas = self.state.quotas(&shared.options.limits, &principal);
                 let reply = decided.and_then(|(events, output)| {
                     self.record(now, Actor::from(&principal), events, Some(&quotas))?;
@@ -283,6 +295,7 @@ impl Group {
         let (events, mut reply) = decided?;
         let position = self.state.position;
         let quotas = self.state.quotas(&shared.options.limits, principal);
+        self.made = reply.made.take().map(|made| *made);
         self.record(now, Actor::from(principal), events, Some(&quotas))?;
         self.sessions = sessions;
         if self.state.position > position {
@@ -302,6 +315,7 @@ impl Group {
         events: Vec<Event>,
         quotas: Option<&Quotas>,
     ) -> Result<(), Error> {
+        let mut made = self.made.take();
         let unwritable =
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
         let mut transaction = Vec::with_capacity(events.len());
@@ -309,7 +323,7 @@ impl Group {
         for (position, event) in (self.state.position.saturating_add(1)..).zip(events) {
             let record = event.to_record(at, actor).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
-            read.push(event.as_read(position, &record).map_err(unwritable)?);
+            read.push(event.read_back(position, &record).map_err(unwritable)?);
             transaction.push(record);
         }
         let mut announced = Vec::with_capacity(read.len());
@@ -317,7 +331,8 @@ impl Group {
         let kept = self.is_careful.then(|| self.state.clone());
         let before = self.state.ledger.clone();
         let applied = transaction.iter().zip(read).try_for_each(|(record, event)| {
-            self.state.apply(at, actor, &event)?;
+            let made = if matches!(event, Event::Edited(_)) { made.take() } else { None };
+            self.state.apply_made(at, actor, &event, made)?;
             announced.push(Announced::new(self.state.position, at, actor, event, record.payload.len()));
             Ok(())
         });

@@ -94,9 +94,16 @@ pub(super) fn invoke(
     options: &Options,
     principal: &Principal,
     invocation: &Invocation,
+    admitted: Option<&Admitted>,
     fresh: &mut Fresh,
 ) -> Decided {
-    admit(state, options, principal, invocation)?;
+    match admitted {
+        // What its expressions see is what they saw then.
+        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
+            may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())?;
+        }
+        _ => admit(state, options, principal, invocation)?,
+    }
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
@@ -268,6 +275,24 @@ pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timesta
     }
     let message = format!("no agent \"{agent}\" is registered");
     Err(Error::application(Tag::DataMissing, message).app_tag("agent-unknown"))
+}
+
+/// That an input was held against the schema, and against which configuration: what is done by who asks needs not be done by
+/// the one writer.
+pub(super) struct Admitted(Arc<Container>);
+
+/// [`admit`], before the writer is asked.
+///
+/// # Errors
+/// As [`admit`].
+pub(super) fn admitted(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<Admitted, Error> {
+    admit(state, options, principal, invocation)?;
+    Ok(Admitted(state.config.content().clone()))
 }
 
 /// The checks that every operation has in common.

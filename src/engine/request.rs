@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::confirm::Confirm;
 use super::locks::Lockable;
+use super::state::Made;
 use crate::clock::Timestamp;
 use crate::datastore::edit::Edit;
 pub use crate::datastore::merge::Resolution;
@@ -167,7 +168,7 @@ pub enum Precondition {
 }
 
 /// What became of an edit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EditReply {
     /// The log position of the edit, or of the newest revision if nothing was changed.
     pub revision: u64,
@@ -175,6 +176,8 @@ pub struct EditReply {
     pub created: Vec<bool>,
     /// When the configuration was last changed.
     pub changed_at: Timestamp,
+    /// What the edit made of the configuration, for who applies it.
+    pub(super) made: Option<Box<Made>>,
 }
 
 /// Why an edit request was refused.

@@ -65,6 +65,19 @@ pub struct State {
     pub(super) ledger: Ledger,
 }
 
+/// What edits make of the running configuration, as it was found when they were decided.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    /// What it was before.
+    pub(super) of: Arc<Container>,
+    /// The log position of the edits.
+    pub(super) revision: u64,
+    /// What it is then.
+    pub(super) config: Configuration,
+    /// All changes between the two.
+    pub(super) changes: Vec<Change>,
+}
+
 /// The running configuration after one edit.
 #[derive(Debug, Clone)]
 pub struct Revision {
@@ -114,6 +127,17 @@ impl State {
     /// # Errors
     /// An edit that cannot be applied to the configuration.
     pub fn apply(&mut self, at: Timestamp, actor: Actor<'_>, event: &Event) -> Result<(), Error> {
+        self.apply_made(at, actor, event, None)
+    }
+
+    /// As [`State::apply`]; what an edit made when it was decided is not made again.
+    pub(super) fn apply_made(
+        &mut self,
+        at: Timestamp,
+        actor: Actor<'_>,
+        event: &Event,
+        made: Option<Made>,
+    ) -> Result<(), Error> {
         let account = event.account().map(|agent| Account::of(self, agent));
         self.position += 1;
         let revision = self.position;
@@ -124,9 +148,18 @@ impl State {
         match event {
             Event::Edited(edits) => {
                 let old = self.config.content().clone();
-                let new = applied(&old, edits, revision)?;
-                let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
-                let config = self.config.changed(new, &changes);
+                let made = made.filter(|made| made.revision == revision && Arc::ptr_eq(&made.of, &old));
+                let (config, changes) = match made {
+                    Some(made) => {
+                        debug_assert_eq!(applied(&old, edits, revision).as_ref(), Ok(made.config.content()));
+                        (made.config, made.changes)
+                    }
+                    None => {
+                        let new = applied(&old, edits, revision)?;
+                        let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
+                        (self.config.changed(new, &changes), changes)
+                    }
+                };
                 if let Some(pending) = &mut self.pending {
                     pending.edited(revision, at, &old, edits)?;
                 }
@@ -168,20 +201,14 @@ impl State {
     ///
     /// # Errors
     /// `invalid-value` for rules of access control that cannot be meant so.
-    pub(super) fn edited(
-        &self,
-        config: Configuration,
-        changes: Vec<Change>,
-        at: Timestamp,
-        user: &str,
-    ) -> Result<State, Error> {
+    pub(super) fn edited(&self, made: &Made, at: Timestamp, user: &str) -> Result<State, Error> {
         let mut after = self.clone();
         after.position += 1;
-        if draft::has_ordered(self.config.content(), config.content()) {
-            after.configured(config, changes, at, user)?;
+        if draft::has_ordered(self.config.content(), made.config.content()) {
+            after.configured(made.config.clone(), made.changes.clone(), at, user)?;
         } else {
-            after.admits(&config, at)?;
-            after.config = config;
+            after.admits(&made.config, at)?;
+            after.config = made.config.clone();
         }
         Ok(after)
     }

@@ -13,6 +13,7 @@ use crate::yang::generated::magent_types::{DataType, TaskStatus};
 use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
+use crate::yang::stored;
 
 /// A fact about a task, or about data.
 ///
@@ -67,6 +68,24 @@ pub enum Event {
 }
 
 impl Event {
+    /// What is stored of it, as JSON.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            // What is stored most is written at once; the serializer would have it written, read and copied.
+            Event::TaskCreated { task } => {
+                let mut out = Vec::with_capacity(1024);
+                out.extend_from_slice(b"{\"task-created\":{\"task\":");
+                stored::write(task, &mut out);
+                out.extend_from_slice(b"}}");
+                Ok(out)
+            }
+            _ => serde_json::to_vec(self),
+        }
+    }
+
     /// The agent whose tasks or data it changes: who has assigned the task, who owns the data.
     pub fn account(&self) -> Option<&str> {
         match self {
@@ -134,7 +153,7 @@ impl Event {
 /// # Errors
 /// `too-big`.
 pub(super) fn fits<T: Modelled>(said: &T, limits: &Limits) -> Result<(), Error> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(1024);
     json::encode_children(&said.to_data(), Some(T::node()), &mut text, &EncodeOptions::default());
     if text.len() <= limits.task_message_bytes_max {
         return Ok(());

@@ -18,10 +18,15 @@ use super::model::Modelled;
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<T: Modelled, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut text = Vec::new();
-    json::encode_children(&value.to_data(), Some(T::node()), &mut text, &EncodeOptions::default());
+    let mut text = Vec::with_capacity(1024);
+    write(value, &mut text);
     let text = String::from_utf8(text).map_err(S::Error::custom)?;
     RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+/// Writes a struct as [`serialize`] does, into JSON that the caller writes.
+pub fn write<T: Modelled>(value: &T, out: &mut Vec<u8>) {
+    json::encode_children(&value.to_data(), Some(T::node()), out, &EncodeOptions::default());
 }
 
 /// Reads a struct from the JSON object of its children.
