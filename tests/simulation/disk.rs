@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, Record, snapshots};
+use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, snapshots};
 
 use super::mutation::Mutation;
 
