@@ -77,7 +77,9 @@ pub(super) fn flag(is_supported: Option<bool>) -> &'static str {
 /// The terms of an agent but its words, each once.
 fn facets(agent: &Agent) -> BTreeSet<String> {
     let mut terms = BTreeSet::new();
-    let mut add = |facet: Facet, value: &str| drop(terms.insert(term(facet, value)));
+    let mut add = |facet: Facet, value: &str| {
+        terms.insert(term(facet, value));
+    };
     add(Facet::Any, "");
     add(Facet::Provider, &agent.provider);
     agent.type_.iter().for_each(|value| add(Facet::Type, value));
@@ -141,7 +143,7 @@ impl Index {
         }
         if self.free.remove(&number).is_none() {
             let beyond = self.names.get_max().map_or(0, |(greatest, _)| greatest + 1);
-            (beyond..number).for_each(|between| drop(self.free.insert(between)));
+            self.free.extend(beyond..number);
         }
         self.numbers.insert(name.clone(), number);
         self.names.insert(number, name.clone());
@@ -183,7 +185,9 @@ impl Index {
     fn put(&mut self, term: &str, number: u32, level: u8) {
         match self.terms.get_mut(term) {
             Some(postings) => postings.insert(number, level),
-            None => drop(self.terms.insert(term.into(), Postings::One(number, level))),
+            None => {
+                self.terms.insert(term.into(), Postings::One(number, level));
+            }
         }
     }
 

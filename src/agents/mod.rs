@@ -203,7 +203,9 @@ impl Registry {
     pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
         self.revision = revision;
         match event {
-            Event::Registered { agent } => drop(self.put(agent.clone(), None, revision)),
+            Event::Registered { agent } => {
+                self.put(agent.clone(), None, revision);
+            }
             Event::Updated { agent, change } => {
                 let mut agent = agent.clone();
                 let before = self.agents.get(agent.name.as_str());

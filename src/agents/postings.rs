@@ -392,7 +392,8 @@ mod tests {
             // Grows to be held in blocks of all kinds, and shrinks again to nothing.
             for (steps, removals) in [(60_000, 10), (200_000, 75)] {
                 for _ in 0..steps {
-                    let number = below(if below(2) == 0 { 3000 } else { 40_000 }) as u32;
+                    let among = if below(2) == 0 { 3000 } else { 40_000 };
+                    let number = below(among) as u32;
                     if below(100) < removals {
                         set.remove(number);
                         expected.remove(&number);
