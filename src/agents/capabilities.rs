@@ -17,7 +17,12 @@ impl Registry {
     ///
     /// # Errors
     /// `agent-unknown`.
-    pub fn negotiate_capabilities(&self, now: Timestamp, input: &Input, shown: Shown<'_>) -> Result<Output, Error> {
+    pub fn negotiate_capabilities(
+        &self,
+        now: Timestamp,
+        input: &Input,
+        shown: Shown<'_>,
+    ) -> Result<Output, Error> {
         let agent = |name: &String| {
             let agent = self.get(name, now).filter(|_| shown.is_none_or(|shown| shown(name)));
             agent.ok_or_else(|| unknown(name))
@@ -36,8 +41,14 @@ fn negotiate(to: &Agent, from: Option<&Agent>, input: &Input) -> Output {
         let (asked, ours) = asked(&input.negotiate, from, |from| from.capability.negotiate.clone());
         let common = versions::common(theirs, &ours);
         if asked {
-            for kind in ours.iter().filter(|kind| versions::common(theirs, std::slice::from_ref(kind)).is_empty()) {
-                missing.push(lacking(Aspect::Negotiate, Some(kind), why(kind, theirs, "kind of negotiation")));
+            for kind in
+                ours.iter().filter(|kind| versions::common(theirs, std::slice::from_ref(kind)).is_empty())
+            {
+                missing.push(lacking(
+                    Aspect::Negotiate,
+                    Some(kind),
+                    why(kind, theirs, "kind of negotiation"),
+                ));
             }
         } else if common.is_empty() && !ours.is_empty() && !theirs.is_empty() {
             missing.push(lacking(Aspect::Negotiate, None, differ("kinds of negotiation", theirs, &ours)));
@@ -51,26 +62,28 @@ fn negotiate(to: &Agent, from: Option<&Agent>, input: &Input) -> Output {
         let methods = agent.authentication.authentication_methods.iter();
         methods.filter_map(|method| method.scheme.clone()).collect()
     };
-    let mut one_of = |aspect, what: &str, theirs: Vec<String>, said: &[String], of: fn(&Agent) -> Vec<String>| {
-        let (asked, ours) = asked(said, from, of);
-        let common = versions::common(&theirs, &ours);
-        // Who says nothing of it rules nothing out, but gives nothing that was asked for either.
-        if common.is_empty() && !ours.is_empty() && (asked || !theirs.is_empty()) {
-            missing.push(lacking(aspect, None, differ(what, &theirs, &ours)));
-        }
-        common
-    };
+    let mut one_of =
+        |aspect, what: &str, theirs: Vec<String>, said: &[String], of: fn(&Agent) -> Vec<String>| {
+            let (asked, ours) = asked(said, from, of);
+            let common = versions::common(&theirs, &ours);
+            // Who says nothing of it rules nothing out, but gives nothing that was asked for either.
+            if common.is_empty() && !ours.is_empty() && (asked || !theirs.is_empty()) {
+                missing.push(lacking(aspect, None, differ(what, &theirs, &ours)));
+            }
+            common
+        };
     let protocol = one_of(Aspect::Protocol, "protocols", protocols(to), &input.protocol, protocols);
     let said = &input.authentication_scheme;
     let authentication_scheme =
         one_of(Aspect::Authentication, "authentication schemes", schemes(to), said, schemes);
-    let mut both = |aspect, what: &str, theirs: Option<bool>, asked: Option<bool>, ours: Option<Option<bool>>| {
-        if asked == Some(true) && theirs != Some(true) {
-            missing.push(lacking(aspect, None, format!("{} does not support {what}", to.name)));
-        }
-        let ours = asked.or_else(|| ours.map(|ours| ours == Some(true))).unwrap_or(true);
-        ours && theirs == Some(true)
-    };
+    let mut both =
+        |aspect, what: &str, theirs: Option<bool>, asked: Option<bool>, ours: Option<Option<bool>>| {
+            if asked == Some(true) && theirs != Some(true) {
+                missing.push(lacking(aspect, None, format!("{} does not support {what}", to.name)));
+            }
+            let ours = asked.or_else(|| ours.map(|ours| ours == Some(true))).unwrap_or(true);
+            ours && theirs == Some(true)
+        };
     let theirs = &to.capability;
     let ours = from.map(|from| &from.capability);
     let streaming = both(
@@ -147,7 +160,9 @@ fn skills(to: &Agent, from: Option<&Agent>, input: &Input, missing: &mut Vec<Mis
             Some((versions::split(name).1, name, common))
         });
         match fitting.max_by(|a, b| a.0.cmp(&b.0)) {
-            Some((_, name, common)) => named(name).into_iter().for_each(|skill| use_skill(skill, common.clone())),
+            Some((_, name, common)) => {
+                named(name).into_iter().for_each(|skill| use_skill(skill, common.clone()))
+            }
             None => missing.push(lacking(Aspect::Skill, Some(asked), why(asked, &names, "skill"))),
         }
     }
@@ -185,11 +200,7 @@ fn narrower<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
     let holds = |wide: &str, narrow: &str| {
         wide == "*" || narrow.strip_prefix(wide).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if holds(&plain_a, &plain_b) {
-        Some(b)
-    } else {
-        holds(&plain_b, &plain_a).then_some(a)
-    }
+    if holds(&plain_a, &plain_b) { Some(b) } else { holds(&plain_b, &plain_a).then_some(a) }
 }
 
 fn lacking(aspect: Aspect, value: Option<&String>, reason: String) -> Missing {

@@ -33,7 +33,9 @@ pub(super) fn between(old: &Agent, new: &Agent, at: Timestamp) -> Change {
             Some(_) => {}
         }
     }
-    differences.extend(after.keys().filter(|part| !before.contains_key(*part)).map(|part| difference(part, How::Added)));
+    differences.extend(
+        after.keys().filter(|part| !before.contains_key(*part)).map(|part| difference(part, How::Added)),
+    );
     // The modes of a skill come and go with it.
     let in_both = |skill: &String| {
         let part = (Aspect::Skill, None, Some(skill.clone()));
@@ -94,13 +96,22 @@ fn parts(agent: &Agent) -> BTreeMap<Part, String> {
     agent.alias.iter().for_each(|alias| add(Aspect::Alias, None, None, alias.clone()));
     agent.type_.iter().for_each(|type_| add(Aspect::Type, None, None, type_.clone()));
     agent.domain.iter().for_each(|value| add(Aspect::Domain, None, Some(value), String::new()));
-    agent.management_object.iter().for_each(|value| add(Aspect::ManagementObject, None, Some(value), String::new()));
+    agent
+        .management_object
+        .iter()
+        .for_each(|value| add(Aspect::ManagementObject, None, Some(value), String::new()));
     for skill in &agent.skills.skill {
         let name = skill.skill_name.as_str();
         let content = format!("{:?}", (&skill.skill_description, &skill.skill_tags, &skill.examples));
         add(Aspect::Skill, None, Some(name), content);
-        skill.input_modes.iter().for_each(|mode| add(Aspect::InputMode, Some(name), Some(mode), String::new()));
-        skill.output_modes.iter().for_each(|mode| add(Aspect::OutputMode, Some(name), Some(mode), String::new()));
+        skill
+            .input_modes
+            .iter()
+            .for_each(|mode| add(Aspect::InputMode, Some(name), Some(mode), String::new()));
+        skill
+            .output_modes
+            .iter()
+            .for_each(|mode| add(Aspect::OutputMode, Some(name), Some(mode), String::new()));
     }
     let capability = &agent.capability;
     let supported = |supported: Option<bool>| supported == Some(true);

@@ -58,7 +58,9 @@ pub(super) fn smallest(demands: &[u8], candidates: &[Needs], teams_max: usize, s
 }
 
 fn meeting(candidates: &[Needs], need: usize) -> Vec<usize> {
-    (0..candidates.len()).filter(|at| candidates.get(*at).is_some_and(|needs| needs & (1 << need) != 0)).collect()
+    (0..candidates.len())
+        .filter(|at| candidates.get(*at).is_some_and(|needs| needs & (1 << need) != 0))
+        .collect()
 }
 
 /// The needs of a candidate as numbers.
@@ -148,7 +150,8 @@ fn greedy(demands: &[u8], candidates: &[Needs]) -> Vec<usize> {
     let mut open: Vec<i32> = demands.iter().map(|demand| i32::from(*demand)).collect();
     let mut team = Vec::new();
     while open.iter().any(|open| *open > 0) {
-        let meets = |of: Needs| needs(of).filter(|need| open.get(*need).is_some_and(|open| *open > 0)).count();
+        let meets =
+            |of: Needs| needs(of).filter(|need| open.get(*need).is_some_and(|open| *open > 0)).count();
         let free = candidates.iter().enumerate().filter(|(at, _)| !team.contains(at));
         let best = free.max_by_key(|(at, of)| (meets(**of), Reverse(*at))).filter(|(_, of)| meets(**of) > 0);
         let Some((at, of)) = best else { break };

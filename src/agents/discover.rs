@@ -48,7 +48,8 @@ impl Registry {
     ) -> Result<DiscoverAgentsOutput, Error> {
         let words = words(input.text.as_deref().unwrap_or_default(), limits)?;
         let search = search_of(input);
-        let cursor = input.cursor.as_deref().map(|cursor| Cursor::read(cursor, &search, limits)).transpose()?;
+        let cursor =
+            input.cursor.as_deref().map(|cursor| Cursor::read(cursor, &search, limits)).transpose()?;
         let asked = input.limit.map_or(limits.discover_agents_max, usize::from);
         let count = asked.min(limits.discover_agents_max);
         let is_shown = |number: u32| self.is_shown(number, now, shown);
@@ -60,7 +61,8 @@ impl Registry {
             let numbers = search.first(cursor.as_ref().map(|cursor| cursor.number), count + 1, is_shown);
             numbers.into_iter().map(|number| Place { score: Reverse(0), number }).collect()
         } else {
-            let after = cursor.as_ref().map(|cursor| Place { score: Reverse(cursor.score), number: cursor.number });
+            let after =
+                cursor.as_ref().map(|cursor| Place { score: Reverse(cursor.score), number: cursor.number });
             let mut any = cursor.as_ref().is_some_and(|cursor| cursor.any);
             ranked = cursor.map_or_else(|| self.ranked(&words), |cursor| cursor.words);
             let find = |any: bool| self.text_search(input, &ranked, any).best(after, count + 1, is_shown);
@@ -70,7 +72,8 @@ impl Registry {
                 found = find(true);
                 any = !found.is_empty();
             }
-            matched = Some(if any { DiscoverAgentsOutputMatched::Any } else { DiscoverAgentsOutputMatched::All });
+            matched =
+                Some(if any { DiscoverAgentsOutputMatched::Any } else { DiscoverAgentsOutputMatched::All });
             found
         };
         let more = places.len() > count;
@@ -102,7 +105,8 @@ impl Registry {
     /// The agents that meet each of the conditions.
     fn conditions(&self, input: &DiscoverAgentsInput) -> Vec<Union<'_>> {
         let (streaming, pushing) = (input.streaming, input.push_notifications);
-        let of_flag = |value: Option<bool>| value.map(|value| flag(Some(value)).to_owned()).into_iter().collect();
+        let of_flag =
+            |value: Option<bool>| value.map(|value| flag(Some(value)).to_owned()).into_iter().collect();
         let (streaming, pushing): (Vec<String>, Vec<String>) = (of_flag(streaming), of_flag(pushing));
         let all = [
             (Facet::Type, &input.type_),
@@ -124,7 +128,8 @@ impl Registry {
             .map(|(facet, values)| Union::of(values.iter().filter_map(|value| self.index.with(facet, value))))
             .collect();
         if !input.name.is_empty() {
-            unions.push(Union::listed(input.name.iter().filter_map(|name| self.index.number(name)).collect()));
+            unions
+                .push(Union::listed(input.name.iter().filter_map(|name| self.index.number(name)).collect()));
         }
         if unions.is_empty() {
             unions.push(Union::of(self.index.with(Facet::Any, "")));
@@ -180,9 +185,13 @@ impl Registry {
         }
         if found.is_empty() && word.chars().count() > 3 && *corrected < CORRECTED_MAX {
             *corrected += 1;
-            let variants: BTreeSet<String> =
-                text::misspelt(word).chain([stem.to_owned()]).map(|word| text::stem(&word).to_owned()).collect();
-            let held = variants.into_iter().filter_map(|word| Some((self.index.with(Facet::Word, &word)?.len(), word)));
+            let variants: BTreeSet<String> = text::misspelt(word)
+                .chain([stem.to_owned()])
+                .map(|word| text::stem(&word).to_owned())
+                .collect();
+            let held = variants
+                .into_iter()
+                .filter_map(|word| Some((self.index.with(Facet::Word, &word)?.len(), word)));
             found.extend(held);
         }
         found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

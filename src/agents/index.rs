@@ -104,7 +104,9 @@ fn facets(agent: &Agent) -> BTreeSet<String> {
     let endpoints = agent.endpoints.endpoint.iter().filter_map(|endpoint| endpoint.protocol.as_deref());
     endpoints.for_each(|protocol| add(Facet::Protocol, protocol));
     let methods = agent.authentication.authentication_methods.iter();
-    methods.filter_map(|method| method.scheme.as_deref()).for_each(|scheme| add(Facet::AuthenticationScheme, scheme));
+    methods
+        .filter_map(|method| method.scheme.as_deref())
+        .for_each(|scheme| add(Facet::AuthenticationScheme, scheme));
     terms
 }
 
@@ -207,7 +209,8 @@ impl Index {
     /// The words that begin so, in ascending order.
     pub(super) fn beginning_with(&self, beginning: &str) -> impl Iterator<Item = (&str, &Postings)> {
         let first = term(Facet::Word, beginning);
-        let words = self.terms.range::<(Bound<&str>, Bound<&str>), str>((Bound::Included(&first), Bound::Unbounded));
+        let words =
+            self.terms.range::<(Bound<&str>, Bound<&str>), str>((Bound::Included(&first), Bound::Unbounded));
         let words: Vec<_> = words
             .map(|(term, postings)| (term.as_ref(), postings))
             .take_while(|(term, _): &(&str, _)| term.starts_with(&first))

@@ -36,7 +36,9 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::yang::generated::magent_registry::{Agent, Change, Delegation, RegistryChange, RegistryChangeChange};
+use crate::yang::generated::magent_registry::{
+    Agent, Change, Delegation, RegistryChange, RegistryChangeChange,
+};
 use crate::yang::held::{Entries, Held, HeldMap};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
@@ -233,8 +235,12 @@ impl Registry {
     /// told to nobody.
     pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
         let (name, change, version) = match event {
-            Event::Registered { agent } => (&agent.name, RegistryChangeChange::Registered, Some(&agent.version)),
-            Event::Updated { agent, .. } => (&agent.name, RegistryChangeChange::Updated, Some(&agent.version)),
+            Event::Registered { agent } => {
+                (&agent.name, RegistryChangeChange::Registered, Some(&agent.version))
+            }
+            Event::Updated { agent, .. } => {
+                (&agent.name, RegistryChangeChange::Updated, Some(&agent.version))
+            }
             Event::Renewed { .. } => return Vec::new(),
             Event::Ended { name, ending: Ending::Deregistered, .. } => {
                 (name, RegistryChangeChange::Deregistered, None)

@@ -412,7 +412,10 @@ mod tests {
                     walk.gather(next, &mut bits);
                     walk.score(next, 2, &mut scores);
                     for place in bits.iter() {
-                        walked.push((next * BLOCK as u32 + u32::from(place), (scores[usize::from(place)] / 2) as u8));
+                        walked.push((
+                            next * BLOCK as u32 + u32::from(place),
+                            (scores[usize::from(place)] / 2) as u8,
+                        ));
                     }
                     block = next + 1;
                 }

@@ -76,7 +76,12 @@ impl Search<'_> {
     }
 
     /// The numbers of the first agents that come after `after` and of which `shown` says yes, no more than `count`.
-    pub(super) fn first(&mut self, after: Option<u32>, count: usize, shown: impl Fn(u32) -> bool) -> Vec<u32> {
+    pub(super) fn first(
+        &mut self,
+        after: Option<u32>,
+        count: usize,
+        shown: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
         let (mut found, mut block) = (Vec::new(), after.map_or(0, |number| number / BLOCK as u32));
         while found.len() < count
             && let Some((at, bits)) = self.next(block)
@@ -90,7 +95,12 @@ impl Search<'_> {
     }
 
     /// The best agents that come after `after` and of which `shown` says yes, no more than `count`, the best first.
-    pub(super) fn best(&mut self, after: Option<Place>, count: usize, shown: impl Fn(u32) -> bool) -> Vec<Place> {
+    pub(super) fn best(
+        &mut self,
+        after: Option<Place>,
+        count: usize,
+        shown: impl Fn(u32) -> bool,
+    ) -> Vec<Place> {
         let mut best = BinaryHeap::new();
         let (mut block, mut needed) = (0, 0);
         while let Some((at, bits)) = self.next(block) {

@@ -40,8 +40,10 @@ impl Registry {
         let alike_max = demanded + usize::from(input.alternatives);
         let alike = self.alike(&input.need, alike_max, is_wanted);
 
-        let mut candidates: Vec<(Needs, u32)> =
-            alike.into_iter().flat_map(|(needs, numbers)| numbers.into_iter().map(move |n| (needs, n))).collect();
+        let mut candidates: Vec<(Needs, u32)> = alike
+            .into_iter()
+            .flat_map(|(needs, numbers)| numbers.into_iter().map(move |n| (needs, n)))
+            .collect();
         candidates.sort_by_key(|(needs, number)| (Reverse(needs.count_ones()), *number));
         let meeting = |need: usize| candidates.iter().filter(move |(needs, _)| needs & (1 << need) != 0);
         let found: Vec<u8> = (0..input.need.len())
@@ -51,22 +53,24 @@ impl Registry {
             input.need.iter().zip(&found).map(|(need, found)| need.count.min(*found)).collect();
         // Those who meet the most come first; each need keeps as many as it demands.
         let mut met = vec![0_u8; input.need.len()];
-        let (candidates, left_out): (Vec<_>, Vec<_>) = candidates.into_iter().enumerate().partition(|(at, (needs, _))| {
-            let mut is_demanded = false;
-            for ((need, met), demand) in met.iter_mut().enumerate().zip(&demands) {
-                if needs & (1 << need) != 0 {
-                    is_demanded |= *met < *demand;
-                    *met = met.saturating_add(1);
+        let (candidates, left_out): (Vec<_>, Vec<_>) =
+            candidates.into_iter().enumerate().partition(|(at, (needs, _))| {
+                let mut is_demanded = false;
+                for ((need, met), demand) in met.iter_mut().enumerate().zip(&demands) {
+                    if needs & (1 << need) != 0 {
+                        is_demanded |= *met < *demand;
+                        *met = met.saturating_add(1);
+                    }
                 }
-            }
-            *at < limits.team_candidates_max || is_demanded
-        });
+                *at < limits.team_candidates_max || is_demanded
+            });
         let candidates: Vec<(Needs, u32)> = candidates.into_iter().map(|(_, candidate)| candidate).collect();
         let masks: Vec<Needs> = candidates.iter().map(|(needs, _)| *needs).collect();
         // Nobody misses one for whom there are enough others who meet the same and more.
         let mut left_out: Vec<Needs> = left_out.into_iter().map(|(_, (needs, _))| needs).collect();
         left_out.dedup();
-        let is_replaced = |of: &Needs| masks.iter().filter(|needs| *needs & of == *of).take(demanded).count() == demanded;
+        let is_replaced =
+            |of: &Needs| masks.iter().filter(|needs| *needs & of == *of).take(demanded).count() == demanded;
         let all_taken = left_out.iter().all(is_replaced);
         let teams_max = usize::from(input.alternatives) + 1;
         let cover = cover::smallest(&demands, &masks, teams_max, limits.team_steps_max);
@@ -75,7 +79,10 @@ impl Registry {
             let (needs, number) = candidates.get(*at)?;
             let met = input.need.iter().enumerate().filter(|(need, _)| needs & (1 << need) != 0);
             let need = met.map(|(_, need)| need.id.clone()).collect();
-            Some(FindTeamOutputMember { need, ..FindTeamOutputMember::new(self.index.name(*number)?.as_ref()) })
+            Some(FindTeamOutputMember {
+                need,
+                ..FindTeamOutputMember::new(self.index.name(*number)?.as_ref())
+            })
         };
         let team = (1..).zip(&cover.teams).filter(|(_, team)| !team.is_empty()).map(|(rank, team)| {
             let member = team.iter().filter_map(member).collect();
@@ -83,7 +90,11 @@ impl Registry {
         });
         let missing = input.need.iter().zip(&found).filter(|(need, found)| **found < need.count);
         let missing: Vec<_> = missing
-            .map(|(need, found)| FindTeamOutputMissing { need: need.id.clone(), needed: need.count, found: *found })
+            .map(|(need, found)| FindTeamOutputMissing {
+                need: need.id.clone(),
+                needed: need.count,
+                found: *found,
+            })
             .collect();
         FindTeamOutput {
             team: team.collect(),
@@ -94,12 +105,7 @@ impl Registry {
     }
 
     /// The agents by the needs that they meet, of each kind no more than `alike_max`.
-    fn alike(
-        &self,
-        needs: &[FindTeamInputNeed],
-        alike_max: usize,
-        is_wanted: impl Fn(u32) -> bool,
-    ) -> Alike {
+    fn alike(&self, needs: &[FindTeamInputNeed], alike_max: usize, is_wanted: impl Fn(u32) -> bool) -> Alike {
         let mut searches: Vec<(Needs, Search<'_>, Option<(u32, Bits)>)> = needs
             .iter()
             .zip(0..Needs::BITS)
@@ -107,7 +113,9 @@ impl Registry {
             .collect();
         searches.iter_mut().for_each(|(_, search, next)| *next = search.next(0));
         let mut alike = Alike::new();
-        while let Some(block) = searches.iter().filter_map(|(_, _, next)| next.as_ref().map(|next| next.0)).min() {
+        while let Some(block) =
+            searches.iter().filter_map(|(_, _, next)| next.as_ref().map(|next| next.0)).min()
+        {
             let mut here: Vec<(Needs, Bits)> = Vec::new();
             for (need, search, next) in &mut searches {
                 if let Some((_, bits)) = next.take_if(|(at, _)| *at == block) {
@@ -122,7 +130,8 @@ impl Registry {
                 let mut kinds: Vec<(Needs, u64)> = vec![(0, bits)];
                 for (need, of) in &here {
                     let of = of.word(word);
-                    let divided = kinds.iter().flat_map(|(kind, bits)| [(kind | need, bits & of), (*kind, bits & !of)]);
+                    let divided =
+                        kinds.iter().flat_map(|(kind, bits)| [(kind | need, bits & of), (*kind, bits & !of)]);
                     kinds = divided.filter(|(_, bits)| *bits != 0).collect();
                 }
                 for (kind, bits) in kinds {
@@ -155,11 +164,15 @@ impl Registry {
         for (facet, value) in plain {
             value.iter().for_each(|value| add(facet, value));
         }
-        for (facet, value) in [(Facet::Streaming, need.streaming), (Facet::PushNotifications, need.push_notifications)] {
+        for (facet, value) in
+            [(Facet::Streaming, need.streaming), (Facet::PushNotifications, need.push_notifications)]
+        {
             value.into_iter().for_each(|value| add(facet, flag(Some(value))));
         }
-        let modes =
-            [(Facet::InputMode, Facet::SkillInput, &need.input_mode), (Facet::OutputMode, Facet::SkillOutput, &need.output_mode)];
+        let modes = [
+            (Facet::InputMode, Facet::SkillInput, &need.input_mode),
+            (Facet::OutputMode, Facet::SkillOutput, &need.output_mode),
+        ];
         for (of_agent, of_its_skill, mode) in modes {
             match (&need.skill_name, mode) {
                 (Some(skill), Some(mode)) => add(of_its_skill, &of_skill(skill, mode)),

@@ -11,8 +11,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::magent_registry::{
     DelegatedRight, DeregisterInput, DiscoverAgentsInput, DiscoverAgentsOutput, DiscoverAgentsOutputMatched,
-    RegisterAgentInput,
-    RegisterAgentOutput, RenewInput, RevokeDelegationInput,
+    RegisterAgentInput, RegisterAgentOutput, RenewInput, RevokeDelegationInput,
 };
 use crate::yang::packed::Origin;
 use crate::yang::tree::Key;
@@ -162,10 +161,12 @@ fn app_tag<T>(result: Result<T, Error>) -> (Tag, String) {
 /// The registry that a snapshot gives.
 fn saved_and_loaded(registry: &Registry) -> Registry {
     let mut items = Vec::new();
-    registry.save(&mut |kind, octets| {
-        items.push((kind, octets.to_vec()));
-        Ok(())
-    }).unwrap();
+    registry
+        .save(&mut |kind, octets| {
+            items.push((kind, octets.to_vec()));
+            Ok(())
+        })
+        .unwrap();
     let mut loaded = Registry::default();
     items.iter().for_each(|(kind, octets)| loaded.load(*kind, octets, Origin(None)).unwrap());
     loaded
@@ -439,7 +440,10 @@ fn replaying_any_history_gives_the_same_registry() {
             4 => world.revoke(below(u64::from(newest) + 2) as u32),
             _ => {
                 let words = ["fault", "energy", "traffic"][below(3) as usize];
-                let profile = profile(&name, json!({"domain": [domain], "description": words.repeat(below(3) as usize)}));
+                let profile = profile(
+                    &name,
+                    json!({"domain": [domain], "description": words.repeat(below(3) as usize)}),
+                );
                 world.register(user, profile).map(drop)
             }
         };

@@ -84,7 +84,9 @@ pub(super) fn stem(word: &str) -> &str {
         stem = rest;
     }
     for ending in ["ing", "ed"] {
-        let Some(rest) = stem.strip_suffix(ending).filter(|rest| rest.len() > 2 && has_vowel(rest)) else { continue };
+        let Some(rest) = stem.strip_suffix(ending).filter(|rest| rest.len() > 2 && has_vowel(rest)) else {
+            continue;
+        };
         let mut last = rest.bytes().rev();
         let (last, one_before) = (last.next(), last.next());
         let is_doubled = last == one_before && !matches!(last, Some(b'l' | b's' | b'z'));
@@ -174,7 +176,10 @@ mod tests {
             let stems = all(forms);
             assert!(stems.windows(2).all(|pair| pair[0] == pair[1]), "{stems:?}");
         }
-        assert_eq!(all("sing king red status bus is 5gs"), ["sing", "king", "red", "status", "bus", "is", "5gs"]);
+        assert_eq!(
+            all("sing king red status bus is 5gs"),
+            ["sing", "king", "red", "status", "bus", "is", "5gs"]
+        );
     }
 
     #[test]

@@ -86,7 +86,10 @@ pub(super) fn split(text: &str) -> (String, Option<Version>) {
     for (at, separator) in text.match_indices(['-', '_', '/', ':', ' ']) {
         let (Some(name), Some(rest)) = (text.get(..at), text.get(at + 1..)) else { continue };
         let is_meant = separator == "/" || rest.starts_with(['v', 'V']) || rest.contains('.');
-        if is_meant && !name.is_empty() && let Some(version) = Version::read(rest) {
+        if is_meant
+            && !name.is_empty()
+            && let Some(version) = Version::read(rest)
+        {
             return (name.to_lowercase(), Some(version));
         }
     }
@@ -137,12 +140,25 @@ mod tests {
     #[test]
     fn semver_11_precedence() {
         let order = [
-            "0.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
-            "1.0.0-rc.1", "1", "v1.0.1+build.7", "1.2", "2.0.0", "10.0",
+            "0.9",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1",
+            "v1.0.1+build.7",
+            "1.2",
+            "2.0.0",
+            "10.0",
         ];
         let versions: Vec<Version> = order.iter().map(|text| Version::read(text).unwrap()).collect();
         assert!(versions.windows(2).all(|pair| pair[0] < pair[1]));
-        for text in ["", "v", "1.", "1.x", "1.2.3.4", "one", "1.0-", "-1", "1.0.0-a_b", "99999999999999999999"] {
+        for text in
+            ["", "v", "1.", "1.x", "1.2.3.4", "one", "1.0-", "-1", "1.0.0-a_b", "99999999999999999999"]
+        {
             assert_eq!(Version::read(text), None, "{text}");
         }
     }

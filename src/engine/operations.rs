@@ -68,7 +68,9 @@ pub(super) fn query(
     let rules = state.rules(principal);
     let may_read =
         |way: &[&'static Node], id: &str| rules.is_everything() || rules.may(Access::Read, &entry(way, id));
-    if [&registry::DISCOVER_AGENTS, &registry::NEGOTIATE_CAPABILITIES, &registry::FIND_TEAM].contains(&operation) {
+    if [&registry::DISCOVER_AGENTS, &registry::NEGOTIATE_CAPABILITIES, &registry::FIND_TEAM]
+        .contains(&operation)
+    {
         let way = [&registry::REGISTRY, &registry::REGISTRY_AGENTS, &registry::REGISTRY_AGENTS_AGENT];
         let shown = |name: &str| may_read(&way, name);
         let [top, agents, agent] = way;

@@ -48,7 +48,10 @@ pub mod optional {
     ///
     /// # Errors
     /// Those of the serializer.
-    pub fn serialize<T: Modelled + Clone, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<T: Modelled + Clone, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         value.clone().map(Stored).serialize(serializer)
     }
 
@@ -56,7 +59,9 @@ pub mod optional {
     ///
     /// # Errors
     /// The object does not fit the schema.
-    pub fn deserialize<'de, T: Modelled + Clone, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    pub fn deserialize<'de, T: Modelled + Clone, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
         Ok(Option::<Stored<T>>::deserialize(deserializer)?.map(|Stored(value)| value))
     }
 }

@@ -20,7 +20,9 @@ fn random(seed: u64) -> impl FnMut(u64) -> u64 {
 #[test]
 fn what_stands_for_an_agent_counts_more() {
     let mut world = World::default();
-    world.register("ann", described("a", "repair and more and yet other things that an agent can do")).unwrap();
+    world
+        .register("ann", described("a", "repair and more and yet other things that an agent can do"))
+        .unwrap();
     world.register("ann", described("b", "repair")).unwrap();
     world.register("ann", skilled("c", "repair", &[])).unwrap();
     world.register("ann", skilled("d", "x", &["repair"])).unwrap();
@@ -87,7 +89,9 @@ fn whoever_comes_and_goes_between_two_pages_neither_repeats_nor_hides_others() {
         let mut register = |world: &mut World, name: &str| {
             let text: Vec<&str> = (0..8).map(|_| words[below(6) as usize]).collect();
             let domain = ["IP", "Core"][below(2) as usize];
-            world.register("ann", profile(name, json!({"description": text.join(" "), "domain": [domain]}))).unwrap();
+            world
+                .register("ann", profile(name, json!({"description": text.join(" "), "domain": [domain]})))
+                .unwrap();
         };
         (0..300).for_each(|n| register(&mut world, &format!("stays{n}")));
         (0..100).for_each(|n| register(&mut world, &format!("goes{n}")));
@@ -100,7 +104,9 @@ fn whoever_comes_and_goes_between_two_pages_neither_repeats_nor_hides_others() {
                 asked["cursor"] = json!(cursor);
             }
             let page = world.discover(asked).unwrap();
-            seen.extend(page.agent.into_iter().map(|agent| agent.name).filter(|name| name.starts_with("stays")));
+            seen.extend(
+                page.agent.into_iter().map(|agent| agent.name).filter(|name| name.starts_with("stays")),
+            );
             cursor = page.next_cursor;
             if cursor.is_none() {
                 break;

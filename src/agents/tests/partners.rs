@@ -40,7 +40,12 @@ fn an_update_says_what_it_changes_and_whether_that_breaks() {
             false,
             "ManagementObject - subnet Removed",
         ),
-        ("a skill less", |p| drop(p["skills"]["skill"].as_array_mut().unwrap().pop()), false, "Skill - repair Removed"),
+        (
+            "a skill less",
+            |p| drop(p["skills"]["skill"].as_array_mut().unwrap().pop()),
+            false,
+            "Skill - repair Removed",
+        ),
         (
             "other tags",
             |p| p["skills"]["skill"][1]["skill-tags"] = json!(["x"]),
@@ -89,7 +94,10 @@ fn an_update_says_what_it_changes_and_whether_that_breaks() {
             .collect();
         assert_eq!(said, [difference], "{what}");
         assert_eq!((update.compatible, update.number), (compatible, 1), "{what}");
-        assert_eq!((update.previous_version.as_str(), &update.changed_at), ("1.2.0", &world.now().to_string()));
+        assert_eq!(
+            (update.previous_version.as_str(), &update.changed_at),
+            ("1.2.0", &world.now().to_string())
+        );
         // It can be read, and is told.
         let held = world.registry.get("a", world.now()).unwrap();
         assert_eq!(held.registration.change, [update.clone()], "{what}");
@@ -171,9 +179,15 @@ fn two_agents_have_in_common_what_both_say() {
     assert_eq!((found.outcome, found.version.as_str()), (Outcome::All, "1.2.0"));
     assert_eq!(found.skill.len(), 1);
     assert_eq!(found.skill[0].skill_name, "diagnosis-v1.2");
-    assert_eq!((&found.skill[0].input_mode[..], &found.skill[0].output_mode[..]), (&["image/png".into()][..], &["text".into()][..]));
+    assert_eq!(
+        (&found.skill[0].input_mode[..], &found.skill[0].output_mode[..]),
+        (&["image/png".into()][..], &["text".into()][..])
+    );
     assert_eq!(found.negotiate, ["feasibility-v1.0"]);
-    assert_eq!((found.protocol, found.authentication_scheme), (vec!["a2a/0.3".to_owned()], vec!["JWT".to_owned()]));
+    assert_eq!(
+        (found.protocol, found.authentication_scheme),
+        (vec!["a2a/0.3".to_owned()], vec!["JWT".to_owned()])
+    );
     assert!(found.streaming && !found.push_notifications);
 }
 
@@ -191,11 +205,7 @@ fn what_is_asked_for_and_missing_has_a_reason() {
             Outcome::Nothing,
             vec!["Skill diagnosis-v2.0: there is diagnosis-v1.2, which is not compatible"],
         ),
-        (
-            json!({"skill-name": ["repair", "dig"]}),
-            Outcome::Some,
-            vec!["Skill dig: there is no such skill"],
-        ),
+        (json!({"skill-name": ["repair", "dig"]}), Outcome::Some, vec!["Skill dig: there is no such skill"]),
         (
             json!({"skill-name": ["repair"], "input-mode": ["video", "audio"]}),
             Outcome::Nothing,
@@ -211,7 +221,11 @@ fn what_is_asked_for_and_missing_has_a_reason() {
             Outcome::Some,
             vec!["Protocol -: the protocols are restconf, a2a/0.3, not netconf"],
         ),
-        (json!({"protocol": ["netconf", "restconf"], "authentication-scheme": ["JWT"]}), Outcome::All, vec![]),
+        (
+            json!({"protocol": ["netconf", "restconf"], "authentication-scheme": ["JWT"]}),
+            Outcome::All,
+            vec![],
+        ),
         (
             json!({"push-notifications": true, "streaming": true}),
             Outcome::Some,
@@ -222,9 +236,16 @@ fn what_is_asked_for_and_missing_has_a_reason() {
         input["to"] = json!("a");
         let found = negotiate(&world, input);
         let text = |m: &Option<String>| m.clone().unwrap_or_else(|| "-".into());
-        let said: Vec<String> =
-            found.missing.iter().map(|m| format!("{:?} {}: {}", m.aspect, text(&m.value), m.reason)).collect();
-        assert_eq!((found.outcome, said), (outcome, missing.into_iter().map(str::to_owned).collect()), "{asked}");
+        let said: Vec<String> = found
+            .missing
+            .iter()
+            .map(|m| format!("{:?} {}: {}", m.aspect, text(&m.value), m.reason))
+            .collect();
+        assert_eq!(
+            (found.outcome, said),
+            (outcome, missing.into_iter().map(str::to_owned).collect()),
+            "{asked}"
+        );
     }
     for asked in [json!({"to": "hidden"}), json!({"to": "b"}), json!({"to": "a", "from": "hidden"})] {
         let input: NegotiateCapabilitiesInput = read(&asked);
@@ -247,7 +268,8 @@ fn teams(found: &FindTeamOutput) -> Vec<Vec<&str>> {
 fn the_smallest_team_has_all_that_a_task_needs() {
     let mut world = World::default();
     let agent = |name: &str, domain: &str, skills: &[&str], mode: &str| {
-        let skills: Vec<_> = skills.iter().map(|skill| json!({"skill-name": skill, "input-modes": [mode]})).collect();
+        let skills: Vec<_> =
+            skills.iter().map(|skill| json!({"skill-name": skill, "input-modes": [mode]})).collect();
         profile(name, json!({"domain": [domain], "skills": {"skill": skills}}))
     };
     for (name, domain, skills, mode) in [
@@ -260,7 +282,12 @@ fn the_smallest_team_has_all_that_a_task_needs() {
     ] {
         world.register("ann", agent(name, domain, skills, mode)).unwrap();
     }
-    world.register("ann", RegisterAgentInput { lifetime: Some(5), ..agent("past-all", "IP", &["routing"], "text") }).unwrap();
+    world
+        .register(
+            "ann",
+            RegisterAgentInput { lifetime: Some(5), ..agent("past-all", "IP", &["routing"], "text") },
+        )
+        .unwrap();
     world.seconds = 10;
     let needs = json!([{"id": "r", "skill-name": "routing"}, {"id": "e", "skill-name": "energy"}]);
     let found = team(&world, json!({"need": needs}));
@@ -308,13 +335,21 @@ fn teams_are_as_small_as_trying_all_sets_of_agents_says() {
             world.register("ann", profile(&format!("n{n}"), json!({"skills": {"skill": has}}))).unwrap();
         }
         let counts: Vec<usize> = skills.iter().map(|_| 1 + (below(4) / 3) as usize).collect();
-        let need: Vec<_> =
-            skills.iter().zip(&counts).map(|(s, count)| json!({"id": s, "skill-name": s, "count": count})).collect();
+        let need: Vec<_> = skills
+            .iter()
+            .zip(&counts)
+            .map(|(s, count)| json!({"id": s, "skill-name": s, "count": count}))
+            .collect();
         let found = team(&world, json!({"need": need}));
         assert!(found.smallest);
         let meets = |set: u32| {
             skills.iter().zip(&counts).all(|(skill, count)| {
-                agents.iter().enumerate().filter(|(n, has)| set & (1 << n) != 0 && has.contains(skill)).count() >= *count
+                agents
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, has)| set & (1 << n) != 0 && has.contains(skill))
+                    .count()
+                    >= *count
             })
         };
         let smallest = (0..1 << 10).filter(|set| meets(*set)).map(u32::count_ones).min();
@@ -323,7 +358,8 @@ fn teams_are_as_small_as_trying_all_sets_of_agents_says() {
             complete += 1;
             assert_eq!(found.team[0].member.len(), smallest as usize);
             for team in &found.team {
-                let set = team.member.iter().fold(0, |set, m| set | 1 << m.agent[1..].parse::<u32>().unwrap());
+                let set =
+                    team.member.iter().fold(0, |set, m| set | 1 << m.agent[1..].parse::<u32>().unwrap());
                 assert!(meets(set), "{team:?}");
             }
         }

@@ -47,11 +47,13 @@ const KINDS: [Kind; 9] = [
         let text = word(1000 + random.below(5000));
         DiscoverAgentsInput { skill_tag: vec![tag(random.below(20))], text: Some(text), ..filtered(random) }
     }),
-    ("three filters and two words", |random| {
-        DiscoverAgentsInput { text: Some(format!("{} {}", random.word(), random.word())), ..filtered(random) }
+    ("three filters and two words", |random| DiscoverAgentsInput {
+        text: Some(format!("{} {}", random.word(), random.word())),
+        ..filtered(random)
     }),
-    ("three filters and the words that all have", |random| {
-        DiscoverAgentsInput { text: Some("agent network".to_owned()), ..filtered(random) }
+    ("three filters and the words that all have", |random| DiscoverAgentsInput {
+        text: Some("agent network".to_owned()),
+        ..filtered(random)
     }),
     ("a word that all have", |_| searching("agent")),
     ("eight of the most frequent words", |random| {
@@ -143,7 +145,12 @@ fn filled(arguments: &Arguments, now: Timestamp) -> Outcome<(Registry, Vec<f64>)
         let agent = agent(number);
         if number % 1000 == 0 {
             let mut text = Vec::new();
-            json::encode_children(&agent.to_data(), Some(Agent::node()), &mut text, &EncodeOptions::default());
+            json::encode_children(
+                &agent.to_data(),
+                Some(Agent::node()),
+                &mut text,
+                &EncodeOptions::default(),
+            );
             octets += text.len() as u64;
         }
         // As long as somebody reads the state before it, what is touched is copied.
@@ -160,7 +167,9 @@ fn filled(arguments: &Arguments, now: Timestamp) -> Outcome<(Registry, Vec<f64>)
 
 fn searches(arguments: &Arguments, registry: &Registry, now: Timestamp, scans: &[f64]) -> Outcome<()> {
     let limits = Limits::default();
-    println!("| search | p50 | p99 | slowest | a scan | found in the first page |\n|---|---|---|---|---|---|");
+    println!(
+        "| search | p50 | p99 | slowest | a scan | found in the first page |\n|---|---|---|---|---|---|"
+    );
     for ((name, kind), scan) in KINDS.iter().zip(scans) {
         let mut random = Random::new(11);
         let (mut took, mut found) = (Vec::new(), 0);
@@ -188,7 +197,9 @@ fn pages(arguments: &Arguments, registry: &Registry, now: Timestamp) -> Outcome<
         took.push(milliseconds(began));
     }
     let [p50, p99, slowest] = [0.5, 0.99, 1.0].map(|quantile| at(&mut took, quantile));
-    println!("| the next page of 100 of what most have | {p50:.2} ms | {p99:.2} ms | {slowest:.2} ms | | 100 |\n");
+    println!(
+        "| the next page of 100 of what most have | {p50:.2} ms | {p99:.2} ms | {slowest:.2} ms | | 100 |\n"
+    );
     Ok(())
 }
 

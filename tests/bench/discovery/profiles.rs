@@ -82,7 +82,8 @@ pub fn agent(number: u64) -> Agent {
         })
         .collect();
     let description = format!("An agent that {}.", text(14));
-    let mut agent = Agent::new(format!("acme-{number:07}-v1"), description, "1.2.0", provider(random.below(PROVIDERS)));
+    let mut agent =
+        Agent::new(format!("acme-{number:07}-v1"), description, "1.2.0", provider(random.below(PROVIDERS)));
     agent.type_ = Some(format!("type {}", random.below(5)));
     agent.domain = vec![domain(random.below(DOMAINS)), domain(random.below(DOMAINS))];
     agent.domain.dedup();
@@ -96,8 +97,10 @@ pub fn agent(number: u64) -> Agent {
     }
     agent.capability.streaming = Some(random.below(2) == 0);
     agent.capability.negotiate = vec!["acp-task-feasibility-negotiation-v1.0".to_owned()];
-    agent.endpoints.endpoint =
-        vec![Endpoint { protocol: Some("restconf".to_owned()), ..Endpoint::new(format!("https://a{number}.example/")) }];
+    agent.endpoints.endpoint = vec![Endpoint {
+        protocol: Some("restconf".to_owned()),
+        ..Endpoint::new(format!("https://a{number}.example/"))
+    }];
     agent.registration = Registration {
         owner: Some(format!("user {}", random.below(1000))),
         expires_at: Some("2030-01-01T00:00:00Z".to_owned()),
