@@ -563,7 +563,7 @@ impl Default for Limits {
             delegation_lifetime_max_s: 30 * 24 * 3600,
             discover_agents_max: 100,
             search_words_max: 32,
-            team_candidates_max: 1000,
+            team_candidates_max: 500,
             team_steps_max: 20_000,
             negotiations_max: 1_000_000,
             negotiations_open_max: 1000,

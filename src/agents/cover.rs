@@ -75,12 +75,9 @@ impl Looking<'_> {
 
     /// Looks for teams that have `left` members more, exactly; whether there is one.
     fn look(&mut self, left: usize) -> bool {
-        let still = |need: usize| {
-            let meeting = self.meeting.get(need).into_iter().flatten();
-            meeting.filter(|at| self.taken.get(**at) == Some(&false)).count()
-        };
-        let open = self.open.iter().enumerate().filter(|(_, open)| **open > 0);
-        let Some(need) = open.map(|(need, _)| need).min_by_key(|need| still(*need)) else {
+        let open = self.open.iter().zip(&self.meeting).filter(|(open, _)| **open > 0);
+        let Some(meeting) = open.map(|(_, meeting)| meeting).min_by_key(|meeting| meeting.len()).cloned()
+        else {
             let is_team = left == 0 && self.is_lean();
             if is_team {
                 self.teams.push(self.team.clone());
@@ -98,7 +95,7 @@ impl Looking<'_> {
             return false;
         }
         let (mut found, mut tried, mut fruitless) = (false, Vec::new(), Vec::new());
-        for at in self.meeting.get(need).cloned().unwrap_or_default() {
+        for at in meeting {
             let Some(of) = self.candidates.get(at).copied() else { continue };
             // One who meets just what another one meets who leads nowhere leads nowhere either.
             if self.taken.get(at) != Some(&false) || fruitless.contains(&of) {

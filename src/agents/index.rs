@@ -15,7 +15,7 @@ use super::text;
 use crate::yang::generated::magent_registry::Agent;
 
 /// There are no greater numbers.
-const NUMBER_MAX: u32 = 1 << 26;
+const NUMBER_MAX: u32 = 1 << 24;
 
 /// A property that an agent can have several values of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

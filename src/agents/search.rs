@@ -15,7 +15,17 @@ pub(super) struct Union<'a>(Vec<Walk<'a>>);
 impl<'a> Union<'a> {
     /// Of these sets.
     pub(super) fn of(sets: impl IntoIterator<Item = &'a Postings>) -> Self {
-        Union(sets.into_iter().map(Postings::walk).collect())
+        let (mut walks, mut listed) = (Vec::new(), Vec::new());
+        for set in sets {
+            match set.walk() {
+                Walk::Listed(members, _) => listed.extend(members),
+                walk => walks.push(walk),
+            }
+        }
+        // However many small sets there are, they are one walk.
+        listed.sort_unstable();
+        walks.push(Walk::listed(listed));
+        Union(walks)
     }
 
     /// Of these agents.
