@@ -50,7 +50,7 @@ fn agents_are_found_updated_asked_and_put_into_teams_over_all_protocols() {
     update["magent-registry:input"]["version"] = json!("2.0.0");
     call("register-agent", &update);
     let told = loop {
-        let event = events.next().unwrap().json();
+        let event: Json = serde_json::from_str(&events.next().unwrap().data).unwrap();
         if let Some(change) = event["ietf-restconf:notification"].get("magent-registry:registry-change") {
             break change.clone();
         }

@@ -49,7 +49,7 @@ pub fn word(rank: u64) -> String {
     let mut left = rank + 256;
     let mut word = String::new();
     while left > 0 {
-        word.extend(SYLLABLES.get((left % 16) as usize));
+        word.extend(SYLLABLES.get((left % 16) as usize).copied());
         left /= 16;
     }
     word
@@ -82,8 +82,14 @@ pub fn agent(number: u64) -> Agent {
         })
         .collect();
     let description = format!("An agent that {}.", text(14));
-    let mut agent =
-        Agent::new(format!("acme-{number:07}-v1"), description, "1.2.0", provider(random.below(PROVIDERS)));
+    let provider = provider(random.below(PROVIDERS));
+    let registration = Registration {
+        owner: Some(format!("user {}", random.below(1000))),
+        expires_at: Some("2030-01-01T00:00:00Z".to_owned()),
+        ..Registration::new("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
+    };
+    let name = format!("acme-{number:07}-v1");
+    let mut agent = Agent::new(name, description, "1.2.0", provider, registration);
     agent.type_ = Some(format!("type {}", random.below(5)));
     agent.domain = vec![domain(random.below(DOMAINS)), domain(random.below(DOMAINS))];
     agent.domain.dedup();
@@ -101,10 +107,5 @@ pub fn agent(number: u64) -> Agent {
         protocol: Some("restconf".to_owned()),
         ..Endpoint::new(format!("https://a{number}.example/"))
     }];
-    agent.registration = Registration {
-        owner: Some(format!("user {}", random.below(1000))),
-        expires_at: Some("2030-01-01T00:00:00Z".to_owned()),
-        ..Registration::new("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
-    };
     agent
 }
