@@ -100,7 +100,7 @@ fn agents_are_found_updated_asked_and_put_into_teams_over_all_protocols() {
             format!(
                 "<find-team {namespace}><need><id>n</id><domain>IP</domain><count>2</count></need></find-team>"
             ),
-            "<complete>true</complete>",
+            ">true</complete>",
         ),
         (
             format!(
