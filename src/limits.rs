@@ -218,6 +218,11 @@ pub struct Limits {
     pub discover_agents_max: usize,
     /// Most words that `discover-agents` looks for at a time.
     pub search_words_max: usize,
+    /// Most agents that `find-team` puts teams together from, beside those that a need cannot be met without. Where there are
+    /// more, those who meet the most needs are taken.
+    pub team_candidates_max: usize,
+    /// How often `find-team` tries an agent in a team before it takes what it has.
+    pub team_steps_max: usize,
 
     /// Most negotiations that are kept. The one that ended first is forgotten to make room.
     pub negotiations_max: usize,
@@ -541,8 +546,8 @@ impl Default for Limits {
             issuer_stale_s: 24 * 3600,
             introspections_max: 32,
             introspection_refused_s: 10,
-            agents_max: 100_000,
-            agent_names_max: 1_000_000,
+            agents_max: 1_000_000,
+            agent_names_max: 2_000_000,
             agent_profile_bytes_max: 64 * 1024,
             agent_lifetime_default_s: 3600,
             agent_lifetime_max_s: 30 * 24 * 3600,
@@ -558,6 +563,8 @@ impl Default for Limits {
             delegation_lifetime_max_s: 30 * 24 * 3600,
             discover_agents_max: 100,
             search_words_max: 32,
+            team_candidates_max: 500,
+            team_steps_max: 20_000,
             negotiations_max: 1_000_000,
             negotiations_open_max: 1000,
             negotiation_rounds_max: 64,
@@ -641,6 +648,8 @@ impl Limits {
             ("delegation_lifetime_max_s", self.delegation_lifetime_max_s.into()),
             ("discover_agents_max", self.discover_agents_max as u64),
             ("search_words_max", self.search_words_max as u64),
+            ("team_candidates_max", self.team_candidates_max as u64),
+            ("team_steps_max", self.team_steps_max as u64),
             ("negotiation_move_default_s", self.negotiation_move_default_s.into()),
             ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
             ("query_tasks_max", self.query_tasks_max as u64),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Ending, Event, Registry, expired, expires_at, is_registered};
+use super::{Ending, Event, Registry, changes, expired, expires_at, is_registered};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
@@ -60,6 +60,7 @@ impl Registry {
                 .map_or_else(|| now.to_string(), |agent| agent.registration.registered_at.clone()),
             updated_at: now.to_string(),
             expires_at: until.map(|at| at.to_string()),
+            change: Vec::new(),
         };
         let output = RegisterAgentOutput {
             registered_at: registration.registered_at.clone(),
@@ -80,7 +81,10 @@ impl Registry {
                     expires_at: until,
                 });
             }
-            (_, Some(_)) => events.push(Event::Updated { agent }),
+            (_, Some(old)) => {
+                let change = Some(changes::between(old, &agent, now));
+                events.push(Event::Updated { agent, change });
+            }
             // Its time has passed and nobody has said so yet.
             (Some(_), None) => events.extend([expired(&agent.name), Event::Registered { agent }]),
             (None, None) => events.push(Event::Registered { agent }),
@@ -162,6 +166,7 @@ fn agent(input: &RegisterAgentInput, registration: Registration, limits: &Limits
     Agent::from_data(&data).map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))
 }
 
-fn same_profile(old: &Agent, new: &Agent) -> bool {
+/// Whether two agents differ in nothing but their registrations.
+pub(super) fn same_profile(old: &Agent, new: &Agent) -> bool {
     *old == Agent { registration: old.registration.clone(), ..new.clone() }
 }

@@ -14,8 +14,10 @@ pub const KINDS: std::ops::RangeInclusive<u8> = 10..=19;
 
 const NUMBERS: u8 = 10;
 const NAME: u8 = 11;
+/// Of earlier programs, which gave agents no numbers.
 const AGENT: u8 = 12;
 const DELEGATION: u8 = 13;
+const NUMBERED_AGENT: u8 = 14;
 
 impl Registry {
     /// Saves all of it.
@@ -34,14 +36,17 @@ impl Registry {
             put_octets(&mut out, owner.as_bytes());
             sink(NAME, &out)?;
         }
-        let agents = self.agents.values().map(|held| (AGENT, held.entry.to_data(), held.revision));
+        let agents = self.agents.iter().map(|(name, held)| {
+            (NUMBERED_AGENT, self.index.number(name), held.entry.to_data(), held.revision)
+        });
         let delegations = self.delegations.all();
         let delegations =
-            delegations.map(|(delegation, revision)| (DELEGATION, delegation.to_data(), revision));
-        for (kind, data, revision) in agents.chain(delegations) {
+            delegations.map(|(delegation, revision)| (DELEGATION, None, delegation.to_data(), revision));
+        for (kind, number, data, revision) in agents.chain(delegations) {
             out.clear();
             entry.clear();
             packed::pack(&data, &mut entry);
+            number.into_iter().for_each(|number| put_number(&mut out, u64::from(number)));
             put_number(&mut out, revision);
             put_octets(&mut out, &entry);
             sink(kind, &out)?;
@@ -64,9 +69,12 @@ impl Registry {
                 let name = saved.text()?.into();
                 self.own(&name, saved.text()?);
             }
-            AGENT => {
+            AGENT | NUMBERED_AGENT => {
+                let number = if kind == NUMBERED_AGENT { Some(saved.small()?) } else { None };
                 let revision = saved.number()?;
-                self.put(origin.value::<Agent>(saved.octets()?)?, revision);
+                if !self.put(origin.value::<Agent>(saved.octets()?)?, number, revision) {
+                    return Err(PackedError::new("two agents have one number"));
+                }
             }
             DELEGATION => {
                 let revision = saved.number()?;

@@ -16,11 +16,19 @@
 //! | `too-many` | `resource-denied` | there are as many delegations as there can be |
 //! | | `too-big` | the profile is too large, or the text that is searched has too many words |
 
+mod capabilities;
+mod changes;
+mod cover;
 mod decide;
 mod delegations;
 mod discover;
 pub mod image;
 mod index;
+mod postings;
+mod search;
+mod team;
+mod text;
+mod versions;
 
 use std::sync::Arc;
 
@@ -28,10 +36,13 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::yang::generated::magent_registry::{Agent, Delegation, RegistryChange, RegistryChangeChange};
+use crate::yang::generated::magent_registry::{
+    Agent, Change, Delegation, RegistryChange, RegistryChangeChange,
+};
 use crate::yang::held::{Entries, Held, HeldMap};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
+use crate::yang::recast::recast;
 use crate::yang::tree::StateList;
 
 pub use decide::Registrant;
@@ -39,6 +50,9 @@ pub use delegations::{DelegationEnding, unknown_delegation};
 
 use delegations::Delegations;
 use index::Index;
+
+/// Whether agents of a name are shown to who asks; without it all are.
+pub type Shown<'a> = Option<&'a dyn Fn(&str) -> bool>;
 
 /// The agents that are registered and the names that were ever used. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +85,9 @@ pub enum Event {
         /// The agent with its registration.
         #[serde(with = "crate::yang::stored")]
         agent: Agent,
+        /// What that has changed; an old log does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::yang::stored::optional")]
+        change: Option<Change>,
     },
     /// A registration was renewed and the profile stays as it was.
     Renewed {
@@ -121,7 +138,7 @@ impl Event {
     /// The agent whose registration it changes.
     pub fn agent(&self) -> Option<&str> {
         match self {
-            Event::Registered { agent } | Event::Updated { agent } => Some(&agent.name),
+            Event::Registered { agent } | Event::Updated { agent, .. } => Some(&agent.name),
             Event::Renewed { name, .. } | Event::Ended { name, .. } => Some(name),
             Event::Delegated { .. } | Event::DelegationEnded { .. } => None,
         }
@@ -188,13 +205,24 @@ impl Registry {
     pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
         self.revision = revision;
         match event {
-            Event::Registered { agent } | Event::Updated { agent } => self.put(agent.clone(), revision),
+            Event::Registered { agent } => {
+                self.put(agent.clone(), None, revision);
+            }
+            Event::Updated { agent, change } => {
+                let mut agent = agent.clone();
+                let before = self.agents.get(agent.name.as_str());
+                let before = before.map(|held| held.entry.registration.change.clone()).unwrap_or_default();
+                let changes: Vec<Change> = before.into_iter().chain(change.clone()).collect();
+                let oldest = changes.len().saturating_sub(changes::CHANGES_MAX);
+                agent.registration.change = changes.into_iter().skip(oldest).collect();
+                self.put(agent, None, revision);
+            }
             Event::Renewed { name, owner, expires_at } => {
                 if let Some(mut agent) = self.agents.get(name.as_str()).map(|held| held.entry.clone()) {
                     agent.registration.owner = Some(owner.clone());
                     agent.registration.updated_at = at.to_string();
                     agent.registration.expires_at = expires_at.map(|at| at.to_string());
-                    self.put(agent, revision);
+                    self.put(agent, None, revision);
                 }
             }
             Event::Ended { name, .. } => self.take(name),
@@ -206,33 +234,58 @@ impl Registry {
     /// What is told of an event. A registration concerns everybody, a delegation those that it names. A renewal alone is
     /// told to nobody.
     pub fn announce(event: &Event, _at: Timestamp) -> Vec<Notification> {
-        let (name, change) = match event {
-            Event::Registered { agent } => (&agent.name, RegistryChangeChange::Registered),
-            Event::Updated { agent } => (&agent.name, RegistryChangeChange::Updated),
+        let (name, change, version) = match event {
+            Event::Registered { agent } => {
+                (&agent.name, RegistryChangeChange::Registered, Some(&agent.version))
+            }
+            Event::Updated { agent, .. } => {
+                (&agent.name, RegistryChangeChange::Updated, Some(&agent.version))
+            }
             Event::Renewed { .. } => return Vec::new(),
             Event::Ended { name, ending: Ending::Deregistered, .. } => {
-                (name, RegistryChangeChange::Deregistered)
+                (name, RegistryChangeChange::Deregistered, None)
             }
             Event::Delegated { delegation } => return vec![delegations::announce(delegation, None)],
             Event::DelegationEnded { delegation, how } => {
                 return vec![delegations::announce(delegation, Some(*how))];
             }
-            Event::Ended { name, ending: Ending::Expired, .. } => (name, RegistryChangeChange::Expired),
+            Event::Ended { name, ending: Ending::Expired, .. } => (name, RegistryChangeChange::Expired, None),
         };
-        let data = RegistryChange { name: name.clone(), change }.to_data();
+        let update = match event {
+            // It has all nodes that an update of a profile has.
+            Event::Updated { change, .. } => change.as_ref().and_then(|change| recast(change).ok()),
+            _ => None,
+        };
+        let version = version.cloned();
+        let data = RegistryChange { version, update, ..RegistryChange::new(name, change) }.to_data();
         vec![Notification { node: RegistryChange::node(), data, parties: Vec::new() }]
     }
 
-    /// Puts an agent, in place of an earlier one of its name.
-    fn put(&mut self, agent: Agent, revision: u64) {
-        self.take(&agent.name);
-        let name: Arc<str> = agent.name.as_str().into();
+    /// Puts an agent, in place of an earlier one of its name; a new one with this number, or with the next one.
+    /// Whether that could be.
+    fn put(&mut self, agent: Agent, number: Option<u32>, revision: u64) -> bool {
+        let (name, is_indexed) = match self.agents.get_key_value(agent.name.as_str()) {
+            Some((name, held)) => {
+                if let Some(at) = expires_at(&held.entry) {
+                    self.expiry.remove(&(at, name.clone()));
+                }
+                if !decide::same_profile(&held.entry, &agent) {
+                    self.index.replace(name, &held.entry, &agent);
+                }
+                (name.clone(), true)
+            }
+            None => {
+                let name: Arc<str> = agent.name.as_str().into();
+                let is_indexed = self.index.insert(&name, number, &agent);
+                (name, is_indexed)
+            }
+        };
         if let Some(at) = expires_at(&agent) {
             self.expiry.insert((at, name.clone()));
         }
-        self.index.insert(&name, &agent);
         self.own(&name, agent.registration.owner.as_deref().unwrap_or_default());
         self.agents.insert(name, Arc::new(Held { entry: agent, revision }));
+        is_indexed
     }
 
     /// Takes the agent away and leaves the name to its owner.

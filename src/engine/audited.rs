@@ -320,7 +320,7 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
         Event::Startup(Startup::Edited(edits)) => ("startup-edited", edited(edits).1),
         Event::Agents(event) => match event {
             agents::Event::Registered { agent: a } => ("agent-registered", agent(&a.name)),
-            agents::Event::Updated { agent: a } => ("agent-updated", agent(&a.name)),
+            agents::Event::Updated { agent: a, .. } => ("agent-updated", agent(&a.name)),
             agents::Event::Renewed { name, .. } => ("agent-renewed", agent(name)),
             agents::Event::Ended { name, .. } => ("agent-ended", agent(name)),
             agents::Event::Delegated { delegation } => {

@@ -12,8 +12,8 @@ use super::request::Invocation;
 use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
 use super::state::State;
 use super::{draft, monitoring, moves};
-use crate::access::{self, Access, Deed, Principal};
-use crate::agents::{self, Registrant};
+use crate::access::{self, Access, At, Deed, Principal};
+use crate::agents::{self, Registrant, Shown};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
@@ -23,7 +23,7 @@ use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GE
 use crate::yang::generated::irtf_agent;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_registry::{
-    Agent, DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
+    DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
 };
 use crate::yang::generated::magent_task::{
     AnswerInput, AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, Task,
@@ -46,6 +46,8 @@ type Decided = Result<(Vec<Event>, Container), Error>;
 pub(super) fn is_query(operation: &'static Node) -> bool {
     [
         &registry::DISCOVER_AGENTS,
+        &registry::NEGOTIATE_CAPABILITIES,
+        &registry::FIND_TEAM,
         &task::QUERY_TASKS,
         &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ,
         &GET_SCHEMA,
@@ -66,11 +68,23 @@ pub(super) fn query(
     let rules = state.rules(principal);
     let may_read =
         |way: &[&'static Node], id: &str| rules.is_everything() || rules.may(Access::Read, &entry(way, id));
-    if operation == &registry::DISCOVER_AGENTS {
+    if [&registry::DISCOVER_AGENTS, &registry::NEGOTIATE_CAPABILITIES, &registry::FIND_TEAM]
+        .contains(&operation)
+    {
         let way = [&registry::REGISTRY, &registry::REGISTRY_AGENTS, &registry::REGISTRY_AGENTS_AGENT];
-        let shown = |agent: &Agent| may_read(&way, &agent.name);
-        let output = state.registry.discover(now, &input(invocation)?, &shown, limits)?;
-        return Ok(output.to_data());
+        let shown = |name: &str| may_read(&way, name);
+        let [top, agents, agent] = way;
+        let place = At::root(rules.clone()).child(top).child(agents);
+        // A search asks for each agent only if that makes a difference.
+        let is_all = !place.depends_on_keys(agent, Access::Read) && shown("any");
+        let shown: Shown<'_> = if is_all { None } else { Some(&shown) };
+        if operation == &registry::DISCOVER_AGENTS {
+            return Ok(state.registry.discover(now, &input(invocation)?, shown, limits)?.to_data());
+        }
+        if operation == &registry::FIND_TEAM {
+            return Ok(state.registry.find_team(now, &input(invocation)?, shown, limits).to_data());
+        }
+        return Ok(state.registry.negotiate_capabilities(now, &input(invocation)?, shown)?.to_data());
     }
     if operation == &task::QUERY_TASKS {
         let way = [&task::INTERACTION, &task::INTERACTION_TASKS, &task::INTERACTION_TASKS_TASK];

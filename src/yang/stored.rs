@@ -38,3 +38,35 @@ pub fn deserialize<'de, T: Modelled, D: Deserializer<'de>>(deserializer: D) -> R
     let data = json::decode_children(raw.get().as_bytes(), Some(T::node()), &SCHEMA, &json::STORED);
     T::from_data(&data.map_err(D::Error::custom)?).map_err(D::Error::custom)
 }
+
+/// The same for a struct that can be absent.
+pub mod optional {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Modelled;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent, bound = "")]
+    struct Stored<T: Modelled + Clone>(#[serde(with = "super")] T);
+
+    /// Writes a struct that is there as the JSON object of its children.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<T: Modelled + Clone, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.clone().map(Stored).serialize(serializer)
+    }
+
+    /// Reads a struct from the JSON object of its children.
+    ///
+    /// # Errors
+    /// The object does not fit the schema.
+    pub fn deserialize<'de, T: Modelled + Clone, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        Ok(Option::<Stored<T>>::deserialize(deserializer)?.map(|Stored(value)| value))
+    }
+}

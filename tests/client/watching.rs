@@ -49,7 +49,7 @@ fn an_event_that_another_makes_is_seen_over_every_protocol() {
     let filter = ["--filter", "/magent-registry:registry-change", "--from", "2026-01-01T00:00:00Z"];
     let mut watches: Vec<Watch> = server.urls().map(|url| Watch::start(&server, url, &filter)).into();
     // What is replayed tells that the subscription stands.
-    let first = r#""magent-registry:registry-change":{"name":"first","change":"registered"}}}"#;
+    let first = r#""magent-registry:registry-change":{"name":"first","change":"registered","version":"1"}}}"#;
     for watch in &watches {
         watch.next();
         assert!(watch.next().ends_with(first));
@@ -57,7 +57,8 @@ fn an_event_that_another_makes_is_seen_over_every_protocol() {
     register(&server, "second");
     for watch in &mut watches {
         let line = watch.next();
-        let second = r#""magent-registry:registry-change":{"name":"second","change":"registered"}}}"#;
+        let second =
+            r#""magent-registry:registry-change":{"name":"second","change":"registered","version":"1"}}}"#;
         assert!(line.starts_with(r#"{"ietf-restconf:notification":{"eventTime":"20"#), "{line}");
         assert!(line.ends_with(second), "{line}");
         // Ctrl-C.

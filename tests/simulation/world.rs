@@ -538,11 +538,11 @@ impl World {
         })
     }
 
-    /// The agents that have a skill, as the server finds them.
-    pub fn discover(&self, skill: &str) -> Json {
+    /// The agents that meet conditions, as the server finds them.
+    pub fn discover(&self, conditions: &Json) -> Json {
         let operation = &magent_registry::nodes::DISCOVER_AGENTS;
         let Kind::Rpc { input: parameters, output } = operation.kind else { return Json::Null };
-        let input = serde_json::json!({"skill-name": [skill]}).to_string();
+        let input = conditions.to_string();
         let input = json::decode_children(input.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)
             .expect("it fits");
         let principal = self.principal("admin");

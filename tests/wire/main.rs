@@ -20,6 +20,7 @@ mod operations;
 mod overload;
 mod patience;
 mod process;
+mod registry;
 mod reload;
 mod renewal;
 mod replayed;

@@ -1,29 +1,34 @@
 //! The draft's `task-negotiate` as a move of a negotiation: it opens one, or goes on with the
-//! open one of these agents about this task.
+//! open one of these agents about this task. With the `commuType` CapabilityRequest it is a question and no move.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::super::event::Event;
-use super::super::moves;
 use super::super::options::Options;
+use super::super::request::Invocation;
 use super::super::speakers::acts_for;
 use super::super::state::State;
+use super::super::{moves, operations};
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::negotiation::standing;
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
 use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
-use crate::yang::generated::magent_registry::DelegatedRight;
+use crate::yang::generated::magent_registry::{
+    DelegatedRight, NegotiateCapabilitiesInput, NegotiateCapabilitiesOutput, nodes as registry,
+};
 use crate::yang::generated::magent_task::{
     Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
     identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
-use crate::yang::model::ModelError;
+use crate::yang::json;
+use crate::yang::model::{ModelError, Modelled};
 use crate::yang::recast::recast;
 use crate::yang::tree::AnyData;
 
@@ -40,6 +45,9 @@ pub(in super::super) fn negotiate(
     input: TaskNegotiateInput,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, TaskNegotiateOutput), Error> {
+    if input.type_.is_none() && input.commu_type.as_deref() == Some("CapabilityRequest") {
+        return Ok((Vec::new(), capabilities(state, options, principal, input, fresh.now)?));
+    }
     let answers_round = input.round.is_some();
     let kind = kind(&input);
     let content = (!input.content.is_empty()).then(|| input.content.join("\n"));
@@ -89,6 +97,29 @@ pub(in super::super) fn negotiate(
         }
     };
     Ok((events, outcome.output(answers_round)))
+}
+
+/// What the two agents have in common, as `negotiate-capabilities` says it.
+fn capabilities(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: TaskNegotiateInput,
+    now: Timestamp,
+) -> Result<TaskNegotiateOutput, Error> {
+    let to = input.task_send_to.unwrap_or_else(|| options.profile.name.clone());
+    let asked =
+        NegotiateCapabilitiesInput { from: input.task_send_from, ..NegotiateCapabilitiesInput::new(to) };
+    super::fits(&asked).map_err(|e| Error { path: None, ..e })?;
+    let operation = &registry::NEGOTIATE_CAPABILITIES;
+    let invocation = Invocation { operation, target: None, input: asked.to_data() };
+    let found = operations::query(state, options, principal, &invocation, now)?;
+    let mut text = Vec::new();
+    let node = NegotiateCapabilitiesOutput::node();
+    json::encode_children(&found, Some(node), &mut text, &EncodeOptions::default());
+    let data =
+        serde_json::from_slice(&text).map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?;
+    Ok(TaskNegotiateOutput { data: Some(AnyData::Json(Arc::new(data))), round: None })
 }
 
 /// Where a negotiation stands after the call.
