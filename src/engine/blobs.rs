@@ -7,8 +7,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::driver::Engine;
+use super::event::Actor;
 use super::group::Command;
 use super::request::Invocation;
+use super::state::State;
 use super::{operations, output};
 use crate::access::Principal;
 use crate::ids::hexadecimal;
@@ -81,7 +83,13 @@ impl Engine {
         let state = self.snapshot();
         // What the whole is said to be is not looked at yet.
         let tried = KeptPart { kept, whole: input.sha256.clone() };
-        operations::keep(&state, self.options(), principal, &invocation, &tried, &mut self.shared.fresh())?;
+        let mut fresh = self.shared.fresh();
+        let (events, _) =
+            operations::keep(&state, self.options(), principal, &invocation, &tried, &mut fresh)?;
+        // What is beyond the share of its user does not get onto the disk either.
+        let mut after = State::clone(&state);
+        events.iter().try_for_each(|event| after.apply(fresh.now, Actor::from(principal), event))?;
+        state.quotas(self.limits(), principal).permit(&state.ledger, &after.ledger)?;
         let id = input.id.as_deref().unwrap_or_default();
         let whole =
             (!input.more).then(|| state.tasks.data_digest(id, &octets, blobs.as_ref())).transpose()?;
