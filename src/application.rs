@@ -11,6 +11,8 @@ use crate::engine::{Engine, Options};
 use crate::log::{Log, LogReader};
 use crate::netconf::conversation;
 use crate::restconf;
+use crate::server::blobs::Blobs;
+use crate::server::callbacks::{self, Callbacks};
 use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
 use crate::server::operations::{self, Observed, Readiness};
@@ -34,6 +36,11 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let spans = prepared.spans.clone();
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    let callbacks = Callbacks::open(&config.data, &config.callbacks, Arc::clone(&vault), random)?;
+    let callbacks = Arc::new(callbacks);
+    let blobs = Arc::new(Blobs::open(&config.data, clock.clone())?);
+    let (receivers, kept) = (Arc::clone(&callbacks), Arc::clone(&blobs));
     // Replay reads what no snapshot stands for, which can be the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
@@ -41,17 +48,30 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,
-            Options { clock, limits, startup, profile, capabilities, vault, trail, spans },
+            Options {
+                clock,
+                limits,
+                startup,
+                profile,
+                capabilities,
+                receivers,
+                blobs: Some(blobs),
+                vault,
+                trail,
+                spans,
+            },
         )?)
     });
     let engine = engine.await??;
-    sweep(&prepared.vault, &engine).await;
+    sweep(&prepared.vault, &kept, &engine).await;
+    let deliveries =
+        tokio::spawn(callbacks::run(engine.clone(), Arc::clone(&callbacks), prepared.shutdown.clone()));
     let (vault, swept, stopping) = (prepared.vault.clone(), engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 () = stopping.begun() => return,
-                () = tokio::time::sleep(DAY) => sweep(&vault, &swept).await,
+                () = tokio::time::sleep(DAY) => sweep(&vault, &kept, &swept).await,
             }
         }
     });
@@ -90,9 +110,16 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     };
     let measure: operations::Measure = {
         let engine = engine.clone();
-        Arc::new(move |text| engine.measure(text))
+        Arc::new(move |text| {
+            engine.measure(text);
+            callbacks.measure(&engine.snapshot(), text);
+        })
     };
-    let finish = Box::pin(async move { Ok(engine.stop().await?) });
+    let finish = Box::pin(async move {
+        // What was delivered is durable before the writer stops.
+        deliveries.await?;
+        Ok(engine.stop().await?)
+    });
     let observed = Observed { probe, measure };
     Ok(Application { front, settings, netconf: Some(netconf), observed, finish })
 }
@@ -109,12 +136,17 @@ fn oldest(log: &LogReader, clock: &Clock) -> Option<Timestamp> {
     }
 }
 
-/// Has the vault see which secrets are used.
-async fn sweep(vault: &Arc<Vault>, engine: &Engine) {
-    let (vault, engine) = (vault.clone(), engine.clone());
-    let swept = tokio::task::spawn_blocking(move || vault.sweep(|| engine.snapshot().references()));
-    if let Err(error) = swept.await {
-        tracing::error!(%error, "which secrets are used cannot be seen");
+/// Has it seen which secrets and which parts of data are used.
+async fn sweep(vault: &Arc<Vault>, blobs: &Arc<Blobs>, engine: &Engine) {
+    let (vault, blobs, engine) = (vault.clone(), blobs.clone(), engine.clone());
+    let swept = tokio::task::spawn_blocking(move || {
+        vault.sweep(|| engine.snapshot().references());
+        blobs.sweep(|| engine.snapshot().tasks.parts_aside().map(str::to_owned).collect())
+    });
+    match swept.await {
+        Err(error) => tracing::error!(%error, "which secrets and parts of data are used cannot be seen"),
+        Ok(Err(error)) => tracing::warn!(%error, "which parts of data are used cannot be seen"),
+        Ok(Ok(())) => {}
     }
 }
 

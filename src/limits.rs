@@ -15,6 +15,12 @@ use serde::{Deserialize, Serialize};
 /// start.
 pub const TASK_HISTORY_MAX: usize = 100;
 
+/// How many reports with keys a task remembers, the newest.
+pub const TASK_KEYS_MAX: usize = 32;
+
+/// How many notifications of one task wait for one receiver; of more the oldest are given up.
+pub const CALLBACK_UNDELIVERED_MAX: usize = 1000;
+
 /// How many revisions of the running configuration are kept in memory, the newest. Older ones are read from the log.
 pub const REVISIONS_MAX: usize = 100;
 
@@ -256,6 +262,32 @@ pub struct Limits {
     pub task_requests_max: usize,
     /// Largest order, report, answer or comment of a task, as JSON and without its data objects.
     pub task_message_bytes_max: usize,
+    /// How often the result of one task is sent back for rework at most.
+    pub task_rework_max: u32,
+    /// How many levels of tasks there are at most, where one is a part of another.
+    pub task_depth_max: usize,
+    /// Most tasks below one that is no part itself, of all levels together.
+    pub task_parts_max: usize,
+    /// Most receivers that are told of one task by requests of the server.
+    pub callbacks_task_max: usize,
+    /// Most receivers of the tasks that the agents of one user have assigned.
+    pub callbacks_user_max: usize,
+    /// Most receivers in all.
+    pub callbacks_max: usize,
+    /// Most requests to receivers that are under way at a time.
+    pub callbacks_sending_max: usize,
+    /// Most of them for the agents of one user.
+    pub callbacks_sending_user_max: usize,
+    /// How long a receiver has for one request, in all.
+    pub callback_timeout_s: u32,
+    /// How often a notification is sent at most until its receiver is given up, in a row.
+    pub callback_attempts_max: u32,
+    /// How long it is waited after the first failure at most; after each further one it is twice as long.
+    pub callback_wait_min_s: u32,
+    /// How long it is waited at most in any case.
+    pub callback_wait_max_s: u32,
+    /// Most messages in one answer to `query-messages`.
+    pub query_messages_max: usize,
     /// Most tasks in one answer to `query-tasks`.
     pub query_tasks_max: usize,
     /// Most tasks that one call of `query-tasks` looks at.
@@ -272,6 +304,12 @@ pub struct Limits {
     pub data_owner_bytes_max: u64,
     /// Most data of all agents together.
     pub data_bytes_max: u64,
+    /// Longest data object that is in memory and in the log. Of a longer one the parts that make it longer are files.
+    pub data_inline_bytes_max: u64,
+    /// Most data that is in memory.
+    pub data_memory_bytes_max: u64,
+    /// Most parts of one data object; small ones are put together.
+    pub data_parts_max: usize,
     /// Longest part of a data object in one answer to `read`. At least the four octets of the longest character.
     pub data_read_bytes_max: u64,
 
@@ -555,7 +593,7 @@ impl Default for Limits {
             negotiations_open_user_max: 10_000,
             tasks_open_user_max: 200_000,
             contexts_user_max: 200_000,
-            data_user_bytes_max: 512 * 1024 * 1024,
+            data_user_bytes_max: 8 * 1024 * 1024 * 1024,
             config_user_bytes_max: 256 * 1024 * 1024,
             delegations_agent_max: 32,
             delegations_max: 100_000,
@@ -578,14 +616,30 @@ impl Default for Limits {
             tasks_open_max: 100_000,
             task_requests_max: 100,
             task_message_bytes_max: 1024 * 1024,
+            task_rework_max: 10,
+            task_depth_max: 16,
+            task_parts_max: 1000,
+            callbacks_task_max: 8,
+            callbacks_user_max: 10_000,
+            callbacks_max: 100_000,
+            callbacks_sending_max: 256,
+            callbacks_sending_user_max: 32,
+            callback_timeout_s: 10,
+            callback_attempts_max: 16,
+            callback_wait_min_s: 1,
+            callback_wait_max_s: 300,
+            query_messages_max: 500,
             query_tasks_max: 500,
             query_scan_max: 10_000,
             contexts_max: 1_000_000,
             context_messages_max: 10_000,
             data_objects_max: 1_000_000,
-            data_object_bytes_max: 64 * 1024 * 1024,
-            data_owner_bytes_max: 256 * 1024 * 1024,
-            data_bytes_max: 1024 * 1024 * 1024,
+            data_object_bytes_max: 1024 * 1024 * 1024,
+            data_owner_bytes_max: 4 * 1024 * 1024 * 1024,
+            data_bytes_max: 64 * 1024 * 1024 * 1024,
+            data_inline_bytes_max: 256 * 1024,
+            data_memory_bytes_max: 1024 * 1024 * 1024,
+            data_parts_max: 10_000,
             data_read_bytes_max: 1024 * 1024,
             rates: RateLimits::default(),
         }
@@ -652,6 +706,13 @@ impl Limits {
             ("team_steps_max", self.team_steps_max as u64),
             ("negotiation_move_default_s", self.negotiation_move_default_s.into()),
             ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
+            ("callbacks_sending_max", self.callbacks_sending_max as u64),
+            ("callbacks_sending_user_max", self.callbacks_sending_user_max as u64),
+            ("callback_timeout_s", self.callback_timeout_s.into()),
+            ("callback_attempts_max", self.callback_attempts_max.into()),
+            ("callback_wait_min_s", self.callback_wait_min_s.into()),
+            ("callback_wait_max_s", self.callback_wait_max_s.into()),
+            ("query_messages_max", self.query_messages_max as u64),
             ("query_tasks_max", self.query_tasks_max as u64),
             ("query_scan_max", self.query_scan_max as u64),
             ("rates.user_requests_burst", self.rates.user_requests_burst.into()),

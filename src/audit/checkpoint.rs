@@ -89,8 +89,8 @@ impl Signer {
         Checkpoint { signature, ..checkpoint }
     }
 
-    /// The signature of octets, which begin with what they are, in base64.
-    pub(super) fn signature(&self, octets: &[u8]) -> String {
+    /// The signature of octets, in base64. In what one key signs, how they begin tells what they are.
+    pub fn signature(&self, octets: &[u8]) -> String {
         STANDARD.encode(self.pair.sign(octets))
     }
 }
@@ -107,6 +107,11 @@ impl PublicKey {
     /// As PEM.
     pub fn pem(&self) -> String {
         wrapped("PUBLIC KEY", &PUBLIC_PREFIX, &self.0)
+    }
+
+    /// The octets of the key (RFC 8032 section 5.1.5).
+    pub fn octets(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// What it is called: half of its hash.

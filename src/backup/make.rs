@@ -16,6 +16,8 @@ use crate::server::files::{FileError, create_directory};
 const LOG: &str = "log";
 /// The directory of the vault: what was in it once stays in a backup, as an earlier point of the log may refer to it.
 const SECRETS: &str = "secrets/";
+/// The same of parts of data.
+const BLOBS: &str = "blobs/";
 
 /// What was done.
 #[derive(Clone, Debug)]
@@ -69,7 +71,10 @@ pub fn make(
     kept.extend(checkpoint);
     kept.extend(snapshots);
     let is_new = |name: &str| kept.iter().all(|kept| kept.name != name);
-    let secrets = known.iter().flat_map(|known| &known.files).filter(|file| file.name.starts_with(SECRETS));
+    let secrets = known
+        .iter()
+        .flat_map(|known| &known.files)
+        .filter(|file| file.name.starts_with(SECRETS) || file.name.starts_with(BLOBS));
     let secrets: Vec<Kept> = secrets.filter(|file| is_new(&file.name)).cloned().collect();
     kept.extend(secrets);
     told("files copied", kept.len() as u64, Some(kept.len() as u64));

@@ -12,12 +12,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 mod call_home;
+mod callbacks;
 mod clients;
 mod netconf;
 mod tokens;
 mod traces;
 
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
+pub use callbacks::Callbacks;
 pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapType};
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
@@ -46,6 +48,8 @@ pub struct Config {
     pub call_home: Vec<CallHome>,
     /// What NETCONF has beside its listeners.
     pub netconf: Netconf,
+    /// Where reports on tasks may be sent.
+    pub callbacks: Callbacks,
     /// Which datastores there are.
     pub datastores: Datastores,
     /// The profile of the server's own agent.
@@ -242,7 +246,7 @@ impl Config {
         let here = file.parent().unwrap_or(Path::new(""));
         let paths = [Some(&mut config.data), config.tls.certificate.as_mut(), config.tls.key.as_mut()];
         let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
-        let others = others.chain(config.tokens.files_mut());
+        let others = others.chain(config.tokens.files_mut()).chain(config.callbacks.files_mut());
         let others = others.chain(config.operations.traces.iter_mut().flat_map(Traces::files_mut));
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
@@ -398,6 +402,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             call_home: Vec::new(),
             netconf: Netconf::default(),
+            callbacks: Callbacks::default(),
             datastores: Datastores::default(),
             agent: Agent::default(),
             operations: Operations::default(),

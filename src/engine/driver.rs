@@ -562,15 +562,19 @@ impl Engine {
         if audited::is_about_audit(invocation.operation) {
             return Box::pin(audited::invoke(self, principal, &invocation)).await;
         }
+        if invocation.operation == &nodes::PUT_DATA {
+            return Box::pin(self.put(principal, invocation)).await;
+        }
+        if invocation.operation == &nodes::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ
+            && self.shared.options.blobs.is_some()
+        {
+            // It can wait for the disk.
+            let (engine, user) = (self.clone(), principal.clone());
+            let read = move || engine.query(&user, &invocation);
+            return output::in_turn(&self.shared.large_answers, principal, read).await?;
+        }
         if operations::is_query(invocation.operation) {
-            let fresh = self.shared.fresh();
-            return operations::query(
-                &self.snapshot(),
-                &self.shared.options,
-                principal,
-                &invocation,
-                fresh.now,
-            );
+            return self.query(principal, &invocation);
         }
         let is_synchronous = invocation.operation == &nodes::ASSIGN_TASK
             && invocation.input.leaf(&nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS) == Some(&Value::Bool(false));
@@ -582,12 +586,37 @@ impl Engine {
                 Some(operations::admitted(&self.snapshot(), &self.shared.options, principal, &invocation)?)
             }
         };
+        let invocation = self.with_token_kept(principal, invocation).await?;
         let output =
             self.command(|answer| Command::Invoke(principal.traced(), invocation, admitted, answer)).await?;
         match wait {
             Some(input) => Ok(self.settled(&input, output).await),
             None => Ok(output),
         }
+    }
+
+    /// Answers an operation that changes nothing, on the newest snapshot.
+    fn query(&self, principal: &Principal, invocation: &Invocation) -> Result<Container, Error> {
+        let now = self.shared.options.clock.now();
+        operations::query(&self.snapshot(), &self.shared.options, principal, invocation, now)
+    }
+
+    /// The same with what its bearer token is kept under in the place of that, if it has one and its user may ask for it.
+    async fn with_token_kept(
+        &self,
+        principal: &Principal,
+        mut invocation: Invocation,
+    ) -> Result<Invocation, Error> {
+        let Some((token, url)) = secrets::token(&invocation) else { return Ok(invocation) };
+        if principal.is_reader() {
+            return Err(operations::only_reads(principal));
+        }
+        operations::admit(&self.snapshot(), &self.shared.options, principal, &invocation)?;
+        operations::may_report_to(&self.shared.options, &url)?;
+        let keep = move |vault: &dyn Vault, _: &Arc<Rules>| secrets::keep_token(vault, &token, &url);
+        let reference = self.taking(principal, keep).await??;
+        secrets::replace_token(&mut invocation, &reference);
+        Ok(invocation)
     }
 
     /// Waits until a synchronous task is blocked or has ended, or its time is over.

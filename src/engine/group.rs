@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::blobs::KeptPart;
 use super::event::{Actor, Event, EventError};
 use super::operations::Admitted;
 use super::quotas::Quotas;
@@ -18,6 +19,7 @@ use super::{confirm, core, datastores, operations, visible};
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::{LogError, NewRecord};
+use crate::tasks::callbacks::{Place, Progress};
 use crate::trace::{Attribute, Trace};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
@@ -35,9 +37,13 @@ pub(super) enum Command {
     Manage(Principal, Management, Answer<EditReply>),
     /// The input may have been held against the schema before.
     Invoke(Principal, Invocation, Option<Admitted>, Answer<Container>),
+    /// `put-data` of a part that is kept aside.
+    Keep(Principal, Box<(Invocation, KeptPart)>, Answer<Container>),
     Lock(Principal, Locking, Answer<Option<LockedPart>>),
     Begin(Box<(Principal, Option<IpAddr>, Transport)>, Answer<Session>),
     Kill(Principal, u32, Answer<()>),
+    /// How far deliveries have come.
+    Delivered(Vec<(Place, Progress)>, Answer<()>),
     /// Nothing but an answer.
     Probe(Answer<()>),
     Stop(oneshot::Sender<Result<(), LogError>>),
@@ -55,9 +61,10 @@ impl Command {
             Command::Edit(principal, ..)
             | Command::Manage(principal, ..)
             | Command::Invoke(principal, ..)
+            | Command::Keep(principal, ..)
             | Command::Lock(principal, ..)
             | Command::Kill(principal, ..) => Some(principal),
-            Command::Begin(..) | Command::Probe(_) | Command::Stop(_) => None,
+            Command::Begin(..) | Command::Delivered(..) | Command::Probe(_) | Command::Stop(_) => None,
         }
     }
 }
@@ -195,10 +202,10 @@ impl Group {
             return match command {
                 Command::Edit(.., answer) => self.answer(answer, Err(Refused::from(error))),
                 Command::Manage(.., answer) => self.answer(answer, Err(error)),
-                Command::Invoke(.., answer) => self.answer(answer, Err(error)),
+                Command::Invoke(.., answer) | Command::Keep(.., answer) => self.answer(answer, Err(error)),
                 Command::Lock(.., answer) => self.answer(answer, Err(error)),
                 Command::Kill(.., answer) => self.answer(answer, Err(error)),
-                Command::Begin(..) | Command::Probe(_) | Command::Stop(_) => {}
+                Command::Begin(..) | Command::Delivered(..) | Command::Probe(_) | Command::Stop(_) => {}
             };
         }
         match command {
@@ -271,16 +278,39 @@ impl Group {
                     admitted.as_ref(),
                     &mut fresh,
                 );
-                let quotas = self.state.quotas(&shared.options.limits, &principal);
-                let reply = decided.and_then(|(events, output)| {
-                    self.record(now, Actor::from(&principal), events, Some(&quotas))?;
-                    Ok(output)
-                });
+                let reply = self.invoked(shared, now, &principal, decided);
+                self.answer(answer, reply);
+            }
+            Command::Keep(principal, part, answer) => {
+                let (invocation, part) = *part;
+                let options = &shared.options;
+                let decided =
+                    operations::keep(&self.state, options, &principal, &invocation, &part, &mut fresh);
+                let reply = self.invoked(shared, now, &principal, decided);
+                self.answer(answer, reply);
+            }
+            Command::Delivered(progress, answer) => {
+                let events = self.state.tasks.delivered(progress).into_iter().map(Event::Tasks).collect();
+                let reply = self.record(now, Actor::SERVER, events, None);
                 self.answer(answer, reply);
             }
             Command::Probe(answer) => self.answer(answer, Ok(())),
             Command::Stop(_) => {}
         }
+    }
+
+    /// Takes over what an operation was decided to do.
+    fn invoked(
+        &mut self,
+        shared: &Shared,
+        now: Timestamp,
+        principal: &Principal,
+        decided: Result<(Vec<Event>, Container), Error>,
+    ) -> Result<Container, Error> {
+        let (events, output) = decided?;
+        let quotas = self.state.quotas(&shared.options.limits, principal);
+        self.record(now, Actor::from(principal), events, Some(&quotas))?;
+        Ok(output)
     }
 
     /// Takes over what was decided about datastores.

@@ -9,6 +9,7 @@
 mod api_keys;
 mod audited;
 mod beside;
+mod blobs;
 mod candidate;
 mod confirm;
 mod core;
@@ -38,6 +39,7 @@ mod patch;
 mod push;
 mod quotas;
 mod received;
+mod receivers;
 mod replay;
 mod report;
 mod request;
@@ -77,6 +79,7 @@ pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};
 pub use quotas::{Counted, Quotas, Usage};
 pub use received::{Held, SMALL_BYTES};
+pub use receivers::{NoReceivers, Receivers};
 pub use replay::{has, replay, replay_telling, shown, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{

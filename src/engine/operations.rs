@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::blobs::KeptPart;
 use super::denied::Denied;
 use super::event::Event;
 use super::options::Options;
@@ -12,7 +13,7 @@ use super::request::Invocation;
 use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
 use super::state::State;
 use super::{draft, monitoring, moves};
-use crate::access::{self, Access, At, Deed, Principal};
+use crate::access::{self, Access, At, Deed, Principal, Reference};
 use crate::agents::{self, Registrant, Shown};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
@@ -26,8 +27,8 @@ use crate::yang::generated::magent_registry::{
     DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
 };
 use crate::yang::generated::magent_task::{
-    AnswerInput, AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, Task,
-    identities::NegotiationType, nodes as task,
+    AnswerInput, AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, SubscribeInput,
+    Task, identities::NegotiationType, nodes as task,
 };
 use crate::yang::generated::magent_types::NegotiationStatus;
 use crate::yang::model::{IdentityEnum, Modelled};
@@ -49,6 +50,7 @@ pub(super) fn is_query(operation: &'static Node) -> bool {
         &registry::NEGOTIATE_CAPABILITIES,
         &registry::FIND_TEAM,
         &task::QUERY_TASKS,
+        &task::QUERY_MESSAGES,
         &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_READ,
         &GET_SCHEMA,
     ]
@@ -93,13 +95,19 @@ pub(super) fn query(
         };
         return Ok(state.tasks.query(&input(invocation)?, limits, visible)?.to_data());
     }
+    if operation == &task::QUERY_MESSAGES {
+        let way = [&task::INTERACTION, &task::INTERACTION_CONTEXTS, &task::INTERACTION_CONTEXTS_CONTEXT];
+        let visible =
+            |id: &str| sees(state, principal, &state.tasks.context_parties(id), now) && may_read(&way, id);
+        return Ok(state.tasks.query_messages(&input(invocation)?, limits, visible)?.to_data());
+    }
     if operation == &GET_SCHEMA {
         let data = AnyData::Json(Arc::new(monitoring::get_schema(&input(invocation)?)?.into()));
         return Ok(GetSchemaOutput { data: Some(data) }.to_data());
     }
     let id = target(invocation)?;
     reads_data(state, principal, id, now)?;
-    Ok(state.tasks.read(id, &input(invocation)?, limits)?.to_data())
+    Ok(state.tasks.read(id, &input(invocation)?, options.blobs.as_deref(), limits)?.to_data())
 }
 
 /// Decides an operation that changes something.
@@ -157,7 +165,7 @@ pub(super) fn invoke(
     if operation == &task::PUT_DATA {
         let input: PutDataInput = input(invocation)?;
         acts_for(state, principal, &input.from, Deed::May(Right::Data), now)?;
-        return done(state.tasks.put_data(fresh, input, limits), Event::Tasks);
+        return done(state.tasks.put_data(fresh, input, None, limits), Event::Tasks);
     }
     if operation == &task::OPEN_NEGOTIATION {
         return moves::open(state, options, principal, input(invocation)?, fresh)
@@ -171,6 +179,27 @@ pub(super) fn invoke(
         let id = target(invocation)?;
         return moves::respond(state, options, principal, id, input(invocation)?, fresh)
             .map(|(e, o)| (e, o.to_data()));
+    }
+    if operation == &task::INTERACTION_DATA_OBJECTS_DATA_OBJECT_REMOVE {
+        let id = target(invocation)?;
+        reads_data(state, principal, id, now)?;
+        let (removed, owner) = state.tasks.remove_data(id)?;
+        acts_for(state, principal, &owner, Deed::May(Right::Data), now)?;
+        return Ok((vec![Event::Tasks(removed)], Container::default()));
+    }
+    let (unsubscribe, redeliver) = (
+        &task::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_UNSUBSCRIBE,
+        &task::INTERACTION_TASKS_TASK_SUBSCRIPTIONS_SUBSCRIPTION_REDELIVER,
+    );
+    if [unsubscribe, redeliver].contains(&operation) {
+        let (id, whose) = (target(invocation)?, above(invocation)?);
+        let subject = task_of(state, principal, whose, Right::Assign, now)?;
+        acts_for(state, principal, &subject.from, Deed::May(Right::Assign), now)?;
+        let events = match operation == unsubscribe {
+            true => state.tasks.unsubscribe(whose, id)?,
+            false => state.tasks.redeliver(whose, id)?,
+        };
+        return Ok((events.into_iter().map(Event::Tasks).collect(), Container::default()));
     }
     if invocation.target.as_ref().and_then(InstancePath::node) != Some(&task::INTERACTION_TASKS_TASK) {
         return Err(not_carried_out(operation));
@@ -205,6 +234,11 @@ pub(super) fn invoke(
     if operation == &task::INTERACTION_TASKS_TASK_RESUME {
         return done(state.tasks.resume(now, id, limits), Event::Tasks);
     }
+    if operation == &task::INTERACTION_TASKS_TASK_SUBSCRIBE {
+        let input: SubscribeInput = input(invocation)?;
+        reports_to(options, &input.url, input.token.as_deref())?;
+        return done(state.tasks.subscribe(fresh, id, input, limits), Event::Tasks);
+    }
     Err(not_carried_out(operation))
 }
 
@@ -212,6 +246,22 @@ pub(super) fn invoke(
 fn not_carried_out(operation: &Node) -> Error {
     let message = format!("\"{}\" is not an operation that this server carries out", operation.name);
     Error::protocol(Tag::OperationNotSupported, message)
+}
+
+/// Decides `put-data` of a part that is kept aside.
+pub(super) fn keep(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    part: &KeptPart,
+    fresh: &mut Fresh,
+) -> Decided {
+    admit(state, options, principal, invocation)?;
+    let input: PutDataInput = input(invocation)?;
+    acts_for(state, principal, &input.from, Deed::May(Right::Data), fresh.now)?;
+    let aside = Some((part.kept.clone(), part.whole.clone()));
+    done(state.tasks.put_data(fresh, input, aside, &options.limits), Event::Tasks)
 }
 
 /// Assigns a task in the name of its `from`.
@@ -229,8 +279,50 @@ pub(super) fn assign(
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
     }
-    let (events, output) = state.tasks.assign(fresh, input, &options.limits)?;
+    let (from, callback) = (input.from.clone(), input.callback.clone());
+    let (mut events, output) = state.tasks.assign(fresh, input, &options.limits)?;
+    if let Some(callback) = callback {
+        reports_to(options, &callback.url, callback.token.as_deref())?;
+        let (wanted, _) =
+            state.tasks.call_back(fresh, &output.id, &from, callback.into(), &options.limits)?;
+        // Before the task is created, so that its receiver is told of that too.
+        events.splice(0..0, wanted);
+    }
     Ok((events.into_iter().map(Event::Tasks).collect(), output))
+}
+
+/// Has a task reported to where the draft's `task-subscription` says.
+pub(super) fn subscribe(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    id: &str,
+    input: SubscribeInput,
+    fresh: &mut Fresh,
+) -> Result<Vec<Event>, Error> {
+    let subject = task_of(state, principal, id, Right::Assign, fresh.now)?;
+    acts_for(state, principal, &subject.from, Deed::May(Right::Assign), fresh.now)?;
+    reports_to(options, &input.url, None)?;
+    let (events, _) = state.tasks.subscribe(fresh, id, input, &options.limits)?;
+    Ok(events.into_iter().map(Event::Tasks).collect())
+}
+
+/// Refuses a URL that the server does not report to.
+///
+/// # Errors
+/// `bad-callback`.
+pub(super) fn may_report_to(options: &Options, url: &str) -> Result<(), Error> {
+    let why = |why: &str| Refusal::BadCallback.error(format!("The URL of a receiver {why}."));
+    options.receivers.admits(url).map_err(why)
+}
+
+/// The same, and has what the token is kept under stay there. A token that was not put there is refused.
+fn reports_to(options: &Options, url: &str, token: Option<&str>) -> Result<(), Error> {
+    may_report_to(options, url)?;
+    let Some(token) = token else { return Ok(()) };
+    let reference = Reference::read(token).filter(|reference| reference.is_for(url));
+    let not_kept = || Refusal::BadCallback.error("The token was not put where secrets are kept.");
+    options.vault.uses(&reference.ok_or_else(not_kept)?)
 }
 
 /// Refuses an order that refers to what does not exist for the principal.
@@ -402,6 +494,18 @@ pub(super) fn task_of(
     let unknown =
         || Refusal::UnknownReference.error(format!("There is no task with the identifier \"{id}\"."));
     state.tasks.get(id).filter(found).ok_or_else(unknown)
+}
+
+/// The identifier of the instance that the one of an action is in.
+fn above(invocation: &Invocation) -> Result<&str, Error> {
+    let keys =
+        invocation.target.iter().flat_map(|path| &path.steps).filter_map(|step| match &step.selector {
+            Selector::Key(key) => key.values().first().and_then(Value::as_str),
+            _ => None,
+        });
+    let none = || Error::protocol(Tag::InvalidValue, "the action needs the list entries that it belongs to");
+    let keys: Vec<&str> = keys.collect();
+    keys.iter().rev().nth(1).copied().ok_or_else(none)
 }
 
 fn new_status(node: &'static Node, status: &str) -> Container {

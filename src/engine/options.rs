@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::library::Capabilities;
+use super::receivers::Receivers;
 use super::secrets::Vault;
 use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::limits::InForce;
+use crate::tasks::Blobs;
 use crate::trace::Spans;
 use crate::yang::generated::irtf_agent;
 
@@ -25,6 +27,10 @@ pub struct Options {
     pub capabilities: Capabilities,
     /// Where secrets are kept.
     pub vault: Arc<dyn Vault>,
+    /// Those that it reports to.
+    pub receivers: Arc<dyn Receivers>,
+    /// Where the parts of large data objects are kept; without it they are in the log, and in memory.
+    pub blobs: Option<Arc<dyn Blobs>>,
     /// Where it is noted what was asked and refused.
     pub trail: Trail,
     /// Where spans go.

@@ -6,12 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::request::Refused;
+use super::request::{Invocation, Refused};
 use crate::access::{Access, Principal, Reference, Rules, Settings};
 use crate::datastore::edit::{Edit, Operation};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_keystore::nodes as keystore;
 use crate::yang::generated::magent_access::nodes;
+use crate::yang::generated::magent_task::nodes as task;
+use crate::yang::model;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, List};
@@ -29,6 +31,8 @@ use nodes::{
     ACCESS_USERS_USER_PASSWORD as PASSWORD,
 };
 
+/// Longest bearer token.
+const TOKEN_BYTES_MAX: usize = 4096;
 /// Most secrets in one request: each password takes tens of milliseconds.
 const SECRETS_MAX: usize = 256;
 
@@ -66,6 +70,12 @@ pub trait Vault: fmt::Debug + Send + Sync {
     /// The operating system gives none.
     fn random(&self) -> Result<String, Error>;
 
+    /// Whether what is referred to is kept. From now on it is used.
+    ///
+    /// # Errors
+    /// It is not.
+    fn uses(&self, reference: &Reference) -> Result<(), Error>;
+
     /// Whether all that these settings refer to is kept and can be used.
     ///
     /// # Errors
@@ -90,12 +100,66 @@ impl Vault for NoVault {
         self.keep(Secret::Client(""), "").map(|reference| reference.to_string())
     }
 
+    fn uses(&self, _: &Reference) -> Result<(), Error> {
+        self.keep_key(&[])
+    }
+
     fn check(&self, settings: &Settings) -> Result<(), Error> {
         match settings.references().next() {
             None if settings.certificate.is_none() => Ok(()),
             _ => self.keep_key(&[]),
         }
     }
+}
+
+/// The bearer token in the input of an operation, and where it is sent.
+pub(super) fn token(invocation: &Invocation) -> Option<(String, String)> {
+    let (operation, input) = (invocation.operation, &invocation.input);
+    if operation == &task::ASSIGN_TASK {
+        let callback = input.container(&task::ASSIGN_TASK_INPUT_CALLBACK)?;
+        text_of(callback, &task::ASSIGN_TASK_INPUT_CALLBACK_TOKEN, &task::ASSIGN_TASK_INPUT_CALLBACK_URL)
+    } else if operation == &task::INTERACTION_TASKS_TASK_SUBSCRIBE {
+        let (token, url) = (
+            &task::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN,
+            &task::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_URL,
+        );
+        text_of(input, token, url)
+    } else {
+        None
+    }
+}
+
+fn text_of(said: &Container, token: &Node, url: &Node) -> Option<(String, String)> {
+    let text = |leaf: &Node| said.leaf(leaf).and_then(Value::as_str).map(str::to_owned);
+    Some((text(token)?, text(url)?))
+}
+
+/// Puts what a token is kept under in its place.
+pub(super) fn replace_token(invocation: &mut Invocation, reference: &Reference) {
+    let kept = reference.to_string();
+    let input = &mut invocation.input;
+    if invocation.operation != &task::ASSIGN_TASK {
+        return model::put(input, &task::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN, &kept);
+    }
+    let callback = &task::ASSIGN_TASK_INPUT_CALLBACK;
+    if let Some(inside) = input.container(callback) {
+        let mut inside = Container::clone(inside);
+        model::put(&mut inside, &task::ASSIGN_TASK_INPUT_CALLBACK_TOKEN, &kept);
+        input.set(callback, Child::Container(Arc::new(inside)));
+    }
+}
+
+/// Keeps a bearer token (RFC 6750 section 2.1) for a URL.
+///
+/// # Errors
+/// It is none, or cannot be kept.
+pub(super) fn keep_token(vault: &dyn Vault, token: &str, url: &str) -> Result<Reference, Error> {
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.chars().all(is_of_token) {
+        let message = "a bearer token has letters, digits and -._~+/= alone";
+        return Err(Error::application(Tag::InvalidValue, message).info("bad-element", "token"));
+    }
+    vault.keep(Secret::Client(token), url)
 }
 
 /// Whether there are secrets in these edits, so that they take their time.

@@ -213,17 +213,21 @@ impl State {
         Ok(after)
     }
 
-    /// The secrets that the configurations refer to that a start or a time-out can make the running one.
+    /// The secrets that receivers are told with, and those that the configurations refer to that a start or a time-out can make
+    /// the running one.
     pub fn references(&self) -> BTreeSet<Reference> {
         let pending = self.pending.iter().flat_map(|pending| [&pending.before, &pending.begun_with]);
         let others = self.startup.iter().chain(pending);
         let read = |config: &Arc<Container>| Settings::read(config, &self.settings, Timestamp::EPOCH).ok();
         let of_others: Vec<Settings> = others.filter_map(read).collect();
+        let tokens =
+            self.tasks.callbacks().iter().filter_map(|(_, callback)| callback.receiver.token.as_deref());
         of_others
             .iter()
             .chain([self.settings.as_ref()])
             .flat_map(Settings::references)
             .map(|(reference, _)| reference)
+            .chain(tokens.filter_map(Reference::read))
             .collect()
     }
 

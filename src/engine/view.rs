@@ -17,12 +17,13 @@ use super::visible;
 use crate::access::{At, Principal};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_task::CallbackKey;
 use crate::yang::generated::{
     SCHEMA, ietf_netconf_acm, ietf_netconf_monitoring, ietf_restconf_monitoring,
     ietf_subscribed_notifications, ietf_system_capabilities, ietf_yang_library, irtf_agent,
     magent_datastores, magent_registry, magent_task, nc_notifications,
 };
-use crate::yang::model::Modelled;
+use crate::yang::model::{self, Modelled};
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
@@ -387,6 +388,7 @@ impl<'a> View<'a> {
             sees_data,
             tasks,
         );
+        model::put_presence(&mut interaction, CallbackKey::node(), &self.options.receivers.key());
         interaction
     }
 }
@@ -454,8 +456,28 @@ struct Private {
 }
 
 impl Private {
-    fn visible(&self, key: &Key, entry: &Container) -> bool {
-        self.principal.sees_all() || (self.visible)(self, key, entry)
+    /// The entry as it is seen, if it is.
+    fn seen(&self, key: &Key, entry: Arc<Container>) -> Option<Arc<Container>> {
+        let visible = self.principal.sees_all() || (self.visible)(self, key, &entry);
+        visible.then(|| self.without_receivers(entry))
+    }
+
+    /// A task without those who are told of it, unless its reader may act for who wants that: a URL can be a secret too.
+    fn without_receivers(&self, entry: Arc<Container>) -> Arc<Container> {
+        use magent_task::nodes::{
+            INTERACTION_TASKS_TASK_FROM as FROM, INTERACTION_TASKS_TASK_SUBSCRIPTIONS as RECEIVERS,
+        };
+        if entry.get(&RECEIVERS).is_none() || self.principal.is_admin() {
+            return entry;
+        }
+        let from = entry.leaf(&FROM).and_then(Value::as_str);
+        if from.is_some_and(|from| speakers::sees(&self.state, &self.principal, &[from.to_owned()], self.now))
+        {
+            return entry;
+        }
+        let mut entry = Container::clone(&entry);
+        entry.remove(&RECEIVERS);
+        Arc::new(entry)
     }
 
     fn is_seen_by(&self, parties: &[String]) -> bool {
@@ -471,7 +493,7 @@ impl fmt::Debug for Private {
 
 impl StateList for Private {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.entries.get(key).filter(|entry| self.visible(key, entry))
+        self.entries.get(key).and_then(|entry| self.seen(key, entry))
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
@@ -481,7 +503,9 @@ impl StateList for Private {
             let page = self.entries.after(last.as_ref(), PAGE.min(count - kept.len()));
             let Some((key, _)) = page.last() else { break };
             last = Some(key.clone());
-            kept.extend(page.into_iter().filter(|(key, entry)| self.visible(key, entry)));
+            kept.extend(
+                page.into_iter().filter_map(|(key, entry)| Some((key.clone(), self.seen(&key, entry)?))),
+            );
         }
         kept
     }
@@ -493,7 +517,9 @@ impl StateList for Private {
             let page = self.entries.before(last.as_ref(), PAGE.min(count - kept.len()));
             let Some((key, _)) = page.last() else { break };
             last = Some(key.clone());
-            kept.extend(page.into_iter().filter(|(key, entry)| self.visible(key, entry)));
+            kept.extend(
+                page.into_iter().filter_map(|(key, entry)| Some((key.clone(), self.seen(&key, entry)?))),
+            );
         }
         kept
     }

@@ -30,15 +30,14 @@ use super::{PREFIX_SUBSCRIPTIONS, answer, options};
 use crate::access::Standing;
 use crate::clock::Clock;
 use crate::engine::{Delivered, DynamicSubscription, Engine, Filter, From, Subscription};
-use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_restconf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_URI;
 use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_XML;
 use crate::yang::generated::ietf_subscribed_notifications::nodes::ESTABLISH_SUBSCRIPTION_OUTPUT_ID;
 use crate::yang::generated::notifications::nodes::CREATE_SUBSCRIPTION;
+use crate::yang::notification;
 use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
-use crate::yang::{json, notification};
 
 /// The only stream (RFC 8040 section 6.3.1 wants it under this name).
 pub use crate::engine::STREAM as NAME;
@@ -246,21 +245,12 @@ fn event(delivered: &Delivered, id: Option<String>, encoding: Encoding) -> Bytes
 
 /// The envelope of RFC 8040 section 6.4: `ietf-restconf:notification` in JSON, that of RFC 5277 in XML.
 fn enveloped(delivered: &Delivered, encoding: Encoding) -> String {
-    let (node, at) = (delivered.notification.node, delivered.at);
-    let child = Child::Container(delivered.notification.data.clone().into());
-    let options = EncodeOptions::default();
-    let mut out = Vec::new();
-    match encoding {
+    let (at, told) = (delivered.at, &delivered.notification);
+    let out = match encoding {
         // The data of a server-sent event is text, so there is no stream in CBOR.
-        Encoding::Json | Encoding::Cbor(_) => {
-            out.extend_from_slice(
-                format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").as_bytes(),
-            );
-            json::encode_member(node, &child, &mut out, &options);
-            out.extend_from_slice(b"}}");
-        }
-        Encoding::Xml => out = notification::xml(at, &delivered.notification),
-    }
+        Encoding::Json | Encoding::Cbor(_) => notification::json(at, told),
+        Encoding::Xml => notification::xml(at, told),
+    };
     // Encoders write UTF-8 alone.
     String::from_utf8_lossy(&out).into_owned()
 }

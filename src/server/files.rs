@@ -56,8 +56,8 @@ pub fn read(path: &Path) -> Result<Option<String>, FileError> {
 }
 
 /// Writes a file durably, in place of the one that may be there. Who reads meanwhile sees the old one or the new one.
-pub fn replace(path: &Path, content: &str, readers: Readers) -> Result<(), FileError> {
-    write_aside(path, content, readers)
+pub fn replace(path: &Path, content: impl AsRef<[u8]>, readers: Readers) -> Result<(), FileError> {
+    write_aside(path, content.as_ref(), readers)
         .and_then(|aside| std::fs::rename(&aside, path).inspect_err(|_| remove(&aside)))
         .and_then(|()| sync_directory(path))
         .map_err(FileError::of("write", path))
@@ -65,7 +65,7 @@ pub fn replace(path: &Path, content: &str, readers: Readers) -> Result<(), FileE
 
 /// Writes a new file durably, unless there is one already; the content of the one that is there then.
 pub fn create_or_read(path: &Path, content: &str, readers: Readers) -> Result<String, FileError> {
-    let aside = write_aside(path, content, readers).map_err(FileError::of("write", path))?;
+    let aside = write_aside(path, content.as_bytes(), readers).map_err(FileError::of("write", path))?;
     // A hard link, unlike a rename, fails if the name is taken, and the file appears complete.
     let linked = std::fs::hard_link(&aside, path);
     remove(&aside);
@@ -89,13 +89,13 @@ pub fn open_lock(path: &Path) -> Result<File, FileError> {
         .map_err(FileError::of("open", path))
 }
 
-fn write_aside(path: &Path, content: &str, readers: Readers) -> io::Result<PathBuf> {
+fn write_aside(path: &Path, content: &[u8], readers: Readers) -> io::Result<PathBuf> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
     let aside = path.with_file_name(name);
     let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
-    let written = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(content).and_then(|()| file.sync_all());
     written.inspect_err(|_| remove(&aside)).map(|()| aside)
 }
 

@@ -168,6 +168,7 @@ impl Server {
             ("tokens.addresses", now.tokens.addresses == next.tokens.addresses),
             ("call-home", now.call_home == next.call_home),
             ("netconf", now.netconf == next.netconf),
+            ("callbacks", now.callbacks == next.callbacks),
             ("datastores", now.datastores == next.datastores),
             ("agent", now.agent == next.agent),
         ];

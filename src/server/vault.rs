@@ -260,6 +260,15 @@ impl engine::Vault for Vault {
         api_keys::new_secret(random).ok_or_else(none)
     }
 
+    fn uses(&self, reference: &Reference) -> Result<(), Error> {
+        let mut state = self.write();
+        if !state.kept.contains_key(reference.id()) {
+            return Err(invalid(format!("{reference} refers to no secret that is kept: give it anew")));
+        }
+        state.used.insert(reference.clone());
+        Ok(())
+    }
+
     fn check(&self, settings: &Settings) -> Result<(), Error> {
         {
             // At once, so that what is kept now is kept from now on.

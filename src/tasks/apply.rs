@@ -2,15 +2,20 @@
 //!
 //! It refuses nothing: a fact about a task that does not exist changes nothing.
 
+use std::sync::Arc;
+
 use super::event::Event;
+use super::family::Sum;
 use super::life_cycle::has_ended;
+use super::report::Keyed;
 use super::{Record, Said, Tasks, message};
 use crate::clock::Timestamp;
-use crate::limits::TASK_HISTORY_MAX;
+use crate::limits::{TASK_HISTORY_MAX, TASK_KEYS_MAX};
 use crate::yang::generated::magent_task::{
     Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
     Verification,
 };
+use crate::yang::generated::magent_types::{ResultVerdict, TaskStatus};
 use crate::yang::packed::Packed;
 
 impl Tasks {
@@ -18,7 +23,7 @@ impl Tasks {
     pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
         match event {
             Event::TaskCreated { task } => self.create(revision, at, task),
-            Event::TaskChanged { notice, by } => {
+            Event::TaskChanged { notice, by, key } => {
                 self.change(revision, at, event, notice, by.as_deref(), |task| {
                     if let Some(request) = &notice.input_request {
                         task.input_requests.input_request.push(asked(request));
@@ -27,6 +32,9 @@ impl Tasks {
                         task.result = Some(reported(result));
                     }
                 });
+                if let Some(key) = key {
+                    self.remember(&notice.task, notice.status, key);
+                }
             }
             Event::InputAnswered { notice, answer } => {
                 self.change(revision, at, event, notice, Some(&notice.from), |task| {
@@ -38,14 +46,53 @@ impl Tasks {
                     if let (Some(result), Some(verdict)) = (&mut task.result, notice.verdict) {
                         result.verification =
                             Some(Verification { verdict, comment: comment.clone(), at: at.to_string() });
+                        if verdict == ResultVerdict::Rework {
+                            task.reworks = Some(task.reworks.unwrap_or(0).saturating_add(1));
+                        }
                     }
                 });
             }
-            Event::TaskForgotten { task } => self.forget(task),
+            Event::TaskForgotten { task } => self.forget(revision, task),
+            Event::CallbackMade { task, id, agent, receiver } => {
+                let place = (task.as_str().into(), id.as_str().into());
+                self.callbacks.make(revision, at, place, agent, receiver);
+                self.subscribed(revision, task);
+            }
+            Event::CallbackWentOn { task, id, progress } => {
+                let place = (task.as_str().into(), id.as_str().into());
+                self.callbacks.went_on(revision, &place, progress.as_ref());
+            }
+            Event::CallbackEnded { task, id, .. } => {
+                self.callbacks.end(&(task.as_str().into(), id.as_str().into()));
+                self.subscribed(revision, task);
+            }
             Event::DataStored(stored) => self.data.apply(revision, stored),
+            Event::DataRemoved { id, .. } => self.data.remove(id),
             Event::DataGiven { data } => self.data.give(revision, at, data.clone().into()),
         }
+        if let Some(task) = event.task() {
+            self.callbacks.happened(revision, task);
+        }
         self.revision = revision;
+    }
+
+    /// Who is told of a task is another matter now.
+    fn subscribed(&mut self, revision: u64, task: &str) {
+        if let Some(record) = self.tasks.get(task) {
+            let record = Record::clone(record);
+            self.touch(revision, record);
+        }
+    }
+
+    /// Remembers what a report with a key was answered.
+    fn remember(&mut self, task: &str, status: TaskStatus, key: &Keyed) {
+        let Some(record) = self.tasks.get(task) else { return };
+        let mut record = Record::clone(record);
+        let kept = TASK_KEYS_MAX.saturating_sub(1);
+        let surplus = record.keys.len().saturating_sub(kept);
+        let keys = record.keys.iter().skip(surplus).cloned();
+        record.keys = keys.chain([(status, key.clone())]).collect();
+        self.tasks.replace(record);
     }
 
     fn create(&mut self, revision: u64, at: Timestamp, task: &Task) {
@@ -67,11 +114,27 @@ impl Tasks {
         let (status, updated_at) = (task.status, at);
         let packed = Packed::new(task);
         let id = task.id.as_str().into();
-        let record =
-            Record { id, task: packed, from, to, status, number, deadline, updated_at, revision, said };
+        let (parts, keys) = (Sum::default(), Arc::default());
+        let record = Record {
+            id,
+            task: packed,
+            from,
+            to,
+            status,
+            number,
+            deadline,
+            updated_at,
+            revision,
+            said,
+            parts,
+            keys,
+        };
         self.await_deadline(&record, task, at);
         self.count(None, &record);
         self.tasks.add(record);
+        if let Some(whole) = &task.parent {
+            self.count_part(revision, (whole, number), None, Some(Sum::of(status, task.progress)));
+        }
     }
 
     fn change(
@@ -86,6 +149,7 @@ impl Tasks {
         let Some(before) = self.tasks.get(notice.task.as_str()).cloned() else { return };
         let Some(mut task) = before.task.unpacked() else { return };
         let mut record = Record::clone(&before);
+        let part = Sum::of(task.status, task.progress);
         let message = task.context.as_ref().and_then(|_| message::message(&task, &before.said, event));
         if task.status != notice.status {
             put_into_history(&mut task, at, notice, by);
@@ -113,10 +177,15 @@ impl Tasks {
         record.revision = revision;
         self.await_deadline(&record, &task, at);
         self.count(Some(&before), &record);
+        let number = record.number;
         self.tasks.replace(record);
+        if let Some(whole) = &task.parent {
+            let now = Sum::of(task.status, task.progress);
+            self.count_part(revision, (whole, number), Some(part), Some(now));
+        }
     }
 
-    fn forget(&mut self, id: &str) {
+    fn forget(&mut self, revision: u64, id: &str) {
         let Some(record) = self.tasks.remove(id) else { return };
         let number = record.number;
         self.by_from.remove(&record.from, number);
@@ -124,7 +193,12 @@ impl Tasks {
         if let Some(task) = record.task.unpacked() {
             task.context.iter().for_each(|context| self.by_context.remove(context, number));
             task.parent.iter().for_each(|parent| self.by_parent.remove(parent, number));
+            if let Some(whole) = &task.parent {
+                let part = Sum::of(task.status, task.progress);
+                self.count_part(revision, (whole, number), Some(part), None);
+            }
         }
+        self.callbacks.forget(id);
         self.ended.remove(&(record.revision, number));
     }
 

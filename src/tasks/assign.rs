@@ -10,7 +10,8 @@ use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskOutput, Change, History, InputRequests, Task, TermExplains,
+    AssignTaskInput, AssignTaskInputIfPartFails, AssignTaskOutput, Change, History, IfPartFails,
+    InputRequests, Subscriptions, Task, TermExplains,
 };
 use crate::yang::generated::magent_types::TaskStatus;
 
@@ -20,8 +21,8 @@ impl Tasks {
     /// That the agents and the negotiation exist is for the caller to check.
     ///
     /// # Errors
-    /// `content-missing`, `id-in-use`, `deadline-passed`, `unknown-reference` (of `parent`), `too-many`, and those of
-    /// [`Tasks::attach`].
+    /// `content-missing`, `id-in-use`, `deadline-passed`, `deadline-late`, `unknown-reference` (of `parent`), `task-ended`
+    /// (the parent), `too-deep`, `too-many`, and those of [`Tasks::attach`].
     pub fn assign(
         &self,
         fresh: &mut Fresh,
@@ -47,9 +48,7 @@ impl Tasks {
             let message = format!("The deadline {deadline} is in the past; now it is {}.", fresh.now);
             return Err(Refusal::DeadlinePassed.error(message));
         }
-        if let Some(parent) = input.parent.as_ref().filter(|parent| !self.contains(parent)) {
-            return Err(unknown(parent));
-        }
+        let deadline = self.deadline(&input, fresh.now, limits)?;
         if let Some(context) = &input.context {
             self.contexts.admits(context, &input.from, limits)?;
         }
@@ -81,8 +80,17 @@ impl Tasks {
                 .into_iter()
                 .map(|t| TermExplains { term: t.term, explanation: t.explanation })
                 .collect(),
-            overdue: input.deadline.is_some().then_some(false),
-            deadline: input.deadline,
+            overdue: deadline.is_some().then_some(false),
+            deadline,
+            if_part_fails: input.if_part_fails.map(|what| match what {
+                AssignTaskInputIfPartFails::GoOn => IfPartFails::GoOn,
+                AssignTaskInputIfPartFails::Fail => IfPartFails::Fail,
+            }),
+            max_rework: input.max_rework,
+            section: Vec::new(),
+            reworks: None,
+            parts: None,
+            subscriptions: Subscriptions::default(),
             data,
             asynchronous: input.asynchronous,
             status: TaskStatus::Created,
@@ -104,6 +112,28 @@ impl Tasks {
         Ok((events, output))
     }
 
+    /// When the task is to be finished: a part when its whole is, unless it says an earlier time.
+    fn deadline(
+        &self,
+        input: &AssignTaskInput,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<Option<String>, Error> {
+        let Some(parent) = &input.parent else { return Ok(input.deadline.clone()) };
+        let whole = self.get(parent).ok_or_else(|| unknown(parent))?;
+        self.takes_parts(&whole, limits)?;
+        let (Some(theirs), own) = (whole.deadline, &input.deadline) else {
+            return Ok(input.deadline.clone());
+        };
+        let latest = time(&theirs)?;
+        match own {
+            Some(own) if time(own)? > latest => Err(Refusal::DeadlineLate
+                .error(format!("The deadline {own} is later than {theirs}, that of the task \"{parent}\"."))),
+            Some(own) => Ok(Some(own.clone())),
+            None => Ok((latest > now).then_some(theirs)),
+        }
+    }
+
     /// Whether there can be one more task that this agent assigns, with what has to be forgotten for it.
     fn room(&self, from: &str, parent: Option<&str>, limits: &Limits) -> Result<Vec<Event>, Error> {
         let open = self.open_of(from);
@@ -116,7 +146,10 @@ impl Tasks {
             return Ok(Vec::new());
         }
         let ended = self.ended.iter().filter_map(|(_, number)| self.tasks.numbered(*number));
-        match ended.map(|record| record.id.as_str()).find(|id| Some(*id) != parent) {
+        match ended
+            .map(|record| record.id.as_str())
+            .find(|id| Some(*id) != parent && !self.callbacks.awaits(id))
+        {
             Some(id) => Ok(vec![Event::TaskForgotten { task: id.to_owned() }]),
             None => {
                 let message =
@@ -132,10 +165,16 @@ fn is_same(task: &Task, input: &AssignTaskInput) -> bool {
     let explained = |term: &str| input.term_explains.iter().find(|t| t.term == term).map(|t| &t.explanation);
     let same_time = match (&task.deadline, &input.deadline) {
         (Some(one), Some(other)) => one == other || (time(one).is_ok() && time(one).ok() == time(other).ok()),
+        // A part has the deadline of its whole if none is said.
+        (Some(_), None) => input.parent.is_some(),
         (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
+        (None, Some(_)) => false,
     };
+    let same_policy =
+        task.if_part_fails.map(|what| what as i32) == input.if_part_fails.map(|what| what as i32);
     same_time
+        && same_policy
+        && task.max_rework == input.max_rework
         && task.from == input.from
         && task.to == input.to
         && task.type_ == input.type_

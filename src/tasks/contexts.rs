@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet, Vector};
 
+use super::prompt;
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::Error;
-use crate::yang::generated::magent_task::{Context, Message};
-use crate::yang::model::Modelled;
+use crate::yang::generated::magent_task::{
+    Context, Message, MessageSection, QueryMessagesOutputMessage, nodes,
+};
+use crate::yang::model::{self, Modelled};
 use crate::yang::packed::Packed;
+use crate::yang::recast::recast_data;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
 use crate::yang::value::Value;
 
@@ -160,10 +164,26 @@ impl Messages {
         self.0.iter()
     }
 
+    /// Those from this number on, each with its own.
+    pub(super) fn from(&self, first: u32) -> impl Iterator<Item = (u32, &Packed<Message>)> {
+        let skipped = usize::try_from(first.saturating_sub(1)).unwrap_or(usize::MAX);
+        (first..).zip(self.0.iter().skip(skipped).map(|(_, message)| message))
+    }
+
+    /// The message with this number, as `query-messages` gives it.
+    pub(super) fn found(&self, context: &str, number: u32) -> Option<QueryMessagesOutputMessage> {
+        let (_, entry) = self.entry(usize::try_from(number.checked_sub(1)?).ok()?)?;
+        let mut data = recast_data(&entry, QueryMessagesOutputMessage::node());
+        model::put(&mut data, &nodes::QUERY_MESSAGES_OUTPUT_MESSAGE_CONTEXT, &context.to_owned());
+        QueryMessagesOutputMessage::from_data(&data).ok()
+    }
+
     fn entry(&self, index: usize) -> Option<(Key, Arc<Container>)> {
         let (revision, message) = self.0.get(index)?;
         let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
-        let entry = message.data()?.at_revision(*revision);
+        let mut entry = message.data()?.at_revision(*revision);
+        let content = &nodes::INTERACTION_CONTEXTS_CONTEXT_MESSAGE_CONTENT;
+        prompt::show(&mut entry, content, MessageSection::node());
         Some((Key::new(vec![Value::Uint32(number)]), Arc::new(entry)))
     }
 }

@@ -1,16 +1,18 @@
 //! Data objects: what agents exchange beside their words, stored and read in parts.
 //!
-//! It holds the octets in memory and never fetches a URL.
+//! It holds small data in memory, knows of the rest by what checksum it is kept, and never fetches a URL.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::contexts::{following, only_text, preceding};
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
+use crate::ids::hexadecimal;
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
@@ -37,6 +39,53 @@ pub struct DataObjects {
     /// Octets held by owner; without an owner under the empty text, which is no name of an agent.
     pub(super) owned: OrdMap<Arc<str>, u64>,
     pub(super) octets: u64,
+    /// Those of them that are in memory.
+    pub(super) memory: u64,
+    /// When objects are removed.
+    expiring: OrdSet<(Timestamp, Arc<str>)>,
+}
+
+/// Where parts of data are kept, by the SHA-256 of each in hexadecimal digits.
+pub trait Blobs: std::fmt::Debug + Send + Sync {
+    /// Keeps a part, durably.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn keep(&self, sha256: &str, octets: &[u8]) -> Result<(), Error>;
+
+    /// So many octets of a part, from one place on.
+    ///
+    /// # Errors
+    /// It is not there, or shorter.
+    fn read(&self, sha256: &str, from: u64, octets: u64) -> std::io::Result<Vec<u8>>;
+}
+
+/// A part that is kept aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Kept {
+    /// SHA-256 of the part in hexadecimal digits.
+    pub sha256: String,
+    /// Octets of it.
+    pub size: u64,
+    /// Whether it is text.
+    pub text: bool,
+}
+
+/// A piece of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chunk {
+    Here(Arc<[u8]>),
+    Aside { sha256: Arc<str>, size: u64 },
+}
+
+impl Chunk {
+    fn len(&self) -> u64 {
+        match self {
+            Chunk::Here(octets) => octets.len() as u64,
+            Chunk::Aside { size, .. } => *size,
+        }
+    }
 }
 
 /// A data object and its octets.
@@ -45,7 +94,7 @@ pub(super) struct Held {
     pub(super) object: DataObject,
     pub(super) form: Form,
     /// Pieces by where they begin; they follow each other without a gap.
-    pub(super) chunks: OrdMap<u64, Arc<[u8]>>,
+    pub(super) chunks: OrdMap<u64, Chunk>,
     pub(super) revision: u64,
 }
 
@@ -78,6 +127,8 @@ pub enum Source {
     Binary(#[serde(with = "base64_text")] Vec<u8>),
     /// Where it can be fetched.
     Url(String),
+    /// What it is kept under.
+    Kept(Kept),
 }
 
 /// A part of a data object on its way in.
@@ -95,6 +146,12 @@ pub struct Part {
     pub offset: u64,
     /// Whether another part follows.
     pub more: bool,
+    /// What the SHA-256 of the whole is said to be.
+    pub sha256: Option<String>,
+    /// What it is, if this is the last part and some are kept aside.
+    pub whole: Option<String>,
+    /// For how many seconds the object is kept from now on.
+    pub lifetime: Option<u32>,
 }
 
 /// A part was stored: a fact. It has all that is needed to store it again.
@@ -126,7 +183,7 @@ impl DataObjects {
     /// kind of those before, or the object would be too long. `too-many`: no room for another object or for more data of
     /// this owner.
     pub fn put(&self, now: Timestamp, part: Part, limits: &Limits) -> Result<Stored, Error> {
-        let Part { id, owner, about, source, offset, more } = part;
+        let Part { id, owner, about, source, offset, more, sha256, whole, lifetime } = part;
         let present = self.objects.get(id.as_str());
         if let Some(held) = present
             && (held.object.owner.as_deref() != Some(owner.as_str()) || (held.object.complete && offset == 0))
@@ -150,7 +207,21 @@ impl DataObjects {
                 Refusal::BadOffset.error(format!("No part can follow the URL of the data object \"{id}\"."))
             );
         }
-        let size = self.room(&id, &owner, present.is_none(), size, source.octets(), limits)?;
+        let size = self.room(&id, &owner, present, &source, limits)?;
+        let whole = match (more, sha256) {
+            (true, _) => None,
+            (false, None) => whole,
+            (false, Some(said)) => {
+                let is = whole.or_else(|| held_here(present, &source)).unwrap_or_default();
+                if is != said {
+                    return Err(Refusal::BadChecksum.error(format!(
+                        "With this part the data object \"{id}\" would have the SHA-256 {is}, not {said}; the part was not taken."
+                    )));
+                }
+                Some(is)
+            }
+        };
+        let until = lifetime.map(|seconds| now.saturating_add_seconds(i64::from(seconds)).to_string());
         let before = present.map(|held| &held.object);
         let object = DataObject {
             data_type: about.data_type.or(before.and_then(|b| b.data_type)),
@@ -161,6 +232,8 @@ impl DataObjects {
             complete: !more,
             owner: Some(owner),
             created_at: before.map_or_else(|| now.to_string(), |b| b.created_at.clone()),
+            sha256: whole,
+            expires_at: until.or(before.and_then(|b| b.expires_at.clone())),
             id,
         };
         Ok(Stored { object, part: source })
@@ -171,13 +244,13 @@ impl DataObjects {
         &self,
         id: &str,
         owner: &str,
-        is_new: bool,
-        size: u64,
-        octets: &[u8],
+        present: Option<&Arc<Held>>,
+        source: &Source,
         limits: &Limits,
     ) -> Result<u64, Error> {
-        let more = octets.len() as u64;
-        let size = size.saturating_add(more);
+        let (more, is_new) = (source.size(), present.is_none());
+        let (here, parts) = (source.octets().len() as u64, present.map_or(0, |held| held.chunks.len()));
+        let size = present.map_or(0, |held| held.size()).saturating_add(more);
         if size > limits.data_object_bytes_max {
             let message = format!(
                 "The data object \"{id}\" would be longer than {} octets.",
@@ -192,6 +265,10 @@ impl DataObjects {
             ("octets of data of one agent", limits.data_owner_bytes_max)
         } else if self.octets.saturating_add(more) > limits.data_bytes_max {
             ("octets of data", limits.data_bytes_max)
+        } else if self.memory.saturating_add(here) > limits.data_memory_bytes_max {
+            ("octets of small data", limits.data_memory_bytes_max)
+        } else if parts >= limits.data_parts_max {
+            ("parts of one object", limits.data_parts_max as u64)
         } else {
             return Ok(size);
         };
@@ -224,7 +301,9 @@ impl DataObjects {
                     return Err(Refusal::IdInUse.error(message));
                 }
                 (Some(source), None) => {
-                    let part = Part { id, owner: agent.to_owned(), about, source, offset: 0, more: false };
+                    let owner = agent.to_owned();
+                    let (offset, more, sha256, whole, lifetime) = (0, false, None, None, None);
+                    let part = Part { id, owner, about, source, offset, more, sha256, whole, lifetime };
                     let fact = with.put(now, part, limits)?;
                     with.apply(0, &fact);
                     stored.push(fact);
@@ -249,7 +328,13 @@ impl DataObjects {
     /// # Errors
     /// `unknown-reference`: no such object. `data-elsewhere`: only its URL is known. `bad-offset`: beyond the end, or
     /// within a character, or the length has no room for one. `data-incomplete`: what begins there has not come yet.
-    pub fn read(&self, id: &str, input: &ReadInput, limits: &Limits) -> Result<ReadOutput, Error> {
+    pub fn read(
+        &self,
+        id: &str,
+        input: &ReadInput,
+        blobs: Option<&dyn Blobs>,
+        limits: &Limits,
+    ) -> Result<ReadOutput, Error> {
         let held = self.objects.get(id).ok_or_else(|| unknown(id))?;
         if let Some(url) = &held.object.url {
             let message =
@@ -270,7 +355,7 @@ impl DataObjects {
             Ordering::Greater => return Err(nothing_there(Refusal::BadOffset)),
         }
         let length = u64::from(input.length.unwrap_or(u32::MAX)).min(limits.data_read_bytes_max);
-        let octets = held.slice(input.offset, input.offset.saturating_add(length).min(size));
+        let octets = held.slice(input.offset, input.offset.saturating_add(length).min(size), blobs)?;
         let mut output = ReadOutput { text: None, binary: None, next_offset: None };
         let given = if held.form == Form::Text {
             let text = whole_characters(octets).ok_or_else(|| {
@@ -320,11 +405,12 @@ impl DataObjects {
 
     /// Stores a part.
     pub fn apply(&mut self, revision: u64, fact: &Stored) {
-        let (object, octets) = (fact.object.clone(), fact.part.octets());
+        let object = fact.object.clone();
         let mut chunks =
             self.objects.get(object.id.as_str()).map(|held| held.chunks.clone()).unwrap_or_default();
-        append(&mut chunks, octets);
-        self.count(object.owner.as_deref(), octets.len() as u64, 0);
+        append(&mut chunks, &fact.part);
+        self.memory = self.memory.saturating_add(fact.part.octets().len() as u64);
+        self.count(object.owner.as_deref(), fact.part.size(), 0);
         self.hold(Held { object, form: fact.part.form(), chunks, revision });
     }
 
@@ -337,7 +423,7 @@ impl DataObjects {
         let gone = before.map_or(0, |held| held.size());
         let complete = data.source.is_some();
         let source = data.source.unwrap_or(Source::Text(String::new()));
-        let size = source.octets().len() as u64;
+        let size = source.size();
         let object = DataObject {
             id: data.id,
             data_type: data.about.data_type,
@@ -348,9 +434,12 @@ impl DataObjects {
             complete,
             owner: None,
             created_at: before.map_or_else(|| at.to_string(), |held| held.object.created_at.clone()),
+            sha256: None,
+            expires_at: None,
         };
         let mut chunks = OrdMap::new();
-        append(&mut chunks, source.octets());
+        append(&mut chunks, &source);
+        self.memory = self.memory.saturating_add(size).saturating_sub(gone);
         self.count(None, size, gone);
         self.hold(Held { object, form: source.form(), chunks, revision });
     }
@@ -363,8 +452,78 @@ impl DataObjects {
             return;
         };
         let gone = held.size();
+        self.memory = self.memory.saturating_sub(gone);
         self.count(None, 0, gone);
         self.objects.remove(id);
+    }
+
+    /// Whether a task or negotiation refers to the object, or has.
+    pub fn is_shared(&self, id: &str) -> bool {
+        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
+        self.shared.range(first..).next().is_some_and(|(shared, _)| shared.as_ref() == id)
+    }
+
+    /// Forgets an object of an agent.
+    pub fn remove(&mut self, id: &str) {
+        let Some(held) = self.objects.get(id).filter(|held| held.object.owner.is_some()).cloned() else {
+            return;
+        };
+        self.memory = self.memory.saturating_sub(held.here());
+        self.count(held.object.owner.as_deref(), 0, held.size());
+        if let Some(until) = held.until() {
+            self.expiring.remove(&(until, id.into()));
+        }
+        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
+        let shared = self.shared.range(first..).take_while(|(shared, _)| shared.as_ref() == id).cloned();
+        shared.collect::<Vec<_>>().iter().for_each(|given| drop(self.shared.remove(given)));
+        self.of_agents.remove(id);
+        self.objects.remove(id);
+    }
+
+    /// When the next object is to be removed.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.expiring.get_min().map(|(until, _)| *until)
+    }
+
+    /// Those whose time is over, the earliest first; no more than `at_most`.
+    pub fn expired(&self, now: Timestamp, at_most: usize) -> impl Iterator<Item = &str> {
+        self.expiring.range(..=(now, Arc::from("\u{10ffff}"))).take(at_most).map(|(_, id)| id.as_ref())
+    }
+
+    /// The SHA-256 of each part that is kept aside.
+    pub fn aside(&self) -> impl Iterator<Item = &str> {
+        self.objects.values().flat_map(|held| held.aside())
+    }
+
+    /// The same of one object.
+    pub fn aside_of(&self, id: &str) -> impl Iterator<Item = &str> {
+        self.objects.get(id).into_iter().flat_map(|held| held.aside())
+    }
+
+    /// SHA-256 of an object with further octets.
+    ///
+    /// # Errors
+    /// A part cannot be read.
+    pub fn digest(&self, id: &str, more: &[u8], blobs: &dyn Blobs) -> Result<String, Error> {
+        let mut sha256 = Sha256::new();
+        if let Some(held) = self.objects.get(id) {
+            for start in held.chunks.keys() {
+                let chunk = held.chunks.get(start).map_or(0, Chunk::len);
+                sha256.update(held.slice(*start, start.saturating_add(chunk), Some(blobs))?);
+            }
+        }
+        sha256.update(more);
+        Ok(hexadecimal(&sha256.finalize()))
+    }
+
+    /// How many octets of the object there are in all.
+    pub fn size_of(&self, id: &str) -> u64 {
+        self.objects.get(id).map_or(0, |held| held.size())
+    }
+
+    /// The agent that owns the object.
+    pub fn owner_of(&self, id: &str) -> Option<&str> {
+        self.objects.get(id)?.object.owner.as_deref()
     }
 
     fn count(&mut self, owner: Option<&str>, more: u64, less: u64) {
@@ -377,6 +536,9 @@ impl DataObjects {
     /// Holds an object in place of what had its identifier.
     pub(super) fn hold(&mut self, held: Held) {
         let (id, held) = (Arc::<str>::from(held.object.id.as_str()), Arc::new(held));
+        let before = self.objects.get(&id).and_then(|before| before.until());
+        before.iter().for_each(|until| drop(self.expiring.remove(&(*until, id.clone()))));
+        held.until().iter().for_each(|until| drop(self.expiring.insert((*until, id.clone()))));
         match held.object.owner {
             Some(_) => self.of_agents.insert(id.clone(), held.clone()),
             None => self.of_agents.remove(&id),
@@ -431,17 +593,54 @@ impl Held {
         self.object.size.unwrap_or(0)
     }
 
+    fn aside(&self) -> impl Iterator<Item = &str> {
+        self.chunks.values().filter_map(|chunk| match chunk {
+            Chunk::Aside { sha256, .. } => Some(sha256.as_ref()),
+            Chunk::Here(_) => None,
+        })
+    }
+
+    /// Octets in memory.
+    pub(super) fn here(&self) -> u64 {
+        let here = |chunk: &Chunk| matches!(chunk, Chunk::Here(_)).then(|| chunk.len());
+        self.chunks.values().filter_map(here).sum()
+    }
+
+    /// When it is removed.
+    fn until(&self) -> Option<Timestamp> {
+        self.object.expires_at.as_deref().and_then(|until| until.parse().ok())
+    }
+
     /// The octets from one place up to another.
-    fn slice(&self, from: u64, to: u64) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// `operation-failed`: what is kept aside cannot be read.
+    fn slice(&self, from: u64, to: u64, blobs: Option<&dyn Blobs>) -> Result<Vec<u8>, Error> {
         let first = self.chunks.get_prev(&from).map_or(from, |(start, _)| *start);
         let mut octets = Vec::new();
         for (start, chunk) in self.chunks.range(first..to) {
-            let within = |place: u64| {
-                usize::try_from(place.saturating_sub(*start)).unwrap_or(usize::MAX).min(chunk.len())
-            };
-            octets.extend_from_slice(chunk.get(within(from)..within(to)).unwrap_or_default());
+            let within = |place: u64| place.saturating_sub(*start).min(chunk.len());
+            let (begin, end) = (within(from), within(to));
+            match chunk {
+                Chunk::Here(held) => {
+                    let place = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+                    octets.extend_from_slice(held.get(place(begin)..place(end)).unwrap_or_default());
+                }
+                Chunk::Aside { sha256, .. } if begin < end => {
+                    let read = blobs.map(|blobs| blobs.read(sha256, begin, end.saturating_sub(begin)));
+                    match read {
+                        Some(Ok(read)) => octets.extend_from_slice(&read),
+                        Some(Err(error)) => {
+                            tracing::error!(%error, sha256 = sha256.as_ref(), "a part of a data object cannot be read");
+                            return Err(unreadable(&self.object.id));
+                        }
+                        None => return Err(unreadable(&self.object.id)),
+                    }
+                }
+                Chunk::Aside { .. } => {}
+            }
         }
-        octets
+        Ok(octets)
     }
 
     fn entry(&self) -> Arc<Container> {
@@ -457,22 +656,32 @@ impl Source {
             Source::Text(_) => Form::Text,
             Source::Binary(_) => Form::Binary,
             Source::Url(_) => Form::Elsewhere,
+            Source::Kept(kept) if kept.text => Form::Text,
+            Source::Kept(_) => Form::Binary,
         }
     }
 
-    /// What is stored here; nothing for a URL.
+    /// How many octets it has; none for a URL.
+    fn size(&self) -> u64 {
+        match self {
+            Source::Kept(kept) => kept.size,
+            other => other.octets().len() as u64,
+        }
+    }
+
+    /// What is held here; nothing for a URL and what is kept aside.
     fn octets(&self) -> &[u8] {
         match self {
             Source::Text(text) => text.as_bytes(),
             Source::Binary(octets) => octets,
-            Source::Url(_) => &[],
+            Source::Url(_) | Source::Kept(_) => &[],
         }
     }
 
     fn url(&self) -> Option<&str> {
         match self {
             Source::Url(url) => Some(url),
-            Source::Text(_) | Source::Binary(_) => None,
+            Source::Text(_) | Source::Binary(_) | Source::Kept(_) => None,
         }
     }
 
@@ -482,22 +691,42 @@ impl Source {
     }
 }
 
-/// Puts octets at the end, together with the last piece if both are small.
-fn append(chunks: &mut OrdMap<u64, Arc<[u8]>>, octets: &[u8]) {
-    if octets.is_empty() {
-        return;
+/// Puts a part at the end, together with the last piece if both are small and here.
+fn append(chunks: &mut OrdMap<u64, Chunk>, part: &Source) {
+    let octets = part.octets();
+    let last = chunks.get_max().cloned();
+    let end = last.as_ref().map_or(0, |(start, last)| start.saturating_add(last.len()));
+    match (part, last) {
+        (Source::Kept(kept), _) if kept.size > 0 => {
+            let aside = Chunk::Aside { sha256: kept.sha256.as_str().into(), size: kept.size };
+            chunks.insert(end, aside);
+        }
+        _ if octets.is_empty() => {}
+        (_, Some((start, Chunk::Here(last)))) if last.len() + octets.len() <= CHUNK => {
+            chunks.insert(start, Chunk::Here([last.as_ref(), octets].concat().into()));
+        }
+        _ => {
+            chunks.insert(end, Chunk::Here(octets.into()));
+        }
     }
-    match chunks.get_max().cloned() {
-        Some((start, last)) if last.len() + octets.len() <= CHUNK => {
-            chunks.insert(start, [last.as_ref(), octets].concat().into());
-        }
-        Some((start, last)) => {
-            chunks.insert(start.saturating_add(last.len() as u64), octets.into());
-        }
-        None => {
-            chunks.insert(0, octets.into());
+}
+
+/// SHA-256 of an object with a further part, if all of it is in memory.
+fn held_here(present: Option<&Arc<Held>>, part: &Source) -> Option<String> {
+    let mut sha256 = Sha256::new();
+    for chunk in present.into_iter().flat_map(|held| held.chunks.values()) {
+        match chunk {
+            Chunk::Here(octets) => sha256.update(octets),
+            Chunk::Aside { .. } => return None,
         }
     }
+    sha256.update(part.octets());
+    Some(hexadecimal(&sha256.finalize())).filter(|_| !matches!(part, Source::Kept(_)))
+}
+
+fn unreadable(id: &str) -> Error {
+    let message = format!("A part of the data object \"{id}\" cannot be read.");
+    Error::application(Tag::OperationFailed, message)
 }
 
 /// The text, without a character at its end of which only a part is there. `None` if it begins within a character or

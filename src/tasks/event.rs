@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::callbacks::{Progress, Receiver};
 use super::data::Stored;
+use super::life_cycle::has_ended;
+use super::report::Keyed;
 use crate::limits::Limits;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -34,6 +37,9 @@ pub enum Event {
         notice: TaskEvent,
         /// The agent that did it; `None`: the server.
         by: Option<String>,
+        /// What tells this report from others, if it was one that has a key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Keyed>,
     },
     /// The assigning agent answered a request for input.
     InputAnswered {
@@ -52,6 +58,36 @@ pub enum Event {
         /// What it says of it.
         comment: Option<String>,
     },
+    /// Somebody is to be told of a task by requests of the server, or otherwise than before.
+    CallbackMade {
+        /// The task, which may be about to be created.
+        task: String,
+        /// Identifier of the subscription.
+        id: String,
+        /// The agent that wants it.
+        agent: String,
+        /// Who is told, where and how.
+        receiver: Receiver,
+    },
+    /// How far a receiver has come.
+    CallbackWentOn {
+        /// The task.
+        task: String,
+        /// Identifier of the subscription.
+        id: String,
+        /// What became of deliveries; `None`: they begin again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
+    },
+    /// Nobody is told any more there.
+    CallbackEnded {
+        /// The task.
+        task: String,
+        /// Identifier of the subscription.
+        id: String,
+        /// The agent that wanted it.
+        agent: String,
+    },
     /// A task that had ended is no longer kept, to make room.
     TaskForgotten {
         /// Its identifier.
@@ -59,6 +95,13 @@ pub enum Event {
     },
     /// A part of a data object was stored.
     DataStored(Stored),
+    /// A data object of an agent is no longer kept.
+    DataRemoved {
+        /// Its identifier.
+        id: String,
+        /// The agent that owned it.
+        owner: String,
+    },
     /// Data came another way than from an agent. It takes the place of what came that way before.
     DataGiven {
         /// The data.
@@ -94,7 +137,9 @@ impl Event {
             | Event::InputAnswered { notice, .. }
             | Event::ResultVerified { notice, .. } => Some(&notice.from),
             Event::DataStored(stored) => stored.object.owner.as_deref(),
-            Event::TaskForgotten { .. } | Event::DataGiven { .. } => None,
+            Event::CallbackMade { agent, .. } | Event::CallbackEnded { agent, .. } => Some(agent),
+            Event::DataRemoved { owner, .. } => Some(owner),
+            Event::TaskForgotten { .. } | Event::DataGiven { .. } | Event::CallbackWentOn { .. } => None,
         }
     }
 
@@ -107,8 +152,41 @@ impl Event {
             | Event::ResultVerified { .. }
             | Event::TaskForgotten { .. }
             | Event::DataStored(_)
-            | Event::DataGiven { .. } => None,
+            | Event::DataGiven { .. }
+            | Event::DataRemoved { .. }
+            | Event::CallbackMade { .. }
+            | Event::CallbackWentOn { .. }
+            | Event::CallbackEnded { .. } => None,
         }
+    }
+
+    /// What is announced of a task that exists.
+    pub(super) fn notice(&self) -> Option<&TaskEvent> {
+        match self {
+            Event::TaskChanged { notice, .. }
+            | Event::InputAnswered { notice, .. }
+            | Event::ResultVerified { notice, .. } => Some(notice),
+            Event::TaskCreated { .. }
+            | Event::TaskForgotten { .. }
+            | Event::DataStored(_)
+            | Event::DataGiven { .. }
+            | Event::DataRemoved { .. }
+            | Event::CallbackMade { .. }
+            | Event::CallbackWentOn { .. }
+            | Event::CallbackEnded { .. } => None,
+        }
+    }
+
+    /// The same, if the task ends with it.
+    pub(super) fn ending(&self) -> Option<&TaskEvent> {
+        self.notice().filter(|notice| {
+            notice.previous_status.is_some_and(|before| !has_ended(before)) && has_ended(notice.status)
+        })
+    }
+
+    /// The task that it announces something of.
+    pub(super) fn task(&self) -> Option<&str> {
+        self.assigned().or_else(|| self.notice().map(|notice| notice.task.as_str()))
     }
 
     /// The fact that data came another way than from an agent, such as an entry of the draft's `data-params`. The object is
@@ -138,10 +216,7 @@ impl Event {
                     TaskEvent { sequence: task.event_sequence, ..notice(task, TaskEventEvent::Created) };
                 &created
             }
-            Event::TaskChanged { notice, .. }
-            | Event::InputAnswered { notice, .. }
-            | Event::ResultVerified { notice, .. } => notice,
-            Event::TaskForgotten { .. } | Event::DataStored(_) | Event::DataGiven { .. } => return None,
+            other => other.notice()?,
         };
         let parties = vec![notice.from.clone(), notice.to.clone()];
         Some(Notification { node: TaskEvent::node(), data: notice.to_data(), parties })
@@ -183,6 +258,8 @@ pub(super) fn notice(task: &Task, event: TaskEventEvent) -> TaskEvent {
         answered_request: None,
         result: None,
         verdict: None,
+        part: None,
+        part_status: None,
     }
 }
 

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::contexts::Recorded;
-use super::data::{Form, Held};
+use super::data::{Chunk, Form, Held};
+use super::family::Sum;
 use super::life_cycle::has_ended;
+use super::report::Keyed;
 use super::{Record, Said, Tasks};
-use crate::yang::generated::magent_task::DataObject;
+use crate::yang::generated::magent_task::{DataObject, Task};
 use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::Modelled;
 use crate::yang::packed::{
@@ -28,6 +30,9 @@ const BEGUN: u8 = 23;
 const DATA_OBJECT: u8 = 24;
 const SHARED: u8 = 25;
 const OWNED: u8 = 26;
+const CALLBACK: u8 = 27;
+/// In the octet that says what the data of an object is: some of it is kept aside.
+const ASIDE: u8 = 0x80;
 
 impl Tasks {
     /// Saves all of it.
@@ -72,10 +77,19 @@ impl Tasks {
             packed::pack(&held.object.to_data(), &mut object);
             put_octets(&mut out, &object);
             put_number(&mut out, held.revision);
-            out.push(held.form as u8);
+            let has_aside = held.chunks.values().any(|chunk| matches!(chunk, Chunk::Aside { .. }));
+            out.push(held.form as u8 | if has_aside { ASIDE } else { 0 });
             for (start, chunk) in &held.chunks {
                 put_number(&mut out, *start);
-                put_octets(&mut out, chunk);
+                match chunk {
+                    Chunk::Here(octets) => put_octets(&mut out, octets),
+                    // No piece is empty.
+                    Chunk::Aside { sha256, size } => {
+                        put_octets(&mut out, &[]);
+                        put_octets(&mut out, sha256.as_bytes());
+                        put_number(&mut out, *size);
+                    }
+                }
             }
             sink(DATA_OBJECT, &out)?;
         }
@@ -91,6 +105,13 @@ impl Tasks {
             put_number(&mut out, *octets);
             sink(OWNED, &out)?;
         }
+        for ((task, id), callback) in self.callbacks.iter() {
+            out.clear();
+            put_octets(&mut out, task.as_bytes());
+            put_octets(&mut out, id.as_bytes());
+            put_octets(&mut out, &serde_json::to_vec(callback.as_ref())?);
+            sink(CALLBACK, &out)?;
+        }
         Ok(())
     }
 
@@ -104,8 +125,18 @@ impl Tasks {
         put_number(out, record.number);
         put_time(out, record.updated_at);
         put_number(out, record.revision);
-        out.push(u8::from(record.deadline.is_some()) | u8::from(self.awaits(record)) << 1);
+        let (awaits, has_keys) = (self.awaits(record), !record.keys.is_empty());
+        out.push(u8::from(record.deadline.is_some()) | u8::from(awaits) << 1 | u8::from(has_keys) << 2);
         record.deadline.iter().for_each(|deadline| put_time(out, *deadline));
+        if has_keys {
+            put_number(out, record.keys.len() as u64);
+        }
+        for (status, Keyed { key, digest, request }) in record.keys.iter() {
+            put_octets(out, status.as_str().as_bytes());
+            put_octets(out, key.as_bytes());
+            put_octets(out, digest.as_bytes());
+            put_number(out, request.map_or(0, u64::from));
+        }
         put_number(out, u64::from(record.said.assignment));
         put_number(out, u64::from(record.said.result));
         put_number(out, record.said.requests.len() as u64);
@@ -148,7 +179,8 @@ impl Tasks {
             DATA_OBJECT => {
                 let object: DataObject = origin.value(saved.octets()?)?;
                 let revision = saved.number()?;
-                let form = match saved.octet()? {
+                let flags = saved.octet()?;
+                let form = match flags & !ASIDE {
                     0 => Form::Text,
                     1 => Form::Binary,
                     2 => Form::Elsewhere,
@@ -156,11 +188,17 @@ impl Tasks {
                 };
                 let mut chunks = OrdMap::new();
                 while !saved.is_at_end() {
-                    let start = saved.number()?;
-                    chunks.insert(start, saved.octets()?.into());
+                    let (start, octets) = (saved.number()?, saved.octets()?);
+                    let chunk = match octets.is_empty() && flags & ASIDE != 0 {
+                        true => Chunk::Aside { sha256: saved.text()?.into(), size: saved.number()? },
+                        false => Chunk::Here(octets.into()),
+                    };
+                    chunks.insert(start, chunk);
                 }
-                self.data.octets = self.data.octets.saturating_add(object.size.unwrap_or(0));
-                self.data.hold(Held { object, form, chunks, revision });
+                let held = Held { object, form, chunks, revision };
+                self.data.octets = self.data.octets.saturating_add(held.object.size.unwrap_or(0));
+                self.data.memory = self.data.memory.saturating_add(held.here());
+                self.data.hold(held);
             }
             SHARED => {
                 let object = saved.text()?.into();
@@ -169,6 +207,11 @@ impl Tasks {
             OWNED => {
                 let owner = saved.text()?.into();
                 self.data.owned.insert(owner, saved.number()?);
+            }
+            CALLBACK => {
+                let place = (saved.text()?.into(), saved.text()?.into());
+                let callback = serde_json::from_slice(saved.octets()?);
+                self.callbacks.hold(place, callback.map_err(|error| PackedError::new(error.to_string()))?);
             }
             other => return Err(PackedError::new(format!("{other} is no kind of what is saved of tasks"))),
         }
@@ -179,12 +222,12 @@ impl Tasks {
         let id = saved.text()?.into();
         let (from, to) = (saved.text()?, saved.text()?);
         let (context, parent) = (saved.optional()?, saved.optional()?);
-        let status = saved.text()?;
-        let known = TaskStatus::ALL.iter().copied().find(|known| known.as_str() == status);
-        let status = known.ok_or_else(|| PackedError::new(format!("\"{status}\" is no status")))?;
+        let status = status(saved.text()?)?;
         let (number, updated_at, revision) = (saved.number()?, saved.time()?, saved.number()?);
         let flags = saved.octet()?;
         let deadline = (flags & 1 != 0).then(|| saved.time()).transpose()?;
+        let keys = if flags & 4 != 0 { saved.number()? } else { 0 };
+        let keys: Result<Vec<_>, PackedError> = (0..keys).map(|_| keyed(saved)).collect();
         let (assignment, result) = (saved.small()?, saved.small()?);
         let requests: Result<Vec<u32>, _> = (0..saved.number()?).map(|_| saved.small()).collect();
         let said = Said { assignment, requests: requests?, result };
@@ -200,8 +243,27 @@ impl Tasks {
             true => drop(self.ended.insert((revision, number))),
             false => *self.open.entry(from.clone()).or_default() += 1,
         }
-        let record = Record { id, task, from, to, status, number, deadline, updated_at, revision, said };
+        let (parts, keys) = (Sum::default(), keys?.into());
+        let part = parent.map(|whole| (whole, task.unpacked().and_then(|task: Task| task.progress)));
+        let record =
+            Record { id, task, from, to, status, number, deadline, updated_at, revision, said, parts, keys };
         self.tasks.add(record);
+        if let Some((whole, progress)) = part {
+            self.load_part((whole, number), Sum::of(status, progress));
+        }
         Ok(())
     }
+}
+
+fn status(text: &str) -> Result<TaskStatus, PackedError> {
+    let known = TaskStatus::ALL.iter().copied().find(|known| known.as_str() == text);
+    known.ok_or_else(|| PackedError::new(format!("\"{text}\" is no status")))
+}
+
+/// A report that has a key, and the status that it was answered with.
+fn keyed(saved: &mut Reader<'_>) -> Result<(TaskStatus, Keyed), PackedError> {
+    let status = status(saved.text()?)?;
+    let (key, digest) = (saved.text()?.to_owned(), saved.text()?.to_owned());
+    let request = Some(saved.small()?).filter(|request| *request > 0);
+    Ok((status, Keyed { key, digest, request }))
 }

@@ -26,8 +26,14 @@ pub fn message(before: &Task, said: &Said, event: &Event) -> Option<Message> {
         Event::TaskCreated { .. }
         | Event::TaskForgotten { .. }
         | Event::DataStored(_)
-        | Event::DataGiven { .. } => None,
-        Event::TaskChanged { notice, by } => by.as_deref().and_then(|by| changed(before, said, notice, by)),
+        | Event::DataGiven { .. }
+        | Event::DataRemoved { .. }
+        | Event::CallbackMade { .. }
+        | Event::CallbackWentOn { .. }
+        | Event::CallbackEnded { .. } => None,
+        Event::TaskChanged { notice, by, .. } => {
+            by.as_deref().and_then(|by| changed(before, said, notice, by))
+        }
         Event::InputAnswered { notice, answer } => {
             let asked = notice.answered_request.and_then(|n| usize::try_from(n).ok()?.checked_sub(1));
             Some(Message {
@@ -97,6 +103,7 @@ fn blank(kind: MessageType, task: &str, from: &str, to: &str) -> Message {
         term: Vec::new(),
         content: None,
         structured_content: None,
+        section: Vec::new(),
         data: Vec::new(),
         at: String::new(),
     }

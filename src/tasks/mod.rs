@@ -8,14 +8,18 @@
 mod answer;
 mod apply;
 mod assign;
+pub mod callbacks;
 mod contexts;
 mod data;
 mod deadline;
 mod event;
+mod family;
 pub mod image;
 mod index;
 pub mod life_cycle;
 mod message;
+mod messages;
+mod prompt;
 mod query;
 mod refusal;
 mod report;
@@ -34,21 +38,25 @@ use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
-    AssignTaskOutput, AssignTaskOutputInputRequest, AssignTaskOutputResult, Message, PutDataInput,
-    PutDataOutput, ReadInput, ReadOutput, Task,
+    AssignTaskOutput, AssignTaskOutputInputRequest, AssignTaskOutputResult, Message, Parts, PutDataInput,
+    PutDataOutput, ReadInput, ReadOutput, Section, Subscriptions, Task, nodes,
 };
 use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::model::{self, Modelled as _};
 use crate::yang::notification::Notification;
 use crate::yang::packed::Packed;
 use crate::yang::tree::{Container, Key, StateList};
 
+use callbacks::Callbacks;
 use contexts::{Contexts, only_text};
-pub use data::Attachment;
+pub use data::{Attachment, Blobs, Kept};
 use data::{DataObjects, Description, Part, Source};
 pub use event::Event;
+use family::Sum;
 use index::Index;
 use life_cycle::Cause;
 pub use refusal::Refusal;
+use report::Keyed;
 use table::{Identifier, Table};
 
 /// All tasks, contexts and data objects. Cheap to clone; clones share what they have in common.
@@ -69,6 +77,7 @@ pub struct Tasks {
     deadlines: OrdSet<(Timestamp, u64)>,
     contexts: Contexts,
     data: DataObjects,
+    callbacks: Callbacks,
     revision: u64,
 }
 
@@ -86,6 +95,10 @@ struct Record {
     updated_at: Timestamp,
     revision: u64,
     said: Said,
+    /// What there is of its parts.
+    parts: Sum,
+    /// The newest reports that have keys, and the status that each was answered with.
+    keys: Arc<[(TaskStatus, Keyed)]>,
 }
 
 /// Numbers of the messages in the task's context that others answer; 0 is none.
@@ -103,6 +116,12 @@ impl Tasks {
         self.tasks.get(id)?.task.unpacked()
     }
 
+    /// The place of a task in the order of their creation.
+    #[cfg(test)]
+    fn number(&self, id: &str) -> Option<u64> {
+        self.tasks.get(id).map(|record| record.number)
+    }
+
     /// Whether there is a task with this identifier.
     pub fn contains(&self, id: &str) -> bool {
         self.tasks.contains(id)
@@ -110,7 +129,7 @@ impl Tasks {
 
     /// The entries of the list `task`, each with the revision that last touched it.
     pub fn tasks(&self) -> Arc<dyn StateList> {
-        Arc::new(TaskList(self.tasks.clone()))
+        Arc::new(TaskList { tasks: self.tasks.clone(), callbacks: self.callbacks.clone() })
     }
 
     /// The entries of the list `context`, each with the revision that last touched it.
@@ -186,18 +205,21 @@ impl Tasks {
         is_settled.then(|| self.standing(id)).flatten()
     }
 
-    /// Decides on `put-data`: of a new object, or the next part of one that is not complete.
+    /// Decides on `put-data`: of a new object, or the next part of one that is not complete. If the part is kept aside, the input
+    /// has nothing in its place; with the last one comes the SHA-256 of the whole.
     ///
     /// # Errors
     /// `content-missing`. `id-in-use`: the object is another agent's, or complete. `bad-offset`: the part is not the next one,
-    /// or not of the kind of those before; as `too-big` if the object would be too long. `too-many`: no room.
+    /// or not of the kind of those before; as `too-big` if the object would be too long. `bad-checksum`. `too-many`: no room.
     pub fn put_data(
         &self,
         fresh: &mut Fresh,
         input: PutDataInput,
+        aside: Option<(Kept, Option<String>)>,
         limits: &Limits,
     ) -> Result<(Vec<Event>, PutDataOutput), Error> {
-        let Some(source) = Source::of(input.text, input.binary, input.url) else {
+        let (kept, whole) = aside.map_or((None, None), |(kept, whole)| (Some(Source::Kept(kept)), whole));
+        let Some(source) = kept.or_else(|| Source::of(input.text, input.binary, input.url)) else {
             return Err(
                 Refusal::ContentMissing.error("One of \"text\", \"binary\" and \"url\" has to be given.")
             );
@@ -210,10 +232,14 @@ impl Tasks {
             source,
             offset: input.offset,
             more: input.more,
+            sha256: input.sha256,
+            whole,
+            lifetime: input.lifetime,
         };
         let stored = self.data.put(fresh.now, part, limits)?;
         let object = &stored.object;
-        let output = PutDataOutput { id: object.id.clone(), size: object.size, complete: object.complete };
+        let (id, sha256) = (object.id.clone(), object.sha256.clone());
+        let output = PutDataOutput { id, size: object.size, complete: object.complete, sha256 };
         Ok((vec![Event::DataStored(stored)], output))
     }
 
@@ -221,8 +247,58 @@ impl Tasks {
     ///
     /// # Errors
     /// `unknown-reference`, `data-elsewhere`, `bad-offset`, and `data-incomplete` where the next part has not come yet.
-    pub fn read(&self, id: &str, input: &ReadInput, limits: &Limits) -> Result<ReadOutput, Error> {
-        self.data.read(id, input, limits)
+    pub fn read(
+        &self,
+        id: &str,
+        input: &ReadInput,
+        blobs: Option<&dyn Blobs>,
+        limits: &Limits,
+    ) -> Result<ReadOutput, Error> {
+        self.data.read(id, input, blobs, limits)
+    }
+
+    /// How many octets of the data object there are.
+    pub fn data_size(&self, id: &str) -> u64 {
+        self.data.size_of(id)
+    }
+
+    /// Whether parts of the data object are kept aside.
+    pub fn has_parts_aside(&self, id: &str) -> bool {
+        self.data.aside_of(id).next().is_some()
+    }
+
+    /// The SHA-256 of each part of data that is kept aside.
+    pub fn parts_aside(&self) -> impl Iterator<Item = &str> {
+        self.data.aside()
+    }
+
+    /// SHA-256 of a data object with further octets.
+    ///
+    /// # Errors
+    /// `operation-failed`: a part cannot be read.
+    pub fn data_digest(&self, id: &str, more: &[u8], blobs: &dyn Blobs) -> Result<String, Error> {
+        self.data.digest(id, more, blobs)
+    }
+
+    /// Decides on the action `remove` of a data object: the fact, and whose it is, who alone may do it.
+    ///
+    /// # Errors
+    /// `unknown-reference`, also of data that is nobody's; `data-in-use`.
+    pub fn remove_data(&self, id: &str) -> Result<(Event, String), Error> {
+        let owner = self.data.owner_of(id).ok_or_else(|| {
+            Refusal::UnknownReference
+                .error(format!("There is no data object of an agent with the identifier \"{id}\"."))
+        })?;
+        if self.data.is_shared(id) {
+            return Err(Refusal::DataInUse
+                .error(format!("A task or negotiation refers to the data object \"{id}\".")));
+        }
+        Ok((self.removed(id), owner.to_owned()))
+    }
+
+    fn removed(&self, id: &str) -> Event {
+        let owner = self.data.owner_of(id).unwrap_or_default().to_owned();
+        Event::DataRemoved { id: id.to_owned(), owner }
     }
 
     /// Decides on the data objects that `agent` gives with a negotiation: the facts, and the identifiers to refer to.
@@ -280,7 +356,7 @@ impl Tasks {
         let late = deadline::passed(&task);
         task.overdue = late.overdue;
         task.event_sequence = late.sequence;
-        Ok((vec![Event::TaskChanged { notice: late, by: None }], task))
+        Ok((vec![Event::TaskChanged { notice: late, by: None, key: None }], task))
     }
 
     /// Whether the task's context has room for another message, if the task has one.
@@ -291,33 +367,46 @@ impl Tasks {
 
 /// The entries of the list `task`.
 #[derive(Debug)]
-struct TaskList(Table);
+struct TaskList {
+    tasks: Table,
+    callbacks: Callbacks,
+}
 
-impl StateList for TaskList {
-    fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.0.get(only_text(key)?)?.entry()
+impl TaskList {
+    fn entry(&self, record: &Record) -> Option<Arc<Container>> {
+        let mut entry = record.task.data()?;
+        prompt::show(&mut entry, &nodes::INTERACTION_TASKS_TASK_CONTENT, Section::node());
+        model::put_presence(&mut entry, Parts::node(), &record.parts.shown());
+        let subscribed = self.callbacks.shown(record.id.as_str());
+        let touched = subscribed.as_ref().map_or(0, |(_, revision)| *revision);
+        if let Some((subscriptions, _)) = subscribed {
+            model::put_container(&mut entry, Subscriptions::node(), &subscriptions);
+        }
+        Some(Arc::new(entry.at_revision(record.revision.max(touched))))
     }
 
-    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        self.0.following(key.and_then(only_text)).take(count).filter_map(|record| record.keyed()).collect()
-    }
-
-    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
-        self.0.preceding(key.and_then(only_text)).take(count).filter_map(|record| record.keyed()).collect()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
+    fn keyed(&self, record: &Record) -> Option<(Key, Arc<Container>)> {
+        Some((Key::string(record.id.as_str()), self.entry(record)?))
     }
 }
 
-impl Record {
-    fn entry(&self) -> Option<Arc<Container>> {
-        self.task.data().map(|entry| Arc::new(entry.at_revision(self.revision)))
+impl StateList for TaskList {
+    fn get(&self, key: &Key) -> Option<Arc<Container>> {
+        self.entry(self.tasks.get(only_text(key)?)?)
     }
 
-    fn keyed(&self) -> Option<(Key, Arc<Container>)> {
-        Some((Key::string(self.id.as_str()), self.entry()?))
+    fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let following = self.tasks.following(key.and_then(only_text));
+        following.take(count).filter_map(|record| self.keyed(record)).collect()
+    }
+
+    fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
+        let preceding = self.tasks.preceding(key.and_then(only_text));
+        preceding.take(count).filter_map(|record| self.keyed(record)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.tasks.len()
     }
 }
 

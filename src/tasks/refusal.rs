@@ -19,12 +19,26 @@ pub enum Refusal {
     DeadlinePassed,
     /// The status does not allow this.
     BadTransition,
+    /// The deadline is later than that of the task above.
+    DeadlineLate,
+    /// The task has ended and takes no report.
+    TaskEnded,
+    /// Another report of the task has this key.
+    KeyInUse,
+    /// The task would be too many levels below the first one.
+    TooDeep,
+    /// The server does not report to this URL, or not in this way.
+    BadCallback,
     /// The data object is not complete.
     DataIncomplete,
     /// The server does not hold the data, only its URL.
     DataElsewhere,
     /// The data cannot be read or stored there.
     BadOffset,
+    /// The data is not what its checksum says.
+    BadChecksum,
+    /// A task or negotiation refers to the data.
+    DataInUse,
     /// The server holds as many instances as it can.
     TooMany,
     /// The cursor is not, or no longer, valid.
@@ -42,9 +56,16 @@ impl Refusal {
             Refusal::ContentMissing => ("content-missing", Tag::OperationFailed),
             Refusal::DeadlinePassed => ("deadline-passed", Tag::InvalidValue),
             Refusal::BadTransition => ("bad-transition", Tag::OperationFailed),
+            Refusal::DeadlineLate => ("deadline-late", Tag::InvalidValue),
+            Refusal::TaskEnded => ("task-ended", Tag::OperationFailed),
+            Refusal::KeyInUse => ("key-in-use", Tag::DataExists),
+            Refusal::TooDeep => ("too-deep", Tag::ResourceDenied),
+            Refusal::BadCallback => ("bad-callback", Tag::InvalidValue),
             Refusal::DataIncomplete => ("data-incomplete", Tag::OperationFailed),
             Refusal::DataElsewhere => ("data-elsewhere", Tag::OperationFailed),
             Refusal::BadOffset => ("bad-offset", Tag::InvalidValue),
+            Refusal::BadChecksum => ("bad-checksum", Tag::InvalidValue),
+            Refusal::DataInUse => ("data-in-use", Tag::OperationFailed),
             Refusal::TooMany => ("too-many", Tag::ResourceDenied),
             Refusal::BadCursor => ("bad-cursor", Tag::InvalidValue),
         }

@@ -2,24 +2,31 @@
 //!
 //! It never changes what the assigning agent has said.
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
 use super::data::Attachment;
 use super::event::{Event, change, fits};
 use super::life_cycle::{Cause, has_ended};
 use super::{Refusal, Tasks, allow};
 use crate::clock::Timestamp;
+use crate::ids::hexadecimal;
 use crate::limits::Limits;
+use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
     ReportInput, ReportOutput, Task, TaskEventEvent, TaskEventInputRequest, TaskEventResult,
 };
 use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::json;
+use crate::yang::model::Modelled;
 
 impl Tasks {
     /// Decides on the action `report` of a task. A report that changes nothing gives no fact.
     ///
     /// # Errors
-    /// `unknown-reference` (no such task), `bad-transition`, `content-missing`, `too-many` (requests for input, or messages
-    /// of the context), and those of [`Tasks::attach`].
+    /// `unknown-reference` (no such task), `task-ended`, `bad-transition`, `content-missing`, `too-many` (requests for input,
+    /// or messages of the context), `key-in-use`, and those of [`Tasks::attach`].
     pub fn report(
         &self,
         now: Timestamp,
@@ -27,9 +34,19 @@ impl Tasks {
         input: ReportInput,
         limits: &Limits,
     ) -> Result<(Vec<Event>, ReportOutput), Error> {
+        let key = Keyed::of(&input);
+        if let Some(answered) = key.as_ref().and_then(|key| self.answered(id, key)) {
+            return answered.map(|output| (Vec::new(), output));
+        }
         let (mut events, task) = self.begin(id, now)?;
         let status = input.status.unwrap_or(task.status);
         is_coherent(&input)?;
+        if has_ended(task.status) {
+            return Err(Refusal::TaskEnded.error(format!(
+                "The task \"{id}\" is {}, so this report comes too late; nothing of it was taken.",
+                task.status.as_str()
+            )));
+        }
         allow(&task, Cause::Report, status)?;
         let event = if input.result.is_some() {
             TaskEventEvent::ResultReported
@@ -75,8 +92,46 @@ impl Tasks {
             });
         }
         fits(&notice, limits)?;
-        events.push(Event::TaskChanged { notice, by: Some(task.to.clone()) });
-        Ok((events, ReportOutput { status, request }))
+        let key = key.map(|key| Keyed { request, ..key });
+        events.push(Event::TaskChanged { notice, by: Some(task.to.clone()), key });
+        Ok((self.with_consequences(now, events), ReportOutput { status, request }))
+    }
+
+    /// What a report with this key was answered before.
+    fn answered(&self, id: &str, key: &Keyed) -> Option<Result<ReportOutput, Error>> {
+        let record = self.tasks.get(id)?;
+        let (status, known) = record.keys.iter().find(|(_, known)| known.key == key.key)?;
+        Some(match known.digest == key.digest {
+            true => Ok(ReportOutput { status: *status, request: known.request }),
+            false => Err(Refusal::KeyInUse
+                .error(format!("Another report of the task \"{id}\" had the key \"{}\" before.", key.key))),
+        })
+    }
+}
+
+/// What tells a report from others: its key and what it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyed {
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the report as JSON, in hexadecimal digits.
+    pub digest: String,
+    /// The number of the request that it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u32>,
+}
+
+impl Keyed {
+    fn of(input: &ReportInput) -> Option<Keyed> {
+        let mut said = Vec::new();
+        let key = input.key.clone()?;
+        json::encode_children(
+            &input.to_data(),
+            Some(ReportInput::node()),
+            &mut said,
+            &EncodeOptions::default(),
+        );
+        Some(Keyed { key, digest: hexadecimal(&Sha256::digest(&said)), request: None })
     }
 }
 

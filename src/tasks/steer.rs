@@ -14,7 +14,7 @@ use crate::yang::generated::magent_task::{
 use crate::yang::generated::magent_types::TaskStatus;
 
 impl Tasks {
-    /// Decides on the action `cancel` of a task.
+    /// Decides on the action `cancel` of a task. The parts of it that have not ended are cancelled with it.
     ///
     /// # Errors
     /// `unknown-reference` (no such task), `bad-transition`.
@@ -77,7 +77,7 @@ impl Tasks {
         }
         let notice = change(&task, TaskEventEvent::StatusChanged, status, reason);
         fits(&notice, limits)?;
-        events.push(Event::TaskChanged { notice, by: Some(task.from.clone()) });
-        Ok(events)
+        events.push(Event::TaskChanged { notice, by: Some(task.from.clone()), key: None });
+        Ok(self.with_consequences(now, events))
     }
 }

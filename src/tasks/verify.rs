@@ -15,8 +15,8 @@ impl Tasks {
     /// Decides on the action `verify` of a task. A result is verified once.
     ///
     /// # Errors
-    /// `unknown-reference` (no such task), `bad-transition` (no result, or it was verified), `too-many` (rework in a context
-    /// that is full).
+    /// `unknown-reference` (no such task), `bad-transition` (no result, or it was verified), `too-many` (rework as often
+    /// as there can be, or in a context that is full).
     pub fn verify(
         &self,
         now: Timestamp,
@@ -36,6 +36,14 @@ impl Tasks {
                 .error(format!("The result of the task \"{id}\" has been verified before.")));
         }
         if input.verdict == ResultVerdict::Rework {
+            let (done, most) = (task.reworks.unwrap_or(0), limits.task_rework_max);
+            let most = task.max_rework.map_or(most, |wanted| most.min(u32::from(wanted)));
+            if done >= most {
+                return Err(Refusal::TooMany.error(format!(
+                    "The result of the task \"{id}\" was sent back {done} times, and that is as often as it can be. Accept or \
+                     reject it."
+                )));
+            }
             self.may_speak(&task, limits)?;
         }
         // The comment says why the task is worked on again; otherwise it says nothing of the status.

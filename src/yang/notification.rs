@@ -18,6 +18,15 @@ pub struct Notification {
     pub parties: Vec<String>,
 }
 
+/// The notification in the envelope of RFC 8040 section 6.4, as JSON.
+pub fn json(at: Timestamp, notification: &Notification) -> Vec<u8> {
+    let mut out = format!("{{\"ietf-restconf:notification\":{{\"eventTime\":\"{at}\",").into_bytes();
+    let child = Child::Container(Arc::new(notification.data.clone()));
+    super::json::encode_member(notification.node, &child, &mut out, &EncodeOptions::default());
+    out.extend_from_slice(b"}}");
+    out
+}
+
 /// The notification in the envelope of RFC 5277 section 4, with the time of the event.
 pub fn xml(at: Timestamp, notification: &Notification) -> Vec<u8> {
     const NAMESPACE: &str = "urn:ietf:params:xml:ns:netconf:notification:1.0";

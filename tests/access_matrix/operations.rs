@@ -139,6 +139,7 @@ pub fn all() -> Vec<Operation> {
             "replace",
         ),
         rpc("query tasks", "magent-task", "query-tasks", json!({}), Some("task-fixed")),
+        rpc("query messages", "magent-task", "query-messages", json!({}), Some("context-task-fixed")),
         rpc("assign a task for A", "magent-task", "assign-task", order("task-{n}"), None),
         action("report a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/report"), report),
         action("cancel a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/cancel"), json!({})),
@@ -166,6 +167,15 @@ pub fn all() -> Vec<Operation> {
             )
         },
         rpc("put a data object for A", "magent-task", "put-data", put, None),
+        Operation {
+            restconf: Some(("POST", data(&format!("{OBJECTS}=object-{{n}}/remove")), Json::Null)),
+            ..action(
+                "remove A's data object",
+                vec![object("object-{n}")],
+                &format!("{OBJECTS}=object-{{n}}/remove"),
+                json!({}),
+            )
+        },
         rpc("query who did what", "magent-audit", "query-audit", json!({}), Some("log-position")),
         stream("follow agents", "registry-change"),
         stream("follow delegations", "delegation-change"),
@@ -238,7 +248,9 @@ fn item(id: &str, data: &str) -> Json {
 }
 
 fn task(id: &str) -> (&'static str, String, Json) {
-    let input = json!({ "id": id, "from": "agent-a", "to": "agent-b", "content": "do it" });
+    let context = format!("context-{id}");
+    let input =
+        json!({ "id": id, "from": "agent-a", "to": "agent-b", "context": context, "content": "do it" });
     ("POST", invoked("magent-task:assign-task"), json!({ "magent-task:input": input }))
 }
 

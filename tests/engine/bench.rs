@@ -53,6 +53,8 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
         startup,
         profile,
         capabilities,
+        receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+        blobs: None,
         vault,
         trail: Default::default(),
         spans: Default::default(),

@@ -40,7 +40,7 @@ async fn a_task_goes_its_way_and_is_there_after_a_restart() {
     let illegal = bench
         .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t-1")), json!({"status": "processing"}))
         .await;
-    assert_eq!(illegal.expect_err("it is over").app_tag.as_deref(), Some("bad-transition"));
+    assert_eq!(illegal.expect_err("it is over").app_tag.as_deref(), Some("task-ended"));
     let verdict = json!({"verdict": "accepted"});
     bench
         .act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t-1")), verdict)

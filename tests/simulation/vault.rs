@@ -35,6 +35,10 @@ impl Vault for Numbers {
         Ok(self.kept.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
+    fn uses(&self, _: &Reference) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn check(&self, _: &Settings) -> Result<(), Error> {
         Ok(())
     }

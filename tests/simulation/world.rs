@@ -276,6 +276,8 @@ impl World {
             startup: false,
             profile,
             capabilities: Capabilities::default(),
+            receivers: Arc::new(agentconf::engine::NoReceivers),
+            blobs: None,
             vault: self.vault.clone(),
             trail: Default::default(),
             spans: Default::default(),

@@ -6,6 +6,7 @@
 mod attacks;
 mod audit;
 mod backup;
+mod callbacks;
 mod clients;
 mod configured;
 mod crash;
@@ -15,6 +16,7 @@ mod elsewhere;
 mod hostile;
 mod http;
 mod issuers;
+mod large;
 mod netconf;
 mod operations;
 mod overload;

@@ -15,7 +15,7 @@ use crate::audit::Trail;
 use crate::cli::progress::Progress;
 use crate::cli::{Place, print};
 use crate::clock::{ManualClock, Timestamp};
-use crate::engine::{Datastore, NoVault, Options, State, replay_telling, shown};
+use crate::engine::{Datastore, NoReceivers, NoVault, Options, State, replay_telling, shown};
 use crate::ids::hexadecimal;
 use crate::log::{Head, LogReader, Point};
 use crate::netconf::conversation;
@@ -115,6 +115,8 @@ impl Replay {
             startup,
             profile: profile(&config.agent),
             capabilities,
+            receivers: Arc::new(NoReceivers),
+            blobs: None,
             vault: Arc::new(NoVault),
             trail: Trail::default(),
             spans: Default::default(),

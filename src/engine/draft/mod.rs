@@ -122,7 +122,7 @@ pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
                 orders::Intent::Nothing(reason) => {
                     Dispatch { task: order.task_id, awaited: false, reason: Some(reason.to_owned()) }
                 }
-                orders::Intent::Assign | orders::Intent::Cancel => {
+                orders::Intent::Assign | orders::Intent::Cancel | orders::Intent::Subscribe => {
                     Dispatch { awaited: order.task_id.is_none(), task: order.task_id, reason: None }
                 }
             },

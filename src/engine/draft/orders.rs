@@ -9,9 +9,10 @@ use crate::access::Principal;
 use crate::ids::Fresh;
 use crate::tasks;
 use crate::yang::error::{Error, Tag};
-use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, Tasks};
+use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, TaskSubscription, Tasks};
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskInputData, AssignTaskInputTermExplains, CancelInput,
+    AssignTaskInput, AssignTaskInputCallback, AssignTaskInputData, AssignTaskInputNotification,
+    AssignTaskInputTermExplains, CancelInput, SubscribeInput, SubscribeInputNotification,
 };
 use crate::yang::generated::magent_types::DataType;
 use crate::yang::path::{InstancePath, Step};
@@ -22,6 +23,8 @@ pub(super) enum Intent {
     Assign,
     /// That a task is cancelled.
     Cancel,
+    /// That a task is reported on.
+    Subscribe,
     /// Nothing, and why.
     Nothing(&'static str),
 }
@@ -31,12 +34,13 @@ pub(super) fn intent(order: &Tasks) -> Intent {
     match order.commu_type.as_deref() {
         Some("taskAssgin" | "taskAssign") => Intent::Assign,
         Some("taskCancel") => Intent::Cancel,
+        Some("taskResultSubscribe") if order.task_subscription.subscript_url.is_some() => Intent::Subscribe,
         None if order.content.is_some() => Intent::Assign,
         None => Intent::Nothing("without commuType and content nothing is ordered"),
         Some(
             "CapabilityRequest"
             | "taskResultQuery"
-            | "taskResultSubscribe"
+            | "taskResultSubscribe" // without a URL
             | "taskResultNotify"
             | "FeasibilityNegotiate"
             | "FulfillmentNegotiate",
@@ -63,18 +67,20 @@ pub(in super::super) fn carry_out(
     let task = match (intent(&order), order.task_id.clone()) {
         (Intent::Nothing(_), _) => return Ok(Vec::new()),
         (Intent::Assign, _) => None,
-        (Intent::Cancel, Some(task)) => Some(task),
-        (Intent::Cancel, None) => {
-            let error = Error::application(Tag::MissingElement, "taskCancel needs a task-id")
+        (Intent::Cancel | Intent::Subscribe, Some(task)) => Some(task),
+        (Intent::Cancel | Intent::Subscribe, None) => {
+            let error = Error::application(Tag::MissingElement, "this commuType needs a task-id")
                 .info("bad-element", "task-id");
             return Err(error.at(place()));
         }
     };
-    let carried_out = match task {
-        Some(task) => {
+    let carried_out = match (task, receiver(&order)) {
+        (Some(task), Some(receiver)) if matches!(intent(&order), Intent::Subscribe) => fits(&receiver)
+            .and_then(|()| operations::subscribe(after, options, principal, &task, receiver, fresh)),
+        (Some(task), _) => {
             operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh)
         }
-        None => {
+        (None, _) => {
             let input = assignment(order, principal, options);
             fits(&input)
                 .and_then(|()| operations::assign(after, options, principal, input, fresh))
@@ -89,8 +95,23 @@ fn place() -> InstancePath {
     InstancePath { steps: vec![Step::plain(&nodes::TASKS)] }
 }
 
+/// What `task-subscription` asks for, in the words of the draft.
+fn receiver(order: &Tasks) -> Option<SubscribeInput> {
+    let TaskSubscription { subscript_protocol: protocol, subscript_method: method, subscript_url } =
+        order.task_subscription.clone();
+    let notification = Some(SubscribeInputNotification::ConditionNotifications);
+    Some(SubscribeInput { protocol, method, notification, ..SubscribeInput::new(subscript_url?) })
+}
+
 /// Without a sender it is the user; without a receiver it is the server's own agent.
 fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignTaskInput {
+    let callback = receiver(&order).map(|receiver| AssignTaskInputCallback {
+        url: receiver.url,
+        protocol: receiver.protocol,
+        method: receiver.method,
+        notification: Some(AssignTaskInputNotification::ConditionNotifications),
+        token: None,
+    });
     let explains = order.term_explains.into_iter();
     let from = order.task_send_from.unwrap_or_else(|| principal.speaker().to_owned());
     let to = order.task_send_to.unwrap_or_else(|| options.profile.name.clone());
@@ -104,6 +125,7 @@ fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignT
         context: order.context,
         data: order.msg_data.into_iter().map(AssignTaskInputData::new).collect(),
         asynchronous: order.task_async.unwrap_or(true),
+        callback,
         ..AssignTaskInput::new(from, to)
     }
 }

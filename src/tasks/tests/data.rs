@@ -14,7 +14,7 @@ fn octets(id: &str, binary: Vec<u8>, offset: u64, more: bool) -> PutDataInput {
 
 impl World {
     fn try_put(&self, input: PutDataInput) -> Result<(Vec<Event>, PutDataOutput), Error> {
-        self.tasks.put_data(&mut self.fresh(), input, &self.limits)
+        self.tasks.put_data(&mut self.fresh(), input, None, &self.limits)
     }
 
     fn put(&mut self, input: PutDataInput) -> PutDataOutput {
@@ -23,7 +23,7 @@ impl World {
     }
 
     fn read(&self, id: &str, offset: u64, length: Option<u32>) -> Result<ReadOutput, Error> {
-        self.tasks.read(id, &ReadInput { offset, length }, &self.limits)
+        self.tasks.read(id, &ReadInput { offset, length }, None, &self.limits)
     }
 
     fn object(&self, id: &str) -> DataObject {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::life_cycle::causes;
+use super::super::callbacks::Progress;
+use super::super::life_cycle::{causes, has_ended};
 use super::super::{Event, Tasks};
 use crate::clock::Timestamp;
-use crate::limits::TASK_HISTORY_MAX;
+use crate::limits::{CALLBACK_UNDELIVERED_MAX, TASK_HISTORY_MAX};
 use crate::yang::generated::magent_task::{Task, TaskEvent, TaskEventEvent};
 use crate::yang::generated::magent_types::{ResultVerdict, TaskStatus};
 use crate::yang::model::Modelled;
@@ -15,6 +16,10 @@ use crate::yang::model::Modelled;
 pub struct Announced {
     /// The number of the latest `task-event` of each task.
     latest: BTreeMap<String, u64>,
+    /// How many facts there were.
+    position: u64,
+    /// What each receiver is to be told, by task and subscription.
+    to_tell: BTreeMap<(String, String), Vec<u64>>,
     /// The changes of status.
     pub transitions: BTreeSet<(TaskStatus, TaskStatus)>,
 }
@@ -22,6 +27,8 @@ pub struct Announced {
 impl Announced {
     /// Checks the step from one state to the next.
     pub fn check(&mut self, before: &Tasks, after: &Tasks, event: &Event) {
+        self.receivers_are_told_of_all(after, event);
+        families_add_up(after);
         let Some(announced) = Tasks::announce(event, Timestamp::EPOCH).into_iter().next() else { return };
         let notice = TaskEvent::from_data(&announced.data).unwrap();
         // A task that was forgotten can come again.
@@ -34,6 +41,61 @@ impl Announced {
         notice_tells_the_truth(before.get(&notice.task).as_ref(), &task, &notice);
         task_is_coherent(&task);
         assert_eq!(task.event_sequence, notice.sequence);
+    }
+}
+
+impl Announced {
+    /// What is to be told to each receiver is what happened to its task since it was wanted, less what it has taken or what was
+    /// given up.
+    fn receivers_are_told_of_all(&mut self, after: &Tasks, event: &Event) {
+        self.position += 1;
+        let position = self.position;
+        match event {
+            Event::CallbackMade { task, id, .. } => {
+                self.to_tell.entry((task.clone(), id.clone())).or_default();
+            }
+            Event::CallbackEnded { task, id, .. } => drop(self.to_tell.remove(&(task.clone(), id.clone()))),
+            Event::CallbackWentOn { task, id, progress } => {
+                let left = self.to_tell.get_mut(&(task.clone(), id.clone()));
+                if let (Some(left), Some(Progress::Delivered(upto) | Progress::Lost(upto))) = (left, progress)
+                {
+                    left.retain(|position| position > upto);
+                }
+            }
+            Event::TaskForgotten { task } => self.to_tell.retain(|(of, _), _| of != task),
+            other => {
+                for ((_, _), left) in
+                    self.to_tell.iter_mut().filter(|((of, _), _)| Some(of.as_str()) == other.task())
+                {
+                    left.push(position);
+                    let surplus = left.len().saturating_sub(CALLBACK_UNDELIVERED_MAX);
+                    left.drain(..surplus);
+                }
+            }
+        }
+        let is = after
+            .callbacks()
+            .iter()
+            .map(|((task, id), callback)| ((task.to_string(), id.to_string()), callback.undelivered.clone()));
+        assert_eq!(is.collect::<BTreeMap<_, _>>(), self.to_tell);
+        let waiting = after.callbacks().iter().filter(|(_, callback)| callback.is_waiting()).count();
+        assert_eq!(after.callbacks().waiting().count(), waiting);
+    }
+}
+
+/// What is counted of parts is what there is, and no part outlives the failure of its whole.
+fn families_add_up(after: &Tasks) {
+    let entries = after.tasks().after(None, 99);
+    let tasks: Vec<Task> = entries.iter().map(|(_, entry)| Task::from_data(entry).unwrap()).collect();
+    for task in &tasks {
+        // One that was forgotten and came again has no part of those of its former self.
+        let parts = tasks.iter().filter(|part| {
+            part.parent.as_ref() == Some(&task.id) && after.number(&part.id) > after.number(&task.id)
+        });
+        let ended = parts.clone().filter(|part| has_ended(part.status)).count();
+        let counted =
+            task.parts.as_ref().map_or((0, 0), |parts| (parts.total as usize, parts.ended as usize));
+        assert_eq!(counted, (parts.count(), ended), "{}", task.id);
     }
 }
 

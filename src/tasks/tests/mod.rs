@@ -2,9 +2,12 @@
 //!
 //! Every fact goes through its text in the log before it is applied, and the invariants are checked after each.
 
+mod callbacks;
 mod data;
+mod family;
 mod invariants;
 mod random;
+mod transitions;
 
 use super::{Event, Tasks};
 use crate::clock::Timestamp;
@@ -269,7 +272,7 @@ fn a_report_keeps_to_the_life_cycle() {
         "The task \"t-1\" is processing; \"report\" cannot make it created, only one of: processing, blocked, finished, failed."
     );
     world.finish();
-    refused(report(&world, finished("again")), "bad-transition");
+    refused(report(&world, finished("again")), "task-ended");
 }
 
 #[test]
@@ -524,7 +527,7 @@ fn ended_tasks_make_room_and_open_ones_do_not() {
     world.assign(order("t-2"));
     refused(world.try_assign(order("t-3")), "too-many");
     world.cancel();
-    refused(world.try_assign(AssignTaskInput { parent: Some("t-1".into()), ..order("t-3") }), "too-many");
+    refused(world.try_assign(AssignTaskInput { parent: Some("t-1".into()), ..order("t-3") }), "task-ended");
     world.assign(order("t-3"));
     assert_eq!(world.found(QueryTasksInput::default()), ["t-2", "t-3"]);
     assert_eq!(world.tasks.get("t-1"), None);

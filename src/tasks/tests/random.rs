@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::callbacks::{Progress, Receiver};
 use super::super::life_cycle::causes;
 use super::super::{Event, Tasks};
 use super::*;
@@ -35,7 +36,7 @@ impl Dice {
 fn act(world: &mut World, dice: &mut Dice) {
     let (now, limits, tasks) = (world.now, world.limits.clone(), world.tasks.clone());
     let id = dice.name("t", 12);
-    let decided: Result<Vec<Event>, _> = match dice.roll(12) {
+    let decided: Result<Vec<Event>, _> = match dice.roll(14) {
         0 => {
             let deadline =
                 (dice.roll(2) == 0).then(|| now.saturating_add_seconds(dice.roll(30) as i64).to_string());
@@ -46,7 +47,8 @@ fn act(world: &mut World, dice: &mut Dice) {
                 from: dice.name("agent", 3),
                 to: dice.name("agent", 3),
                 context: dice.maybe("c").map(|c| format!("{c}-{}", dice.roll(2))),
-                parent: dice.maybe("t-1"),
+                parent: dice.maybe("t-1").map(|_| dice.name("t", 12)),
+                if_part_fails: dice.maybe("").map(|_| AssignTaskInputIfPartFails::Fail),
                 content: Some("do it".into()),
                 data: if dice.roll(3) == 0 { vec![data] } else { Vec::new() },
                 deadline,
@@ -69,6 +71,7 @@ fn act(world: &mut World, dice: &mut Dice) {
             });
             let progress = u8::try_from(dice.roll(101)).ok().filter(|p| p % 2 == 0);
             let input = ReportInput {
+                key: dice.maybe("").map(|_| dice.name("k", 40)),
                 status: Some(status),
                 reason: dice.maybe("so"),
                 progress,
@@ -102,9 +105,10 @@ fn act(world: &mut World, dice: &mut Dice) {
                 text: Some("größer".into()),
                 offset: dice.roll(3) * 8,
                 more: dice.roll(2) == 0,
+                lifetime: dice.maybe("").map(|_| 20),
                 ..PutDataInput::new(from)
             };
-            tasks.put_data(&mut world.fresh(), input, &limits).map(|done| done.0)
+            tasks.put_data(&mut world.fresh(), input, None, &limits).map(|done| done.0)
         }
         9 => {
             let given = Event::external(
@@ -117,12 +121,43 @@ fn act(world: &mut World, dice: &mut Dice) {
             );
             Ok(vec![given])
         }
+        10 => tasks.remove_data(&dice.name("d", 4)).map(|done| vec![done.0]),
+        11 => {
+            let url = format!("https://{}.example/", dice.name("r", 2));
+            let receiver = Receiver { url, protocol: None, method: None, drafts: None, token: None };
+            tasks
+                .call_back(&mut world.fresh(), &id, &dice.name("agent", 3), receiver, &limits)
+                .map(|done| done.0)
+        }
+        12 => {
+            let Some(place) = tasks.callbacks().of(&id).next().map(|(place, _)| place.clone()) else {
+                return;
+            };
+            let position = world.log.len() as u64 - dice.roll(9).min(world.log.len() as u64);
+            match dice.roll(5) {
+                0 => tasks.unsubscribe(&id, &place.1),
+                1 => tasks.redeliver(&id, &place.1),
+                2 => Ok(tasks.delivered(vec![(place, Progress::Stopped("no".into()))])),
+                3 => Ok(tasks.delivered(vec![(place, Progress::Lost(position))])),
+                _ => Ok(tasks.delivered(vec![(place, Progress::Delivered(position))])),
+            }
+        }
         _ => {
             world.now = now.saturating_add_seconds(dice.roll(10) as i64);
             Ok(tasks.expire(world.now, 2))
         }
     };
     world.happen(decided.unwrap_or_default());
+}
+
+fn saved(tasks: &Tasks) -> Vec<(u8, Vec<u8>)> {
+    let mut saved = Vec::new();
+    let mut keep = |kind: u8, octets: &[u8]| {
+        saved.push((kind, octets.to_vec()));
+        Ok(())
+    };
+    tasks.save(&mut keep).unwrap();
+    saved
 }
 
 #[test]
@@ -142,6 +177,15 @@ fn whatever_agents_do_the_invariants_hold_and_the_log_gives_the_same_state() {
             again.apply(revision, *at, &serde_json::from_str(text).unwrap());
         }
         assert_eq!(format!("{again:?}"), format!("{:?}", world.tasks), "seed {seed}");
+        let before = saved(&world.tasks);
+        let mut loaded = Tasks::default();
+        for (kind, octets) in &before {
+            loaded.load(*kind, octets, crate::yang::packed::Origin(None)).unwrap();
+        }
+        // How a table stands in memory depends on what it once held; what is saved and what is seen do not.
+        assert!(saved(&loaded) == before, "seed {seed}");
+        let seen = |tasks: &Tasks| format!("{:?}", tasks.tasks().after(None, 99));
+        assert_eq!(seen(&loaded), seen(&world.tasks), "seed {seed}");
         let mut found = world.found(QueryTasksInput::default());
         found.sort();
         let listed: Vec<String> =

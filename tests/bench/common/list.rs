@@ -53,6 +53,8 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             startup: false,
             profile,
             capabilities,
+            receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+            blobs: None,
             vault: Arc::new(NoVault),
             trail: Default::default(),
             spans: Default::default(),

@@ -58,6 +58,8 @@ impl Filled {
             startup: false,
             profile,
             capabilities: Capabilities::default(),
+            receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+            blobs: None,
             vault,
             trail: Default::default(),
             spans: Default::default(),
