@@ -157,3 +157,6 @@ impl Shown for Means {
         self.entry().to_data().at_revision(self.revision)
     }
 }
+
+#[cfg(test)]
+mod tests;
