@@ -665,6 +665,7 @@ impl Limits {
             ("search_words_max", self.search_words_max as u64),
             ("negotiation_move_default_s", self.negotiation_move_default_s.into()),
             ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
+            ("negotiation_moves_at_once_max", self.negotiation_moves_at_once_max as u64),
             ("query_tasks_max", self.query_tasks_max as u64),
             ("query_scan_max", self.query_scan_max as u64),
             ("rates.user_requests_burst", self.rates.user_requests_burst.into()),

@@ -25,6 +25,9 @@ use crate::yang::tree::Container;
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
 
+/// Most negotiations in which one step goes on by policies; deciding takes longer than noting that a time has come.
+const DUE_ANSWERS_MAX: usize = 16;
+
 /// Where the answer to a command goes.
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -124,7 +127,7 @@ impl Group {
                 complete = false;
             }
         }
-        let due: Vec<_> = self.state.negotiations.due_answers(DUE_MAX).cloned().collect();
+        let due: Vec<_> = self.state.negotiations.due_answers(DUE_ANSWERS_MAX).cloned().collect();
         for id in due {
             // Each looks at what those before it have promised.
             let followed = policies::go_on(&self.state, &shared.options, &id, &fresh);

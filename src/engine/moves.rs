@@ -17,7 +17,7 @@ use crate::yang::error::Error;
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::identities::{MessageType, NegotiationType};
 use crate::yang::generated::magent_task::{
-    Message, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput,
+    Message, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Term,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, ResultVerdict, TaskStatus};
 use crate::yang::model::{self, IdentityEnum, Modelled};
@@ -177,6 +177,19 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
     }
 }
 
+/// What was agreed of the fulfillment of a task is from then on what it is executed and verified by.
+fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str) {
+    let Some((task, agreed)) = state.negotiations.get(id).and_then(|course| Some((course.fulfilled()?, course.agreed()?)))
+    else {
+        return;
+    };
+    let terms: Vec<Term> = agreed.iter().filter_map(|term| recast(term).ok()).collect();
+    if !terms.is_empty() {
+        let task = task.to_owned();
+        state.tasks.agreed(revision, at, &task, terms);
+    }
+}
+
 /// Called when a negotiation event was applied: the move is a message in its context, and its
 /// data is now known to both agents.
 pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &negotiation::Event) {
@@ -185,6 +198,7 @@ pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &
     }
     let Some(negotiation) = event.negotiation() else { return };
     let Some(round) = negotiation.round.last() else { return };
+    fulfillment_agreed(state, revision, at, &negotiation.id);
     let Some(context) = &negotiation.context else {
         return state.tasks.share(&round.data, &[&negotiation.initiator, &negotiation.responder]);
     };

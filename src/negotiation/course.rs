@@ -167,7 +167,7 @@ impl Course {
     }
 
     /// The task whose fulfillment is negotiated.
-    pub(super) fn fulfilled(&self) -> Option<&str> {
+    pub fn fulfilled(&self) -> Option<&str> {
         let is_fulfillment = self.head.type_.is_or_derives_from(NegotiationType::Fulfillment);
         self.head.task.as_deref().filter(|_| is_fulfillment)
     }

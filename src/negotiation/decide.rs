@@ -113,11 +113,12 @@ impl Negotiations {
                 Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
             );
         }
-        if negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment) {
+        let is_fulfillment = negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment);
+        if is_fulfillment {
             fulfills(&negotiation, task)?;
         }
         let offered = negotiation.round.first().map_or(&[][..], |round| &round.term);
-        let task = negotiation.task.as_deref().filter(|_| task.is_some());
+        let task = negotiation.task.as_deref().filter(|_| is_fulfillment);
         self.covers(&negotiation.initiator, Party::Initiator, offered, now, task)
             .map_err(|term| exceeded(&negotiation.initiator, &term))?;
         let mut events = self.room(&negotiation.initiator, limits)?;

@@ -458,7 +458,9 @@ impl World {
         }
         if complete {
             let (due, now) = (self.engine().snapshot().next_deadline(), self.time());
-            hold("every deadline fires", due.is_none_or(|due| due > now), || {
+            // What the server still has to do by policies is done in the next steps.
+            let later = due.filter(|due| *due != Timestamp::EPOCH);
+            hold("every deadline fires", later.is_none_or(|due| due > now), || {
                 format!("{due:?} is over at {now}")
             })?;
         }

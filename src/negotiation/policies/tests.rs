@@ -125,7 +125,7 @@ fn two_policies_come_to_an_agreement_that_both_can_stand() {
         world.answer("n");
     }
     let course = world.negotiations.get("n").unwrap();
-    assert_eq!(course.head.status, NegotiationStatus::Agreed);
+    assert_eq!(course.head.status, NegotiationStatus::Agreed, "{:?} {:?}", course.rounds, course.accounts);
     let agreed = course.agreed().unwrap()[0].number.unwrap().digits;
     // 37 is worth 0.3 to bob, and 73 to ann.
     assert!((37_000_000..=73_000_000).contains(&agreed), "{agreed}");
