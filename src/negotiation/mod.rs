@@ -26,6 +26,7 @@
 mod decide;
 pub mod image;
 pub mod step;
+pub mod strategy;
 mod terms;
 
 use std::sync::Arc;
