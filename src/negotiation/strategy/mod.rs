@@ -7,11 +7,24 @@
 //! asked for a [`Decision`] when it is its party's turn. It is small and can be made anew at any time from the offers, with
 //! the same result.
 
+mod choice;
+mod concession;
+mod curve;
+mod model;
+mod negotiator;
+mod options;
+mod outcomes;
 mod preferences;
+mod prepared;
+mod space;
+#[cfg(test)]
+mod tests;
 
+pub use negotiator::Negotiator;
 pub use preferences::{
     Condition, Curve, Domain, Interaction, Offer, Preferences, Region, Shape, Term, Value, Values,
 };
+pub use prepared::{Prepared, Unsound};
 
 /// Who made an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -168,8 +168,12 @@ impl Values {
         match (self, value) {
             (Values::Numbers(min, max), Value::Number(number)) => min <= number && number <= max,
             (Values::Texts(texts), Value::Text(text)) => texts.contains(text),
-            (Values::Within { start: from, end: to }, Value::Window { start, end }) => from <= start && end <= to,
-            (Values::Overlapping { start: from, end: to }, Value::Window { start, end }) => start < to && from < end,
+            (Values::Within { start: from, end: to }, Value::Window { start, end }) => {
+                from <= start && end <= to
+            }
+            (Values::Overlapping { start: from, end: to }, Value::Window { start, end }) => {
+                start < to && from < end
+            }
             _ => false,
         }
     }
