@@ -177,9 +177,12 @@ impl Event {
     /// Whether the server did it, though it was recorded with what a user did.
     pub(super) fn is_of_server(&self) -> bool {
         // An opening by a policy is asked for.
-        matches!(self, Event::Negotiation(
-            negotiation::Event::Moved { account: Some(_), .. } | negotiation::Event::Left { .. }
-        ))
+        matches!(
+            self,
+            Event::Negotiation(
+                negotiation::Event::Moved { account: Some(_), .. } | negotiation::Event::Left { .. }
+            )
+        )
     }
 
     /// The record of this event.

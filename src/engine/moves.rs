@@ -150,7 +150,7 @@ fn with_data(
     Ok(stored.into_iter().map(Event::Tasks).chain(events.into_iter().map(Event::Negotiation)).collect())
 }
 
-/// Called when an event of a task was applied: what was promised for the task is kept for it, and released at its end.
+/// Called before an event of a task is applied: what was promised for the task is kept for it, and released at its end.
 pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event) {
     match event {
         tasks::Event::TaskCreated { task } => {
@@ -160,18 +160,21 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
         }
         tasks::Event::TaskChanged { notice, .. } | tasks::Event::ResultVerified { notice, .. } => {
             let ended = match notice.status {
-                TaskStatus::Finished => matches!(
-                    notice.verdict,
-                    Some(ResultVerdict::Accepted | ResultVerdict::Rejected)
-                ),
+                TaskStatus::Finished => {
+                    matches!(notice.verdict, Some(ResultVerdict::Accepted | ResultVerdict::Rejected))
+                }
                 status => has_ended(status),
             };
             if ended {
                 state.negotiations.ended(revision, &notice.task, [&notice.from, &notice.to]);
             }
         }
+        tasks::Event::TaskForgotten { task } => {
+            if let Some(task) = state.tasks.get(task).filter(|task| task.negotiation.is_some()) {
+                state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
+            }
+        }
         tasks::Event::InputAnswered { .. }
-        | tasks::Event::TaskForgotten { .. }
         | tasks::Event::DataStored(_)
         | tasks::Event::DataGiven { .. } => {}
     }
@@ -179,7 +182,8 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
 
 /// What was agreed of the fulfillment of a task is from then on what it is executed and verified by.
 fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str) {
-    let Some((task, agreed)) = state.negotiations.get(id).and_then(|course| Some((course.fulfilled()?, course.agreed()?)))
+    let Some((task, agreed)) =
+        state.negotiations.get(id).and_then(|course| Some((course.fulfilled()?, course.agreed()?)))
     else {
         return;
     };

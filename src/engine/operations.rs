@@ -27,8 +27,8 @@ use crate::yang::generated::magent_registry::{
     Agent, DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
 };
 use crate::yang::generated::magent_task::{
-    AnswerInput, AssignTaskInput, AssignTaskInputTerm, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, Task,
-    nodes as task,
+    AnswerInput, AssignTaskInput, AssignTaskInputTerm, AssignTaskOutput, CancelInput, PutDataInput,
+    ReportInput, Task, nodes as task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};

@@ -17,8 +17,8 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::nodes as n;
 use crate::yang::generated::magent_policy::{
     AdviseMoveInput, ExplainMovesInput, OpenByPolicyInput, OpenByPolicyOutput, ReleaseCommitmentInput,
-    ReleaseCommitmentOutput, RemovePolicyInput, RemovePolicyOutput, SetCapacityInput, SetCapacityOutput, SetPolicyInput,
-    SetPolicyOutput,
+    ReleaseCommitmentOutput, RemovePolicyInput, RemovePolicyOutput, SetCapacityInput, SetCapacityOutput,
+    SetPolicyInput, SetPolicyOutput,
 };
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::{OpenNegotiationInput, Round};
@@ -186,7 +186,9 @@ pub(super) fn answer(
     };
     let context = negotiations.get(id).and_then(|course| course.head.context.as_deref());
     let admitted = match context {
-        Some(context) if !moves::ends(response.move_) => state.tasks.admits(context, &response.from, &options.limits),
+        Some(context) if !moves::ends(response.move_) => {
+            state.tasks.admits(context, &response.from, &options.limits)
+        }
         _ => Ok(()),
     };
     let moved = admitted.and_then(|()| negotiations.respond(fresh, id, response, &options.limits));

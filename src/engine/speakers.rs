@@ -100,10 +100,17 @@ pub(super) fn is_own_side(state: &State, principal: &Principal, agent: &str, now
 ///
 /// # Errors
 /// `access-denied` with the app-tag `not-authorized`.
-pub(super) fn of_own_side(state: &State, principal: &Principal, agent: &str, now: Timestamp) -> Result<(), Error> {
+pub(super) fn of_own_side(
+    state: &State,
+    principal: &Principal,
+    agent: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     match is_own_side(state, principal, agent, now) {
         true => Ok(()),
-        false => Err(not_authorized(format!("the user {} is not of the side of \"{agent}\"", principal.name))),
+        false => {
+            Err(not_authorized(format!("the user {} is not of the side of \"{agent}\"", principal.name)))
+        }
     }
 }
 

@@ -116,7 +116,9 @@ impl State {
     pub fn apply(&mut self, at: Timestamp, actor: Actor<'_>, event: &Event) -> Result<(), Error> {
         let account = event.account().map(|agent| Account::of(self, agent));
         let owned = match event {
-            Event::Agents(event) => event.agent().map(|agent| (agent, self.registry.owner(agent).map(Arc::<str>::from))),
+            Event::Agents(event) => {
+                event.agent().map(|agent| (agent, self.registry.owner(agent).map(Arc::<str>::from)))
+            }
             _ => None,
         };
         self.position += 1;
@@ -156,9 +158,9 @@ impl State {
                 }
             }
             Event::Tasks(event) => {
+                moves::carried_out(self, revision, event);
                 self.tasks.apply(revision, at, event);
                 draft::dispatched(self, event);
-                moves::carried_out(self, revision, event);
             }
             Event::Negotiation(event) => {
                 self.negotiations.apply(revision, at, event);

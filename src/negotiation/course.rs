@@ -152,7 +152,8 @@ impl Course {
                 let party = |agent: Option<&str>| agent.and_then(|agent| self.party(agent));
                 State::Open {
                     turn: party(self.head.turn.as_deref()).unwrap_or(Party::Responder),
-                    stands: party(self.standing().map(|round| round.from.as_str())).unwrap_or(Party::Initiator),
+                    stands: party(self.standing().map(|round| round.from.as_str()))
+                        .unwrap_or(Party::Initiator),
                     left: self.head.max_rounds.saturating_sub(self.latest()),
                 }
             }
@@ -192,8 +193,13 @@ fn octets_of(round: &Round) -> usize {
         AnyData::Xml(text) => text.len(),
     });
     let terms = round.term.iter().map(|term| {
-        128 + term.name.len() + term.text.as_ref().map_or(0, String::len) + term.unit.as_ref().map_or(0, String::len)
+        128 + term.name.len()
+            + term.text.as_ref().map_or(0, String::len)
+            + term.unit.as_ref().map_or(0, String::len)
     });
     let data = round.data.iter().map(|id| 24 + id.len());
-    256 + round.content.as_ref().map_or(0, String::len) + structured + terms.sum::<usize>() + data.sum::<usize>()
+    256 + round.content.as_ref().map_or(0, String::len)
+        + structured
+        + terms.sum::<usize>()
+        + data.sum::<usize>()
 }

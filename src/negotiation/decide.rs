@@ -153,7 +153,8 @@ impl Negotiations {
         let next = step(state, input.move_, by).map_err(|refusal| refused(before, input.move_, refusal))?;
         if matches!(next, State::Open { .. }) && before.octets > limits.negotiation_bytes_max {
             let most = limits.negotiation_bytes_max;
-            let message = format!("the rounds of the negotiation have more than {most} octets; it can only be ended");
+            let message =
+                format!("the rounds of the negotiation have more than {most} octets; it can only be ended");
             return Err(Error::application(Tag::TooBig, message));
         }
         let number = before.latest().saturating_add(1);
@@ -188,7 +189,13 @@ impl Negotiations {
     }
 
     /// Refuses unless both have free what the proposal that stands takes. The negotiation stays as it is.
-    fn can_be_agreed(&self, course: &Course, by: Party, now: Timestamp, limits: &Limits) -> Result<(), Error> {
+    fn can_be_agreed(
+        &self,
+        course: &Course,
+        by: Party,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<(), Error> {
         let terms = course.standing().map_or(&[][..], |round| &round.term);
         let task = course.fulfilled();
         let (own, other) = (course.agent(by), course.agent(by.other()));
@@ -197,7 +204,9 @@ impl Negotiations {
             let message = format!("the agent {other:?} has no longer free what it has proposed of {term:?}");
             Refused::OfferNotCovered.error(message)
         })?;
-        let full = [own, other].into_iter().find(|agent| self.commitments_of(agent, now) >= limits.commitments_agent_max);
+        let full = [own, other]
+            .into_iter()
+            .find(|agent| self.commitments_of(agent, now) >= limits.commitments_agent_max);
         full.map_or(Ok(()), |agent| {
             Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
         })
@@ -208,7 +217,12 @@ impl Negotiations {
     /// # Errors
     /// `unknown-reference`: there is no such feasibility negotiation between these agents; `bad-transition`: it is not
     /// agreed; `agreement-used`; `terms-differ`: the task would be of another type.
-    pub fn agreement(&self, id: &str, agents: [&str; 2], task_type: Option<&str>) -> Result<&[RoundTerm], Error> {
+    pub fn agreement(
+        &self,
+        id: &str,
+        agents: [&str; 2],
+        task_type: Option<&str>,
+    ) -> Result<&[RoundTerm], Error> {
         let is_theirs = |course: &&Course| {
             let parties = [course.head.initiator.as_str(), course.head.responder.as_str()];
             course.head.type_.is_or_derives_from(NegotiationType::Feasibility)
@@ -221,11 +235,14 @@ impl Negotiations {
         })?;
         let Some(terms) = course.agreed() else {
             let status = course.head.status.as_str();
-            return Err(Refused::BadTransition.error(format!("The negotiation \"{id}\" is {status}, not agreed.")));
+            return Err(
+                Refused::BadTransition.error(format!("The negotiation \"{id}\" is {status}, not agreed."))
+            );
         };
         if course.is_carried_out {
             let task = course.head.task.as_deref().unwrap_or_default();
-            let message = format!("The task \"{task}\" carries out what was agreed in the negotiation \"{id}\".");
+            let message =
+                format!("The task \"{task}\" carries out what was agreed in the negotiation \"{id}\".");
             return Err(Refused::AgreementUsed.error(message));
         }
         if course.head.task_type.is_some() && course.head.task_type.as_deref() != task_type {
@@ -237,7 +254,8 @@ impl Negotiations {
 
     /// The refusal of a task that has other terms than were agreed.
     pub fn terms_differ(id: &str) -> Error {
-        Refused::TermsDiffer.error(format!("The terms of the task are not those agreed in the negotiation \"{id}\"."))
+        Refused::TermsDiffer
+            .error(format!("The terms of the task are not those agreed in the negotiation \"{id}\"."))
     }
 
     /// Whether the agent can open one more negotiation, with what has to be forgotten for it.

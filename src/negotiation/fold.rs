@@ -163,7 +163,8 @@ impl Negotiations {
 
     /// Puts a negotiation, in place of its earlier state.
     pub(super) fn put(&mut self, course: Course) {
-        let before = self.all.get_key_value(course.head.id.as_str()).map(|(id, before)| (id.clone(), before.clone()));
+        let before =
+            self.all.get_key_value(course.head.id.as_str()).map(|(id, before)| (id.clone(), before.clone()));
         let head = &course.head;
         let id = match &before {
             Some((id, _)) => id.clone(),

@@ -6,10 +6,10 @@ use std::io;
 
 use std::sync::Arc;
 
+use super::Negotiations;
 use super::course::{Accounted, Course};
 use super::policies::capacity::Commitment;
 use super::policies::{Means, Stored};
-use super::Negotiations;
 use crate::yang::generated::magent_policy::{Agent, ExplainMovesOutputAccount};
 use crate::yang::generated::magent_task::Negotiation;
 use crate::yang::model::Modelled;
@@ -90,7 +90,8 @@ impl Negotiations {
             MEANS => {
                 let revision = saved.number()?;
                 let agent = origin.value::<Agent>(saved.octets()?)?;
-                let mut means = Means { revision, capacity: Arc::new(agent.capacity), ..Means::new(&agent.name) };
+                let mut means =
+                    Means { revision, capacity: Arc::new(agent.capacity), ..Means::new(&agent.name) };
                 for policy in agent.policy {
                     means.policies.insert(policy.name.as_str().into(), Arc::new(Stored::new(policy)));
                 }

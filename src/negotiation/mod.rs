@@ -180,9 +180,9 @@ impl Event {
             | Event::Moved { negotiation, .. }
             | Event::Expired { negotiation } => Some(&negotiation.initiator),
             Event::Left { account, .. } => Some(&account.agent),
-            Event::PolicySet { agent, .. } | Event::PolicyRemoved { agent, .. } | Event::Released { agent, .. } => {
-                Some(agent)
-            }
+            Event::PolicySet { agent, .. }
+            | Event::PolicyRemoved { agent, .. }
+            | Event::Released { agent, .. } => Some(agent),
             Event::CapacitySet { agent } => Some(&agent.name),
             Event::Forgotten { .. } => None,
         }
@@ -253,7 +253,8 @@ impl Negotiations {
     /// What is private to those agents that `is_shown` names, as the entries of `/magent-policy:policies/agent`.
     pub fn policies(&self, is_shown: impl Fn(&str) -> bool) -> Arc<dyn StateList> {
         let shown = self.means.iter().filter(|(agent, _)| is_shown(agent));
-        let shown: OrdMap<Arc<str>, Arc<Means>> = shown.map(|(agent, means)| (agent.clone(), means.clone())).collect();
+        let shown: OrdMap<Arc<str>, Arc<Means>> =
+            shown.map(|(agent, means)| (agent.clone(), means.clone())).collect();
         Arc::new(Entries::new(&shown))
     }
 

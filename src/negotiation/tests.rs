@@ -9,10 +9,11 @@ use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
-use crate::yang::generated::magent_types::NegotiationMove;
 use crate::yang::generated::magent_task::{
-    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, identities::NegotiationType,
+    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round,
+    identities::NegotiationType,
 };
+use crate::yang::generated::magent_types::NegotiationMove;
 use crate::yang::json as codec;
 
 fn read<T: Modelled>(json: &serde_json::Value) -> T {
@@ -375,12 +376,18 @@ fn any_sequence_of_moves_keeps_the_rules() {
             let expected = expected(&before, world.now(), made, from, in_reply_to);
             let result = world.says(from, in_reply_to, made.as_str());
             let told = result.as_ref().map(|output| output.status);
-            let told = told.map_err(|error| (error.tag.as_str().to_owned(), error.app_tag.as_deref().unwrap().to_owned()));
+            let told = told.map_err(|error| {
+                (error.tag.as_str().to_owned(), error.app_tag.as_deref().unwrap().to_owned())
+            });
             if let Err((tag, app_tag)) = &told {
                 *refusals.entry(app_tag.clone()).or_insert(0) += 1;
                 assert_eq!(tag, "operation-failed");
             }
-            assert_eq!(told.map_err(|(_, app_tag)| app_tag), expected.map_err(str::to_owned), "{made:?} by {from}");
+            assert_eq!(
+                told.map_err(|(_, app_tag)| app_tag),
+                expected.map_err(str::to_owned),
+                "{made:?} by {from}"
+            );
             if below(3) == 0 {
                 world.expire();
             }

@@ -83,7 +83,7 @@ impl Tasks {
         task.updated_at = at.to_string();
         let record = Record { task: Packed::new(&task), updated_at: at, revision, ..Record::clone(&before) };
         self.count(Some(&before), &record);
-        self.tasks.insert(id.into(), Arc::new(record));
+        self.tasks.replace(record);
         self.revision = revision;
     }
 

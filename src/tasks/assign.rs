@@ -166,7 +166,6 @@ fn broken(error: ModelError) -> Error {
 
 /// A `date-and-time` of an input.
 pub(super) fn time(text: &str) -> Result<Timestamp, Error> {
-    let wrong =
-        |error| Error::application(Tag::InvalidValue, format!("\"{text}\": {error}"));
+    let wrong = |error| Error::application(Tag::InvalidValue, format!("\"{text}\": {error}"));
     text.parse().map_err(|error: crate::clock::TimestampError| wrong(error.to_string()))
 }

@@ -80,7 +80,8 @@ async fn a_policy_answers_in_the_reply_and_a_restart_finds_the_same() {
     let mut latest = 2;
     let mut status = json!("open");
     while status == "open" {
-        let counter = json!({"from": "oss-agent", "in-reply-to": latest, "move": "counter", "term": of_price("60")});
+        let counter =
+            json!({"from": "oss-agent", "in-reply-to": latest, "move": "counter", "term": of_price("60")});
         let answer = bench.respond("oss", "n", counter).await.expect("it is in turn");
         (latest, status) = (latest + 2, answer["status"].clone());
         assert_eq!(answer["reply"]["number"], latest);
@@ -118,7 +119,8 @@ async fn policies_and_accounts_are_for_their_own_side() {
             assert_eq!(refused.tag, Tag::AccessDenied, "{user}: {refused}");
             assert!(!refused.to_string().contains("secret-policy"), "{refused}");
         }
-        let whole = bench.read(user, &plain(&[&n::INTERACTION])).map(|seen| seen.to_string()).unwrap_or_default();
+        let whole =
+            bench.read(user, &plain(&[&n::INTERACTION])).map(|seen| seen.to_string()).unwrap_or_default();
         assert!(!whole.contains("secret-policy"), "{user}: {whole}");
     }
     // By a delegation to negotiate, and no other.
@@ -151,7 +153,8 @@ async fn two_policies_go_on_after_the_answer_until_they_agree() {
     let bench = Bench::limited(limits).await;
     bench.policy("ip", price("ip-agent", "0", "1")).await.expect("it is stored");
     bench.policy("oss", price("oss-agent", "1", "0")).await.expect("it is stored");
-    let mut follower = bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
+    let mut follower =
+        bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
     let opening = json!({"id": "n", "from": "oss-agent", "to": "ip-agent", "type": "magent-task:feasibility", "max-rounds": 50});
     let opened = bench.call("oss", &policy::OPEN_BY_POLICY, opening).await.expect("it opens");
     assert_eq!((&opened["status"], &opened["term"][0]["number"]), (&json!("open"), &json!("10.0")));
@@ -187,7 +190,8 @@ async fn a_policy_that_comes_later_answers_what_waits_and_one_that_advises_does_
     let advised = bench.call("ip", &policy::ADVISE_MOVE, advised).await.expect("it is told");
     assert_eq!((&advised["move"], &advised["in-reply-to"]), (&json!("counter"), &json!(1)));
     assert_eq!(bench.negotiation("n")["round"].as_array().map(Vec::len), Some(1));
-    let mut follower = bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
+    let mut follower =
+        bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
     bench.policy("ip", price("ip-agent", "0", "1")).await.expect("it is stored");
     follower.next().await.expect("it follows").expect("the engine runs");
     let rounds = bench.negotiation("n")["round"].clone();
@@ -210,7 +214,8 @@ async fn a_move_of_task_negotiate_is_answered_too() {
 #[tokio::test]
 async fn what_was_agreed_is_what_is_executed_and_its_capacity_is_held_until_the_end() {
     let bench = Bench::new().await;
-    let capacity = json!({"agent": "ip-agent", "capacity": [{"term": "lines", "amount": "10", "held-for": 60}]});
+    let capacity =
+        json!({"agent": "ip-agent", "capacity": [{"term": "lines", "amount": "10", "held-for": 60}]});
     bench.call("ip", &policy::SET_CAPACITY, capacity).await.expect("it is stored");
     let lines = |count: &str| json!([{"name": "lines", "number": count}]);
     let accept = || json!({"from": "ip-agent", "in-reply-to": 1, "move": "accept"});
@@ -234,12 +239,18 @@ async fn what_was_agreed_is_what_is_executed_and_its_capacity_is_held_until_the_
     assert_eq!(bench.commitments("ip")[0]["task"], "t");
     assert_eq!(app_tag(bench.respond("ip", "m", accept()).await), "capacity-exceeded");
     // The fulfillment is negotiated by the executor; what is agreed takes the place of what was.
-    bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t")), json!({"status": "processing"})).await.expect("it begins");
+    bench
+        .act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t")), json!({"status": "processing"}))
+        .await
+        .expect("it begins");
     let less = json!({"id": "f", "type": "magent-task:fulfillment", "from": "ip-agent", "to": "oss-agent", "task": "t", "term": lines("9")});
     bench.call("ip", &n::OPEN_NEGOTIATION, less).await.expect("what it has already is not taken twice");
     let counter = json!({"from": "oss-agent", "in-reply-to": 1, "move": "counter", "term": lines("4")});
     bench.respond("oss", "f", counter).await.expect("it is in turn");
-    bench.respond("ip", "f", json!({"from": "ip-agent", "in-reply-to": 2, "move": "accept"})).await.expect("it is in turn");
+    bench
+        .respond("ip", "f", json!({"from": "ip-agent", "in-reply-to": 2, "move": "accept"}))
+        .await
+        .expect("it is in turn");
     let seen = bench.read("ip", &task("t")).expect("it is there");
     assert_eq!(seen["term"], json!([{"name": "lines", "number": "4.0"}]));
     bench.respond("ip", "m", accept()).await.expect("six are free");
@@ -250,7 +261,10 @@ async fn what_was_agreed_is_what_is_executed_and_its_capacity_is_held_until_the_
     let done = json!({"status": "finished", "result": {"content": "done"}});
     bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t")), done).await.expect("it ends");
     assert_eq!(bench.commitments("ip").len(), 2);
-    bench.act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t")), json!({"verdict": "accepted"})).await.expect("it is verified");
+    bench
+        .act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("t")), json!({"verdict": "accepted"}))
+        .await
+        .expect("it is verified");
     assert_eq!(bench.commitments("ip").len(), 1);
     // Without a task the other lapses.
     assert_eq!(app_tag(bench.respond("ip", "o", accept()).await), "capacity-exceeded");
@@ -270,7 +284,8 @@ async fn policies_count_for_their_owner_and_have_limits() {
     bench.policy("ip", named("a")).await.expect("there is room");
     bench.policy("ip", named("a")).await.expect("it is there already");
     let mut large = named("b");
-    large["term"][0]["number"]["point"] = (0..90).map(|at| json!({"at": at.to_string(), "worth": "0"})).collect();
+    large["term"][0]["number"]["point"] =
+        (0..90).map(|at| json!({"at": at.to_string(), "worth": "0"})).collect();
     assert_eq!(app_tag(bench.policy("ip", large).await), "quota-exceeded");
     bench.policy("ip", named("b")).await.expect("there is room");
     assert_eq!(app_tag(bench.policy("ip", named("c")).await), "too-many");

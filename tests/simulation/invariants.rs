@@ -177,7 +177,8 @@ pub fn told(world: &World, user: &str, text: &str) -> Result<(), Violation> {
     let state = world.engine().snapshot();
     for one in OWNERS {
         let now = world.engine().clock().now();
-        let negotiates = state.registry.is_delegated(&format!("{one}-agent"), user, DelegatedRight::Negotiate, now);
+        let negotiates =
+            state.registry.is_delegated(&format!("{one}-agent"), user, DelegatedRight::Negotiate, now);
         let is_told = text.contains(&format!("private-{one}-"));
         hold("policies are private to their side", !is_told || user == one || negotiates, || {
             format!("{user} is told of a policy of {one}")

@@ -6,7 +6,9 @@ use agentconf::engine::{Event, State};
 use agentconf::negotiation;
 use agentconf::tasks;
 use agentconf::yang::generated::magent_task::RoundTerm;
-use agentconf::yang::generated::magent_types::{NegotiationMove, NegotiationStatus, ResultVerdict, TaskStatus};
+use agentconf::yang::generated::magent_types::{
+    NegotiationMove, NegotiationStatus, ResultVerdict, TaskStatus,
+};
 
 use super::mutation::Mutation;
 use super::witness::{Violation, hold};
@@ -64,11 +66,18 @@ impl Promises {
                     let same = terms.is_some_and(|terms| {
                         terms.len() == task.term.len()
                             && terms.iter().all(|agreed| {
-                                task.term.iter().any(|term| term.name == agreed.name && term.number == agreed.number)
+                                task.term
+                                    .iter()
+                                    .any(|term| term.name == agreed.name && term.number == agreed.number)
                             })
                     });
                     hold("what was agreed is what is executed", same, || format!("{task:?}"))?;
                     self.carries_out.insert(task.id.clone(), negotiation.clone());
+                }
+            }
+            Event::Tasks(tasks::Event::TaskForgotten { task }) => {
+                if let Some(negotiation) = self.carries_out.get(task) {
+                    self.promised.retain(|(_, of), _| of != negotiation);
                 }
             }
             Event::Tasks(
@@ -95,7 +104,8 @@ impl Promises {
         let takes = stands.map_or(0, |round| number(&round.term, "bandwidth"));
         for agent in agents {
             let Some(has) = self.has.get(agent).filter(|_| takes > 0) else { continue };
-            let before: i64 = self.promised.iter().filter(|((of, _), _)| of == agent).map(|(_, takes)| takes).sum();
+            let before: i64 =
+                self.promised.iter().filter(|((of, _), _)| of == agent).map(|(_, takes)| takes).sum();
             hold("nothing is promised twice", before + takes <= *has, || {
                 format!("{agent} has {has}, {before} is promised, and {id} takes {takes}")
             })?;
@@ -112,7 +122,12 @@ fn number(terms: &[RoundTerm], name: &str) -> i64 {
 }
 
 /// What a policy offers is worth what it reserves. Its name says how much that is, and who wants a low price.
-fn within(agent: &str, policy: Option<&str>, made: NegotiationMove, terms: &[RoundTerm]) -> Result<(), Violation> {
+fn within(
+    agent: &str,
+    policy: Option<&str>,
+    made: NegotiationMove,
+    terms: &[RoundTerm],
+) -> Result<(), Violation> {
     const RULE: &str = "no offer is outside its sender's policy";
     let own = agent.trim_end_matches("-agent");
     let reserved = policy.and_then(|name| name.strip_prefix(&format!("private-{own}-"))?.parse::<i64>().ok());

@@ -249,7 +249,8 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let worth = json!([{"at": "0", "worth": cheap}, {"at": "100", "worth": dear}]);
             let price = json!({"min": "0", "max": "100", "step": "5", "point": worth});
             let bandwidth = json!({"min": "0", "max": "60", "step": "20"});
-            let term = json!([{"name": "price", "number": price}, {"name": "bandwidth", "number": bandwidth}]);
+            let term =
+                json!([{"name": "price", "number": price}, {"name": "bandwidth", "number": bandwidth}]);
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"])});
@@ -274,7 +275,8 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
                 return invoke(&policy::ADVISE_MOVE, None, json!({"agent": agent, "negotiation": id}));
             };
             // The order that carries it out, if it is agreed.
-            let to = if course.head.initiator == agent { &course.head.responder } else { &course.head.initiator };
+            let to =
+                if course.head.initiator == agent { &course.head.responder } else { &course.head.initiator };
             let order = json!({"id": format!("t-{own}-{}-{number}", to.trim_end_matches("-agent")), "from": agent,
                 "to": to, "content": format!("intent {number}."), "negotiation": id});
             invoke(&n::ASSIGN_TASK, None, order)

@@ -161,9 +161,7 @@ impl Witness {
         hold(RULE, round.from == turn || is_withdrawn, || {
             format!("{}: {} moved, not {turn}", after.id, round.from)
         })?;
-        hold(RULE, round.number == before.latest() + 1, || {
-            format!("{}: a round is missing", after.id)
-        })?;
+        hold(RULE, round.number == before.latest() + 1, || format!("{}: a round is missing", after.id))?;
         hold(
             "an agreement is of both",
             (format!("{:?}", after.status) == "Agreed") == after.agreed_round.is_some(),

@@ -22,7 +22,9 @@ use agentconf::log::LogReader;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::Error;
 use agentconf::yang::generated::ietf_netconf_monitoring::identities::Transport;
-use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_access, magent_policy, magent_registry, magent_task};
+use agentconf::yang::generated::{
+    SCHEMA, irtf_agent, magent_access, magent_policy, magent_registry, magent_task,
+};
 use agentconf::yang::json;
 use agentconf::yang::path::InstancePath;
 use agentconf::yang::schema::Kind;

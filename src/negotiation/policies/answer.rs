@@ -4,19 +4,20 @@
 
 use std::sync::Arc;
 
+use super::super::Negotiations;
 use super::super::course::{Accounted, Course};
 use super::super::decide::Refused;
 use super::super::memory::Remembered;
 use super::super::step::{Party, State};
 use super::super::strategy::{Account, Action, Negotiator, Side, Situation};
-use super::super::Negotiations;
 use super::capacity::{Demand, demands};
 use super::decide::no_policy;
 use super::{Means, Occasion, Stored, preferences};
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::{
-    AdviseMoveInput, AdviseMoveOutput, ExplainMovesInput, ExplainMovesOutput, ExplainMovesOutputAccount, OpenByPolicyInput,
+    AdviseMoveInput, AdviseMoveOutput, ExplainMovesInput, ExplainMovesOutput, ExplainMovesOutputAccount,
+    OpenByPolicyInput,
 };
 use crate::yang::generated::magent_task::{RespondInput, RoundTerm};
 use crate::yang::generated::magent_types::NegotiationMove;
@@ -113,15 +114,35 @@ impl Negotiations {
             None => means.policy(&Occasion::of(course, party), true),
         };
         let turn = self.by(course, means, stored.ok_or_else(none)?, party, now);
-        let ExplainMovesOutputAccount { round, move_, policy, target, reservation, standing, proposed, other, reason } =
-            turn.account.account;
+        let ExplainMovesOutputAccount {
+            round,
+            move_,
+            policy,
+            target,
+            reservation,
+            standing,
+            proposed,
+            other,
+            reason,
+        } = turn.account.account;
         let Some(move_) = move_ else {
             return Err(Error::application(Tag::OperationFailed, reason).app_tag("no-offer"));
         };
         let term = turn.terms.iter().map(recast).collect::<Result<_, ModelError>>();
         let term = term.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?;
         let in_reply_to = round.saturating_sub(1);
-        Ok(AdviseMoveOutput { in_reply_to, move_, term, policy, target, reservation, standing, proposed, other, reason })
+        Ok(AdviseMoveOutput {
+            in_reply_to,
+            move_,
+            term,
+            policy,
+            target,
+            reservation,
+            standing,
+            proposed,
+            other,
+            reason,
+        })
     }
 
     /// `explain-moves`.
@@ -131,7 +152,8 @@ impl Negotiations {
     pub fn explain(&self, input: &ExplainMovesInput) -> Result<ExplainMovesOutput, Error> {
         let (course, _) = self.of_party(&input.negotiation, &input.agent)?;
         let most = input.limit.map_or(ACCOUNTS_MAX, usize::from).min(ACCOUNTS_MAX);
-        let own = course.accounts.iter().filter(|one| one.agent == input.agent && one.account.round > input.after);
+        let own =
+            course.accounts.iter().filter(|one| one.agent == input.agent && one.account.round > input.after);
         Ok(ExplainMovesOutput { account: own.take(most).map(|one| one.account.clone()).collect() })
     }
 
@@ -166,7 +188,8 @@ impl Negotiations {
         let decided = stored.prepared().map(|prepared| {
             Negotiator::new(prepared.clone(), preferences::strategy(&stored.policy)).decide(&situation)
         });
-        let Some((Action::Offer(offer), account)) = decided.map(|decided| (decided.action, decided.account)) else {
+        let Some((Action::Offer(offer), account)) = decided.map(|decided| (decided.action, decided.account))
+        else {
             let message = format!("by the policy {:?} nothing can be proposed", stored.policy.name);
             return Err(Error::application(Tag::OperationFailed, message).app_tag("no-offer"));
         };
@@ -177,8 +200,8 @@ impl Negotiations {
     /// A negotiation with the party that an agent is.
     fn of_party(&self, id: &str, agent: &str) -> Result<(&Course, Party), Error> {
         let course = self.get(id);
-        let course =
-            course.ok_or_else(|| Refused::UnknownReference.error(format!("there is no negotiation {id:?}")))?;
+        let course = course
+            .ok_or_else(|| Refused::UnknownReference.error(format!("there is no negotiation {id:?}")))?;
         let party = course.party(agent).ok_or_else(|| {
             Refused::NotAuthorized.error(format!("the agent {agent:?} is no party of the negotiation {id:?}"))
         })?;
@@ -196,7 +219,11 @@ impl Negotiations {
                 account: left(next, Some(stored.policy.name.clone()), why),
             },
         };
-        if course.rounds.last().is_some_and(|round| round.move_ == NegotiationMove::Clarify && round.from != agent) {
+        if course
+            .rounds
+            .last()
+            .is_some_and(|round| round.move_ == NegotiationMove::Clarify && round.from != agent)
+        {
             return leave("The other agent asks; a policy answers no questions.");
         }
         let Some(prepared) = stored.prepared() else { return leave("The policy contradicts itself.") };
@@ -206,7 +233,10 @@ impl Negotiations {
         let regions = infeasible(means, stored, party, now, course.fulfilled());
         let others = course.standing().filter(|_| stands != party);
         let standing = others
-            .filter(|round| self.covers(course.agent(party.other()), party.other(), &round.term, now, course.fulfilled()).is_ok())
+            .filter(|round| {
+                self.covers(course.agent(party.other()), party.other(), &round.term, now, course.fulfilled())
+                    .is_ok()
+            })
             .and_then(|round| preferences::offer(&round.term, &stored.policy))
             .filter(|offer| offer.len() == stored.policy.term.len());
         let time = Times::of(course, stored, rounds_left, now);
@@ -248,7 +278,9 @@ impl Negotiations {
         now: Timestamp,
         task: Option<&str>,
     ) -> Result<(), String> {
-        let Some(means) = self.means.get(agent).filter(|means| !means.capacity.is_empty()) else { return Ok(()) };
+        let Some(means) = self.means.get(agent).filter(|means| !means.capacity.is_empty()) else {
+            return Ok(());
+        };
         let uncovered = |demand: &Demand<'_>| !means.commitments.cover(demand, now, task);
         let uncovered = demands(&means.capacity, party, terms, now).find(uncovered);
         uncovered.map_or(Ok(()), |demand| Err(demand.term().to_owned()))
@@ -303,12 +335,14 @@ struct Times {
 impl Times {
     fn of(course: &Course, stored: &Stored, left: u32, now: Timestamp) -> Times {
         let made = course.latest();
-        let rounds = stored.policy.rounds.map_or(course.head.max_rounds, |most| most.min(course.head.max_rounds));
+        let rounds =
+            stored.policy.rounds.map_or(course.head.max_rounds, |most| most.min(course.head.max_rounds));
         let rounds_left = left.min(rounds.saturating_sub(made));
         let mut share = f64::from(made) / f64::from(rounds.max(1));
         let mut is_over = false;
         if let Some(opened) = course.opened_at() {
-            let limit = stored.policy.time_limit.map(|seconds| opened.saturating_add_seconds(i64::from(seconds)));
+            let limit =
+                stored.policy.time_limit.map(|seconds| opened.saturating_add_seconds(i64::from(seconds)));
             let deadline = course.head.deadline.as_ref().and_then(|text| text.parse().ok());
             if let Some(end) = [limit, deadline].into_iter().flatten().min() {
                 let whole = opened.until(end).as_secs_f64();
@@ -351,7 +385,10 @@ fn accounted(agent: &str, stored: &Stored, round: u32, made: NegotiationMove, ac
 }
 
 /// A utility in millionths; `None` if it is no number.
-#[expect(clippy::cast_possible_truncation, reason = "a share is small, and what is not stops at the ends of the type")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a share is small, and what is not stops at the ends of the type"
+)]
 fn share(utility: f64) -> Option<Decimal64> {
     utility.is_finite().then(|| Decimal64 { digits: (utility * 1e6).round() as i64, fraction: 6 })
 }

@@ -10,9 +10,7 @@ use imbl::OrdMap;
 use crate::clock::{Timestamp, TimestampError};
 use crate::negotiation::step::Party;
 use crate::negotiation::strategy::{Condition, Region, Values};
-use crate::yang::generated::magent_policy::{
-    Capacity, Role, Commitment as Shown, Term as PolicyTerm,
-};
+use crate::yang::generated::magent_policy::{Capacity, Commitment as Shown, Role, Term as PolicyTerm};
 use crate::yang::generated::magent_task::RoundTerm;
 use crate::yang::value::Decimal64;
 
@@ -95,7 +93,8 @@ pub(in crate::negotiation) fn demands<'a>(
     capacity.iter().filter(move |capacity| concerns(capacity, party)).filter_map(move |capacity| {
         let term = terms.iter().find(|term| term.name == capacity.term)?;
         let amount = term.number.map(|number| number.digits).filter(|amount| *amount > 0)?;
-        let window = capacity.window_term.as_ref().and_then(|name| terms.iter().find(|term| term.name == *name));
+        let window =
+            capacity.window_term.as_ref().and_then(|name| terms.iter().find(|term| term.name == *name));
         let (start, end) = match window.and_then(|term| term.window.as_ref()) {
             // The texts were checked with the move.
             Some(window) => (window.start.parse().unwrap_or(now), window.end.parse().ok()),
@@ -123,7 +122,12 @@ impl Commitments {
     }
 
     /// Whether the demand is free from `now` on. What is promised for the task already is what would be promised anew.
-    pub(in crate::negotiation) fn cover(&self, demand: &Demand<'_>, now: Timestamp, task: Option<&str>) -> bool {
+    pub(in crate::negotiation) fn cover(
+        &self,
+        demand: &Demand<'_>,
+        now: Timestamp,
+        task: Option<&str>,
+    ) -> bool {
         let Some(amount) = demand.amount else { return false };
         let free = self.free(demand.capacity, demand.start.max(now), demand.end, now, task);
         free.iter().all(|(_, free)| amount <= *free)
@@ -196,7 +200,8 @@ impl Commitments {
             }
             let free = self.free(capacity, now, None, now, task);
             let window = capacity.window_term.as_ref();
-            let window = window.filter(|name| terms.iter().any(|term| term.name == **name && term.window.is_some()));
+            let window =
+                window.filter(|name| terms.iter().any(|term| term.name == **name && term.window.is_some()));
             let Some(window) = window else {
                 let least = free.iter().map(|(_, free)| *free).min().unwrap_or(0);
                 if least < most {
@@ -210,8 +215,7 @@ impl Commitments {
             for (part, end) in parts.iter().zip(ends.chain([None])) {
                 let least = part.iter().map(|(_, free)| *free).min().unwrap_or(0);
                 let Some((start, _)) = part.first().filter(|_| least < most) else { continue };
-                let values =
-                    Values::Overlapping { start: start.as_micros(), end: end.unwrap_or(i64::MAX) };
+                let values = Values::Overlapping { start: start.as_micros(), end: end.unwrap_or(i64::MAX) };
                 let during = Condition { term: window.as_str().into(), values };
                 regions.push(Region { conditions: vec![more_than(least), during] });
             }
@@ -231,7 +235,12 @@ impl Commitments {
         self.prune(now);
         let term: Arc<str> = demand.term().into();
         if let Some(task) = task {
-            self.0 = self.0.iter().filter(|((name, _), one)| **name != *term || one.task.as_deref() != Some(task)).map(|(key, one)| (key.clone(), one.clone())).collect();
+            self.0 = self
+                .0
+                .iter()
+                .filter(|((name, _), one)| **name != *term || one.task.as_deref() != Some(task))
+                .map(|(key, one)| (key.clone(), one.clone()))
+                .collect();
         }
         let lapses_at = match task {
             None => demand.capacity.held_for.map(|seconds| now.saturating_add_seconds(i64::from(seconds))),
@@ -250,7 +259,12 @@ impl Commitments {
     /// Drops what no longer counts.
     fn prune(&mut self, now: Timestamp) {
         if self.0.values().any(|one| !one.counts(now)) {
-            self.0 = self.0.iter().filter(|(_, one)| one.counts(now)).map(|(key, one)| (key.clone(), one.clone())).collect();
+            self.0 = self
+                .0
+                .iter()
+                .filter(|(_, one)| one.counts(now))
+                .map(|(key, one)| (key.clone(), one.clone()))
+                .collect();
         }
     }
 
@@ -286,7 +300,11 @@ impl Commitments {
     /// The negotiations by whose agreements something is promised, for a task if one is given.
     pub(in crate::negotiation) fn negotiations(&self, task: Option<&str>) -> Vec<Arc<str>> {
         let of_task = |commitment: &Commitment| task.is_none() || commitment.task.as_deref() == task;
-        self.0.iter().filter(|(_, one)| of_task(one)).map(|((_, negotiation), _)| negotiation.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(_, one)| of_task(one))
+            .map(|((_, negotiation), _)| negotiation.clone())
+            .collect()
     }
 
     /// All, as entries of the list `commitment`.

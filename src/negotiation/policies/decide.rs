@@ -25,7 +25,8 @@ impl Negotiations {
         let data = recast_data(&input.to_data(), Policy::node());
         let stored = Stored::new(Policy::from_data(&data).map_err(|e| bad(e.to_string()))?);
         if stored.octets > limits.policy_bytes_max {
-            let message = format!("the policy has {} octets; {} are allowed", stored.octets, limits.policy_bytes_max);
+            let message =
+                format!("the policy has {} octets; {} are allowed", stored.octets, limits.policy_bytes_max);
             return Err(Error::application(Tag::TooBig, message));
         }
         let means = self.means.get(agent.as_str());
@@ -35,7 +36,8 @@ impl Negotiations {
         }
         let count = means.map_or(0, |means| means.policies.len());
         if before.is_none() && count >= limits.policies_agent_max {
-            return Err(Refused::TooMany.error(format!("the agent {agent:?} has {count} policies, as many as it may")));
+            return Err(Refused::TooMany
+                .error(format!("the agent {agent:?} has {count} policies, as many as it may")));
         }
         prepare(&stored.policy)?;
         Ok(vec![Event::PolicySet { agent, policy: stored.policy }])
@@ -86,7 +88,8 @@ impl Negotiations {
         let ReleaseCommitmentInput { agent, negotiation } = input;
         let has = |means: &std::sync::Arc<Means>| means.commitments.has(&negotiation);
         if !self.means.get(agent.as_str()).is_some_and(has) {
-            let message = format!("nothing of the agent {agent:?} is promised by the negotiation {negotiation:?}");
+            let message =
+                format!("nothing of the agent {agent:?} is promised by the negotiation {negotiation:?}");
             return Err(Error::application(Tag::DataMissing, message).app_tag("commitment-unknown"));
         }
         Ok(vec![Event::Released { agent, negotiation }])

@@ -17,8 +17,8 @@ use super::step::Party;
 use super::strategy::Prepared;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_policy::{Agent, AppliesRole, Capacity, Mode, Policy};
-use crate::yang::generated::magent_task::identities::NegotiationType;
 use crate::yang::generated::magent_task::RoundTerm;
+use crate::yang::generated::magent_task::identities::NegotiationType;
 use crate::yang::held::Shown;
 use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::tree::Container;
@@ -142,14 +142,20 @@ impl Means {
 fn applies(policy: &Policy, occasion: &Occasion<'_>) -> bool {
     let of = &policy.applies;
     let is_type = of.type_.is_empty() || of.type_.iter().any(|base| occasion.type_.is_or_derives_from(*base));
-    let is_task_type =
-        of.task_type.is_empty() || occasion.task_type.is_some_and(|of_task| of.task_type.iter().any(|t| t == of_task));
+    let is_task_type = of.task_type.is_empty()
+        || occasion.task_type.is_some_and(|of_task| of.task_type.iter().any(|t| t == of_task));
     let is_other = of.other.is_empty() || of.other.iter().any(|other| other == occasion.other);
-    let is_role = of.role.is_none_or(|role| (role == AppliesRole::Initiator) == (occasion.role == Party::Initiator));
+    let is_role =
+        of.role.is_none_or(|role| (role == AppliesRole::Initiator) == (occasion.role == Party::Initiator));
     // Before the first proposal there is nothing to look for.
     let has_terms = occasion.terms.is_empty()
         || of.term_name.iter().all(|name| occasion.terms.iter().any(|term| term.name == *name));
-    is_type && is_task_type && is_other && is_role && has_terms && preferences::offer(occasion.terms, policy).is_some()
+    is_type
+        && is_task_type
+        && is_other
+        && is_role
+        && has_terms
+        && preferences::offer(occasion.terms, policy).is_some()
 }
 
 impl Shown for Means {

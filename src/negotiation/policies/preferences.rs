@@ -5,14 +5,15 @@
 use std::sync::Arc;
 
 use super::super::strategy::{
-    Condition, Curve, Domain, Interaction, Model, Offer, Preferences, Region, Shape, Strategy, Term, TitForTat, Value,
-    Values,
+    Condition, Curve, Domain, Interaction, Model, Offer, Preferences, Region, Shape, Strategy, Term,
+    TitForTat, Value, Values,
 };
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::identities::Strategy as Identity;
 use crate::yang::generated::magent_policy::{
-    ByLengthShape, ByStartShape, Condition as PolicyCondition, Policy, Shape as NumberShape, Term as PolicyTerm,
+    ByLengthShape, ByStartShape, Condition as PolicyCondition, Policy, Shape as NumberShape,
+    Term as PolicyTerm,
 };
 use crate::yang::generated::magent_task::{RoundTerm, RoundTermWindow};
 use crate::yang::model::{ModelError, Modelled};
@@ -151,7 +152,8 @@ pub(super) fn offer(terms: &[RoundTerm], policy: &Policy) -> Option<Offer> {
 pub(super) fn terms(offer: &Offer, policy: &Policy) -> Vec<RoundTerm> {
     let term = |(name, value): (&Arc<str>, &Value)| {
         let unit = policy.term.iter().find(|term| *term.name == **name).and_then(|term| term.unit.clone());
-        let mut term = RoundTerm { name: name.to_string(), number: None, text: None, window: None, unit: None };
+        let mut term =
+            RoundTerm { name: name.to_string(), number: None, text: None, window: None, unit: None };
         match value {
             Value::Number(digits) => {
                 term.number = Some(Decimal64 { digits: *digits, fraction: 6 });

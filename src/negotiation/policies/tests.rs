@@ -19,7 +19,8 @@ use crate::yang::model::Modelled;
 const START: i64 = 1_800_000_000;
 
 fn read<T: Modelled>(json: &Json) -> T {
-    let data = codec::decode_children(json.to_string().as_bytes(), Some(T::node()), &SCHEMA, &codec::STORED).unwrap();
+    let data = codec::decode_children(json.to_string().as_bytes(), Some(T::node()), &SCHEMA, &codec::STORED)
+        .unwrap();
     T::from_data(&data).unwrap()
 }
 
@@ -118,9 +119,13 @@ fn app_tag<T>(result: Result<T, Error>) -> String {
 #[test]
 fn two_policies_come_to_an_agreement_that_both_can_stand() {
     let mut world = World::default();
-    world.policy("bob", json!({"term": price("0", "1"), "reservation": "0.3", "strategy": "time-dependent"})).unwrap();
+    world
+        .policy("bob", json!({"term": price("0", "1"), "reservation": "0.3", "strategy": "time-dependent"}))
+        .unwrap();
     world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
-    world.policy("ann", json!({"term": price("1", "0"), "reservation": "0.3", "strategy": "time-dependent"})).unwrap();
+    world
+        .policy("ann", json!({"term": price("1", "0"), "reservation": "0.3", "strategy": "time-dependent"}))
+        .unwrap();
     while world.negotiations.has_to_answer("n") {
         world.answer("n");
     }
@@ -134,9 +139,16 @@ fn two_policies_come_to_an_agreement_that_both_can_stand() {
         let stands = if round.from == "bob" { offered >= 37_000_000 } else { offered <= 73_000_000 };
         assert!(stands, "{} offered {offered} in round {}", round.from, round.number);
     }
-    let told = |agent: &str| world.negotiations.explain(&read(&json!({"agent": agent, "negotiation": "n"}))).unwrap();
+    let told = |agent: &str| {
+        world.negotiations.explain(&read(&json!({"agent": agent, "negotiation": "n"}))).unwrap()
+    };
     assert_eq!(told("ann").account.len() + told("bob").account.len(), course.rounds.len() - 1);
-    assert!(told("bob").account.iter().all(|account| account.round % 2 == 0 && account.policy.as_deref() == Some("p")));
+    assert!(
+        told("bob")
+            .account
+            .iter()
+            .all(|account| account.round % 2 == 0 && account.policy.as_deref() == Some("p"))
+    );
     assert_eq!(world.negotiations, world.replayed());
 }
 
@@ -152,7 +164,9 @@ fn what_is_remembered_changes_no_decision() {
         if world.answer("n").as_deref() != Some("counter") {
             break;
         }
-        world.respond("n", "ann", "counter", json!([{"name": "price", "number": (11 + step).to_string()}])).unwrap();
+        world
+            .respond("n", "ann", "counter", json!([{"name": "price", "number": (11 + step).to_string()}]))
+            .unwrap();
     }
     assert!(world.negotiations.get("n").unwrap().rounds.len() > 10);
 }
@@ -175,7 +189,9 @@ fn a_policy_that_does_not_apply_or_only_advises_moves_nothing() {
         world.policy("bob", policy.clone()).unwrap();
         world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
         assert_eq!(world.negotiations.has_to_answer("n"), is_due, "{policy}");
-        let advice = world.negotiations.advise(&read(&json!({"agent": "bob", "negotiation": "n", "policy": "p"})), world.now());
+        let advice = world
+            .negotiations
+            .advise(&read(&json!({"agent": "bob", "negotiation": "n", "policy": "p"})), world.now());
         assert!(advice.is_ok(), "{policy}");
         assert_eq!(world.negotiations, world.replayed());
     }
@@ -187,7 +203,8 @@ fn a_question_is_left_to_the_agent_once() {
     world.policy("ann", json!({"term": price("1", "0")})).unwrap();
     world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
     world.respond("n", "bob", "clarify", json!([])).err();
-    let input: RespondInput = read(&json!({"from": "bob", "in-reply-to": 1, "move": "clarify", "content": "why?"}));
+    let input: RespondInput =
+        read(&json!({"from": "bob", "in-reply-to": 1, "move": "clarify", "content": "why?"}));
     let (events, _) = world.negotiations.respond(&world.fresh(), "n", input, &Limits::default()).unwrap();
     world.commit(events);
     assert!(world.negotiations.has_to_answer("n"));
@@ -284,8 +301,11 @@ fn nothing_is_promised_twice_whatever_is_agreed() {
     for _ in 0..20 {
         let mut world = World::default();
         let least = 20 + below(80);
-        world.capacity("bob", json!([{"term": "x", "amount": "100", "window-term": "when",
-            "window": [{"start": time(300), "end": time(500), "amount": least.to_string()}]}]));
+        world.capacity(
+            "bob",
+            json!([{"term": "x", "amount": "100", "window-term": "when",
+            "window": [{"start": time(300), "end": time(500), "amount": least.to_string()}]}]),
+        );
         // What was promised: amount, from, to.
         let mut promised: Vec<(String, i64, i64, i64)> = Vec::new();
         for number in 0..60 {
@@ -294,7 +314,8 @@ fn nothing_is_promised_twice_whatever_is_agreed() {
             let to = from + 1 + below(200);
             let id = format!("n{number}");
             let window = json!({"start": time(from), "end": time(to)});
-            let terms = json!([{"name": "x", "number": amount.to_string()}, {"name": "when", "window": window}]);
+            let terms =
+                json!([{"name": "x", "number": amount.to_string()}, {"name": "when", "window": window}]);
             world.open(&id, terms).unwrap();
             let has = |at: i64| if (300..500).contains(&at) { least.min(100) } else { 100 };
             let taken = |at: i64| promised.iter().filter(|p| p.2 <= at && at < p.3).map(|p| p.1).sum::<i64>();
@@ -310,7 +331,9 @@ fn nothing_is_promised_twice_whatever_is_agreed() {
             }
             if below(6) == 0 && !promised.is_empty() {
                 let (id, ..) = promised.remove(below(promised.len() as i64) as usize);
-                if let Ok(events) = world.negotiations.release(read(&json!({"agent": "bob", "negotiation": id}))) {
+                if let Ok(events) =
+                    world.negotiations.release(read(&json!({"agent": "bob", "negotiation": id})))
+                {
                     world.commit(events);
                 }
             }

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use agentconf::yang::generated::magent_task::nodes as n;
 use agentconf::yang::generated::magent_policy;
+use agentconf::yang::generated::magent_task::nodes as n;
 use agentconf::yang::path::{InstancePath, Selector, Step};
 use agentconf::yang::tree::Key;
 use futures_util::future::try_join_all;
 use serde_json::{Value as Json, json};
 
-use super::{IN_FLIGHT, Outcome};
 use super::filled::{Filled, decoded};
+use super::{IN_FLIGHT, Outcome};
 
 /// Who makes the moves.
 #[derive(Clone, Copy)]
@@ -32,7 +32,8 @@ pub async fn rounds(filled: &Filled, run: u64, rounds: u32, moved: Moved) -> Out
         filled.call_as("policy-agent", operation, None, decoded(operation, &policy(agent))?).await?;
     }
     let began = Instant::now();
-    let negotiations = (0..IN_FLIGHT).map(|number| one(filled, format!("n-{run}-{number}"), agent, rounds, moved));
+    let negotiations =
+        (0..IN_FLIGHT).map(|number| one(filled, format!("n-{run}-{number}"), agent, rounds, moved));
     let made = try_join_all(negotiations).await?;
     Ok((made.into_iter().sum(), began.elapsed()))
 }
@@ -67,9 +68,7 @@ fn terms(round: u32) -> Json {
 }
 
 fn policy(agent: &str) -> Json {
-    let range = |at_least: &str, at_most: &str| {
-        json!({"min": at_least, "max": at_most, "step": "5", "point": [{"at": at_least, "worth": "0"}, {"at": at_most, "worth": "1"}]})
-    };
+    let range = |at_least: &str, at_most: &str| json!({"min": at_least, "max": at_most, "step": "5", "point": [{"at": at_least, "worth": "0"}, {"at": at_most, "worth": "1"}]});
     json!({"agent": agent, "name": "p", "reservation": "0.9", "strategy": "time-dependent", "exponent": "0.1", "term": [
         {"name": "price", "unit": "EUR", "number": range("10", "100"), "weight": "0.8"},
         {"name": "level", "option": [{"text": "gold", "worth": "0"}, {"text": "silver", "worth": "1"}], "weight": "0.1"},
