@@ -2,6 +2,7 @@
 //!
 //! Owns the rounds, which of them stands, and the accounts of the server's own moves. It never says which moves are legal.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use imbl::Vector;
@@ -24,6 +25,8 @@ pub struct Course {
     pub head: Negotiation,
     /// The rounds; the first has the number 1.
     pub rounds: Vector<Arc<Round>>,
+    /// For each round, what tells the proposals up to it from others.
+    digests: Vector<u64>,
     /// Why the server made its moves, of both sides, in their order.
     pub(super) accounts: Vector<Arc<Accounted>>,
     /// The round whose proposal stands.
@@ -53,6 +56,7 @@ impl Course {
         let mut course = Course {
             head: negotiation,
             rounds: Vector::new(),
+            digests: Vector::new(),
             accounts: Vector::new(),
             stands: None,
             octets: 0,
@@ -69,6 +73,7 @@ impl Course {
         let mut course = Course {
             head: after,
             rounds: self.rounds.clone(),
+            digests: self.digests.clone(),
             accounts: self.accounts.clone(),
             stands: self.stands.clone(),
             octets: self.octets,
@@ -81,6 +86,7 @@ impl Course {
 
     fn push(&mut self, round: Round) {
         self.octets = self.octets.saturating_add(octets_of(&round));
+        self.digests.push_back(digest(self.digests.last().copied().unwrap_or_default(), &round));
         let round = Arc::new(round);
         if matches!(round.move_, NegotiationMove::Propose | NegotiationMove::Counter) {
             self.stands = Some(round.clone());
@@ -97,6 +103,15 @@ impl Course {
     /// The round whose proposal stands: the latest one with a proposal.
     pub fn standing(&self) -> Option<&Arc<Round>> {
         self.stands.as_ref()
+    }
+
+    /// What tells the proposals up to the round with this number from others; 0 for those before the first. `None` if there is
+    /// no such round.
+    pub(super) fn digest(&self, number: u32) -> Option<u64> {
+        match usize::try_from(number).ok()?.checked_sub(1) {
+            Some(place) => self.digests.get(place).copied(),
+            None => Some(0),
+        }
     }
 
     /// The terms that were agreed; `None` if the negotiation did not end so.
@@ -184,6 +199,18 @@ impl Shown for Course {
     fn shown(&self) -> Container {
         self.whole().to_data().at_revision(self.revision)
     }
+}
+
+/// What tells a round after others from other rounds after others, as far as it is a proposal.
+fn digest(before: u64, round: &Round) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (before, &round.from, round.move_.as_str()).hash(&mut hasher);
+    for term in &round.term {
+        let window = term.window.as_ref().map(|window| (&window.start, &window.end));
+        (&term.name, term.number.map(|number| number.digits), &term.text, window, &term.unit)
+            .hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// About how many octets a round has in memory beside its fixed part.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::step::Party;
 use super::strategy::Negotiator;
 use crate::limits::NEGOTIATORS_KEPT_MAX;
-use crate::yang::generated::magent_task::Round;
 
 /// The negotiators of all negotiations. A copy is the same memory.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +22,11 @@ impl PartialEq for Memory {
 
 #[derive(Debug, Default)]
 struct Kept {
-    negotiators: HashMap<Key, Remembered>,
-    /// The keys in the order in which they came.
-    order: VecDeque<Key>,
+    /// Each with the number under which it came.
+    negotiators: HashMap<Key, (u64, Remembered)>,
+    /// The keys in the order in which they came, also of those that were taken.
+    order: VecDeque<(u64, Key)>,
+    newest: u64,
 }
 
 type Key = (Arc<str>, Party);
@@ -36,27 +37,30 @@ pub(super) struct Remembered {
     pub(super) negotiator: Negotiator,
     /// What it was made of; it is compared by its place in memory.
     pub(super) of: Arc<super::policies::Stored>,
-    /// The last round that it was told; what was told before led to this one.
-    pub(super) told: Option<Arc<Round>>,
+    /// The number of the last round that it was told.
+    pub(super) told: u32,
+    /// The digest of the rounds up to it.
+    pub(super) digest: u64,
 }
 
 impl Memory {
     /// Gives what is remembered away.
     pub(super) fn take(&self, negotiation: &Arc<str>, party: Party) -> Option<Remembered> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.negotiators.remove(&(negotiation.clone(), party))
+        kept.negotiators.remove(&(negotiation.clone(), party)).map(|(_, remembered)| remembered)
     }
 
     /// Remembers; the oldest is forgotten to make room.
     pub(super) fn keep(&self, negotiation: &Arc<str>, party: Party, remembered: Remembered) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (negotiation.clone(), party);
-        kept.negotiators.insert(key.clone(), remembered);
-        kept.order.push_back(key);
-        // Those that were taken and not kept again stand in the order too.
+        kept.newest = kept.newest.wrapping_add(1);
+        let number = kept.newest;
+        kept.negotiators.insert(key.clone(), (number, remembered));
+        kept.order.push_back((number, key));
         while kept.negotiators.len() > NEGOTIATORS_KEPT_MAX || kept.order.len() > 4 * NEGOTIATORS_KEPT_MAX {
-            let Some(oldest) = kept.order.pop_front() else { break };
-            if !kept.order.contains(&oldest) {
+            let Some((number, oldest)) = kept.order.pop_front() else { break };
+            if kept.negotiators.get(&oldest).is_some_and(|(kept, _)| *kept == number) {
                 kept.negotiators.remove(&oldest);
             }
         }

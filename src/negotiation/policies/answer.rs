@@ -252,8 +252,9 @@ impl Negotiations {
         let remembered = self.memory.take(&id, party);
         let mut negotiator = told(remembered, course, stored, prepared, agent);
         let decision = negotiator.decide(&situation);
-        let told = course.rounds.last().cloned();
-        self.memory.keep(&id, party, Remembered { negotiator, of: stored.clone(), told });
+        let told = course.latest();
+        let digest = course.digest(told).unwrap_or_default();
+        self.memory.keep(&id, party, Remembered { negotiator, of: stored.clone(), told, digest });
         let (made, terms) = match decision.action {
             Action::Accept if standing.is_some() => (NegotiationMove::Accept, Vec::new()),
             Action::Accept => return leave("There is nothing that can be accepted."),
@@ -300,21 +301,14 @@ fn told(
     prepared: &Arc<super::Prepared>,
     agent: &str,
 ) -> Negotiator {
-    // It was told what led to the round that it was told last, if that is a round of this course.
+    // What was decided and then dropped may have told it of other rounds.
     let is_of_this = |one: &Remembered| {
-        let place = one.told.as_ref().and_then(|told| usize::try_from(told.number).ok()?.checked_sub(1));
-        let there = place.and_then(|place| course.rounds.get(place));
-        Arc::ptr_eq(&one.of, stored)
-            && match (&one.told, there) {
-                (Some(told), Some(there)) => Arc::ptr_eq(told, there),
-                (told, _) => told.is_none(),
-            }
+        Arc::ptr_eq(&one.of, stored) && course.digest(one.told).is_some_and(|digest| digest == one.digest)
     };
     let (mut negotiator, known) = match remembered.filter(is_of_this) {
-        Some(one) => (one.negotiator, one.told.map_or(0, |told| told.number)),
+        Some(one) => (one.negotiator, usize::try_from(one.told).unwrap_or(usize::MAX)),
         None => (Negotiator::new(prepared.clone(), preferences::strategy(&stored.policy)), 0),
     };
-    let known = usize::try_from(known).unwrap_or(usize::MAX);
     for round in course.rounds.iter().skip(known) {
         if !matches!(round.move_, NegotiationMove::Propose | NegotiationMove::Counter) {
             continue;
