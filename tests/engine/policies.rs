@@ -156,10 +156,12 @@ async fn two_policies_go_on_after_the_answer_until_they_agree() {
     let mut follower =
         bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
     let opening = json!({"id": "n", "from": "oss-agent", "to": "ip-agent", "type": "magent-task:feasibility", "max-rounds": 50});
-    let opened = bench.call("oss", &policy::OPEN_BY_POLICY, opening).await.expect("it opens");
+    let opened = bench.call("oss", &policy::OPEN_BY_POLICY, opening.clone()).await.expect("it opens");
     assert_eq!((&opened["status"], &opened["term"][0]["number"]), (&json!("open"), &json!("10.0")));
     // The first, and three more.
     assert_eq!(opened["reply"]["number"], 4);
+    let again = bench.call("oss", &policy::OPEN_BY_POLICY, opening).await.expect("it is repeated");
+    assert_eq!((&again["id"], &again["term"]), (&opened["id"], &opened["term"]));
     let is_open = || bench.negotiation("n")["status"] == "open";
     while is_open() {
         follower.next().await.expect("it follows").expect("the engine runs");
@@ -285,7 +287,7 @@ async fn policies_count_for_their_owner_and_have_limits() {
     bench.policy("ip", named("a")).await.expect("it is there already");
     let mut large = named("b");
     large["term"][0]["number"]["point"] =
-        (0..90).map(|at| json!({"at": at.to_string(), "worth": "0"})).collect();
+        (0..90).map(|at| json!({"at": at.to_string(), "worth": "1"})).collect();
     assert_eq!(app_tag(bench.policy("ip", large).await), "quota-exceeded");
     bench.policy("ip", named("b")).await.expect("there is room");
     assert_eq!(app_tag(bench.policy("ip", named("c")).await), "too-many");
