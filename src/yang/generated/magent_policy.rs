@@ -7349,7 +7349,7 @@ pub mod nodes {
         kind: Kind::List {
             keys: &[&POLICIES_AGENT_CAPACITY_WINDOW_START],
             uniques: &[],
-            entries: Entries { min: 0, max: 1000, user_ordered: false },
+            entries: Entries { min: 0, max: 100, user_ordered: false },
         },
         config: false,
         mandatory: false,
@@ -10692,7 +10692,7 @@ pub mod nodes {
         kind: Kind::List {
             keys: &[&SET_CAPACITY_INPUT_CAPACITY_WINDOW_START],
             uniques: &[],
-            entries: Entries { min: 0, max: 1000, user_ordered: false },
+            entries: Entries { min: 0, max: 100, user_ordered: false },
         },
         config: false,
         mandatory: false,
