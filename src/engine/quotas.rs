@@ -37,9 +37,11 @@ pub enum Counted {
     ConfigOctets,
     /// Receivers that are told of tasks of the agents.
     Callbacks,
+    /// Octets of the agents' policies.
+    PolicyOctets,
 }
 
-const COUNTED: [Counted; 7] = [
+const COUNTED: [Counted; 8] = [
     Counted::Agents,
     Counted::OpenTasks,
     Counted::OpenNegotiations,
@@ -47,6 +49,7 @@ const COUNTED: [Counted; 7] = [
     Counted::DataOctets,
     Counted::ConfigOctets,
     Counted::Callbacks,
+    Counted::PolicyOctets,
 ];
 
 /// How much of each there is.
@@ -57,7 +60,7 @@ impl Index<Counted> for Usage {
     type Output = u64;
 
     fn index(&self, counted: Counted) -> &u64 {
-        let [agents, tasks, negotiations, contexts, data, config, callbacks] = &self.0;
+        let [agents, tasks, negotiations, contexts, data, config, callbacks, policies] = &self.0;
         match counted {
             Counted::Agents => agents,
             Counted::OpenTasks => tasks,
@@ -66,6 +69,7 @@ impl Index<Counted> for Usage {
             Counted::DataOctets => data,
             Counted::ConfigOctets => config,
             Counted::Callbacks => callbacks,
+            Counted::PolicyOctets => policies,
         }
     }
 }
@@ -82,6 +86,7 @@ impl Usage {
             state.tasks.data_of(agent),
             0,
             count(state.tasks.callbacks().of_agent(agent)),
+            state.negotiations.policies_of(agent),
         ])
     }
 
@@ -135,6 +140,7 @@ impl State {
                 ("data_user_bytes_max", most(configured.data, limits.data_user_bytes_max)),
                 ("config_user_bytes_max", most(configured.configuration, limits.config_user_bytes_max)),
                 ("callbacks_user_max", most(None, limits.callbacks_user_max as u64)),
+                ("policies_user_bytes_max", most(None, limits.policies_user_bytes_max)),
             ],
             streams: at_once(configured.event_streams, limits.subscribers_user_max),
             subscriptions: at_once(configured.subscriptions, limits.subscriptions_user_max),

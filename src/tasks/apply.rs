@@ -12,7 +12,7 @@ use super::{Record, Said, Tasks, message};
 use crate::clock::Timestamp;
 use crate::limits::{TASK_HISTORY_MAX, TASK_KEYS_MAX};
 use crate::yang::generated::magent_task::{
-    Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
+    Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult, Term,
     Verification,
 };
 use crate::yang::generated::magent_types::{ResultVerdict, TaskStatus};
@@ -135,6 +135,19 @@ impl Tasks {
         if let Some(whole) = &task.parent {
             self.count_part(revision, (whole, number), None, Some(Sum::of(status, task.progress)));
         }
+    }
+
+    /// The fulfillment of a task was agreed: these terms take the place of those of the same names.
+    pub fn agreed(&mut self, revision: u64, at: Timestamp, id: &str, terms: Vec<Term>) {
+        let Some(before) = self.tasks.get(id).cloned() else { return };
+        let Some(mut task) = before.task.unpacked() else { return };
+        task.term.retain(|term| !terms.iter().any(|agreed| agreed.name == term.name));
+        task.term.extend(terms);
+        task.updated_at = at.to_string();
+        let record = Record { task: Packed::new(&task), updated_at: at, revision, ..Record::clone(&before) };
+        self.count(Some(&before), &record);
+        self.tasks.replace(record);
+        self.revision = revision;
     }
 
     fn change(

@@ -14,7 +14,7 @@ use super::super::{moves, operations};
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
-use crate::negotiation::standing;
+use crate::negotiation::Course;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
@@ -23,7 +23,7 @@ use crate::yang::generated::magent_registry::{
     DelegatedRight, NegotiateCapabilitiesInput, NegotiateCapabilitiesOutput, nodes as registry,
 };
 use crate::yang::generated::magent_task::{
-    Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
+    OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
     identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
@@ -82,6 +82,7 @@ pub(in super::super) fn negotiate(
                 from,
                 to,
                 task: input.task_id,
+                task_type: None,
                 context: None,
                 lifetime: None,
                 deadline: None,
@@ -92,7 +93,7 @@ pub(in super::super) fn negotiate(
                 data: Vec::new(),
             };
             super::fits(&opening).map_err(|e| Error { path: None, ..e })?;
-            let (events, output) = moves::open(state, options, principal, opening, fresh)?;
+            let (events, output) = moves::open(state, options, principal, opening, None, fresh)?;
             (events, Outcome { negotiation: output.id, status: output.status, number: 1 })
         }
     };
@@ -154,12 +155,12 @@ fn respond(
     state: &State,
     options: &Options,
     principal: &Principal,
-    negotiation: &Negotiation,
+    negotiation: &Course,
     from: String,
     round: TaskNegotiateInputRound,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, Outcome), Error> {
-    let latest = negotiation.round.last().map_or(1, |round| round.number);
+    let latest = negotiation.latest();
     let in_reply_to = match (round.in_reply_to, &round.negotiation) {
         (Some(number), _) => number,
         (None, None) => latest,
@@ -177,14 +178,14 @@ fn respond(
         data: Vec::new(),
         from,
     };
-    let (events, output) = moves::respond(state, options, principal, &negotiation.id, response, fresh)?;
-    let negotiation = negotiation.id.clone();
+    let (events, output) = moves::respond(state, options, principal, &negotiation.head.id, response, fresh)?;
+    let negotiation = negotiation.head.id.clone();
     Ok((events, Outcome { negotiation, status: output.status, number: output.number }))
 }
 
 /// `counter` if the other agent's proposal stands, else `propose`.
-fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
-    match standing(negotiation) {
+fn proposal(negotiation: &Course, from: &str) -> NegotiationMove {
+    match negotiation.standing() {
         Some(round) if round.from != from => NegotiationMove::Counter,
         _ => NegotiationMove::Propose,
     }
@@ -192,7 +193,8 @@ fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
 
 /// Who speaks in a round that names no sender: the party that the user can act for, or of two
 /// the one whose turn it is.
-fn speaker(state: &State, principal: &Principal, negotiation: &Negotiation, now: Timestamp) -> String {
+fn speaker(state: &State, principal: &Principal, negotiation: &Course, now: Timestamp) -> String {
+    let negotiation = &negotiation.head;
     let may = |agent: &String| acts_for(state, principal, agent, NEGOTIATE, now).is_ok();
     match (may(&negotiation.initiator), may(&negotiation.responder)) {
         (true, false) => negotiation.initiator.clone(),

@@ -142,8 +142,13 @@ pub struct Task {
     /// How often a result of this task can be sent back for rework. The server can lower the number,
     /// and chooses it if it is not given.
     pub max_rework: Option<u16>,
-    /// The feasibility negotiation whose outcome this task carries out.
+    /// The feasibility negotiation whose outcome this task carries out. Its agreement is carried out by
+    /// one task alone.
     pub negotiation: Option<String>,
+    /// A term that the task is executed and verified by. If the task carries out an agreement, its
+    /// terms are those that were agreed: they need not be given with the order, and an order with
+    /// others is refused.
+    pub term: Vec<Term>,
     /// The context that the task belongs to.
     pub context: Option<String>,
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
@@ -211,6 +216,7 @@ impl model::Modelled for Task {
             if_part_fails: model::optional(data, &nodes::INTERACTION_TASKS_TASK_IF_PART_FAILS)?,
             max_rework: model::optional(data, &nodes::INTERACTION_TASKS_TASK_MAX_REWORK)?,
             negotiation: model::optional(data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION)?,
+            term: model::list(data, &nodes::INTERACTION_TASKS_TASK_TERM)?,
             context: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTEXT)?,
             content: model::optional(data, &nodes::INTERACTION_TASKS_TASK_CONTENT)?,
             structured_content: model::any(data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT)?,
@@ -246,6 +252,7 @@ impl model::Modelled for Task {
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_IF_PART_FAILS, &self.if_part_fails);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_MAX_REWORK, &self.max_rework);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_NEGOTIATION, &self.negotiation);
+        model::put_list(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM, &self.term);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTEXT, &self.context);
         model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_CONTENT, &self.content);
         model::put_any(&mut data, &nodes::INTERACTION_TASKS_TASK_STRUCTURED_CONTENT, &self.structured_content);
@@ -281,6 +288,107 @@ impl Task {
     /// The key of this entry, if its leafs can have it.
     pub fn key(&self) -> Result<tree::Key, model::ValueError> {
         Self::key_of(&self.id)
+    }
+}
+
+/// A term that the task is executed and verified by. If the task carries out an agreement, its
+/// terms are those that were agreed: they need not be given with the order, and an order with
+/// others is refused.
+///
+/// `/magent-task:interaction/tasks/task/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<Window>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for Term {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::INTERACTION_TASKS_TASK_TERM_NAME)?,
+            number: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::INTERACTION_TASKS_TASK_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl Term {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::INTERACTION_TASKS_TASK_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:interaction/tasks/task/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for Window {
+    fn node() -> &'static schema::Node {
+        &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
     }
 }
 
@@ -1689,6 +1797,8 @@ pub struct Negotiation {
     pub type_: identities::NegotiationType,
     /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
     pub task: Option<String>,
+    /// Type of the task that is negotiated. A task that carries out the agreement has this type.
+    pub task_type: Option<String>,
     /// The context that the negotiation belongs to.
     pub context: Option<String>,
     /// The agent that opened the negotiation.
@@ -1725,6 +1835,7 @@ impl model::Modelled for Negotiation {
             id: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID)?,
             type_: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE)?,
             task: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK)?,
+            task_type: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK_TYPE)?,
             context: model::optional(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT)?,
             initiator: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR)?,
             responder: model::required(data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER)?,
@@ -1744,6 +1855,7 @@ impl model::Modelled for Negotiation {
         model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ID, &self.id);
         model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE, &self.type_);
         model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK_TYPE, &self.task_type);
         model::put_optional(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT, &self.context);
         model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR, &self.initiator);
         model::put(&mut data, &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER, &self.responder);
@@ -1774,6 +1886,7 @@ impl Negotiation {
             id: id.into(),
             type_,
             task: None,
+            task_type: None,
             context: None,
             initiator: initiator.into(),
             responder: responder.into(),
@@ -1811,7 +1924,7 @@ pub struct Round {
     /// What the agent did.
     pub move_: super::magent_types::NegotiationMove,
     /// A term.
-    pub term: Vec<Term>,
+    pub term: Vec<RoundTerm>,
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
     /// two number signs before the title of a section, can be used and is not required.
     pub content: Option<String>,
@@ -1890,7 +2003,7 @@ impl Round {
 ///
 /// `/magent-task:interaction/negotiations/negotiation/round/term`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Term {
+pub struct RoundTerm {
     /// Name of the term.
     pub name: String,
     /// A number.
@@ -1899,12 +2012,12 @@ pub struct Term {
     pub text: Option<String>,
     /// A time window. For something that is to happen by a certain time, it begins when it can happen
     /// at the earliest.
-    pub window: Option<Window>,
+    pub window: Option<RoundTermWindow>,
     /// Unit of the number, such as minutes or Mbit/s.
     pub unit: Option<String>,
 }
 
-impl model::Modelled for Term {
+impl model::Modelled for RoundTerm {
     fn node() -> &'static schema::Node {
         &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM
     }
@@ -1930,7 +2043,7 @@ impl model::Modelled for Term {
     }
 }
 
-impl Term {
+impl RoundTerm {
     /// Of what has to be there; the rest is absent or has its default.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -1958,14 +2071,14 @@ impl Term {
 ///
 /// `/magent-task:interaction/negotiations/negotiation/round/term/value/window/window`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Window {
+pub struct RoundTermWindow {
     /// When the window begins.
     pub start: String,
     /// When the window ends. It is later than 'start'.
     pub end: String,
 }
 
-impl model::Modelled for Window {
+impl model::Modelled for RoundTermWindow {
     fn node() -> &'static schema::Node {
         &nodes::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_WINDOW_WINDOW
     }
@@ -2239,7 +2352,7 @@ pub struct RespondOutput {
     pub status: super::magent_types::NegotiationStatus,
     /// Number of the round that the move makes.
     pub number: u32,
-    /// The move of the other agent, if it was made while the action was in progress.
+    /// The latest move of the other agent, if it was made while the action was in progress.
     pub reply: Option<RespondOutputReply>,
 }
 
@@ -2276,7 +2389,7 @@ impl RespondOutput {
     }
 }
 
-/// The move of the other agent, if it was made while the action was in progress.
+/// The latest move of the other agent, if it was made while the action was in progress.
 ///
 /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply`.
 #[derive(Debug, Clone, PartialEq)]
@@ -3106,8 +3219,13 @@ pub struct AssignTaskInput {
     /// How often a result of this task can be sent back for rework. The server can lower the number,
     /// and chooses it if it is not given.
     pub max_rework: Option<u16>,
-    /// The feasibility negotiation whose outcome this task carries out.
+    /// The feasibility negotiation whose outcome this task carries out. Its agreement is carried out by
+    /// one task alone.
     pub negotiation: Option<String>,
+    /// A term that the task is executed and verified by. If the task carries out an agreement, its
+    /// terms are those that were agreed: they need not be given with the order, and an order with
+    /// others is refused.
+    pub term: Vec<AssignTaskInputTerm>,
     /// The context that the task belongs to.
     pub context: Option<String>,
     /// Prompt or other text in natural language. It can have many lines. The convention of the draft,
@@ -3151,6 +3269,7 @@ impl model::Modelled for AssignTaskInput {
             if_part_fails: model::optional(data, &nodes::ASSIGN_TASK_INPUT_IF_PART_FAILS)?,
             max_rework: model::optional(data, &nodes::ASSIGN_TASK_INPUT_MAX_REWORK)?,
             negotiation: model::optional(data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION)?,
+            term: model::list(data, &nodes::ASSIGN_TASK_INPUT_TERM)?,
             context: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTEXT)?,
             content: model::optional(data, &nodes::ASSIGN_TASK_INPUT_CONTENT)?,
             structured_content: model::any(data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT)?,
@@ -3174,6 +3293,7 @@ impl model::Modelled for AssignTaskInput {
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_IF_PART_FAILS, &self.if_part_fails);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_MAX_REWORK, &self.max_rework);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_NEGOTIATION, &self.negotiation);
+        model::put_list(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM, &self.term);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTEXT, &self.context);
         model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_CONTENT, &self.content);
         model::put_any(&mut data, &nodes::ASSIGN_TASK_INPUT_STRUCTURED_CONTENT, &self.structured_content);
@@ -3200,6 +3320,7 @@ impl AssignTaskInput {
             if_part_fails: None,
             max_rework: None,
             negotiation: None,
+            term: Vec::new(),
             context: None,
             content: None,
             structured_content: None,
@@ -3211,6 +3332,107 @@ impl AssignTaskInput {
             timeout: None,
             callback: None,
         }
+    }
+}
+
+/// A term that the task is executed and verified by. If the task carries out an agreement, its
+/// terms are those that were agreed: they need not be given with the order, and an order with
+/// others is refused.
+///
+/// `/magent-task:assign-task/input/term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskInputTerm {
+    /// Name of the term.
+    pub name: String,
+    /// A number.
+    pub number: Option<value::Decimal64>,
+    /// One of several values that the agents know, such as gold, or other text.
+    pub text: Option<String>,
+    /// A time window. For something that is to happen by a certain time, it begins when it can happen
+    /// at the earliest.
+    pub window: Option<AssignTaskInputWindow>,
+    /// Unit of the number, such as minutes or Mbit/s.
+    pub unit: Option<String>,
+}
+
+impl model::Modelled for AssignTaskInputTerm {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_INPUT_TERM
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            name: model::required(data, &nodes::ASSIGN_TASK_INPUT_TERM_NAME)?,
+            number: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER)?,
+            text: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT)?,
+            window: model::presence(data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW)?,
+            unit: model::optional(data, &nodes::ASSIGN_TASK_INPUT_TERM_UNIT)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_NAME, &self.name);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER, &self.number);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT, &self.text);
+        model::put_presence(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW, &self.window);
+        model::put_optional(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_UNIT, &self.unit);
+        data
+    }
+}
+
+impl AssignTaskInputTerm {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: None,
+            text: None,
+            window: None,
+            unit: None,
+        }
+    }
+
+    /// The key of the entry with this `name`, if its leafs can have it.
+    pub fn key_of(name: &str) -> Result<tree::Key, model::ValueError> {
+        model::key(&nodes::ASSIGN_TASK_INPUT_TERM, vec![value::Value::string(name)])
+    }
+
+    /// The key of this entry, if its leafs can have it.
+    pub fn key(&self) -> Result<tree::Key, model::ValueError> {
+        Self::key_of(&self.name)
+    }
+}
+
+/// A time window. For something that is to happen by a certain time, it begins when it can happen
+/// at the earliest.
+///
+/// `/magent-task:assign-task/input/term/value/window/window`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTaskInputWindow {
+    /// When the window begins.
+    pub start: String,
+    /// When the window ends. It is later than 'start'.
+    pub end: String,
+}
+
+impl model::Modelled for AssignTaskInputWindow {
+    fn node() -> &'static schema::Node {
+        &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            start: model::required(data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_START)?,
+            end: model::required(data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_END)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_START, &self.start);
+        model::put(&mut data, &nodes::ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_END, &self.end);
+        data
     }
 }
 
@@ -3772,6 +3994,8 @@ pub struct OpenNegotiationInput {
     pub to: String,
     /// The task that is negotiated. In a feasibility negotiation it need not exist yet.
     pub task: Option<String>,
+    /// Type of the task that is negotiated. A task that carries out the agreement has this type.
+    pub task_type: Option<String>,
     /// The context that the negotiation belongs to.
     pub context: Option<String>,
     /// How long the agents have for each move. The server can shorten it, and chooses it if it is not
@@ -3807,6 +4031,7 @@ impl model::Modelled for OpenNegotiationInput {
             from: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_FROM)?,
             to: model::required(data, &nodes::OPEN_NEGOTIATION_INPUT_TO)?,
             task: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TASK)?,
+            task_type: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_TASK_TYPE)?,
             context: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT)?,
             lifetime: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME)?,
             deadline: model::optional(data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE)?,
@@ -3825,6 +4050,7 @@ impl model::Modelled for OpenNegotiationInput {
         model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_FROM, &self.from);
         model::put(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TO, &self.to);
         model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TASK, &self.task);
+        model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_TASK_TYPE, &self.task_type);
         model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_CONTEXT, &self.context);
         model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_LIFETIME, &self.lifetime);
         model::put_optional(&mut data, &nodes::OPEN_NEGOTIATION_INPUT_DEADLINE, &self.deadline);
@@ -3846,6 +4072,7 @@ impl OpenNegotiationInput {
             from: from.into(),
             to: to.into(),
             task: None,
+            task_type: None,
             context: None,
             lifetime: None,
             deadline: None,
@@ -4041,7 +4268,7 @@ pub struct OpenNegotiationOutput {
     pub id: String,
     /// Status of the negotiation.
     pub status: super::magent_types::NegotiationStatus,
-    /// The move of the other agent, if it was made while the operation was in progress.
+    /// The latest move of the other agent, if it was made while the operation was in progress.
     pub reply: Option<OpenNegotiationOutputReply>,
 }
 
@@ -4078,7 +4305,7 @@ impl OpenNegotiationOutput {
     }
 }
 
-/// The move of the other agent, if it was made while the operation was in progress.
+/// The latest move of the other agent, if it was made while the operation was in progress.
 ///
 /// `/magent-task:open-negotiation/output/reply`.
 #[derive(Debug, Clone, PartialEq)]
@@ -5625,7 +5852,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: None,
-        index: 20,
+        index: 21,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -5695,6 +5922,7 @@ pub mod nodes {
             &INTERACTION_TASKS_TASK_IF_PART_FAILS,
             &INTERACTION_TASKS_TASK_MAX_REWORK,
             &INTERACTION_TASKS_TASK_NEGOTIATION,
+            &INTERACTION_TASKS_TASK_TERM,
             &INTERACTION_TASKS_TASK_CONTEXT,
             &INTERACTION_TASKS_TASK_CONTENT,
             &INTERACTION_TASKS_TASK_STRUCTURED_CONTENT,
@@ -5727,6 +5955,7 @@ pub mod nodes {
             &INTERACTION_TASKS_TASK_IF_PART_FAILS,
             &INTERACTION_TASKS_TASK_MAX_REWORK,
             &INTERACTION_TASKS_TASK_NEGOTIATION,
+            &INTERACTION_TASKS_TASK_TERM,
             &INTERACTION_TASKS_TASK_CONTEXT,
             &INTERACTION_TASKS_TASK_CONTENT,
             &INTERACTION_TASKS_TASK_STRUCTURED_CONTENT,
@@ -5928,14 +6157,294 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The feasibility negotiation whose outcome this task carries\nout.",
+        description: "The feasibility negotiation whose outcome this task carries\nout.  Its agreement is carried out by one task alone.",
+    };
+    /// `/magent-task:interaction/tasks/task/term`
+    pub static INTERACTION_TASKS_TASK_TERM: Node = Node {
+        name: "term",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK),
+        index: 8,
+        kind: Kind::List {
+            keys: &[&INTERACTION_TASKS_TASK_TERM_NAME],
+            uniques: &[],
+            entries: Entries { min: 0, max: 64, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &INTERACTION_TASKS_TASK_TERM_NAME,
+            &INTERACTION_TASKS_TASK_TERM_VALUE,
+            &INTERACTION_TASKS_TASK_TERM_UNIT,
+        ],
+        data: &[
+            &INTERACTION_TASKS_TASK_TERM_NAME,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW,
+            &INTERACTION_TASKS_TASK_TERM_UNIT,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A term that the task is executed and verified by.  If the\ntask carries out an agreement, its terms are those that were\nagreed: they need not be given with the order, and an order\nwith others is refused.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/name`
+    pub static INTERACTION_TASKS_TASK_TERM_NAME: Node = Node {
+        name: "name",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::super::magent_types::types::TERM_NAME, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the term.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE: Node = Node {
+        name: "value",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM),
+        index: 1,
+        kind: Kind::Choice { default: None },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[
+            &INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_TEXT,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW,
+        ],
+        data: &[
+            &INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What is proposed.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/number`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER: Node = Node {
+        name: "number",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE),
+        index: 0,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER],
+        data: &[&INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/number/number`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER: Node = Node {
+        name: "number",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A number.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/text`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_TEXT: Node = Node {
+        name: "text",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE),
+        index: 1,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT],
+        data: &[&INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/text/text`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_TEXT_TEXT: Node = Node {
+        name: "text",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE_TEXT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "One of several values that the agents know, such as gold,\nor other text.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/window`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW: Node = Node {
+        name: "window",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE),
+        index: 2,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW],
+        data: &[&INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/window/window`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW: Node = Node {
+        name: "window",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW),
+        index: 3,
+        kind: Kind::Container { presence: true },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_START,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_END,
+        ],
+        data: &[
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_START,
+            &INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_END,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/window/window/start`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_START: Node = Node {
+        name: "start",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW),
+        index: 0,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When the window begins.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/value/window/window/end`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW_END: Node = Node {
+        name: "end",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM_VALUE_WINDOW_WINDOW),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When the window ends.  It is later than 'start'.",
+    };
+    /// `/magent-task:interaction/tasks/task/term/unit`
+    pub static INTERACTION_TASKS_TASK_TERM_UNIT: Node = Node {
+        name: "unit",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_TASKS_TASK_TERM),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:interaction/tasks/task/context`
     pub static INTERACTION_TASKS_TASK_CONTEXT: Node = Node {
         name: "context",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf { ty: &super::types::CONTEXT_REF, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -5955,7 +6464,7 @@ pub mod nodes {
         name: "content",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -5975,7 +6484,7 @@ pub mod nodes {
         name: "structured-content",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 10,
+        index: 11,
         kind: Kind::AnyData,
         config: false,
         mandatory: false,
@@ -5995,7 +6504,7 @@ pub mod nodes {
         name: "expected-response",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -6015,7 +6524,7 @@ pub mod nodes {
         name: "term-explains",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 12,
+        index: 13,
         kind: Kind::List {
             keys: &[&INTERACTION_TASKS_TASK_TERM_EXPLAINS_TERM],
             uniques: &[],
@@ -6085,7 +6594,7 @@ pub mod nodes {
         name: "deadline",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 13,
+        index: 14,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -6109,7 +6618,7 @@ pub mod nodes {
         name: "section",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 14,
+        index: 15,
         kind: Kind::List {
             keys: &[&INTERACTION_TASKS_TASK_SECTION_NUMBER],
             uniques: &[],
@@ -6223,7 +6732,7 @@ pub mod nodes {
         name: "data",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 15,
+        index: 16,
         kind: Kind::LeafList {
             ty: &super::types::DATA_REF,
             defaults: &[],
@@ -6248,7 +6757,7 @@ pub mod nodes {
         name: "asynchronous",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 16,
+        index: 17,
         kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -6268,7 +6777,7 @@ pub mod nodes {
         name: "status",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 17,
+        index: 18,
         kind: Kind::Leaf { ty: &super::super::magent_types::types::TASK_STATUS, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -6288,7 +6797,7 @@ pub mod nodes {
         name: "reason",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 18,
+        index: 19,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -6308,7 +6817,7 @@ pub mod nodes {
         name: "progress",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 19,
+        index: 20,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_TASKS_TASK_PROGRESS,
             default: None,
@@ -6332,7 +6841,7 @@ pub mod nodes {
         name: "overdue",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 20,
+        index: 21,
         kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -6352,7 +6861,7 @@ pub mod nodes {
         name: "event-sequence",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 21,
+        index: 22,
         kind: Kind::Leaf { ty: &super::types::UINT64, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -6372,7 +6881,7 @@ pub mod nodes {
         name: "created-at",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 22,
+        index: 23,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -6396,7 +6905,7 @@ pub mod nodes {
         name: "updated-at",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 23,
+        index: 24,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -6420,7 +6929,7 @@ pub mod nodes {
         name: "reworks",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 24,
+        index: 25,
         kind: Kind::Leaf { ty: &super::types::UINT32, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -6440,7 +6949,7 @@ pub mod nodes {
         name: "parts",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 25,
+        index: 26,
         kind: Kind::Container { presence: true },
         config: false,
         mandatory: false,
@@ -6554,7 +7063,7 @@ pub mod nodes {
         name: "history",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 26,
+        index: 27,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -6714,7 +7223,7 @@ pub mod nodes {
         name: "input-requests",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 27,
+        index: 28,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -6973,7 +7482,7 @@ pub mod nodes {
         name: "result",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 28,
+        index: 29,
         kind: Kind::Container { presence: true },
         config: false,
         mandatory: false,
@@ -7186,7 +7695,7 @@ pub mod nodes {
         name: "subscriptions",
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK),
-        index: 29,
+        index: 30,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -8011,11 +8520,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&INTERACTION_TASKS_TASK_REPORT_INPUT),
         index: 0,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -9358,6 +9863,7 @@ pub mod nodes {
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_ID,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK,
+            &INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK_TYPE,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER,
@@ -9374,6 +9880,7 @@ pub mod nodes {
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_ID,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_TYPE,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK,
+            &INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK_TYPE,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_INITIATOR,
             &INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPONDER,
@@ -9458,12 +9965,32 @@ pub mod nodes {
         sid: 0,
         description: "The task that is negotiated.  In a feasibility negotiation\nit need not exist yet.",
     };
+    /// `/magent-task:interaction/negotiations/negotiation/task-type`
+    pub static INTERACTION_NEGOTIATIONS_NEGOTIATION_TASK_TYPE: Node = Node {
+        name: "task-type",
+        module: &super::MODULE,
+        parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Type of the task that is negotiated.  A task that carries\nout the agreement has this type.",
+    };
     /// `/magent-task:interaction/negotiations/negotiation/context`
     pub static INTERACTION_NEGOTIATIONS_NEGOTIATION_CONTEXT: Node = Node {
         name: "context",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 3,
+        index: 4,
         kind: Kind::Leaf { ty: &super::types::CONTEXT_REF, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -9483,7 +10010,7 @@ pub mod nodes {
         name: "initiator",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 4,
+        index: 5,
         kind: Kind::Leaf { ty: &super::super::magent_types::types::AGENT_NAME, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -9503,7 +10030,7 @@ pub mod nodes {
         name: "responder",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 5,
+        index: 6,
         kind: Kind::Leaf { ty: &super::super::magent_types::types::AGENT_NAME, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -9523,7 +10050,7 @@ pub mod nodes {
         name: "status",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 6,
+        index: 7,
         kind: Kind::Leaf {
             ty: &super::super::magent_types::types::NEGOTIATION_STATUS,
             default: None,
@@ -9547,7 +10074,7 @@ pub mod nodes {
         name: "turn",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 7,
+        index: 8,
         kind: Kind::Leaf { ty: &super::super::magent_types::types::AGENT_NAME, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -9567,7 +10094,7 @@ pub mod nodes {
         name: "lifetime",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME,
             default: None,
@@ -9591,7 +10118,7 @@ pub mod nodes {
         name: "deadline",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -9615,7 +10142,7 @@ pub mod nodes {
         name: "max-rounds",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 10,
+        index: 11,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS,
             default: None,
@@ -9639,7 +10166,7 @@ pub mod nodes {
         name: "expires-at",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -9663,7 +10190,7 @@ pub mod nodes {
         name: "agreed-round",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 12,
+        index: 13,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME,
             default: None,
@@ -9687,7 +10214,7 @@ pub mod nodes {
         name: "round",
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION),
-        index: 13,
+        index: 14,
         kind: Kind::List {
             keys: &[&INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_NUMBER],
             uniques: &[],
@@ -9901,7 +10428,7 @@ pub mod nodes {
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -10058,11 +10585,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -10425,7 +10948,7 @@ pub mod nodes {
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -10582,11 +11105,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_INPUT_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -11018,7 +11537,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The move of the other agent, if it was made while the\naction was in progress.",
+        description: "The latest move of the other agent, if it was made\nwhile the action was in progress.",
     };
     /// `/magent-task:interaction/negotiations/negotiation/respond/output/reply/number`
     pub static INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_NUMBER: Node = Node {
@@ -11197,7 +11716,7 @@ pub mod nodes {
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -11354,11 +11873,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND_OUTPUT_REPLY_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -11914,7 +12429,7 @@ pub mod nodes {
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -12071,11 +12586,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -13028,6 +13539,7 @@ pub mod nodes {
             &ASSIGN_TASK_INPUT_IF_PART_FAILS,
             &ASSIGN_TASK_INPUT_MAX_REWORK,
             &ASSIGN_TASK_INPUT_NEGOTIATION,
+            &ASSIGN_TASK_INPUT_TERM,
             &ASSIGN_TASK_INPUT_CONTEXT,
             &ASSIGN_TASK_INPUT_CONTENT,
             &ASSIGN_TASK_INPUT_STRUCTURED_CONTENT,
@@ -13048,6 +13560,7 @@ pub mod nodes {
             &ASSIGN_TASK_INPUT_IF_PART_FAILS,
             &ASSIGN_TASK_INPUT_MAX_REWORK,
             &ASSIGN_TASK_INPUT_NEGOTIATION,
+            &ASSIGN_TASK_INPUT_TERM,
             &ASSIGN_TASK_INPUT_CONTEXT,
             &ASSIGN_TASK_INPUT_CONTENT,
             &ASSIGN_TASK_INPUT_STRUCTURED_CONTENT,
@@ -13233,14 +13746,294 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The feasibility negotiation whose outcome this task carries\nout.",
+        description: "The feasibility negotiation whose outcome this task carries\nout.  Its agreement is carried out by one task alone.",
+    };
+    /// `/magent-task:assign-task/input/term`
+    pub static ASSIGN_TASK_INPUT_TERM: Node = Node {
+        name: "term",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT),
+        index: 8,
+        kind: Kind::List {
+            keys: &[&ASSIGN_TASK_INPUT_TERM_NAME],
+            uniques: &[],
+            entries: Entries { min: 0, max: 64, user_ordered: false },
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ASSIGN_TASK_INPUT_TERM_NAME,
+            &ASSIGN_TASK_INPUT_TERM_VALUE,
+            &ASSIGN_TASK_INPUT_TERM_UNIT,
+        ],
+        data: &[
+            &ASSIGN_TASK_INPUT_TERM_NAME,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW,
+            &ASSIGN_TASK_INPUT_TERM_UNIT,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A term that the task is executed and verified by.  If the\ntask carries out an agreement, its terms are those that were\nagreed: they need not be given with the order, and an order\nwith others is refused.",
+    };
+    /// `/magent-task:assign-task/input/term/name`
+    pub static ASSIGN_TASK_INPUT_TERM_NAME: Node = Node {
+        name: "name",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::super::magent_types::types::TERM_NAME, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Name of the term.",
+    };
+    /// `/magent-task:assign-task/input/term/value`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE: Node = Node {
+        name: "value",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM),
+        index: 1,
+        kind: Kind::Choice { default: None },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[
+            &ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_TEXT,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW,
+        ],
+        data: &[
+            &ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What is proposed.",
+    };
+    /// `/magent-task:assign-task/input/term/value/number`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER: Node = Node {
+        name: "number",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE),
+        index: 0,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER],
+        data: &[&ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:assign-task/input/term/value/number/number`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER_NUMBER: Node = Node {
+        name: "number",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE_NUMBER),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A number.",
+    };
+    /// `/magent-task:assign-task/input/term/value/text`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_TEXT: Node = Node {
+        name: "text",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE),
+        index: 1,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT],
+        data: &[&ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:assign-task/input/term/value/text/text`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_TEXT_TEXT: Node = Node {
+        name: "text",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE_TEXT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "One of several values that the agents know, such as gold,\nor other text.",
+    };
+    /// `/magent-task:assign-task/input/term/value/window`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW: Node = Node {
+        name: "window",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE),
+        index: 2,
+        kind: Kind::Case,
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[&ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW],
+        data: &[&ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "",
+    };
+    /// `/magent-task:assign-task/input/term/value/window/window`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW: Node = Node {
+        name: "window",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW),
+        index: 3,
+        kind: Kind::Container { presence: true },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_START,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_END,
+        ],
+        data: &[
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_START,
+            &ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_END,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "A time window.  For something that is to happen by a\ncertain time, it begins when it can happen at the\nearliest.",
+    };
+    /// `/magent-task:assign-task/input/term/value/window/window/start`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_START: Node = Node {
+        name: "start",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW),
+        index: 0,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When the window begins.",
+    };
+    /// `/magent-task:assign-task/input/term/value/window/window/end`
+    pub static ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW_END: Node = Node {
+        name: "end",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM_VALUE_WINDOW_WINDOW),
+        index: 1,
+        kind: Kind::Leaf {
+            ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
+            default: None,
+            units: "",
+        },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "When the window ends.  It is later than 'start'.",
+    };
+    /// `/magent-task:assign-task/input/term/unit`
+    pub static ASSIGN_TASK_INPUT_TERM_UNIT: Node = Node {
+        name: "unit",
+        module: &super::MODULE,
+        parent: Some(&ASSIGN_TASK_INPUT_TERM),
+        index: 4,
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Unit of the number, such as minutes or Mbit/s.",
     };
     /// `/magent-task:assign-task/input/context`
     pub static ASSIGN_TASK_INPUT_CONTEXT: Node = Node {
         name: "context",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf { ty: &super::types::CONTEXT_REF, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -13260,7 +14053,7 @@ pub mod nodes {
         name: "content",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -13280,7 +14073,7 @@ pub mod nodes {
         name: "structured-content",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 10,
+        index: 11,
         kind: Kind::AnyData,
         config: false,
         mandatory: false,
@@ -13300,7 +14093,7 @@ pub mod nodes {
         name: "expected-response",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -13320,7 +14113,7 @@ pub mod nodes {
         name: "term-explains",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 12,
+        index: 13,
         kind: Kind::List {
             keys: &[&ASSIGN_TASK_INPUT_TERM_EXPLAINS_TERM],
             uniques: &[],
@@ -13384,7 +14177,7 @@ pub mod nodes {
         name: "deadline",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 13,
+        index: 14,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -13408,7 +14201,7 @@ pub mod nodes {
         name: "data",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 14,
+        index: 15,
         kind: Kind::List {
             keys: &[&ASSIGN_TASK_INPUT_DATA_ID],
             uniques: &[],
@@ -13678,7 +14471,7 @@ pub mod nodes {
         name: "asynchronous",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 15,
+        index: 16,
         kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("true"), units: "" },
         config: false,
         mandatory: false,
@@ -13698,7 +14491,7 @@ pub mod nodes {
         name: "timeout",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 16,
+        index: 17,
         kind: Kind::Leaf { ty: &super::types::ASSIGN_TASK_INPUT_TIMEOUT, default: None, units: "seconds" },
         config: false,
         mandatory: false,
@@ -13718,7 +14511,7 @@ pub mod nodes {
         name: "callback",
         module: &super::MODULE,
         parent: Some(&ASSIGN_TASK_INPUT),
-        index: 17,
+        index: 18,
         kind: Kind::Container { presence: true },
         config: false,
         mandatory: false,
@@ -14852,6 +15645,7 @@ pub mod nodes {
             &OPEN_NEGOTIATION_INPUT_FROM,
             &OPEN_NEGOTIATION_INPUT_TO,
             &OPEN_NEGOTIATION_INPUT_TASK,
+            &OPEN_NEGOTIATION_INPUT_TASK_TYPE,
             &OPEN_NEGOTIATION_INPUT_CONTEXT,
             &OPEN_NEGOTIATION_INPUT_LIFETIME,
             &OPEN_NEGOTIATION_INPUT_DEADLINE,
@@ -14867,6 +15661,7 @@ pub mod nodes {
             &OPEN_NEGOTIATION_INPUT_FROM,
             &OPEN_NEGOTIATION_INPUT_TO,
             &OPEN_NEGOTIATION_INPUT_TASK,
+            &OPEN_NEGOTIATION_INPUT_TASK_TYPE,
             &OPEN_NEGOTIATION_INPUT_CONTEXT,
             &OPEN_NEGOTIATION_INPUT_LIFETIME,
             &OPEN_NEGOTIATION_INPUT_DEADLINE,
@@ -15001,12 +15796,32 @@ pub mod nodes {
         sid: 0,
         description: "The task that is negotiated.  In a feasibility negotiation\nit need not exist yet.",
     };
+    /// `/magent-task:open-negotiation/input/task-type`
+    pub static OPEN_NEGOTIATION_INPUT_TASK_TYPE: Node = Node {
+        name: "task-type",
+        module: &super::MODULE,
+        parent: Some(&OPEN_NEGOTIATION_INPUT),
+        index: 5,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Type of the task that is negotiated.  A task that carries out\nthe agreement has this type.",
+    };
     /// `/magent-task:open-negotiation/input/context`
     pub static OPEN_NEGOTIATION_INPUT_CONTEXT: Node = Node {
         name: "context",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 5,
+        index: 6,
         kind: Kind::Leaf { ty: &super::types::CONTEXT_REF, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -15026,7 +15841,7 @@ pub mod nodes {
         name: "lifetime",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 6,
+        index: 7,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_LIFETIME,
             default: None,
@@ -15050,7 +15865,7 @@ pub mod nodes {
         name: "deadline",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 7,
+        index: 8,
         kind: Kind::Leaf {
             ty: &super::super::ietf_yang_types::types::DATE_AND_TIME,
             default: None,
@@ -15074,7 +15889,7 @@ pub mod nodes {
         name: "max-rounds",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf {
             ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_MAX_ROUNDS,
             default: None,
@@ -15098,7 +15913,7 @@ pub mod nodes {
         name: "term",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 9,
+        index: 10,
         kind: Kind::List {
             keys: &[&OPEN_NEGOTIATION_INPUT_TERM_NAME],
             uniques: &[],
@@ -15202,7 +16017,7 @@ pub mod nodes {
         parent: Some(&OPEN_NEGOTIATION_INPUT_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -15359,11 +16174,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -15382,7 +16193,7 @@ pub mod nodes {
         name: "content",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 10,
+        index: 11,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -15402,7 +16213,7 @@ pub mod nodes {
         name: "structured-content",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 11,
+        index: 12,
         kind: Kind::AnyData,
         config: false,
         mandatory: false,
@@ -15422,7 +16233,7 @@ pub mod nodes {
         name: "data",
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_INPUT),
-        index: 12,
+        index: 13,
         kind: Kind::List {
             keys: &[&OPEN_NEGOTIATION_INPUT_DATA_ID],
             uniques: &[],
@@ -15791,7 +16602,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The move of the other agent, if it was made while the\noperation was in progress.",
+        description: "The latest move of the other agent, if it was made while the\noperation was in progress.",
     };
     /// `/magent-task:open-negotiation/output/reply/number`
     pub static OPEN_NEGOTIATION_OUTPUT_REPLY_NUMBER: Node = Node {
@@ -15970,7 +16781,7 @@ pub mod nodes {
         parent: Some(&OPEN_NEGOTIATION_OUTPUT_REPLY_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -16127,11 +16938,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&OPEN_NEGOTIATION_OUTPUT_REPLY_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -17332,7 +18139,7 @@ pub mod nodes {
         parent: Some(&QUERY_MESSAGES_OUTPUT_MESSAGE_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -17489,11 +18296,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&QUERY_MESSAGES_OUTPUT_MESSAGE_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -18776,7 +19579,7 @@ pub mod nodes {
         parent: Some(&NEGOTIATION_EVENT_ROUND_TERM_VALUE_NUMBER),
         index: 1,
         kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER,
+            ty: &super::types::INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER,
             default: None,
             units: "",
         },
@@ -18933,11 +19736,7 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&NEGOTIATION_EVENT_ROUND_TERM),
         index: 4,
-        kind: Kind::Leaf {
-            ty: &super::types::INTERACTION_TASKS_TASK_REPORT_INPUT_KEY,
-            default: None,
-            units: "",
-        },
+        kind: Kind::Leaf { ty: &super::types::INTERACTION_TASKS_TASK_TERM_UNIT, default: None, units: "" },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -19328,6 +20127,17 @@ pub mod types {
             real: &super::super::magent_types::types::OBJECT_ID,
         }),
     };
+    /// `context-ref`
+    pub static CONTEXT_REF: Type = Type {
+        name: "context-ref",
+        base: Base::LeafRef(LeafRef {
+            path: &super::exprs::CONTEXT_REF_PATH,
+            text: "/magtask:interaction/magtask:contexts/magtask:context/magtask:id",
+            target: &super::nodes::INTERACTION_CONTEXTS_CONTEXT_ID,
+            require_instance: false,
+            real: &super::super::magent_types::types::OBJECT_ID,
+        }),
+    };
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
     /// `enumeration`
@@ -19340,16 +20150,18 @@ pub mod types {
     };
     /// `uint16`
     pub static UINT16: Type = Type { name: "uint16", base: Base::Uint(16, Range::ANY) };
-    /// `context-ref`
-    pub static CONTEXT_REF: Type = Type {
-        name: "context-ref",
-        base: Base::LeafRef(LeafRef {
-            path: &super::exprs::CONTEXT_REF_PATH,
-            text: "/magtask:interaction/magtask:contexts/magtask:context/magtask:id",
-            target: &super::nodes::INTERACTION_CONTEXTS_CONTEXT_ID,
-            require_instance: false,
-            real: &super::super::magent_types::types::OBJECT_ID,
-        }),
+    /// `decimal64`
+    pub static INTERACTION_TASKS_TASK_TERM_VALUE_NUMBER_NUMBER: Type = Type {
+        name: "decimal64",
+        base: Base::Decimal64(6, Range::ANY),
+    };
+    /// `string`
+    pub static INTERACTION_TASKS_TASK_TERM_UNIT: Type = Type {
+        name: "string",
+        base: Base::String(
+            Range { parts: &[(1, 64)], text: "1..64", error_message: None, error_app_tag: None },
+            &[],
+        ),
     };
     /// `boolean`
     pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
@@ -19380,14 +20192,6 @@ pub mod types {
             EnumValue { name: "active", value: 0 },
             EnumValue { name: "stopped", value: 1 },
         ]),
-    };
-    /// `string`
-    pub static INTERACTION_TASKS_TASK_REPORT_INPUT_KEY: Type = Type {
-        name: "string",
-        base: Base::String(
-            Range { parts: &[(1, 64)], text: "1..64", error_message: None, error_app_tag: None },
-            &[],
-        ),
     };
     /// `string`
     pub static INTERACTION_TASKS_TASK_REPORT_INPUT_RESULT_DATA_MEDIA_TYPE: Type = Type {
@@ -19427,11 +20231,6 @@ pub mod types {
             32,
             Range { parts: &[(2, 4294967295)], text: "2..max", error_message: None, error_app_tag: None },
         ),
-    };
-    /// `decimal64`
-    pub static INTERACTION_NEGOTIATIONS_NEGOTIATION_ROUND_TERM_VALUE_NUMBER_NUMBER: Type = Type {
-        name: "decimal64",
-        base: Base::Decimal64(6, Range::ANY),
     };
     /// `identityref`
     pub static INTERACTION_CONTEXTS_CONTEXT_MESSAGE_TYPE: Type = Type {
