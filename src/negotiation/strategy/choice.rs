@@ -10,12 +10,12 @@ use super::prepared::Prepared;
 use super::space::{Mask, Outcome};
 
 /// What the default takes off the estimate of what was offered already: it was refused, and a new offer tells more.
-pub(super) const REPEATED: f64 = 0.1;
+pub(super) const REPEATED: f64 = 1.0;
 /// Of how much better outcomes the most similar is sought.
 const SIMILAR: f64 = 0.01;
 
 /// How often the estimates of many outcomes are made anew: when so many more offers were seen.
-const ANEW: f64 = 1.05;
+const ANEW: f64 = 1.1;
 const FEW_OUTCOMES: usize = 4000;
 
 /// What the choice is between.

@@ -6,9 +6,13 @@ use super::outcomes::Chance;
 use super::{Strategy, TitForTat};
 
 /// The default asks for much until shortly before the end, since what the other party concedes it mostly concedes then: its
-/// target falls with time to the power of `1 / HOLD`, to the share `FLOOR` of what can be gained.
-const HOLD: f64 = 0.25;
+/// target falls with time to the power of `1 / HOLD`, to the share `FLOOR` of what can be gained. To one that does not move
+/// it gives way earlier, to the share `STILL`: such a one often moves only as it sees others move. One has moved that has
+/// conceded the share `MOVED` of what it can.
+const HOLD: f64 = 0.3;
 const FLOOR: f64 = 0.75;
+const STILL: f64 = 0.2;
+const MOVED: f64 = 0.4;
 /// What a party that loses by waiting adds to the exponent for all it can lose.
 const HURRY: f64 = 1.5;
 /// How many moves before the last the default gives way, at least, and as a share of all moves.
@@ -28,6 +32,8 @@ pub(super) struct Progress {
     pub moves_made: f64,
     /// The utility of the reservation.
     pub reservation: f64,
+    /// What the other party has conceded, as a share of what it could have since its first offer.
+    pub conceded: f64,
     /// What an agreement at the end keeps of its utility.
     pub discount: f64,
 }
@@ -56,7 +62,8 @@ pub(super) fn target(strategy: Strategy, progress: &Progress) -> Option<f64> {
         }
         Strategy::Default => {
             let exponent = HOLD + HURRY * (1.0 - progress.discount);
-            let floor = FLOOR * progress.discount;
+            let moved = (progress.conceded / MOVED).clamp(0.0, 1.0);
+            let floor = (STILL + (FLOOR - STILL) * moved) * progress.discount;
             let held = floor + (1.0 - floor) * (1.0 - conceded(progress.time, exponent));
             if !progress.is_tail() {
                 return Some(progress.share(held));

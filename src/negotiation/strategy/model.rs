@@ -28,12 +28,12 @@ struct Term {
 }
 
 /// What each further offer counts of the one before, since first offers are best, and the least that one counts.
-const FADING: f64 = 0.98;
-const FADED: f64 = 0.05;
+const FADING: f64 = 0.9;
+const FADED: f64 = 0.02;
 /// How far an offer also speaks for other numbers, as a share of all.
 const REACH: f64 = 0.1;
 /// The power of the share of offers that an option is worth; below 1, since what is offered seldom is not worth little.
-const FLATTENING: f64 = 0.4;
+const FLATTENING: f64 = 0.25;
 /// The weight of a term in which the other party is not constant at all.
 const EVEN: f64 = 0.1;
 

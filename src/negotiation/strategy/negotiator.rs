@@ -25,6 +25,8 @@ const RETURNED: f64 = 2.0;
 const CERTAIN: f64 = 0.8;
 /// After this share of the time a party that has hardly moved takes its move for one of the last.
 const LATE: f64 = 0.9;
+/// How many of the latest offers count for what was conceded.
+const LATEST: usize = 5;
 /// What two utilities can differ that are meant to be the same.
 const ROUNDING: f64 = 1e-9;
 
@@ -174,8 +176,17 @@ impl Negotiator {
             moves_left,
             moves_made: made,
             reservation: self.prepared.reservation(),
+            conceded: self.conceded(),
             discount: self.prepared.preferences.discount,
         }
+    }
+
+    /// What the other party has conceded, as a share of what it could have: from the first of its offers to the best of the
+    /// latest.
+    fn conceded(&self) -> f64 {
+        let first = self.utilities.first().copied().unwrap_or(0.0);
+        let latest = self.utilities.iter().rev().take(LATEST).copied().fold(first, f64::max);
+        if first < 1.0 { (latest - first) / (1.0 - first) } else { 1.0 }
     }
 
     fn target(&self, progress: &Progress) -> f64 {

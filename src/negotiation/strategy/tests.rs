@@ -409,7 +409,7 @@ fn a_space_that_cannot_be_listed_is_searched() {
     let [first, second] = &mut parties;
     let agreed = session(first, second, 60).expect("they agree");
     let gains = [one.utility(&agreed), two.utility(&agreed)].map(|utility| utility.expect("it is feasible"));
-    assert!(gains.iter().sum::<f64>() > 1.1, "{gains:?}");
+    assert!(gains.iter().sum::<f64>() > 1.0, "more than an even split: {gains:?}");
 }
 
 #[test]
