@@ -154,7 +154,11 @@ async fn the_life_of_a_task_is_typed_calls_over_any_mixture_of_protocols() {
         use TaskStatus::{Blocked, Created, Finished, Processing};
         assert_eq!(statuses, [Created, Processing, Blocked, Processing, Finished]);
 
-        let put = PutDataInput { data_type: Some(DataType::Text), text: Some("a text".into()), ..PutDataInput::new("doer") };
+        let put = PutDataInput {
+            data_type: Some(DataType::Text),
+            text: Some("a text".into()),
+            ..PutDataInput::new("doer")
+        };
         let object = doer.put_data(&put).await.unwrap().id;
         let part = ReadInput { length: Some(5), ..ReadInput::default() };
         assert_eq!(doer.read_data(&object, &part).await.unwrap().text.as_deref(), Some("a tex"));

@@ -153,7 +153,13 @@ impl Events {
                 sleep(agent.retry.wait(attempt)).await;
             }
             self.barren += 1;
-            self.open = Some(agent.until_reached(async || open(agent, position).await).await?);
+            let mut attempt = 0;
+            self.open = loop {
+                match open(agent, position).await {
+                    Ok(open) => break Some(open),
+                    Err(error) => agent.wait_after(error, &mut attempt).await?,
+                }
+            };
         }
         match &mut self.open {
             Some(open) => open.subscription.next().await.transpose(),

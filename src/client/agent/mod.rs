@@ -96,13 +96,20 @@ impl Agent {
         let mut attempt = 0;
         loop {
             match act().await {
-                Err(error) if is_lost(&error) && attempt + 1 < self.retry.attempts_max => {
-                    sleep(self.retry.wait(attempt)).await;
-                    attempt += 1;
-                }
-                done => return done,
+                Ok(done) => return Ok(done),
+                Err(error) => self.wait_after(error, &mut attempt).await?,
             }
         }
+    }
+
+    /// Waits for the time of the next attempt, if there is to be one after this error.
+    async fn wait_after(&self, error: ClientError, attempt: &mut u32) -> Result<(), ClientError> {
+        if !is_lost(&error) || *attempt + 1 >= self.retry.attempts_max {
+            return Err(error);
+        }
+        sleep(self.retry.wait(*attempt)).await;
+        *attempt += 1;
+        Ok(())
     }
 
     /// Registers, and keeps the registration from running out: it is renewed when half of `lifetime` is over, and made anew
@@ -111,16 +118,21 @@ impl Agent {
     /// # Errors
     /// The server refuses, or is not reached any more.
     pub async fn stay(&self, profile: &registry::RegisterAgentInput) -> Result<(), ClientError> {
-        self.until_reached(async || self.register(profile).await).await?;
-        let lifetime = profile.lifetime.unwrap_or(u32::MAX);
+        let half = Duration::from_secs(u64::from(profile.lifetime.unwrap_or(u32::MAX))) / 2;
+        let (mut is_registered, mut attempt) = (false, 0);
         loop {
-            sleep(Duration::from_secs(u64::from(lifetime)) / 2).await;
-            let renew = async || match self.renew(&registry::RenewInput { lifetime: profile.lifetime }).await
-            {
-                Err(ClientError::Refused(_)) => self.register(profile).await.map(drop),
-                renewed => renewed.map(drop),
+            let done = match is_registered {
+                false => self.register(profile).await.map(drop),
+                true => self.renew(&registry::RenewInput { lifetime: profile.lifetime }).await.map(drop),
             };
-            self.until_reached(renew).await?;
+            match done {
+                Ok(()) => {
+                    (is_registered, attempt) = (true, 0);
+                    sleep(half).await;
+                }
+                Err(ClientError::Refused(_)) if is_registered => is_registered = false,
+                Err(error) => self.wait_after(error, &mut attempt).await?,
+            }
         }
     }
 
