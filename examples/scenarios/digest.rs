@@ -70,9 +70,9 @@ fn of_negotiation(out: &mut String, negotiation: &Negotiation) {
     let Negotiation { id, initiator, responder, status, .. } = negotiation;
     put(out, format_args!("  negotiation {id} of {initiator} with {responder}: {}", status.as_str()));
     for round in &negotiation.round {
-        let offer = Offer::of(&round.term);
-        let why = round.content.as_deref().unwrap_or_default();
-        put(out, format_args!("    {} {} {offer} ({why})", round.from, round.move_.as_str()));
+        let (offer, why) = (Offer::of(&round.term).to_string(), text(round.content.as_deref()));
+        let space = if offer.is_empty() { "" } else { " " };
+        put(out, format_args!("    {} {}{space}{offer} ({why})", round.from, round.move_.as_str()));
     }
 }
 

@@ -36,7 +36,7 @@ const GUIDANCE: &str = "guidance";
 /// The context in which everything is said.
 const CONTEXT: &str = "outage";
 /// How long the diagnosis may take until it is overdue, in seconds.
-const DEADLINE: i64 = 2;
+const DEADLINE: i64 = 3;
 /// What a diagnosis and an explanation have to say.
 const DIAGNOSED: [&str; 3] = ["cause", "place", "recommendation"];
 const EXPLAINED: [&str; 2] = ["cause", "action"];

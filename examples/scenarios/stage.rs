@@ -24,7 +24,7 @@ use crate::servers::{Process, Server, agentconf};
 /// The agent that gives the first orders and judges what comes of them.
 pub const DESK: &str = "desk";
 /// How long a whole story may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// How many attempts to connect fail when a link drops.
 const ATTEMPTS: u32 = 2;
 

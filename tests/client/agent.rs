@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use agentconf::client::agent::{Agent, Event, Events, Position, Retry};
 use agentconf::client::{ClientError, Credentials, HostKeys, Limits, Secret};
-use agentconf::yang::generated::magent_registry::{DiscoverAgentsInput, RegisterAgentInput};
+use agentconf::yang::generated::magent_registry::{
+    Agent as Registered, DiscoverAgentsInput, RegisterAgentInput,
+};
 use agentconf::yang::generated::magent_task::{
     AnswerInput, AssignTaskInput, PutDataInput, ReadInput, ReportInput, ReportInputInputRequest,
     ReportInputResult, Task, VerifyInput,
@@ -176,4 +178,25 @@ async fn the_life_of_a_task_is_typed_calls_over_any_mixture_of_protocols() {
                 .is_empty()
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_is_renewed_and_made_anew_when_it_has_ended() {
+    let server = Server::start();
+    let [agent, other] = [&server.tls, &server.https].map(|url| agent(&server, "stays", url));
+    let mut events = other.follow(Position::beginning());
+    let staying = tokio::spawn(async move {
+        let profile = RegisterAgentInput { lifetime: Some(1), ..profile("stays") };
+        agent.stay(&profile).await
+    });
+    heard_until(&mut events, "stays").await;
+    let registered = async || other.read::<Registered>(&["stays"]).await.unwrap().unwrap().registration;
+    let first = registered().await;
+    in_time(async { while registered().await.updated_at == first.updated_at {} }).await;
+    other.deregister("it is to come back").await.unwrap();
+    // It has ended, and begins again.
+    assert_eq!(heard_until(&mut events, "stays").await.len(), 1);
+    assert_eq!(heard_until(&mut events, "stays").await.len(), 1);
+    assert_ne!(registered().await.registered_at, first.registered_at);
+    staying.abort();
 }

@@ -125,11 +125,7 @@ impl Events {
                     self.open = None;
                     continue;
                 }
-                Err(error)
-                    if is_lost(&error)
-                        && self.open.is_some()
-                        && self.barren < self.agent.retry.attempts_max =>
-                {
+                Err(error) if is_lost(&error) && self.open.is_some() => {
                     self.open = None;
                     continue;
                 }
@@ -152,7 +148,7 @@ impl Events {
             if let Some(attempt) = self.barren.checked_sub(1) {
                 sleep(agent.retry.wait(attempt)).await;
             }
-            self.barren += 1;
+            self.barren = self.barren.saturating_add(1);
             let mut attempt = 0;
             self.open = loop {
                 match open(agent, position).await {

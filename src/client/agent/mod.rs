@@ -183,7 +183,6 @@ impl Agent {
 }
 
 /// The operations by name. The errors of each are those of [`Agent::call`] and [`Agent::read`].
-#[allow(clippy::missing_errors_doc)] // they are told above
 impl Agent {
     /// `register-agent`; it can be repeated.
     pub async fn register(
