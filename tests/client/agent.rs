@@ -44,7 +44,7 @@ fn profile(name: &str) -> RegisterAgentInput {
 }
 
 async fn in_time<T>(wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, wait).await.expect("it takes too long")
+    tokio::time::timeout(LIMIT, wait).await.unwrap()
 }
 
 /// What is heard up to the registration of an agent.
