@@ -23,6 +23,10 @@ pub const REVISIONS_NODES_MAX: usize = 1_000_000;
 
 /// Users, and places in the schema, whose access rules are kept ready; more are made anew when they are asked for.
 pub const NACM_KEPT_MAX: usize = 10_000;
+
+/// Negotiators that are kept ready between two moves; more are made anew when they are asked.
+pub const NEGOTIATORS_KEPT_MAX: usize = 1024;
+
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,6 +229,18 @@ pub struct Limits {
     pub negotiations_open_max: usize,
     /// Most rounds of a negotiation.
     pub negotiation_rounds_max: u32,
+    /// A negotiation whose rounds have about so many octets can only be ended.
+    pub negotiation_bytes_max: usize,
+    /// Most moves that the server makes by policies before it answers a request; it goes on afterwards.
+    pub negotiation_moves_at_once_max: usize,
+    /// Most policies of one agent.
+    pub policies_agent_max: usize,
+    /// Largest policy.
+    pub policy_bytes_max: u64,
+    /// Most policies of the agents of one user.
+    pub policies_user_bytes_max: u64,
+    /// Most promises of one agent that count at a time.
+    pub commitments_agent_max: usize,
     /// How long the agents have for a move if the one that opens the negotiation does not say.
     pub negotiation_move_default_s: u32,
     /// How long they have at most.
@@ -560,7 +576,13 @@ impl Default for Limits {
             search_words_max: 32,
             negotiations_max: 1_000_000,
             negotiations_open_max: 1000,
-            negotiation_rounds_max: 64,
+            negotiation_rounds_max: 1000,
+            negotiation_bytes_max: 1024 * 1024,
+            negotiation_moves_at_once_max: 32,
+            policies_agent_max: 32,
+            policy_bytes_max: 4 * 1024 * 1024,
+            policies_user_bytes_max: 64 * 1024 * 1024,
+            commitments_agent_max: 1000,
             negotiation_move_default_s: 3600,
             negotiation_move_max_s: 30 * 24 * 3600,
             move_bytes_max: 256 * 1024,
@@ -643,6 +665,7 @@ impl Limits {
             ("search_words_max", self.search_words_max as u64),
             ("negotiation_move_default_s", self.negotiation_move_default_s.into()),
             ("negotiation_move_max_s", self.negotiation_move_max_s.into()),
+            ("negotiation_moves_at_once_max", self.negotiation_moves_at_once_max as u64),
             ("query_tasks_max", self.query_tasks_max as u64),
             ("query_scan_max", self.query_scan_max as u64),
             ("rates.user_requests_burst", self.rates.user_requests_burst.into()),

@@ -20,6 +20,7 @@ use crate::yang::generated::ietf_netconf_monitoring::nodes as monitoring;
 use crate::yang::generated::magent_audit::{
     Kind, QueryAuditInput, QueryAuditOutput, QueryAuditOutputEntry as Audited, nodes as query,
 };
+use crate::yang::generated::magent_policy::nodes as policy;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_task::nodes as task;
 use crate::yang::model::Modelled;
@@ -303,6 +304,7 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
         let list = &task::INTERACTION_NEGOTIATIONS_NEGOTIATION;
         vec![entry(&[&task::INTERACTION, &task::INTERACTION_NEGOTIATIONS, list], id)]
     };
+    let of_means = |agent: &str| vec![entry(&[&policy::POLICIES, &policy::POLICIES_AGENT], agent)];
     let of_delegation = |id: &str| {
         let list = &registry::REGISTRY_DELEGATIONS_DELEGATION;
         vec![entry(&[&registry::REGISTRY, &registry::REGISTRY_DELEGATIONS, list], id)]
@@ -340,16 +342,21 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
             tasks::Event::DataGiven { data } => ("data-given", of_data(&data.id)),
         },
         Event::Negotiation(event) => match event {
-            negotiation::Event::Opened { negotiation } => {
+            negotiation::Event::Opened { negotiation, .. } => {
                 ("negotiation-opened", of_negotiation(&negotiation.id))
             }
-            negotiation::Event::Moved { negotiation } => {
+            negotiation::Event::Moved { negotiation, .. } => {
                 ("negotiation-moved", of_negotiation(&negotiation.id))
             }
             negotiation::Event::Expired { negotiation } => {
                 ("negotiation-expired", of_negotiation(&negotiation.id))
             }
             negotiation::Event::Forgotten { id } => ("negotiation-forgotten", of_negotiation(id)),
+            negotiation::Event::Left { id, .. } => ("move-left", of_negotiation(id)),
+            negotiation::Event::PolicySet { agent, .. } => ("policy-set", of_means(agent)),
+            negotiation::Event::PolicyRemoved { agent, .. } => ("policy-removed", of_means(agent)),
+            negotiation::Event::CapacitySet { agent } => ("capacity-set", of_means(&agent.name)),
+            negotiation::Event::Released { agent, .. } => ("commitment-released", of_means(agent)),
         },
         Event::Session(sessions::Event::Started { .. }) => {
             return (Kind::Session, "session-started", Vec::new());

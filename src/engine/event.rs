@@ -169,11 +169,20 @@ impl Event {
         match self {
             Event::Agents(event) => event.agent(),
             Event::Tasks(event) => event.account(),
-            Event::Negotiation(event) => {
-                event.negotiation().map(|negotiation| negotiation.initiator.as_str())
-            }
+            Event::Negotiation(event) => event.agent(),
             Event::Edited(_) | Event::Startup(_) | Event::Session(_) | Event::Commit(_) => None,
         }
+    }
+
+    /// Whether the server did it, though it was recorded with what a user did.
+    pub(super) fn is_of_server(&self) -> bool {
+        // An opening by a policy is asked for.
+        matches!(
+            self,
+            Event::Negotiation(
+                negotiation::Event::Moved { account: Some(_), .. } | negotiation::Event::Left { .. }
+            )
+        )
     }
 
     /// The record of this event.

@@ -13,7 +13,7 @@ use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Ma
 use super::sessions::{Counters, Reason, Session, Sessions};
 use super::state::State;
 use super::subscription::{Announced, Shared};
-use super::{confirm, core, datastores, operations, visible};
+use super::{confirm, core, datastores, operations, policies, visible};
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::log::{LogError, NewRecord};
@@ -24,6 +24,9 @@ use crate::yang::tree::Container;
 
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
+
+/// Most negotiations in which one step goes on by policies; deciding takes longer than noting that a time has come.
+const DUE_ANSWERS_MAX: usize = 16;
 
 /// Where the answer to a command goes.
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -121,6 +124,15 @@ impl Group {
         for event in core::due(&self.state, fresh.now, DUE_MAX) {
             if let Err(e) = self.record(fresh.now, Actor::SERVER, vec![event], None) {
                 tracing::error!(error = %e, "an event that was due was not recorded");
+                complete = false;
+            }
+        }
+        let due: Vec<_> = self.state.negotiations.due_answers(DUE_ANSWERS_MAX).cloned().collect();
+        for id in due {
+            // Each looks at what those before it have promised.
+            let followed = policies::go_on(&self.state, &shared.options, &id, &fresh);
+            if let Err(e) = self.record(fresh.now, Actor::SERVER, followed, None) {
+                tracing::error!(error = %e, "a move by a policy was not recorded");
                 complete = false;
             }
         }
@@ -304,10 +316,14 @@ impl Group {
     ) -> Result<(), Error> {
         let unwritable =
             |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
+        let actor_of = |event: &Event| match event.is_of_server() {
+            true => Actor::server_for(actor.user, actor.session),
+            false => actor,
+        };
         let mut transaction = Vec::with_capacity(events.len());
         let mut read = Vec::with_capacity(events.len());
         for (position, event) in (self.state.position.saturating_add(1)..).zip(events) {
-            let record = event.to_record(at, actor).map_err(unwritable)?;
+            let record = event.to_record(at, actor_of(&event)).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
             read.push(event.as_read(position, &record).map_err(unwritable)?);
             transaction.push(record);
@@ -317,6 +333,7 @@ impl Group {
         let kept = self.is_careful.then(|| self.state.clone());
         let before = self.state.ledger.clone();
         let applied = transaction.iter().zip(read).try_for_each(|(record, event)| {
+            let actor = actor_of(&event);
             self.state.apply(at, actor, &event)?;
             announced.push(Announced::new(self.state.position, at, actor, event, record.payload.len()));
             Ok(())

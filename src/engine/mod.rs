@@ -35,6 +35,7 @@ mod origins;
 mod output;
 mod page;
 mod patch;
+mod policies;
 mod push;
 mod quotas;
 mod received;

@@ -4,30 +4,32 @@
 use super::event::Event;
 use super::operations::{exists, task_of};
 use super::options::Options;
+use super::policies::{self, Followed};
 use super::speakers::{acts_for, gives, may, sees};
 use super::state::State;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
-use crate::negotiation::{self, TaskFacts};
+use crate::negotiation::{self, Accounted, Course, TaskFacts};
 use crate::tasks::life_cycle::has_ended;
-use crate::tasks::{Attachment, Refusal};
+use crate::tasks::{self, Attachment, Refusal};
 use crate::yang::error::Error;
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::identities::{MessageType, NegotiationType};
 use crate::yang::generated::magent_task::{
-    Message, Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput,
+    Message, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Term,
 };
-use crate::yang::generated::magent_types::{NegotiationMove, TaskStatus};
+use crate::yang::generated::magent_types::{NegotiationMove, ResultVerdict, TaskStatus};
 use crate::yang::model::{self, IdentityEnum, Modelled};
-use crate::yang::recast::recast_data;
+use crate::yang::recast::{recast, recast_data};
 
-/// Opens a negotiation in the name of its `from`.
+/// Opens a negotiation in the name of its `from`; `account` says why, if it is by a policy.
 pub(super) fn open(
     state: &State,
     options: &Options,
     principal: &Principal,
     input: OpenNegotiationInput,
+    account: Option<Accounted>,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, OpenNegotiationOutput), Error> {
     acts_for(state, principal, &input.from, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
@@ -48,8 +50,16 @@ pub(super) fn open(
         to: &task.to,
         is_under_way: task.status != TaskStatus::Created && !has_ended(task.status),
     });
-    let (events, output) = state.negotiations.open(fresh, input, task, &options.limits)?;
-    Ok((with_data(state, options, fresh, &from, given, events)?, output))
+    let (mut events, mut output) = state.negotiations.open(fresh, input, task, &options.limits)?;
+    if let Some(negotiation::Event::Opened { account: place, .. }) = events.last_mut() {
+        *place = account;
+    }
+    let mut followed = followed(state, options, fresh, &output.id, &from, &events);
+    output.status = followed.status.unwrap_or(output.status);
+    output.reply = followed.reply.as_ref().and_then(|round| recast(round).ok());
+    let mut events = with_data(state, options, fresh, &from, given, events)?;
+    events.append(&mut followed.events);
+    Ok((events, output))
 }
 
 /// Makes a move in the name of its `from`.
@@ -64,15 +74,43 @@ pub(super) fn respond(
     let negotiation = negotiation_of(state, principal, id, fresh.now)?;
     acts_for(state, principal, &input.from, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
     gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
-    let ends =
-        matches!(input.move_, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw);
-    if let Some(context) = negotiation.context.as_deref().filter(|_| !ends) {
+    if let Some(context) = negotiation.head.context.as_deref().filter(|_| !ends(input.move_)) {
         state.tasks.admits(context, &input.from, &options.limits)?;
     }
     let given = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
-    let (events, output) = state.negotiations.respond(fresh, id, input, &options.limits)?;
-    Ok((with_data(state, options, fresh, &from, given, events)?, output))
+    let (events, mut output) = state.negotiations.respond(fresh, id, input, &options.limits)?;
+    let mut followed = followed(state, options, fresh, id, &from, &events);
+    output.status = followed.status.unwrap_or(output.status);
+    output.reply = followed.reply.as_ref().and_then(|round| recast(round).ok());
+    let mut events = with_data(state, options, fresh, &from, given, events)?;
+    events.append(&mut followed.events);
+    Ok((events, output))
+}
+
+/// Whether the move ends the negotiation.
+pub(super) fn ends(made: NegotiationMove) -> bool {
+    matches!(made, NegotiationMove::Accept | NegotiationMove::Reject | NegotiationMove::Withdraw)
+}
+
+/// What the server does by policies after these events, which happen in this negotiation because of the agent `by`.
+fn followed(
+    state: &State,
+    options: &Options,
+    fresh: &Fresh,
+    id: &str,
+    by: &str,
+    events: &[negotiation::Event],
+) -> Followed {
+    let turn = events.last().and_then(|event| event.negotiation()?.turn.as_deref());
+    if !turn.is_some_and(|agent| state.negotiations.represents(agent)) {
+        return Followed::default();
+    }
+    let mut after = state.negotiations.clone();
+    for event in events {
+        after.apply(after.revision().saturating_add(1), fresh.now, event);
+    }
+    policies::follow(state, options, after, id, by, fresh)
 }
 
 /// A negotiation that the principal may see, or make moves in.
@@ -84,9 +122,9 @@ pub(super) fn negotiation_of<'a>(
     principal: &Principal,
     id: &str,
     now: Timestamp,
-) -> Result<&'a Negotiation, Error> {
-    let found = |n: &&Negotiation| {
-        let parties = [n.initiator.clone(), n.responder.clone()];
+) -> Result<&'a Course, Error> {
+    let found = |course: &&Course| {
+        let parties = [course.head.initiator.clone(), course.head.responder.clone()];
         sees(state, principal, &parties, now)
             || parties.iter().any(|agent| may(state, principal, agent, DelegatedRight::Negotiate, now))
     };
@@ -112,6 +150,50 @@ fn with_data(
     Ok(stored.into_iter().map(Event::Tasks).chain(events.into_iter().map(Event::Negotiation)).collect())
 }
 
+/// Called before an event of a task is applied: what was promised for the task is kept for it, and released at its end.
+pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event) {
+    match event {
+        tasks::Event::TaskCreated { task } => {
+            if let Some(negotiation) = &task.negotiation {
+                state.negotiations.carried_out(revision, negotiation, &task.id);
+            }
+        }
+        tasks::Event::TaskChanged { notice, .. } | tasks::Event::ResultVerified { notice, .. } => {
+            let ended = match notice.status {
+                TaskStatus::Finished => {
+                    matches!(notice.verdict, Some(ResultVerdict::Accepted | ResultVerdict::Rejected))
+                }
+                status => has_ended(status),
+            };
+            if ended {
+                state.negotiations.ended(revision, &notice.task, [&notice.from, &notice.to]);
+            }
+        }
+        tasks::Event::TaskForgotten { task } => {
+            if let Some(task) = state.tasks.get(task).filter(|task| task.negotiation.is_some()) {
+                state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
+            }
+        }
+        tasks::Event::InputAnswered { .. }
+        | tasks::Event::DataStored(_)
+        | tasks::Event::DataGiven { .. } => {}
+    }
+}
+
+/// What was agreed of the fulfillment of a task is from then on what it is executed and verified by.
+fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str) {
+    let Some((task, agreed)) =
+        state.negotiations.get(id).and_then(|course| Some((course.fulfilled()?, course.agreed()?)))
+    else {
+        return;
+    };
+    let terms: Vec<Term> = agreed.iter().filter_map(|term| recast(term).ok()).collect();
+    if !terms.is_empty() {
+        let task = task.to_owned();
+        state.tasks.agreed(revision, at, &task, terms);
+    }
+}
+
 /// Called when a negotiation event was applied: the move is a message in its context, and its
 /// data is now known to both agents.
 pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &negotiation::Event) {
@@ -120,6 +202,7 @@ pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &
     }
     let Some(negotiation) = event.negotiation() else { return };
     let Some(round) = negotiation.round.last() else { return };
+    fulfillment_agreed(state, revision, at, &negotiation.id);
     let Some(context) = &negotiation.context else {
         return state.tasks.share(&round.data, &[&negotiation.initiator, &negotiation.responder]);
     };

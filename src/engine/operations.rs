@@ -11,12 +11,13 @@ use super::options::Options;
 use super::request::Invocation;
 use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
 use super::state::State;
-use super::{draft, monitoring, moves};
+use super::{draft, monitoring, moves, policies};
 use crate::access::{self, Access, Deed, Principal};
 use crate::agents::{self, Registrant};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
+use crate::negotiation::Negotiations;
 use crate::tasks::Refusal;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
@@ -26,11 +27,10 @@ use crate::yang::generated::magent_registry::{
     Agent, DelegatedRight as Right, DeregisterInput, RegisterAgentInput, RevokeDelegationInput,
 };
 use crate::yang::generated::magent_task::{
-    AnswerInput, AssignTaskInput, AssignTaskOutput, CancelInput, PutDataInput, ReportInput, Task,
-    identities::NegotiationType, nodes as task,
+    AnswerInput, AssignTaskInput, AssignTaskInputTerm, AssignTaskOutput, CancelInput, PutDataInput,
+    ReportInput, Task, nodes as task,
 };
-use crate::yang::generated::magent_types::NegotiationStatus;
-use crate::yang::model::{IdentityEnum, Modelled};
+use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
@@ -40,7 +40,7 @@ use crate::yang::value::Value;
 /// The owner of the server's own agent: no user has this name.
 const NOBODY: &str = "";
 
-type Decided = Result<(Vec<Event>, Container), Error>;
+pub(super) type Decided = Result<(Vec<Event>, Container), Error>;
 
 /// Whether an operation changes nothing, so that a snapshot can answer it.
 pub(super) fn is_query(operation: &'static Node) -> bool {
@@ -51,6 +51,7 @@ pub(super) fn is_query(operation: &'static Node) -> bool {
         &GET_SCHEMA,
     ]
     .contains(&operation)
+        || policies::is_query(operation)
 }
 
 /// Answers an operation that changes nothing.
@@ -82,6 +83,9 @@ pub(super) fn query(
     if operation == &GET_SCHEMA {
         let data = AnyData::Json(Arc::new(monitoring::get_schema(&input(invocation)?)?.into()));
         return Ok(GetSchemaOutput { data: Some(data) }.to_data());
+    }
+    if let Some(output) = policies::query(state, principal, invocation, now)? {
+        return Ok(output);
     }
     let id = target(invocation)?;
     reads_data(state, principal, id, now)?;
@@ -139,8 +143,11 @@ pub(super) fn invoke(
         return done(state.tasks.put_data(fresh, input, limits), Event::Tasks);
     }
     if operation == &task::OPEN_NEGOTIATION {
-        return moves::open(state, options, principal, input(invocation)?, fresh)
+        return moves::open(state, options, principal, input(invocation)?, None, fresh)
             .map(|(e, o)| (e, o.to_data()));
+    }
+    if let Some(decided) = policies::invoke(state, options, principal, invocation, fresh) {
+        return decided;
     }
     if operation == &irtf_agent::nodes::TASK_NEGOTIATE {
         return draft::negotiate(state, options, principal, input(invocation)?, fresh)
@@ -198,7 +205,7 @@ pub(super) fn assign(
     state: &State,
     options: &Options,
     principal: &Principal,
-    input: AssignTaskInput,
+    mut input: AssignTaskInput,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, AssignTaskOutput), Error> {
     acts_for(state, principal, &input.from, Deed::May(Right::Assign), fresh.now)?;
@@ -207,6 +214,7 @@ pub(super) fn assign(
     let is_new = input.id.as_deref().is_none_or(|id| !state.tasks.contains(id));
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
+        agreed(state, &mut input)?;
     }
     let (events, output) = state.tasks.assign(fresh, input, &options.limits)?;
     Ok((events.into_iter().map(Event::Tasks).collect(), output))
@@ -224,25 +232,23 @@ fn refers(
     if let Some(parent) = &input.parent {
         task_of(state, principal, parent, Right::Assign, now)?;
     }
-    if let Some(id) = &input.negotiation {
-        let negotiation = state.negotiations.get(id).filter(|n| {
-            let parties = [n.initiator.as_str(), n.responder.as_str()];
-            n.type_.is_or_derives_from(NegotiationType::Feasibility)
-                && parties.contains(&input.from.as_str())
-                && parties.contains(&input.to.as_str())
-        });
-        let Some(negotiation) = negotiation else {
-            let message = format!(
-                "There is no feasibility negotiation \"{id}\" between {} and {}.",
-                input.from, input.to
-            );
-            return Err(Refusal::UnknownReference.error(message));
-        };
-        if negotiation.status != NegotiationStatus::Agreed {
-            let message = format!("The negotiation \"{id}\" is {}, not agreed.", negotiation.status.as_str());
-            return Err(Refusal::BadTransition.error(message));
-        }
+    Ok(())
+}
+
+/// Gives an order that carries out an agreement the terms that were agreed.
+///
+/// # Errors
+/// There is no such agreement, or the order is not what was agreed.
+fn agreed(state: &State, input: &mut AssignTaskInput) -> Result<(), Error> {
+    let Some(id) = &input.negotiation else { return Ok(()) };
+    let agreed = state.negotiations.agreement(id, [&input.from, &input.to], input.type_.as_deref())?;
+    let terms = agreed.iter().map(recast).collect::<Result<Vec<AssignTaskInputTerm>, _>>();
+    let terms = terms.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?;
+    let is_agreed = |term: &AssignTaskInputTerm| terms.contains(term);
+    if !input.term.is_empty() && (input.term.len() != terms.len() || !input.term.iter().all(is_agreed)) {
+        return Err(Negotiations::terms_differ(id));
     }
+    input.term = terms;
     Ok(())
 }
 

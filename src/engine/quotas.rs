@@ -35,15 +35,18 @@ pub enum Counted {
     DataOctets,
     /// Octets of what the user has written in the draft's tree: of each entry who wrote it last has all.
     ConfigOctets,
+    /// Octets of the agents' policies.
+    PolicyOctets,
 }
 
-const COUNTED: [Counted; 6] = [
+const COUNTED: [Counted; 7] = [
     Counted::Agents,
     Counted::OpenTasks,
     Counted::OpenNegotiations,
     Counted::Contexts,
     Counted::DataOctets,
     Counted::ConfigOctets,
+    Counted::PolicyOctets,
 ];
 
 /// How much of each there is.
@@ -54,7 +57,7 @@ impl Index<Counted> for Usage {
     type Output = u64;
 
     fn index(&self, counted: Counted) -> &u64 {
-        let [agents, tasks, negotiations, contexts, data, config] = &self.0;
+        let [agents, tasks, negotiations, contexts, data, config, policies] = &self.0;
         match counted {
             Counted::Agents => agents,
             Counted::OpenTasks => tasks,
@@ -62,6 +65,7 @@ impl Index<Counted> for Usage {
             Counted::Contexts => contexts,
             Counted::DataOctets => data,
             Counted::ConfigOctets => config,
+            Counted::PolicyOctets => policies,
         }
     }
 }
@@ -77,11 +81,12 @@ impl Usage {
             count(state.tasks.contexts_of(agent)),
             state.tasks.data_of(agent),
             0,
+            state.negotiations.policies_of(agent),
         ])
     }
 
     fn of_config(octets: u64) -> Usage {
-        Usage([0, 0, 0, 0, 0, octets])
+        Usage([0, 0, 0, 0, 0, octets, 0])
     }
 
     fn with(self, other: Usage, add: impl Fn(u64, u64) -> u64) -> Usage {
@@ -129,6 +134,7 @@ impl State {
                 ("contexts_user_max", most(configured.contexts, limits.contexts_user_max as u64)),
                 ("data_user_bytes_max", most(configured.data, limits.data_user_bytes_max)),
                 ("config_user_bytes_max", most(configured.configuration, limits.config_user_bytes_max)),
+                ("policies_user_bytes_max", most(None, limits.policies_user_bytes_max)),
             ],
             streams: at_once(configured.event_streams, limits.subscribers_user_max),
             subscriptions: at_once(configured.subscriptions, limits.subscriptions_user_max),
@@ -264,7 +270,12 @@ impl Ledger {
     pub(super) fn load_usage(&mut self, saved: &mut Reader<'_>) -> Result<(), PackedError> {
         let user = saved.text()?.into();
         let mut usage = Usage::default();
-        usage.0.iter_mut().try_for_each(|count| saved.number().map(|number| *count = number))?;
+        // Earlier versions counted fewer; of what they did not count there was nothing.
+        for count in usage.0.iter_mut() {
+            if !saved.is_at_end() {
+                *count = saved.number()?;
+            }
+        }
         self.users.insert(user, usage);
         Ok(())
     }

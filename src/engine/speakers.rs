@@ -84,6 +84,36 @@ pub(super) fn registers_as<'a>(
     }
 }
 
+/// Whether the principal negotiates for the agent itself, so that it may know what is private to that side: its owner, and who
+/// may negotiate by a delegation. That one is an administrator is no reason, but for the server's own agent.
+pub(super) fn is_own_side(state: &State, principal: &Principal, agent: &str, now: Timestamp) -> bool {
+    let user = principal.name.as_str();
+    let owns = match state.registry.owner(agent) {
+        Some("") => principal.is_admin(),
+        owner => owner.unwrap_or(agent) == user,
+    };
+    let is_delegated = || state.registry.is_delegated(agent, user, DelegatedRight::Negotiate, now);
+    !principal.is_bound_to_another(agent) && (owns || is_delegated())
+}
+
+/// Refuses unless the principal negotiates for the agent itself.
+///
+/// # Errors
+/// `access-denied` with the app-tag `not-authorized`.
+pub(super) fn of_own_side(
+    state: &State,
+    principal: &Principal,
+    agent: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match is_own_side(state, principal, agent, now) {
+        true => Ok(()),
+        false => {
+            Err(not_authorized(format!("the user {} is not of the side of \"{agent}\"", principal.name)))
+        }
+    }
+}
+
 fn not_authorized(message: String) -> Error {
     Error::application(Tag::AccessDenied, message).app_tag("not-authorized")
 }

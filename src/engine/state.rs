@@ -115,6 +115,12 @@ impl State {
     /// An edit that cannot be applied to the configuration.
     pub fn apply(&mut self, at: Timestamp, actor: Actor<'_>, event: &Event) -> Result<(), Error> {
         let account = event.account().map(|agent| Account::of(self, agent));
+        let owned = match event {
+            Event::Agents(event) => {
+                event.agent().map(|agent| (agent, self.registry.owner(agent).map(Arc::<str>::from)))
+            }
+            _ => None,
+        };
         self.position += 1;
         let revision = self.position;
         if revision == 1 {
@@ -141,8 +147,18 @@ impl State {
                 });
                 self.startup_changed_at = at;
             }
-            Event::Agents(event) => self.registry.apply(revision, at, event),
+            Event::Agents(event) => {
+                self.registry.apply(revision, at, event);
+                if let Some((agent, before)) = owned {
+                    // Who has a name that nobody has registered is the user of that name.
+                    let before = before.as_deref().unwrap_or(agent);
+                    if self.registry.owner(agent).unwrap_or(agent) != before {
+                        self.negotiations.drop_means(agent);
+                    }
+                }
+            }
             Event::Tasks(event) => {
+                moves::carried_out(self, revision, event);
                 self.tasks.apply(revision, at, event);
                 draft::dispatched(self, event);
             }

@@ -20,7 +20,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::{
     SCHEMA, ietf_netconf_acm, ietf_netconf_monitoring, ietf_restconf_monitoring,
     ietf_subscribed_notifications, ietf_system_capabilities, ietf_yang_library, irtf_agent,
-    magent_datastores, magent_registry, magent_task, nc_notifications,
+    magent_datastores, magent_policy, magent_registry, magent_task, nc_notifications,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -297,6 +297,8 @@ impl<'a> View<'a> {
             container(self.registry())
         } else if node == &magent_task::nodes::INTERACTION {
             container(self.interaction())
+        } else if node == &magent_policy::nodes::POLICIES {
+            container(self.policies())
         } else if node == &ietf_yang_library::nodes::YANG_LIBRARY {
             Some(Child::Container(self.options.capabilities.yang_library(self.options.startup)))
         } else if node == &ietf_yang_library::nodes::MODULES_STATE {
@@ -342,6 +344,15 @@ impl<'a> View<'a> {
         let mut shown = nest(&n::REGISTRY_AGENTS, Child::Container(Arc::new(agents)), revision);
         shown.set(&n::REGISTRY_DELEGATIONS, Child::Container(Arc::new(delegations)));
         shown
+    }
+
+    /// What is private to each side: it is not even shown to who sees all else.
+    fn policies(&self) -> Container {
+        let (state, now) = (self.state, self.options.clock.now());
+        let entries =
+            state.negotiations.policies(|agent| speakers::is_own_side(state, self.principal, agent, now));
+        let entries = Child::List(List::State(entries));
+        nest(&magent_policy::nodes::POLICIES_AGENT, entries, state.negotiations.revision())
     }
 
     /// A list without the entries that are private to others.

@@ -3,14 +3,14 @@
 //! They give the events and the output, and never change a negotiation themselves.
 
 use super::step::{Party, Refusal, State, step};
-use super::{Event, Negotiations, party, standing, state, terms, without_rounds};
+use super::{Course, Event, Negotiations, terms};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
-    Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, Term,
+    Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, RoundTerm,
     identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
@@ -45,6 +45,10 @@ pub(super) enum Refused {
     BadMove,
     LastRound,
     BadTerms,
+    CapacityExceeded,
+    OfferNotCovered,
+    TermsDiffer,
+    AgreementUsed,
     TooMany,
 }
 
@@ -63,6 +67,10 @@ impl Refused {
             Refused::BadMove => ("bad-move", Tag::OperationFailed),
             Refused::LastRound => ("last-round", Tag::OperationFailed),
             Refused::BadTerms => ("bad-terms", Tag::InvalidValue),
+            Refused::CapacityExceeded => ("capacity-exceeded", Tag::OperationFailed),
+            Refused::OfferNotCovered => ("offer-not-covered", Tag::OperationFailed),
+            Refused::TermsDiffer => ("terms-differ", Tag::InvalidValue),
+            Refused::AgreementUsed => ("agreement-used", Tag::OperationFailed),
             Refused::TooMany => ("too-many", Tag::ResourceDenied),
         };
         Error::application(tag, message).app_tag(app_tag)
@@ -89,15 +97,13 @@ impl Negotiations {
         let now = fresh.now;
         let negotiation = opening(fresh, input, limits)?;
         let id = negotiation.id.clone();
-        let output = |status| OpenNegotiationOutput { id, status, reply: None };
-        match self.get(&negotiation.id) {
+        let output = |status| OpenNegotiationOutput { id: id.clone(), status, reply: None };
+        match self.get(&id) {
             Some(there) if same_opening(there, &negotiation) => {
-                return Ok((Vec::new(), output(there.status)));
+                return Ok((Vec::new(), output(there.head.status)));
             }
-            Some(there) => {
-                return Err(
-                    Refused::IdInUse.error(format!("another negotiation has the identifier {:?}", there.id))
-                );
+            Some(_) => {
+                return Err(Refused::IdInUse.error(format!("another negotiation has the identifier {id:?}")));
             }
             None => {}
         }
@@ -107,11 +113,16 @@ impl Negotiations {
                 Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
             );
         }
-        if negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment) {
+        let is_fulfillment = negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment);
+        if is_fulfillment {
             fulfills(&negotiation, task)?;
         }
+        let offered = negotiation.round.first().map_or(&[][..], |round| &round.term);
+        let task = negotiation.task.as_deref().filter(|_| is_fulfillment);
+        self.covers(&negotiation.initiator, Party::Initiator, offered, now, task)
+            .map_err(|term| exceeded(&negotiation.initiator, &term))?;
         let mut events = self.room(&negotiation.initiator, limits)?;
-        events.push(Event::Opened { negotiation });
+        events.push(Event::Opened { negotiation, account: None });
         Ok((events, output(NegotiationStatus::Open)))
     }
 
@@ -131,16 +142,22 @@ impl Negotiations {
         let before = self.get(id);
         let before = before
             .ok_or_else(|| Refused::UnknownReference.error(format!("there is no negotiation {id:?}")))?;
-        let by = party(before, &input.from).ok_or_else(|| {
+        let by = before.party(&input.from).ok_or_else(|| {
             Refused::NotAuthorized
                 .error(format!("the agent {:?} is no party of the negotiation {id:?}", input.from))
         })?;
-        let state = state(before, now);
+        let state = before.state(now);
         if matches!(state, State::Open { .. }) && input.move_ != NegotiationMove::Withdraw {
             answers_latest(before, input.in_reply_to)?;
         }
         let next = step(state, input.move_, by).map_err(|refusal| refused(before, input.move_, refusal))?;
-        let number = u32::try_from(before.round.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if matches!(next, State::Open { .. }) && before.octets > limits.negotiation_bytes_max {
+            let most = limits.negotiation_bytes_max;
+            let message =
+                format!("the rounds of the negotiation have more than {most} octets; it can only be ended");
+            return Err(Error::application(Tag::TooBig, message));
+        }
+        let number = before.latest().saturating_add(1);
         let said = Said {
             terms: input.term.iter().map(recast).collect::<Result<_, _>>().map_err(broken)?,
             content: input.content,
@@ -148,23 +165,97 @@ impl Negotiations {
             data: input.data.into_iter().map(|data| data.id).collect(),
         };
         let round = said.round(number, input.from, input.move_, now, limits)?;
-
-        let mut negotiation = without_rounds(before);
+        let task = before.fulfilled();
+        self.covers(before.agent(by), by, &round.term, now, task)
+            .map_err(|term| exceeded(before.agent(by), &term))?;
+        if next == State::Agreed {
+            self.can_be_agreed(before, by, now, limits)?;
+        }
+        let mut negotiation = before.head.clone();
         negotiation.status = status(next);
         negotiation.turn = None;
         negotiation.expires_at = None;
         match next {
             State::Open { turn, .. } => {
-                let turn = if turn == Party::Initiator { &before.initiator } else { &before.responder };
-                negotiation.turn = Some(turn.clone());
+                negotiation.turn = Some(before.agent(turn).to_owned());
                 negotiation.expires_at = Some(expiry(&negotiation, now)?.to_string());
             }
-            State::Agreed => negotiation.agreed_round = standing(before).map(|round| round.number),
+            State::Agreed => negotiation.agreed_round = before.standing().map(|round| round.number),
             State::Rejected | State::Withdrawn | State::Expired => {}
         }
         negotiation.round.push(round);
         let output = RespondOutput { status: negotiation.status, number, reply: None };
-        Ok((vec![Event::Moved { negotiation }], output))
+        Ok((vec![Event::Moved { negotiation, account: None }], output))
+    }
+
+    /// Refuses unless both have free what the proposal that stands takes. The negotiation stays as it is.
+    fn can_be_agreed(
+        &self,
+        course: &Course,
+        by: Party,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        let terms = course.standing().map_or(&[][..], |round| &round.term);
+        let task = course.fulfilled();
+        let (own, other) = (course.agent(by), course.agent(by.other()));
+        self.covers(own, by, terms, now, task).map_err(|term| exceeded(own, &term))?;
+        self.covers(other, by.other(), terms, now, task).map_err(|term| {
+            let message = format!("the agent {other:?} has no longer free what it has proposed of {term:?}");
+            Refused::OfferNotCovered.error(message)
+        })?;
+        let full = [own, other]
+            .into_iter()
+            .find(|agent| self.commitments_of(agent, now) >= limits.commitments_agent_max);
+        full.map_or(Ok(()), |agent| {
+            Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
+        })
+    }
+
+    /// The terms that a new task has to have that carries out an agreement, between these agents and of this type.
+    ///
+    /// # Errors
+    /// `unknown-reference`: there is no such feasibility negotiation between these agents; `bad-transition`: it is not
+    /// agreed; `agreement-used`; `terms-differ`: the task would be of another type.
+    pub fn agreement(
+        &self,
+        id: &str,
+        agents: [&str; 2],
+        task_type: Option<&str>,
+    ) -> Result<&[RoundTerm], Error> {
+        let is_theirs = |course: &&Course| {
+            let parties = [course.head.initiator.as_str(), course.head.responder.as_str()];
+            course.head.type_.is_or_derives_from(NegotiationType::Feasibility)
+                && agents.iter().all(|agent| parties.contains(agent))
+        };
+        let course = self.get(id).filter(is_theirs).ok_or_else(|| {
+            let [from, to] = agents;
+            let message = format!("There is no feasibility negotiation \"{id}\" between {from} and {to}.");
+            Refused::UnknownReference.error(message)
+        })?;
+        let Some(terms) = course.agreed() else {
+            let status = course.head.status.as_str();
+            return Err(
+                Refused::BadTransition.error(format!("The negotiation \"{id}\" is {status}, not agreed."))
+            );
+        };
+        if course.is_carried_out {
+            let task = course.head.task.as_deref().unwrap_or_default();
+            let message =
+                format!("The task \"{task}\" carries out what was agreed in the negotiation \"{id}\".");
+            return Err(Refused::AgreementUsed.error(message));
+        }
+        if course.head.task_type.is_some() && course.head.task_type.as_deref() != task_type {
+            let message = format!("The negotiation \"{id}\" is about a task of another type.");
+            return Err(Refused::TermsDiffer.error(message));
+        }
+        Ok(terms)
+    }
+
+    /// The refusal of a task that has other terms than were agreed.
+    pub fn terms_differ(id: &str) -> Error {
+        Refused::TermsDiffer
+            .error(format!("The terms of the task are not those agreed in the negotiation \"{id}\"."))
     }
 
     /// Whether the agent can open one more negotiation, with what has to be forgotten for it.
@@ -212,6 +303,7 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
         id: input.id.unwrap_or_else(|| fresh.uuid()),
         type_: input.type_,
         task: input.task,
+        task_type: input.task_type,
         context: input.context,
         initiator: input.from,
         responder: input.to.clone(),
@@ -228,24 +320,30 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
     Ok(negotiation)
 }
 
-/// Whether both were opened with the same input.
-fn same_opening(there: &Negotiation, new: &Negotiation) -> bool {
-    let said = |negotiation: &Negotiation| {
-        let first = negotiation.round.first()?;
-        let mut terms: Vec<&Term> = first.term.iter().collect();
+/// Whether the course began with the same input.
+fn same_opening(there: &Course, new: &Negotiation) -> bool {
+    let said = |round: &Round| {
+        let mut terms: Vec<&RoundTerm> = round.term.iter().collect();
         terms.sort_by(|a, b| a.name.cmp(&b.name));
-        let terms: Vec<Term> = terms.into_iter().cloned().collect();
-        Some((terms, first.content.clone(), first.structured_content.clone(), first.data.clone()))
+        let terms: Vec<RoundTerm> = terms.into_iter().cloned().collect();
+        (terms, round.content.clone(), round.structured_content.clone(), round.data.clone())
     };
-    there.type_ == new.type_
-        && there.task == new.task
-        && there.context == new.context
-        && there.initiator == new.initiator
-        && there.responder == new.responder
-        && there.lifetime == new.lifetime
-        && there.deadline == new.deadline
-        && there.max_rounds == new.max_rounds
-        && said(there) == said(new)
+    let head = &there.head;
+    head.type_ == new.type_
+        && (head.task == new.task || (there.is_carried_out && new.task.is_none()))
+        && head.task_type == new.task_type
+        && head.context == new.context
+        && head.initiator == new.initiator
+        && head.responder == new.responder
+        && head.lifetime == new.lifetime
+        && head.deadline == new.deadline
+        && head.max_rounds == new.max_rounds
+        && there.rounds.front().map(|round| said(round)) == new.round.first().map(said)
+}
+
+/// The refusal of a move that takes more than the agent has.
+fn exceeded(agent: &str, term: &str) -> Error {
+    Refused::CapacityExceeded.error(format!("the agent {agent:?} has not free what this takes of {term:?}"))
 }
 
 /// A fulfillment negotiation is opened by the agent that executes a task, with the one that assigned it.
@@ -271,11 +369,11 @@ fn fulfills(negotiation: &Negotiation, task: Option<TaskFacts<'_>>) -> Result<()
 }
 
 /// Moves cross when both agents answer before they have seen the other's: the first one stands.
-fn answers_latest(negotiation: &Negotiation, in_reply_to: u32) -> Result<(), Error> {
-    match negotiation.round.last() {
+fn answers_latest(course: &Course, in_reply_to: u32) -> Result<(), Error> {
+    match course.rounds.last() {
         Some(latest) if latest.number != in_reply_to => Err(Refused::StaleRound.error(format!(
             "'in-reply-to' is {in_reply_to}, but the latest round of the negotiation {:?} is {}, {:?} of the agent {:?}",
-            negotiation.id,
+            course.head.id,
             latest.number,
             latest.move_.as_str(),
             latest.from
@@ -285,7 +383,7 @@ fn answers_latest(negotiation: &Negotiation, in_reply_to: u32) -> Result<(), Err
 }
 
 /// The error for a move that the table does not allow.
-fn refused(negotiation: &Negotiation, made: NegotiationMove, refusal: Refusal) -> Error {
+fn refused(course: &Course, made: NegotiationMove, refusal: Refusal) -> Error {
     let (refused, reason) = match refusal {
         Refusal::Ended => (Refused::BadTransition, "it is no longer open"),
         Refusal::NotYourTurn => (Refused::NotYourTurn, "it is the turn of the other agent"),
@@ -306,7 +404,7 @@ fn refused(negotiation: &Negotiation, made: NegotiationMove, refusal: Refusal) -
     refused.error(format!(
         "{:?} is not possible in the negotiation {:?}: {reason}",
         made.as_str(),
-        negotiation.id
+        course.head.id
     ))
 }
 
@@ -331,7 +429,7 @@ fn expiry(negotiation: &Negotiation, now: Timestamp) -> Result<Timestamp, Error>
 
 /// What an agent says in a move.
 struct Said {
-    terms: Vec<Term>,
+    terms: Vec<RoundTerm>,
     content: Option<String>,
     structured_content: Option<AnyData>,
     /// Identifiers of the data objects.

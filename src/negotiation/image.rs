@@ -1,10 +1,16 @@
 //! What is saved of negotiations, and how they are made of it again.
 //!
-//! It saves each as it is; what it is found by is built anew.
+//! It saves each as it is, and the accounts and means beside; what they are found by is built anew.
 
 use std::io;
 
+use std::sync::Arc;
+
 use super::Negotiations;
+use super::course::{Accounted, Course};
+use super::policies::capacity::Commitment;
+use super::policies::{Means, Stored};
+use crate::yang::generated::magent_policy::{Agent, ExplainMovesOutputAccount};
 use crate::yang::generated::magent_task::Negotiation;
 use crate::yang::model::Modelled;
 use crate::yang::packed::{self, Origin, PackedError, Reader, Sink, put_number, put_octets};
@@ -14,6 +20,8 @@ pub const KINDS: std::ops::RangeInclusive<u8> = 30..=39;
 
 const NUMBERS: u8 = 30;
 const NEGOTIATION: u8 = 31;
+const ACCOUNT: u8 = 32;
+const MEANS: u8 = 33;
 
 impl Negotiations {
     /// Saves all of it.
@@ -24,13 +32,33 @@ impl Negotiations {
         let (mut out, mut entry) = (Vec::new(), Vec::new());
         put_number(&mut out, self.revision);
         sink(NUMBERS, &out)?;
-        for held in self.all.values() {
+        for course in self.all.values() {
             out.clear();
             entry.clear();
-            packed::pack(&held.entry.to_data(), &mut entry);
-            put_number(&mut out, held.revision);
+            packed::pack(&course.whole().to_data(), &mut entry);
+            put_number(&mut out, course.revision);
             put_octets(&mut out, &entry);
+            if course.is_carried_out {
+                put_number(&mut out, 1);
+            }
             sink(NEGOTIATION, &out)?;
+            for accounted in &course.accounts {
+                out.clear();
+                entry.clear();
+                packed::pack(&accounted.account.to_data(), &mut entry);
+                put_octets(&mut out, course.head.id.as_bytes());
+                put_octets(&mut out, accounted.agent.as_bytes());
+                put_octets(&mut out, &entry);
+                sink(ACCOUNT, &out)?;
+            }
+        }
+        for means in self.means.values() {
+            out.clear();
+            entry.clear();
+            packed::pack(&means.entry().to_data(), &mut entry);
+            put_number(&mut out, means.revision);
+            put_octets(&mut out, &entry);
+            sink(MEANS, &out)?;
         }
         Ok(())
     }
@@ -45,7 +73,33 @@ impl Negotiations {
             NUMBERS => self.revision = saved.number()?,
             NEGOTIATION => {
                 let revision = saved.number()?;
-                self.put(origin.value::<Negotiation>(saved.octets()?)?, revision);
+                let mut course = Course::new(origin.value::<Negotiation>(saved.octets()?)?, revision);
+                course.is_carried_out = !saved.is_at_end() && saved.number()? == 1;
+                self.put(course);
+            }
+            ACCOUNT => {
+                let id = saved.text()?;
+                let course = self.get(id).cloned();
+                let unknown = || PackedError::new(format!("there is no negotiation {id:?}"));
+                let mut course = course.ok_or_else(unknown)?;
+                let agent = saved.text()?.to_owned();
+                let account = origin.value::<ExplainMovesOutputAccount>(saved.octets()?)?;
+                course.account(Accounted { agent, account });
+                self.put(course);
+            }
+            MEANS => {
+                let revision = saved.number()?;
+                let agent = origin.value::<Agent>(saved.octets()?)?;
+                let mut means =
+                    Means { revision, capacity: Arc::new(agent.capacity), ..Means::new(&agent.name) };
+                for policy in agent.policy {
+                    means.policies.insert(policy.name.as_str().into(), Arc::new(Stored::new(policy)));
+                }
+                for shown in agent.commitment {
+                    let commitment = Commitment::read(&shown).map_err(|e| PackedError::new(e.to_string()))?;
+                    means.commitments.put(&shown.term, &shown.negotiation, commitment);
+                }
+                self.put_means(means);
             }
             other => {
                 return Err(PackedError::new(format!("{other} is no kind of what is saved of negotiations")));

@@ -6,7 +6,7 @@
 use crate::yang::generated::magent_types::NegotiationMove;
 
 /// One of the two agents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Party {
     /// The agent that opened the negotiation.
     Initiator,

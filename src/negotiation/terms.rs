@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use super::decide::Refused;
 use crate::clock::Timestamp;
 use crate::yang::error::Error;
-use crate::yang::generated::magent_task::Term;
+use crate::yang::generated::magent_task::RoundTerm;
 
 /// Checks what the schema alone does not say of terms (grouping `terms` of magent-types).
 ///
 /// # Errors
 /// `bad-terms`: a name stands twice, a term has not exactly one value, or a window does not end
 /// after it begins.
-pub(super) fn check(terms: &[Term]) -> Result<(), Error> {
+pub(super) fn check(terms: &[RoundTerm]) -> Result<(), Error> {
     let mut names = HashSet::new();
     for term in terms {
         let wrong = |what: String| Refused::BadTerms.error(format!("the term {:?} {what}", term.name));

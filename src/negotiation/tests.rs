@@ -10,8 +10,10 @@ use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::magent_task::{
-    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, identities::NegotiationType,
+    OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round,
+    identities::NegotiationType,
 };
+use crate::yang::generated::magent_types::NegotiationMove;
 use crate::yang::json as codec;
 
 fn read<T: Modelled>(json: &serde_json::Value) -> T {
@@ -97,13 +99,13 @@ impl World {
     }
 
     /// The round whose proposal was accepted.
-    fn agreed(&self) -> Option<&Round> {
+    fn agreed(&self) -> Option<Round> {
         let number = self.n().agreed_round?;
-        self.n().round.iter().find(|round| round.number == number)
+        self.n().round.into_iter().find(|round| round.number == number)
     }
 
-    fn n(&self) -> &Negotiation {
-        self.negotiations.get("n").unwrap()
+    fn n(&self) -> Negotiation {
+        self.negotiations.get("n").unwrap().whole()
     }
 
     fn replayed(&self) -> Negotiations {
@@ -293,7 +295,7 @@ fn fulfillment_is_negotiated_by_the_executing_agent_of_a_task_under_way() {
     world.open_about(input(json!({"id": "f"})), facts("bob", "ann", true)).unwrap();
     let found =
         |task| world.negotiations.find_open("ann", "bob", NegotiationType::Fulfillment, task, world.now());
-    assert_eq!(found(Some("t")).map(|n| n.id.as_str()), Some("f"));
+    assert_eq!(found(Some("t")).map(|course| course.head.id.as_str()), Some("f"));
     assert!(found(None).is_none() && found(Some("u")).is_none());
     assert!(
         world
@@ -312,9 +314,9 @@ fn the_latest_open_negotiation_is_found() {
     }
     let found =
         world.negotiations.find_open("ann", "bob", NegotiationType::Feasibility, Some("t"), world.now());
-    assert_eq!(found.map(|n| n.id.as_str()), Some("m"));
+    assert_eq!(found.map(|course| course.head.id.as_str()), Some("m"));
     assert_eq!(
-        world.negotiations.of_agent("bob").map(|n| n.id.as_str()).collect::<Vec<_>>(),
+        world.negotiations.of_agent("bob").map(|course| course.head.id.as_str()).collect::<Vec<_>>(),
         ["a", "m", "z"]
     );
 }
@@ -360,17 +362,32 @@ fn any_sequence_of_moves_keeps_the_rules() {
         random % bound
     };
     let mut ends = std::collections::BTreeMap::new();
+    let mut refusals = std::collections::BTreeMap::new();
     for _ in 0..400 {
         let mut world = World::default();
         world.open(json!({"max-rounds": 2 + below(8), "lifetime": 100})).unwrap();
         for _ in 0..below(40) {
-            let before = world.n().clone();
+            let before = world.n();
             let made = NegotiationMove::ALL[below(6) as usize];
             let from = ["ann", "bob"][below(2) as usize];
             let latest = before.round.len() as u32;
             let in_reply_to = if below(5) == 0 { 1 + below(9) as u32 } else { latest };
             world.seconds += below(30) as i64;
+            let expected = expected(&before, world.now(), made, from, in_reply_to);
             let result = world.says(from, in_reply_to, made.as_str());
+            let told = result.as_ref().map(|output| output.status);
+            let told = told.map_err(|error| {
+                (error.tag.as_str().to_owned(), error.app_tag.as_deref().unwrap().to_owned())
+            });
+            if let Err((tag, app_tag)) = &told {
+                *refusals.entry(app_tag.clone()).or_insert(0) += 1;
+                assert_eq!(tag, "operation-failed");
+            }
+            assert_eq!(
+                told.map_err(|(_, app_tag)| app_tag),
+                expected.map_err(str::to_owned),
+                "{made:?} by {from}"
+            );
             if below(3) == 0 {
                 world.expire();
             }
@@ -380,6 +397,45 @@ fn any_sequence_of_moves_keeps_the_rules() {
         assert_eq!(world.negotiations, world.replayed());
     }
     assert_eq!(ends.len(), 5, "every end is reached: {ends:?}");
+    assert_eq!(refusals.len(), 5, "every refusal is met: {refusals:?}");
+}
+
+/// What the description of `negotiation-move` says of a move: the status after it, or the app-tag of its refusal.
+fn expected(
+    before: &Negotiation,
+    now: Timestamp,
+    made: NegotiationMove,
+    from: &str,
+    in_reply_to: u32,
+) -> Result<NegotiationStatus, &'static str> {
+    use NegotiationMove::{Accept, Clarify, Counter, Propose, Reject, Withdraw};
+    let expires: Option<Timestamp> = before.expires_at.as_ref().map(|at| at.parse().unwrap());
+    if before.status != NegotiationStatus::Open || expires.unwrap() <= now {
+        return Err("bad-transition");
+    }
+    if made == Withdraw {
+        return if from == "ann" { Ok(NegotiationStatus::Withdrawn) } else { Err("bad-move") };
+    }
+    let latest = before.round.last().unwrap();
+    if in_reply_to != latest.number {
+        return Err("stale-round");
+    }
+    if latest.from == from {
+        return Err("not-your-turn");
+    }
+    let proposal = before.round.iter().rev().find(|round| matches!(round.move_, Propose | Counter)).unwrap();
+    let is_possible = match made {
+        Propose => proposal.from == from,
+        Counter | Accept => proposal.from != from,
+        Clarify | Reject | Withdraw => true,
+    };
+    match made {
+        _ if !is_possible => Err("bad-move"),
+        Accept => Ok(NegotiationStatus::Agreed),
+        Reject => Ok(NegotiationStatus::Rejected),
+        _ if latest.number + 1 == before.max_rounds => Err("last-round"),
+        _ => Ok(NegotiationStatus::Open),
+    }
 }
 
 /// What holds after any attempt to move.
@@ -399,7 +455,7 @@ fn check(
     assert_eq!(after.agreed_round.is_some(), after.status == NegotiationStatus::Agreed);
     if before.status != NegotiationStatus::Open {
         assert!(result.is_err());
-        assert_eq!(after, before, "what has ended stays as it is");
+        assert_eq!(after, *before, "what has ended stays as it is");
         return;
     }
     match result {

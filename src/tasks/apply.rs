@@ -8,7 +8,7 @@ use super::{Record, Said, Tasks, message};
 use crate::clock::Timestamp;
 use crate::limits::TASK_HISTORY_MAX;
 use crate::yang::generated::magent_task::{
-    Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult,
+    Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult, Term,
     Verification,
 };
 use crate::yang::packed::Packed;
@@ -72,6 +72,19 @@ impl Tasks {
         self.await_deadline(&record, task, at);
         self.count(None, &record);
         self.tasks.add(record);
+    }
+
+    /// The fulfillment of a task was agreed: these terms take the place of those of the same names.
+    pub fn agreed(&mut self, revision: u64, at: Timestamp, id: &str, terms: Vec<Term>) {
+        let Some(before) = self.tasks.get(id).cloned() else { return };
+        let Some(mut task) = before.task.unpacked() else { return };
+        task.term.retain(|term| !terms.iter().any(|agreed| agreed.name == term.name));
+        task.term.extend(terms);
+        task.updated_at = at.to_string();
+        let record = Record { task: Packed::new(&task), updated_at: at, revision, ..Record::clone(&before) };
+        self.count(Some(&before), &record);
+        self.tasks.replace(record);
+        self.revision = revision;
     }
 
     fn change(

@@ -8,11 +8,13 @@ use super::{Refusal, Tasks, standing, unknown};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
-use crate::yang::error::Error;
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
-    AssignTaskInput, AssignTaskOutput, Change, History, InputRequests, Task, TermExplains,
+    AssignTaskInput, AssignTaskOutput, Change, History, InputRequests, Task, Term, TermExplains,
 };
 use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::model::ModelError;
+use crate::yang::recast::recast;
 
 impl Tasks {
     /// Decides on `assign-task`. Without facts in the answer, the same assignment was made before.
@@ -76,6 +78,7 @@ impl Tasks {
             content: input.content,
             structured_content: input.structured_content,
             expected_response: input.expected_response,
+            term: input.term.iter().map(recast).collect::<Result<_, _>>().map_err(broken)?,
             term_explains: input
                 .term_explains
                 .into_iter()
@@ -142,15 +145,27 @@ fn is_same(task: &Task, input: &AssignTaskInput) -> bool {
         && task.context == input.context
         && task.content == input.content
         && task.structured_content == input.structured_content
+        && same_terms(task, input)
         && task.expected_response == input.expected_response
         && task.term_explains.len() == input.term_explains.len()
         && task.term_explains.iter().all(|t| explained(&t.term) == Some(&t.explanation))
         && task.data.iter().eq(input.data.iter().map(|data| &data.id))
 }
 
+/// Whether the terms are those of the assignment. One that carries out an agreement need not say them.
+fn same_terms(task: &Task, input: &AssignTaskInput) -> bool {
+    let said: Vec<Term> = input.term.iter().filter_map(|term| recast(term).ok()).collect();
+    (task.negotiation.is_some() && said.is_empty())
+        || (said.len() == task.term.len() && task.term.iter().all(|term| said.contains(term)))
+}
+
+/// Structs of the same grouping convert; if not, the generated code is not of one schema.
+fn broken(error: ModelError) -> Error {
+    Error::application(Tag::OperationFailed, error.to_string())
+}
+
 /// A `date-and-time` of an input.
 pub(super) fn time(text: &str) -> Result<Timestamp, Error> {
-    let wrong =
-        |error| Error::application(crate::yang::error::Tag::InvalidValue, format!("\"{text}\": {error}"));
+    let wrong = |error| Error::application(Tag::InvalidValue, format!("\"{text}\": {error}"));
     text.parse().map_err(|error: crate::clock::TimestampError| wrong(error.to_string()))
 }

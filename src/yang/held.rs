@@ -1,4 +1,4 @@
-//! State lists whose entries are generated structs in a persistent map.
+//! State lists whose entries are made of what a persistent map keeps, most often of generated structs.
 //!
 //! The map is the truth and belongs to who keeps it; [`Entries`] shows it as a list of the data
 //! tree and builds an entry only when it is read. Nothing here changes an entry.
@@ -26,37 +26,43 @@ pub struct Held<T> {
 /// Entries by the value of their key, which is one string.
 pub type HeldMap<T> = OrdMap<Arc<str>, Arc<Held<T>>>;
 
-/// A map of entries as a state list, as it is now: later changes of the map do not show.
-pub struct Entries<T>(HeldMap<T>);
+/// What is kept of an entry, and the entry that it is shown as.
+pub trait Shown {
+    /// The entry as instance data that carries its revision.
+    fn shown(&self) -> Container;
+}
 
-impl<T> Entries<T> {
+/// A map of entries as a state list, as it is now: later changes of the map do not show.
+pub struct Entries<S>(OrdMap<Arc<str>, Arc<S>>);
+
+impl<S> Entries<S> {
     /// The entries of the map.
-    pub fn new(map: &HeldMap<T>) -> Self {
+    pub fn new(map: &OrdMap<Arc<str>, Arc<S>>) -> Self {
         Entries(map.clone())
     }
 }
 
-impl<T> fmt::Debug for Entries<T> {
+impl<S> fmt::Debug for Entries<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entries({})", self.0.len())
     }
 }
 
-impl<T: Modelled + Send + Sync + PartialEq + 'static> StateList for Entries<T> {
+impl<S: Shown + Send + Sync + PartialEq + 'static> StateList for Entries<S> {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.0.get(text(key)?).map(|held| Arc::new(held.to_data()))
+        self.0.get(text(key)?).map(|held| Arc::new(held.shown()))
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
         let start = key.and_then(text).map_or(Bound::Unbounded, Bound::Excluded);
         let following = self.0.range::<(Bound<&str>, Bound<&str>), str>((start, Bound::Unbounded));
-        following.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.to_data()))).collect()
+        following.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.shown()))).collect()
     }
 
     fn before(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
         let end = key.and_then(text).map_or(Bound::Unbounded, Bound::Excluded);
         let preceding = self.0.range::<(Bound<&str>, Bound<&str>), str>((Bound::Unbounded, end)).rev();
-        preceding.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.to_data()))).collect()
+        preceding.take(count).map(|(key, held)| (Key::string(key), Arc::new(held.shown()))).collect()
     }
 
     fn len(&self) -> usize {
@@ -65,7 +71,7 @@ impl<T: Modelled + Send + Sync + PartialEq + 'static> StateList for Entries<T> {
 
     fn changed_since(&self, older: &dyn StateList) -> Option<Vec<Key>> {
         let older: &Self = older.as_any()?.downcast_ref()?;
-        let key = |item: DiffItem<'_, '_, Arc<str>, Arc<Held<T>>>| match item {
+        let key = |item: DiffItem<'_, '_, Arc<str>, Arc<S>>| match item {
             DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { old: (key, _), .. } => {
                 Key::string(key)
             }
@@ -78,9 +84,8 @@ impl<T: Modelled + Send + Sync + PartialEq + 'static> StateList for Entries<T> {
     }
 }
 
-impl<T: Modelled> Held<T> {
-    /// The entry as instance data that carries its revision.
-    pub fn to_data(&self) -> Container {
+impl<T: Modelled> Shown for Held<T> {
+    fn shown(&self) -> Container {
         self.entry.to_data().at_revision(self.revision)
     }
 }

@@ -73,6 +73,10 @@ pub fn all() -> Vec<Operation> {
     let respond = json!({ "from": "agent-b", "in-reply-to": 1, "move": "accept" });
     let order = |name: &str| json!({ "id": name, "from": "agent-a", "to": "agent-b", "content": "do it" });
     let open = json!({ "id": "negotiation-{n}", "type": "feasibility", "from": "agent-a", "to": "agent-b", "content": "?" });
+    let number = json!({ "min": "0", "max": "1" });
+    let policy = json!({ "agent": "agent-a", "name": "secret-policy", "mode": "advise", "term": [{ "name": "x", "number": number }] });
+    let by_policy = json!({ "id": "by-policy-{n}", "type": "magent-task:feasibility", "from": "agent-a", "to": "agent-b" });
+    let explain = json!({ "agent": "agent-a", "negotiation": "negotiation-fixed" });
     let put = json!({ "id": "object-{n}", "from": "agent-a", "text": "payload-text" });
     let own = json!({ "name": "agent-{n}", "description": "x", "version": "1", "provider": "x" });
     let granted = json!({ "delegate": "clerk", "may": ["read"] });
@@ -141,6 +145,11 @@ pub fn all() -> Vec<Operation> {
             &format!("{NEGOTIATIONS}=negotiation-{{n}}/respond"),
             respond,
         ),
+        rpc("set a policy for A", "magent-policy", "set-policy", policy, None),
+        rpc("set the capacity of A", "magent-policy", "set-capacity", json!({ "agent": "agent-a" }), None),
+        read("read the policies", "magent-policy:policies", "secret-policy"),
+        rpc("open a negotiation for A by policy", "magent-policy", "open-by-policy", by_policy, None),
+        rpc("explain the moves of A", "magent-policy", "explain-moves", explain, None),
         read("read the data objects", "magent-task:interaction/data-objects", "object-fixed"),
         Operation {
             shows: Some("payload-text"),

@@ -174,6 +174,16 @@ fn agreements(world: &World, all: &Json) -> Result<(), Violation> {
 /// What is private is told to nobody else, and secrets to nobody.
 pub fn told(world: &World, user: &str, text: &str) -> Result<(), Violation> {
     hold("no secret is told", !text.contains(SECRET), || format!("{user} is told {text}"))?;
+    let state = world.engine().snapshot();
+    for one in OWNERS {
+        let now = world.engine().clock().now();
+        let negotiates =
+            state.registry.is_delegated(&format!("{one}-agent"), user, DelegatedRight::Negotiate, now);
+        let is_told = text.contains(&format!("private-{one}-"));
+        hold("policies are private to their side", !is_told || user == one || negotiates, || {
+            format!("{user} is told of a policy of {one}")
+        })?;
+    }
     if user == "admin" {
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod disk;
 mod follower;
 mod invariants;
 mod mutation;
+mod promises;
 mod random;
 mod requests;
 mod vault;
@@ -29,7 +30,7 @@ const SEEDS: u64 = 200;
 const MUTATED: u64 = 50;
 
 /// What has to happen in some of the worlds, or they prove little.
-const HAPPENS: [&str; 27] = [
+const HAPPENS: [&str; 30] = [
     "Commit Begun",
     "Commit Cancelled",
     "Commit Confirmed",
@@ -45,8 +46,11 @@ const HAPPENS: [&str; 27] = [
     "Moved Agreed",
     "Moved Open",
     "Moved Rejected",
+    "Negotiation CapacitySet",
     "Negotiation Expired",
     "Negotiation Opened",
+    "Negotiation PolicySet",
+    "Negotiation Released",
     "Registered",
     "Renewed",
     "Session Ended",

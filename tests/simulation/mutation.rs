@@ -29,10 +29,14 @@ pub enum Mutation {
     RepeatIsAnother,
     /// A snapshot has no registry.
     SnapshotForgets,
+    /// What is released of a capacity is not seen, so that it looks promised twice.
+    ReleasesAreUnseen,
+    /// A stranger comes in as another user.
+    StrangerIsAnother,
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 13] = [
+    pub const ALL: [Mutation; 15] = [
         Mutation::DiskForgetsASync,
         Mutation::DiskAcknowledgesNothing,
         Mutation::DiskFailsAfterWriting,
@@ -46,5 +50,7 @@ impl Mutation {
         Mutation::ClockStandsStill,
         Mutation::RepeatIsAnother,
         Mutation::SnapshotForgets,
+        Mutation::ReleasesAreUnseen,
+        Mutation::StrangerIsAnother,
     ];
 }

@@ -6,6 +6,7 @@ use agentconf::tasks::life_cycle;
 use agentconf::yang::generated::ietf_netconf_acm::nodes::NACM;
 use agentconf::yang::generated::irtf_agent::nodes as draft;
 use agentconf::yang::generated::magent_access::nodes as access;
+use agentconf::yang::generated::magent_policy::nodes as policy;
 use agentconf::yang::generated::magent_registry::nodes as registry;
 use agentconf::yang::generated::magent_task::{Task, nodes as n};
 use agentconf::yang::generated::magent_types::TaskStatus;
@@ -148,13 +149,23 @@ fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Ti
             }
             invoke(&n::ASSIGN_TASK, None, input)
         }
-        28..56 => about_task(random, own, number, state),
+        28..52 => about_task(random, own, number, state),
+        52..56 => about_policy(random, own, number, state),
         56..66 => {
             let mut input = json!({"id": format!("n-{own}-{other}-{number}"), "type": "magent-task:feasibility",
                 "from": name, "to": format!("{other}-agent"), "content": format!("intent {number}."),
                 "lifetime": random.within(10, 120), "max-rounds": random.within(2, 6)});
             if random.chance(30) {
                 input["deadline"] = json!(soon(random, 300));
+            }
+            if random.chance(50) {
+                input["max-rounds"] = json!(random.within(2, 60));
+                input["term"] = terms(random);
+            }
+            if random.chance(20) {
+                input["term"] = Json::Null;
+                input.as_object_mut().map(|input| input.remove("term"));
+                return invoke(&policy::OPEN_BY_POLICY, None, input);
             }
             invoke(&n::OPEN_NEGOTIATION, None, input)
         }
@@ -221,22 +232,77 @@ fn about_task(random: &mut Random, own: &str, number: u64, state: &State) -> Req
     invoke(operation, Some(task(&id)), input)
 }
 
+/// What is proposed: some of what an agent can have declared a capacity of, for a price.
+fn terms(random: &mut Random) -> Json {
+    json!([{"name": "price", "number": random.within(0, 110).to_string()},
+        {"name": "bandwidth", "number": random.within(0, 60).to_string()}])
+}
+
+/// What the user's agent gives the server to negotiate with. The name of a policy says whose it is, and how many hundredths of
+/// what it can have it reserves.
+fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> Request {
+    let agent = format!("{own}-agent");
+    match random.below(10) {
+        0..4 => {
+            let reserved = random.within(0, 90);
+            let (cheap, dear) = if own == "ann" { ("1", "0") } else { ("0", "1") };
+            let worth = json!([{"at": "0", "worth": cheap}, {"at": "100", "worth": dear}]);
+            let price = json!({"min": "0", "max": "100", "step": "5", "point": worth});
+            let bandwidth = json!({"min": "0", "max": "60", "step": "20"});
+            let term =
+                json!([{"name": "price", "number": price}, {"name": "bandwidth", "number": bandwidth}]);
+            let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
+                "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
+                "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"])});
+            invoke(&policy::SET_POLICY, None, input)
+        }
+        4..6 => {
+            let amount = random.within(0, 150).to_string();
+            let capacity = json!([{"term": "bandwidth", "amount": amount}]);
+            invoke(&policy::SET_CAPACITY, None, json!({"agent": agent, "capacity": capacity}))
+        }
+        6..7 => {
+            let name = format!("private-{own}-{}", random.within(0, 90));
+            invoke(&policy::REMOVE_POLICY, None, json!({"agent": agent, "name": name}))
+        }
+        kind => {
+            let all = ids(state.negotiations.entries().as_ref());
+            let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
+            if kind < 8 {
+                return invoke(&policy::RELEASE_COMMITMENT, None, json!({"agent": agent, "negotiation": id}));
+            }
+            let Some(course) = state.negotiations.get(&id) else {
+                return invoke(&policy::ADVISE_MOVE, None, json!({"agent": agent, "negotiation": id}));
+            };
+            // The order that carries it out, if it is agreed.
+            let to =
+                if course.head.initiator == agent { &course.head.responder } else { &course.head.initiator };
+            let order = json!({"id": format!("t-{own}-{}-{number}", to.trim_end_matches("-agent")), "from": agent,
+                "to": to, "content": format!("intent {number}."), "negotiation": id});
+            invoke(&n::ASSIGN_TASK, None, order)
+        }
+    }
+}
+
 /// Mostly a move of the agent whose turn it is; sometimes anything.
 fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
     let name = format!("{own}-agent");
     let is_wild = random.chance(20);
     let mut all = ids(state.negotiations.entries().as_ref());
     all.retain(|id| {
-        let turn = state.negotiations.get(id).and_then(|held| held.turn.as_deref());
+        let turn = state.negotiations.get(id).and_then(|course| course.head.turn.as_deref());
         is_wild || turn == Some(name.as_str())
     });
     let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
-    let rounds = state.negotiations.get(&id).map_or(1, |held| held.round.len().max(1));
+    let rounds = state.negotiations.get(&id).map_or(1, |course| course.latest().max(1));
     let made = *random
         .pick(&["counter", "counter", "counter", "accept", "clarify", "reject", "withdraw", "propose"]);
     let mut input = json!({"from": name, "in-reply-to": rounds, "move": made});
     if ["counter", "clarify", "propose"].contains(&made) {
         input["content"] = json!("rather this");
+    }
+    if ["counter", "propose"].contains(&made) && random.chance(60) {
+        input["term"] = terms(random);
     }
     invoke(&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation(&id)), input)
 }

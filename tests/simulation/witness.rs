@@ -12,6 +12,7 @@ use agentconf::tasks;
 use agentconf::yang::generated::magent_task::TaskEventEvent;
 
 use super::mutation::Mutation;
+use super::promises::Promises;
 use super::requests::SECRET;
 
 /// A rule that does not hold.
@@ -40,6 +41,7 @@ pub struct Witness {
     once: BTreeSet<(&'static str, String)>,
     /// What kinds of things happened.
     pub seen: BTreeSet<String>,
+    promises: Promises,
     mutation: Option<Mutation>,
 }
 
@@ -52,6 +54,7 @@ impl Witness {
             intents: BTreeSet::new(),
             once: BTreeSet::new(),
             seen: BTreeSet::new(),
+            promises: Promises::new(mutation),
             mutation,
         }
     }
@@ -77,6 +80,7 @@ impl Witness {
             let event = Event::from_record(record).map_err(|e| broken(e.to_string()))?;
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             self.judge(at, &event)?;
+            self.promises.judge(&self.state, &event)?;
             self.seen.insert(kind(&event));
             if self.forgets(&event) {
                 self.state.position += 1;
@@ -114,14 +118,14 @@ impl Witness {
                 due(at, task.as_ref().and_then(|task| task.deadline.as_deref()))?;
                 self.happens(DEADLINE, "deadline", &notice.task)
             }
-            Event::Negotiation(negotiation::Event::Opened { negotiation }) => {
+            Event::Negotiation(negotiation::Event::Opened { negotiation, .. }) => {
                 self.happens("a negotiation is opened once", "negotiation", &negotiation.id)?;
                 self.intends(negotiation.round.first().and_then(|round| round.content.as_deref()))
             }
-            Event::Negotiation(negotiation::Event::Moved { negotiation }) => self.in_turn(negotiation),
+            Event::Negotiation(negotiation::Event::Moved { negotiation, .. }) => self.in_turn(negotiation),
             Event::Negotiation(negotiation::Event::Expired { negotiation }) => {
                 let before = self.state.negotiations.get(&negotiation.id);
-                due(at, before.and_then(|before| before.expires_at.as_deref()))?;
+                due(at, before.and_then(|before| before.head.expires_at.as_deref()))?;
                 self.happens(DEADLINE, "expiry", &negotiation.id)
             }
             Event::Agents(agents::Event::Ended { name, ending: agents::Ending::Expired, .. }) => {
@@ -152,20 +156,18 @@ impl Witness {
         let wrong = |detail: &str| Violation { rule: RULE, detail: format!("{}: {detail}", after.id) };
         let before = self.state.negotiations.get(&after.id).ok_or_else(|| wrong("was never opened"))?;
         let [round] = after.round.as_slice() else { return Err(wrong("one round is made at a time")) };
-        let turn = before.turn.as_deref().ok_or_else(|| wrong("it has ended"))?;
-        let is_withdrawn = format!("{:?}", round.move_) == "Withdraw" && round.from == before.initiator;
+        let turn = before.head.turn.as_deref().ok_or_else(|| wrong("it has ended"))?;
+        let is_withdrawn = format!("{:?}", round.move_) == "Withdraw" && round.from == before.head.initiator;
         hold(RULE, round.from == turn || is_withdrawn, || {
             format!("{}: {} moved, not {turn}", after.id, round.from)
         })?;
-        hold(RULE, round.number as usize == before.round.len() + 1, || {
-            format!("{}: a round is missing", after.id)
-        })?;
+        hold(RULE, round.number == before.latest() + 1, || format!("{}: a round is missing", after.id))?;
         hold(
             "an agreement is of both",
             (format!("{:?}", after.status) == "Agreed") == after.agreed_round.is_some(),
             || format!("{} is {:?} with the agreed round {:?}", after.id, after.status, after.agreed_round),
         )?;
-        let answered = after.agreed_round.and_then(|n| before.round.get(n as usize - 1));
+        let answered = after.agreed_round.and_then(|n| before.rounds.get(n as usize - 1));
         hold("an agreement is of both", answered.is_none_or(|proposed| proposed.from != round.from), || {
             format!("{}: {} accepted its own proposal", after.id, round.from)
         })
@@ -184,7 +186,7 @@ fn kind(event: &Event) -> String {
         Event::Agents(event) => of(event),
         Event::Tasks(tasks::Event::TaskChanged { notice, .. }) => format!("Task {:?}", notice.event),
         Event::Tasks(event) => of(event),
-        Event::Negotiation(negotiation::Event::Moved { negotiation }) => {
+        Event::Negotiation(negotiation::Event::Moved { negotiation, .. }) => {
             format!("Moved {:?}", negotiation.status)
         }
         Event::Negotiation(event) => format!("Negotiation {}", of(event)),

@@ -13,13 +13,13 @@ use super::super::state::State;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
-use crate::negotiation::standing;
+use crate::negotiation::Course;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{TaskNegotiateInput, TaskNegotiateInputType, TaskNegotiateOutput};
 use crate::yang::generated::magent_irtf_bridge::{TaskNegotiateInputRound, TaskNegotiateOutputRound};
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::{
-    Negotiation, OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
+    OpenNegotiationInput, OpenNegotiationInputTerm, RespondInput, RespondInputTerm,
     identities::NegotiationType,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
@@ -74,6 +74,7 @@ pub(in super::super) fn negotiate(
                 from,
                 to,
                 task: input.task_id,
+                task_type: None,
                 context: None,
                 lifetime: None,
                 deadline: None,
@@ -84,7 +85,7 @@ pub(in super::super) fn negotiate(
                 data: Vec::new(),
             };
             super::fits(&opening).map_err(|e| Error { path: None, ..e })?;
-            let (events, output) = moves::open(state, options, principal, opening, fresh)?;
+            let (events, output) = moves::open(state, options, principal, opening, None, fresh)?;
             (events, Outcome { negotiation: output.id, status: output.status, number: 1 })
         }
     };
@@ -123,12 +124,12 @@ fn respond(
     state: &State,
     options: &Options,
     principal: &Principal,
-    negotiation: &Negotiation,
+    negotiation: &Course,
     from: String,
     round: TaskNegotiateInputRound,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, Outcome), Error> {
-    let latest = negotiation.round.last().map_or(1, |round| round.number);
+    let latest = negotiation.latest();
     let in_reply_to = match (round.in_reply_to, &round.negotiation) {
         (Some(number), _) => number,
         (None, None) => latest,
@@ -146,14 +147,14 @@ fn respond(
         data: Vec::new(),
         from,
     };
-    let (events, output) = moves::respond(state, options, principal, &negotiation.id, response, fresh)?;
-    let negotiation = negotiation.id.clone();
+    let (events, output) = moves::respond(state, options, principal, &negotiation.head.id, response, fresh)?;
+    let negotiation = negotiation.head.id.clone();
     Ok((events, Outcome { negotiation, status: output.status, number: output.number }))
 }
 
 /// `counter` if the other agent's proposal stands, else `propose`.
-fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
-    match standing(negotiation) {
+fn proposal(negotiation: &Course, from: &str) -> NegotiationMove {
+    match negotiation.standing() {
         Some(round) if round.from != from => NegotiationMove::Counter,
         _ => NegotiationMove::Propose,
     }
@@ -161,7 +162,8 @@ fn proposal(negotiation: &Negotiation, from: &str) -> NegotiationMove {
 
 /// Who speaks in a round that names no sender: the party that the user can act for, or of two
 /// the one whose turn it is.
-fn speaker(state: &State, principal: &Principal, negotiation: &Negotiation, now: Timestamp) -> String {
+fn speaker(state: &State, principal: &Principal, negotiation: &Course, now: Timestamp) -> String {
+    let negotiation = &negotiation.head;
     let may = |agent: &String| acts_for(state, principal, agent, NEGOTIATE, now).is_ok();
     match (may(&negotiation.initiator), may(&negotiation.responder)) {
         (true, false) => negotiation.initiator.clone(),

@@ -2125,7 +2125,7 @@ pub mod nodes {
         name: "registry",
         module: &super::MODULE,
         parent: None,
-        index: 19,
+        index: 20,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

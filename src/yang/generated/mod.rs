@@ -89,6 +89,8 @@ pub mod magent_irtf_deviations;
 #[rustfmt::skip]
 pub mod magent_netconf_deviations;
 #[rustfmt::skip]
+pub mod magent_policy;
+#[rustfmt::skip]
 pub mod magent_registry;
 #[rustfmt::skip]
 pub mod magent_subscription_deviations;
@@ -150,6 +152,7 @@ pub static SCHEMA: Schema = Schema {
         &magent_irtf_bridge::MODULE,
         &magent_irtf_deviations::MODULE,
         &magent_netconf_deviations::MODULE,
+        &magent_policy::MODULE,
         &magent_registry::MODULE,
         &magent_subscription_deviations::MODULE,
         &magent_task::MODULE,

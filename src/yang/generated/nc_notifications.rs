@@ -203,7 +203,7 @@ pub mod nodes {
         name: "netconf",
         module: &super::MODULE,
         parent: None,
-        index: 21,
+        index: 22,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

@@ -132,7 +132,7 @@ pub mod nodes {
         name: "notification",
         module: &super::MODULE,
         parent: None,
-        index: 22,
+        index: 23,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,

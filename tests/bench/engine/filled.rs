@@ -15,6 +15,7 @@ use agentconf::server::vault::Vault;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
 use agentconf::yang::json;
+use agentconf::yang::path::InstancePath;
 use agentconf::yang::schema::{Kind, Node};
 use agentconf::yang::tree::Container;
 use futures_util::{StreamExt, stream};
@@ -32,10 +33,10 @@ impl Filled {
     /// An empty one with two agents.
     pub async fn new(directory: &Path) -> Outcome<Filled> {
         let filled = Filled::open(directory)?;
-        for agent in ["oss-agent", "ip-agent"] {
+        for agent in ["oss-agent", "ip-agent", "policy-agent"] {
             let profile = json!({"name": agent, "description": "d", "version": "1.0.0", "provider": "p"});
             let operation = &magent_registry::nodes::REGISTER_AGENT;
-            filled.call(operation, decoded(operation, &profile)?).await?;
+            filled.call_as(agent, operation, None, decoded(operation, &profile)?).await?;
         }
         Ok(filled)
     }
@@ -47,7 +48,12 @@ impl Filled {
             domain: Some("IP".into()),
             ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
         };
-        let limits = Limits { tasks_open_max: usize::MAX, snapshot_events_min: 0, ..Limits::default() };
+        let limits = Limits {
+            tasks_open_max: usize::MAX,
+            negotiations_open_max: usize::MAX,
+            snapshot_events_min: 0,
+            ..Limits::default()
+        };
         let config = Config { data: directory.to_owned(), ..Config::default() };
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
         let log = Log::open(directory)?;
@@ -109,14 +115,36 @@ impl Filled {
         Ok(write_snapshot(&self.log, &self.engine.snapshot())?)
     }
 
-    async fn call(&self, operation: &'static Node, input: Container) -> Outcome<()> {
-        let principal = Principal::new("admin", ["admin".to_owned()].into(), Method::Local);
-        let invocation = Invocation { operation, target: None, input };
+    /// Invokes an rpc.
+    pub async fn call(&self, operation: &'static Node, input: Container) -> Outcome<()> {
+        self.call_at(operation, None, input).await
+    }
+
+    /// Invokes an action.
+    pub async fn call_at(
+        &self,
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Container,
+    ) -> Outcome<()> {
+        self.call_as("admin", operation, target, input).await
+    }
+
+    /// Invokes an operation as a user. What is private to a side is for the side's user alone.
+    pub async fn call_as(
+        &self,
+        user: &str,
+        operation: &'static Node,
+        target: Option<InstancePath>,
+        input: Container,
+    ) -> Outcome<()> {
+        let principal = Principal::new(user, ["admin".to_owned()].into(), Method::Local);
+        let invocation = Invocation { operation, target, input };
         self.engine.invoke(&principal, invocation).await.map(|_| ()).map_err(|e| e.to_string().into())
     }
 }
 
-fn decoded(operation: &'static Node, input: &Json) -> Outcome<Container> {
+pub fn decoded(operation: &'static Node, input: &Json) -> Outcome<Container> {
     let Kind::Rpc { input: parameters, .. } = operation.kind else { return Err("no operation".into()) };
     let decoded =
         json::decode_children(input.to_string().as_bytes(), Some(parameters), &SCHEMA, &json::STORED);

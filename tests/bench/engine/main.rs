@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 mod filled;
+mod moves;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +16,7 @@ use agentconf::log::{Log, LogReader, NewRecord, Record, snapshots};
 use clap::{Parser, Subcommand};
 
 use filled::Filled;
+use moves::Moved;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -52,6 +54,8 @@ enum What {
     /// Makes a data directory with tasks, and says what they take
     #[command(hide = true)]
     Fill { directory: PathBuf, tasks: u64, after: u64 },
+    /// Measures rounds of negotiations alone
+    Moves,
     /// Starts on a data directory, and says how long that took
     #[command(hide = true)]
     Start { directory: std::path::PathBuf },
@@ -63,6 +67,10 @@ async fn main() -> Outcome<()> {
     match &arguments.what {
         Some(What::Fill { directory, tasks, after }) => fill(directory, *tasks, *after).await,
         Some(What::Start { directory }) => start(directory),
+        Some(What::Moves) => {
+            println!("| what | measured | compared with | ratio | budget |\n|---|---|---|---|---|");
+            negotiations(&arguments).await
+        }
         None => measure(&arguments).await,
     }
 }
@@ -79,6 +87,7 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
     );
     restart(many.path(), arguments)?;
     creates(&Filled::open(many.path())?, arguments).await?;
+    negotiations(arguments).await?;
     let empty: Vec<f64> = (0..arguments.rounds).map(|_| first_answer(arguments)).collect::<Outcome<_>>()?;
     println!("| start of an empty server to its first answer | {:.0} ms | | | under 150 ms |", median(empty));
     Ok(())
@@ -130,6 +139,28 @@ async fn creates(many: &Filled, arguments: &Arguments) -> Outcome<()> {
         arguments.tasks,
         many / few
     );
+    Ok(())
+}
+
+/// Durable rounds of negotiations, in short ones and in long ones.
+async fn negotiations(arguments: &Arguments) -> Outcome<()> {
+    let place = directory(arguments)?;
+    let filled = Filled::new(place.path()).await?;
+    for (moved, what) in [(Moved::ByAgents, "by agents"), (Moved::ByPolicy, "every second by a policy")] {
+        let (mut of_few, mut of_many) = (Vec::new(), Vec::new());
+        for run in 0..arguments.rounds {
+            for (rounds, rates) in [(50, &mut of_few), (500, &mut of_many)] {
+                let run = run * 1000 + u64::from(rounds) + u64::from(matches!(moved, Moved::ByPolicy));
+                let (made, took) = moves::rounds(&filled, run, rounds, moved).await?;
+                rates.push(made as f64 / took.as_secs_f64());
+            }
+        }
+        let (few, many) = (median(of_few), median(of_many));
+        println!(
+            "| durable rounds of {IN_FLIGHT} negotiations, {what} | {few:.0}/s | negotiations of 500 rounds: {many:.0}/s | {:.2} | 20000/s |",
+            many / few
+        );
+    }
     Ok(())
 }
 

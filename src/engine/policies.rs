@@ -1,0 +1,202 @@
+//! Policies as the engine sees them: who may set and ask, and the moves that the server makes by them.
+//!
+//! What a policy decides is `negotiation`'s, and its moves pass the same door as those of the agents: [`moves`].
+
+use super::event::Event;
+use super::moves;
+use super::operations::{Decided, input};
+use super::options::Options;
+use super::request::Invocation;
+use super::speakers::{acts_for, of_own_side};
+use super::state::State;
+use crate::access::{Deed, Principal};
+use crate::clock::Timestamp;
+use crate::ids::Fresh;
+use crate::negotiation::{self, Accounted, Negotiations};
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_policy::nodes as n;
+use crate::yang::generated::magent_policy::{
+    AdviseMoveInput, ExplainMovesInput, OpenByPolicyInput, OpenByPolicyOutput, ReleaseCommitmentInput,
+    ReleaseCommitmentOutput, RemovePolicyInput, RemovePolicyOutput, SetCapacityInput, SetCapacityOutput,
+    SetPolicyInput, SetPolicyOutput,
+};
+use crate::yang::generated::magent_registry::DelegatedRight;
+use crate::yang::generated::magent_task::{OpenNegotiationInput, Round};
+use crate::yang::generated::magent_types::NegotiationStatus;
+use crate::yang::model::{ModelError, Modelled};
+use crate::yang::recast::recast;
+use crate::yang::schema::Node;
+use crate::yang::tree::Container;
+
+/// Whether the operation is one of those here that change nothing.
+pub(super) fn is_query(operation: &'static Node) -> bool {
+    [&n::ADVISE_MOVE, &n::EXPLAIN_MOVES].contains(&operation)
+}
+
+/// Answers an operation that changes nothing; `None` if it is none of those here.
+pub(super) fn query(
+    state: &State,
+    principal: &Principal,
+    invocation: &Invocation,
+    now: Timestamp,
+) -> Result<Option<Container>, Error> {
+    let operation = invocation.operation;
+    if operation == &n::ADVISE_MOVE {
+        let input: AdviseMoveInput = input(invocation)?;
+        of_own_side(state, principal, &input.agent, now)?;
+        return state.negotiations.advise(&input, now).map(|output| Some(output.to_data()));
+    }
+    if operation == &n::EXPLAIN_MOVES {
+        let input: ExplainMovesInput = input(invocation)?;
+        of_own_side(state, principal, &input.agent, now)?;
+        return state.negotiations.explain(&input).map(|output| Some(output.to_data()));
+    }
+    Ok(None)
+}
+
+/// Decides an operation on policies; `None` if it is none of those here.
+pub(super) fn invoke(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    fresh: &mut Fresh,
+) -> Option<Decided> {
+    let operation = invocation.operation;
+    if operation == &n::SET_POLICY {
+        Some(input(invocation).and_then(|input: SetPolicyInput| {
+            of_own_side(state, principal, &input.agent, fresh.now)?;
+            let events = state.negotiations.set_policy(input, &options.limits)?;
+            Ok((told(events), SetPolicyOutput {}.to_data()))
+        }))
+    } else if operation == &n::REMOVE_POLICY {
+        Some(input(invocation).and_then(|input: RemovePolicyInput| {
+            acts_for(state, principal, &input.agent, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
+            Ok((told(state.negotiations.remove_policy(input)?), RemovePolicyOutput {}.to_data()))
+        }))
+    } else if operation == &n::SET_CAPACITY {
+        Some(input(invocation).and_then(|input: SetCapacityInput| {
+            of_own_side(state, principal, &input.agent, fresh.now)?;
+            Ok((told(state.negotiations.set_capacity(&input)?), SetCapacityOutput {}.to_data()))
+        }))
+    } else if operation == &n::RELEASE_COMMITMENT {
+        Some(input(invocation).and_then(|input: ReleaseCommitmentInput| {
+            of_own_side(state, principal, &input.agent, fresh.now)?;
+            Ok((told(state.negotiations.release(input)?), ReleaseCommitmentOutput {}.to_data()))
+        }))
+    } else if operation == &n::OPEN_BY_POLICY {
+        Some(input(invocation).and_then(|input| open(state, options, principal, input, fresh)))
+    } else {
+        None
+    }
+}
+
+fn told(events: Vec<negotiation::Event>) -> Vec<Event> {
+    events.into_iter().map(Event::Negotiation).collect()
+}
+
+/// Opens a negotiation with the best first proposal by a policy.
+fn open(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    input: OpenByPolicyInput,
+    fresh: &mut Fresh,
+) -> Decided {
+    of_own_side(state, principal, &input.from, fresh.now)?;
+    let first = state.negotiations.first_offer(&input, fresh.now)?;
+    let terms = |e: ModelError| Error::application(Tag::OperationFailed, e.to_string());
+    let opening = OpenNegotiationInput {
+        id: input.id,
+        type_: input.type_,
+        from: input.from,
+        to: input.to,
+        task: input.task,
+        task_type: input.task_type,
+        context: input.context,
+        lifetime: input.lifetime,
+        deadline: input.deadline,
+        max_rounds: input.max_rounds,
+        term: first.terms.iter().map(recast).collect::<Result<_, _>>().map_err(terms)?,
+        content: input.content,
+        structured_content: input.structured_content,
+        data: Vec::new(),
+    };
+    let term = first.terms.iter().map(recast).collect::<Result<_, _>>().map_err(terms)?;
+    let (events, output) = moves::open(state, options, principal, opening, Some(first.account), fresh)?;
+    let reply = output.reply.as_ref().map(recast).transpose().map_err(terms)?;
+    let output = OpenByPolicyOutput { id: output.id, status: output.status, term, reply };
+    Ok((events, output.to_data()))
+}
+
+/// What became of a negotiation by the moves that the server made in it by policies.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// What happened.
+    pub(super) events: Vec<Event>,
+    /// The status after it; `None` if nothing happened.
+    pub(super) status: Option<NegotiationStatus>,
+    /// The latest round of the agent that was asked about.
+    pub(super) reply: Option<Round>,
+}
+
+/// The moves that the server makes by policies in a negotiation that stands as `after` says: in turn, until one agent has
+/// to move itself or there were as many as there may be at once. `to` is the agent to whom the other one's latest is told.
+pub(super) fn follow(
+    state: &State,
+    options: &Options,
+    mut after: Negotiations,
+    id: &str,
+    to: &str,
+    fresh: &Fresh,
+) -> Followed {
+    let mut followed = Followed::default();
+    for _ in 0..options.limits.negotiation_moves_at_once_max {
+        let Some(event) = answer(state, options, &after, id, fresh) else { break };
+        after.apply(after.revision().saturating_add(1), fresh.now, &event);
+        if let Some(negotiation) = event.negotiation() {
+            followed.status = Some(negotiation.status);
+            let others = negotiation.round.last().filter(|round| round.from != to);
+            followed.reply = others.cloned().or(followed.reply);
+        }
+        followed.events.push(Event::Negotiation(event));
+    }
+    followed
+}
+
+/// The moves that the server makes by policies in a negotiation that waits for them.
+pub(super) fn go_on(state: &State, options: &Options, id: &str, fresh: &Fresh) -> Vec<Event> {
+    follow(state, options, state.negotiations.clone(), id, "", fresh).events
+}
+
+/// What the server does next by a policy in a negotiation, if anything.
+pub(super) fn answer(
+    state: &State,
+    options: &Options,
+    negotiations: &Negotiations,
+    id: &str,
+    fresh: &Fresh,
+) -> Option<negotiation::Event> {
+    let turn = negotiations.answer(id, fresh.now)?;
+    let left = |account: Accounted| negotiation::Event::Left { id: id.to_owned(), account };
+    let response = match turn.response() {
+        Ok(Some(response)) => response,
+        Ok(None) => return Some(left(turn.account)),
+        Err(error) => return Some(left(turn.left(&error.to_string()))),
+    };
+    let context = negotiations.get(id).and_then(|course| course.head.context.as_deref());
+    let admitted = match context {
+        Some(context) if !moves::ends(response.move_) => {
+            state.tasks.admits(context, &response.from, &options.limits)
+        }
+        _ => Ok(()),
+    };
+    let moved = admitted.and_then(|()| negotiations.respond(fresh, id, response, &options.limits));
+    match moved.map(|(events, _)| events.into_iter().next()) {
+        Ok(Some(negotiation::Event::Moved { negotiation, .. })) => {
+            Some(negotiation::Event::Moved { negotiation, account: Some(turn.account) })
+        }
+        Ok(_) => None,
+        Err(error) => Some(left(turn.left(&error.to_string()))),
+    }
+}

@@ -1,0 +1,233 @@
+//! What events make of negotiations, and of what the server negotiates with.
+//!
+//! Replay and the writer fold alike. It never refuses: what is promised, released and due follows from the events alone.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::course::Course;
+use super::policies::capacity::demands;
+use super::policies::{Means, Occasion, Stored};
+use super::step::Party;
+use super::{Event, Negotiations};
+use crate::clock::Timestamp;
+use crate::yang::generated::magent_task::Negotiation;
+use crate::yang::generated::magent_types::NegotiationStatus;
+
+impl Negotiations {
+    /// Folds in an event. `revision` is its position in the log, `at` its time.
+    pub fn apply(&mut self, revision: u64, at: Timestamp, event: &Event) {
+        self.revision = revision;
+        match event {
+            Event::Opened { negotiation, account } => {
+                let mut course = Course::new(negotiation.clone(), revision);
+                account.iter().for_each(|account| course.account(account.clone()));
+                self.put(course);
+            }
+            Event::Moved { negotiation, account } => {
+                let mut course = self.after(negotiation, revision);
+                account.iter().for_each(|account| course.account(account.clone()));
+                if negotiation.status == NegotiationStatus::Agreed {
+                    self.promise(&course, revision, at);
+                }
+                self.put(course);
+            }
+            Event::Expired { negotiation } => self.put(self.after(negotiation, revision)),
+            Event::Forgotten { id } => self.take(id),
+            Event::Left { id, account } => {
+                if let Some(mut course) = self.get(id).cloned() {
+                    course.account(account.clone());
+                    self.put(course);
+                }
+            }
+            Event::PolicySet { agent, policy } => {
+                let stored = Arc::new(Stored::new(policy.clone()));
+                let name: Arc<str> = policy.name.as_str().into();
+                self.change(agent, revision, |means| {
+                    means.policies.insert(name, stored);
+                });
+                self.awaits(agent);
+            }
+            Event::PolicyRemoved { agent, name } => {
+                self.change(agent, revision, |means| {
+                    means.policies.remove(name.as_str());
+                });
+                self.awaits(agent);
+            }
+            Event::CapacitySet { agent } => {
+                self.change(&agent.name, revision, |means| means.capacity = Arc::new(agent.capacity.clone()));
+            }
+            Event::Released { agent, negotiation } => {
+                self.change(agent, revision, |means| means.commitments.release(negotiation));
+            }
+        }
+    }
+
+    /// A task was assigned that carries out an agreement: what is promised by it stays until the task ends.
+    pub fn carried_out(&mut self, revision: u64, id: &str, task: &str) {
+        let Some(course) = self.get(id) else { return };
+        let mut course = course.clone();
+        course.head.task = Some(task.to_owned());
+        course.is_carried_out = true;
+        let agents = [course.head.initiator.clone(), course.head.responder.clone()];
+        self.all.insert(id.into(), Arc::new(course));
+        for agent in &agents {
+            if self.promises(agent, id) {
+                self.change(agent, revision, |means| means.commitments.bind(id, task));
+            }
+        }
+    }
+
+    /// A task of these agents has ended: what was promised for it is released.
+    pub fn ended(&mut self, revision: u64, task: &str, agents: [&str; 2]) {
+        for agent in agents {
+            let promised = self.means.get(agent).map(|means| means.commitments.negotiations(Some(task)));
+            for negotiation in promised.unwrap_or_default() {
+                self.change(agent, revision, |means| means.commitments.release(&negotiation));
+            }
+        }
+    }
+
+    /// An agent came to belong to another user: what the former one has given is dropped.
+    pub fn drop_means(&mut self, agent: &str) {
+        if self.means.remove(agent).is_some() {
+            self.awaits(agent);
+        }
+    }
+
+    fn promises(&self, agent: &str, negotiation: &str) -> bool {
+        self.means.get(agent).is_some_and(|means| means.commitments.has(negotiation))
+    }
+
+    fn after(&self, negotiation: &Negotiation, revision: u64) -> Course {
+        match self.get(&negotiation.id) {
+            Some(before) => before.after(negotiation.clone(), revision),
+            None => Course::new(negotiation.clone(), revision),
+        }
+    }
+
+    /// Promises what was agreed, of the capacity of both.
+    fn promise(&mut self, course: &Course, revision: u64, at: Timestamp) {
+        let Some(agreed) = course.agreed() else { return };
+        for party in [Party::Initiator, Party::Responder] {
+            let agent = course.agent(party);
+            let capacity = self.means.get(agent).map(|means| means.capacity.clone()).unwrap_or_default();
+            let demands: Vec<_> = demands(&capacity, party, agreed, at).collect();
+            if demands.is_empty() {
+                continue;
+            }
+            self.change(agent, revision, |means| {
+                for demand in &demands {
+                    means.commitments.promise(&course.head.id, demand, at, course.fulfilled());
+                }
+            });
+        }
+    }
+
+    /// Changes what an agent has given.
+    fn change(&mut self, agent: &str, revision: u64, change: impl FnOnce(&mut Means)) {
+        let mut means = self.means.get(agent).map_or_else(|| Means::new(agent), |means| Means::clone(means));
+        change(&mut means);
+        means.revision = revision;
+        match means.is_empty() {
+            true => self.means.remove(agent),
+            false => self.means.insert(agent.into(), Arc::new(means)),
+        };
+    }
+
+    /// Takes back what was saved of an agent.
+    pub(super) fn put_means(&mut self, means: Means) {
+        let agent = means.agent.clone();
+        self.means.insert(agent.clone(), Arc::new(means));
+        self.awaits(&agent);
+    }
+
+    /// Finds anew in which negotiations the server has to move for an agent.
+    fn awaits(&mut self, agent: &str) {
+        for id in self.awaited.get(agent).cloned().into_iter().flatten() {
+            let Some(course) = self.get(&id) else { continue };
+            match self.is_due(course) {
+                true => self.due.insert(id),
+                false => self.due.remove(&id),
+            };
+        }
+    }
+
+    /// Whether it is the turn of an agent with a policy by which the server moves.
+    fn is_due(&self, course: &Course) -> bool {
+        let Some(agent) = course.head.turn.as_deref() else { return false };
+        let Some(means) = self.means.get(agent).filter(|_| !course.is_left()) else { return false };
+        course.party(agent).is_some_and(|party| means.policy(&Occasion::of(course, party), false).is_some())
+    }
+
+    /// Puts a negotiation, in place of its earlier state.
+    pub(super) fn put(&mut self, course: Course) {
+        let before =
+            self.all.get_key_value(course.head.id.as_str()).map(|(id, before)| (id.clone(), before.clone()));
+        let head = &course.head;
+        let id = match &before {
+            Some((id, _)) => id.clone(),
+            None => {
+                let id: Arc<str> = head.id.as_str().into();
+                for agent in [&head.initiator, &head.responder] {
+                    self.of_agent.entry(agent.as_str().into()).or_default().insert(id.clone());
+                }
+                id
+            }
+        };
+        let before = before.as_ref().map(|(_, before)| before.as_ref());
+        let (was, is) = (before.and_then(Course::expires_at), course.expires_at());
+        if was != is {
+            was.map(|at| self.expiry.remove(&(at, id.clone())));
+            is.map(|at| self.expiry.insert((at, id.clone())));
+        }
+        match (was.is_some(), is.is_some()) {
+            (false, true) => {
+                self.opened_by.entry(head.initiator.as_str().into()).or_default().insert(id.clone());
+            }
+            (true, false) => remove_from(&mut self.opened_by, &head.initiator, &id),
+            _ => {}
+        }
+        if is.is_none() {
+            before.map(|before| self.ended.remove(&(before.revision, id.clone())));
+            self.ended.insert((course.revision, id.clone()));
+        }
+        let (was, is) = (before.and_then(|before| before.head.turn.as_deref()), head.turn.as_deref());
+        if was != is {
+            was.into_iter().for_each(|agent| remove_from(&mut self.awaited, agent, &id));
+            if let Some(agent) = is {
+                self.awaited.entry(agent.into()).or_default().insert(id.clone());
+            }
+        }
+        match self.is_due(&course) {
+            true => self.due.insert(id.clone()),
+            false => self.due.remove(&id),
+        };
+        self.all.insert(id, Arc::new(course));
+    }
+
+    fn take(&mut self, id: &str) {
+        let Some((id, course)) = self.all.remove_with_key(id) else { return };
+        let head = &course.head;
+        for agent in [&head.initiator, &head.responder] {
+            remove_from(&mut self.of_agent, agent, &id);
+        }
+        remove_from(&mut self.opened_by, &head.initiator, &id);
+        head.turn.iter().for_each(|agent| remove_from(&mut self.awaited, agent, &id));
+        if let Some(at) = course.expires_at() {
+            self.expiry.remove(&(at, id.clone()));
+        }
+        self.due.remove(&id);
+        // An ended negotiation is not touched again, so its revision is that of its end.
+        self.ended.remove(&(course.revision, id));
+    }
+}
+
+fn remove_from(sets: &mut OrdMap<Arc<str>, OrdSet<Arc<str>>>, key: &str, member: &str) {
+    let Some(set) = sets.get_mut(key) else { return };
+    set.remove(member);
+    if set.is_empty() {
+        sets.remove(key);
+    }
+}

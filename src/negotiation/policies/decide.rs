@@ -1,0 +1,106 @@
+//! The operations on policies and capacity.
+//!
+//! They give events, and never change anything themselves.
+
+use super::super::decide::Refused;
+use super::super::{Event, Negotiations};
+use super::preferences::bad;
+use super::{Means, Stored, prepare};
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::yang::error::{Error, Tag};
+use crate::yang::generated::magent_policy::{
+    Agent, Policy, ReleaseCommitmentInput, RemovePolicyInput, SetCapacityInput, SetPolicyInput,
+};
+use crate::yang::model::{ModelError, Modelled};
+use crate::yang::recast::{recast, recast_data};
+
+impl Negotiations {
+    /// `set-policy`. One that is there already is no event.
+    ///
+    /// # Errors
+    /// `bad-policy`; `too-many` if there are `policies_agent_max` of the agent; `too-big`.
+    pub fn set_policy(&self, input: SetPolicyInput, limits: &Limits) -> Result<Vec<Event>, Error> {
+        let agent = input.agent.clone();
+        let data = recast_data(&input.to_data(), Policy::node());
+        let stored = Stored::new(Policy::from_data(&data).map_err(|e| bad(e.to_string()))?);
+        if stored.octets > limits.policy_bytes_max {
+            let message =
+                format!("the policy has {} octets; {} are allowed", stored.octets, limits.policy_bytes_max);
+            return Err(Error::application(Tag::TooBig, message));
+        }
+        let means = self.means.get(agent.as_str());
+        let before = means.and_then(|means| means.policies.get(stored.policy.name.as_str()));
+        if before.is_some_and(|before| before.policy == stored.policy) {
+            return Ok(Vec::new());
+        }
+        let count = means.map_or(0, |means| means.policies.len());
+        if before.is_none() && count >= limits.policies_agent_max {
+            return Err(Refused::TooMany
+                .error(format!("the agent {agent:?} has {count} policies, as many as it may")));
+        }
+        prepare(&stored.policy)?;
+        Ok(vec![Event::PolicySet { agent, policy: stored.policy }])
+    }
+
+    /// `remove-policy`.
+    ///
+    /// # Errors
+    /// `policy-unknown`.
+    pub fn remove_policy(&self, input: RemovePolicyInput) -> Result<Vec<Event>, Error> {
+        let RemovePolicyInput { agent, name } = input;
+        match self.means.get(agent.as_str()).is_some_and(|means| means.policies.contains_key(name.as_str())) {
+            true => Ok(vec![Event::PolicyRemoved { agent, name }]),
+            false => Err(no_policy(&agent, Some(&name))),
+        }
+    }
+
+    /// `set-capacity`.
+    ///
+    /// # Errors
+    /// `bad-policy` if a time is none or ends before it begins.
+    pub fn set_capacity(&self, input: &SetCapacityInput) -> Result<Vec<Event>, Error> {
+        let capacity = input.capacity.iter().map(recast).collect::<Result<Vec<_>, ModelError>>();
+        let agent = Agent {
+            name: input.agent.clone(),
+            policy: Vec::new(),
+            capacity: capacity.map_err(|e| bad(e.to_string()))?,
+            commitment: Vec::new(),
+        };
+        for window in agent.capacity.iter().flat_map(|capacity| &capacity.window) {
+            let time = |text: &str| text.parse::<Timestamp>().map_err(|e| bad(format!("{text:?}: {e}")));
+            if time(&window.start)? >= time(&window.end)? {
+                return Err(bad(format!("the time from {} ends at {}", window.start, window.end)));
+            }
+        }
+        let before = self.means.get(input.agent.as_str()).map(|means| means.capacity.as_slice());
+        if before.unwrap_or_default() == agent.capacity {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Event::CapacitySet { agent }])
+    }
+
+    /// `release-commitment`.
+    ///
+    /// # Errors
+    /// `commitment-unknown`.
+    pub fn release(&self, input: ReleaseCommitmentInput) -> Result<Vec<Event>, Error> {
+        let ReleaseCommitmentInput { agent, negotiation } = input;
+        let has = |means: &std::sync::Arc<Means>| means.commitments.has(&negotiation);
+        if !self.means.get(agent.as_str()).is_some_and(has) {
+            let message =
+                format!("nothing of the agent {agent:?} is promised by the negotiation {negotiation:?}");
+            return Err(Error::application(Tag::DataMissing, message).app_tag("commitment-unknown"));
+        }
+        Ok(vec![Event::Released { agent, negotiation }])
+    }
+}
+
+/// The refusal of what needs a policy.
+pub(super) fn no_policy(agent: &str, name: Option<&str>) -> Error {
+    let message = match name {
+        Some(name) => format!("the agent {agent:?} has no policy {name:?}"),
+        None => format!("the agent {agent:?} has no policy that applies"),
+    };
+    Error::application(Tag::DataMissing, message).app_tag("policy-unknown")
+}

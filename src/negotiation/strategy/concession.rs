@@ -1,0 +1,101 @@
+//! How much a party asks for at the moment, by each strategy.
+//!
+//! It chooses no offer and accepts none.
+
+use super::outcomes::Chance;
+use super::{Strategy, TitForTat};
+
+/// The default asks for much until shortly before the end, since what the other party concedes it mostly concedes then: its
+/// target falls with time to the power of `1 / HOLD`, to the share `FLOOR` of what can be gained.
+const HOLD: f64 = 0.25;
+const FLOOR: f64 = 0.75;
+/// What a party that loses by waiting adds to the exponent for all it can lose.
+const HURRY: f64 = 1.5;
+/// How many moves before the last the default gives way, at least, and as a share of all moves.
+const TAIL_MOVES: f64 = 3.0;
+const TAIL_SHARE: f64 = 0.03;
+/// How the target falls in these moves: below 1 most of it at the very end.
+const TAIL_POWER: f64 = 0.7;
+
+/// Where a negotiation stands for the one who concedes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// The share of the time that is over, 0..1.
+    pub time: f64,
+    /// How many moves are left with this one, at least 1.
+    pub moves_left: f64,
+    /// How many were made.
+    pub moves_made: f64,
+    /// The utility of the reservation.
+    pub reservation: f64,
+    /// What an agreement at the end keeps of its utility.
+    pub discount: f64,
+}
+
+impl Progress {
+    /// Whether the end is so near that the default gives way.
+    pub fn is_tail(&self) -> bool {
+        self.moves_left <= self.tail()
+    }
+
+    fn tail(&self) -> f64 {
+        TAIL_MOVES.max(TAIL_SHARE * (self.moves_made + self.moves_left))
+    }
+
+    /// The utility at a share of what can be gained over the reservation.
+    fn share(&self, share: f64) -> f64 {
+        self.reservation + (1.0 - self.reservation) * share
+    }
+}
+
+/// The target of a strategy that goes by time: the least utility to ask for. `None` for the others.
+pub(super) fn target(strategy: Strategy, progress: &Progress) -> Option<f64> {
+    match strategy {
+        Strategy::Time { exponent } | Strategy::Modelled { exponent, .. } => {
+            Some(progress.share(1.0 - conceded(progress.time, exponent)))
+        }
+        Strategy::Default => {
+            let exponent = HOLD + HURRY * (1.0 - progress.discount);
+            let floor = FLOOR * progress.discount;
+            let held = floor + (1.0 - floor) * (1.0 - conceded(progress.time, exponent));
+            if !progress.is_tail() {
+                return Some(progress.share(held));
+            }
+            let left = ((progress.moves_left - 1.0) / progress.tail()).max(0.0);
+            Some(progress.share(held.min(floor) * left.powf(TAIL_POWER)))
+        }
+        Strategy::TitForTat(_) | Strategy::Micro => None,
+    }
+}
+
+/// The share that is conceded at a time.
+fn conceded(time: f64, exponent: f64) -> f64 {
+    time.powf(1.0 / exponent.max(1e-6))
+}
+
+/// The target of tit-for-tat after an offer was received. `before` is the one before it, and `received` are the utilities of
+/// all offers that were received.
+pub(super) fn imitated(kind: TitForTat, before: f64, received: &[f64]) -> f64 {
+    let ago =
+        |offers: usize| received.len().checked_sub(offers + 1).and_then(|place| received.get(place)).copied();
+    let in_proportion = |earlier: Option<f64>, later: Option<f64>| match (earlier, later) {
+        (Some(earlier), Some(later)) if later > 0.0 && earlier > 0.0 => before * earlier / later,
+        _ => before,
+    };
+    match kind {
+        TitForTat::Relative { steps } => {
+            let steps = usize::from(steps.max(1));
+            in_proportion(ago(steps), ago(steps - 1))
+        }
+        TitForTat::Averaged { window } => in_proportion(ago(usize::from(window.max(1))), ago(0)),
+        TitForTat::Absolute { steps, seed } => {
+            let steps = usize::from(steps.max(1));
+            let (Some(earlier), Some(later)) = (ago(steps), ago(steps - 1)) else { return before };
+            let mut chance = Chance(seed ^ received.len() as u64);
+            before - (later - earlier) + BIT * (2.0 * chance.share() - 1.0)
+        }
+    }
+}
+
+/// By how much [`TitForTat::Absolute`] is more or less at most.
+const BIT: f64 = 0.01;

@@ -1,0 +1,206 @@
+//! Preferences that were checked and searched once, for all decisions by them.
+//!
+//! It never knows of a negotiation.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::outcomes::Outcomes;
+use super::preferences::{Condition, Curve, Domain, Offer, Preferences, Region, Values};
+use super::space::{Outcome, Space, contains, exactly};
+
+/// What a party wants, ready to decide by. Made once for a policy; it takes up to some megabytes.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) preferences: Preferences,
+    pub(super) space: Space,
+    pub(super) outcomes: Outcomes,
+    /// The utilities of the worst and of the best on the scale of the preferences.
+    worst: f64,
+    best: f64,
+}
+
+/// Why preferences are not sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsound {
+    /// The term that it concerns, if it is one.
+    pub term: Option<Arc<str>>,
+    /// What is wrong, as a clause.
+    pub what: &'static str,
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.term {
+            Some(term) => write!(f, "the term {term:?} {}", self.what),
+            None => write!(f, "the preferences {}", self.what),
+        }
+    }
+}
+
+impl std::error::Error for Unsound {}
+
+impl Prepared {
+    /// Checks preferences and searches for what can be offered.
+    ///
+    /// # Errors
+    /// The preferences contradict themselves, or nothing that is feasible reaches the reservation.
+    pub fn new(preferences: Preferences) -> Result<Self, Unsound> {
+        check(&preferences)?;
+        let space = Space::new(&preferences);
+        let outcomes = Outcomes::new(&space, preferences.reservation.unwrap_or(f64::NEG_INFINITY));
+        let best = outcomes
+            .utility(0)
+            .ok_or(Unsound { term: None, what: "have no feasible offer that reaches the reservation" })?;
+        Ok(Prepared { worst: outcomes.worst, best, preferences, space, outcomes })
+    }
+
+    /// The utility of an offer, from 0 for the worst to 1 for the best that can be offered; it can be outside if few outcomes
+    /// of very many were searched. `None` if it is infeasible or has other terms than the preferences.
+    pub fn utility(&self, offer: &Offer) -> Option<f64> {
+        let (utility, feasible) = exactly(&self.preferences, offer)?;
+        feasible.then(|| self.scaled(utility))
+    }
+
+    /// Whether the party can agree to an offer: it is feasible, also at the moment, and reaches the reservation.
+    pub fn is_acceptable(&self, offer: &Offer, infeasible: &[Region]) -> bool {
+        exactly(&self.preferences, offer).is_some_and(|(utility, feasible)| {
+            feasible
+                && self.preferences.reservation.is_none_or(|least| utility >= least - ROUNDING)
+                && !infeasible.iter().any(|region| contains(region, offer))
+        })
+    }
+
+    /// The utility of the reservation, on the scale of [`Prepared::utility`].
+    pub fn reservation(&self) -> f64 {
+        self.preferences.reservation.map_or(0.0, |least| self.scaled(least).clamp(0.0, 1.0))
+    }
+
+    /// The utility of the aspiration, on the same scale.
+    pub(super) fn aspiration(&self) -> f64 {
+        self.preferences.aspiration.map_or(1.0, |enough| self.scaled(enough).clamp(self.reservation(), 1.0))
+    }
+
+    pub(super) fn utility_at(&self, place: usize) -> f64 {
+        self.outcomes.utility(place).map_or(0.0, |utility| self.scaled(utility))
+    }
+
+    pub(super) fn utility_of(&self, outcome: &Outcome) -> f64 {
+        self.scaled(self.space.utility(outcome))
+    }
+
+    /// How many outcomes have at least this utility; they are the first.
+    pub(super) fn at_least(&self, utility: f64) -> usize {
+        self.outcomes.at_least(self.worst + (self.best - self.worst) * utility - ROUNDING)
+    }
+
+    fn scaled(&self, utility: f64) -> f64 {
+        if self.best > self.worst {
+            (utility - self.worst) / (self.best - self.worst)
+        } else {
+            1.0 + utility - self.best
+        }
+    }
+}
+
+/// By how much two utilities can differ that are meant to be the same.
+const ROUNDING: f64 = 1e-9;
+
+fn check(preferences: &Preferences) -> Result<(), Unsound> {
+    let wrong = |what| Err(Unsound { term: None, what });
+    let numbers = [preferences.reservation, preferences.aspiration];
+    if numbers.into_iter().flatten().any(|number| !number.is_finite()) {
+        return wrong("have a reservation or an aspiration that is no number");
+    }
+    if !(preferences.discount > 0.0 && preferences.discount <= 1.0) {
+        return wrong("have a discount that is not above 0 and at most 1");
+    }
+    if preferences.terms.is_empty() {
+        return wrong("have no terms");
+    }
+    let mut names = BTreeSet::new();
+    for term in &preferences.terms {
+        let wrong = |what| Err(Unsound { term: Some(term.name.clone()), what });
+        if !names.insert(&term.name) {
+            return wrong("stands twice");
+        }
+        if !term.weight.is_finite() {
+            return wrong("has a weight that is no number");
+        }
+        if let Some(what) = unsound(&term.domain) {
+            return wrong(what);
+        }
+    }
+    if preferences.interactions.iter().any(|interaction| !interaction.utility.is_finite()) {
+        return wrong("have an interaction with a utility that is no number");
+    }
+    let interactions = preferences.interactions.iter().map(|interaction| &interaction.region);
+    let regions = interactions.chain(&preferences.feasible).chain(&preferences.infeasible);
+    regions.flat_map(|region| &region.conditions).try_for_each(|condition| meets(preferences, condition))
+}
+
+fn unsound(domain: &Domain) -> Option<&'static str> {
+    let rises = |curve: &Curve| {
+        curve.points.is_sorted_by(|(a, _), (b, _)| a < b)
+            && curve.points.iter().all(|(_, worth)| worth.is_finite())
+    };
+    match domain {
+        Domain::Number { min, max, step, worth } => {
+            let wrong = (min > max, *step <= 0, !rises(worth));
+            match wrong {
+                (true, ..) => Some("has a smallest number above the largest"),
+                (_, true, _) => Some("has a step that is not above 0"),
+                (.., true) => Some("has points that do not ascend"),
+                _ => None,
+            }
+        }
+        Domain::Choice(choices) => {
+            let texts: BTreeSet<&str> = choices.iter().map(|(text, _)| &**text).collect();
+            if choices.is_empty() {
+                Some("has no choices")
+            } else if texts.len() < choices.len() {
+                Some("has the same choice twice")
+            } else if choices.len() > usize::from(u16::MAX) {
+                Some("has too many choices")
+            } else if choices.iter().any(|(_, worth)| !worth.is_finite()) {
+                Some("has a choice with a worth that is no number")
+            } else {
+                None
+            }
+        }
+        Domain::Window { earliest, latest, step, shortest, longest, by_start, by_length } => {
+            if *step <= 0 || *shortest <= 0 {
+                Some("has a step or a shortest length that is not above 0")
+            } else if shortest > longest {
+                Some("has a shortest length above the longest")
+            } else if earliest.checked_add(*shortest).is_none_or(|end| end > *latest) {
+                Some("has no window that ends in time")
+            } else if !rises(by_start) || !rises(by_length) {
+                Some("has points that do not ascend")
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Whether a condition is on a term that there is, and of its kind.
+fn meets(preferences: &Preferences, condition: &Condition) -> Result<(), Unsound> {
+    let wrong = |what| Err(Unsound { term: Some(condition.term.clone()), what });
+    let Some(term) = preferences.terms.iter().find(|term| term.name == condition.term) else {
+        return wrong("has a condition and is none of the terms");
+    };
+    match (&term.domain, &condition.values) {
+        (Domain::Number { .. }, Values::Numbers(..))
+        | (Domain::Window { .. }, Values::Within { .. } | Values::Overlapping { .. }) => Ok(()),
+        (Domain::Choice(choices), Values::Texts(texts)) => {
+            if texts.iter().all(|text| choices.iter().any(|(choice, _)| choice == text)) {
+                Ok(())
+            } else {
+                wrong("has a condition on a text that is none of its choices")
+            }
+        }
+        _ => wrong("has a condition on values of another kind"),
+    }
+}

@@ -1,0 +1,455 @@
+//! What every strategy keeps to, and what each is known for.
+
+#![allow(clippy::expect_used, clippy::panic)] // tests
+
+use std::sync::Arc;
+
+use super::outcomes::Chance;
+use super::*;
+
+const ALL: [Strategy; 9] = [
+    Strategy::Default,
+    Strategy::Time { exponent: 0.2 },
+    Strategy::Time { exponent: 3.0 },
+    Strategy::TitForTat(TitForTat::Relative { steps: 1 }),
+    Strategy::TitForTat(TitForTat::Absolute { steps: 1, seed: 7 }),
+    Strategy::TitForTat(TitForTat::Averaged { window: 3 }),
+    Strategy::Micro,
+    Strategy::Modelled { exponent: 1.0, model: Model::Frequency },
+    Strategy::Modelled { exponent: 1.0, model: Model::Bayesian },
+];
+
+fn name(number: usize) -> Arc<str> {
+    format!("term-{number:02}").into()
+}
+
+fn text(number: usize) -> Arc<str> {
+    format!("value-{number:02}").into()
+}
+
+/// Terms of texts, of which the first are the best if `is_falling`, and otherwise the last.
+fn choices(sizes: &[usize], is_falling: bool) -> Preferences {
+    let terms = sizes.iter().enumerate().map(|(number, size)| {
+        let worth = |at: usize| (if is_falling { size - 1 - at } else { at }) as f64 / (size - 1) as f64;
+        let domain = Domain::Choice((0..*size).map(|at| (text(at), worth(at))).collect());
+        // The two parties find different terms important.
+        let weight = if is_falling { number + 1 } else { sizes.len() - number };
+        Term { name: name(number), weight: weight as f64, domain }
+    });
+    Preferences { terms: terms.collect(), discount: 1.0, ..Preferences::default() }
+}
+
+fn prepared(preferences: Preferences) -> Arc<Prepared> {
+    Arc::new(Prepared::new(preferences).expect("they are sound"))
+}
+
+fn offer(values: &[usize]) -> Offer {
+    values.iter().enumerate().map(|(number, value)| (name(number), Value::Text(text(*value)))).collect()
+}
+
+/// The situation before a move of one that begins, in a session of so many moves for each.
+fn situation<'a>(step: u32, steps: u32, standing: Option<&'a Offer>) -> Situation<'a> {
+    Situation {
+        time: f64::from(step) / f64::from(steps),
+        moves_left: Some(steps - step),
+        can_offer: true,
+        can_be_answered: true,
+        standing,
+        infeasible: &[],
+    }
+}
+
+/// What one party offers while the other says what `other` gives; it ends early if the party accepts.
+fn offers(
+    prepared: &Arc<Prepared>,
+    strategy: Strategy,
+    steps: u32,
+    other: impl Fn(u32) -> Offer,
+) -> Vec<Offer> {
+    let mut negotiator = Negotiator::new(prepared.clone(), strategy);
+    let mut made = Vec::new();
+    let mut standing = None;
+    for step in 0..steps {
+        let decision = negotiator.decide(&situation(step, steps, standing.as_ref()));
+        let Action::Offer(own) = decision.action else { break };
+        negotiator.saw(Side::Own, &own);
+        made.push(own);
+        let answer = other(step);
+        negotiator.saw(Side::Other, &answer);
+        standing = Some(answer);
+    }
+    made
+}
+
+/// What two parties agree to, in a session of so many moves for each; the second has the last word.
+fn session(one: &mut Negotiator, two: &mut Negotiator, steps: u32) -> Option<Offer> {
+    let mut standing: Option<Offer> = None;
+    for step in 0..steps {
+        let decision = one.decide(&situation(step, steps, standing.as_ref()));
+        standing = match decision.action {
+            Action::Accept => return standing,
+            Action::End => return None,
+            Action::Offer(offer) => Some(offer),
+        };
+        one.saw(Side::Own, standing.as_ref()?);
+        two.saw(Side::Other, standing.as_ref()?);
+        let is_last = step + 1 == steps;
+        let now = situation(step, steps, standing.as_ref());
+        let decision = two.decide(&Situation { can_offer: !is_last, can_be_answered: !is_last, ..now });
+        standing = match decision.action {
+            Action::Accept => return standing,
+            Action::End => return None,
+            Action::Offer(offer) => Some(offer),
+        };
+        two.saw(Side::Own, standing.as_ref()?);
+        one.saw(Side::Other, standing.as_ref()?);
+    }
+    None
+}
+
+#[test]
+fn whoever_meets_whom_they_agree_where_both_can_gain() {
+    let (one, two) = (prepared(choices(&[4, 4, 4], true)), prepared(choices(&[4, 4, 4], false)));
+    for mine in ALL {
+        for theirs in ALL {
+            let agreed = session(
+                &mut Negotiator::new(one.clone(), mine),
+                &mut Negotiator::new(two.clone(), theirs),
+                60,
+            );
+            assert!(agreed.is_some(), "{mine:?} and {theirs:?} do not agree");
+        }
+    }
+}
+
+#[test]
+fn two_of_the_default_find_what_is_good_for_both() {
+    let (one, two) = (prepared(choices(&[5, 5, 5, 5], true)), prepared(choices(&[5, 5, 5, 5], false)));
+    let mut parties =
+        [Negotiator::new(one.clone(), Strategy::Default), Negotiator::new(two.clone(), Strategy::Default)];
+    let [first, second] = &mut parties;
+    let agreed = session(first, second, 100).expect("they agree");
+    let gains = [one.utility(&agreed), two.utility(&agreed)].map(|utility| utility.expect("it is feasible"));
+    // Splitting every term evenly gives both a half.
+    assert!(gains.iter().sum::<f64>() > 1.2, "{gains:?}");
+    assert!(gains.iter().all(|gain| *gain > 0.4), "{gains:?}");
+}
+
+#[test]
+fn nothing_below_the_reservation_or_infeasible_is_offered_or_accepted() {
+    let mut preferences = choices(&[4, 5, 6], true);
+    let best = Prepared::new(preferences.clone()).expect("they are sound");
+    preferences.reservation = Some(3.2);
+    let condition = |term, values: &[usize]| Condition {
+        term: name(term),
+        values: Values::Texts(values.iter().map(|value| text(*value)).collect()),
+    };
+    preferences.infeasible = vec![Region { conditions: vec![condition(0, &[0]), condition(1, &[0, 1])] }];
+    preferences.feasible = vec![
+        Region { conditions: vec![condition(2, &[0, 1, 2])] },
+        Region { conditions: vec![condition(1, &[0])] },
+    ];
+    let own = prepared(preferences.clone());
+    assert!(best.reservation() < own.reservation());
+    let now = [Region { conditions: vec![condition(0, &[1])] }];
+    for strategy in ALL {
+        for seed in 0..20 {
+            let mut chance = Chance(seed);
+            let mut negotiator = Negotiator::new(own.clone(), strategy);
+            let mut standing: Option<Offer> = None;
+            for step in 0..30 {
+                let is_last = step == 29;
+                let situation = Situation {
+                    can_offer: !is_last,
+                    infeasible: &now,
+                    ..situation(step, 30, standing.as_ref())
+                };
+                let decision = negotiator.decide(&situation);
+                let said = match &decision.action {
+                    Action::Offer(offer) => offer.clone(),
+                    Action::Accept => standing.clone().expect("something stands"),
+                    Action::End => break,
+                };
+                assert!(own.is_acceptable(&said, &now), "{strategy:?}: {said:?}");
+                assert!(own.utility(&said) >= Some(own.reservation() - 1e-9));
+                if decision.action == Action::Accept {
+                    break;
+                }
+                negotiator.saw(Side::Own, &said);
+                let answer = offer(&[chance.below(4), chance.below(5), chance.below(6)]);
+                negotiator.saw(Side::Other, &answer);
+                standing = Some(answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_chance_is_taken() {
+    let own = prepared(choices(&[4, 4], true));
+    for strategy in ALL {
+        let poor = offer(&[3, 2]);
+        let mut negotiator = Negotiator::new(own.clone(), strategy);
+        negotiator.saw(Side::Other, &poor);
+        for (can_offer, can_be_answered) in [(false, false), (true, false), (false, true)] {
+            let now = Situation { can_offer, can_be_answered, ..situation(9, 10, Some(&poor)) };
+            assert_eq!(negotiator.decide(&now).action, Action::Accept, "{strategy:?}");
+        }
+        let now = Situation { can_offer: false, ..situation(9, 10, None) };
+        assert_eq!(negotiator.decide(&now).action, Action::End, "{strategy:?}");
+    }
+}
+
+#[test]
+fn by_time_targets_fall_and_never_rise() {
+    let own = prepared(choices(&[6, 6, 6], true));
+    for exponent in [0.1, 0.5, 1.0, 4.0] {
+        let made = offers(&own, Strategy::Time { exponent }, 50, |_| offer(&[5, 5, 5]));
+        let utilities: Vec<f64> = made.iter().filter_map(|offer| own.utility(offer)).collect();
+        assert!(utilities.is_sorted_by(|a, b| *a >= *b - 0.011), "{exponent}: {utilities:?}");
+        assert!(
+            utilities.first() > Some(&0.99) && utilities.last() < Some(&0.5),
+            "{exponent}: {utilities:?}"
+        );
+    }
+    let sum = |exponent| -> f64 {
+        let made = offers(&own, Strategy::Time { exponent }, 50, |_| offer(&[5, 5, 5]));
+        made.iter().filter_map(|offer| own.utility(offer)).sum()
+    };
+    assert!(sum(0.2) > sum(1.0) && sum(1.0) > sum(5.0), "Boulware asks for more than Conceder");
+}
+
+#[test]
+fn an_aspiration_is_all_that_is_asked_for() {
+    let mut preferences = choices(&[6, 6, 6], true);
+    preferences.aspiration = Some(4.0);
+    let own = prepared(preferences);
+    for strategy in [Strategy::Default, Strategy::Time { exponent: 0.1 }] {
+        let mut negotiator = Negotiator::new(own.clone(), strategy);
+        let enough = offer(&[0, 2, 2]);
+        negotiator.saw(Side::Other, &enough);
+        assert_eq!(
+            negotiator.decide(&situation(1, 50, Some(&enough))).action,
+            Action::Accept,
+            "{strategy:?}"
+        );
+    }
+}
+
+#[test]
+fn who_loses_by_waiting_concedes_sooner() {
+    let mut preferences = choices(&[6, 6, 6], true);
+    let patient = prepared(preferences.clone());
+    preferences.discount = 0.5;
+    let hurried = prepared(preferences);
+    let asked = |own: &Arc<Prepared>| -> f64 {
+        let made = offers(own, Strategy::Default, 40, |_| offer(&[5, 5, 5]));
+        made.iter().filter_map(|offer| own.utility(offer)).sum()
+    };
+    assert!(asked(&hurried) < asked(&patient));
+}
+
+#[test]
+fn tit_for_tat_concedes_what_the_other_party_does() {
+    let own = prepared(choices(&[9, 9], true));
+    let kinds = [TitForTat::Relative { steps: 1 }, TitForTat::Averaged { window: 2 }];
+    for kind in kinds.map(Strategy::TitForTat) {
+        let asked = |received: &[usize]| {
+            let mut negotiator = Negotiator::new(own.clone(), kind);
+            for value in received {
+                negotiator.saw(Side::Other, &offer(&[*value, *value]));
+            }
+            negotiator.decide(&situation(5, 100, None)).account.target
+        };
+        assert!((asked(&[6, 6, 6, 6]) - 1.0).abs() < 1e-9, "{kind:?} does not concede to one who does not");
+        let (little, much) = (asked(&[6, 6, 5, 5]), asked(&[6, 6, 4, 4]));
+        assert!(much < little && little < 1.0, "{kind:?}: {much} and {little}");
+        assert!(asked(&[6, 5, 4, 6, 7]) > asked(&[6, 5, 4, 4, 4]), "{kind:?} takes back what is taken back");
+    }
+    let exact = Strategy::TitForTat(TitForTat::Absolute { steps: 1, seed: 3 });
+    let mut negotiator = Negotiator::new(own.clone(), exact);
+    for value in [7, 5] {
+        negotiator.saw(Side::Other, &offer(&[value, value]));
+    }
+    let target = negotiator.decide(&situation(5, 100, None)).account.target;
+    assert!((target - 0.75).abs() <= 0.011, "a quarter was conceded, and is: {target}");
+}
+
+#[test]
+fn micro_makes_a_new_offer_for_each_that_it_gets_and_repeats_itself_otherwise() {
+    let own = prepared(choices(&[4, 4, 4], true));
+    let answers = |step: u32| match step {
+        0..5 => offer(&[3, 3, usize::try_from(step.min(3)).expect("it is small")]),
+        _ => offer(&[3, 3, 3]),
+    };
+    let made = offers(&own, Strategy::Micro, 30, answers);
+    let mut distinct = made.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 5, "four different offers were received");
+    let utilities: Vec<f64> = made.iter().take(4).filter_map(|offer| own.utility(offer)).collect();
+    assert!(utilities.is_sorted_by(|a, b| a >= b), "new offers are ever less good: {utilities:?}");
+    let reply = offers(&own, Strategy::Micro, 30, |_| offer(&[3, 3, 3]));
+    assert!(reply.iter().all(|offer| own.utility(offer) > Some(0.9)), "no concession without one");
+}
+
+#[test]
+fn models_learn_what_the_other_party_insists_on() {
+    let own = prepared(choices(&[5, 5, 5], true));
+    for model in [Model::Frequency, Model::Bayesian] {
+        let mut negotiator = Negotiator::new(own.clone(), Strategy::Modelled { exponent: 1.0, model });
+        // It insists on the fourth value of the first term and gives way in the others.
+        for value in [4, 3, 2, 1, 0] {
+            negotiator.saw(Side::Other, &offer(&[3, value, 4 - value]));
+        }
+        let decision = negotiator.decide(&situation(50, 100, None));
+        let Action::Offer(made) = decision.action else { panic!("{model:?}: {decision:?}") };
+        assert_eq!(made.get(&name(0)), Some(&Value::Text(text(3))), "{model:?}: {made:?}");
+    }
+}
+
+#[test]
+fn the_same_offers_lead_to_the_same_decision_also_if_told_anew() {
+    let own = prepared(choices(&[5, 5, 5], true));
+    for strategy in ALL {
+        let other = |step: u32| {
+            let mut chance = Chance(u64::from(step));
+            offer(&[2 + chance.below(3), 2 + chance.below(3), 2 + chance.below(3)])
+        };
+        let made = offers(&own, strategy, 40, other);
+        assert_eq!(made, offers(&own, strategy, 40, other), "{strategy:?}");
+        let mut anew = Negotiator::new(own.clone(), strategy);
+        let steps = made.len().saturating_sub(1);
+        for (step, own) in (0..).zip(made.iter().take(steps)) {
+            anew.saw(Side::Own, own);
+            anew.saw(Side::Other, &other(step));
+        }
+        let step = u32::try_from(steps).expect("it is small");
+        let standing = step.checked_sub(1).map(other);
+        let decision = anew.decide(&situation(step, 40, standing.as_ref()));
+        assert_eq!(Some(decision.action), made.last().cloned().map(Action::Offer), "{strategy:?}");
+    }
+}
+
+#[test]
+fn a_table_says_what_every_outcome_is_worth() {
+    let mut preferences = choices(&[3, 3], true);
+    for term in &mut preferences.terms {
+        term.weight = 0.0;
+    }
+    // What is good together is so against every order of single values.
+    let worth = [[0.1, 0.9, 0.0], [0.2, 0.0, 1.0], [0.5, 0.3, 0.4]];
+    for (first, row) in worth.iter().enumerate() {
+        for (second, utility) in row.iter().enumerate() {
+            let condition =
+                |term, value| Condition { term: name(term), values: Values::Texts(vec![text(value)]) };
+            let region = Region { conditions: vec![condition(0, first), condition(1, second)] };
+            preferences.interactions.push(Interaction { region, utility: *utility });
+        }
+    }
+    let own = prepared(preferences);
+    for (first, row) in worth.iter().enumerate() {
+        for (second, utility) in row.iter().enumerate() {
+            let found = own.utility(&offer(&[first, second])).expect("it is feasible");
+            assert!((found - utility).abs() < 1e-9, "{first} and {second}: {found}");
+        }
+    }
+    let opening = Negotiator::new(own, Strategy::Default).decide(&situation(0, 10, None));
+    assert_eq!(opening.action, Action::Offer(offer(&[1, 2])));
+}
+
+#[test]
+fn numbers_between_the_steps_and_windows_have_a_utility() {
+    let curve = |points: &[(i64, f64)]| Curve { shape: Shape::Linear, points: points.to_vec() };
+    let preferences = Preferences {
+        terms: vec![
+            Term {
+                name: "price".into(),
+                weight: 1.0,
+                domain: Domain::Number { min: 0, max: 100, step: 10, worth: curve(&[(0, 0.0), (100, 3.0)]) },
+            },
+            Term {
+                name: "when".into(),
+                weight: 1.0,
+                domain: Domain::Window {
+                    earliest: 0,
+                    latest: 1000,
+                    step: 100,
+                    shortest: 200,
+                    longest: 400,
+                    by_start: curve(&[(0, 1.0), (800, 0.0)]),
+                    by_length: Curve::default(),
+                },
+            },
+        ],
+        discount: 1.0,
+        ..Preferences::default()
+    };
+    let own = prepared(preferences);
+    let offer = |price, start, end| -> Offer {
+        [("price".into(), Value::Number(price)), ("when".into(), Value::Window { start, end })].into()
+    };
+    assert_eq!(own.utility(&offer(100, 0, 200)), Some(1.0));
+    assert_eq!(own.utility(&offer(55, 0, 200)).map(|utility| (utility * 1e6).round()), Some(662_500.0));
+    assert_eq!(own.utility(&offer(101, 0, 200)), None, "no such price");
+    assert_eq!(own.utility(&offer(100, 900, 1100)), None, "it ends too late");
+    for strategy in ALL {
+        let made = offers(&own, strategy, 20, |step| offer(i64::from(step) + 5, 700, 1000));
+        assert!(made.iter().all(|offer| own.utility(offer).is_some()), "{strategy:?}");
+    }
+}
+
+#[test]
+fn a_space_that_cannot_be_listed_is_searched() {
+    let sizes = [20; 12]; // 4 times 10 to the power of 15 outcomes
+    let (one, two) = (prepared(choices(&sizes, true)), prepared(choices(&sizes, false)));
+    assert!((one.utility(&offer(&[0; 12])).expect("it is feasible") - 1.0).abs() < 1e-9, "the best is found");
+    let mut parties =
+        [Negotiator::new(one.clone(), Strategy::Default), Negotiator::new(two.clone(), Strategy::Default)];
+    let [first, second] = &mut parties;
+    let agreed = session(first, second, 60).expect("they agree");
+    let gains = [one.utility(&agreed), two.utility(&agreed)].map(|utility| utility.expect("it is feasible"));
+    assert!(gains.iter().sum::<f64>() > 1.1, "{gains:?}");
+}
+
+#[test]
+fn preferences_that_contradict_themselves_are_refused() {
+    let wrong = |change: fn(&mut Preferences)| {
+        let mut preferences = choices(&[3, 3], true);
+        change(&mut preferences);
+        Prepared::new(preferences).expect_err("it is wrong").to_string()
+    };
+    assert_eq!(wrong(|it| it.terms.clear()), "the preferences have no terms");
+    assert_eq!(
+        wrong(|it| it.discount = 0.0),
+        "the preferences have a discount that is not above 0 and at most 1"
+    );
+    assert_eq!(
+        wrong(|it| it.reservation = Some(99.0)),
+        "the preferences have no feasible offer that reaches the reservation"
+    );
+    assert_eq!(wrong(|it| it.terms.extend(it.terms.clone())), "the term \"term-00\" stands twice");
+    let condition = Condition { term: "other".into(), values: Values::Numbers(0, 1) };
+    let mut preferences = choices(&[3], true);
+    preferences.feasible = vec![Region { conditions: vec![condition] }];
+    let error = Prepared::new(preferences).expect_err("it is wrong");
+    assert_eq!(error.to_string(), "the term \"other\" has a condition and is none of the terms");
+}
+
+#[test]
+fn nothing_said_by_the_other_party_disturbs() {
+    let own = prepared(choices(&[3, 3], true));
+    let strange: [Offer; 3] = [
+        Offer::new(),
+        [("price".into(), Value::Number(i64::MIN))].into(),
+        [(name(0), Value::Number(3)), (name(1), Value::Window { start: i64::MIN, end: i64::MAX })].into(),
+    ];
+    for strategy in ALL {
+        let mut negotiator = Negotiator::new(own.clone(), strategy);
+        for offer in &strange {
+            negotiator.saw(Side::Other, offer);
+            let now = Situation { time: f64::NAN, ..situation(0, 10, Some(offer)) };
+            assert!(matches!(negotiator.decide(&now).action, Action::Offer(_)), "{strategy:?}");
+        }
+    }
+}
