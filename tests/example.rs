@@ -62,6 +62,7 @@ fn conflicting_aims_are_settled_by_negotiation() -> Tested {
             "compensation-1: my answer comes too late",
             "negotiation compensation-1 of fault-agent with experience-agent: expired",
             "negotiation compensation-2 of fault-agent with experience-agent: agreed",
+            "from now on the server answers for me",
             "energy-agent has died, and is started again",
             "the link of experience-agent drops",
             "negotiation awake of experience-agent with energy-agent: agreed",

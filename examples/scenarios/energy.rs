@@ -1,14 +1,19 @@
 //! Fault, experience and energy-saving agents with conflicting aims (the draft's section 2.2): a cell is out of service, its
-//! neighbours are to make up for it, which takes carriers that the energy-saving agent keeps asleep. How many are woken, and how
-//! much is still to be saved, the two negotiate; then the fault is found and repaired, and everything goes back.
+//! neighbours are to make up for it, which takes carriers that the energy-saving agent keeps asleep. How many are woken, the two
+//! negotiate, the one by its own answers and the other by a private policy at the server; then the fault is found and repaired, and everything goes back.
 //!
 //! No agent knows what another wants but by its offers.
 
 use agentconf::client::ClientError;
 use agentconf::client::agent::Event;
+use agentconf::yang::generated::magent_policy::identities::Strategy;
+use agentconf::yang::generated::magent_policy::{
+    SetPolicyInput, SetPolicyInputNumber, SetPolicyInputPoint, SetPolicyInputTerm, SetPolicyOutput,
+};
 use agentconf::yang::generated::magent_task::identities::NegotiationType;
 use agentconf::yang::generated::magent_task::{AssignTaskInput, Negotiation, OpenNegotiationInput, Task};
 use agentconf::yang::generated::magent_types::{NegotiationStatus, TaskStatus};
+use agentconf::yang::value::Decimal64;
 
 use crate::offer::Offer;
 use crate::play::{Done, Me, Move, Part, failed, is_accepted, is_unjudged, number, profile, result_text};
@@ -229,8 +234,7 @@ impl Part for Experience {
                         me.finds(SAVE, "Wireless").await?,
                     )
                 };
-                let offer =
-                    Offer::default().number("carriers", CARRIERS, "awake").number("saving", 0, "percent");
+                let offer = carriers(CARRIERS);
                 me.proposes(opening, &offer, "Users come before savings.").await
             }
             (_, TaskStatus::Processing) => {
@@ -286,7 +290,8 @@ impl Experience {
     }
 }
 
-/// The energy-saving agent: wants as few carriers awake as it can get.
+/// The energy-saving agent: wants as few carriers awake as it can get. It answers the first proposal, and has the server answer all
+/// others by a policy that nobody else sees: also while it is away.
 struct Energy;
 
 impl Part for Energy {
@@ -294,16 +299,15 @@ impl Part for Energy {
         if !me.is_on_turn(&negotiation) {
             return Ok(());
         }
-        // It gives in by a carrier each time, up to what its target allows.
-        let most = 7 + i64::try_from(me.number("most", 3)).map_err(failed)?;
-        let first = 2 + i64::try_from(me.number("first", 3)).map_err(failed)?;
-        let given = (first + moves_of(me, &negotiation)).min(most);
-        let asked = Offer::standing(&negotiation).number_of("carriers")?;
-        if asked <= given {
-            return me.moves(&negotiation, &Move::Accept, "that still saves enough").await;
-        }
-        let why = format!("{asked} carriers awake would save nothing");
-        me.moves(&negotiation, &Move::Counter(carriers(given)), &why).await?;
+        let _: SetPolicyOutput = me.agent().call(&[], &self.policy(me)?).await?;
+        me.says("from now on the server answers for me");
+        // It may have done so already.
+        let Some(negotiation) = me.negotiation(&negotiation.id).await?.filter(|now| me.is_on_turn(now))
+        else {
+            return Ok(());
+        };
+        let why = "that would save nothing";
+        me.moves(&negotiation, &Move::Counter(carriers(self.first(me)?)), why).await?;
         me.may_die("countered");
         Ok(())
     }
@@ -324,9 +328,40 @@ impl Part for Energy {
     }
 }
 
-/// So many carriers, and what is saved with them.
+impl Energy {
+    /// How many carriers it offers first.
+    fn first(&self, me: &Me) -> Done<i64> {
+        Ok(2 + i64::try_from(me.number("first", 3)).map_err(failed)?)
+    }
+
+    /// Each carrier that sleeps is worth three percent, and less than the target is worth nothing.
+    fn policy(&self, me: &Me) -> Done<SetPolicyInput> {
+        let most = 7 + i64::try_from(me.number("most", 3)).map_err(failed)?;
+        let number = |number: i64| Decimal64 { digits: number * 1_000_000, fraction: 6 };
+        let worth = |awake: i64| Decimal64 { digits: (CARRIERS - awake) * 3_000_000_000, fraction: 9 };
+        let point = |awake| SetPolicyInputPoint { at: number(awake), worth: worth(awake) };
+        let values = SetPolicyInputNumber {
+            step: Some(number(1)),
+            point: vec![point(0), point(CARRIERS)],
+            ..SetPolicyInputNumber::new(number(self.first(me)?), number(CARRIERS))
+        };
+        let term = SetPolicyInputTerm {
+            unit: Some("awake".to_owned()),
+            number: Some(values),
+            ..SetPolicyInputTerm::new("carriers")
+        };
+        Ok(SetPolicyInput {
+            term: vec![term],
+            reservation: Some(worth(most)),
+            strategy: Strategy::Micro,
+            ..SetPolicyInput::new(ENERGY, "saving")
+        })
+    }
+}
+
+/// So many carriers.
 fn carriers(awake: i64) -> Offer {
-    Offer::default().number("carriers", awake, "awake").number("saving", (CARRIERS - awake) * 3, "percent")
+    Offer::default().number("carriers", awake, "awake")
 }
 
 /// How often the agent has moved.

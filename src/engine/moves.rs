@@ -174,9 +174,8 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
                 state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
             }
         }
-        tasks::Event::InputAnswered { .. }
-        | tasks::Event::DataStored(_)
-        | tasks::Event::DataGiven { .. } => {}
+        tasks::Event::InputAnswered { .. } | tasks::Event::DataStored(_) | tasks::Event::DataGiven { .. } => {
+        }
     }
 }
 
