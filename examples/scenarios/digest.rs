@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::offer::Offer;
-use crate::play::Failure;
+use crate::play::{Done, Failure};
 
 /// What a server has in the end.
 #[derive(Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl Outcome {
 }
 
 /// The outcomes of all servers, line by line.
-pub fn lines(outcomes: &[Outcome]) -> String {
+pub fn lines(outcomes: &[Outcome]) -> Done<String> {
     let mut out = String::new();
     for (index, Outcome { registry, interaction }) in outcomes.iter().enumerate() {
         let mut agents: Vec<&str> = registry.agents.agent.iter().map(|agent| agent.name.as_str()).collect();
@@ -53,12 +53,12 @@ pub fn lines(outcomes: &[Outcome]) -> String {
         put(&mut out, format_args!("What server {index} has in the end, of {}:", agents.join(", ")));
         let mut negotiations: Vec<&Negotiation> = interaction.negotiations.negotiation.iter().collect();
         negotiations.sort_by_key(|negotiation| &negotiation.id);
-        negotiations.into_iter().for_each(|negotiation| of_negotiation(&mut out, negotiation));
+        negotiations.into_iter().try_for_each(|negotiation| of_negotiation(&mut out, negotiation))?;
         let mut tasks: Vec<&Task> = interaction.tasks.task.iter().collect();
         tasks.sort_by_key(|task| &task.id);
         tasks.into_iter().for_each(|task| of_task(&mut out, task));
     }
-    out
+    Ok(out)
 }
 
 /// The digest of such lines: the first half of their SHA-256.
@@ -66,14 +66,15 @@ pub fn of(lines: &str) -> String {
     Sha256::digest(lines).iter().take(16).map(|octet| format!("{octet:02x}")).collect()
 }
 
-fn of_negotiation(out: &mut String, negotiation: &Negotiation) {
+fn of_negotiation(out: &mut String, negotiation: &Negotiation) -> Done {
     let Negotiation { id, initiator, responder, status, .. } = negotiation;
     put(out, format_args!("  negotiation {id} of {initiator} with {responder}: {}", status.as_str()));
     for round in &negotiation.round {
-        let (offer, why) = (Offer::of(&round.term).to_string(), text(round.content.as_deref()));
+        let (offer, why) = (Offer::of(&round.term)?.to_string(), text(round.content.as_deref()));
         let space = if offer.is_empty() { "" } else { " " };
         put(out, format_args!("    {} {}{space}{offer} ({why})", round.from, round.move_.as_str()));
     }
+    Ok(())
 }
 
 fn of_task(out: &mut String, task: &Task) {

@@ -91,7 +91,7 @@ impl Part for Fault {
     async fn negotiates(&self, me: &Me, negotiation: Negotiation) -> Done {
         match negotiation.status {
             NegotiationStatus::Open if me.is_on_turn(&negotiation) => {
-                let offer = Offer::standing(&negotiation);
+                let offer = Offer::standing(&negotiation)?;
                 let least = 2;
                 match offer.number_of("power")? >= least {
                     true => me.moves(&negotiation, &Move::Accept, "that covers the cell").await,
@@ -194,7 +194,7 @@ impl Part for Experience {
         if is_awaited || !(is_turn || is_expired) {
             return Ok(());
         }
-        let offer = Offer::standing(&negotiation);
+        let offer = Offer::standing(&negotiation)?;
         let most = 3 + i64::try_from(me.number("power", 3)).map_err(failed)?;
         let why = format!("more than {most} dB disturbs others");
         let answered = match offer.number_of("power")? <= most {
@@ -277,7 +277,7 @@ impl Experience {
         let least = 4 + i64::try_from(me.number("least", 3)).map_err(failed)?;
         let step = 1 + i64::try_from(me.number("step", 2)).map_err(failed)?;
         let wanted = (CARRIERS - step * moves_of(me, negotiation)).max(least);
-        let offered = Offer::standing(negotiation).number_of("carriers")?;
+        let offered = Offer::standing(negotiation)?.number_of("carriers")?;
         if offered >= wanted {
             return me.moves(negotiation, &Move::Accept, "users will hardly notice").await;
         }
@@ -316,7 +316,7 @@ impl Part for Energy {
                 let Some(agreed) = me.negotiation(id).await? else {
                     return Err(failed("nothing was agreed"));
                 };
-                me.finishes(&task, &format!("as agreed: {}", Offer::standing(&agreed)), None).await
+                me.finishes(&task, &format!("as agreed: {}", Offer::standing(&agreed)?), None).await
             }
             (_, TaskStatus::Processing) => me.finishes(&task, "3 carriers awake", None).await,
             _ => Ok(()),

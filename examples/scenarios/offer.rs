@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use agentconf::yang::generated::magent_task::{Negotiation, Term};
+use agentconf::yang::generated::magent_task::{Negotiation, OpenNegotiationInputTerm as Term};
 use agentconf::yang::model::Modelled;
 use agentconf::yang::recast::recast;
 use agentconf::yang::value::Decimal64;
@@ -52,14 +52,20 @@ impl Offer {
     }
 
     /// The offer that stands: that of the latest round with terms.
-    pub fn standing(negotiation: &Negotiation) -> Offer {
-        let round = negotiation.round.iter().rev().find(|round| !round.term.is_empty());
-        Offer::of(round.map_or(&[], |round| &round.term))
+    pub fn standing(negotiation: &Negotiation) -> Done<Offer> {
+        match negotiation.round.iter().rev().find(|round| !round.term.is_empty()) {
+            Some(round) => Offer::of(&round.term),
+            None => Ok(Offer::default()),
+        }
     }
 
     /// Of the terms of a round.
-    pub fn of(terms: &[Term]) -> Offer {
-        Offer(terms.iter().map(|term| (term.name.clone(), term.clone())).collect())
+    pub fn of<T: Modelled>(terms: &[T]) -> Done<Offer> {
+        let term = |term: &T| {
+            let term: Term = recast(term).map_err(failed)?;
+            Ok((term.name.clone(), term))
+        };
+        terms.iter().map(term).collect::<Done<_>>().map(Offer)
     }
 }
 

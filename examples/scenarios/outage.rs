@@ -154,7 +154,7 @@ impl Part for Domain {
             return Ok(());
         }
         // How long a diagnosis takes here, in minutes.
-        let offer = Offer::standing(&negotiation);
+        let offer = Offer::standing(&negotiation)?;
         let needed = match offer.text_of("scope")? {
             "end-to-end" => 35 + me.number("end-to-end", 20),
             _ => 15 + me.number("return-link", 15),
@@ -275,7 +275,7 @@ impl Part for Oss {
     }
 
     async fn negotiates(&self, me: &Me, negotiation: Negotiation) -> Done {
-        let offer = Offer::standing(&negotiation);
+        let offer = Offer::standing(&negotiation)?;
         match negotiation.status {
             NegotiationStatus::Open if me.is_on_turn(&negotiation) => {
                 if offer.number_of("time")? <= 30 {

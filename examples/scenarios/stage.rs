@@ -156,7 +156,7 @@ pub async fn run(scenario: &Scenario, seed: u64) -> Result<String, Failure> {
         tell("the stage", format_args!("the log of server {index}, replayed, gives the same data"));
     }
     println!();
-    let text = digest::lines(&outcomes);
+    let text = digest::lines(&outcomes)?;
     print!("{text}");
     Ok(digest::of(&text))
 }
