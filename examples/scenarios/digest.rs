@@ -70,9 +70,11 @@ fn of_negotiation(out: &mut String, negotiation: &Negotiation) -> Done {
     let Negotiation { id, initiator, responder, status, .. } = negotiation;
     put(out, format_args!("  negotiation {id} of {initiator} with {responder}: {}", status.as_str()));
     for round in &negotiation.round {
-        let (offer, why) = (Offer::of(&round.term)?.to_string(), text(round.content.as_deref()));
-        let space = if offer.is_empty() { "" } else { " " };
-        put(out, format_args!("    {} {}{space}{offer} ({why})", round.from, round.move_.as_str()));
+        let offer = Offer::of(&round.term)?.to_string();
+        let why = round.content.as_ref().map(|why| format!("({why})")).unwrap_or_default();
+        let said = [round.from.as_str(), round.move_.as_str(), &offer, &why];
+        let said: Vec<&str> = said.into_iter().filter(|part| !part.is_empty()).collect();
+        put(out, format_args!("    {}", said.join(" ")));
     }
     Ok(())
 }

@@ -298,7 +298,7 @@ impl Part for Energy {
         let most = 7 + i64::try_from(me.number("most", 3)).map_err(failed)?;
         let first = 2 + i64::try_from(me.number("first", 3)).map_err(failed)?;
         let given = (first + moves_of(me, &negotiation)).min(most);
-        let asked = Offer::standing(&negotiation).number_of("carriers")?;
+        let asked = Offer::standing(&negotiation)?.number_of("carriers")?;
         if asked <= given {
             return me.moves(&negotiation, &Move::Accept, "that still saves enough").await;
         }
