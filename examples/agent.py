@@ -1,30 +1,125 @@
 #!/usr/bin/env python3
-"""An agent of one's own in standard Python: registers, follows the events, takes its tasks, reports their results.
+"""An agent of one's own with httpx alone. It registers and keeps its registration alive, follows the events, negotiates about time,
+takes its tasks and reports their results. When the connection is lost it comes back, waiting longer each time; it goes on after the
+last event that it has dealt with, whose id it keeps on disk. Whatever an event says, it looks first how things stand: so an event
+that comes twice, or a request of which it did not hear whether it was carried out, does no harm.
 Needs AGENTCONF_URL (https://127.0.0.1:8443), AGENTCONF_TOKEN and AGENTCONF_CA (the file pki/ca.pem of the server)."""
-import itertools, json, os, ssl, urllib.parse, urllib.request
+import json, os, pathlib, random, ssl, sys, threading, time, urllib.parse
+import httpx
 
 NAME = "python-agent"
-TLS = ssl.create_default_context(cafile=os.environ["AGENTCONF_CA"])
-HEADERS = {"Authorization": "Bearer " + os.environ["AGENTCONF_TOKEN"], "Content-Type": "application/yang-data+json"}
+LIFETIME = 600  # seconds that a registration lasts
+MINUTES = 45  # the least time that it takes on a task for
+KEPT = pathlib.Path(os.environ.get("AGENTCONF_KEPT", NAME + ".last-event-id"))
+PROFILE = {"name": NAME, "description": "Does what it is told", "version": "1.0.0", "provider": "me", "lifetime": LIFETIME}
 
-def ask(path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    url = os.environ["AGENTCONF_URL"] + "/restconf/" + path
-    return urllib.request.urlopen(urllib.request.Request(url, data, HEADERS), context=TLS)
+server = httpx.Client(
+    base_url=os.environ["AGENTCONF_URL"] + "/restconf/", verify=ssl.create_default_context(cafile=os.environ["AGENTCONF_CA"]),
+    headers={"Authorization": "Bearer " + os.environ["AGENTCONF_TOKEN"]}, timeout=30)
 
 def work(order):  # the place for what the agent can do
     return {"content": "Done: " + order.get("content", "")}
 
-events = ask("streams/NETCONF/json")  # before anything can happen, so that nothing is missed
-ask("operations/magent-registry:register-agent", {"magent-registry:input": {
-    "name": NAME, "description": "Does what it is told", "version": "1.0.0", "provider": "me", "lifetime": 86400}})
-missed = ask("operations/magent-task:query-tasks", {"magent-task:input": {"to": [NAME], "status": ["created"]}}).read()
-heard = (json.loads(line[5:])["ietf-restconf:notification"] for line in events if line.startswith(b"data:"))
-created = (e for e in (n.get("magent-task:task-event", {}) for n in heard) if e.get("event") == "created" and e["to"] == NAME)
-waiting = (task["id"] for task in json.loads(missed or "{}").get("magent-task:output", {}).get("task", []))
-for task in itertools.chain(waiting, (event["task"] for event in created)):
-    path = "data/magent-task:interaction/tasks/task=" + urllib.parse.quote(task, safe="")
-    order = json.load(ask(path))["magent-task:task"][0]
+def decide(offer, is_last):  # the place for what the agent wants: a move, and its terms
+    minutes = next((float(term["number"]) for term in offer if term["name"] == "time" and "number" in term), MINUTES)
+    if minutes >= MINUTES:
+        return {"move": "accept"}
+    if is_last:
+        return {"move": "reject", "content": f"it takes {MINUTES} minutes"}
+    return {"move": "counter", "term": [{"name": "time", "number": str(MINUTES), "unit": "minutes"}]}
+
+def checked(answer):
+    if answer.status_code in (429, 502, 503, 504):  # later, the same can be done
+        raise httpx.NetworkError(answer.reason_phrase)
+    if answer.is_error:
+        answer.read()
+        answer.raise_for_status()
+    return answer
+
+def read(path):
+    answer = checked(server.get("data/" + path))
+    return next(iter(answer.json().values()))[0]
+
+def call(path, body):
+    module = path.split("/")[1].split(":")[0]
+    return checked(server.post(path, json={module + ":input": body}, headers={"Content-Type": "application/yang-data+json"}))
+
+def entry(path, key):
+    return path + "=" + urllib.parse.quote(key, safe="")
+
+def until_reached(act):
+    for attempt in range(1000):
+        try:
+            return act()
+        except httpx.TransportError as error:
+            print(f"{error!r}: I try again", file=sys.stderr)
+            time.sleep(min(0.1 * 2**attempt, 10) * random.uniform(0.5, 1))
+    sys.exit("the server is gone")
+
+def register():
+    call("operations/magent-registry:register-agent", PROFILE)
+
+def renew():
+    try:
+        call("data/" + entry("magent-registry:registry/agents/agent", NAME) + "/renew", {"lifetime": LIFETIME})
+    except httpx.HTTPStatusError:  # it has run out
+        register()
+
+def stay():
+    while True:
+        time.sleep(LIFETIME / 2)
+        until_reached(renew)
+
+def take_task(task):
+    path = entry("magent-task:interaction/tasks/task", task)
+    order = read(path)
     if order["status"] == "created":
-        ask(path + "/report", {"magent-task:input": {"status": "processing"}})
-        ask(path + "/report", {"magent-task:input": {"status": "finished", "result": work(order)}})
+        call("data/" + path + "/report", {"status": "processing"})
+    if order["status"] in ("created", "processing"):
+        call("data/" + path + "/report", {"status": "finished", "result": work(order)})
+
+def take_turn(negotiation):
+    path = entry("magent-task:interaction/negotiations/negotiation", negotiation)
+    state = read(path)
+    if state["status"] == "open" and state["turn"] == NAME:
+        rounds = state["round"]
+        offer = next((one["term"] for one in reversed(rounds) if "term" in one), [])
+        step = decide(offer, len(rounds) + 1 >= state["max-rounds"])
+        call("data/" + path + "/respond", {"from": NAME, "in-reply-to": rounds[-1]["number"], **step})
+
+def take(event):
+    try:
+        match event:
+            case {"magent-task:task-event": {"to": to, "task": task}} if to == NAME:
+                take_task(task)
+            case {"magent-task:negotiation-event": {"turn": turn, "negotiation": negotiation}} if turn == NAME:
+                take_turn(negotiation)
+    except httpx.HTTPStatusError as refused:  # it was too late: what has happened instead comes as an event too
+        print(refused.response.text, file=sys.stderr)
+
+def lines(stream):
+    try:
+        yield from stream.iter_lines()
+    except httpx.TransportError as error:
+        print(f"{error!r}: I follow anew", file=sys.stderr)
+
+def follow():
+    """Deals with the events until the connection is lost, or nothing has come for so long that it may be: to be called again."""
+    last = KEPT.read_text() if KEPT.exists() else "0"  # from the first event on
+    with server.stream("GET", "streams/NETCONF/json", headers={"Last-Event-ID": last}) as stream:
+        for line in lines(checked(stream)):
+            field, _, value = line.partition(":")
+            if field == "id":
+                last = value.strip()
+            elif field == "data":
+                event = json.loads(value)["ietf-restconf:notification"]
+                until_reached(lambda: take(event))
+                beside = KEPT.with_suffix(".new")
+                beside.write_text(last)
+                beside.replace(KEPT)  # the old one or the new one, whenever this ends
+
+until_reached(register)
+threading.Thread(target=stay, daemon=True).start()
+while True:
+    until_reached(follow)
+    time.sleep(random.uniform(0.1, 0.2))

@@ -100,6 +100,7 @@ impl Watch {
                         filter: filter.transpose()?.map(|(path, _)| path),
                         from: self.from.clone(),
                         until: self.until.clone(),
+                        after: None,
                     };
                     session.subscribe(&subscribe).await?
                 }

@@ -5,6 +5,7 @@
 //! `json` data by it. It never looks at this process's own engine,
 //! and never touches the terminal.
 
+pub mod agent;
 pub mod credentials;
 pub mod data;
 pub mod error;

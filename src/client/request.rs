@@ -199,6 +199,8 @@ pub struct Subscribe {
     pub from: Option<String>,
     /// Until when.
     pub until: Option<String>,
+    /// The [`Notification::id`] after which to go on, whatever [`Self::from`] says. Only RESTCONF has it.
+    pub after: Option<String>,
 }
 
 /// A wish to follow data (RFC 8641).
@@ -217,6 +219,8 @@ pub struct Push {
 pub struct Notification {
     /// When it happened: RFC 3339, as the server wrote it.
     pub time: String,
+    /// Its place in the stream; over RESTCONF alone, and of servers that give places.
+    pub id: Option<String>,
     /// What happened: the notification's own element.
     pub event: Element,
 }

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -16,6 +18,12 @@ use super::credentials::Credentials;
 use super::error::ClientError;
 use super::limits::Limits;
 use super::url::Url;
+
+/// After how much silence the server's machine is asked whether it is there: who only follows events sends nothing that
+/// would show it.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+/// How often it is asked again while it does not answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What TLS needs to know, from the files of the credentials.
 ///
@@ -107,7 +115,10 @@ pub async fn tcp(url: &Url, limits: &Limits) -> Result<TcpStream, ClientError> {
     let failed = |reason: String| ClientError::Connect { place: url.to_string(), reason };
     match timeout(limits.connect, TcpStream::connect((url.host.as_str(), url.port))).await {
         Ok(Ok(stream)) => {
-            stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+            let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+            let set =
+                stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+            set.map_err(|error| failed(error.to_string()))?;
             Ok(stream)
         }
         Ok(Err(error)) => Err(failed(error.to_string())),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+mod agent;
 mod served;
 mod shell;
 mod trust;

@@ -36,23 +36,18 @@ impl Server {
     /// Starts one, and makes a certificate for its administrator.
     pub fn start() -> Server {
         let directory = tempfile::tempdir().unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let any = "127.0.0.1:0";
-        let mut command = Command::new(BINARY);
-        command.args(["serve", "--https", any, "--ssh", any, "--tls", any, "--data"]);
-        command.arg(directory.path().join("data")).stdout(Stdio::piped()).stderr(log);
-        let mut process = command.env_remove("RUST_LOG").spawn().unwrap();
-        let lines = lines(process.stdout.take().unwrap());
-        let address = |scheme: &str| {
-            let line = lines.recv_timeout(LIMIT).unwrap();
-            line.strip_prefix(&format!("listening {scheme} ")).unwrap().to_owned()
-        };
-        let https = format!("https://{}", address("https"));
-        let ssh = format!("ssh://{}", address("ssh"));
-        let tls = format!("tls://{}", address("tls"));
+        let (process, [https, ssh, tls]) = serve(directory.path(), ["127.0.0.1:0"; 3]);
         let server = Server { process, directory, ssh, tls, https };
         server.issue();
         server
+    }
+
+    /// SIGKILL, and a new start at the same addresses.
+    pub fn kill_and_start(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let addresses = [&self.https, &self.ssh, &self.tls].map(|url| url.split_once("://").unwrap().1);
+        self.process = serve(self.directory.path(), addresses).0;
     }
 
     fn issue(&self) {
@@ -148,6 +143,21 @@ impl Server {
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }
+}
+
+/// Starts a server; its URLs for HTTPS, SSH and TLS.
+fn serve(directory: &Path, [https, ssh, tls]: [&str; 3]) -> (Child, [String; 3]) {
+    let log = fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--https", https, "--ssh", ssh, "--tls", tls, "--data"]);
+    command.arg(directory.join("data")).stdout(Stdio::piped()).stderr(log);
+    let mut process = command.env_remove("RUST_LOG").spawn().unwrap();
+    let lines = lines(process.stdout.take().unwrap());
+    let urls = ["https", "ssh", "tls"].map(|scheme| {
+        let line = lines.recv_timeout(LIMIT).unwrap();
+        format!("{scheme}://{}", line.strip_prefix(&format!("listening {scheme} ")).unwrap())
+    });
+    (process, urls)
 }
 
 /// Exit code, output and errors of a command.

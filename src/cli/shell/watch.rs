@@ -68,7 +68,7 @@ mod tests {
         let text = Text { text: text.to_owned(), implemented: true, features: Vec::new() };
         let event = "<n xmlns='urn:a'><x>one two</x><l><k>1</k><v>3</v></l></n>";
         let event = Element::parse(event.as_bytes(), 9).unwrap();
-        let notification = Notification { time: "2026-01-01T00:00:00Z".to_owned(), event };
+        let notification = Notification { time: "2026-01-01T00:00:00Z".to_owned(), id: None, event };
         let line = line(&Schema::read(&[text]), &notification);
         assert_eq!(line, "2026-01-01T00:00:00Z a:n x=one two l[k='1']/v=3\n");
     }

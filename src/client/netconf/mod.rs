@@ -220,6 +220,10 @@ impl Netconf {
             let message = "this session follows a stream already, and its events would not be told apart";
             return Err(ClientError::Unsupported(message.into()));
         }
+        if subscribe.after.is_some() {
+            let message = "NETCONF has no ids of events; a replay begins at a time";
+            return Err(ClientError::Unsupported(message.into()));
+        }
         self.end_abandoned().await?;
         let filter = tree::filter(subscribe.filter.as_slice(), modules)?;
         let stream = subscribe.stream.as_deref().unwrap_or("NETCONF");

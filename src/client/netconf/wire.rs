@@ -380,7 +380,7 @@ impl Shared {
         };
         if is_told {
             // Nobody may be there any more; a later request finds that out.
-            let _ = follower.send(Ok(Notification { time, event })).await;
+            let _ = follower.send(Ok(Notification { time, id: None, event })).await;
         }
         if is_last {
             let mut state = self.state();

@@ -30,44 +30,45 @@ pub async fn follow(
                 return;
             }
         };
-        let texts = match events.feed(&data) {
-            Ok(texts) => texts,
+        let found = match events.feed(&data) {
+            Ok(found) => found,
             Err(error) => {
                 let _ = follower.send(Err(error)).await;
                 return;
             }
         };
-        for text in texts {
-            if follower.send(notification(&text, limits.depth_max)).await.is_err() {
+        for (id, text) in found {
+            if follower.send(notification(id, &text, limits.depth_max)).await.is_err() {
                 return;
             }
         }
     }
 }
 
-fn notification(text: &str, depth_max: usize) -> Result<Notification, ClientError> {
+fn notification(id: Option<String>, text: &str, depth_max: usize) -> Result<Notification, ClientError> {
     let wrong = |reason: &str| ClientError::Protocol(format!("an event {reason}"));
     let root = Element::parse(text.as_bytes(), depth_max).map_err(|error| wrong(&format!("is {error}")))?;
     let time = root.text_of("eventTime").ok_or_else(|| wrong("has no eventTime"))?.to_owned();
     let event = root.children.into_iter().find(|child| child.namespace != root.namespace);
-    Ok(Notification { time, event: event.ok_or_else(|| wrong("is empty"))? })
+    Ok(Notification { time, id, event: event.ok_or_else(|| wrong("is empty"))? })
 }
 
-/// Cuts a stream into the data of its events.
+/// Cuts a stream into the ids and the data of its events.
 #[derive(Debug)]
 struct Events {
     line: Vec<u8>,
+    id: Option<String>,
     data: String,
     bytes_max: usize,
 }
 
 impl Events {
     fn new(bytes_max: usize) -> Events {
-        Events { line: Vec::new(), data: String::new(), bytes_max }
+        Events { line: Vec::new(), id: None, data: String::new(), bytes_max }
     }
 
     /// The events that are complete with these bytes.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, ClientError> {
+    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<(Option<String>, String)>, ClientError> {
         let mut found = Vec::new();
         for &byte in bytes {
             if byte != b'\n' {
@@ -80,10 +81,12 @@ impl Events {
             let line = std::mem::take(&mut self.line);
             let line = line.strip_suffix(b"\r").unwrap_or(&line);
             if line.is_empty() {
-                let mut data = std::mem::take(&mut self.data);
+                let (id, mut data) = (self.id.take(), std::mem::take(&mut self.data));
                 if data.pop().is_some() {
-                    found.push(data);
+                    found.push((id, data));
                 }
+            } else if let Some(value) = line.strip_prefix(b"id:") {
+                self.id = std::str::from_utf8(value).ok().map(|id| id.trim().to_owned());
             } else if let Some(value) = line.strip_prefix(b"data:") {
                 let text = std::str::from_utf8(value)
                     .map_err(|_| ClientError::Protocol("an event is not UTF-8".into()))?;
@@ -107,7 +110,8 @@ mod tests {
             let mut events = Events::new(100);
             let mut found = events.feed(&bytes[..cut]).unwrap();
             found.extend(events.feed(&bytes[cut..]).unwrap());
-            assert_eq!(found, ["<a>\n</a>", "b"]);
+            let expected = [(Some("1".to_owned()), "<a>\n</a>".to_owned()), (None, "b".to_owned())];
+            assert_eq!(found, expected);
         }
         assert!(Events::new(8).feed(b"data: 123").is_err());
         assert!(Events::new(8).feed(b"data: \xff\n").is_err());
@@ -117,8 +121,8 @@ mod tests {
     fn an_event_is_a_notification() {
         let text = "<notification xmlns='urn:ietf:params:xml:ns:netconf:notification:1.0'><eventTime>2026-01-01T00:00:00Z\
                     </eventTime><e xmlns='urn:e'/></notification>";
-        let read = notification(text, 9).unwrap();
+        let read = notification(None, text, 9).unwrap();
         assert_eq!((read.time.as_str(), read.event.name.as_str()), ("2026-01-01T00:00:00Z", "e"));
-        assert!(notification("<notification/>", 9).is_err());
+        assert!(notification(None, "<notification/>", 9).is_err());
     }
 }

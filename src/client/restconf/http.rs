@@ -42,6 +42,8 @@ pub struct Asked<'a> {
     pub accept: &'a str,
     /// The body and its media type.
     pub body: Option<(&'a str, String)>,
+    /// The event after which a stream goes on.
+    pub last_event_id: Option<&'a str>,
 }
 
 /// An answer that came completely.
@@ -127,6 +129,9 @@ impl Http {
             .header(ACCEPT, asked.accept);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some(id) = asked.last_event_id {
+            request = request.header("last-event-id", id);
         }
         for (name, value) in super::super::trace() {
             request = request.header(name, value);

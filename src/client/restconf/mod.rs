@@ -296,7 +296,7 @@ impl Restconf {
         query.extend(subscribe.from.as_deref().map(|time| format!("start-time={}", encoded(time))));
         query.extend(subscribe.until.as_deref().map(|time| format!("stop-time={}", encoded(time))));
         let mark = if query.is_empty() { "" } else { "?" };
-        self.follow(&format!("{location}{mark}{}", query.join("&"))).await
+        self.follow(&format!("{location}{mark}{}", query.join("&")), subscribe.after.as_deref()).await
     }
 
     /// `establish-subscription` to data, and its stream (RFC 8650).
@@ -309,14 +309,15 @@ impl Restconf {
         let output = self.call(modules, &path, operation.children).await?;
         let uri = output.iter().find(|child| child.name == "uri").and_then(|uri| path_of(&uri.text));
         let uri = uri.ok_or_else(|| ClientError::Protocol("a subscription has no uri".into()))?;
-        self.follow(&uri).await
+        self.follow(&uri, None).await
     }
 
-    async fn follow(&self, target: &str) -> Result<Subscription, ClientError> {
-        let response = self.http.open(&Asked { target, accept: STREAM, ..Asked::default() }).await?;
+    async fn follow(&self, target: &str, after: Option<&str>) -> Result<Subscription, ClientError> {
+        let asked = Asked { target, accept: STREAM, last_event_id: after, ..Asked::default() };
+        let response = self.http.open(&asked).await?;
         if response.status() != StatusCode::OK {
             // Asked again, the refusal comes completely and with a limit.
-            let answer = self.http.ask(&Asked { target, accept: STREAM, ..Asked::default() }).await?;
+            let answer = self.http.ask(&asked).await?;
             return Err(self.refusal(&answer));
         }
         let (follower, incoming) = mpsc::channel(self.http.limits.notifications_max.max(1));
@@ -348,7 +349,7 @@ impl Restconf {
         target: &str,
         body: (&str, String),
     ) -> Result<Answer, ClientError> {
-        self.http.ask(&Asked { method, target, accept: XML, body: Some(body) }).await
+        self.http.ask(&Asked { method, target, accept: XML, body: Some(body), ..Asked::default() }).await
     }
 
     fn parsed(&self, answer: &Answer) -> Result<Element, ClientError> {
