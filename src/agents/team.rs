@@ -21,6 +21,9 @@ use crate::yang::generated::magent_registry::{
 /// The agents that meet just the same needs, those of the smallest numbers.
 type Alike = BTreeMap<Needs, Vec<u32>>;
 
+/// A need, the search for those who meet it, and the block of numbers that it found next.
+type Searched<'a> = (Needs, Search<'a>, Option<(u32, Bits)>);
+
 impl Registry {
     /// `find-team`, of the agents that are registered at the time `now` and `shown`.
     pub fn find_team(
@@ -106,7 +109,7 @@ impl Registry {
 
     /// The agents by the needs that they meet, of each kind no more than `alike_max`.
     fn alike(&self, needs: &[FindTeamInputNeed], alike_max: usize, is_wanted: impl Fn(u32) -> bool) -> Alike {
-        let mut searches: Vec<(Needs, Search<'_>, Option<(u32, Bits)>)> = needs
+        let mut searches: Vec<Searched<'_>> = needs
             .iter()
             .zip(0..Needs::BITS)
             .map(|(need, at)| (1 << at, Search { required: self.meeting(need), ..Search::default() }, None))

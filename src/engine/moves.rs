@@ -174,8 +174,13 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
                 state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
             }
         }
-        tasks::Event::InputAnswered { .. } | tasks::Event::DataStored(_) | tasks::Event::DataGiven { .. } => {
-        }
+        tasks::Event::InputAnswered { .. }
+        | tasks::Event::CallbackMade { .. }
+        | tasks::Event::CallbackWentOn { .. }
+        | tasks::Event::CallbackEnded { .. }
+        | tasks::Event::DataStored(_)
+        | tasks::Event::DataRemoved { .. }
+        | tasks::Event::DataGiven { .. } => {}
     }
 }
 

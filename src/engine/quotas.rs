@@ -91,7 +91,7 @@ impl Usage {
     }
 
     fn of_config(octets: u64) -> Usage {
-        Usage([0, 0, 0, 0, 0, octets, 0])
+        Usage([0, 0, 0, 0, 0, octets, 0, 0])
     }
 
     fn with(self, other: Usage, add: impl Fn(u64, u64) -> u64) -> Usage {

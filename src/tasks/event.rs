@@ -23,6 +23,7 @@ use crate::yang::stored;
 /// A fact about a task holds the `task-event` that announces it, and what that does not say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "the large ones are nearly all there are")]
 pub enum Event {
     /// A task was created.
     TaskCreated {

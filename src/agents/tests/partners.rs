@@ -25,7 +25,8 @@ fn full(name: &str) -> serde_json::Value {
 
 #[test]
 fn an_update_says_what_it_changes_and_whether_that_breaks() {
-    let edits: [(&str, fn(&mut serde_json::Value), bool, &str); 16] = [
+    type Change = fn(&mut serde_json::Value);
+    let edits: [(&str, Change, bool, &str); 16] = [
         ("other words", |p| p["description"] = json!("other"), true, "Description - - Changed"),
         ("a name for people", |p| p["alias"] = json!("A"), true, "Alias - - Added"),
         ("a newer version", |p| p["version"] = json!("1.3.0"), true, "Version - - Changed"),
@@ -100,7 +101,7 @@ fn an_update_says_what_it_changes_and_whether_that_breaks() {
         );
         // It can be read, and is told.
         let held = world.registry.get("a", world.now()).unwrap();
-        assert_eq!(held.registration.change, [update.clone()], "{what}");
+        assert_eq!(held.registration.change, std::slice::from_ref(&update), "{what}");
         let event = Event::Updated { agent: held.clone(), change: Some(update) };
         let told = RegistryChange::from_data(&Registry::announce(&event, world.now())[0].data).unwrap();
         assert_eq!(told.version.as_ref(), Some(&held.version));
