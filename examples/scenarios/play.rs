@@ -128,7 +128,7 @@ impl Me {
                 Err(ClientError::Refused(_)) => take().await?,
                 taken => taken?,
             }
-            files::replace(&self.kept, &events.position().to_string(), Readers::Owner).map_err(failed)?;
+            files::replace(&self.kept, events.position().to_string(), Readers::Owner).map_err(failed)?;
         }
     }
 

@@ -107,8 +107,8 @@ impl Server {
         params.distinguished_name.push(DnType::CommonName, user);
         let beside = |extension: &str| self.data.with_file_name(format!("{user}-{}.{extension}", self.index));
         let certificate = (beside("pem"), beside("key"));
-        files::replace(&certificate.0, &params.signed_by(&own, &issuer)?.pem(), Readers::Owner)?;
-        files::replace(&certificate.1, &own.serialize_pem(), Readers::Owner)?;
+        files::replace(&certificate.0, params.signed_by(&own, &issuer)?.pem(), Readers::Owner)?;
+        files::replace(&certificate.1, own.serialize_pem(), Readers::Owner)?;
         Ok(Way { url: url.to_owned(), ca, token, certificate })
     }
 

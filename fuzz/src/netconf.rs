@@ -51,6 +51,8 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         profile: irtf_agent::Agent::new("fuzz", "", "", ""),
         capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
         vault: Arc::new(NoVault),
+        receivers: Arc::new(agentconf::engine::NoReceivers),
+        blobs: None,
         trail: agentconf::audit::Trail::default(),
         spans: agentconf::trace::Spans::default(),
     };

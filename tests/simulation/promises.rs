@@ -40,10 +40,10 @@ impl Promises {
                     None => self.has.remove(&agent.name),
                 };
             }
-            Event::Negotiation(negotiation::Event::Released { agent, negotiation }) => {
-                if self.mutation != Some(Mutation::ReleasesAreUnseen) {
-                    self.promised.remove(&(agent.clone(), negotiation.clone()));
-                }
+            Event::Negotiation(negotiation::Event::Released { agent, negotiation })
+                if self.mutation != Some(Mutation::ReleasesAreUnseen) =>
+            {
+                self.promised.remove(&(agent.clone(), negotiation.clone()));
             }
             Event::Negotiation(negotiation::Event::Moved { negotiation, account }) => {
                 if let (Some(account), Some(round)) = (account, negotiation.round.last()) {
