@@ -326,7 +326,9 @@ fn damage_in_the_last_record_or_the_file_refuses_to_open_or_read() {
 fn ten_ahead(test: &str) -> (Directory, PathBuf, Vec<u8>) {
     let directory = Directory::new(test);
     let mut log = directory.open();
-    (1..=10).for_each(|position| drop(log.append(&[transaction(position, 1)]).unwrap()));
+    for position in 1..=10 {
+        log.append(&[transaction(position, 1)]).unwrap();
+    }
     let kept = directory.0.join("kept");
     fs::create_dir(&kept).unwrap();
     for file in ["log.sqlite3", "log.sqlite3-wal", "log.lock"] {
