@@ -26,8 +26,9 @@ impl Outcome {
     /// As the server says.
     pub async fn read(desk: &Agent) -> Result<Outcome, Failure> {
         let registry = desk.read(&[]).await?.ok_or("there is no registry")?;
-        let interaction = desk.read(&[]).await?.ok_or("nothing was done")?;
-        Ok(Outcome { registry, interaction })
+        let interaction: Interaction = desk.read(&[]).await?.ok_or("nothing was done")?;
+        // The server's key is a file of its own, and no event.
+        Ok(Outcome { registry, interaction: Interaction { callback_key: None, ..interaction } })
     }
 
     /// As the log says, replayed: the operational datastore in JSON.

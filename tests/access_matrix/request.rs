@@ -56,7 +56,9 @@ pub fn action(path: &str, input: &Json) -> String {
 
 /// An operation of a module.
 pub fn rpc(module: &Module, name: &str, input: &Json) -> String {
-    format!("<{name} xmlns=\"{}\">{}</{name}>", module.namespace, elements(input))
+    // Identities of one module are values in operations of others.
+    let identities = "xmlns:magent-task=\"urn:x-agentconf:yang:magent-task\"";
+    format!("<{name} xmlns=\"{}\" {identities}>{}</{name}>", module.namespace, elements(input))
 }
 
 /// Members as elements, in order.

@@ -276,7 +276,7 @@ async fn what_was_agreed_is_what_is_executed_and_its_capacity_is_held_until_the_
 
 #[tokio::test]
 async fn policies_count_for_their_owner_and_have_limits() {
-    let limits = Limits { policies_agent_max: 2, policies_user_bytes_max: 300, ..Limits::default() };
+    let limits = Limits { policies_agent_max: 2, policies_user_bytes_max: 400, ..Limits::default() };
     let bench = Bench::limited(limits).await;
     let named = |name: &str| {
         let mut policy = price("ip-agent", "0", "1");
