@@ -96,7 +96,8 @@ class Scenario:
         for status in statuses:
             name = "t-" + status
             self.invoke("operations/magent-task:assign-task", {
-                "id": name, "from": "oss", "to": "a, b/c d?=%25", "type": "diagnosis", "context": "c-1", "negotiation": "n-2",
+                "id": name, "from": "oss", "to": "a, b/c d?=%25", "type": "diagnosis", "context": "c-1",
+                **({"negotiation": "n-2"} if status == "created" else {}),
                 "content": TEXT, "expected-response": "cause", "deadline": LONG, "asynchronous": True,
                 "structured-content": {"magent-types:y": {"z": [True, False], "n": [None]}}, "term-explains": [{"term": "RSRP", "explanation": TEXT}],
                 "data": [{"id": "obj-" + name, "data-type": "image", "media-type": "text/plain", "binary": "AAEC/w=="}],
