@@ -270,9 +270,8 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
             if kind < 8 {
                 // Few negotiations promise something; the newest that does is asked for, if there is one.
-                let agreed = |id: &&String| {
-                    state.negotiations.get(id).is_some_and(|course| course.agreed().is_some())
-                };
+                let agreed =
+                    |id: &&String| state.negotiations.get(id).is_some_and(|course| course.agreed().is_some());
                 let id = all.iter().rev().find(agreed).unwrap_or(&id);
                 return invoke(&policy::RELEASE_COMMITMENT, None, json!({"agent": agent, "negotiation": id}));
             }
