@@ -193,18 +193,21 @@ pub fn told(world: &World, user: &str, text: &str) -> Result<(), Violation> {
         return Ok(());
     }
     let state = world.engine().snapshot();
-    let may = |party: &str| {
-        let reads = |agent: &str| {
-            state.registry.is_delegated(agent, user, DelegatedRight::Read, world.engine().clock().now())
-        };
-        party == user || (user == DELEGATE && reads(&format!("{party}-agent")))
+    let has = |party: &str, right: DelegatedRight| {
+        let now = world.engine().clock().now();
+        user == DELEGATE && state.registry.is_delegated(&format!("{party}-agent"), user, right, now)
     };
+    let may = |party: &str| party == user || has(party, DelegatedRight::Read);
+    // Who negotiates for an agent sees what it has promised, and by which negotiations.
+    let may_negotiate = |party: &str| may(party) || has(party, DelegatedRight::Negotiate);
     for one in OWNERS {
         let about_data = text.contains(&format!("\"o-{one}-"));
         hold("private things are private", !about_data || may(one), || format!("{user} sees data of {one}"))?;
         for other in OWNERS {
-            let about = ["t", "n", "c"].iter().any(|kind| text.contains(&format!("\"{kind}-{one}-{other}-")));
-            hold("private things are private", !about || may(one) || may(other), || {
+            let about = |kind: &str| text.contains(&format!("\"{kind}-{one}-{other}-"));
+            let is_hidden = !(may(one) || may(other)) && (about("t") || about("c"))
+                || !(may_negotiate(one) || may_negotiate(other)) && about("n");
+            hold("private things are private", !is_hidden, || {
                 format!("{user} sees what is between {one} and {other}")
             })?;
         }

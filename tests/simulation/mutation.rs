@@ -29,8 +29,8 @@ pub enum Mutation {
     RepeatIsAnother,
     /// A snapshot has no registry.
     SnapshotForgets,
-    /// What is released of a capacity is not seen, so that it looks promised twice.
-    ReleasesAreUnseen,
+    /// What agents have is counted as half of it, so that it looks promised twice.
+    CapacityIsHalf,
     /// A stranger comes in as another user.
     StrangerIsAnother,
 }
@@ -50,7 +50,7 @@ impl Mutation {
         Mutation::ClockStandsStill,
         Mutation::RepeatIsAnother,
         Mutation::SnapshotForgets,
-        Mutation::ReleasesAreUnseen,
+        Mutation::CapacityIsHalf,
         Mutation::StrangerIsAnother,
     ];
 }

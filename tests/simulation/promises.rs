@@ -34,15 +34,14 @@ impl Promises {
     pub fn judge(&mut self, state: &State, event: &Event) -> Result<(), Violation> {
         match event {
             Event::Negotiation(negotiation::Event::CapacitySet { agent }) => {
-                let amount = agent.capacity.first().map(|capacity| capacity.amount.digits);
+                let share = if self.mutation == Some(Mutation::CapacityIsHalf) { 2 } else { 1 };
+                let amount = agent.capacity.first().map(|capacity| capacity.amount.digits / share);
                 match amount {
                     Some(amount) => self.has.insert(agent.name.clone(), amount),
                     None => self.has.remove(&agent.name),
                 };
             }
-            Event::Negotiation(negotiation::Event::Released { agent, negotiation })
-                if self.mutation != Some(Mutation::ReleasesAreUnseen) =>
-            {
+            Event::Negotiation(negotiation::Event::Released { agent, negotiation }) => {
                 self.promised.remove(&(agent.clone(), negotiation.clone()));
             }
             Event::Negotiation(negotiation::Event::Moved { negotiation, account }) => {

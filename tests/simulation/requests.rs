@@ -93,6 +93,12 @@ pub fn assign(from: &str, to: &str, number: u64) -> Json {
         "content": format!("intent {number}.")})
 }
 
+pub fn set_capacity(user: &str, amount: u64) -> Request {
+    let capacity = json!([{"term": "bandwidth", "amount": amount.to_string()}]);
+    let input = json!({"agent": format!("{user}-agent"), "capacity": capacity});
+    invoke(&policy::SET_CAPACITY, None, input)
+}
+
 /// Draws what a user asks for. `number` is new each time; `now` is the time of the clock.
 pub fn draw(
     random: &mut Random,
@@ -149,16 +155,16 @@ fn for_agent(random: &mut Random, own: &str, number: u64, state: &State, now: Ti
             }
             invoke(&n::ASSIGN_TASK, None, input)
         }
-        28..52 => about_task(random, own, number, state),
-        52..56 => about_policy(random, own, number, state),
+        28..50 => about_task(random, own, number, state),
+        50..56 => about_policy(random, own, number, state),
         56..66 => {
             let mut input = json!({"id": format!("n-{own}-{other}-{number}"), "type": "magent-task:feasibility",
                 "from": name, "to": format!("{other}-agent"), "content": format!("intent {number}."),
-                "lifetime": random.within(10, 120), "max-rounds": random.within(2, 6)});
+                "lifetime": random.within(30, 600), "max-rounds": random.within(2, 6)});
             if random.chance(30) {
                 input["deadline"] = json!(soon(random, 300));
             }
-            if random.chance(50) {
+            if random.chance(70) {
                 input["max-rounds"] = json!(random.within(2, 60));
                 input["term"] = terms(random);
             }
@@ -242,8 +248,8 @@ fn terms(random: &mut Random) -> Json {
 /// what it can have it reserves.
 fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> Request {
     let agent = format!("{own}-agent");
-    match random.below(10) {
-        0..4 => {
+    match random.below(12) {
+        0..3 => {
             let reserved = random.within(0, 90);
             let (cheap, dear) = if own == "ann" { ("1", "0") } else { ("0", "1") };
             let worth = json!([{"at": "0", "worth": cheap}, {"at": "100", "worth": dear}]);
@@ -256,11 +262,7 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"])});
             invoke(&policy::SET_POLICY, None, input)
         }
-        4..6 => {
-            let amount = random.within(0, 150).to_string();
-            let capacity = json!([{"term": "bandwidth", "amount": amount}]);
-            invoke(&policy::SET_CAPACITY, None, json!({"agent": agent, "capacity": capacity}))
-        }
+        3..6 => set_capacity(own, random.within(0, 150)),
         6..7 => {
             let name = format!("private-{own}-{}", random.within(0, 90));
             invoke(&policy::REMOVE_POLICY, None, json!({"agent": agent, "name": name}))
@@ -268,11 +270,16 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
         kind => {
             let all = ids(state.negotiations.entries().as_ref());
             let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
-            if kind < 8 {
-                // Few negotiations promise something; the newest that does is asked for, if there is one.
-                let agreed =
-                    |id: &&String| state.negotiations.get(id).is_some_and(|course| course.agreed().is_some());
-                let id = all.iter().rev().find(agreed).unwrap_or(&id);
+            if kind < 9 {
+                // Few negotiations promise something: one of the agent's own that was agreed, if there is one.
+                let agreed = |id: &&String| {
+                    let course = state.negotiations.get(id).filter(|course| course.agreed().is_some());
+                    course.is_some_and(|course| {
+                        course.head.initiator == agent || course.head.responder == agent
+                    })
+                };
+                let own: Vec<&String> = all.iter().filter(agreed).collect();
+                let id = if own.is_empty() { &id } else { *random.pick(&own) };
                 return invoke(&policy::RELEASE_COMMITMENT, None, json!({"agent": agent, "negotiation": id}));
             }
             let Some(course) = state.negotiations.get(&id) else {
@@ -299,8 +306,10 @@ fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
     });
     let id = if all.is_empty() { "none".to_owned() } else { random.pick(&all).clone() };
     let rounds = state.negotiations.get(&id).map_or(1, |course| course.latest().max(1));
-    let made = *random
-        .pick(&["counter", "counter", "counter", "accept", "clarify", "reject", "withdraw", "propose"]);
+    let made = match random.chance(40) {
+        true => "accept",
+        false => *random.pick(&["counter", "counter", "counter", "clarify", "reject", "withdraw", "propose"]),
+    };
     let mut input = json!({"from": name, "in-reply-to": rounds, "move": made});
     if ["counter", "clarify", "propose"].contains(&made) {
         input["content"] = json!("rather this");

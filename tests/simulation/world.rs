@@ -140,9 +140,11 @@ impl World {
         self.command.orders().mutation = self.mutation;
         self.start()?;
         for user in requests::OWNERS {
-            let request = requests::register(user, 1, 1800, &requests::SKILLS);
-            self.asked.push((user, request.clone()));
-            self.ask(user, request)?;
+            let profile = requests::register(user, 1, 1800, &requests::SKILLS);
+            for request in [profile, requests::set_capacity(user, 100)] {
+                self.asked.push((user, request.clone()));
+                self.ask(user, request)?;
+            }
         }
         self.step(8)?;
         for _ in 0..EVENTS {
