@@ -214,6 +214,9 @@ impl Trace {
     /// That of a request which says so much. `None`: it says nothing, and spans are not told of. That it is sampled counts as
     /// much as the ratio until [`Self::trust`] says more: anybody may have sent it.
     pub fn begin(context: Option<Context>, sink: Option<&Arc<Sink>>) -> Option<Arc<Trace>> {
+        if context.is_none() && sink.is_none() {
+            return None;
+        }
         let new = uuid::Uuid::new_v4().as_u128();
         let is_taken = sink.is_some_and(|sink| sink.takes(new));
         let id = match (&context, sink) {

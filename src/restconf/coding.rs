@@ -25,6 +25,9 @@ use futures_util::{StreamExt, stream};
 use super::errors::Refusal;
 use super::media::{texts, thousandths};
 
+/// What a browser says of who has it ask (Fetch Metadata section 2.4).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
@@ -64,6 +67,10 @@ impl Accepted {
     /// Reads what the request accepts. Entity tags of coded answers lose their coding, so that what comes after
     /// judges the state that they stand for; one in a coding that is not accepted says nothing of this answer.
     pub fn take(headers: &mut HeaderMap) -> Accepted {
+        let speaks = [ACCEPT_ENCODING, IF_MATCH, IF_NONE_MATCH, SEC_FETCH_SITE];
+        if !speaks.iter().any(|name| headers.contains_key(name)) {
+            return Accepted { coding: None, identity: true, cross_site: false, known: String::new() };
+        }
         let quality = |name: &str| {
             let all = texts(headers, &ACCEPT_ENCODING).flatten().flat_map(|text| text.split(','));
             all.filter_map(entry)
@@ -80,7 +87,7 @@ impl Accepted {
         let best =
             ALL.into_iter().rev().filter(|coding| of(*coding) >= least).max_by_key(|coding| of(*coding));
         let accepted = ALL.map(|coding| (coding, of(coding) > 0));
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
         let cross_site = site.is_some_and(|site| site != b"same-origin" && site != b"none");
         let known = texts(headers, &IF_NONE_MATCH).flatten().collect::<Vec<_>>().join(",");
         for (coding, accepted) in accepted {
