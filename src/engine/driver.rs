@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use arc_swap::ArcSwap;
@@ -14,6 +15,7 @@ use futures_util::future::Either;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::api_keys;
+use super::committer::Committer;
 use super::event::{Event, EventError};
 use super::group::Command;
 use super::meter::Meter;
@@ -81,8 +83,8 @@ pub enum OpenError {
     /// The server's own agent cannot be registered.
     #[error("the server's own agent cannot be registered: {0}")]
     Agent(#[source] Error),
-    /// The writer thread cannot be started.
-    #[error("the writer cannot be started: {0}")]
+    /// A thread cannot be started.
+    #[error("the writer and the committer cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
 
@@ -95,22 +97,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Replays the log and starts the writer. Returns when the state is complete.
+    /// Replays the log and starts the writer and the committer. Returns when the state is complete.
     ///
     /// # Errors
     /// The log is damaged, or was written by another version.
     pub fn open(log: Log, options: Options) -> Result<Self, OpenError> {
-        let (engine, writer) = Engine::prepare(Box::new(log), options, Entropy::system())?;
+        let (engine, writer, committer) = Engine::prepare(Box::new(log), options, Entropy::system())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        thread::Builder::new().name("writer".into()).spawn(move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run())));
-            if ended.is_err() {
-                // Without its writer a server would refuse everything for ever. What was acknowledged is durable, and a new
-                // start replays it.
-                tracing::error!("the writer failed; the process ends, to be started anew");
-                std::process::abort();
-            }
-        })?;
+        let (to_committer, groups) = sync_channel(1);
+        let (landed, outcomes) = mpsc::channel(1);
+        begin("committer", move || committer.run(&groups, &landed))?;
+        begin("writer", move || runtime.block_on(writer.run(to_committer, outcomes)))?;
         Ok(engine)
     }
 
@@ -119,7 +116,7 @@ impl Engine {
         log: Box<dyn Journal>,
         options: Options,
         entropy: Entropy,
-    ) -> Result<(Self, Writer), OpenError> {
+    ) -> Result<(Self, Writer, Committer), OpenError> {
         let state = replay(&log.reader(), u64::MAX)?;
         tracing::info!(position = state.position, "replayed");
         // It is set once, and the first start of these options counts.
@@ -145,8 +142,9 @@ impl Engine {
             entropy,
             meter: Meter::default(),
         });
-        let writer = Writer::begin(shared.clone(), log, state, queue, ended)?;
-        Ok((Engine { shared, commands, subscribers: Arc::default() }, writer))
+        let mut committer = Committer::new(shared.clone(), log);
+        let writer = Writer::begin(shared.clone(), &mut committer, state, queue, ended)?;
+        Ok((Engine { shared, commands, subscribers: Arc::default() }, writer, committer))
     }
 
     /// The newest state. It never changes; take another one to see newer events.
@@ -726,6 +724,18 @@ impl Engine {
             answered.await.map_err(|_| E::from(stopping()))?
         }
     }
+}
+
+/// Begins a thread that the server cannot be without: it would refuse everything for ever. What was acknowledged is durable, and
+/// a new start replays it.
+fn begin(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            tracing::error!("the {name} failed; the process ends, to be started anew");
+            std::process::abort();
+        }
+    };
+    thread::Builder::new().name(name.into()).spawn(guarded).map(drop)
 }
 
 fn busy() -> Error {

@@ -25,6 +25,9 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
 use crate::yang::tree::Container;
 
+/// A group with more octets of records than this takes no further request.
+const BYTES_MAX: usize = 16 << 20;
+
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
 
@@ -72,25 +75,6 @@ impl Command {
     }
 }
 
-/// Tells of the commit of a group, in the trace of each of its requests that belongs to one: to which position, or that it failed.
-pub(super) fn tell_of_commit(
-    traced: &[Arc<Trace>],
-    begun: Timestamp,
-    requests: usize,
-    position: Option<u64>,
-) {
-    let number = |number: u64| Attribute::Number(i64::try_from(number).unwrap_or(i64::MAX));
-    for trace in traced {
-        let Some(now) = trace.now() else { continue };
-        let requests = ("agentconf.group.requests", number(requests as u64));
-        let position = position.map(|position| ("agentconf.log.position", number(position)));
-        let has_failed = position.is_none();
-        let attributes = [requests].into_iter().chain(position).collect();
-        trace.outcome("commit", (begun, now), attributes, has_failed);
-        trace.answered();
-    }
-}
-
 /// An answer that is held back; it is called with the outcome of the commit.
 type Held = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
@@ -110,7 +94,9 @@ pub(super) struct Group {
     /// What the edit that is recorded next made when it was decided.
     made: Option<Made>,
     /// The traces of those requests of which spans are told.
-    pub(super) traced: Vec<Arc<Trace>>,
+    traced: Vec<Arc<Trace>>,
+    /// Who waits for the log to be closed after it, if it is the last.
+    pub(super) stop: Option<oneshot::Sender<Result<(), LogError>>>,
 }
 
 impl Group {
@@ -126,6 +112,41 @@ impl Group {
             answers: Vec::new(),
             made: None,
             traced: Vec::new(),
+            stop: None,
+        }
+    }
+
+    /// Whether it takes another request, so that there are so many.
+    pub(super) fn has_room(&self, at_most: usize) -> bool {
+        self.answers.len() < at_most && self.size <= BYTES_MAX && self.stop.is_none()
+    }
+
+    /// Whether there is nothing to commit, to publish or to answer; it began with these sessions.
+    pub(super) fn is_empty(&self, sessions: &Sessions) -> bool {
+        self.transactions.is_empty()
+            && self.answers.is_empty()
+            && self.stop.is_none()
+            && self.sessions.same(sessions)
+    }
+
+    /// The time at which its commit begins, if it belongs to a trace.
+    pub(super) fn begins_to_land(&self) -> Option<Timestamp> {
+        self.traced.first().and_then(|trace| trace.now())
+    }
+
+    /// Answers all that was asked, and tells of the commit, that began then, in the traces of those requests that belong to one.
+    pub(super) fn answered(self, begun: Option<Timestamp>, outcome: Result<(), Error>) {
+        let number = |number: u64| Attribute::Number(i64::try_from(number).unwrap_or(i64::MAX));
+        for trace in &self.traced {
+            let Some((begun, now)) = begun.zip(trace.now()) else { continue };
+            let requests = ("agentconf.group.requests", number(self.answers.len() as u64));
+            let position = ("agentconf.log.position", number(self.state.position));
+            let attributes = [requests].into_iter().chain(outcome.is_ok().then_some(position)).collect();
+            trace.outcome("commit", (begun, now), attributes, outcome.is_err());
+            trace.answered();
+        }
+        for answer in self.answers {
+            answer(outcome.clone());
         }
     }
 

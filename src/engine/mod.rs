@@ -1,8 +1,8 @@
 //! The one door: every protocol builds a request here and gets an answer.
 //!
 //! `core` decides purely: state, time and request in; events and answer out. `driver` is the
-//! shell around it: one writer that makes groups of events durable before anyone hears of
-//! them, and snapshots that readers take without waiting. `draft` translates between the
+//! shell around it: one writer that decides, a committer that makes groups of events durable before
+//! anyone hears of them, and snapshots that readers take without waiting. `draft` translates between the
 //! draft's own tree and the siblings, which never see each other. No protocol's status code
 //! and no socket is known here.
 
@@ -11,6 +11,7 @@ mod audited;
 mod beside;
 mod blobs;
 mod candidate;
+mod committer;
 mod confirm;
 mod core;
 mod datastores;

@@ -1,12 +1,13 @@
-//! The writer without its thread: it takes a step when it is told to, so that a simulation decides what happens when.
+//! The writer and the committer without their threads: they take a step when they are told to, so that a simulation decides what happens when.
 //!
-//! A step is the very function that the thread calls. Nothing here waits, or reads a clock or a random source by itself.
+//! A step calls the very functions that the threads call. Nothing here waits, or reads a clock or a random source by itself.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::committer::Committer;
 use super::driver::{Engine, OpenError};
 use super::options::Options;
 use super::writer::Writer;
@@ -51,8 +52,8 @@ impl fmt::Debug for Entropy {
     }
 }
 
-/// The writer of an engine that has no thread. Dropping it is a crash: what is queued is lost, and the log is not closed.
-pub struct Stepper(Writer);
+/// The writer and the committer of an engine that has no threads. Dropping it is a crash: what is queued is lost, and the log is not closed.
+pub struct Stepper(Writer, Committer);
 
 impl fmt::Debug for Stepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +62,7 @@ impl fmt::Debug for Stepper {
 }
 
 impl Stepper {
-    /// What [`Engine::open`] does, but for the thread: nothing that changes something is answered before a [`Stepper::step`].
+    /// What [`Engine::open`] does, but for the threads: nothing that changes something is answered before a [`Stepper::step`].
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -70,14 +71,29 @@ impl Stepper {
         options: Options,
         entropy: Entropy,
     ) -> Result<(Engine, Stepper), OpenError> {
-        let (engine, writer) = Engine::prepare(journal, options, entropy)?;
-        Ok((engine, Stepper(writer)))
+        let (engine, writer, committer) = Engine::prepare(journal, options, entropy)?;
+        Ok((engine, Stepper(writer, committer)))
     }
 
-    /// Commits one group: the sessions that have ended, what is due, and at most so many of the requests that are queued.
+    /// Commits two groups: the sessions that have ended, what is due, and at most so many of the requests that are queued in each.
+    /// As it is where there are threads, the second is decided before the first is committed.
     /// False if not all of that could be recorded and committed.
     pub fn step(&mut self, at_most: usize) -> bool {
-        self.0.step(None, at_most).complete
+        let Stepper(writer, committer) = self;
+        let mut is_complete = writer.gather(None, at_most);
+        let Some(first) = writer.hand_on() else { return is_complete };
+        is_complete &= writer.gather(None, at_most);
+        let mut next = Some(first);
+        while let Some(group) = next {
+            let mut told = Ok(());
+            let _ = committer.commit(group, |outcome| {
+                told = outcome;
+                true
+            });
+            is_complete &= writer.landed(told).is_ok();
+            next = writer.hand_on();
+        }
+        is_complete
     }
 
     /// How many requests are queued.

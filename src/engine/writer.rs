@@ -1,44 +1,37 @@
-//! The one task that changes the state: group commit, and snapshots for readers.
+//! The one task that decides what becomes of the state.
 //!
-//! The writer decides request after request on a working copy of the state, makes the events
-//! of the whole group durable in one commit, publishes the copy as the new snapshot and only
-//! then answers. If the commit fails, the copy is dropped and nothing has happened.
+//! The writer decides request after request on a working copy of the state. While the [`Committer`](super::committer::Committer)
+//! makes one group of them durable, the next is decided on what that one comes to. If the log refuses a group, nothing of it has
+//! happened, and nothing of what was decided upon it: that is refused too, and the next is decided on what is durable.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
 
+use super::committer::Committer;
 use super::driver::OpenError;
 use super::event::Actor;
-use super::group::{Command, Group, tell_of_commit};
-use super::saver::Saver;
+use super::group::{Command, Group};
 use super::sessions::{Reason, Sessions};
 use super::state::State;
 use super::subscription::Shared;
-use super::{confirm, core, datastores, operations, storage};
-use crate::clock::{Clock, Stopwatch, Timestamp};
-use crate::log::{Journal, LogError};
+use super::{confirm, core, datastores, operations};
+use crate::clock::{Clock, Timestamp};
+use crate::yang::error::Error;
 
 /// Most requests that one commit makes durable.
 const GROUP_MAX: usize = 256;
-/// A group with more octets of records than this takes no further request.
-const GROUP_BYTES_MAX: usize = 16 << 20;
 /// How long due events that could not be recorded or committed are not tried again.
 const RETRY_DUE: Duration = Duration::from_secs(1);
-
-/// What became of a step of the writer.
-pub(super) struct Step {
-    /// Whether all that was due and asked for is recorded and committed.
-    pub(super) complete: bool,
-    /// Who waits for the end, if that was asked for.
-    stop: Option<oneshot::Sender<Result<(), LogError>>>,
-}
 
 /// The one task that changes the state.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    log: Box<dyn Journal>,
+    /// What all groups come to that were handed on, committed or not.
     state: State,
     sessions: Sessions,
     pub(super) queue: mpsc::Receiver<Command>,
@@ -46,8 +39,8 @@ pub(super) struct Writer {
     ended: mpsc::Receiver<(u32, Reason)>,
     /// Those whose end is not in the log yet.
     unrecorded: Vec<(u32, Reason)>,
-    /// Whether the newest commit failed.
-    is_failing: bool,
+    /// The group that takes requests.
+    open: Option<Group>,
 }
 
 impl Writer {
@@ -58,7 +51,7 @@ impl Writer {
     /// What of that cannot be done.
     pub(super) fn begin(
         shared: Arc<Shared>,
-        log: Box<dyn Journal>,
+        committer: &mut Committer,
         state: State,
         queue: mpsc::Receiver<Command>,
         ended: mpsc::Receiver<(u32, Reason)>,
@@ -83,137 +76,123 @@ impl Writer {
         group.record(fresh.now, Actor::SERVER, startup, None).map_err(OpenError::Startup)?;
         let agent = operations::own_agent(&state, options, &fresh).map_err(OpenError::Agent)?;
         group.record(fresh.now, Actor::SERVER, agent, None).map_err(OpenError::Agent)?;
-        let (unrecorded, is_failing) = (Vec::new(), false);
-        let mut writer = Writer { shared, log, state, sessions, queue, ended, unrecorded, is_failing };
-        writer.commit(group)?;
-        Ok(writer)
+        let state = group.state.clone();
+        committer.commit(group, |_| true)?;
+        Ok(Writer { shared, state, sessions, queue, ended, unrecorded: Vec::new(), open: None })
     }
 
-    /// Does what is asked for until it is told to stop.
-    pub(super) async fn run(mut self) {
+    /// Does what is asked for until it is told to stop: hands on one group at a time, and hears what became of it.
+    pub(super) async fn run(
+        mut self,
+        committer: SyncSender<Group>,
+        mut landed: mpsc::Receiver<Result<(), Error>>,
+    ) {
         let clock = self.shared.options.clock.clone();
-        let mut saver = Saver::new(self.shared.clone());
+        let mut is_under_way = false;
+        // What is due rests for a while after it could not be recorded or committed.
+        let mut resting: Option<Pin<Box<Sleep>>> = None;
+        let rest = || Some(Box::pin(sleep(RETRY_DUE)));
         loop {
-            let due = self.state.next_deadline();
+            let due = self.decided().next_deadline().filter(|_| resting.is_none());
+            let has_room = self.open.as_ref().is_none_or(|group| group.has_room(GROUP_MAX));
+            let mut next = None;
             let mut overdue = false;
-            let command = tokio::select! {
+            tokio::select! {
                 biased;
-                // First: what a session held that is gone is not in the way of who comes next.
-                Some(ended) = self.ended.recv() => {
-                    self.unrecorded.push(ended);
-                    None
+                outcome = landed.recv(), if is_under_way => {
+                    // It has ended badly, and the process with it.
+                    let Some(outcome) = outcome else { return };
+                    is_under_way = false;
+                    if self.landed(outcome).is_err() {
+                        resting = rest();
+                    }
                 }
-                command = self.queue.recv() => match command {
-                    Some(command) => Some(command),
+                // First: what a session held that is gone is not in the way of who comes next.
+                Some(ended) = self.ended.recv() => self.unrecorded.push(ended),
+                command = self.queue.recv(), if has_room => match command {
+                    Some(command) => next = Some(command),
                     None => break,
                 },
-                () = sleep_until(&clock, due) => {
-                    overdue = true;
-                    None
-                }
-                () = tokio::time::sleep(RETRY_DUE), if !self.unrecorded.is_empty() => None,
-            };
-            let step = self.step(command, GROUP_MAX);
-            saver.follow(&self.state);
-            if let Some(answer) = step.stop {
-                saver.finish(&self.state);
-                // The receiver may have gone; the log is closed all the same.
-                let _ = answer.send(self.log.close());
-                return;
+                () = sleep_until(&clock, due) => overdue = true,
+                () = rested(&mut resting), if resting.is_some() => resting = None,
+                () = sleep(RETRY_DUE), if !self.unrecorded.is_empty() => {}
             }
-            if overdue && !step.complete {
-                tokio::time::sleep(RETRY_DUE).await;
+            if !self.gather(next, GROUP_MAX) && overdue {
+                resting = rest();
+            }
+            if !is_under_way && let Some(group) = self.hand_on() {
+                let stops = group.stop.is_some();
+                if committer.send(group).is_err() || stops {
+                    return;
+                }
+                is_under_way = true;
             }
         }
-        if let Err(e) = self.log.close() {
-            tracing::error!(error = %e, "the log was not closed cleanly");
+        // Nobody asks any more; what was asked is done.
+        if is_under_way && let Some(outcome) = landed.recv().await {
+            let _ = self.landed(outcome);
+        }
+        if let Some(group) = self.hand_on() {
+            let _ = committer.send(group);
         }
     }
 
-    /// One group: the sessions that have ended, what is due, and at most so many requests, `next` being the first. It
-    /// never waits.
-    pub(super) fn step(&mut self, mut next: Option<Command>, at_most: usize) -> Step {
-        let mut group = Group::new(&self.state, &self.sessions);
+    /// The state that is decided on next.
+    fn decided(&self) -> &State {
+        self.open.as_ref().map_or(&self.state, |group| &group.state)
+    }
+
+    /// Puts into the open group: the sessions that have ended, what is due, and what is asked for, `next` being the first, until
+    /// it has so many requests. False if something that is due could not be recorded. It never waits.
+    pub(super) fn gather(&mut self, mut next: Option<Command>, at_most: usize) -> bool {
         while let Ok(ended) = self.ended.try_recv() {
             self.unrecorded.push(ended);
         }
+        if !self.unrecorded.is_empty() {
+            let committed = self.shared.sessions.load();
+            self.unrecorded.retain(|(session, _)| committed.get(*session).is_some());
+        }
+        let group = self.open.get_or_insert_with(|| Group::new(&self.state, &self.sessions));
         for (session, reason) in &self.unrecorded {
             group.end(&self.shared, *session, *reason, None);
         }
-        let mut stop = None;
         let expired = group.expire(&self.shared);
-        for _ in 0..at_most {
-            if group.size > GROUP_BYTES_MAX && next.is_none() {
-                break;
-            }
+        while next.is_some() || group.has_room(at_most) {
             match next.take().or_else(|| self.queue.try_recv().ok()) {
-                Some(Command::Stop(answer)) => {
-                    stop = Some(answer);
-                    break;
-                }
+                Some(Command::Stop(answer)) => group.stop = Some(answer),
                 Some(command) => group.decide(&self.shared, command),
                 None => break,
             }
         }
-        let committed = self.commit(group).is_ok();
-        if committed {
-            self.unrecorded.clear();
-        }
-        Step { complete: committed && expired, stop }
+        expired
     }
 
-    /// Makes the group durable, publishes its state, answers. If the log refuses it, nothing has happened; the next group is
-    /// tried again.
-    fn commit(&mut self, group: Group) -> Result<(), LogError> {
-        let since = Stopwatch::start();
-        let begun = group.traced.first().and_then(|trace| trace.now());
-        let appended = self.log.append(&group.transactions).map(|appended| appended > 0);
-        match &appended {
-            Ok(something) => {
-                if *something {
-                    self.shared.meter.committed(group.answers.len(), since);
+    /// The open group, if there is anything to commit or to answer. What is decided from now on follows it.
+    pub(super) fn hand_on(&mut self) -> Option<Group> {
+        let group = self.open.take().filter(|group| !group.is_empty(&self.sessions))?;
+        self.state = group.state.clone();
+        self.sessions = group.sessions.clone();
+        Some(group)
+    }
+
+    /// What became of the group that was handed on last. If it was refused, so is what was decided upon it.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(super) fn landed(&mut self, outcome: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = &outcome {
+            self.state = self.shared.snapshot.load().as_ref().clone();
+            self.sessions = self.shared.sessions.load().as_ref().clone();
+            if let Some(mut group) = self.open.take() {
+                if let Some(stop) = group.stop.take() {
+                    let open = self.open.insert(Group::new(&self.state, &self.sessions));
+                    open.stop = Some(stop);
                 }
-                self.shared.options.trail.committed(self.log.last());
-                if *something && std::mem::take(&mut self.is_failing) {
-                    tracing::info!(position = self.log.last().position, "the event log can be written again");
-                }
-            }
-            // Who asks again and again must not fill what is left of the disk with the log of the process.
-            Err(error) => {
-                self.shared.meter.failed(self.shared.options.clock.now());
-                match std::mem::replace(&mut self.is_failing, true) {
-                    false => {
-                        tracing::error!(%error, "the event log cannot be written: changes are refused, reading goes on");
-                    }
-                    true => tracing::debug!(%error, "the event log still cannot be written"),
-                }
+                let begun = group.begins_to_land();
+                group.answered(begun, Err(error.clone()));
             }
         }
-        let failure = appended.as_ref().err().map(storage::refused);
-        if failure.is_none() && !self.sessions.same(&group.sessions) {
-            self.sessions = group.sessions;
-            self.shared.sessions.store(Arc::new(self.sessions.clone()));
-            // Who follows a candidate looks again.
-            self.shared.committed.send_modify(|_| {});
-        }
-        if failure.is_none() && !group.announced.is_empty() {
-            self.state = group.state;
-            self.shared.snapshot.store(Arc::new(self.state.clone()));
-            self.shared.tail.push(group.announced);
-            self.shared.committed.send_replace(self.state.position);
-        }
-        if let Some(begun) = begun {
-            tell_of_commit(
-                &group.traced,
-                begun,
-                group.answers.len(),
-                appended.is_ok().then_some(self.state.position),
-            );
-        }
-        for answer in group.answers {
-            answer(failure.clone().map_or(Ok(()), Err));
-        }
-        appended.map(|_| ())
+        outcome
     }
 }
 
@@ -222,5 +201,11 @@ async fn sleep_until(clock: &Clock, due: Option<Timestamp>) {
     match due {
         Some(due) => clock.sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+async fn rested(resting: &mut Option<Pin<Box<Sleep>>>) {
+    if let Some(resting) = resting {
+        resting.await;
     }
 }
