@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use super::data::Element;
 
+/// The `error-app-tag`s of what the server cannot do now and will do later.
+const PASSING: [&str; 6] =
+    ["busy", "stopping", "too-many-requests", "storage-full", "storage-failed", "storage-unsure"];
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -42,6 +46,19 @@ pub enum ClientError {
     /// The request makes no sense, whoever is asked.
     #[error("{0}")]
     Request(String),
+}
+
+impl ClientError {
+    /// Whether the same may be asked again later: the connection was lost, or the server has too much to do or cannot store
+    /// anything at present. It may have been carried out all the same, so who asks again looks first.
+    pub fn may_pass(&self) -> bool {
+        let passes = |error: &RpcError| error.app_tag.as_deref().is_some_and(|tag| PASSING.contains(&tag));
+        match self {
+            ClientError::Connect { .. } | ClientError::Ended(_) | ClientError::Timeout { .. } => true,
+            ClientError::Refused(errors) => errors.iter().any(passes),
+            _ => false,
+        }
+    }
 }
 
 /// An error that the server reported (RFC 6241 section 4.3, RFC 8040 section 7.1).

@@ -344,9 +344,8 @@ impl Session {
     /// # Errors
     /// The server refuses, or the session follows events already.
     pub async fn subscribe(&self, subscribe: &Subscribe) -> Result<Subscription, ClientError> {
-        let modules = self.modules().await?;
         match &self.protocol {
-            Protocol::Netconf(netconf) => netconf.subscribe(modules, subscribe).await,
+            Protocol::Netconf(netconf) => netconf.subscribe(self.modules().await?, subscribe).await,
             Protocol::Restconf(restconf) => restconf.subscribe(subscribe).await,
         }
     }

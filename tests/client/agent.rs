@@ -1,6 +1,7 @@
 //! The library's way for agents: typed calls and events, the same over every protocol, whatever happens to the server.
 
 use std::fs;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,18 @@ use agentconf::yang::generated::magent_task::{
 use agentconf::yang::generated::magent_types::{DataType, ResultVerdict, TaskStatus};
 use agentconf::yang::tree::AnyData;
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::served::{LIMIT, Server};
 
 /// An agent of the administrator at one of the server's URLs.
 fn agent(server: &Server, name: &str, url: &str) -> Arc<Agent> {
+    agent_within(Limits::default(), server, name, url)
+}
+
+fn agent_within(limits: Limits, server: &Server, name: &str, url: &str) -> Arc<Agent> {
     let token = fs::read_to_string(server.path("data/admin.jwt")).unwrap();
     let credentials = Credentials {
         authorities: vec![server.path("data/pki/ca.pem")],
@@ -36,7 +44,7 @@ fn agent(server: &Server, name: &str, url: &str) -> Arc<Agent> {
         ..Credentials::default()
     };
     let retry = Retry { longest: Duration::from_millis(200), ..Retry::default() };
-    Agent::new(name, url.parse().unwrap(), credentials, Limits::default(), retry)
+    Agent::new(name, url.parse().unwrap(), credentials, limits, retry)
 }
 
 fn profile(name: &str) -> RegisterAgentInput {
@@ -182,11 +190,12 @@ async fn the_life_of_a_task_is_typed_calls_over_any_mixture_of_protocols() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registration_is_renewed_and_made_anew_when_it_has_ended() {
-    let server = Server::start();
+    // Who does not say how long lets the server choose.
+    let server = Server::with("[limits]\nagent_lifetime_default_s = 1");
     let [agent, other] = [&server.tls, &server.https].map(|url| agent(&server, "stays", url));
     let mut events = other.follow(Position::beginning());
     let staying = tokio::spawn(async move {
-        let profile = RegisterAgentInput { lifetime: Some(1), ..profile("stays") };
+        let profile = RegisterAgentInput { lifetime: None, ..profile("stays") };
         agent.stay(&profile).await
     });
     heard_until(&mut events, "stays").await;
@@ -199,4 +208,66 @@ async fn a_registration_is_renewed_and_made_anew_when_it_has_ended() {
     assert_eq!(heard_until(&mut events, "stays").await.len(), 1);
     assert_ne!(registered().await.registered_at, first.registered_at);
     staying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_too_much_to_do_is_waited_for() {
+    let server = Server::with("[limits.rates]\nuser_requests_per_s = 20\nuser_requests_burst = 8");
+    for url in server.urls() {
+        let agent = agent(&server, "waits", url);
+        let mut events = agent.follow(Position::beginning());
+        for round in 0..20 {
+            let profile = RegisterAgentInput { version: format!("1.0.{round}"), ..profile("waits") };
+            agent.until_reached(async || agent.register(&profile).await).await.unwrap();
+        }
+        heard_until(&mut events, "waits").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_on_a_link_that_has_gone_silent_is_given_up() {
+    let server = Server::start();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("tls://{}", listener.local_addr().unwrap());
+    let (silence, is_silent) = watch::channel(());
+    let far = server.tls.strip_prefix("tls://").unwrap().to_owned();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(&far).await.unwrap();
+            let mut is_silent = is_silent.clone();
+            is_silent.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    // Either side may go whenever it likes.
+                    _ = copy_bidirectional(&mut near, &mut far) => {}
+                    _ = is_silent.changed() => pending().await,
+                }
+            });
+        }
+    });
+    let limits = Limits { reply: Duration::from_secs(2), ..Limits::default() };
+    let agent = agent_within(limits, &server, "waits", &url);
+    agent.until_reached(async || agent.register(&profile("waits")).await).await.unwrap();
+    silence.send(()).unwrap();
+    in_time(agent.until_reached(async || agent.read::<Registered>(&["waits"]).await)).await.unwrap();
+    silence.send(()).unwrap();
+    in_time(agent.until_reached(async || agent.register(&profile("waits")).await)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_is_good_over_another_protocol_and_after_the_clock_was_set_back() {
+    let server = Server::start();
+    let [https, ssh, _] = server.urls().map(|url| agent(&server, "first", url));
+    for name in ["first", "second", "third"] {
+        https.register(&profile(name)).await.unwrap();
+    }
+    let mut events = https.follow(Position::beginning());
+    heard_until(&mut events, "second").await;
+    let kept = events.position().to_string();
+    let later = kept.replacen("20", "29", 1);
+    for (agent, kept) in [(&https, &kept), (&ssh, &kept), (&https, &later)] {
+        let mut events = agent.follow(kept.parse().unwrap());
+        assert_eq!(heard_until(&mut events, "third").await.len(), 1, "{kept}");
+    }
 }

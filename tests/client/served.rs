@@ -35,7 +35,13 @@ impl Drop for Server {
 impl Server {
     /// Starts one, and makes a certificate for its administrator.
     pub fn start() -> Server {
+        Server::with("")
+    }
+
+    /// The same with these settings.
+    pub fn with(settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("settings"), settings).unwrap();
         let (process, [https, ssh, tls]) = serve(directory.path(), ["127.0.0.1:0"; 3]);
         let server = Server { process, directory, ssh, tls, https };
         server.issue();
@@ -149,8 +155,13 @@ impl Server {
 fn serve(directory: &Path, [https, ssh, tls]: [&str; 3]) -> (Child, [String; 3]) {
     let log = fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
     let mut command = Command::new(BINARY);
-    command.args(["serve", "--https", https, "--ssh", ssh, "--tls", tls, "--data"]);
-    command.arg(directory.join("data")).stdout(Stdio::piped()).stderr(log);
+    command.args(["serve", "--https", https, "--ssh", ssh, "--tls", tls, "--config"]);
+    command
+        .arg(directory.join("settings"))
+        .arg("--data")
+        .arg(directory.join("data"))
+        .stdout(Stdio::piped())
+        .stderr(log);
     let mut process = command.env_remove("RUST_LOG").spawn().unwrap();
     let lines = lines(process.stdout.take().unwrap());
     let urls = ["https", "ssh", "tls"].map(|scheme| {

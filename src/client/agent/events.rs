@@ -1,16 +1,17 @@
-//! The events of a server, followed over restarts and lost links: each comes once, in the order of the server's log. It never
-//! acts on what it hears.
+//! The events of a server, followed over restarts and lost links: each comes once, in the order of the server's log, as
+//! [`Events`] says. It never acts on what it hears.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::Agent;
 use super::modelled::parsed;
-use super::{Agent, is_lost};
 use crate::client::data::Element;
 use crate::client::error::ClientError;
 use crate::client::request::{Notification, Subscribe};
 use crate::client::session::{Session, Subscription};
+use crate::client::url::Scheme;
 use crate::yang::generated::magent_registry::RegistryChange;
 use crate::yang::generated::magent_task::{NegotiationEvent, TaskEvent};
 use crate::yang::model::Modelled;
@@ -32,7 +33,8 @@ pub enum Event {
     Other(Box<Element>),
 }
 
-/// How far a stream was heard: what to keep on disk, as text, to go on from there.
+/// How far the stream of a server was heard: what to keep on disk, as text, to go on from there, over whatever protocol. It is
+/// worth nothing for a server with another log, or one that was put back to before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The id of the last event, if the protocol gives one.
@@ -82,14 +84,18 @@ impl FromStr for Position {
     }
 }
 
-/// The events of a server from a position on.
+/// The events of a server from a position on, each once. Over NETCONF, where events have no ids, a replay begins at the time of
+/// the last one and what was heard of that time is passed over; so it takes a server whose clock is not set back: if it is,
+/// events come again, or the server refuses until the clock has caught up.
 #[derive(Debug)]
 pub struct Events {
     agent: Arc<Agent>,
     position: Position,
     open: Option<Open>,
-    /// How many connections in a row brought nothing.
+    /// How many connections in a row brought nothing new.
     barren: u32,
+    /// The time that the replay began with, and how many of its events are still to be passed over.
+    repeated: (String, usize),
 }
 
 #[derive(Debug)]
@@ -97,13 +103,11 @@ struct Open {
     /// The subscription ends with it.
     _session: Session,
     subscription: Subscription,
-    /// The time that the replay began with, and how many of its events are still to be passed over.
-    repeated: (String, usize),
 }
 
 impl Events {
     pub(super) fn new(agent: Arc<Agent>, position: Position) -> Events {
-        Events { agent, position, open: None, barren: 0 }
+        Events { agent, position, open: None, barren: 0, repeated: Default::default() }
     }
 
     /// Up to where the events were given out.
@@ -115,8 +119,8 @@ impl Events {
     /// missed meanwhile comes first.
     ///
     /// # Errors
-    /// The server refuses, breaks the protocol, or is not reached in as many attempts as the agent's
-    /// [`Retry`](super::Retry) allows.
+    /// The server refuses, breaks the protocol, or cannot be connected to in as many attempts as the agent's
+    /// [`Retry`](super::Retry) allows. Connections that bring nothing new are made again without end, but not at once.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
         loop {
             let notification = match self.next_of_connection().await {
@@ -125,20 +129,27 @@ impl Events {
                     self.open = None;
                     continue;
                 }
-                Err(error) if is_lost(&error) && self.open.is_some() => {
+                Err(error) if error.may_pass() && self.open.is_some() => {
                     self.open = None;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            self.barren = 0;
-            if &*notification.event.namespace == SUBSCRIBED || self.is_repeated(&notification) {
-                continue;
+            if let Some(event) = self.unheard(&notification)? {
+                return Ok(event);
             }
-            let event = event(&notification.event, self.agent.limits.depth_max)?;
-            self.position.advance(&notification);
-            return Ok(event);
         }
+    }
+
+    /// What has happened, unless it was heard before or is about the subscription.
+    fn unheard(&mut self, notification: &Notification) -> Result<Option<Event>, ClientError> {
+        if &*notification.event.namespace == SUBSCRIBED || self.is_repeated(notification) {
+            return Ok(None);
+        }
+        self.barren = 0;
+        let event = event(&notification.event, self.agent.limits.depth_max)?;
+        self.position.advance(notification);
+        Ok(Some(event))
     }
 
     async fn next_of_connection(&mut self) -> Result<Option<Notification>, ClientError> {
@@ -150,9 +161,9 @@ impl Events {
             }
             self.barren = self.barren.saturating_add(1);
             let mut attempt = 0;
-            self.open = loop {
+            (self.open, self.repeated) = loop {
                 match open(agent, position).await {
-                    Ok(open) => break Some(open),
+                    Ok((open, left)) => break (Some(open), (position.time.clone(), left)),
                     Err(error) => agent.wait_after(error, &mut attempt).await?,
                 }
             };
@@ -165,7 +176,7 @@ impl Events {
 
     /// Whether a replay brings what was heard before.
     fn is_repeated(&mut self, notification: &Notification) -> bool {
-        let Some(Open { repeated: (time, left), .. }) = &mut self.open else { return false };
+        let (time, left) = &mut self.repeated;
         if notification.time != *time {
             *left = 0;
         }
@@ -175,16 +186,16 @@ impl Events {
     }
 }
 
-async fn open(agent: &Agent, position: &Position) -> Result<Open, ClientError> {
+/// A connection of its own, and how many of the first events are repeated.
+async fn open(agent: &Agent, position: &Position) -> Result<(Open, usize), ClientError> {
     let session = agent.connect().await?;
-    // Only RESTCONF gives ids, and takes them.
-    let (after, left) = match &position.id {
-        Some(id) => (Some(id.clone()), 0),
-        None => (None, position.heard),
-    };
-    let subscribe = Subscribe { from: Some(position.time.clone()), after, ..Subscribe::default() };
+    // Only RESTCONF takes ids; a time beside one would be judged too, and be wrong if the server's clock was set back.
+    let after = position.id.clone().filter(|_| agent.url.scheme == Scheme::Https);
+    let left = if after.is_some() { 0 } else { position.heard };
+    let from = after.is_none().then(|| position.time.clone());
+    let subscribe = Subscribe { from, after, ..Subscribe::default() };
     let subscription = session.subscribe(&subscribe).await?;
-    Ok(Open { _session: session, subscription, repeated: (position.time.clone(), left) })
+    Ok((Open { _session: session, subscription }, left))
 }
 
 fn event(element: &Element, depth_max: usize) -> Result<Event, ClientError> {
@@ -203,6 +214,24 @@ fn event(element: &Element, depth_max: usize) -> Result<Event, ClientError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::client::agent::Retry;
+    use crate::client::credentials::Credentials;
+    use crate::client::limits::Limits;
+
+    #[test]
+    fn a_connection_that_brings_what_was_heard_before_counts_as_barren() {
+        let url = "tls://127.0.0.1:1".parse().unwrap();
+        let agent = Agent::new("a", url, Credentials::default(), Limits::default(), Retry::default());
+        let mut events = agent.follow(Position::beginning());
+        (events.barren, events.repeated) = (3, ("2026-01-01T00:00:00Z".to_owned(), 2));
+        let mut of = |namespace: &str| {
+            let event = Element::new("e", &namespace.into());
+            let notification = Notification { time: "2026-01-01T00:00:00Z".into(), id: None, event };
+            (events.unheard(&notification).unwrap().is_some(), events.barren)
+        };
+        assert_eq!(["e", SUBSCRIBED, "e"].map(&mut of), [(false, 3); 3]);
+        assert_eq!(of("e"), (true, 0));
+    }
 
     #[test]
     fn a_position_is_the_same_after_it_was_kept_as_text() {

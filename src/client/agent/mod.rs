@@ -7,6 +7,7 @@
 mod events;
 mod modelled;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::limits::Limits;
 use super::request::Get;
 use super::session::Session;
 use super::url::Url;
+use crate::clock::Timestamp;
 use crate::yang::generated::{magent_registry as registry, magent_task as task};
 use crate::yang::model::Modelled;
 use crate::yang::schema::Kind;
@@ -67,11 +69,6 @@ pub struct Agent {
     session: Mutex<Option<Arc<Session>>>,
 }
 
-/// Whether a request failed of the connection: it may have been carried out or not.
-pub fn is_lost(error: &ClientError) -> bool {
-    matches!(error, ClientError::Connect { .. } | ClientError::Ended(_) | ClientError::Timeout { .. })
-}
-
 impl Agent {
     /// Nothing is connected yet.
     pub fn new(name: &str, url: Url, credentials: Credentials, limits: Limits, retry: Retry) -> Arc<Agent> {
@@ -84,11 +81,12 @@ impl Agent {
         Events::new(Arc::clone(self), after)
     }
 
-    /// Does something with the server, again and again as long as its connection is lost on the way. Each time it has to look
-    /// first how things stand, since the last time may have done more than it heard of.
+    /// Does something with the server, again and again as long as what stands in the way may pass
+    /// ([`ClientError::may_pass`]). Each time it has to look first how things stand, since the last time may have done more
+    /// than it heard of.
     ///
     /// # Errors
-    /// Those of `act`; the connection is lost once more than [`Retry`] allows.
+    /// Those of `act` that do not pass, and those that do once there were more than [`Retry`] allows.
     pub async fn until_reached<T>(
         &self,
         mut act: impl AsyncFnMut() -> Result<T, ClientError>,
@@ -104,7 +102,7 @@ impl Agent {
 
     /// Waits for the time of the next attempt, if there is to be one after this error.
     async fn wait_after(&self, error: ClientError, attempt: &mut u32) -> Result<(), ClientError> {
-        if !is_lost(&error) || *attempt + 1 >= self.retry.attempts_max {
+        if !error.may_pass() || *attempt + 1 >= self.retry.attempts_max {
             return Err(error);
         }
         sleep(self.retry.wait(*attempt)).await;
@@ -112,25 +110,24 @@ impl Agent {
         Ok(())
     }
 
-    /// Registers, and keeps the registration from running out: it is renewed when half of `lifetime` is over, and made anew
-    /// if it has ended all the same. It goes on until it is dropped.
+    /// Registers, and keeps the registration from running out: it is repeated when half of the time that the server gave is
+    /// over, which renews it, or makes it anew if it has ended all the same. It goes on until it is dropped.
     ///
     /// # Errors
     /// The server refuses, or is not reached any more.
     pub async fn stay(&self, profile: &registry::RegisterAgentInput) -> Result<(), ClientError> {
-        let half = Duration::from_secs(u64::from(profile.lifetime.unwrap_or(u32::MAX))) / 2;
-        let (mut is_registered, mut attempt) = (false, 0);
+        let time = |text: &str| {
+            text.parse::<Timestamp>().map_err(|error| ClientError::Protocol(format!("{text:?} is {error}")))
+        };
+        let mut attempt = 0;
         loop {
-            let done = match is_registered {
-                false => self.register(profile).await.map(drop),
-                true => self.renew(&registry::RenewInput { lifetime: profile.lifetime }).await.map(drop),
-            };
-            match done {
-                Ok(()) => {
-                    (is_registered, attempt) = (true, 0);
-                    sleep(half).await;
+            match self.register(profile).await {
+                Ok(registry::RegisterAgentOutput { updated_at, expires_at: Some(end), .. }) => {
+                    attempt = 0;
+                    let half = time(&updated_at)?.until(time(&end)?) / 2;
+                    sleep(half.max(self.retry.first)).await;
                 }
-                Err(ClientError::Refused(_)) if is_registered => is_registered = false,
+                Ok(_) => return pending().await, // it does not end by itself
                 Err(error) => self.wait_after(error, &mut attempt).await?,
             }
         }
@@ -149,7 +146,8 @@ impl Agent {
         })?;
         let (path, input) = (place(operation, keys), elements(input, depth_max)?);
         let session = self.session().await?;
-        of_children(session.call(&path, input).await?, depth_max)
+        let answer = session.call(&path, input).await;
+        of_children(self.answered(&session, answer).await?, depth_max)
     }
 
     /// Reads the container or list entry that `T` stands for; of the lists on the way, `keys` are the keys from the top.
@@ -159,7 +157,9 @@ impl Agent {
     pub async fn read<T: Modelled>(&self, keys: &[&str]) -> Result<Option<T>, ClientError> {
         let path = place(T::node(), keys);
         let get = Get { paths: vec![path.clone()], ..Get::default() };
-        let found = self.session().await?.get(&get).await?;
+        let session = self.session().await?;
+        let found = session.get(&get).await;
+        let found = self.answered(&session, found).await?;
         let mut names = path.steps.iter().map(|step| &step.name);
         let top = names.next().and_then(|name| found.iter().find(|element| element.name == *name));
         let element = names.fold(top, |above, name| above.and_then(|above| above.child(name)));
@@ -175,6 +175,19 @@ impl Agent {
         let session = Arc::new(self.connect().await?);
         *kept = Some(Arc::clone(&session));
         Ok(session)
+    }
+
+    /// What came of a request. Over NETCONF all that follows on a link that has gone silent would be lost as well, so a
+    /// session that has not answered is used no more.
+    async fn answered<T>(
+        &self,
+        session: &Arc<Session>,
+        answer: Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        if matches!(answer, Err(ClientError::Timeout { .. })) {
+            self.session.lock().await.take_if(|kept| Arc::ptr_eq(kept, session));
+        }
+        answer
     }
 
     async fn connect(&self) -> Result<Session, ClientError> {

@@ -168,6 +168,11 @@ impl Http {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        ClientError::Connect { place: self.url.to_string(), reason }
+        ClientError::Connect { place: self.place(), reason }
+    }
+
+    /// Where the server is, for errors.
+    pub fn place(&self) -> String {
+        self.url.to_string()
     }
 }

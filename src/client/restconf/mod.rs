@@ -66,12 +66,20 @@ impl Restconf {
                 ..Asked::default()
             })
             .await?;
-        let root = match host_meta.status {
-            StatusCode::OK => root(&host_meta.body, limits.depth_max),
-            _ => None,
-        };
-        let root = root.unwrap_or_else(|| ROOT.to_owned());
-        let mut restconf = Restconf { http, root, capabilities: Vec::new() };
+        let mut restconf = Restconf { http, root: ROOT.to_owned(), capabilities: Vec::new() };
+        match host_meta.status {
+            StatusCode::OK => {
+                let told = root(&host_meta.body, limits.depth_max);
+                restconf.root = told.unwrap_or(restconf.root);
+            }
+            _ => {
+                // Without the document the root is the usual one; but it may only be that nobody answers now.
+                let error = restconf.refusal(&host_meta);
+                if error.may_pass() {
+                    return Err(error);
+                }
+            }
+        }
         let target = format!("{}{MONITORING}/capabilities", restconf.root);
         match restconf.read(&target).await {
             Ok(Some(state)) => {
@@ -79,6 +87,7 @@ impl Restconf {
                 restconf.capabilities = all.collect();
             }
             Ok(None) => {}
+            Err(error) if error.may_pass() => return Err(error),
             Err(ClientError::Refused(errors)) if errors.iter().all(|error| error.tag != "access-denied") => {}
             Err(ClientError::Refused(errors)) => {
                 let reasons: Vec<String> = errors.iter().map(RpcError::to_string).collect();
@@ -357,11 +366,24 @@ impl Restconf {
         parsed.map_err(|error| ClientError::Protocol(format!("an answer is {error}")))
     }
 
-    /// The errors of an answer, or what its status says.
+    /// The errors of an answer, or what its status says. What a proxy says of a server that is away, or the server of the
+    /// issuer that it asks, is a connection that was not made.
     fn refusal(&self, answer: &Answer) -> ClientError {
         let mut errors = Vec::new();
         if let Ok(root) = Element::parse(&answer.body, self.http.limits.depth_max) {
             collect(&root, &mut errors);
+        }
+        let passes = matches!(
+            answer.status,
+            StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT
+        );
+        if passes && errors.iter().all(|error| error.app_tag.is_none()) {
+            let mut reason = format!("the server answers {}", answer.status);
+            errors.iter().for_each(|error| reason = format!("{reason}: {error}"));
+            return ClientError::Connect { place: self.http.place(), reason };
         }
         if errors.is_empty() {
             let tag = match answer.status {
