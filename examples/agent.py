@@ -2,7 +2,8 @@
 """An agent of one's own with httpx alone. It registers and keeps its registration alive, follows the events, negotiates about time,
 takes its tasks and reports their results. When the connection is lost it comes back, waiting longer each time; it goes on after the
 last event that it has dealt with, whose id it keeps on disk. Whatever an event says, it looks first how things stand: so an event
-that comes twice, or a request of which it did not hear whether it was carried out, does no harm.
+that comes twice, or a request of which it did not hear whether it was carried out, does no harm. What it cannot get over ends it,
+with the event still to be dealt with.
 Needs AGENTCONF_URL (https://127.0.0.1:8443), AGENTCONF_TOKEN and AGENTCONF_CA (the file pki/ca.pem of the server)."""
 import json, os, pathlib, random, ssl, sys, threading, time, urllib.parse
 import httpx
@@ -20,12 +21,13 @@ server = httpx.Client(
 def work(order):  # the place for what the agent can do
     return {"content": "Done: " + order.get("content", "")}
 
-def decide(offer, is_last):  # the place for what the agent wants: a move, and its terms
-    minutes = next((float(term["number"]) for term in offer if term["name"] == "time" and "number" in term), MINUTES)
-    if minutes >= MINUTES:
+def decide(offer, is_last):  # the place for what the agent wants: a move, and what is said; offer is None while its own stands
+    if any(term["name"] == "time" and term.get("unit") == "minutes" and float(term.get("number", 0)) >= MINUTES for term in offer or ()):
         return {"move": "accept"}
     if is_last:
         return {"move": "reject", "content": f"it takes {MINUTES} minutes"}
+    if offer is None:
+        return {"move": "clarify", "content": f"it takes {MINUTES} minutes"}
     return {"move": "counter", "term": [{"name": "time", "number": str(MINUTES), "unit": "minutes"}]}
 
 def checked(answer):
@@ -59,16 +61,14 @@ def until_reached(act):
 def register():
     call("operations/magent-registry:register-agent", PROFILE)
 
-def renew():
-    try:
-        call("data/" + entry("magent-registry:registry/agents/agent", NAME) + "/renew", {"lifetime": LIFETIME})
-    except httpx.HTTPStatusError:  # it has run out
-        register()
-
 def stay():
-    while True:
-        time.sleep(LIFETIME / 2)
-        until_reached(renew)
+    try:
+        while True:
+            time.sleep(LIFETIME / 2)
+            until_reached(register)  # renews the registration, or makes it anew if it has run out
+    except BaseException as error:  # nobody would find it any more
+        print(f"not registered: {error!r}", file=sys.stderr, flush=True)
+        os._exit(1)
 
 def take_task(task):
     path = entry("magent-task:interaction/tasks/task", task)
@@ -83,7 +83,8 @@ def take_turn(negotiation):
     state = read(path)
     if state["status"] == "open" and state["turn"] == NAME:
         rounds = state["round"]
-        offer = next((one["term"] for one in reversed(rounds) if "term" in one), [])
+        stands = next(one for one in reversed(rounds) if one["move"] in ("propose", "counter"))
+        offer = None if stands["from"] == NAME else stands.get("term", [])
         step = decide(offer, len(rounds) + 1 >= state["max-rounds"])
         call("data/" + path + "/respond", {"from": NAME, "in-reply-to": rounds[-1]["number"], **step})
 
@@ -94,19 +95,28 @@ def take(event):
                 take_task(task)
             case {"magent-task:negotiation-event": {"turn": turn, "negotiation": negotiation}} if turn == NAME:
                 take_turn(negotiation)
-    except httpx.HTTPStatusError as refused:  # it was too late: what has happened instead comes as an event too
+    except httpx.HTTPStatusError as refused:
+        if refused.response.status_code not in (404, 409, 412):
+            raise
+        # It was too late: what has happened instead comes as an event too.
         print(refused.response.text, file=sys.stderr)
 
-def lines(stream):
+def lines(stream):  # cut at line feeds alone: iter_lines() cuts wherever Unicode sees the end of a line, so also inside of events
+    rest = b""
     try:
-        yield from stream.iter_lines()
+        for chunk in stream.iter_bytes():
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode() for line in whole)
     except httpx.TransportError as error:
         print(f"{error!r}: I follow anew", file=sys.stderr)
 
 def follow():
     """Deals with the events until the connection is lost, or nothing has come for so long that it may be: to be called again."""
-    last = KEPT.read_text() if KEPT.exists() else "0"  # from the first event on
-    with server.stream("GET", "streams/NETCONF/json", headers={"Last-Event-ID": last}) as stream:
+    last = KEPT.read_text().strip() if KEPT.exists() else ""
+    with server.stream("GET", "streams/NETCONF/json", headers={"Last-Event-ID": last or "0"}) as stream:  # 0: from the first on
+        if last and stream.status_code == 400:  # the log is another, without this event
+            KEPT.unlink()
+            return
         for line in lines(checked(stream)):
             field, _, value = line.partition(":")
             if field == "id":
