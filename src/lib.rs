@@ -30,6 +30,3 @@ pub mod server;
 pub mod tasks;
 pub mod trace;
 pub mod yang;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

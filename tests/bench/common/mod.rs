@@ -1,5 +1,6 @@
 //! What the benchmarks of RESTCONF and NETCONF have in common. Nothing is measured here.
 
+mod allocator;
 pub mod list;
 pub mod process;
 

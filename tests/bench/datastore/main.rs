@@ -5,6 +5,8 @@
 //! Times are those that the thread had a processor, but for edits that are made durable. The sizes take turns in every round, so that what else the machine
 //! does hits all alike. It never asserts anything about time.
 
+#[path = "../common/allocator.rs"]
+mod allocator;
 mod content;
 #[allow(unused, reason = "the structs are for programs, and this one needs the tables")]
 mod generated;

@@ -2,6 +2,8 @@
 //! agent takes of memory, and how long registering and expiring take. Nothing here waits for anything, so times are those that the
 //! thread had a processor. It never asserts anything about time.
 
+#[path = "../common/allocator.rs"]
+mod allocator;
 mod profiles;
 
 use std::time::Duration;

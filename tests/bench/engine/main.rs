@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+#[path = "../common/allocator.rs"]
+mod allocator;
 mod filled;
 mod moves;
 
