@@ -66,6 +66,16 @@ fn the_tour_prints_what_it_says() {
     }
 }
 
+#[test]
+fn its_rust_is_of_an_example_that_is_compiled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("it is there");
+    let (readme, example) = (read("README.md"), read("examples/agent.rs"));
+    let shown: Vec<&str> =
+        readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!shown.is_empty() && shown.iter().all(|code| example.contains(code)), "{shown:?}");
+}
+
 /// A command of a `console` block, the lines it stands in, and the output below it.
 struct Step {
     command: String,

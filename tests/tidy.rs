@@ -80,8 +80,8 @@ const TOP: &[&str] = &[
     "yang",
 ];
 
-/// What a build or a run may leave there.
-const LEFT_BEHIND: &[&str] = &["target", "agentconf-data"];
+/// What a build, a run, the tour of README.md or an agent of the examples may leave there.
+const LEFT_BEHIND: &[&str] = &["target", "agentconf-data", "copy", "elsewhere", "python-agent.last-event-id"];
 
 const LONGEST_FILE: usize = 900;
 
@@ -106,6 +106,17 @@ fn imports_point_one_way() -> Checked {
                 wrong.push(format!("{}: `{own}` may not import `{other}`", file.name));
             }
         }
+    }
+    report(&wrong)
+}
+
+#[test]
+fn the_client_knows_no_table_of_ours_but_where_it_is_about_our_operations() -> Checked {
+    let mut wrong = Vec::new();
+    for file in sources("src/client")?.iter().filter(|file| !file.name.starts_with("src/client/agent/")) {
+        let known =
+            paths(without_tests(&file.code)).into_iter().filter(|path| path.contains("yang::generated"));
+        wrong.extend(known.map(|path| format!("{}: `{path}`", file.name)));
     }
     report(&wrong)
 }
