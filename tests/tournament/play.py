@@ -82,6 +82,8 @@ def play(domain, seat, player, opponent, steps, seed, server):
         if side and side.id and state.agreement is not None and state.current_proposer == mine.id:
             if (status := side.ends("accept")) != "agreed":
                 raise Refused(f"{status} instead of agreed")
+        elif side and side.id and state.agreement is None:
+            side.gives_up()
     except Exception as error:  # of a negotiator or of the server
         message = " ".join(str(error).split())
         return f"{player} against {opponent} in {domain.name}: {type(error).__name__}: {message[-300:]}"
@@ -168,7 +170,9 @@ def main():
                         places.append((opponent, rows))
                     else:
                         impossible += 1
-                        wrong += sum(row["utility"] < domain.reserved[seat] - 1e-6 for row in rows[:1])
+                        wrong += sum(
+                            row["player"] == OURS and row["utility"] < domain.reserved[seat] - 1e-6 for row in rows
+                        )
     report(places)
     print(f"\n{len(places)} places; in {impossible} more nothing is good for both, and {wrong} times the server agreed there to a loss")
     if skipped:

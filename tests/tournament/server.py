@@ -124,6 +124,13 @@ class Side:
         """The other side accepts or rejects the last proposal; the status is said."""
         return self.respond(move, [])["status"]
 
+    def gives_up(self):
+        """The other side rejects, so that nothing stays open; it may be over already."""
+        try:
+            self.ends("reject")
+        except Refused:
+            pass
+
     def respond(self, move, terms):
         values = {"from": OTHER, "in-reply-to": self.number, "move": move}
         if terms:
