@@ -27,8 +27,7 @@ impl Outcome {
     pub async fn read(desk: &Agent) -> Result<Outcome, Failure> {
         let registry = desk.read(&[]).await?.ok_or("there is no registry")?;
         let interaction: Interaction = desk.read(&[]).await?.ok_or("nothing was done")?;
-        // The server's key is a file of its own, and no event.
-        Ok(Outcome { registry, interaction: Interaction { callback_key: None, ..interaction } })
+        Ok(Outcome { registry, interaction: without_callbacks(interaction) })
     }
 
     /// As the log says, replayed: the operational datastore in JSON.
@@ -41,8 +40,15 @@ impl Outcome {
         let registry = Registry::from_data(data.container(Registry::node()).ok_or("there is no registry")?)?;
         let interaction =
             Interaction::from_data(data.container(Interaction::node()).ok_or("nothing was done")?)?;
-        Ok(Outcome { registry, interaction })
+        Ok(Outcome { registry, interaction: without_callbacks(interaction) })
     }
+}
+
+/// Without what tells of reports: the server's key is a file of its own and no event, and reports go on being sent meanwhile.
+fn without_callbacks(mut interaction: Interaction) -> Interaction {
+    interaction.callback_key = None;
+    interaction.tasks.task.iter_mut().for_each(|task| task.subscriptions = Default::default());
+    interaction
 }
 
 /// The outcomes of all servers, line by line.

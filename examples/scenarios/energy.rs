@@ -114,16 +114,8 @@ impl Part for Fault {
                 self.ask_for_compensation(me, 2).await
             }
             NegotiationStatus::Agreed => {
-                let order = AssignTaskInput {
-                    negotiation: Some(negotiation.id.clone()),
-                    context: negotiation.context.clone(),
-                    ..me.order(
-                        "compensate",
-                        &negotiation.responder,
-                        COMPENSATE,
-                        "Make up for the cell as agreed.",
-                    )
-                };
+                let what = "Make up for the cell as agreed.";
+                let order = me.order_agreed(&negotiation, "compensate", COMPENSATE, what);
                 me.assigns(order, None).await
             }
             _ => Ok(()),
@@ -200,7 +192,7 @@ impl Part for Experience {
             return Ok(());
         }
         let offer = Offer::standing(&negotiation)?;
-        let most = 3 + i64::try_from(me.number("power", 3)).map_err(failed)?;
+        let most = 3 + me.number("power", 3);
         let why = format!("more than {most} dB disturbs others");
         let answered = match offer.number_of("power")? <= most {
             true => me.moves(&negotiation, &Move::Accept, "that can be done").await,
@@ -268,18 +260,14 @@ impl Experience {
     /// Gives in by a carrier or two each time, down to what users notice.
     async fn about_carriers(&self, me: &Me, negotiation: &Negotiation) -> Done {
         if negotiation.status == NegotiationStatus::Agreed {
-            let order = AssignTaskInput {
-                negotiation: Some(negotiation.id.clone()),
-                context: negotiation.context.clone(),
-                ..me.order("save-less", &negotiation.responder, SAVE, "Wake the carriers as agreed.")
-            };
+            let order = me.order_agreed(negotiation, "save-less", SAVE, "Wake the carriers as agreed.");
             return me.assigns(order, None).await;
         }
         if !me.is_on_turn(negotiation) {
             return Ok(());
         }
-        let least = 4 + i64::try_from(me.number("least", 3)).map_err(failed)?;
-        let step = 1 + i64::try_from(me.number("step", 2)).map_err(failed)?;
+        let least = 4 + me.number("least", 3);
+        let step = 1 + me.number("step", 2);
         let wanted = (CARRIERS - step * moves_of(me, negotiation)).max(least);
         let offered = Offer::standing(negotiation)?.number_of("carriers")?;
         if offered >= wanted {
@@ -323,20 +311,20 @@ impl Part for Energy {
 
 impl Energy {
     /// How many carriers it offers first.
-    fn first(&self, me: &Me) -> Done<i64> {
-        Ok(2 + i64::try_from(me.number("first", 3)).map_err(failed)?)
+    fn first(&self, me: &Me) -> i64 {
+        2 + me.number("first", 3)
     }
 
     /// Each carrier that sleeps is worth three percent, and less than the target is worth nothing.
     fn policy(&self, me: &Me) -> Done<SetPolicyInput> {
-        let most = 7 + i64::try_from(me.number("most", 3)).map_err(failed)?;
-        let number = |number: i64| Decimal64 { digits: number * 1_000_000, fraction: 6 };
+        let most = 7 + me.number("most", 3);
+        let number = Decimal64::millionths;
         let worth = |awake: i64| Decimal64 { digits: (CARRIERS - awake) * 3_000_000_000, fraction: 9 };
         let point = |awake| SetPolicyInputPoint { at: number(awake), worth: worth(awake) };
         let values = SetPolicyInputNumber {
             step: Some(number(1)),
             point: vec![point(0), point(CARRIERS)],
-            ..SetPolicyInputNumber::new(number(self.first(me)?), number(CARRIERS))
+            ..SetPolicyInputNumber::new(number(self.first(me)), number(CARRIERS))
         };
         let term = SetPolicyInputTerm {
             unit: Some("awake".to_owned()),

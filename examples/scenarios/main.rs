@@ -1,17 +1,18 @@
 //! The scenarios of the magent draft (draft-wang-nmrg-magent-im-00, section 2), each with real servers and agents: processes that
-//! know each other only by what the servers say, over RESTCONF and NETCONF; in the middle of it processes die, links drop and
+//! know each other only by what the servers say, over RESTCONF, over NETCONF and by requests to a URL; in the middle of it processes die, links drop and
 //! answers come late.
 //!
 //! `cargo run --example scenarios -- outage|energy|complaints [--seed N]` tells the story as it happens and then what it came to.
 //! With the same seed that is always the same, and the log of each server, replayed, gives the same data: else, or if the story
 //! does not come to its end within a time limit, the exit status is not 0.
 //!
-//! `stage` and `servers` set it up, `link` is what can drop, `play` is what all agents have in common, `offer` what they
+//! `stage` and `servers` set it up, `link` is what can drop, `hook` where an agent is told of its tasks, `play` is what all agents have in common, `offer` what they
 //! negotiate with, `digest` what is left in the end. This file only chooses.
 
 mod complaints;
 mod digest;
 mod energy;
+mod hook;
 mod link;
 mod offer;
 mod outage;

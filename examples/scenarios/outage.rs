@@ -49,7 +49,7 @@ pub const SCENARIO: Scenario = Scenario {
         Role { is_late: true, ..Role::restconf(OSS) },
         Role::restconf(WIRELESS),
         Role { dies_at: Some("40 %"), ..Role::netconf(IP) },
-        Role::restconf(ENGINEER),
+        Role { is_told: true, dies_at: Some("on the way"), ..Role::restconf(ENGINEER) },
     ],
     orders: |seed| {
         let what = format!("Explain what is out of service, and have it repaired (case {seed}).");
@@ -159,7 +159,6 @@ impl Part for Domain {
             "end-to-end" => 35 + me.number("end-to-end", 20),
             _ => 15 + me.number("return-link", 15),
         };
-        let needed = i64::try_from(needed).map_err(failed)?;
         match offer.number_of("time")? >= needed {
             true => me.moves(&negotiation, &Move::Accept, "that can be done").await,
             false => {
@@ -288,11 +287,9 @@ impl Part for Oss {
             NegotiationStatus::Agreed if me.task("diagnosis").await?.is_none() => {
                 let deadline = Clock::system().now().saturating_add_seconds(DEADLINE).to_string();
                 let order = AssignTaskInput {
-                    negotiation: Some(negotiation.id.clone()),
-                    context: negotiation.context.clone(),
                     deadline: Some(deadline),
                     expected_response: Some(DIAGNOSED.join(", ")),
-                    ..me.order("diagnosis", &negotiation.responder, DIAGNOSIS, "Diagnose the link as agreed.")
+                    ..me.order_agreed(&negotiation, "diagnosis", DIAGNOSIS, "Diagnose the link as agreed.")
                 };
                 me.assigns(order, None).await
             }
@@ -379,8 +376,11 @@ impl Oss {
             text(&found, "recommendation")
         );
         let to = me.finds(REPAIR, "Field").await?;
-        let order =
-            AssignTaskInput { context: task.context.clone(), ..me.order("repair", &to, REPAIR, what) };
+        let order = AssignTaskInput {
+            context: task.context.clone(),
+            callback: me.callback_of(&to).await?,
+            ..me.order("repair", &to, REPAIR, what)
+        };
         me.assigns(order, None).await
     }
 
@@ -431,13 +431,17 @@ impl Oss {
     }
 }
 
-/// A person in the field, by an app.
+/// A person in the field, by an app that holds no connection open: the server tells it of its task.
 struct Engineer;
 
 impl Part for Engineer {
     async fn executes(&self, me: &Me, task: Task) -> Done {
         match (task.status, answer(&task)) {
-            (TaskStatus::Created, _) => me.begins(&task, "I am on my way").await,
+            (TaskStatus::Created, _) => {
+                me.begins(&task, "I am on my way").await?;
+                me.may_die("on the way");
+                Ok(())
+            }
             (TaskStatus::Processing, None) => {
                 me.asks(&task, "I am at the harbour. How do I find the break?").await
             }

@@ -13,11 +13,12 @@ use agentconf::client::{ClientError, Credentials, Limits, Secret, Url};
 use agentconf::clock::Clock;
 use agentconf::server::files::{self, Readers};
 use agentconf::yang::generated::magent_registry::{
-    DiscoverAgentsInput, RegisterAgentInput, RegisterAgentInputSkill,
+    Agent as Registered, DiscoverAgentsInput, Endpoint as RegisteredEndpoint, RegisterAgentInput,
+    RegisterAgentInputEndpoint, RegisterAgentInputSkill,
 };
 use agentconf::yang::generated::magent_task::{
-    AnswerInput, AssignTaskInput, InputRequest, Negotiation, OpenNegotiationInput, ReportInput,
-    ReportInputInputRequest, ReportInputResult, RespondInput, Task, VerifyInput,
+    AnswerInput, AssignTaskInput, AssignTaskInputCallback, InputRequest, Negotiation, OpenNegotiationInput,
+    ReportInput, ReportInputInputRequest, ReportInputResult, RespondInput, Task, VerifyInput,
 };
 use agentconf::yang::generated::magent_types::{
     NegotiationMove, NegotiationStatus, ResultVerdict, TaskStatus,
@@ -26,6 +27,7 @@ use agentconf::yang::tree::AnyData;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::hook::{self, Hook};
 use crate::offer::Offer;
 
 /// Anything that goes wrong on the stage.
@@ -72,6 +74,8 @@ pub struct Me {
     pub seed: u64,
     /// Whether it is slow, where its part says how.
     pub is_late: bool,
+    /// Whether it is told of its tasks by requests; else it follows the events.
+    is_told: bool,
     /// Where it is to die.
     dies_at: Option<String>,
     /// Where it keeps how far it has heard.
@@ -96,8 +100,15 @@ pub trait Part {
 
 impl Me {
     /// An agent that goes on where the file `kept` says, or from the beginning.
-    pub fn new(agent: Arc<Agent>, seed: u64, dies_at: Option<String>, is_late: bool, kept: PathBuf) -> Me {
-        Me { agent, seed, is_late, dies_at, kept }
+    pub fn new(
+        agent: Arc<Agent>,
+        seed: u64,
+        dies_at: Option<String>,
+        is_late: bool,
+        is_told: bool,
+        kept: PathBuf,
+    ) -> Me {
+        Me { agent, seed, is_late, is_told, dies_at, kept }
     }
 
     /// Its name.
@@ -107,14 +118,24 @@ impl Me {
 
     /// Plays a part until the process is ended.
     pub async fn play(&self, profile: &RegisterAgentInput, part: &impl Part) -> Done {
-        let profile = RegisterAgentInput { lifetime: Some(LIFETIME), ..profile.clone() };
+        let mut profile = RegisterAgentInput { lifetime: Some(LIFETIME), ..profile.clone() };
+        if !self.is_told {
+            return tokio::select! {
+                over = self.agent.stay(&profile) => over,
+                over = self.follow(part) => over,
+            };
+        }
+        let hook = Hook::open(&self.kept).await?;
+        let protocol = Some(hook::PROTOCOL.to_owned());
+        profile.endpoints.endpoint.push(RegisterAgentInputEndpoint { url: hook.url(), protocol });
         tokio::select! {
             over = self.agent.stay(&profile) => over,
-            over = self.work(part) => over,
+            over = self.is_told(hook, part) => over,
         }
     }
 
-    async fn work(&self, part: &impl Part) -> Done {
+    /// Acts on the events of the server.
+    async fn follow(&self, part: &impl Part) -> Done {
         let kept = files::read(&self.kept).map_err(failed)?.and_then(|text| text.parse().ok());
         if kept.is_some() {
             self.says("I am back, and hear what I have missed");
@@ -122,13 +143,28 @@ impl Me {
         let mut events = self.agent.follow(kept.unwrap_or_else(Position::beginning));
         loop {
             let event = events.next().await?;
-            let take = async || self.agent.until_reached(async || self.take(part, &event).await).await;
-            match take().await {
-                // What was lost on the way may have been carried out meanwhile: a second look tells.
-                Err(ClientError::Refused(_)) => take().await?,
-                taken => taken?,
-            }
+            self.looks(async || self.take(part, &event).await).await?;
             files::replace(&self.kept, events.position().to_string(), Readers::Owner).map_err(failed)?;
+        }
+    }
+
+    /// Acts on what the server reports.
+    async fn is_told(&self, mut hook: Hook, part: &impl Part) -> Done {
+        loop {
+            let report = hook.next().await?;
+            if hook.is_new(&report) {
+                self.says(format_args!("I am told of {}", report.task));
+                self.looks(async || self.look_at(part, &report.task).await).await?;
+            }
+            hook.take(report)?;
+        }
+    }
+
+    /// Acts until the server is reached. What was lost on the way may have been carried out meanwhile: a second look tells.
+    async fn looks(&self, act: impl AsyncFn() -> Done) -> Done {
+        match self.agent.until_reached(&act).await {
+            Err(ClientError::Refused(_)) => self.agent.until_reached(&act).await,
+            done => done,
         }
     }
 
@@ -136,11 +172,7 @@ impl Me {
     async fn take(&self, part: &impl Part, event: &Event) -> Done {
         let me = self.name();
         match event {
-            Event::Task(event) if event.to == me || event.from == me => match self.task(&event.task).await? {
-                Some(task) if task.to == me => part.executes(self, task).await,
-                Some(task) => part.assigned(self, task).await,
-                None => Ok(()),
-            },
+            Event::Task(event) if event.to == me || event.from == me => self.look_at(part, &event.task).await,
             Event::Negotiation(event) if event.initiator == me || event.responder == me => {
                 match self.negotiation(&event.negotiation).await? {
                     Some(negotiation) => part.negotiates(self, negotiation).await,
@@ -148,6 +180,15 @@ impl Me {
                 }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A task, as it is now, goes to the part.
+    async fn look_at(&self, part: &impl Part, task: &str) -> Done {
+        match self.task(task).await? {
+            Some(task) if task.to == self.name() => part.executes(self, task).await,
+            Some(task) => part.assigned(self, task).await,
+            None => Ok(()),
         }
     }
 
@@ -166,8 +207,8 @@ impl Me {
     }
 
     /// A number below `end` that depends on the seed and on what it is for.
-    pub fn number(&self, what: &str, end: u64) -> u64 {
-        number(self.seed, what, end)
+    pub fn number(&self, what: &str, end: u32) -> i64 {
+        number(self.seed, what, end.into()).cast_signed()
     }
 
     /// The first agent by name that has this skill in this domain.
@@ -179,6 +220,15 @@ impl Me {
         };
         let found = self.agent.discover(&wanted).await?.agent.into_iter().map(|agent| agent.name).min();
         found.ok_or_else(|| failed(format_args!("nobody can do {skill} in {domain}")))
+    }
+
+    /// Where an agent wants to be told of its tasks, if the registry says so.
+    pub async fn callback_of(&self, name: &str) -> Done<Option<AssignTaskInputCallback>> {
+        let found: Option<Registered> = self.agent.read(&[name]).await?;
+        let endpoints = found.map(|agent| agent.endpoints.endpoint).unwrap_or_default();
+        let is_it = |endpoint: &RegisteredEndpoint| endpoint.protocol.as_deref() == Some(hook::PROTOCOL);
+        let found = endpoints.into_iter().find(is_it);
+        Ok(found.map(|endpoint| AssignTaskInputCallback::new(endpoint.url)))
     }
 
     /// A task.
@@ -283,6 +333,21 @@ impl Me {
             type_: Some(type_.to_owned()),
             content: Some(content.into()),
             ..AssignTaskInput::new(self.name(), to)
+        }
+    }
+
+    /// An order of what was agreed, to the agent that was asked.
+    pub fn order_agreed(
+        &self,
+        agreed: &Negotiation,
+        id: &str,
+        type_: &str,
+        content: &str,
+    ) -> AssignTaskInput {
+        AssignTaskInput {
+            negotiation: Some(agreed.id.clone()),
+            context: agreed.context.clone(),
+            ..self.order(id, &agreed.responder, type_, content)
         }
     }
 

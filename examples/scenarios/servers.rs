@@ -1,11 +1,11 @@
 //! The servers of a story, as processes of the program `agentconf`: which this example is too, with the arguments of that. It
-//! never looks inside of one.
+//! knows of one what who runs it knows: its directory, its authority and where it listens.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use agentconf::access::Bounds;
@@ -22,6 +22,8 @@ use crate::stage::{DESK, Role};
 
 /// How long a token is good for, in seconds.
 const TOKEN_LIFETIME: u64 = 3600;
+/// The settings: reports may be sent to agents on this machine.
+const SETTINGS: &str = "[callbacks]\nplain-http = true\naddresses = [\"127.0.0.1/32\"]\n";
 
 /// A process that ends with this.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ impl Process {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let lines = BufReader::new(child.stdout.take().ok_or("a process has no output")?).lines();
         Ok((Process(child), lines))
+    }
+
+    /// How it has ended, which is waited for.
+    pub fn ended(&mut self) -> Result<ExitStatus, Failure> {
+        Ok(self.0.wait()?)
     }
 }
 
@@ -127,8 +134,11 @@ fn serve(
     tls: SocketAddr,
 ) -> Result<(Process, SocketAddr, SocketAddr), Failure> {
     let log = fs::File::options().create(true).append(true).open(data.with_extension("log"))?;
+    let settings = data.with_extension("toml");
+    files::replace(&settings, SETTINGS, Readers::Owner)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", "--https", &https.to_string(), "--tls", &tls.to_string(), "--data"]).arg(data);
+    command.arg("--config").arg(settings);
     let (process, mut lines) = Process::start(command.stderr(log))?;
     let mut address = |scheme: &str| -> Result<SocketAddr, Failure> {
         let line = lines.next().ok_or("a server ended before it listened")??;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,17 +54,19 @@ pub struct Role {
     pub dies_at: Option<&'static str>,
     /// Whether it is slow, where its part says how.
     pub is_late: bool,
+    /// Whether it is told of its tasks by requests; else it follows the events.
+    pub is_told: bool,
 }
 
 impl Role {
     /// One that speaks RESTCONF with the first server.
     pub const fn restconf(name: &'static str) -> Role {
-        Role { name, ways: &[(0, false)], dies_at: None, is_late: false }
+        Role { name, ways: &[(0, false)], dies_at: None, is_late: false, is_told: false }
     }
 
     /// One that speaks NETCONF over TLS with the first server.
     pub const fn netconf(name: &'static str) -> Role {
-        Role { name, ways: &[(0, true)], dies_at: None, is_late: false }
+        Role { name, ways: &[(0, true)], dies_at: None, is_late: false, is_told: false }
     }
 }
 
@@ -99,6 +102,7 @@ pub struct Script {
     ways: Vec<Way>,
     dies_at: Option<String>,
     is_late: bool,
+    is_told: bool,
 }
 
 impl Script {
@@ -111,7 +115,14 @@ impl Script {
     pub fn agents(&self, file: &Path) -> Result<Vec<Me>, Failure> {
         let me = |(index, way): (usize, &Way)| {
             let kept = file.with_extension(format!("{index}.position"));
-            Ok(Me::new(way.agent(&self.role)?, self.seed, self.dies_at.clone(), self.is_late, kept))
+            Ok(Me::new(
+                way.agent(&self.role)?,
+                self.seed,
+                self.dies_at.clone(),
+                self.is_late,
+                self.is_told,
+                kept,
+            ))
         };
         self.ways.iter().enumerate().map(me).collect()
     }
@@ -164,7 +175,7 @@ pub async fn run(scenario: &Scenario, seed: u64) -> Result<String, Failure> {
 /// What reaches the stage.
 enum Heard {
     Event(usize, Event),
-    /// A process of the cast has ended, or a follower has.
+    /// A process of the cast writes no more.
     Ended(usize),
     Failed(Failure),
 }
@@ -260,16 +271,22 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Who was to die is started again; who was not has given up.
+    /// Who was to die and was killed is started again; anybody else has given up.
     fn start_again(&mut self, index: usize) -> Result<(), Failure> {
         let player = self.troupe.get_mut(index).ok_or("there is no such player")?;
         let name = player.role.name;
-        if player.role.dies_at.take().is_none() {
-            return Err(format!("{name} gave up").into());
+        let ended = player.process.as_mut().ok_or("it does not run")?.ended()?;
+        if !is_killed(ended) || player.role.dies_at.take().is_none() {
+            return Err(format!("{name} gave up: {ended}").into());
         }
         tell("the stage", format_args!("{name} has died, and is started again"));
         player.start()
     }
+}
+
+/// Whether that is how [`Me::may_die`] ends a process.
+fn is_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(rustix::process::Signal::KILL.as_raw())
 }
 
 /// A process of the cast, which ends with this.
@@ -307,6 +324,7 @@ impl Player {
             ways,
             dies_at: role.dies_at.map(str::to_owned),
             is_late: role.is_late,
+            is_told: role.is_told,
         };
         let index = scenario.cast.iter().position(|other| other.name == role.name).unwrap_or_default();
         let file = directory.join(format!("{}.json", role.name));

@@ -56,6 +56,13 @@ pub struct Decimal64 {
     pub fraction: u8,
 }
 
+impl Decimal64 {
+    /// A whole number with six `fraction-digits`; the greatest or least one if there is none so great.
+    pub fn millionths(whole: i64) -> Decimal64 {
+        Decimal64 { digits: whole.saturating_mul(1_000_000), fraction: 6 }
+    }
+}
+
 /// A `bits` value (RFC 7950 section 9.7): the set bits, ascending by position.
 #[derive(Debug, Clone, Default)]
 pub struct Bits(pub Arc<[&'static Bit]>);
