@@ -32,8 +32,8 @@ const USAGE: &str = "scenarios outage|energy|complaints [--seed N]";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // The servers are processes of this program too, and so is what replays their logs.
-    if let ["serve" | "log", ..] = arguments.as_slice() {
+    // The servers are processes of this program too, and so is what prepares them and replays their logs.
+    if let ["serve" | "log" | "user" | "token", ..] = arguments.as_slice() {
         return agentconf::cli::main(agentconf::application::build);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -8,20 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-use agentconf::access::Bounds;
 use agentconf::client::agent::Agent;
-use agentconf::clock::Clock;
-use agentconf::config::Config;
 use agentconf::server::files::{self, Readers};
-use agentconf::server::tokens::Tokens;
-use agentconf::server::users::{self, User};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 
 use crate::play::{Failure, Way, tell};
 use crate::stage::{DESK, Role};
 
-/// How long a token is good for, in seconds.
-const TOKEN_LIFETIME: u64 = 3600;
 /// The settings: reports may be sent to agents on this machine.
 const SETTINGS: &str = "[callbacks]\nplain-http = true\naddresses = [\"127.0.0.1/32\"]\n";
 
@@ -68,13 +61,9 @@ impl Server {
     /// Starts one with a directory of its own, where each role is a user.
     pub fn start(index: usize, directory: &Path, cast: &[Role]) -> Result<Server, Failure> {
         let data = directory.join(format!("server-{index}"));
-        files::create_directory(&data)?;
-        users::edit(&data, |users| {
-            let created = Clock::system().now();
-            let user = User { groups: Default::default(), password: None, ssh_keys: Vec::new(), created };
-            users.extend(cast.iter().map(|role| (role.name.to_owned(), user.clone())));
-            Ok(())
-        })?;
+        for role in cast {
+            agentconf(&["user", "add", role.name], &data)?;
+        }
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (process, https, tls) = serve(&data, any, any)?;
         tell("the stage", format_args!("server {index} is at https://{https} and tls://{tls}"));
@@ -101,9 +90,11 @@ impl Server {
 
     /// How a role gets to it by this URL: with a new token and a new certificate.
     pub fn way(&self, url: &str, user: &str) -> Result<Way, Failure> {
-        let random = rustls::crypto::ring::default_provider().secure_random;
-        let tokens = Tokens::open(&self.data, Clock::system(), &Config::default().limits, random)?;
-        let token = tokens.issue(user, Vec::new(), Bounds::default(), TOKEN_LIFETIME)?;
+        let token = String::from_utf8(agentconf(&["token", user], &self.data)?)?;
+        self.way_with(token, url, user)
+    }
+
+    fn way_with(&self, token: String, url: &str, user: &str) -> Result<Way, Failure> {
         let pki = self.data.join("pki");
         let ca = pki.join("ca.pem");
         let key = KeyPair::from_pem(&fs::read_to_string(pki.join("ca.key"))?)?;
@@ -116,14 +107,13 @@ impl Server {
         let certificate = (beside("pem"), beside("key"));
         files::replace(&certificate.0, params.signed_by(&own, &issuer)?.pem(), Readers::Owner)?;
         files::replace(&certificate.1, own.serialize_pem(), Readers::Owner)?;
-        Ok(Way { url: url.to_owned(), ca, token, certificate })
+        Ok(Way { url: url.to_owned(), ca, token: token.trim().to_owned(), certificate })
     }
 
     /// The desk at this server: an administrator.
     pub fn desk(&self) -> Result<Arc<Agent>, Failure> {
-        let token = fs::read_to_string(self.data.join("admin.jwt"))?.trim().to_owned();
-        let way = self.way(&format!("https://{}", self.https), DESK)?;
-        Way { token, ..way }.agent(DESK)
+        let token = fs::read_to_string(self.data.join("admin.jwt"))?;
+        self.way_with(token, &format!("https://{}", self.https), DESK)?.agent(DESK)
     }
 }
 
