@@ -54,6 +54,7 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
         profile,
         capabilities,
         receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+        judges: std::sync::Arc::new(agentconf::engine::NoJudges),
         blobs: None,
         vault,
         trail: Default::default(),

@@ -282,6 +282,7 @@ impl World {
             profile,
             capabilities: Capabilities::default(),
             receivers: Arc::new(agentconf::engine::NoReceivers),
+            judges: Arc::new(agentconf::engine::NoJudges),
             blobs: None,
             vault: self.vault.clone(),
             trail: Default::default(),
