@@ -262,7 +262,10 @@ fn questions_are_answered_as_long_as_there_are_rounds() {
         world.asks("n", "bob");
         assert_eq!(world.answer("n").as_deref(), Some("clarify"));
     }
-    assert_eq!(app_tag(world.respond("n", "bob", "counter", json!([{"name": "price", "number": "1"}]))), "last-round");
+    assert_eq!(
+        app_tag(world.respond("n", "bob", "counter", json!([{"name": "price", "number": "1"}]))),
+        "last-round"
+    );
 }
 
 #[test]
