@@ -95,10 +95,10 @@ impl Bench {
     }
 
     fn start(startup: bool, limits: Limits) -> Self {
-        Bench::begin(startup, limits, None)
+        Bench::with_model(startup, limits, None)
     }
 
-    fn begin(startup: bool, limits: Limits, patience: Option<Duration>) -> Self {
+    fn with_model(startup: bool, limits: Limits, patience: Option<Duration>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
         let engine = open(directory.path(), &clock, startup, limits.clone(), patience);
@@ -117,7 +117,7 @@ impl Bench {
 
     /// The same with a model that has so long to answer.
     pub async fn judged(patience: Duration) -> Self {
-        Bench::begin(false, Limits::default(), Some(patience)).with_agents().await
+        Bench::with_model(false, Limits::default(), Some(patience)).with_agents().await
     }
 
     async fn with_agents(self) -> Self {

@@ -192,7 +192,8 @@ impl World {
                 self.ask(user, request)
             }
             50..53 => {
-                let request = requests::judge(&mut self.random, &self.engine().snapshot());
+                let state = self.engine().snapshot();
+                let request = requests::judge(&mut self.random, &state);
                 self.asked.push(("admin", request.clone()));
                 self.ask("admin", request)
             }
