@@ -266,7 +266,7 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"]),
-                "judgement": {"rank": random.chance(40), "word": random.chance(40), "times": 3}});
+                "judgement": {"rank": random.chance(20), "word": random.chance(15), "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
         3..6 => set_capacity(own, random.within(0, 150)),

@@ -54,7 +54,7 @@ struct Patient;
 
 impl Judges for Patient {
     fn patience(&self) -> Option<Duration> {
-        Some(Duration::from_secs(15))
+        Some(Duration::from_secs(5))
     }
 }
 
@@ -191,13 +191,13 @@ impl World {
                 self.asked.push((user, request.clone()));
                 self.ask(user, request)
             }
-            50..53 => {
+            50..52 => {
                 let state = self.engine().snapshot();
                 let request = requests::judge(&mut self.random, &state);
                 self.asked.push(("admin", request.clone()));
                 self.ask("admin", request)
             }
-            53..56 => {
+            52..56 => {
                 let (user, request) = self.random.pick(&self.asked).clone();
                 let request = match self.mutation {
                     Some(Mutation::RepeatIsAnother) => request.renamed(),
