@@ -266,7 +266,7 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"]),
-                "judgement": {"rank": random.chance(20), "word": random.chance(15), "times": 3}});
+                "judgement": {"rank": number % 4 == 0, "word": number % 6 == 0, "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
         3..6 => set_capacity(own, random.within(0, 150)),
@@ -327,7 +327,7 @@ fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
     invoke(&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation(&id)), input)
 }
 
-/// What a model says about a move that waits for it, if one does, or about none: often nonsense.
+/// What a model says about a move that waits for it, or about none: often nonsense.
 pub fn judge(random: &mut Random, state: &State) -> Request {
     let waiting: Vec<(String, u64)> = state
         .negotiations

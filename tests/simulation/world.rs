@@ -191,13 +191,13 @@ impl World {
                 self.asked.push((user, request.clone()));
                 self.ask(user, request)
             }
-            50..52 => {
+            50..53 if self.engine().snapshot().negotiations.awaiting_judgement().next().is_some() => {
                 let state = self.engine().snapshot();
                 let request = requests::judge(&mut self.random, &state);
                 self.asked.push(("admin", request.clone()));
                 self.ask("admin", request)
             }
-            52..56 => {
+            50..56 => {
                 let (user, request) = self.random.pick(&self.asked).clone();
                 let request = match self.mutation {
                     Some(Mutation::RepeatIsAnother) => request.renamed(),
