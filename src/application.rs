@@ -13,6 +13,7 @@ use crate::netconf::conversation;
 use crate::restconf;
 use crate::server::blobs::Blobs;
 use crate::server::callbacks::{self, Callbacks};
+use crate::server::judgement;
 use crate::server::listener::Answer;
 use crate::server::netconf::Handler;
 use crate::server::operations::{self, Observed, Readiness};
@@ -33,14 +34,14 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let (clock, limits, profile) = (prepared.clock.clone(), prepared.limits.clone(), profile(&config.agent));
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
     let (url, trail, vault) = (prepared.url.clone(), prepared.trail.clone(), prepared.vault.clone());
-    let spans = prepared.spans.clone();
+    let (spans, judgement) = (prepared.spans.clone(), Arc::clone(&prepared.judgement));
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
     let random = rustls::crypto::ring::default_provider().secure_random;
     let callbacks = Callbacks::open(&config.data, &config.callbacks, Arc::clone(&vault), random)?;
     let callbacks = Arc::new(callbacks);
     let blobs = Arc::new(Blobs::open(&config.data, clock.clone())?);
-    let (receivers, kept) = (Arc::clone(&callbacks), Arc::clone(&blobs));
+    let (receivers, judges, kept) = (Arc::clone(&callbacks), Arc::clone(&judgement), Arc::clone(&blobs));
     // Replay reads what no snapshot stands for, which can be the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
@@ -55,6 +56,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
                 profile,
                 capabilities,
                 receivers,
+                judges,
                 blobs: Some(blobs),
                 vault,
                 trail,
@@ -66,6 +68,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     sweep(&prepared.vault, &kept, &engine).await;
     let deliveries =
         tokio::spawn(callbacks::run(engine.clone(), Arc::clone(&callbacks), prepared.shutdown.clone()));
+    tokio::spawn(judgement::run(engine.clone(), Arc::clone(&judgement), prepared.shutdown.clone()));
     let (vault, swept, stopping) = (prepared.vault.clone(), engine.clone(), prepared.shutdown.clone());
     tokio::spawn(async move {
         loop {
@@ -113,6 +116,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         Arc::new(move |text| {
             engine.measure(text);
             callbacks.measure(&engine.snapshot(), text);
+            judgement.measure(&engine.snapshot(), text);
         })
     };
     let finish = Box::pin(async move {

@@ -244,6 +244,8 @@ pub struct Limits {
     pub negotiation_bytes_max: usize,
     /// Most moves that the server makes by policies before it answers a request; it goes on afterwards.
     pub negotiation_moves_at_once_max: usize,
+    /// In how many negotiations the answer of a model is awaited at a time. In others the server moves without one.
+    pub judgements_waiting_max: usize,
     /// Most policies of one agent.
     pub policies_agent_max: usize,
     /// Largest policy.
@@ -624,6 +626,7 @@ impl Default for Limits {
             negotiation_rounds_max: 1000,
             negotiation_bytes_max: 1024 * 1024,
             negotiation_moves_at_once_max: 32,
+            judgements_waiting_max: 1000,
             policies_agent_max: 32,
             policy_bytes_max: 4 * 1024 * 1024,
             policies_user_bytes_max: 64 * 1024 * 1024,

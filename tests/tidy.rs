@@ -42,6 +42,7 @@ const DOORS: &[&str] = &[
     "backup/",
     "config/",
     "clock.rs",
+    "engine/committer.rs",
     "engine/driver.rs",
     "engine/dynamic.rs",
     "engine/group.rs",

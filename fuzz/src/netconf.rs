@@ -52,6 +52,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         capabilities: Capabilities::default().with_netconf(capabilities(true, "file")),
         vault: Arc::new(NoVault),
         receivers: Arc::new(agentconf::engine::NoReceivers),
+        judges: Arc::new(agentconf::engine::NoJudges),
         blobs: None,
         trail: agentconf::audit::Trail::default(),
         spans: agentconf::trace::Spans::default(),

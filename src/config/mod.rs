@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 mod call_home;
 mod callbacks;
 mod clients;
+mod judgement;
 mod netconf;
 mod tokens;
 mod traces;
@@ -21,6 +22,7 @@ mod traces;
 pub use call_home::{CallHome, Endpoint, Keepalives, Periodic, Protocol, StartWith};
 pub use callbacks::Callbacks;
 pub use clients::{CertToName, Clients, Fingerprint, FingerprintError, Hash, MapType};
+pub use judgement::Judgement;
 pub use netconf::{Netconf, Network, NetworkError, Urls};
 pub use tokens::{Algorithm, Check, ClientSecret, Introspection, Issuer, Secret, Tokens};
 pub use traces::{Ratio, Traces};
@@ -50,6 +52,8 @@ pub struct Config {
     pub netconf: Netconf,
     /// Where reports on tasks may be sent.
     pub callbacks: Callbacks,
+    /// The model that is asked where a policy leaves something to one; none if it is missing.
+    pub judgement: Option<Judgement>,
     /// Which datastores there are.
     pub datastores: Datastores,
     /// The profile of the server's own agent.
@@ -248,6 +252,7 @@ impl Config {
         let others = config.tls.clients.files_mut().chain(config.netconf.url.files_mut());
         let others = others.chain(config.tokens.files_mut()).chain(config.callbacks.files_mut());
         let others = others.chain(config.operations.traces.iter_mut().flat_map(Traces::files_mut));
+        let others = others.chain(config.judgement.iter_mut().flat_map(Judgement::files_mut));
         for path in paths.into_iter().flatten().chain(others) {
             *path = here.join(&*path);
         }
@@ -307,6 +312,9 @@ impl Config {
         if let Some((key, reason)) = self.operations.traces.as_ref().and_then(Traces::nonsense) {
             return nonsense(&format!("operations.traces.{key}"), reason);
         }
+        if let Some((key, reason)) = self.judgement.as_ref().and_then(Judgement::nonsense) {
+            return nonsense(&format!("judgement.{key}"), reason);
+        }
         let levels = ["error", "warn", "info", "debug", "trace", "off"];
         let is_level = |directive: &str| {
             directive.contains('=') || levels.iter().any(|level| directive.eq_ignore_ascii_case(level))
@@ -348,6 +356,17 @@ fn line_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 /// The line, from 1, that an octet stands in.
 fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Whether a URL, from its host on, is of this machine.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl ListenAddress {
@@ -403,6 +422,7 @@ impl Default for Config {
             call_home: Vec::new(),
             netconf: Netconf::default(),
             callbacks: Callbacks::default(),
+            judgement: None,
             datastores: Datastores::default(),
             agent: Agent::default(),
             operations: Operations::default(),

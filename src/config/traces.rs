@@ -1,9 +1,10 @@
 //! The section `[operations.traces]`: where spans are told (OTLP over HTTP, as protobuf). It never reads the files that it names.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use super::is_loopback;
 
 /// The section `[operations.traces]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -79,17 +80,6 @@ impl Traces {
         ));
         endpoint.or(open).or(self.service_name.is_empty().then_some(("service-name", "is empty")))
     }
-}
-
-/// Whether a URL, from its host on, is of this machine.
-fn is_loopback(rest: &str) -> bool {
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next(),
-        None => authority.split(':').next(),
-    };
-    let host = host.unwrap_or_default();
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -357,6 +357,7 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
             }
             negotiation::Event::Forgotten { id } => ("negotiation-forgotten", of_negotiation(id)),
             negotiation::Event::Left { id, .. } => ("move-left", of_negotiation(id)),
+            negotiation::Event::Asked { id, .. } => ("judgement-asked", of_negotiation(id)),
             negotiation::Event::PolicySet { agent, .. } => ("policy-set", of_means(agent)),
             negotiation::Event::PolicyRemoved { agent, .. } => ("policy-removed", of_means(agent)),
             negotiation::Event::CapacitySet { agent } => ("capacity-set", of_means(&agent.name)),

@@ -180,7 +180,9 @@ impl Event {
         matches!(
             self,
             Event::Negotiation(
-                negotiation::Event::Moved { account: Some(_), .. } | negotiation::Event::Left { .. }
+                negotiation::Event::Moved { account: Some(_), .. }
+                    | negotiation::Event::Left { .. }
+                    | negotiation::Event::Asked { .. }
             )
         )
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::blobs::KeptPart;
 use super::event::{Actor, Event, EventError};
+use super::judges::{Outcome, Verdict};
 use super::operations::Admitted;
 use super::quotas::Quotas;
 use super::request::{EditReply, EditRequest, Invocation, LockedPart, Locking, Management, Refused};
@@ -50,6 +51,8 @@ pub(super) enum Command {
     Kill(Principal, u32, Answer<()>),
     /// How far deliveries have come.
     Delivered(Vec<(Place, Progress)>, Answer<()>),
+    /// What came of asking a model.
+    Judged(Box<Verdict>, Answer<Option<Outcome>>),
     /// Nothing but an answer.
     Probe(Answer<()>),
     Stop(oneshot::Sender<Result<(), LogError>>),
@@ -70,7 +73,11 @@ impl Command {
             | Command::Keep(principal, ..)
             | Command::Lock(principal, ..)
             | Command::Kill(principal, ..) => Some(principal),
-            Command::Begin(..) | Command::Delivered(..) | Command::Probe(_) | Command::Stop(_) => None,
+            Command::Begin(..)
+            | Command::Delivered(..)
+            | Command::Judged(..)
+            | Command::Probe(_)
+            | Command::Stop(_) => None,
         }
     }
 }
@@ -160,7 +167,7 @@ impl Group {
                 complete = false;
             }
         }
-        let due: Vec<_> = self.state.negotiations.due_answers(DUE_ANSWERS_MAX).cloned().collect();
+        let due: Vec<_> = self.state.negotiations.due_answers(fresh.now, DUE_ANSWERS_MAX).cloned().collect();
         for id in due {
             // Each looks at what those before it have promised.
             let followed = policies::go_on(&self.state, &shared.options, &id, &fresh);
@@ -238,7 +245,11 @@ impl Group {
                 Command::Invoke(.., answer) | Command::Keep(.., answer) => self.answer(answer, Err(error)),
                 Command::Lock(.., answer) => self.answer(answer, Err(error)),
                 Command::Kill(.., answer) => self.answer(answer, Err(error)),
-                Command::Begin(..) | Command::Delivered(..) | Command::Probe(_) | Command::Stop(_) => {}
+                Command::Begin(..)
+                | Command::Delivered(..)
+                | Command::Judged(..)
+                | Command::Probe(_)
+                | Command::Stop(_) => {}
             };
         }
         match command {
@@ -325,6 +336,18 @@ impl Group {
             Command::Delivered(progress, answer) => {
                 let events = self.state.tasks.delivered(progress).into_iter().map(Event::Tasks).collect();
                 let reply = self.record(now, Actor::SERVER, events, None);
+                self.answer(answer, reply);
+            }
+            Command::Judged(verdict, answer) => {
+                let Verdict { negotiation, asked_at, said } = *verdict;
+                let of = (asked_at, &said);
+                let judged = policies::judged(&self.state, &shared.options, &negotiation, of, &fresh);
+                let reply = match judged {
+                    Some(policies::Judgement { events, set_aside }) => self
+                        .record(now, Actor::SERVER, events, None)
+                        .map(|()| Some(set_aside.map_or(Outcome::Used, Outcome::SetAside))),
+                    None => Ok(None),
+                };
                 self.answer(answer, reply);
             }
             Command::Probe(answer) => self.answer(answer, Ok(())),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::judges::Judges;
 use super::library::Capabilities;
 use super::receivers::Receivers;
 use super::secrets::Vault;
@@ -29,6 +30,8 @@ pub struct Options {
     pub vault: Arc<dyn Vault>,
     /// Those that it reports to.
     pub receivers: Arc<dyn Receivers>,
+    /// Who is asked where a policy leaves something to a model.
+    pub judges: Arc<dyn Judges>,
     /// Where the parts of large data objects are kept; without it they are in the log, and in memory.
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Where it is noted what was asked and refused.

@@ -12,13 +12,14 @@ use super::state::State;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
+use crate::negotiation::policies::{Answer, Judged, Said, Turn};
 use crate::negotiation::{self, Accounted, Negotiations};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::nodes as n;
 use crate::yang::generated::magent_policy::{
     AdviseMoveInput, ExplainMovesInput, OpenByPolicyInput, OpenByPolicyOutput, ReleaseCommitmentInput,
-    ReleaseCommitmentOutput, RemovePolicyInput, RemovePolicyOutput, SetCapacityInput, SetCapacityOutput,
-    SetPolicyInput, SetPolicyOutput,
+    ReleaseCommitmentOutput, RemovePolicyInput, RemovePolicyOutput, SetAside, SetCapacityInput,
+    SetCapacityOutput, SetPolicyInput, SetPolicyOutput,
 };
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::{OpenNegotiationInput, Round};
@@ -188,7 +189,52 @@ pub(super) fn answer(
     id: &str,
     fresh: &Fresh,
 ) -> Option<negotiation::Event> {
-    let turn = negotiations.answer(id, fresh.now)?;
+    let patience = options.judges.patience();
+    match negotiations.answer(id, fresh.now, patience, &options.limits)? {
+        Answer::Move(turn) => made(state, options, negotiations, id, turn, fresh),
+        Answer::Ask(asked) => Some(negotiation::Event::Asked { id: id.to_owned(), asked }),
+    }
+}
+
+/// What a model has led to that was asked at a position of the log about the move in a negotiation.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    /// What happened.
+    pub(super) events: Vec<Event>,
+    /// Why what it said, or a part of that, was set aside.
+    pub(super) set_aside: Option<SetAside>,
+}
+
+/// The move that a model that was asked leads to, and what follows; `None` if nobody waits for it any more.
+pub(super) fn judged(
+    state: &State,
+    options: &Options,
+    id: &str,
+    (position, said): (u64, &Said),
+    fresh: &Fresh,
+) -> Option<Judgement> {
+    let Judged { turn, otherwise } = state.negotiations.judged(id, position, said, fresh.now)?;
+    let move_by = |turn: Turn| made(state, options, &state.negotiations, id, turn, fresh);
+    let first = move_by(turn).filter(|event| matches!(event, negotiation::Event::Moved { .. }));
+    let first = first.or_else(|| move_by(otherwise))?;
+    let judgement = first.account().and_then(|account| account.account.judgement.as_ref());
+    let set_aside = judgement.and_then(|judgement| judgement.set_aside);
+    let mut after = state.negotiations.clone();
+    after.apply(after.revision().saturating_add(1), fresh.now, &first);
+    let mut events = vec![Event::Negotiation(first)];
+    events.append(&mut follow(state, options, after, id, "", fresh).events);
+    Some(Judgement { events, set_aside })
+}
+
+/// The event of a move by a policy: the move, or that it is left to the agent.
+fn made(
+    state: &State,
+    options: &Options,
+    negotiations: &Negotiations,
+    id: &str,
+    turn: Turn,
+    fresh: &Fresh,
+) -> Option<negotiation::Event> {
     let left = |account: Accounted| negotiation::Event::Left { id: id.to_owned(), account };
     let response = match turn.response() {
         Ok(Some(response)) => response,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::policies::Asked;
 use super::step::{Party, State};
 use crate::clock::Timestamp;
 use crate::yang::generated::magent_policy::ExplainMovesOutputAccount;
@@ -35,6 +36,8 @@ pub struct Course {
     pub(super) octets: usize,
     /// Whether a task was assigned that carries its agreement out: the one that the head names.
     pub(super) is_carried_out: bool,
+    /// The question to a model about the next move, with the log position at which it was asked, while its answer is awaited.
+    pub(super) asked: Option<(u64, Arc<Asked>)>,
     /// The log position of the newest event.
     pub(super) revision: u64,
 }
@@ -61,6 +64,7 @@ impl Course {
             stands: None,
             octets: 0,
             is_carried_out: false,
+            asked: None,
             revision,
         };
         rounds.into_iter().for_each(|round| course.push(round));
@@ -78,6 +82,7 @@ impl Course {
             stands: self.stands.clone(),
             octets: self.octets,
             is_carried_out: self.is_carried_out,
+            asked: None,
             revision,
         };
         rounds.into_iter().for_each(|round| course.push(round));
@@ -123,6 +128,16 @@ impl Course {
     /// The number of the latest round; 0 without one.
     pub fn latest(&self) -> u32 {
         u32::try_from(self.rounds.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The question to a model that waits for its answer, with the log position at which it was asked.
+    pub fn asked(&self) -> Option<(u64, &Asked)> {
+        self.asked.as_ref().map(|(position, asked)| (*position, asked.as_ref()))
+    }
+
+    /// Until when a model has to answer, if one was asked.
+    pub(super) fn asked_until(&self) -> Option<Timestamp> {
+        self.asked.as_ref().map(|(_, asked)| asked.until)
     }
 
     /// When it was opened.

@@ -38,6 +38,13 @@ impl Negotiations {
             Event::Left { id, account } => {
                 if let Some(mut course) = self.get(id).cloned() {
                     course.account(account.clone());
+                    course.asked = None;
+                    self.put(course);
+                }
+            }
+            Event::Asked { id, asked } => {
+                if let Some(mut course) = self.get(id).cloned() {
+                    course.asked = Some((revision, Arc::new(asked.clone())));
                     self.put(course);
                 }
             }
@@ -143,10 +150,16 @@ impl Negotiations {
         self.awaits(&agent);
     }
 
-    /// Finds anew in which negotiations the server has to move for an agent.
+    /// Finds anew in which negotiations the server has to move for an agent. What was asked by a former policy does not count.
     fn awaits(&mut self, agent: &str) {
         for id in self.awaited.get(agent).cloned().into_iter().flatten() {
             let Some(course) = self.get(&id) else { continue };
+            if course.asked.is_some() {
+                let mut course = course.clone();
+                course.asked = None;
+                self.put(course);
+                continue;
+            }
             match self.is_due(course) {
                 true => self.due.insert(id),
                 false => self.due.remove(&id),
@@ -157,7 +170,8 @@ impl Negotiations {
     /// Whether it is the turn of an agent with a policy by which the server moves.
     fn is_due(&self, course: &Course) -> bool {
         let Some(agent) = course.head.turn.as_deref() else { return false };
-        let Some(means) = self.means.get(agent).filter(|_| !course.is_left()) else { return false };
+        let waits = course.is_left() || course.asked.is_some();
+        let Some(means) = self.means.get(agent).filter(|_| !waits) else { return false };
         course.party(agent).is_some_and(|party| means.policy(&Occasion::of(course, party), false).is_some())
     }
 
@@ -181,6 +195,11 @@ impl Negotiations {
         if was != is {
             was.map(|at| self.expiry.remove(&(at, id.clone())));
             is.map(|at| self.expiry.insert((at, id.clone())));
+        }
+        let (was_asked, is_asked) = (before.and_then(Course::asked_until), course.asked_until());
+        if was_asked != is_asked {
+            was_asked.map(|until| self.asked.remove(&(until, id.clone())));
+            is_asked.map(|until| self.asked.insert((until, id.clone())));
         }
         match (was.is_some(), is.is_some()) {
             (false, true) => {

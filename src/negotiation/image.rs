@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Negotiations;
 use super::course::{Accounted, Course};
 use super::policies::capacity::Commitment;
-use super::policies::{Means, Stored};
+use super::policies::{Asked, Means, Possible, Stored};
 use crate::yang::generated::magent_policy::{Agent, ExplainMovesOutputAccount};
 use crate::yang::generated::magent_task::Negotiation;
 use crate::yang::model::Modelled;
@@ -22,6 +22,7 @@ const NUMBERS: u8 = 30;
 const NEGOTIATION: u8 = 31;
 const ACCOUNT: u8 = 32;
 const MEANS: u8 = 33;
+const ASKED: u8 = 34;
 
 impl Negotiations {
     /// Saves all of it.
@@ -59,6 +60,22 @@ impl Negotiations {
             put_number(&mut out, means.revision);
             put_octets(&mut out, &entry);
             sink(MEANS, &out)?;
+        }
+        // After the policies: one that comes ends what was asked before.
+        for course in self.asked.iter().filter_map(|(_, id)| self.get(id)) {
+            let Some((position, asked)) = course.asked() else { continue };
+            out.clear();
+            put_octets(&mut out, course.head.id.as_bytes());
+            put_number(&mut out, position);
+            put_octets(&mut out, asked.agent.as_bytes());
+            put_octets(&mut out, asked.until.to_string().as_bytes());
+            put_number(&mut out, asked.is_worded.into());
+            for option in &asked.options {
+                entry.clear();
+                packed::pack(&option.0.to_data(), &mut entry);
+                put_octets(&mut out, &entry);
+            }
+            sink(ASKED, &out)?;
         }
         Ok(())
     }
@@ -100,6 +117,22 @@ impl Negotiations {
                     means.commitments.put(&shown.term, &shown.negotiation, commitment);
                 }
                 self.put_means(means);
+            }
+            ASKED => {
+                let id = saved.text()?;
+                let course = self.get(id).cloned();
+                let unknown = || PackedError::new(format!("there is no negotiation {id:?}"));
+                let mut course = course.ok_or_else(unknown)?;
+                let position = saved.number()?;
+                let agent = saved.text()?.to_owned();
+                let until = saved.text()?.parse().map_err(|e| PackedError::new(format!("{e}")))?;
+                let is_worded = saved.number()? == 1;
+                let mut options = Vec::new();
+                while !saved.is_at_end() {
+                    options.push(Possible(origin.value(saved.octets()?)?));
+                }
+                course.asked = Some((position, Arc::new(Asked { agent, until, is_worded, options })));
+                self.put(course);
             }
             other => {
                 return Err(PackedError::new(format!("{other} is no kind of what is saved of negotiations")));

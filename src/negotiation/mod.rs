@@ -61,7 +61,7 @@ pub use course::{Accounted, Course};
 pub use decide::TaskFacts;
 
 use memory::Memory;
-use policies::Means;
+use policies::{Asked, Means};
 use step::State;
 
 /// All negotiations, open and ended, and what the server negotiates with. Cheap to clone.
@@ -82,6 +82,8 @@ pub struct Negotiations {
     means: OrdMap<Arc<str>, Arc<Means>>,
     /// The open negotiations in which it is the turn of an agent with a policy by which the server moves.
     due: OrdSet<Arc<str>>,
+    /// Until when a model has to answer that was asked about the next move, in each negotiation in which one was.
+    asked: OrdSet<(Timestamp, Arc<str>)>,
     memory: Memory,
     revision: u64,
 }
@@ -127,6 +129,13 @@ pub enum Event {
         /// Why.
         account: Accounted,
     },
+    /// A model is asked about the move that the server is about to make by a policy.
+    Asked {
+        /// The identifier of the negotiation.
+        id: String,
+        /// What it is asked.
+        asked: Asked,
+    },
     /// A policy was stored.
     PolicySet {
         /// The agent.
@@ -166,6 +175,7 @@ impl Event {
             | Event::Expired { negotiation } => Some(negotiation),
             Event::Forgotten { .. }
             | Event::Left { .. }
+            | Event::Asked { .. }
             | Event::PolicySet { .. }
             | Event::PolicyRemoved { .. }
             | Event::CapacitySet { .. }
@@ -180,6 +190,7 @@ impl Event {
             | Event::Moved { negotiation, .. }
             | Event::Expired { negotiation } => Some(&negotiation.initiator),
             Event::Left { account, .. } => Some(&account.agent),
+            Event::Asked { asked, .. } => Some(&asked.agent),
             Event::PolicySet { agent, .. }
             | Event::PolicyRemoved { agent, .. }
             | Event::Released { agent, .. } => Some(agent),
@@ -271,7 +282,7 @@ impl Negotiations {
     /// When the next negotiation expires, or the server has to move in one.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match self.due.is_empty() {
-            true => self.expiry.get_min().map(|(at, _)| *at),
+            true => self.expiry.get_min().into_iter().chain(self.asked.get_min()).map(|(at, _)| *at).min(),
             false => Some(Timestamp::EPOCH),
         }
     }

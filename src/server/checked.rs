@@ -4,7 +4,9 @@
 
 use super::renewal::{Certificates, CertificatesError, ClientSource, Sources};
 use super::tls::TlsError;
-use super::{ServeError, api_keys, files, issuers, operations, pki, telemetry, tls, traces, urls, users};
+use super::{
+    ServeError, api_keys, files, issuers, judgement, operations, pki, telemetry, tls, traces, urls, users,
+};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 
@@ -48,6 +50,7 @@ pub fn check_files(config: &Config, clock: &Clock) -> Result<(), ServeError> {
         }
     }
     config.operations.traces.as_ref().map(traces::check).transpose()?;
+    config.judgement.as_ref().map(judgement::check).transpose()?;
     let random = rustls::crypto::ring::default_provider().secure_random;
     issuers::Issuers::check(&config.tokens, clock.clone(), &config.limits, random)?;
     urls::Urls::new(&config.netconf.url, &config.data, &config.limits).map_err(ServeError::Urls)?;

@@ -32,6 +32,7 @@ use super::audit;
 use super::auth::Authenticator;
 use super::certificates::Shown;
 use super::configured::Configured;
+use super::judgement::Judgement;
 use super::measured::Measured;
 use super::netconf::{self, Netconf};
 use super::operations::Operations;
@@ -149,6 +150,8 @@ pub struct Shared {
     pub trail: Trail,
     /// Where it is told what is done for whom.
     pub traces: Traces,
+    /// The model that is asked, which a reload replaces.
+    pub judgement: Arc<Judgement>,
     /// When to stop.
     pub shutdown: Shutdown,
     /// One permit for each connection.

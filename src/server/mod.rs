@@ -18,6 +18,7 @@ mod fetched;
 pub mod files;
 mod introspection;
 pub mod issuers;
+pub mod judgement;
 pub mod jwks;
 pub mod listener;
 pub mod measured;
@@ -80,6 +81,7 @@ use auth::Authenticator;
 pub use checked::check;
 use configured::Configured;
 use issuers::Issuers;
+use judgement::Judgement;
 use listener::{Bound, Front, Scheme, Shared};
 use measured::Measured;
 use netconf::Netconf;
@@ -116,6 +118,8 @@ pub struct Prepared {
     pub trail: Trail,
     /// Where spans go.
     pub spans: Spans,
+    /// The model that is asked; a reload of the configuration replaces it.
+    pub judgement: Arc<Judgement>,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
     pub shutdown: Shutdown,
 }
@@ -177,6 +181,8 @@ pub enum ServeError {
     BindOperations(ListenAddress, #[source] io::Error),
     #[error("cannot prepare the export of traces")]
     Traces(#[from] traces::TracesError),
+    #[error("cannot prepare to ask the model of [judgement]")]
+    Judgement(#[from] judgement::JudgementError),
     #[error("cannot prepare netconf.url")]
     Urls(#[source] outgoing::SetupError),
     #[error("cannot listen for signals")]
@@ -294,6 +300,8 @@ impl Server {
         let vault = Arc::new(Vault::open(&config, clock.clone())?);
         let limits = InForce::from(config.limits.clone());
         let spans = Spans::default();
+        let judgement = Arc::new(Judgement::default());
+        judgement.install(judgement.prepare(config.judgement.as_ref())?);
         let prepared = Prepared {
             config,
             limits: limits.clone(),
@@ -302,6 +310,7 @@ impl Server {
             vault,
             trail,
             spans: spans.clone(),
+            judgement: Arc::clone(&judgement),
             shutdown,
         };
         let application = build(&prepared).await.map_err(ServeError::Start)?;
@@ -337,6 +346,7 @@ impl Server {
             clock,
             trail: trail.clone(),
             traces: Traces::new(spans),
+            judgement,
             shutdown: shutdown.clone(),
         });
         shared.traces.export(shared.traces.prepare(config.operations.traces.as_ref())?, &shared.clock);

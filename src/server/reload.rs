@@ -7,7 +7,9 @@ use super::configured;
 use super::listener::{self, Bound, Scheme, Shared};
 use super::shutdown::Shutdown;
 use super::{Open, OpenOperations, ServeError, Server, announce, bind, bind_operations, checked};
-use super::{listeners_of, notify_listening, operations, renewal, sources, telemetry, traces, url};
+use super::{
+    judgement, listeners_of, notify_listening, operations, renewal, sources, telemetry, traces, url,
+};
 use crate::config::{Config, ConfigError, ListenAddress};
 
 use std::error::Error;
@@ -34,6 +36,7 @@ struct Files {
     certificates: Option<renewal::Prepared>,
     issuers: configured::Prepared,
     traces: traces::Prepared,
+    judgement: judgement::Prepared,
 }
 
 impl Server {
@@ -130,6 +133,7 @@ impl Server {
         let (issuers, rates) = (&next.tokens.issuers, &next.limits.rates);
         self.shared.configured.file_says(files.issuers, issuers, rates, &self.shared);
         self.shared.traces.export(files.traces, &self.shared.clock);
+        self.shared.judgement.install(files.judgement);
         // It was checked.
         let _ = telemetry::replace(&next.log);
         self.trail.keep_as(&next.audit);
@@ -250,9 +254,10 @@ impl Files {
     fn read(next: &Config, shared: &Shared) -> Result<Files, ServeError> {
         let issuers = shared.configured.prepare(&next.tokens.issuers, shared).map_err(ServeError::Start)?;
         let traces = shared.traces.prepare(next.operations.traces.as_ref())?;
+        let judgement = shared.judgement.prepare(next.judgement.as_ref())?;
         // The last, as it may write the certificate that the server makes itself.
         let certificates = shared.certificates.prepare(sources(next))?;
-        Ok(Files { certificates, issuers, traces })
+        Ok(Files { certificates, issuers, traces, judgement })
     }
 }
 

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::config::Config;
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Options, Precondition, Test,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Judges, Options,
+    Precondition, Test,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
@@ -36,9 +38,27 @@ pub struct Bench {
     pub directory: tempfile::TempDir,
     startup: bool,
     limits: Limits,
+    /// How long a model has to answer, if one can be asked.
+    patience: Option<Duration>,
 }
 
-fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) -> Engine {
+/// A model that is asked by nobody but a test.
+#[derive(Debug)]
+struct Model(Option<Duration>);
+
+impl Judges for Model {
+    fn patience(&self) -> Option<Duration> {
+        self.0
+    }
+}
+
+fn open(
+    directory: &Path,
+    clock: &ManualClock,
+    startup: bool,
+    limits: Limits,
+    patience: Option<Duration>,
+) -> Engine {
     let profile = irtf_agent::Agent {
         domain: Some("IP, Optical".into()),
         ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
@@ -54,6 +74,7 @@ fn open(directory: &Path, clock: &ManualClock, startup: bool, limits: Limits) ->
         profile,
         capabilities,
         receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+        judges: Arc::new(Model(patience)),
         blobs: None,
         vault,
         trail: Default::default(),
@@ -74,10 +95,14 @@ impl Bench {
     }
 
     fn start(startup: bool, limits: Limits) -> Self {
+        Bench::with_model(startup, limits, None)
+    }
+
+    fn with_model(startup: bool, limits: Limits, patience: Option<Duration>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::new(Timestamp::from_seconds(START).expect("in range"));
-        let engine = open(directory.path(), &clock, startup, limits.clone());
-        Bench { engine, clock, directory, startup, limits }
+        let engine = open(directory.path(), &clock, startup, limits.clone(), patience);
+        Bench { engine, clock, directory, startup, limits, patience }
     }
 
     /// With the agents of two users: oss-agent of oss, ip-agent of ip.
@@ -87,7 +112,16 @@ impl Bench {
 
     /// The same with these limits.
     pub async fn limited(limits: Limits) -> Self {
-        let bench = Bench::start(false, limits);
+        Bench::start(false, limits).with_agents().await
+    }
+
+    /// The same with a model that has so long to answer.
+    pub async fn judged(patience: Duration) -> Self {
+        Bench::with_model(false, Limits::default(), Some(patience)).with_agents().await
+    }
+
+    async fn with_agents(self) -> Self {
+        let bench = self;
         bench.register("oss", "oss-agent").await.expect("it registers");
         bench.register("ip", "ip-agent").await.expect("it registers");
         bench
@@ -95,7 +129,8 @@ impl Bench {
 
     pub async fn restart(self) -> Self {
         self.engine.stop().await.expect("the log closes");
-        let engine = open(self.directory.path(), &self.clock, self.startup, self.limits.clone());
+        let engine =
+            open(self.directory.path(), &self.clock, self.startup, self.limits.clone(), self.patience);
         Bench { engine, ..self }
     }
 

@@ -9,6 +9,7 @@ mod confirmed;
 mod datastores;
 mod delegations;
 mod flows;
+mod judgement;
 mod policies;
 mod quotas;
 mod secrets;

@@ -30,7 +30,7 @@ const SEEDS: u64 = 200;
 const MUTATED: u64 = 50;
 
 /// What has to happen in some of the worlds, or they prove little.
-const HAPPENS: [&str; 30] = [
+const HAPPENS: [&str; 34] = [
     "Commit Begun",
     "Commit Cancelled",
     "Commit Confirmed",
@@ -43,9 +43,13 @@ const HAPPENS: [&str; 30] = [
     "Ended Deregistered",
     "Ended Expired",
     "InputAnswered",
+    "Judged Chosen",
+    "Judged SetAside",
+    "Judged Worded",
     "Moved Agreed",
     "Moved Open",
     "Moved Rejected",
+    "Negotiation Asked",
     "Negotiation CapacitySet",
     "Negotiation Expired",
     "Negotiation Opened",

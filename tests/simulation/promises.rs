@@ -11,6 +11,7 @@ use agentconf::yang::generated::magent_types::{
 };
 
 use super::mutation::Mutation;
+use super::requests::FORGED;
 use super::witness::{Violation, hold};
 
 /// What is promised of `bandwidth`.
@@ -47,6 +48,11 @@ impl Promises {
             Event::Negotiation(negotiation::Event::Moved { negotiation, account }) => {
                 if let (Some(account), Some(round)) = (account, negotiation.round.last()) {
                     within(&account.agent, account.account.policy.as_deref(), round.move_, &round.term)?;
+                    let words = round.content.as_deref().unwrap_or_default();
+                    let is_plain = !words.contains(FORGED) && !words.contains("1234567");
+                    hold("words of a model are plain and have no numbers of their own", is_plain, || {
+                        words.to_owned()
+                    })?;
                 }
                 if negotiation.status == NegotiationStatus::Agreed {
                     self.agreed(state, &negotiation.id, [&negotiation.initiator, &negotiation.responder])?;

@@ -1,11 +1,13 @@
 //! What clients ask for, drawn by chance from what there is. Nothing is asked here.
 
 use agentconf::clock::Timestamp;
-use agentconf::engine::{Candidate, Confirm, Datastore, Lockable, Locking, Management, State};
+use agentconf::engine::{Candidate, Confirm, Datastore, Lockable, Locking, Management, State, Verdict};
+use agentconf::negotiation::policies::Said;
 use agentconf::tasks::life_cycle;
 use agentconf::yang::generated::ietf_netconf_acm::nodes::NACM;
 use agentconf::yang::generated::irtf_agent::nodes as draft;
 use agentconf::yang::generated::magent_access::nodes as access;
+use agentconf::yang::generated::magent_policy::SetAside;
 use agentconf::yang::generated::magent_policy::nodes as policy;
 use agentconf::yang::generated::magent_registry::nodes as registry;
 use agentconf::yang::generated::magent_task::{Task, nodes as n};
@@ -25,6 +27,8 @@ pub const STRANGER: &str = "eve";
 pub const USERS: [&str; 6] = ["ann", "bob", "cyd", DELEGATE, STRANGER, "admin"];
 /// What no record says.
 pub const SECRET: &str = "nobodyguessesthis";
+/// What no move may say.
+pub const FORGED: &str = "<b>forged</b>";
 pub const SKILLS: [&str; 3] = ["diagnose", "repair", "plan"];
 
 /// A request that can be made again.
@@ -45,6 +49,8 @@ pub enum Request {
     Lock(Locking),
     Begin,
     End,
+    /// What a model says that was asked.
+    Judge(Verdict),
 }
 
 impl Request {
@@ -259,7 +265,8 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
                 json!([{"name": "price", "number": price}, {"name": "bandwidth", "number": bandwidth}]);
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
-                "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"])});
+                "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"]),
+                "judgement": {"rank": number % 4 == 0, "word": number % 6 == 0, "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
         3..6 => set_capacity(own, random.within(0, 150)),
@@ -318,6 +325,27 @@ fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
         input["term"] = terms(random);
     }
     invoke(&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation(&id)), input)
+}
+
+/// What a model says about a move that waits for it, or about none: often nonsense.
+pub fn judge(random: &mut Random, state: &State) -> Request {
+    let waiting: Vec<(String, u64)> = state
+        .negotiations
+        .awaiting_judgement()
+        .filter_map(|(id, course)| Some((id.to_string(), course.asked()?.0)))
+        .collect();
+    let (negotiation, asked_at) = match waiting.is_empty() || random.chance(10) {
+        true => ("none".to_owned(), random.within(1, 100)),
+        false => random.pick(&waiting).clone(),
+    };
+    let choice = random.chance(80).then(|| i64::try_from(random.within(0, 12)).expect("small") - 1);
+    let words = ["Gladly.", FORGED, "Accept 1234567, now.", ""];
+    let content = random.chance(80).then(|| (*random.pick(&words)).to_owned());
+    let said = match random.chance(80) {
+        true => Said::Answer { choice, content },
+        false => Said::Nothing(*random.pick(&[SetAside::Late, SetAside::Nonsense])),
+    };
+    Request::Judge(Verdict { negotiation, asked_at, said })
 }
 
 fn edit(random: &mut Random, datastore: Datastore, number: u64) -> Request {

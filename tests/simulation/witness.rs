@@ -82,6 +82,7 @@ impl Witness {
             self.judge(at, &event)?;
             self.promises.judge(&self.state, &event)?;
             self.seen.insert(kind(&event));
+            self.seen.extend(judged(&event).map(str::to_owned));
             if self.forgets(&event) {
                 self.state.position += 1;
             } else {
@@ -194,6 +195,17 @@ fn kind(event: &Event) -> String {
         Event::Commit(event) => format!("Commit {}", of(event)),
         Event::Edited(_) | Event::Startup(_) => of(event),
     }
+}
+
+/// What became of what a model said about the move.
+fn judged(event: &Event) -> Option<&'static str> {
+    let Event::Negotiation(event) = event else { return None };
+    let judgement = event.account()?.account.judgement.as_ref()?;
+    Some(match judgement.set_aside {
+        Some(_) => "Judged SetAside",
+        None if judgement.choice.is_some() => "Judged Chosen",
+        None => "Judged Worded",
+    })
 }
 
 const DEADLINE: &str = "a deadline fires once, and not early";

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use agentconf::access::{Method, Principal};
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, Invocation, Options, Reason, Session,
-    State, Stepper, Test, write_snapshot,
+    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, Invocation, Judges, Options, Reason,
+    Session, State, Stepper, Test, write_snapshot,
 };
 use agentconf::limits::Limits;
 use agentconf::log::LogReader;
@@ -46,6 +47,16 @@ const START: i64 = 1_800_000_000;
 const EVENTS: u64 = 240;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
+
+/// A model can always be asked; what it says are requests of the world.
+#[derive(Debug)]
+struct Patient;
+
+impl Judges for Patient {
+    fn patience(&self) -> Option<Duration> {
+        Some(Duration::from_secs(5))
+    }
+}
 
 /// What a request came to.
 pub enum Answer {
@@ -180,6 +191,12 @@ impl World {
                 self.asked.push((user, request.clone()));
                 self.ask(user, request)
             }
+            50..53 if self.engine().snapshot().negotiations.awaiting_judgement().next().is_some() => {
+                let state = self.engine().snapshot();
+                let request = requests::judge(&mut self.random, &state);
+                self.asked.push(("admin", request.clone()));
+                self.ask("admin", request)
+            }
             50..56 => {
                 let (user, request) = self.random.pick(&self.asked).clone();
                 let request = match self.mutation {
@@ -282,6 +299,7 @@ impl World {
             profile,
             capabilities: Capabilities::default(),
             receivers: Arc::new(agentconf::engine::NoReceivers),
+            judges: Arc::new(Patient),
             blobs: None,
             vault: self.vault.clone(),
             trail: Default::default(),
@@ -412,6 +430,9 @@ impl World {
             }
             Request::Lock(locking) if session.is_some() => {
                 Box::pin(async move { engine.lock(&principal, locking).await.map(|_| Answer::Done) })
+            }
+            Request::Judge(verdict) => {
+                Box::pin(async move { engine.judged(verdict).await.map(|_| Answer::Done) })
             }
             Request::Begin => Box::pin(async move {
                 engine.session(&principal, None, Transport::NetconfSsh).await.map(Answer::Session)

@@ -16,6 +16,7 @@ mod elsewhere;
 mod hostile;
 mod http;
 mod issuers;
+mod judgement;
 mod large;
 mod netconf;
 mod operations;

@@ -15,7 +15,7 @@ use crate::audit::Trail;
 use crate::cli::progress::Progress;
 use crate::cli::{Place, print};
 use crate::clock::{ManualClock, Timestamp};
-use crate::engine::{Datastore, NoReceivers, NoVault, Options, State, replay_telling, shown};
+use crate::engine::{Datastore, NoJudges, NoReceivers, NoVault, Options, State, replay_telling, shown};
 use crate::ids::hexadecimal;
 use crate::log::{Head, LogReader, Point};
 use crate::netconf::conversation;
@@ -116,6 +116,7 @@ impl Replay {
             profile: profile(&config.agent),
             capabilities,
             receivers: Arc::new(NoReceivers),
+            judges: Arc::new(NoJudges),
             blobs: None,
             vault: Arc::new(NoVault),
             trail: Trail::default(),

@@ -3,21 +3,24 @@
 //! It makes no move: what it says is carried out, if it is, as any move of the agent, by the same rules.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::Negotiations;
 use super::super::course::{Accounted, Course};
 use super::super::decide::Refused;
 use super::super::memory::Remembered;
 use super::super::step::{Party, State};
-use super::super::strategy::{Account, Action, Negotiator, Side, Situation};
+use super::super::strategy::{Account, Action, Decision, Negotiator, Side, Situation};
 use super::capacity::{Demand, demands};
 use super::decide::no_policy;
-use super::{Means, Occasion, Stored, preferences};
+use super::judgement::{OPTIONS_MAX, said};
+use super::{Asked, Means, Occasion, Possible, Said, Stored, preferences};
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::{
     AdviseMoveInput, AdviseMoveOutput, ExplainMovesInput, ExplainMovesOutput, ExplainMovesOutputAccount,
-    OpenByPolicyInput,
+    OpenByPolicyInput, SetAside,
 };
 use crate::yang::generated::magent_task::{RespondInput, RoundTerm};
 use crate::yang::generated::magent_types::NegotiationMove;
@@ -28,11 +31,31 @@ use crate::yang::value::Decimal64;
 /// Most accounts in one answer.
 const ACCOUNTS_MAX: usize = 1000;
 
+/// What the server has to do by a policy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// To move.
+    Move(Turn),
+    /// To ask a model about the move.
+    Ask(Asked),
+}
+
+/// What a model that was asked has led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The move.
+    pub turn: Turn,
+    /// The move if that one turns out not to be possible.
+    pub otherwise: Turn,
+}
+
 /// A move by a policy, or that there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
     /// The terms that are proposed, if something is.
     pub terms: Vec<RoundTerm>,
+    /// What is said, if something is.
+    pub content: Option<String>,
     /// Why, with the move.
     pub account: Accounted,
 }
@@ -49,16 +72,70 @@ impl Turn {
             in_reply_to: self.account.account.round.saturating_sub(1),
             move_,
             term: self.terms.iter().map(recast).collect::<Result<_, _>>()?,
-            content: None,
+            content: self.content.clone(),
             structured_content: None,
             data: Vec::new(),
         }))
     }
 
+    /// The move as one that is possible; `None` if there is none.
+    fn possible(&self) -> Option<AdviseMoveOutput> {
+        let account = self.account.account.clone();
+        Some(AdviseMoveOutput {
+            in_reply_to: account.round.saturating_sub(1),
+            move_: account.move_?,
+            content: self.content.clone(),
+            term: self.terms.iter().map(recast).collect::<Result<_, ModelError>>().ok()?,
+            policy: account.policy,
+            target: account.target,
+            reservation: account.reservation,
+            standing: account.standing,
+            proposed: account.proposed,
+            other: account.other,
+            reason: account.reason,
+            judgement: None,
+        })
+    }
+
+    /// The move that was possible for an agent.
+    pub(super) fn of_possible(agent: &str, possible: &AdviseMoveOutput) -> Option<Turn> {
+        let possible = possible.clone();
+        let account = ExplainMovesOutputAccount {
+            round: possible.in_reply_to.saturating_add(1),
+            move_: Some(possible.move_),
+            policy: possible.policy,
+            target: possible.target,
+            reservation: possible.reservation,
+            standing: possible.standing,
+            proposed: possible.proposed,
+            other: possible.other,
+            reason: possible.reason,
+            judgement: None,
+        };
+        let terms = possible.term.iter().map(recast).collect::<Result<_, ModelError>>().ok()?;
+        let account = Accounted { agent: agent.to_owned(), account };
+        Some(Turn { terms, content: possible.content, account })
+    }
+
+    /// Whether it makes a proposal.
+    pub(super) fn proposes(&self) -> bool {
+        matches!(self.account.account.move_, Some(NegotiationMove::Propose | NegotiationMove::Counter))
+    }
+
+    /// The same with these words. The answer to a question follows them.
+    pub(super) fn saying(mut self, words: Option<String>) -> Turn {
+        self.content = match (words, self.content) {
+            (Some(words), Some(content)) => Some(format!("{words}\n{content}")),
+            (words, content) => words.or(content),
+        };
+        self
+    }
+
     /// The move is left to the agent instead.
     pub fn left(self, why: &str) -> Accounted {
-        let ExplainMovesOutputAccount { round, policy, .. } = self.account.account;
-        Accounted { agent: self.account.agent, account: left(round, policy, why) }
+        let ExplainMovesOutputAccount { round, policy, judgement, .. } = self.account.account;
+        let account = ExplainMovesOutputAccount { judgement, ..left(round, policy, why) };
+        Accounted { agent: self.account.agent, account }
     }
 }
 
@@ -73,13 +150,20 @@ fn left(round: u32, policy: Option<String>, why: &str) -> ExplainMovesOutputAcco
         proposed: None,
         other: None,
         reason: why.to_owned(),
+        judgement: None,
     }
 }
 
 impl Negotiations {
-    /// The negotiations in which the server has to move by a policy, and no more than `at_most`.
-    pub fn due_answers(&self, at_most: usize) -> impl Iterator<Item = &Arc<str>> {
-        self.due.iter().take(at_most)
+    /// The negotiations in which the server has to move by a policy now, and no more than `at_most`.
+    pub fn due_answers(&self, now: Timestamp, at_most: usize) -> impl Iterator<Item = &Arc<str>> {
+        let late = self.asked.iter().take_while(move |(until, _)| *until <= now).map(|(_, id)| id);
+        self.due.iter().chain(late).take(at_most)
+    }
+
+    /// The negotiations in which a model was asked, in the order in which it has to answer.
+    pub fn awaiting_judgement(&self) -> impl Iterator<Item = (&Arc<str>, &Course)> {
+        self.asked.iter().filter_map(|(_, id)| Some((id, self.get(id)?)))
     }
 
     /// Whether the server has to move in this negotiation by a policy.
@@ -87,13 +171,47 @@ impl Negotiations {
         self.due.contains(id)
     }
 
-    /// What the server has to do in this negotiation; `None` if nothing.
-    pub fn answer(&self, id: &str, now: Timestamp) -> Option<Turn> {
-        let course = self.get(id).filter(|_| self.due.contains(id))?;
+    /// What the server has to do in this negotiation; `None` if nothing. If a model can be asked, it has so much time:
+    /// `patience`.
+    pub fn answer(
+        &self,
+        id: &str,
+        now: Timestamp,
+        patience: Option<Duration>,
+        limits: &Limits,
+    ) -> Option<Answer> {
+        let course = self.get(id)?;
+        if let Some((_, asked)) = course.asked() {
+            // Its time is over: the move is made as if it had not been asked.
+            let late = Said::Nothing(SetAside::Late);
+            let judged = Some(asked).filter(|asked| asked.until <= now);
+            return judged
+                .and_then(|asked| self.taken(course, asked, &late, now))
+                .map(|it| Answer::Move(it.turn));
+        }
+        let (means, stored, party) = self.mover(course, now).filter(|_| self.due.contains(id))?;
+        let until = patience.and_then(|patience| self.may_ask(course, stored, now, patience, limits));
+        let is_ranked = until.is_some() && stored.policy.judgement.rank;
+        let at_most = if is_ranked { OPTIONS_MAX - 1 } else { 0 };
+        let (turn, others) = self.by(course, means, stored, party, now, at_most);
+        let is_worded = stored.policy.judgement.word && turn.account.account.move_.is_some();
+        let Some(until) = until.filter(|_| is_worded || !others.is_empty()) else {
+            return Some(Answer::Move(turn));
+        };
+        let options =
+            std::iter::once(&turn).chain(&others).filter_map(Turn::possible).map(Possible).collect();
+        Some(Answer::Ask(Asked { agent: turn.account.agent, until, is_worded, options }))
+    }
+
+    /// The party whose turn it is, with the policy by which the server moves for it.
+    pub(super) fn mover<'a>(
+        &'a self,
+        course: &Course,
+        now: Timestamp,
+    ) -> Option<(&'a Means, &'a Arc<Stored>, Party)> {
         let State::Open { turn, .. } = course.state(now) else { return None };
         let means = self.means.get(course.agent(turn))?;
-        let stored = means.policy(&Occasion::of(course, turn), false)?;
-        Some(self.by(course, means, stored, turn, now))
+        Some((means, means.policy(&Occasion::of(course, turn), false)?, turn))
     }
 
     /// `advise-move`.
@@ -113,36 +231,10 @@ impl Negotiations {
             Some(name) => means.policies.get(name.as_str()),
             None => means.policy(&Occasion::of(course, party), true),
         };
-        let turn = self.by(course, means, stored.ok_or_else(none)?, party, now);
-        let ExplainMovesOutputAccount {
-            round,
-            move_,
-            policy,
-            target,
-            reservation,
-            standing,
-            proposed,
-            other,
-            reason,
-        } = turn.account.account;
-        let Some(move_) = move_ else {
-            return Err(Error::application(Tag::OperationFailed, reason).app_tag("no-offer"));
-        };
-        let term = turn.terms.iter().map(recast).collect::<Result<_, ModelError>>();
-        let term = term.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?;
-        let in_reply_to = round.saturating_sub(1);
-        Ok(AdviseMoveOutput {
-            in_reply_to,
-            move_,
-            term,
-            policy,
-            target,
-            reservation,
-            standing,
-            proposed,
-            other,
-            reason,
-        })
+        let turn = self.by(course, means, stored.ok_or_else(none)?, party, now, 0).0;
+        let reason = &turn.account.account.reason;
+        let no_offer = || Error::application(Tag::OperationFailed, reason).app_tag("no-offer");
+        turn.possible().ok_or_else(no_offer)
     }
 
     /// `explain-moves`.
@@ -194,7 +286,7 @@ impl Negotiations {
             return Err(Error::application(Tag::OperationFailed, message).app_tag("no-offer"));
         };
         let account = accounted(&input.from, stored, 1, NegotiationMove::Propose, account);
-        Ok(Turn { terms: preferences::terms(&offer, &stored.policy), account })
+        Ok(Turn { terms: preferences::terms(&offer, &stored.policy), content: None, account })
     }
 
     /// A negotiation with the party that an agent is.
@@ -208,23 +300,32 @@ impl Negotiations {
         Ok((course, party))
     }
 
-    /// What a party would do by a policy, whose turn it is.
-    fn by(&self, course: &Course, means: &Means, stored: &Arc<Stored>, party: Party, now: Timestamp) -> Turn {
+    /// What a party would do by a policy, whose turn it is, and at most so many moves that are as good.
+    pub(super) fn by(
+        &self,
+        course: &Course,
+        means: &Means,
+        stored: &Arc<Stored>,
+        party: Party,
+        now: Timestamp,
+        at_most: usize,
+    ) -> (Turn, Vec<Turn>) {
         let agent = course.agent(party);
         let next = course.latest().saturating_add(1);
-        let leave = |why: &str| Turn {
+        let with = |account: ExplainMovesOutputAccount| Turn {
             terms: Vec::new(),
-            account: Accounted {
-                agent: agent.to_owned(),
-                account: left(next, Some(stored.policy.name.clone()), why),
-            },
+            content: None,
+            account: Accounted { agent: agent.to_owned(), account },
         };
-        if course
-            .rounds
-            .last()
-            .is_some_and(|round| round.move_ == NegotiationMove::Clarify && round.from != agent)
-        {
-            return leave("The other agent asks; a policy answers no questions.");
+        let leave = |why: &str| (with(left(next, Some(stored.policy.name.clone()), why)), Vec::new());
+        if let Some(content) = explained(course, party, now) {
+            let mut account = left(
+                next,
+                Some(stored.policy.name.clone()),
+                "The other agent asks about the proposal that stands, which is said again.",
+            );
+            account.move_ = Some(NegotiationMove::Clarify);
+            return (Turn { content: Some(content), ..with(account) }, Vec::new());
         }
         let Some(prepared) = stored.prepared() else { return leave("The policy contradicts itself.") };
         let State::Open { stands, left: rounds_left, .. } = course.state(now) else {
@@ -252,19 +353,27 @@ impl Negotiations {
         let remembered = self.memory.take(&id, party);
         let mut negotiator = told(remembered, course, stored, prepared, agent);
         let decision = negotiator.decide(&situation);
+        let others =
+            if at_most > 0 { negotiator.equivalents(&decision, &situation, at_most) } else { Vec::new() };
         let told = course.latest();
         let digest = course.digest(told).unwrap_or_default();
         self.memory.keep(&id, party, Remembered { negotiator, of: stored.clone(), told, digest });
-        let (made, terms) = match decision.action {
-            Action::Accept if standing.is_some() => (NegotiationMove::Accept, Vec::new()),
-            Action::Accept => return leave("There is nothing that can be accepted."),
-            Action::End => (NegotiationMove::Reject, Vec::new()),
-            Action::Offer(offer) => {
-                let made = if stands == party { NegotiationMove::Propose } else { NegotiationMove::Counter };
-                (made, preferences::terms(&offer, &stored.policy))
-            }
+        let turn = |decision: Decision| {
+            let (made, terms) = match decision.action {
+                Action::Accept => (NegotiationMove::Accept, Vec::new()),
+                Action::End => (NegotiationMove::Reject, Vec::new()),
+                Action::Offer(offer) => {
+                    let made =
+                        if stands == party { NegotiationMove::Propose } else { NegotiationMove::Counter };
+                    (made, preferences::terms(&offer, &stored.policy))
+                }
+            };
+            Turn { terms, content: None, account: accounted(agent, stored, next, made, decision.account) }
         };
-        Turn { terms, account: accounted(agent, stored, next, made, decision.account) }
+        if decision.action == Action::Accept && standing.is_none() {
+            return leave("There is nothing that can be accepted.");
+        }
+        (turn(decision), others.into_iter().map(turn).collect())
     }
 
     /// Whether an agent, as this party, has free what terms take; of a task whose fulfillment is negotiated, anew.
@@ -291,6 +400,21 @@ impl Negotiations {
     pub(in crate::negotiation) fn commitments_of(&self, agent: &str, now: Timestamp) -> usize {
         self.means.get(agent).map_or(0, |means| means.commitments.counting(now))
     }
+}
+
+/// The answer to a question of the other party about the proposal of this one that stands, if it has asked and there is a round for
+/// the answer: the proposal again. It says nothing that was not said before.
+fn explained(course: &Course, party: Party, now: Timestamp) -> Option<String> {
+    let latest = course.rounds.last()?;
+    let is_asked = latest.move_ == NegotiationMove::Clarify && latest.from != course.agent(party);
+    let State::Open { stands, left, .. } = course.state(now) else { return None };
+    let standing = course.standing().filter(|_| is_asked && stands == party && left >= 2)?;
+    let terms: Vec<String> = standing.term.iter().map(said).collect();
+    let number = standing.number;
+    Some(match terms.is_empty() {
+        true => format!("The proposal of round {number} stands as it was made."),
+        false => format!("The proposal of round {number} stands: {}.", terms.join(", ")),
+    })
 }
 
 /// A negotiator that was told all offers of a negotiation.
@@ -348,7 +472,7 @@ impl Times {
     }
 }
 
-fn infeasible(
+pub(super) fn infeasible(
     means: &Means,
     stored: &Stored,
     party: Party,
@@ -374,6 +498,7 @@ fn accounted(agent: &str, stored: &Stored, round: u32, made: NegotiationMove, ac
             proposed: account.proposed.and_then(share),
             other: account.other.and_then(share),
             reason: account.reason,
+            judgement: None,
         },
     }
 }
@@ -383,6 +508,6 @@ fn accounted(agent: &str, stored: &Stored, round: u32, made: NegotiationMove, ac
     clippy::cast_possible_truncation,
     reason = "a share is small, and what is not stops at the ends of the type"
 )]
-fn share(utility: f64) -> Option<Decimal64> {
+pub(super) fn share(utility: f64) -> Option<Decimal64> {
     utility.is_finite().then(|| Decimal64 { digits: (utility * 1e6).round() as i64, fraction: 6 })
 }

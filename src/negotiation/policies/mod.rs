@@ -5,6 +5,7 @@
 mod answer;
 pub(super) mod capacity;
 mod decide;
+mod judgement;
 mod preferences;
 
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,8 @@ use crate::yang::held::Shown;
 use crate::yang::model::{IdentityEnum, Modelled};
 use crate::yang::tree::Container;
 
-pub use answer::Turn;
+pub use answer::{Answer, Judged, Turn};
+pub use judgement::{Asked, Possible, Said, question};
 
 /// What one agent has given. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,12 +2,15 @@
 //!
 //! Nothing here knows the engine.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
 use crate::limits::Limits;
 use crate::negotiation::memory::Memory;
+use crate::negotiation::policies::{Answer, Turn};
 use crate::negotiation::{Event, Negotiations};
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
@@ -15,6 +18,8 @@ use crate::yang::generated::magent_task::{OpenNegotiationInput, RespondInput};
 use crate::yang::generated::magent_types::NegotiationStatus;
 use crate::yang::json as codec;
 use crate::yang::model::Modelled;
+
+mod judgement;
 
 const START: i64 = 1_800_000_000;
 
@@ -24,10 +29,12 @@ fn read<T: Modelled>(json: &Json) -> T {
     T::from_data(&data).unwrap()
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct World {
     negotiations: Negotiations,
     seconds: i64,
+    /// How long a model has to answer, if there is one.
+    patience: Option<Duration>,
     log: Vec<(Timestamp, String)>,
 }
 
@@ -89,9 +96,32 @@ impl World {
         Ok(output.status)
     }
 
+    /// What the server does next.
+    fn next(&self, id: &str) -> Option<Answer> {
+        self.negotiations.answer(id, self.now(), self.patience, &Limits::default())
+    }
+
     /// The server's next move, made.
     fn answer(&mut self, id: &str) -> Option<String> {
-        let turn = self.negotiations.answer(id, self.now())?;
+        match self.next(id)? {
+            Answer::Move(turn) => self.made(id, turn),
+            Answer::Ask(asked) => {
+                self.commit(vec![Event::Asked { id: id.to_owned(), asked }]);
+                None
+            }
+        }
+    }
+
+    /// The other party asks something.
+    fn asks(&mut self, id: &str, from: &str) {
+        let latest = self.negotiations.get(id).unwrap().latest();
+        let input: RespondInput =
+            read(&json!({"from": from, "in-reply-to": latest, "move": "clarify", "content": "why?"}));
+        let (events, _) = self.negotiations.respond(&self.fresh(), id, input, &Limits::default()).unwrap();
+        self.commit(events);
+    }
+
+    fn made(&mut self, id: &str, turn: Turn) -> Option<String> {
         let Some(response) = turn.response().unwrap() else {
             self.commit(vec![Event::Left { id: id.to_owned(), account: turn.account }]);
             return None;
@@ -110,6 +140,12 @@ impl World {
 fn price(worth_at_10: &str, worth_at_100: &str) -> Json {
     json!([{"name": "price", "number": {"min": "10", "max": "100", "step": "1", "point": [
         {"at": "10", "worth": worth_at_10}, {"at": "100", "worth": worth_at_100}]}}])
+}
+
+/// The same with a unit.
+fn unit(mut terms: Json) -> Json {
+    terms[0]["unit"] = json!("EUR");
+    terms
 }
 
 fn app_tag<T>(result: Result<T, Error>) -> String {
@@ -159,8 +195,8 @@ fn what_is_remembered_changes_no_decision() {
     world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
     for step in 0..15 {
         let forgetful = Negotiations { memory: Memory::default(), ..world.negotiations.clone() };
-        let remembered = world.negotiations.answer("n", world.now());
-        assert_eq!(remembered, forgetful.answer("n", world.now()));
+        let remembered = world.next("n");
+        assert_eq!(remembered, forgetful.answer("n", world.now(), None, &Limits::default()));
         if world.answer("n").as_deref() != Some("counter") {
             break;
         }
@@ -198,19 +234,38 @@ fn a_policy_that_does_not_apply_or_only_advises_moves_nothing() {
 }
 
 #[test]
-fn a_question_is_left_to_the_agent_once() {
+fn a_question_is_answered_with_the_proposal_that_stands_and_nothing_else() {
+    let mut world = World::default();
+    world.policy("ann", json!({"term": price("1", "0"), "reservation": "0.37"})).unwrap();
+    world.open("n", json!([{"name": "price", "number": "10.50", "unit": "EUR"}])).unwrap();
+    world.policy("ann", json!({"term": unit(price("1", "0")), "reservation": "0.37"})).unwrap();
+    for _ in 0..3 {
+        world.asks("n", "bob");
+        assert_eq!(world.answer("n").as_deref(), Some("clarify"));
+        let answered = world.negotiations.get("n").unwrap().rounds.last().unwrap().clone();
+        let content = answered.content.as_deref();
+        assert_eq!(content, Some("The proposal of round 1 stands: price 10.5 EUR."));
+        assert!(answered.term.is_empty());
+    }
+    // A question in answer to a question is none about a proposal: it is decided as ever.
+    world.policy("bob", json!({"term": unit(price("0", "1"))})).unwrap();
+    assert_eq!(world.answer("n").as_deref(), Some("counter"));
+    assert_eq!(world.negotiations, world.replayed());
+}
+
+#[test]
+fn questions_are_answered_as_long_as_there_are_rounds() {
     let mut world = World::default();
     world.policy("ann", json!({"term": price("1", "0")})).unwrap();
     world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
-    world.respond("n", "bob", "clarify", json!([])).err();
-    let input: RespondInput =
-        read(&json!({"from": "bob", "in-reply-to": 1, "move": "clarify", "content": "why?"}));
-    let (events, _) = world.negotiations.respond(&world.fresh(), "n", input, &Limits::default()).unwrap();
-    world.commit(events);
-    assert!(world.negotiations.has_to_answer("n"));
-    assert_eq!(world.answer("n"), None);
-    assert!(!world.negotiations.has_to_answer("n"), "it is not asked again");
-    assert_eq!(world.negotiations, world.replayed());
+    for _ in 0..19 {
+        world.asks("n", "bob");
+        assert_eq!(world.answer("n").as_deref(), Some("clarify"));
+    }
+    assert_eq!(
+        app_tag(world.respond("n", "bob", "counter", json!([{"name": "price", "number": "1"}]))),
+        "last-round"
+    );
 }
 
 #[test]

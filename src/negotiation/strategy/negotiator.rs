@@ -27,6 +27,9 @@ const CERTAIN: f64 = 0.8;
 const LATE: f64 = 0.9;
 /// How many of the latest offers count for what was conceded.
 const LATEST: usize = 5;
+/// By how much proposals can differ in utility that are as good as each other, and among how many such ones is chosen.
+const SIMILAR: f64 = 0.01;
+const CONSIDERED: usize = 4096;
 /// What two utilities can differ that are meant to be the same.
 const ROUNDING: f64 = 1e-9;
 
@@ -157,11 +160,41 @@ impl Negotiator {
         }
         account.proposed = Some(proposal.utility);
         account.other = Some(proposal.other);
-        account.reason = format!(
-            "Asks for at least {:.3}; proposes what is worth {:.3}, and to the other party perhaps {:.3}.",
-            account.target, proposal.utility, proposal.other
-        );
+        account.reason = proposes(&account);
         Decision { action: Action::Offer(proposal.offer), account }
+    }
+
+    /// Other proposals that are as good to the party as the one of a decision, those best for the other party first: worth no
+    /// less than is asked for, feasible, and not made yet. There are none where the strategy is in what is proposed: in MiCRO's order,
+    /// and where the other party gets back what it proposed itself.
+    pub fn equivalents(&self, decision: &Decision, now: &Situation<'_>, at_most: usize) -> Vec<Decision> {
+        let (Action::Offer(decided), Some(utility)) = (&decision.action, decision.account.proposed) else {
+            return Vec::new();
+        };
+        let is_returned = self.best.iter().any(|(_, offer)| offer == decided);
+        if matches!(self.strategy, Strategy::Micro) || is_returned {
+            return Vec::new();
+        }
+        let prepared = &self.prepared;
+        let least = (utility - SIMILAR).max(decision.account.target);
+        let places = prepared.at_least(utility + SIMILAR)..prepared.at_least(least);
+        let outcomes = places.take(CONSIDERED).filter_map(|place| prepared.outcomes.get(place));
+        let new = outcomes.filter(|outcome| !self.offered.contains(*outcome));
+        let mut new: Vec<_> = new.map(|outcome| (self.opponent.worth(outcome), outcome)).collect();
+        new.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let offers = new
+            .into_iter()
+            .map(|(other, outcome)| (other, outcome, prepared.space.offer(&prepared.preferences, outcome)));
+        let fit =
+            offers.filter(|(_, _, offer)| offer != decided && prepared.is_acceptable(offer, now.infeasible));
+        let decisions = fit.map(|(other, outcome, offer)| {
+            let utility = prepared.utility_of(outcome);
+            let mut account =
+                Account { proposed: Some(utility), other: Some(other), ..decision.account.clone() };
+            account.reason = proposes(&account);
+            Decision { action: Action::Offer(offer), account }
+        });
+        decisions.take(at_most).collect()
     }
 
     fn progress(&self, now: &Situation<'_>) -> Progress {
@@ -254,6 +287,16 @@ impl Negotiator {
         let outcome = self.prepared.space.outcome(&self.prepared.preferences, offer);
         outcome.map_or(0.0, |(outcome, _)| self.opponent.worth(&outcome))
     }
+}
+
+/// What is said of a proposal.
+fn proposes(account: &Account) -> String {
+    format!(
+        "Asks for at least {:.3}; proposes what is worth {:.3}, and to the other party perhaps {:.3}.",
+        account.target,
+        account.proposed.unwrap_or_default(),
+        account.other.unwrap_or_default()
+    )
 }
 
 /// Why an offer that stands and is worth `utility` is accepted; `None` if it is not.

@@ -437,6 +437,45 @@ fn preferences_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn what_is_as_good_is_new_feasible_and_worth_what_is_asked_for() {
+    for strategy in ALL {
+        let mut preferences = choices(&[6, 6, 6], true);
+        for term in &mut preferences.terms {
+            term.weight = 1.0;
+        }
+        preferences.reservation = Some(1.0);
+        let prepared = prepared(preferences);
+        let gone =
+            Region { conditions: vec![Condition { term: name(0), values: Values::Texts(vec![text(1)]) }] };
+        let mut negotiator = Negotiator::new(prepared.clone(), strategy);
+        let (mut made, mut found) = (Vec::new(), 0);
+        for step in 0..20 {
+            let now = Situation { infeasible: std::slice::from_ref(&gone), ..situation(step, 20, None) };
+            let decision = negotiator.decide(&now);
+            let others = negotiator.equivalents(&decision, &now, 4);
+            assert!(others.len() <= 4);
+            let Action::Offer(own) = decision.action else { break };
+            for other in &others {
+                let Action::Offer(offer) = &other.action else { panic!("{other:?}") };
+                assert!(*offer != own && !made.contains(offer), "{strategy:?}");
+                assert!(prepared.is_acceptable(offer, now.infeasible), "{strategy:?}");
+                let utility = prepared.utility(offer).expect("it is feasible");
+                assert!(utility >= other.account.target - 1e-9, "{strategy:?}");
+                assert!((utility - prepared.utility(&own).expect("it is feasible")).abs() < 0.011);
+                assert_eq!(other.account.proposed, Some(utility));
+            }
+            found += others.len();
+            negotiator.saw(Side::Own, &own);
+            made.push(own);
+            negotiator.saw(Side::Other, &offer(&[5, 5, 5]));
+        }
+        // Those that imitate do not concede to one that does not, and ask for the best.
+        let concedes = !matches!(strategy, Strategy::Micro | Strategy::TitForTat(_));
+        assert_eq!(found > 10, concedes, "{strategy:?}: {found}");
+    }
+}
+
+#[test]
 fn nothing_said_by_the_other_party_disturbs() {
     let own = prepared(choices(&[3, 3], true));
     let strange: [Offer; 3] = [

@@ -139,6 +139,17 @@ impl Agent {
 pub struct Policy {
     /// Name of the policy.
     pub name: String,
+    /// What is left to a model, where the operator has configured one. The rules decide first, and what
+    /// the model says is checked. The move is made when it has answered. If it does not answer in time,
+    /// or with something else, or the server starts anew meanwhile, the move is made as if nobody had
+    /// been asked. The agent can move meanwhile; the answer is ignored then.
+    ///
+    /// The model is sent the type of the negotiation, the moves to choose from with their terms, and
+    /// the latest round of the other agent with its terms and its 'content'. It is sent no name of an
+    /// agent and nothing else of the policy.
+    ///
+    /// What is proposed first by 'open-by-policy' is never left to it.
+    pub judgement: Judgement,
     /// What the server does by the policy.
     pub mode: Mode,
     /// Of several policies that apply, that with the greatest priority is used, and of several such
@@ -187,6 +198,7 @@ impl model::Modelled for Policy {
     fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
         Ok(Self {
             name: model::required(data, &nodes::POLICIES_AGENT_POLICY_NAME)?,
+            judgement: model::container(data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT)?,
             mode: model::optional(data, &nodes::POLICIES_AGENT_POLICY_MODE)?.unwrap_or(Mode::Answer),
             priority: model::optional(data, &nodes::POLICIES_AGENT_POLICY_PRIORITY)?.unwrap_or(0),
             applies: model::container(data, &nodes::POLICIES_AGENT_POLICY_APPLIES)?,
@@ -209,6 +221,7 @@ impl model::Modelled for Policy {
     fn to_data(&self) -> tree::Container {
         let mut data = tree::Container::default();
         model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_NAME, &self.name);
+        model::put_container(&mut data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT, &self.judgement);
         model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_MODE, &self.mode);
         model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_PRIORITY, &self.priority);
         model::put_container(&mut data, &nodes::POLICIES_AGENT_POLICY_APPLIES, &self.applies);
@@ -234,6 +247,7 @@ impl Policy {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            judgement: Default::default(),
             mode: Mode::Answer,
             priority: 0,
             applies: Default::default(),
@@ -261,6 +275,64 @@ impl Policy {
     /// The key of this entry, if its leafs can have it.
     pub fn key(&self) -> Result<tree::Key, model::ValueError> {
         Self::key_of(&self.name)
+    }
+}
+
+/// What is left to a model, where the operator has configured one. The rules decide first, and what
+/// the model says is checked. The move is made when it has answered. If it does not answer in time,
+/// or with something else, or the server starts anew meanwhile, the move is made as if nobody had
+/// been asked. The agent can move meanwhile; the answer is ignored then.
+///
+/// The model is sent the type of the negotiation, the moves to choose from with their terms, and
+/// the latest round of the other agent with its terms and its 'content'. It is sent no name of an
+/// agent and nothing else of the policy.
+///
+/// What is proposed first by 'open-by-policy' is never left to it.
+///
+/// `/magent-policy:policies/agent/policy/judgement`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The model chooses among proposals that are worth about the same to the agent, not less than is
+    /// asked for at the moment, and were not made yet. Whether a proposal is made or accepted is not
+    /// left to it.
+    pub rank: bool,
+    /// The model writes the 'content' of the move: plain text of a limited length, without characters
+    /// that are not seen, markup, or numbers that are not those of the terms which the move proposes,
+    /// accepts or explains. What binds is the terms.
+    pub word: bool,
+    /// How often it is asked in one negotiation at most.
+    pub times: u16,
+}
+
+impl model::Modelled for Judgement {
+    fn node() -> &'static schema::Node {
+        &nodes::POLICIES_AGENT_POLICY_JUDGEMENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            rank: model::optional(data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_RANK)?.unwrap_or(false),
+            word: model::optional(data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_WORD)?.unwrap_or(false),
+            times: model::optional(data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES)?.unwrap_or(20),
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_RANK, &self.rank);
+        model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_WORD, &self.word);
+        model::put(&mut data, &nodes::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES, &self.times);
+        data
+    }
+}
+
+impl Default for Judgement {
+    fn default() -> Self {
+        Self {
+            rank: false,
+            word: false,
+            times: 20,
+        }
     }
 }
 
@@ -1542,6 +1614,17 @@ pub struct SetPolicyInput {
     pub agent: String,
     /// Name of the policy.
     pub name: String,
+    /// What is left to a model, where the operator has configured one. The rules decide first, and what
+    /// the model says is checked. The move is made when it has answered. If it does not answer in time,
+    /// or with something else, or the server starts anew meanwhile, the move is made as if nobody had
+    /// been asked. The agent can move meanwhile; the answer is ignored then.
+    ///
+    /// The model is sent the type of the negotiation, the moves to choose from with their terms, and
+    /// the latest round of the other agent with its terms and its 'content'. It is sent no name of an
+    /// agent and nothing else of the policy.
+    ///
+    /// What is proposed first by 'open-by-policy' is never left to it.
+    pub judgement: SetPolicyInputJudgement,
     /// What the server does by the policy.
     pub mode: SetPolicyInputMode,
     /// Of several policies that apply, that with the greatest priority is used, and of several such
@@ -1591,6 +1674,7 @@ impl model::Modelled for SetPolicyInput {
         Ok(Self {
             agent: model::required(data, &nodes::SET_POLICY_INPUT_AGENT)?,
             name: model::required(data, &nodes::SET_POLICY_INPUT_NAME)?,
+            judgement: model::container(data, &nodes::SET_POLICY_INPUT_JUDGEMENT)?,
             mode: model::optional(data, &nodes::SET_POLICY_INPUT_MODE)?.unwrap_or(SetPolicyInputMode::Answer),
             priority: model::optional(data, &nodes::SET_POLICY_INPUT_PRIORITY)?.unwrap_or(0),
             applies: model::container(data, &nodes::SET_POLICY_INPUT_APPLIES)?,
@@ -1614,6 +1698,7 @@ impl model::Modelled for SetPolicyInput {
         let mut data = tree::Container::default();
         model::put(&mut data, &nodes::SET_POLICY_INPUT_AGENT, &self.agent);
         model::put(&mut data, &nodes::SET_POLICY_INPUT_NAME, &self.name);
+        model::put_container(&mut data, &nodes::SET_POLICY_INPUT_JUDGEMENT, &self.judgement);
         model::put(&mut data, &nodes::SET_POLICY_INPUT_MODE, &self.mode);
         model::put(&mut data, &nodes::SET_POLICY_INPUT_PRIORITY, &self.priority);
         model::put_container(&mut data, &nodes::SET_POLICY_INPUT_APPLIES, &self.applies);
@@ -1640,6 +1725,7 @@ impl SetPolicyInput {
         Self {
             agent: agent.into(),
             name: name.into(),
+            judgement: Default::default(),
             mode: SetPolicyInputMode::Answer,
             priority: 0,
             applies: Default::default(),
@@ -1656,6 +1742,64 @@ impl SetPolicyInput {
             seed: 0,
             rounds: None,
             time_limit: None,
+        }
+    }
+}
+
+/// What is left to a model, where the operator has configured one. The rules decide first, and what
+/// the model says is checked. The move is made when it has answered. If it does not answer in time,
+/// or with something else, or the server starts anew meanwhile, the move is made as if nobody had
+/// been asked. The agent can move meanwhile; the answer is ignored then.
+///
+/// The model is sent the type of the negotiation, the moves to choose from with their terms, and
+/// the latest round of the other agent with its terms and its 'content'. It is sent no name of an
+/// agent and nothing else of the policy.
+///
+/// What is proposed first by 'open-by-policy' is never left to it.
+///
+/// `/magent-policy:set-policy/input/judgement`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetPolicyInputJudgement {
+    /// The model chooses among proposals that are worth about the same to the agent, not less than is
+    /// asked for at the moment, and were not made yet. Whether a proposal is made or accepted is not
+    /// left to it.
+    pub rank: bool,
+    /// The model writes the 'content' of the move: plain text of a limited length, without characters
+    /// that are not seen, markup, or numbers that are not those of the terms which the move proposes,
+    /// accepts or explains. What binds is the terms.
+    pub word: bool,
+    /// How often it is asked in one negotiation at most.
+    pub times: u16,
+}
+
+impl model::Modelled for SetPolicyInputJudgement {
+    fn node() -> &'static schema::Node {
+        &nodes::SET_POLICY_INPUT_JUDGEMENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            rank: model::optional(data, &nodes::SET_POLICY_INPUT_JUDGEMENT_RANK)?.unwrap_or(false),
+            word: model::optional(data, &nodes::SET_POLICY_INPUT_JUDGEMENT_WORD)?.unwrap_or(false),
+            times: model::optional(data, &nodes::SET_POLICY_INPUT_JUDGEMENT_TIMES)?.unwrap_or(20),
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::SET_POLICY_INPUT_JUDGEMENT_RANK, &self.rank);
+        model::put(&mut data, &nodes::SET_POLICY_INPUT_JUDGEMENT_WORD, &self.word);
+        model::put(&mut data, &nodes::SET_POLICY_INPUT_JUDGEMENT_TIMES, &self.times);
+        data
+    }
+}
+
+impl Default for SetPolicyInputJudgement {
+    fn default() -> Self {
+        Self {
+            rank: false,
+            word: false,
+            times: 20,
         }
     }
 }
@@ -3494,6 +3638,8 @@ pub struct AdviseMoveOutput {
     pub in_reply_to: u32,
     /// What the agent would do.
     pub move_: super::magent_types::NegotiationMove,
+    /// What it would say.
+    pub content: Option<String>,
     /// A term.
     pub term: Vec<AdviseMoveOutputTerm>,
     /// The policy.
@@ -3511,6 +3657,8 @@ pub struct AdviseMoveOutput {
     pub other: Option<value::Decimal64>,
     /// Why, in a sentence.
     pub reason: String,
+    /// What a model had to do with it.
+    pub judgement: Option<AdviseMoveOutputJudgement>,
 }
 
 impl model::Modelled for AdviseMoveOutput {
@@ -3522,6 +3670,7 @@ impl model::Modelled for AdviseMoveOutput {
         Ok(Self {
             in_reply_to: model::required(data, &nodes::ADVISE_MOVE_OUTPUT_IN_REPLY_TO)?,
             move_: model::required(data, &nodes::ADVISE_MOVE_OUTPUT_MOVE)?,
+            content: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_CONTENT)?,
             term: model::list(data, &nodes::ADVISE_MOVE_OUTPUT_TERM)?,
             policy: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_POLICY)?,
             target: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_TARGET)?,
@@ -3530,6 +3679,7 @@ impl model::Modelled for AdviseMoveOutput {
             proposed: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_PROPOSED)?,
             other: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_OTHER)?,
             reason: model::required(data, &nodes::ADVISE_MOVE_OUTPUT_REASON)?,
+            judgement: model::presence(data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT)?,
         })
     }
 
@@ -3537,6 +3687,7 @@ impl model::Modelled for AdviseMoveOutput {
         let mut data = tree::Container::default();
         model::put(&mut data, &nodes::ADVISE_MOVE_OUTPUT_IN_REPLY_TO, &self.in_reply_to);
         model::put(&mut data, &nodes::ADVISE_MOVE_OUTPUT_MOVE, &self.move_);
+        model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_CONTENT, &self.content);
         model::put_list(&mut data, &nodes::ADVISE_MOVE_OUTPUT_TERM, &self.term);
         model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_POLICY, &self.policy);
         model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_TARGET, &self.target);
@@ -3545,6 +3696,7 @@ impl model::Modelled for AdviseMoveOutput {
         model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_PROPOSED, &self.proposed);
         model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_OTHER, &self.other);
         model::put(&mut data, &nodes::ADVISE_MOVE_OUTPUT_REASON, &self.reason);
+        model::put_presence(&mut data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT, &self.judgement);
         data
     }
 }
@@ -3559,6 +3711,7 @@ impl AdviseMoveOutput {
         Self {
             in_reply_to,
             move_,
+            content: None,
             term: Vec::new(),
             policy: None,
             target: None,
@@ -3567,6 +3720,7 @@ impl AdviseMoveOutput {
             proposed: None,
             other: None,
             reason: reason.into(),
+            judgement: None,
         }
     }
 }
@@ -3670,6 +3824,58 @@ impl model::Modelled for AdviseMoveOutputWindow {
     }
 }
 
+/// What a model had to do with it.
+///
+/// `/magent-policy:advise-move/output/judgement`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdviseMoveOutputJudgement {
+    /// How many moves it could choose from.
+    pub options: u8,
+    /// The number of the move that it chose, where 1 is the one that is made without it. It is absent
+    /// if nothing was chosen or the choice was set aside.
+    pub choice: Option<u8>,
+    /// The words of the move are its.
+    pub worded: Option<()>,
+    /// Why what it said, or a part of that, was set aside.
+    pub set_aside: Option<SetAside>,
+}
+
+impl model::Modelled for AdviseMoveOutputJudgement {
+    fn node() -> &'static schema::Node {
+        &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            options: model::required(data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_OPTIONS)?,
+            choice: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_CHOICE)?,
+            worded: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_WORDED)?,
+            set_aside: model::optional(data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_SET_ASIDE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_OPTIONS, &self.options);
+        model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_CHOICE, &self.choice);
+        model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_WORDED, &self.worded);
+        model::put_optional(&mut data, &nodes::ADVISE_MOVE_OUTPUT_JUDGEMENT_SET_ASIDE, &self.set_aside);
+        data
+    }
+}
+
+impl AdviseMoveOutputJudgement {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(options: u8) -> Self {
+        Self {
+            options,
+            choice: None,
+            worded: None,
+            set_aside: None,
+        }
+    }
+}
+
 /// `/magent-policy:explain-moves/input`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExplainMovesInput {
@@ -3769,6 +3975,8 @@ pub struct ExplainMovesOutputAccount {
     pub other: Option<value::Decimal64>,
     /// Why, in a sentence.
     pub reason: String,
+    /// What a model had to do with it.
+    pub judgement: Option<ExplainMovesOutputJudgement>,
 }
 
 impl model::Modelled for ExplainMovesOutputAccount {
@@ -3787,6 +3995,7 @@ impl model::Modelled for ExplainMovesOutputAccount {
             proposed: model::optional(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_PROPOSED)?,
             other: model::optional(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_OTHER)?,
             reason: model::required(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_REASON)?,
+            judgement: model::presence(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT)?,
         })
     }
 
@@ -3801,6 +4010,7 @@ impl model::Modelled for ExplainMovesOutputAccount {
         model::put_optional(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_PROPOSED, &self.proposed);
         model::put_optional(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_OTHER, &self.other);
         model::put(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_REASON, &self.reason);
+        model::put_presence(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT, &self.judgement);
         data
     }
 }
@@ -3818,6 +4028,7 @@ impl ExplainMovesOutputAccount {
             proposed: None,
             other: None,
             reason: reason.into(),
+            judgement: None,
         }
     }
 
@@ -3829,6 +4040,58 @@ impl ExplainMovesOutputAccount {
     /// The key of this entry, if its leafs can have it.
     pub fn key(&self) -> Result<tree::Key, model::ValueError> {
         Self::key_of(self.round)
+    }
+}
+
+/// What a model had to do with it.
+///
+/// `/magent-policy:explain-moves/output/account/judgement`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplainMovesOutputJudgement {
+    /// How many moves it could choose from.
+    pub options: u8,
+    /// The number of the move that it chose, where 1 is the one that is made without it. It is absent
+    /// if nothing was chosen or the choice was set aside.
+    pub choice: Option<u8>,
+    /// The words of the move are its.
+    pub worded: Option<()>,
+    /// Why what it said, or a part of that, was set aside.
+    pub set_aside: Option<SetAside>,
+}
+
+impl model::Modelled for ExplainMovesOutputJudgement {
+    fn node() -> &'static schema::Node {
+        &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT
+    }
+
+    fn from_data(data: &tree::Container) -> Result<Self, model::ModelError> {
+        Ok(Self {
+            options: model::required(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_OPTIONS)?,
+            choice: model::optional(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_CHOICE)?,
+            worded: model::optional(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_WORDED)?,
+            set_aside: model::optional(data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_SET_ASIDE)?,
+        })
+    }
+
+    fn to_data(&self) -> tree::Container {
+        let mut data = tree::Container::default();
+        model::put(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_OPTIONS, &self.options);
+        model::put_optional(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_CHOICE, &self.choice);
+        model::put_optional(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_WORDED, &self.worded);
+        model::put_optional(&mut data, &nodes::EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_SET_ASIDE, &self.set_aside);
+        data
+    }
+}
+
+impl ExplainMovesOutputJudgement {
+    /// Of what has to be there; the rest is absent or has its default.
+    pub fn new(options: u8) -> Self {
+        Self {
+            options,
+            choice: None,
+            worded: None,
+            set_aside: None,
+        }
     }
 }
 
@@ -4426,6 +4689,88 @@ impl model::LeafValue for SetCapacityInputRole {
     }
 }
 
+/// Why what a model said was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SetAside {
+    /// No answer came in time.
+    Late,
+    /// It could not be asked, or did not answer as HTTP has it.
+    Unreachable,
+    /// It answered with a status that is none of success.
+    Refused,
+    /// The answer was too long.
+    TooLong,
+    /// The answer was not of the form that was asked for.
+    Nonsense,
+    /// It chose what was not there to be chosen.
+    NoSuchOption,
+    /// Its words were empty, too long, or no plain text.
+    NotPlain,
+    /// Its words had a number that the terms do not have.
+    OtherNumbers,
+    /// What it chose was no longer possible.
+    NoLongerPossible,
+}
+
+impl SetAside {
+    /// All values, in the order of the module.
+    pub const ALL: &'static [Self] = &[
+        Self::Late,
+        Self::Unreachable,
+        Self::Refused,
+        Self::TooLong,
+        Self::Nonsense,
+        Self::NoSuchOption,
+        Self::NotPlain,
+        Self::OtherNumbers,
+        Self::NoLongerPossible,
+    ];
+
+    /// The name in YANG.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::TooLong => "too-long",
+            Self::Nonsense => "nonsense",
+            Self::NoSuchOption => "no-such-option",
+            Self::NotPlain => "not-plain",
+            Self::OtherNumbers => "other-numbers",
+            Self::NoLongerPossible => "no-longer-possible",
+        }
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "late" => Some(Self::Late),
+            "unreachable" => Some(Self::Unreachable),
+            "refused" => Some(Self::Refused),
+            "too-long" => Some(Self::TooLong),
+            "nonsense" => Some(Self::Nonsense),
+            "no-such-option" => Some(Self::NoSuchOption),
+            "not-plain" => Some(Self::NotPlain),
+            "other-numbers" => Some(Self::OtherNumbers),
+            "no-longer-possible" => Some(Self::NoLongerPossible),
+            _ => None,
+        }
+    }
+}
+
+impl model::LeafValue for SetAside {
+    fn from_value(value: &value::Value) -> Option<Self> {
+        match value {
+            value::Value::Enum(e) => Self::from_name(e.name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
+        model::enum_value(ty, self.as_str())
+    }
+}
+
 /// Schema nodes.
 pub mod nodes {
     use crate::yang::schema::*;
@@ -4520,6 +4865,7 @@ pub mod nodes {
         status: Status::Current,
         children: &[
             &POLICIES_AGENT_POLICY_NAME,
+            &POLICIES_AGENT_POLICY_JUDGEMENT,
             &POLICIES_AGENT_POLICY_MODE,
             &POLICIES_AGENT_POLICY_PRIORITY,
             &POLICIES_AGENT_POLICY_APPLIES,
@@ -4539,6 +4885,7 @@ pub mod nodes {
         ],
         data: &[
             &POLICIES_AGENT_POLICY_NAME,
+            &POLICIES_AGENT_POLICY_JUDGEMENT,
             &POLICIES_AGENT_POLICY_MODE,
             &POLICIES_AGENT_POLICY_PRIORITY,
             &POLICIES_AGENT_POLICY_APPLIES,
@@ -4584,12 +4931,104 @@ pub mod nodes {
         sid: 0,
         description: "Name of the policy.",
     };
+    /// `/magent-policy:policies/agent/policy/judgement`
+    pub static POLICIES_AGENT_POLICY_JUDGEMENT: Node = Node {
+        name: "judgement",
+        module: &super::MODULE,
+        parent: Some(&POLICIES_AGENT_POLICY),
+        index: 1,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &POLICIES_AGENT_POLICY_JUDGEMENT_RANK,
+            &POLICIES_AGENT_POLICY_JUDGEMENT_WORD,
+            &POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+        ],
+        data: &[
+            &POLICIES_AGENT_POLICY_JUDGEMENT_RANK,
+            &POLICIES_AGENT_POLICY_JUDGEMENT_WORD,
+            &POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What is left to a model, where the operator has configured\none.  The rules decide first, and what the model says is\nchecked.  The move is made when it has answered.  If it does\nnot answer in time, or with something else, or the server\nstarts anew meanwhile, the move is made as if nobody had been\nasked.  The agent can move meanwhile; the answer is ignored\nthen.\n\nThe model is sent the type of the negotiation, the moves to\nchoose from with their terms, and the latest round of the\nother agent with its terms and its 'content'.  It is sent no\nname of an agent and nothing else of the policy.\n\nWhat is proposed first by 'open-by-policy' is never left to\nit.",
+    };
+    /// `/magent-policy:policies/agent/policy/judgement/rank`
+    pub static POLICIES_AGENT_POLICY_JUDGEMENT_RANK: Node = Node {
+        name: "rank",
+        module: &super::MODULE,
+        parent: Some(&POLICIES_AGENT_POLICY_JUDGEMENT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("false"), units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The model chooses among proposals that are worth about the\nsame to the agent, not less than is asked for at the moment,\nand were not made yet.  Whether a proposal is made or\naccepted is not left to it.",
+    };
+    /// `/magent-policy:policies/agent/policy/judgement/word`
+    pub static POLICIES_AGENT_POLICY_JUDGEMENT_WORD: Node = Node {
+        name: "word",
+        module: &super::MODULE,
+        parent: Some(&POLICIES_AGENT_POLICY_JUDGEMENT),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("false"), units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The model writes the 'content' of the move: plain text of a\nlimited length, without characters that are not seen,\nmarkup, or numbers that are not those of the terms which\nthe move proposes, accepts or explains.  What binds is the\nterms.",
+    };
+    /// `/magent-policy:policies/agent/policy/judgement/times`
+    pub static POLICIES_AGENT_POLICY_JUDGEMENT_TIMES: Node = Node {
+        name: "times",
+        module: &super::MODULE,
+        parent: Some(&POLICIES_AGENT_POLICY_JUDGEMENT),
+        index: 2,
+        kind: Kind::Leaf {
+            ty: &super::types::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+            default: Some("20"),
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "How often it is asked in one negotiation at most.",
+    };
     /// `/magent-policy:policies/agent/policy/mode`
     pub static POLICIES_AGENT_POLICY_MODE: Node = Node {
         name: "mode",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 1,
+        index: 2,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_MODE,
             default: Some("answer"),
@@ -4613,7 +5052,7 @@ pub mod nodes {
         name: "priority",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 2,
+        index: 3,
         kind: Kind::Leaf { ty: &super::types::UINT16, default: Some("0"), units: "" },
         config: false,
         mandatory: false,
@@ -4633,7 +5072,7 @@ pub mod nodes {
         name: "applies",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 3,
+        index: 4,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -4785,7 +5224,7 @@ pub mod nodes {
         name: "term",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 4,
+        index: 5,
         kind: Kind::List {
             keys: &[&POLICIES_AGENT_POLICY_TERM_NAME],
             uniques: &[],
@@ -5645,7 +6084,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 5,
+        index: 6,
         kind: Kind::List {
             keys: &[&POLICIES_AGENT_POLICY_INTERACTION_NAME],
             uniques: &[],
@@ -6109,7 +6548,7 @@ pub mod nodes {
         name: "feasible",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 6,
+        index: 7,
         kind: Kind::List {
             keys: &[&POLICIES_AGENT_POLICY_FEASIBLE_NAME],
             uniques: &[],
@@ -6545,7 +6984,7 @@ pub mod nodes {
         name: "infeasible",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 7,
+        index: 8,
         kind: Kind::List {
             keys: &[&POLICIES_AGENT_POLICY_INFEASIBLE_NAME],
             uniques: &[],
@@ -6981,7 +7420,7 @@ pub mod nodes {
         name: "reservation",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf { ty: &super::types::UTILITY, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -7001,7 +7440,7 @@ pub mod nodes {
         name: "aspiration",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf { ty: &super::types::UTILITY, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -7021,7 +7460,7 @@ pub mod nodes {
         name: "discount",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 10,
+        index: 11,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_DISCOUNT,
             default: Some("1.0"),
@@ -7045,7 +7484,7 @@ pub mod nodes {
         name: "strategy",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_STRATEGY,
             default: Some("magent-policy:default-strategy"),
@@ -7069,7 +7508,7 @@ pub mod nodes {
         name: "exponent",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 12,
+        index: 13,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_EXPONENT,
             default: Some("1.0"),
@@ -7093,8 +7532,12 @@ pub mod nodes {
         name: "steps",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 13,
-        kind: Kind::Leaf { ty: &super::types::POLICIES_AGENT_POLICY_STEPS, default: Some("1"), units: "" },
+        index: 14,
+        kind: Kind::Leaf {
+            ty: &super::types::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+            default: Some("1"),
+            units: "",
+        },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -7113,7 +7556,7 @@ pub mod nodes {
         name: "seed",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 14,
+        index: 15,
         kind: Kind::Leaf { ty: &super::types::UINT64, default: Some("0"), units: "" },
         config: false,
         mandatory: false,
@@ -7133,7 +7576,7 @@ pub mod nodes {
         name: "rounds",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 15,
+        index: 16,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_WINDOW_WINDOW_STEP,
             default: None,
@@ -7157,7 +7600,7 @@ pub mod nodes {
         name: "time-limit",
         module: &super::MODULE,
         parent: Some(&POLICIES_AGENT_POLICY),
-        index: 16,
+        index: 17,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_WINDOW_WINDOW_STEP,
             default: None,
@@ -7669,6 +8112,7 @@ pub mod nodes {
         children: &[
             &SET_POLICY_INPUT_AGENT,
             &SET_POLICY_INPUT_NAME,
+            &SET_POLICY_INPUT_JUDGEMENT,
             &SET_POLICY_INPUT_MODE,
             &SET_POLICY_INPUT_PRIORITY,
             &SET_POLICY_INPUT_APPLIES,
@@ -7689,6 +8133,7 @@ pub mod nodes {
         data: &[
             &SET_POLICY_INPUT_AGENT,
             &SET_POLICY_INPUT_NAME,
+            &SET_POLICY_INPUT_JUDGEMENT,
             &SET_POLICY_INPUT_MODE,
             &SET_POLICY_INPUT_PRIORITY,
             &SET_POLICY_INPUT_APPLIES,
@@ -7754,12 +8199,104 @@ pub mod nodes {
         sid: 0,
         description: "Name of the policy.",
     };
+    /// `/magent-policy:set-policy/input/judgement`
+    pub static SET_POLICY_INPUT_JUDGEMENT: Node = Node {
+        name: "judgement",
+        module: &super::MODULE,
+        parent: Some(&SET_POLICY_INPUT),
+        index: 2,
+        kind: Kind::Container { presence: false },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &SET_POLICY_INPUT_JUDGEMENT_RANK,
+            &SET_POLICY_INPUT_JUDGEMENT_WORD,
+            &SET_POLICY_INPUT_JUDGEMENT_TIMES,
+        ],
+        data: &[
+            &SET_POLICY_INPUT_JUDGEMENT_RANK,
+            &SET_POLICY_INPUT_JUDGEMENT_WORD,
+            &SET_POLICY_INPUT_JUDGEMENT_TIMES,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What is left to a model, where the operator has configured\none.  The rules decide first, and what the model says is\nchecked.  The move is made when it has answered.  If it does\nnot answer in time, or with something else, or the server\nstarts anew meanwhile, the move is made as if nobody had been\nasked.  The agent can move meanwhile; the answer is ignored\nthen.\n\nThe model is sent the type of the negotiation, the moves to\nchoose from with their terms, and the latest round of the\nother agent with its terms and its 'content'.  It is sent no\nname of an agent and nothing else of the policy.\n\nWhat is proposed first by 'open-by-policy' is never left to\nit.",
+    };
+    /// `/magent-policy:set-policy/input/judgement/rank`
+    pub static SET_POLICY_INPUT_JUDGEMENT_RANK: Node = Node {
+        name: "rank",
+        module: &super::MODULE,
+        parent: Some(&SET_POLICY_INPUT_JUDGEMENT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("false"), units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The model chooses among proposals that are worth about the\nsame to the agent, not less than is asked for at the moment,\nand were not made yet.  Whether a proposal is made or\naccepted is not left to it.",
+    };
+    /// `/magent-policy:set-policy/input/judgement/word`
+    pub static SET_POLICY_INPUT_JUDGEMENT_WORD: Node = Node {
+        name: "word",
+        module: &super::MODULE,
+        parent: Some(&SET_POLICY_INPUT_JUDGEMENT),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::BOOLEAN, default: Some("false"), units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The model writes the 'content' of the move: plain text of a\nlimited length, without characters that are not seen,\nmarkup, or numbers that are not those of the terms which\nthe move proposes, accepts or explains.  What binds is the\nterms.",
+    };
+    /// `/magent-policy:set-policy/input/judgement/times`
+    pub static SET_POLICY_INPUT_JUDGEMENT_TIMES: Node = Node {
+        name: "times",
+        module: &super::MODULE,
+        parent: Some(&SET_POLICY_INPUT_JUDGEMENT),
+        index: 2,
+        kind: Kind::Leaf {
+            ty: &super::types::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+            default: Some("20"),
+            units: "",
+        },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "How often it is asked in one negotiation at most.",
+    };
     /// `/magent-policy:set-policy/input/mode`
     pub static SET_POLICY_INPUT_MODE: Node = Node {
         name: "mode",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 2,
+        index: 3,
         kind: Kind::Leaf { ty: &super::types::SET_POLICY_INPUT_MODE, default: Some("answer"), units: "" },
         config: false,
         mandatory: false,
@@ -7779,7 +8316,7 @@ pub mod nodes {
         name: "priority",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 3,
+        index: 4,
         kind: Kind::Leaf { ty: &super::types::UINT16, default: Some("0"), units: "" },
         config: false,
         mandatory: false,
@@ -7799,7 +8336,7 @@ pub mod nodes {
         name: "applies",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 4,
+        index: 5,
         kind: Kind::Container { presence: false },
         config: false,
         mandatory: false,
@@ -7951,7 +8488,7 @@ pub mod nodes {
         name: "term",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 5,
+        index: 6,
         kind: Kind::List {
             keys: &[&SET_POLICY_INPUT_TERM_NAME],
             uniques: &[],
@@ -8811,7 +9348,7 @@ pub mod nodes {
         name: "interaction",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 6,
+        index: 7,
         kind: Kind::List {
             keys: &[&SET_POLICY_INPUT_INTERACTION_NAME],
             uniques: &[],
@@ -9275,7 +9812,7 @@ pub mod nodes {
         name: "feasible",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 7,
+        index: 8,
         kind: Kind::List {
             keys: &[&SET_POLICY_INPUT_FEASIBLE_NAME],
             uniques: &[],
@@ -9708,7 +10245,7 @@ pub mod nodes {
         name: "infeasible",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 8,
+        index: 9,
         kind: Kind::List {
             keys: &[&SET_POLICY_INPUT_INFEASIBLE_NAME],
             uniques: &[],
@@ -10144,7 +10681,7 @@ pub mod nodes {
         name: "reservation",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf { ty: &super::types::UTILITY, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -10164,7 +10701,7 @@ pub mod nodes {
         name: "aspiration",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 10,
+        index: 11,
         kind: Kind::Leaf { ty: &super::types::UTILITY, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -10184,7 +10721,7 @@ pub mod nodes {
         name: "discount",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 11,
+        index: 12,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_DISCOUNT,
             default: Some("1.0"),
@@ -10208,7 +10745,7 @@ pub mod nodes {
         name: "strategy",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 12,
+        index: 13,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_STRATEGY,
             default: Some("magent-policy:default-strategy"),
@@ -10232,7 +10769,7 @@ pub mod nodes {
         name: "exponent",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 13,
+        index: 14,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_EXPONENT,
             default: Some("1.0"),
@@ -10256,8 +10793,12 @@ pub mod nodes {
         name: "steps",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 14,
-        kind: Kind::Leaf { ty: &super::types::POLICIES_AGENT_POLICY_STEPS, default: Some("1"), units: "" },
+        index: 15,
+        kind: Kind::Leaf {
+            ty: &super::types::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+            default: Some("1"),
+            units: "",
+        },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -10276,7 +10817,7 @@ pub mod nodes {
         name: "seed",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 15,
+        index: 16,
         kind: Kind::Leaf { ty: &super::types::UINT64, default: Some("0"), units: "" },
         config: false,
         mandatory: false,
@@ -10296,7 +10837,7 @@ pub mod nodes {
         name: "rounds",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 16,
+        index: 17,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_WINDOW_WINDOW_STEP,
             default: None,
@@ -10320,7 +10861,7 @@ pub mod nodes {
         name: "time-limit",
         module: &super::MODULE,
         parent: Some(&SET_POLICY_INPUT),
-        index: 17,
+        index: 18,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_WINDOW_WINDOW_STEP,
             default: None,
@@ -12181,6 +12722,7 @@ pub mod nodes {
         children: &[
             &ADVISE_MOVE_OUTPUT_IN_REPLY_TO,
             &ADVISE_MOVE_OUTPUT_MOVE,
+            &ADVISE_MOVE_OUTPUT_CONTENT,
             &ADVISE_MOVE_OUTPUT_TERM,
             &ADVISE_MOVE_OUTPUT_POLICY,
             &ADVISE_MOVE_OUTPUT_TARGET,
@@ -12189,10 +12731,12 @@ pub mod nodes {
             &ADVISE_MOVE_OUTPUT_PROPOSED,
             &ADVISE_MOVE_OUTPUT_OTHER,
             &ADVISE_MOVE_OUTPUT_REASON,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT,
         ],
         data: &[
             &ADVISE_MOVE_OUTPUT_IN_REPLY_TO,
             &ADVISE_MOVE_OUTPUT_MOVE,
+            &ADVISE_MOVE_OUTPUT_CONTENT,
             &ADVISE_MOVE_OUTPUT_TERM,
             &ADVISE_MOVE_OUTPUT_POLICY,
             &ADVISE_MOVE_OUTPUT_TARGET,
@@ -12201,6 +12745,7 @@ pub mod nodes {
             &ADVISE_MOVE_OUTPUT_PROPOSED,
             &ADVISE_MOVE_OUTPUT_OTHER,
             &ADVISE_MOVE_OUTPUT_REASON,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT,
         ],
         actions: &[],
         notifications: &[],
@@ -12254,12 +12799,32 @@ pub mod nodes {
         sid: 0,
         description: "What the agent would do.",
     };
+    /// `/magent-policy:advise-move/output/content`
+    pub static ADVISE_MOVE_OUTPUT_CONTENT: Node = Node {
+        name: "content",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What it would say.",
+    };
     /// `/magent-policy:advise-move/output/term`
     pub static ADVISE_MOVE_OUTPUT_TERM: Node = Node {
         name: "term",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 2,
+        index: 3,
         kind: Kind::List {
             keys: &[&ADVISE_MOVE_OUTPUT_TERM_NAME],
             uniques: &[],
@@ -12539,7 +13104,7 @@ pub mod nodes {
         name: "policy",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 3,
+        index: 4,
         kind: Kind::Leaf { ty: &super::types::POLICY_NAME, default: None, units: "" },
         config: false,
         mandatory: false,
@@ -12559,7 +13124,7 @@ pub mod nodes {
         name: "target",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 4,
+        index: 5,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_NUMBER_NUMBER_MIN,
             default: None,
@@ -12583,7 +13148,7 @@ pub mod nodes {
         name: "reservation",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 5,
+        index: 6,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_NUMBER_NUMBER_MIN,
             default: None,
@@ -12607,7 +13172,7 @@ pub mod nodes {
         name: "standing",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 6,
+        index: 7,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_NUMBER_NUMBER_MIN,
             default: None,
@@ -12631,7 +13196,7 @@ pub mod nodes {
         name: "proposed",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 7,
+        index: 8,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_NUMBER_NUMBER_MIN,
             default: None,
@@ -12655,7 +13220,7 @@ pub mod nodes {
         name: "other",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 8,
+        index: 9,
         kind: Kind::Leaf {
             ty: &super::types::POLICIES_AGENT_POLICY_TERM_VALUES_NUMBER_NUMBER_MIN,
             default: None,
@@ -12679,7 +13244,7 @@ pub mod nodes {
         name: "reason",
         module: &super::MODULE,
         parent: Some(&ADVISE_MOVE_OUTPUT),
-        index: 9,
+        index: 10,
         kind: Kind::Leaf { ty: &super::types::STRING, default: None, units: "" },
         config: false,
         mandatory: true,
@@ -12693,6 +13258,116 @@ pub mod nodes {
         nacm: NacmDefault::None,
         sid: 0,
         description: "Why, in a sentence.",
+    };
+    /// `/magent-policy:advise-move/output/judgement`
+    pub static ADVISE_MOVE_OUTPUT_JUDGEMENT: Node = Node {
+        name: "judgement",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT),
+        index: 11,
+        kind: Kind::Container { presence: true },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_OPTIONS,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_CHOICE,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_WORDED,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_SET_ASIDE,
+        ],
+        data: &[
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_OPTIONS,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_CHOICE,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_WORDED,
+            &ADVISE_MOVE_OUTPUT_JUDGEMENT_SET_ASIDE,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What a model had to do with it.",
+    };
+    /// `/magent-policy:advise-move/output/judgement/options`
+    pub static ADVISE_MOVE_OUTPUT_JUDGEMENT_OPTIONS: Node = Node {
+        name: "options",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT_JUDGEMENT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT8, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "How many moves it could choose from.",
+    };
+    /// `/magent-policy:advise-move/output/judgement/choice`
+    pub static ADVISE_MOVE_OUTPUT_JUDGEMENT_CHOICE: Node = Node {
+        name: "choice",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT_JUDGEMENT),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::UINT8, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The number of the move that it chose, where 1 is the one\nthat is made without it.  It is absent if nothing was chosen\nor the choice was set aside.",
+    };
+    /// `/magent-policy:advise-move/output/judgement/worded`
+    pub static ADVISE_MOVE_OUTPUT_JUDGEMENT_WORDED: Node = Node {
+        name: "worded",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT_JUDGEMENT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::EMPTY, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The words of the move are its.",
+    };
+    /// `/magent-policy:advise-move/output/judgement/set-aside`
+    pub static ADVISE_MOVE_OUTPUT_JUDGEMENT_SET_ASIDE: Node = Node {
+        name: "set-aside",
+        module: &super::MODULE,
+        parent: Some(&ADVISE_MOVE_OUTPUT_JUDGEMENT),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::SET_ASIDE, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Why what it said, or a part of that, was set aside.",
     };
     /// `/magent-policy:explain-moves`
     pub static EXPLAIN_MOVES: Node = Node {
@@ -12810,7 +13485,11 @@ pub mod nodes {
         module: &super::MODULE,
         parent: Some(&EXPLAIN_MOVES_INPUT),
         index: 3,
-        kind: Kind::Leaf { ty: &super::types::POLICIES_AGENT_POLICY_STEPS, default: None, units: "" },
+        kind: Kind::Leaf {
+            ty: &super::types::POLICIES_AGENT_POLICY_JUDGEMENT_TIMES,
+            default: None,
+            units: "",
+        },
         config: false,
         mandatory: false,
         status: Status::Current,
@@ -12868,6 +13547,7 @@ pub mod nodes {
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_PROPOSED,
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_OTHER,
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_REASON,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT,
         ],
         data: &[
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_ROUND,
@@ -12879,6 +13559,7 @@ pub mod nodes {
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_PROPOSED,
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_OTHER,
             &EXPLAIN_MOVES_OUTPUT_ACCOUNT_REASON,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT,
         ],
         actions: &[],
         notifications: &[],
@@ -13092,6 +13773,116 @@ pub mod nodes {
         sid: 0,
         description: "Why, in a sentence.",
     };
+    /// `/magent-policy:explain-moves/output/account/judgement`
+    pub static EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT: Node = Node {
+        name: "judgement",
+        module: &super::MODULE,
+        parent: Some(&EXPLAIN_MOVES_OUTPUT_ACCOUNT),
+        index: 9,
+        kind: Kind::Container { presence: true },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_OPTIONS,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_CHOICE,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_WORDED,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_SET_ASIDE,
+        ],
+        data: &[
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_OPTIONS,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_CHOICE,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_WORDED,
+            &EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_SET_ASIDE,
+        ],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "What a model had to do with it.",
+    };
+    /// `/magent-policy:explain-moves/output/account/judgement/options`
+    pub static EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_OPTIONS: Node = Node {
+        name: "options",
+        module: &super::MODULE,
+        parent: Some(&EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT),
+        index: 0,
+        kind: Kind::Leaf { ty: &super::types::UINT8, default: None, units: "" },
+        config: false,
+        mandatory: true,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "How many moves it could choose from.",
+    };
+    /// `/magent-policy:explain-moves/output/account/judgement/choice`
+    pub static EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_CHOICE: Node = Node {
+        name: "choice",
+        module: &super::MODULE,
+        parent: Some(&EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT),
+        index: 1,
+        kind: Kind::Leaf { ty: &super::types::UINT8, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The number of the move that it chose, where 1 is the one\nthat is made without it.  It is absent if nothing was chosen\nor the choice was set aside.",
+    };
+    /// `/magent-policy:explain-moves/output/account/judgement/worded`
+    pub static EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_WORDED: Node = Node {
+        name: "worded",
+        module: &super::MODULE,
+        parent: Some(&EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT),
+        index: 2,
+        kind: Kind::Leaf { ty: &super::types::EMPTY, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "The words of the move are its.",
+    };
+    /// `/magent-policy:explain-moves/output/account/judgement/set-aside`
+    pub static EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT_SET_ASIDE: Node = Node {
+        name: "set-aside",
+        module: &super::MODULE,
+        parent: Some(&EXPLAIN_MOVES_OUTPUT_ACCOUNT_JUDGEMENT),
+        index: 3,
+        kind: Kind::Leaf { ty: &super::types::SET_ASIDE, default: None, units: "" },
+        config: false,
+        mandatory: false,
+        status: Status::Current,
+        children: &[],
+        data: &[],
+        actions: &[],
+        notifications: &[],
+        musts: &[],
+        whens: &[],
+        nacm: NacmDefault::None,
+        sid: 0,
+        description: "Why what it said, or a part of that, was set aside.",
+    };
 }
 
 /// Identities.
@@ -13225,6 +14016,16 @@ pub mod types {
         base: Base::String(
             Range { parts: &[(1, 64)], text: "1..64", error_message: None, error_app_tag: None },
             &[],
+        ),
+    };
+    /// `boolean`
+    pub static BOOLEAN: Type = Type { name: "boolean", base: Base::Boolean };
+    /// `uint16`
+    pub static POLICIES_AGENT_POLICY_JUDGEMENT_TIMES: Type = Type {
+        name: "uint16",
+        base: Base::Uint(
+            16,
+            Range { parts: &[(1, 65535)], text: "1..max", error_message: None, error_app_tag: None },
         ),
     };
     /// `enumeration`
@@ -13372,14 +14173,6 @@ pub mod types {
             },
         ),
     };
-    /// `uint16`
-    pub static POLICIES_AGENT_POLICY_STEPS: Type = Type {
-        name: "uint16",
-        base: Base::Uint(
-            16,
-            Range { parts: &[(1, 65535)], text: "1..max", error_message: None, error_app_tag: None },
-        ),
-    };
     /// `uint64`
     pub static UINT64: Type = Type { name: "uint64", base: Base::Uint(64, Range::ANY) };
     /// `decimal64`
@@ -13461,5 +14254,24 @@ pub mod types {
             32,
             Range { parts: &[(2, 4294967295)], text: "2..max", error_message: None, error_app_tag: None },
         ),
+    };
+    /// `uint8`
+    pub static UINT8: Type = Type { name: "uint8", base: Base::Uint(8, Range::ANY) };
+    /// `empty`
+    pub static EMPTY: Type = Type { name: "empty", base: Base::Empty };
+    /// `set-aside`
+    pub static SET_ASIDE: Type = Type {
+        name: "set-aside",
+        base: Base::Enumeration(&[
+            EnumValue { name: "late", value: 0 },
+            EnumValue { name: "unreachable", value: 1 },
+            EnumValue { name: "refused", value: 2 },
+            EnumValue { name: "too-long", value: 3 },
+            EnumValue { name: "nonsense", value: 4 },
+            EnumValue { name: "no-such-option", value: 5 },
+            EnumValue { name: "not-plain", value: 6 },
+            EnumValue { name: "other-numbers", value: 7 },
+            EnumValue { name: "no-longer-possible", value: 8 },
+        ]),
     };
 }

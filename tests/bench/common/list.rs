@@ -54,6 +54,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             profile,
             capabilities,
             receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+            judges: std::sync::Arc::new(agentconf::engine::NoJudges),
             blobs: None,
             vault: Arc::new(NoVault),
             trail: Default::default(),

@@ -65,6 +65,7 @@ impl Filled {
             profile,
             capabilities: Capabilities::default(),
             receivers: std::sync::Arc::new(agentconf::engine::NoReceivers),
+            judges: std::sync::Arc::new(agentconf::engine::NoJudges),
             blobs: None,
             vault,
             trail: Default::default(),
