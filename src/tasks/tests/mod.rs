@@ -50,6 +50,7 @@ impl World {
             self.tasks.apply(self.log.len() as u64, self.now, &read);
             self.announced.check(&before, &self.tasks, &event);
         }
+        invariants::no_part_outlives_its_whole(&self.tasks);
     }
 
     fn done<T>(&mut self, decided: Result<(Vec<Event>, T), Error>) -> T {
