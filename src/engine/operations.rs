@@ -10,7 +10,9 @@ use super::denied::Denied;
 use super::event::Event;
 use super::options::Options;
 use super::request::Invocation;
-use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
+use super::speakers::{
+    acts_for, gives, may, not_authorized, reads_data, registers_as, sees, sees_delegation,
+};
 use super::state::State;
 use super::{draft, monitoring, moves, policies};
 use crate::access::{self, Access, At, Deed, Principal, Reference};
@@ -342,10 +344,16 @@ fn refers(
     now: Timestamp,
 ) -> Result<(), Error> {
     exists(state, options, &input.to, now)?;
-    if let Some(parent) = &input.parent {
-        task_of(state, principal, parent, Right::Assign, now)?;
+    let Some(parent) = &input.parent else { return Ok(()) };
+    let whole = task_of(state, principal, parent, Right::Assign, now)?;
+    // What becomes of a part matters to its whole: who may only read that cannot bring about its end.
+    match [&whole.from, &whole.to].contains(&&input.from) {
+        true => Ok(()),
+        false => Err(not_authorized(format!(
+            "\"{}\" has no part in the task \"{parent}\", so it orders no part of it",
+            input.from
+        ))),
     }
-    Ok(())
 }
 
 /// Gives an order that carries out an agreement the terms that were agreed.
