@@ -125,13 +125,7 @@ pub(super) fn invoke(
     admitted: Option<&Admitted>,
     fresh: &mut Fresh,
 ) -> Decided {
-    match admitted {
-        // What its expressions see is what they saw then.
-        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
-            may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())?;
-        }
-        _ => admit(state, options, principal, invocation)?,
-    }
+    admit_again(state, options, principal, invocation, admitted)?;
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
@@ -266,7 +260,7 @@ pub(super) fn keep(
     part: &KeptPart,
     fresh: &mut Fresh,
 ) -> Decided {
-    admit(state, options, principal, invocation)?;
+    admit_again(state, options, principal, invocation, Some(&part.admitted))?;
     let input: PutDataInput = input(invocation)?;
     acts_for(state, principal, &input.from, Deed::May(Right::Data), fresh.now)?;
     let aside = Some((part.kept.clone(), part.whole.clone()));
@@ -399,6 +393,7 @@ pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timesta
 
 /// That an input was held against the schema, and against which configuration: what is done by who asks needs not be done by
 /// the one writer.
+#[derive(Debug, Clone)]
 pub(super) struct Admitted(Arc<Container>);
 
 /// [`admit`], before the writer is asked.
@@ -413,6 +408,23 @@ pub(super) fn admitted(
 ) -> Result<Admitted, Error> {
     admit(state, options, principal, invocation)?;
     Ok(Admitted(state.config.content().clone()))
+}
+
+/// [`admit`] of what may have been admitted before.
+fn admit_again(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    admitted: Option<&Admitted>,
+) -> Result<(), Error> {
+    match admitted {
+        // What its expressions see is what they saw then.
+        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
+            may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())
+        }
+        _ => admit(state, options, principal, invocation),
+    }
 }
 
 /// The checks that every operation has in common.
