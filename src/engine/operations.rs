@@ -285,7 +285,7 @@ pub(super) fn assign(
     }
     let (from, callback) = (input.from.clone(), input.callback.clone());
     let (mut events, output) = state.tasks.assign(fresh, input, &options.limits)?;
-    if let Some(callback) = callback {
+    if let Some(callback) = callback.filter(|_| !state.tasks.is_over(&output.id)) {
         reports_to(options, &callback.url, callback.token.as_deref())?;
         let (wanted, _) =
             state.tasks.call_back(fresh, &output.id, &from, callback.into(), &options.limits)?;
