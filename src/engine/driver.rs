@@ -40,7 +40,7 @@ use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
 use super::writer::Writer;
 use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
-use crate::access::{self, Access, At, Principal, Rules};
+use crate::access::{self, Access, At, Principal, Reference, Rules};
 use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
@@ -616,7 +616,16 @@ impl Engine {
         }
         operations::admit(&self.snapshot(), &self.shared.options, principal, &invocation)?;
         operations::may_report_to(&self.shared.options, &url)?;
-        let keep = move |vault: &dyn Vault, _: &Arc<Rules>| secrets::keep_token(vault, &token, &url);
+        // One that is kept for this receiver already is not kept once more, however often it is given.
+        let present = operations::receiver(&invocation).and_then(|(task, receiver)| {
+            let state = self.snapshot();
+            let (_, callback) = state.tasks.callbacks().same(&task, &receiver)?;
+            Reference::read(callback.receiver.token.as_deref()?)
+        });
+        let keep = move |vault: &dyn Vault, _: &Arc<Rules>| match present {
+            Some(present) if present.is_for(&url) && vault.is(&present, &token) => Ok(present),
+            _ => secrets::keep_token(vault, &token, &url),
+        };
         let reference = self.taking(principal, keep).await??;
         secrets::replace_token(&mut invocation, &reference);
         Ok(invocation)

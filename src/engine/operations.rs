@@ -22,6 +22,7 @@ use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::negotiation::Negotiations;
 use crate::tasks::Refusal;
+use crate::tasks::callbacks::Receiver;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
@@ -348,6 +349,16 @@ fn refers(
             input.from
         ))),
     }
+}
+
+/// The task that an invocation has reported, and to whom.
+pub(super) fn receiver(invocation: &Invocation) -> Option<(String, Receiver)> {
+    if invocation.operation == &task::ASSIGN_TASK {
+        let input: AssignTaskInput = input(invocation).ok()?;
+        return Some((input.id?, input.callback?.into()));
+    }
+    let input: SubscribeInput = input(invocation).ok()?;
+    Some((target(invocation).ok()?.to_owned(), input.into()))
 }
 
 /// Gives an order that carries out an agreement the terms that were agreed.
