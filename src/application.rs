@@ -22,8 +22,9 @@ use crate::server::vault::Vault;
 use crate::server::{Application, ApplicationError, Prepared};
 use crate::yang::generated::irtf_agent;
 
-/// Between two looks at which secrets are used.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Between two looks at which secrets and which parts of data are used, and the least between them.
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Opens the log, replays it, and makes the front end and what runs NETCONF sessions.
 ///
@@ -40,7 +41,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let random = rustls::crypto::ring::default_provider().secure_random;
     let callbacks = Callbacks::open(&config.data, &config.callbacks, Arc::clone(&vault), random)?;
     let callbacks = Arc::new(callbacks);
-    let blobs = Arc::new(Blobs::open(&config.data, clock.clone())?);
+    let blobs = Arc::new(Blobs::open(&config.data, limits.clone(), clock.clone())?);
     let (receivers, judges, kept) = (Arc::clone(&callbacks), Arc::clone(&judgement), Arc::clone(&blobs));
     // Replay reads what no snapshot stands for, which can be the whole log.
     let engine = tokio::task::spawn_blocking(move || {
@@ -74,7 +75,14 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
         loop {
             tokio::select! {
                 () = stopping.begun() => return,
-                () = tokio::time::sleep(DAY) => sweep(&vault, &kept, &swept).await,
+                () = async {
+                    tokio::time::sleep(MINUTE).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(HOUR) => {}
+                        () = kept.is_full() => {}
+                    }
+                    sweep(&vault, &kept, &swept).await;
+                } => {}
             }
         }
     });

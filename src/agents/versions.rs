@@ -80,15 +80,19 @@ impl Ord for Version {
     }
 }
 
+/// Standards have greater numbers, which tell them apart and not their versions: TS 28.541, IEEE 802.11.
+const MAJOR_MAX: u64 = 20;
+
 /// A name in lower case, and the version at its end if it has one: behind `/` any, behind `-`, `_`, `:` or a space one with a
-/// point or with a `v` before it, so that `cell-5` is a name.
+/// `v` before it, or with a point and a major number that is not greater than 20, so that `cell-5` and `ts-28.541` are names.
 pub(super) fn split(text: &str) -> (String, Option<Version>) {
     for (at, separator) in text.match_indices(['-', '_', '/', ':', ' ']) {
         let (Some(name), Some(rest)) = (text.get(..at), text.get(at + 1..)) else { continue };
-        let is_meant = separator == "/" || rest.starts_with(['v', 'V']) || rest.contains('.');
-        if is_meant
-            && !name.is_empty()
+        let is_said = separator == "/" || rest.starts_with(['v', 'V']);
+        if !name.is_empty()
             && let Some(version) = Version::read(rest)
+            && (is_said
+                || rest.contains('.') && version.numbers.first().is_some_and(|major| *major <= MAJOR_MAX))
         {
             return (name.to_lowercase(), Some(version));
         }
@@ -170,7 +174,17 @@ mod tests {
         assert_eq!(version("A2A/0.3"), Some([0, 3, 0]));
         assert_eq!(version("netconf 1.1"), Some([1, 1, 0]));
         assert_eq!(version("x-v2-beta.1"), Some([2, 0, 0]));
-        for name in ["cell-5", "5g", "restconf", "v1", "text/plain", "-v1"] {
+        for name in [
+            "cell-5",
+            "5g",
+            "restconf",
+            "v1",
+            "text/plain",
+            "-v1",
+            "TS-28.541",
+            "ieee 802.11",
+            "3gpp:29.500.1",
+        ] {
             assert_eq!(version(name), None, "{name}");
         }
     }
@@ -187,6 +201,8 @@ mod tests {
             (&["f"], &["f-v1.0", "f-v2.0"], &["f-v2.0"]),
             (&["f-v3.0"], &["F"], &["f-v3.0"]),
             (&["a"], &["b"], &[]),
+            (&["TS-28.541", "ieee 802.11"], &["TS-28.532", "ieee 802.3"], &[]),
+            (&["TS-28.541/16.2"], &["ts-28.541/16.4", "ts-28.532/16.4"], &["TS-28.541/16.2"]),
         ] {
             let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
             assert_eq!(common(&texts(ours), &texts(theirs)), expected, "{ours:?} {theirs:?}");

@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha256};
 use super::driver::Engine;
 use super::event::Actor;
 use super::group::Command;
+use super::operations::{self, Admitted};
+use super::output;
 use super::request::Invocation;
 use super::state::State;
-use super::{operations, output};
 use crate::access::Principal;
 use crate::ids::hexadecimal;
 use crate::tasks::{Blobs, Kept};
@@ -27,6 +28,8 @@ pub(super) struct KeptPart {
     pub(super) kept: Kept,
     /// SHA-256 of the whole, with the last part.
     pub(super) whole: Option<String>,
+    /// What else was said of it was held against the schema.
+    pub(super) admitted: Admitted,
 }
 
 impl Engine {
@@ -40,8 +43,10 @@ impl Engine {
         principal: &Principal,
         invocation: Invocation,
     ) -> Result<Container, Error> {
-        let at_once =
-            |invocation| self.command(|answer| Command::Invoke(principal.traced(), invocation, None, answer));
+        let at_once = async |invocation| {
+            let admitted = self.admitted(principal, &invocation)?;
+            self.command(|answer| Command::Invoke(principal.traced(), invocation, admitted, answer)).await
+        };
         let (Some(blobs), Ok(input)) =
             (self.options().blobs.clone(), PutDataInput::from_data(&invocation.input))
         else {
@@ -82,7 +87,8 @@ impl Engine {
         invocation.input = input.to_data();
         let state = self.snapshot();
         // What the whole is said to be is not looked at yet.
-        let tried = KeptPart { kept, whole: input.sha256.clone() };
+        let admitted = operations::admitted(&state, self.options(), principal, &invocation)?;
+        let tried = KeptPart { kept, whole: input.sha256.clone(), admitted };
         let mut fresh = self.shared.fresh();
         let (events, _) =
             operations::keep(&state, self.options(), principal, &invocation, &tried, &mut fresh)?;

@@ -20,6 +20,7 @@ use super::event::{Event, EventError};
 use super::group::Command;
 use super::meter::Meter;
 use super::nested::nested;
+use super::operations::Admitted;
 use super::options::Options;
 use super::output::{self, Output, UnderWay};
 use super::page::Paging;
@@ -39,7 +40,7 @@ use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
 use super::writer::Writer;
 use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
-use crate::access::{self, Access, At, Principal, Rules};
+use crate::access::{self, Access, At, Principal, Reference, Rules};
 use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
 use crate::datastore::validate::VALIDATOR;
@@ -577,13 +578,7 @@ impl Engine {
         let is_synchronous = invocation.operation == &nodes::ASSIGN_TASK
             && invocation.input.leaf(&nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS) == Some(&Value::Bool(false));
         let wait = is_synchronous.then(|| AssignTaskInput::from_data(&invocation.input)).and_then(Result::ok);
-        // The writer tells who may only read, whatever was given.
-        let admitted = match principal.is_reader() {
-            true => None,
-            false => {
-                Some(operations::admitted(&self.snapshot(), &self.shared.options, principal, &invocation)?)
-            }
-        };
+        let admitted = self.admitted(principal, &invocation)?;
         let invocation = self.with_token_kept(principal, invocation).await?;
         let output =
             self.command(|answer| Command::Invoke(principal.traced(), invocation, admitted, answer)).await?;
@@ -591,6 +586,16 @@ impl Engine {
             Some(input) => Ok(self.settled(&input, output).await),
             None => Ok(output),
         }
+    }
+
+    /// Admits what the writer is to decide. It tells itself who may only read, whatever was given.
+    pub(super) fn admitted(
+        &self,
+        principal: &Principal,
+        invocation: &Invocation,
+    ) -> Result<Option<Admitted>, Error> {
+        let admit = || operations::admitted(&self.snapshot(), &self.shared.options, principal, invocation);
+        (!principal.is_reader()).then(admit).transpose()
     }
 
     /// Answers an operation that changes nothing, on the newest snapshot.
@@ -611,7 +616,16 @@ impl Engine {
         }
         operations::admit(&self.snapshot(), &self.shared.options, principal, &invocation)?;
         operations::may_report_to(&self.shared.options, &url)?;
-        let keep = move |vault: &dyn Vault, _: &Arc<Rules>| secrets::keep_token(vault, &token, &url);
+        // One that is kept for this receiver already is not kept once more, however often it is given.
+        let present = operations::receiver(&invocation).and_then(|(task, receiver)| {
+            let state = self.snapshot();
+            let (_, callback) = state.tasks.callbacks().same(&task, &receiver)?;
+            Reference::read(callback.receiver.token.as_deref()?)
+        });
+        let keep = move |vault: &dyn Vault, _: &Arc<Rules>| match present {
+            Some(present) if present.is_for(&url) && vault.is(&present, &token) => Ok(present),
+            _ => secrets::keep_token(vault, &token, &url),
+        };
         let reference = self.taking(principal, keep).await??;
         secrets::replace_token(&mut invocation, &reference);
         Ok(invocation)

@@ -10,7 +10,9 @@ use super::denied::Denied;
 use super::event::Event;
 use super::options::Options;
 use super::request::Invocation;
-use super::speakers::{acts_for, gives, may, reads_data, registers_as, sees, sees_delegation};
+use super::speakers::{
+    acts_for, gives, may, not_authorized, reads_data, registers_as, sees, sees_delegation,
+};
 use super::state::State;
 use super::{draft, monitoring, moves, policies};
 use crate::access::{self, Access, At, Deed, Principal, Reference};
@@ -20,6 +22,7 @@ use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
 use crate::negotiation::Negotiations;
 use crate::tasks::Refusal;
+use crate::tasks::callbacks::Receiver;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
@@ -123,13 +126,7 @@ pub(super) fn invoke(
     admitted: Option<&Admitted>,
     fresh: &mut Fresh,
 ) -> Decided {
-    match admitted {
-        // What its expressions see is what they saw then.
-        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
-            may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())?;
-        }
-        _ => admit(state, options, principal, invocation)?,
-    }
+    admit_again(state, options, principal, invocation, admitted)?;
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
@@ -264,7 +261,7 @@ pub(super) fn keep(
     part: &KeptPart,
     fresh: &mut Fresh,
 ) -> Decided {
-    admit(state, options, principal, invocation)?;
+    admit_again(state, options, principal, invocation, Some(&part.admitted))?;
     let input: PutDataInput = input(invocation)?;
     acts_for(state, principal, &input.from, Deed::May(Right::Data), fresh.now)?;
     let aside = Some((part.kept.clone(), part.whole.clone()));
@@ -289,7 +286,7 @@ pub(super) fn assign(
     }
     let (from, callback) = (input.from.clone(), input.callback.clone());
     let (mut events, output) = state.tasks.assign(fresh, input, &options.limits)?;
-    if let Some(callback) = callback {
+    if let Some(callback) = callback.filter(|_| !state.tasks.is_over(&output.id)) {
         reports_to(options, &callback.url, callback.token.as_deref())?;
         let (wanted, _) =
             state.tasks.call_back(fresh, &output.id, &from, callback.into(), &options.limits)?;
@@ -342,10 +339,26 @@ fn refers(
     now: Timestamp,
 ) -> Result<(), Error> {
     exists(state, options, &input.to, now)?;
-    if let Some(parent) = &input.parent {
-        task_of(state, principal, parent, Right::Assign, now)?;
+    let Some(parent) = &input.parent else { return Ok(()) };
+    let whole = task_of(state, principal, parent, Right::Assign, now)?;
+    // What becomes of a part matters to its whole: who may only read that cannot bring about its end.
+    match [&whole.from, &whole.to].contains(&&input.from) {
+        true => Ok(()),
+        false => Err(not_authorized(format!(
+            "\"{}\" has no part in the task \"{parent}\", so it orders no part of it",
+            input.from
+        ))),
     }
-    Ok(())
+}
+
+/// The task that an invocation has reported, and to whom.
+pub(super) fn receiver(invocation: &Invocation) -> Option<(String, Receiver)> {
+    if invocation.operation == &task::ASSIGN_TASK {
+        let input: AssignTaskInput = input(invocation).ok()?;
+        return Some((input.id?, input.callback?.into()));
+    }
+    let input: SubscribeInput = input(invocation).ok()?;
+    Some((target(invocation).ok()?.to_owned(), input.into()))
 }
 
 /// Gives an order that carries out an agreement the terms that were agreed.
@@ -391,6 +404,7 @@ pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timesta
 
 /// That an input was held against the schema, and against which configuration: what is done by who asks needs not be done by
 /// the one writer.
+#[derive(Debug, Clone)]
 pub(super) struct Admitted(Arc<Container>);
 
 /// [`admit`], before the writer is asked.
@@ -405,6 +419,23 @@ pub(super) fn admitted(
 ) -> Result<Admitted, Error> {
     admit(state, options, principal, invocation)?;
     Ok(Admitted(state.config.content().clone()))
+}
+
+/// [`admit`] of what may have been admitted before.
+fn admit_again(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+    admitted: Option<&Admitted>,
+) -> Result<(), Error> {
+    match admitted {
+        // What its expressions see is what they saw then.
+        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
+            may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())
+        }
+        _ => admit(state, options, principal, invocation),
+    }
 }
 
 /// The checks that every operation has in common.

@@ -47,6 +47,8 @@ pub enum Secret<'a> {
     ApiKey(&'a str),
     /// What the server proves who it is to another one with.
     Client(&'a str),
+    /// What it shows to a receiver of reports.
+    Token(&'a str),
 }
 
 /// Where secrets are kept, and what only it knows of them.
@@ -69,6 +71,9 @@ pub trait Vault: fmt::Debug + Send + Sync {
     /// # Errors
     /// The operating system gives none.
     fn random(&self) -> Result<String, Error>;
+
+    /// Whether this is the secret that is kept there as it is.
+    fn is(&self, reference: &Reference, secret: &str) -> bool;
 
     /// Whether what is referred to is kept. From now on it is used.
     ///
@@ -98,6 +103,10 @@ impl Vault for NoVault {
 
     fn random(&self) -> Result<String, Error> {
         self.keep(Secret::Client(""), "").map(|reference| reference.to_string())
+    }
+
+    fn is(&self, _: &Reference, _: &str) -> bool {
+        false
     }
 
     fn uses(&self, _: &Reference) -> Result<(), Error> {
@@ -159,7 +168,7 @@ pub(super) fn keep_token(vault: &dyn Vault, token: &str, url: &str) -> Result<Re
         let message = "a bearer token has letters, digits and -._~+/= alone";
         return Err(Error::application(Tag::InvalidValue, message).info("bad-element", "token"));
     }
-    vault.keep(Secret::Client(token), url)
+    vault.keep(Secret::Token(token), url)
 }
 
 /// Whether there are secrets in these edits, so that they take their time.

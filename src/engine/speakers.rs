@@ -114,7 +114,8 @@ pub(super) fn of_own_side(
     }
 }
 
-fn not_authorized(message: String) -> Error {
+/// The refusal of what the principal may not do for an agent.
+pub(super) fn not_authorized(message: String) -> Error {
     Error::application(Tag::AccessDenied, message).app_tag("not-authorized")
 }
 

@@ -35,7 +35,7 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::engine::{Engine, Receivers, State};
 use crate::metrics::{Counter, Kind, Text};
-use crate::tasks::callbacks::{Callback, Place, Progress};
+use crate::tasks::callbacks::{Callback, Callbacks as Receiving, Place, Progress};
 use crate::yang::generated::magent_task::CallbackKey;
 use crate::yang::notification::{self, Notification};
 
@@ -51,6 +51,8 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 const TOGETHER: Duration = Duration::from_millis(100);
 /// Between two looks at all that waits.
 const LOOK: Duration = Duration::from_millis(10);
+/// After a look, so many times as long as it took is none.
+const REST: u32 = 9;
 /// How long what is under way may take when the server stops.
 const LAST: Duration = Duration::from_secs(1);
 /// Waits do not double more often.
@@ -198,17 +200,22 @@ impl Callbacks {
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, String> {
         let url = &callback.receiver.url;
+        let uri: Uri = url.parse().map_err(|_| "its URL is none that can be asked".to_owned())?;
+        // As it is sent, which is what the receiver sees: with a path.
+        let target = match (uri.scheme_str(), uri.authority(), uri.path_and_query()) {
+            (Some(scheme), Some(authority), Some(path)) => format!("{scheme}://{authority}{path}"),
+            _ => return Err("its URL is not absolute".to_owned()),
+        };
         let method = if callback.receiver.is_put() { Method::PUT } else { Method::POST };
         let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&body)));
         let covered = "(\"@method\" \"@target-uri\" \"content-type\" \"content-digest\" \"event-id\")";
         let created = now.as_seconds();
         let params = format!("{covered};created={created};keyid=\"{}\";alg=\"{ALGORITHM}\"", self.key.id);
         let signed = format!(
-            "\"@method\": {method}\n\"@target-uri\": {url}\n\"content-type\": {MEDIA_TYPE}\n\"content-digest\": {digest}\n\
+            "\"@method\": {method}\n\"@target-uri\": {target}\n\"content-type\": {MEDIA_TYPE}\n\"content-digest\": {digest}\n\
              \"event-id\": {id}\n\"@signature-params\": {params}"
         );
         let signature = self.signer.signature(signed.as_bytes());
-        let uri: Uri = url.parse().map_err(|_| "its URL is none that can be asked".to_owned())?;
         let value = |text: String| HeaderValue::try_from(text).map_err(|e: InvalidHeaderValue| e.to_string());
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
@@ -316,6 +323,12 @@ struct Deliveries {
     /// How many requests are under way for each user.
     users: BTreeMap<Arc<str>, usize>,
     sending: JoinSet<Sent>,
+    /// The receivers that were looked at last, whether a request has ended since, and when the next one is to be tried.
+    seen: Receiving,
+    has_ended: bool,
+    wake: Option<Instant>,
+    /// Not to be looked at before: where there are many, looking takes its time.
+    rest: Option<Instant>,
     /// What is not durable yet: of each receiver the newest position that it has taken, and what else there is.
     taken: BTreeMap<Place, u64>,
     others: Vec<(Place, Progress)>,
@@ -329,6 +342,10 @@ pub async fn run(engine: Engine, callbacks: Arc<Callbacks>, shutdown: Shutdown) 
         runs: BTreeMap::new(),
         users: BTreeMap::new(),
         sending: JoinSet::new(),
+        seen: Receiving::default(),
+        has_ended: true,
+        wake: None,
+        rest: None,
         taken: BTreeMap::new(),
         others: Vec::new(),
     };
@@ -374,9 +391,25 @@ async fn wait_until(due: Option<Instant>) {
 }
 
 impl Deliveries {
-    /// Begins all requests that can be begun; gives back when the next one is to be tried.
+    /// Begins all requests that can be begun, if there may be any; gives back when to look again at the latest.
     fn begin_all(&mut self) -> Option<Instant> {
-        let state = self.engine.snapshot();
+        let (state, now) = (self.engine.snapshot(), Instant::now());
+        let is_due = self.has_ended
+            || self.wake.is_some_and(|wake| wake <= now)
+            || !self.seen.is_same(state.tasks.callbacks());
+        if !is_due {
+            return self.wake;
+        }
+        if self.rest.is_some_and(|rest| rest > now) {
+            return self.rest;
+        }
+        (self.seen, self.has_ended) = (state.tasks.callbacks().clone(), false);
+        self.wake = self.begin(&state, now);
+        self.rest = Some(Instant::now() + now.elapsed() * REST);
+        self.wake
+    }
+
+    fn begin(&mut self, state: &State, now: Instant) -> Option<Instant> {
         let (most, of_user) = {
             let limits = self.engine.limits();
             (limits.callbacks_sending_max, limits.callbacks_sending_user_max)
@@ -384,7 +417,6 @@ impl Deliveries {
         if self.runs.len() > state.tasks.callbacks().len() {
             self.runs.retain(|place, run| run.is_sending || state.tasks.callbacks().get(place).is_some());
         }
-        let now = Instant::now();
         let mut wake: Option<Instant> = None;
         for place in state.tasks.callbacks().waiting() {
             if self.sending.len() >= most {
@@ -448,6 +480,7 @@ impl Deliveries {
         let limits = self.engine.limits();
         let (least_s, most_s) = (limits.callback_wait_min_s, limits.callback_wait_max_s);
         let attempts_max = limits.callback_attempts_max;
+        self.has_ended = true;
         let run = self.runs.entry(place.clone()).or_default();
         run.is_sending = false;
         match outcome {
@@ -488,7 +521,12 @@ impl Deliveries {
         let taken = std::mem::take(&mut self.taken);
         let others = std::mem::take(&mut self.others);
         let delivered = taken.iter().map(|(place, position)| (place.clone(), Progress::Delivered(*position)));
-        let all: Vec<(Place, Progress)> = delivered.chain(others.iter().cloned()).collect();
+        let mut all: Vec<(Place, Progress)> = delivered.chain(others.iter().cloned()).collect();
+        // What was lost before something was delivered is told before it, or it would not count.
+        all.sort_by_key(|(_, progress)| match progress {
+            Progress::Delivered(position) | Progress::Lost(position) => *position,
+            Progress::Stopped(_) => u64::MAX,
+        });
         if let Err(error) = self.engine.delivered(all.clone()).await {
             tracing::debug!(%error, "how far deliveries have come is not durable yet");
             for (place, position) in taken {

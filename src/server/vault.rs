@@ -33,7 +33,11 @@ use crate::yang::error::{Error, Tag};
 
 /// A secret that nothing refers to any more is kept so long, so that an earlier configuration can be gone back to.
 const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// When a secret was last used is noted so exactly.
+const NOTED: Duration = Duration::from_secs(24 * 3600);
 const API_KEY_BYTES_MIN: usize = 32;
+/// In the identifier of a token, of which there are as many as users want.
+const TOKEN_MARK: &str = "told-";
 const KEY_PREFIX: &str = "key-";
 
 /// The secrets of a data directory.
@@ -117,8 +121,8 @@ impl Vault {
     }
 
     /// Removes what has not been referred to for long; `references` tells what is, by the configurations that count. It is
-    /// asked before anybody is served and then once a day, so that the time of a file says when its secret was last known to
-    /// be used. Waits for the files.
+    /// asked before anybody is served and then each hour, so that the time of a file says on which day its secret was last known
+    /// to be used. Waits for the files.
     pub fn sweep(&self, references: impl FnOnce() -> BTreeSet<Reference>) {
         {
             let mut state = self.write();
@@ -131,9 +135,10 @@ impl Vault {
             let mut state = self.write();
             state.used.extend(referred);
             for (id, used_at) in state.kept.iter().map(|(id, kept)| (id, kept.used_at)) {
+                let unused = now.duration_since(used_at).unwrap_or_default();
                 if state.is_used(id) {
-                    used.push(id.clone());
-                } else if now.duration_since(used_at).is_ok_and(|unused| unused > KEPT_UNUSED) {
+                    used.extend((unused > NOTED).then(|| id.clone()));
+                } else if unused > KEPT_UNUSED {
                     old.push(id.clone());
                 }
             }
@@ -161,23 +166,27 @@ impl Vault {
     }
 
     /// Makes room where there is none: what nobody refers to goes, the longest unused first, so that nobody can fill the
-    /// place for others.
-    fn make_room(&self) -> Result<(), Error> {
+    /// place for others. Tokens have half of it, so that they leave the rest to whoever administers the server.
+    fn make_room(&self, id: &str) -> Result<(), Error> {
         let mut state = self.write();
-        if state.kept.len() < self.most {
+        let is_token = id.contains(TOKEN_MARK);
+        let counts = |id: &str| !is_token || id.contains(TOKEN_MARK);
+        let most = if is_token { self.most / 2 } else { self.most };
+        if state.kept.len() < most || state.kept.keys().filter(|id| counts(id)).count() < most {
             return Ok(());
         }
-        let unused = state.kept.iter().filter(|(id, _)| !state.is_used(id));
+        let unused = state.kept.iter().filter(|(id, _)| counts(id) && !state.is_used(id));
         let mut unused: Vec<_> = unused.map(|(id, kept)| (kept.used_at, id.clone())).collect();
         unused.sort_unstable();
-        unused.truncate((self.most / 10).max(1));
+        unused.truncate((most / 10).max(1));
         let unused: Vec<String> = unused.into_iter().map(|(_, id)| id).collect();
         unused.iter().for_each(|id| drop(state.kept.remove(id)));
         drop(state);
         self.remove_files(&unused);
         match unused.is_empty() {
             true => {
-                let message = format!("the server keeps {} secrets at most, and all are in use", self.most);
+                let what = if is_token { "tokens" } else { "secrets" };
+                let message = format!("the server keeps {most} {what} at most, and all are in use");
                 Err(Error::application(Tag::ResourceDenied, message))
             }
             false => Ok(()),
@@ -185,7 +194,7 @@ impl Vault {
     }
 
     fn put(&self, id: &str, content: &str) -> Result<(), Error> {
-        self.make_room()?;
+        self.make_room(id)?;
         files::replace(&self.directory.join(id), content, Readers::Owner).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a secret cannot be written");
             engine::refused_file(&error.source)
@@ -240,9 +249,13 @@ impl engine::Vault for Vault {
                 )));
             }
             Secret::Client("") => return Err(invalid("the secret is empty")),
-            Secret::Client(clear) => clear.to_owned(),
+            Secret::Client(clear) | Secret::Token(clear) => clear.to_owned(),
         };
-        let reference = Reference::new(purpose, &uuid::Uuid::new_v4().to_string());
+        let unique = uuid::Uuid::new_v4();
+        let reference = match secret {
+            Secret::Token(_) => Reference::new(purpose, &format!("{TOKEN_MARK}{unique}")),
+            _ => Reference::new(purpose, &unique.to_string()),
+        };
         self.put(reference.id(), &content).map(|()| reference)
     }
 
@@ -258,6 +271,10 @@ impl engine::Vault for Vault {
         let random = rustls::crypto::ring::default_provider().secure_random;
         let none = || Error::application(Tag::OperationFailed, "the operating system gives no randomness");
         api_keys::new_secret(random).ok_or_else(none)
+    }
+
+    fn is(&self, reference: &Reference, secret: &str) -> bool {
+        self.get(reference).is_some_and(|kept| kept.as_ref() == secret)
     }
 
     fn uses(&self, reference: &Reference) -> Result<(), Error> {
@@ -373,6 +390,28 @@ mod tests {
         clock.advance_seconds(31 * DAY_S);
         vault.sweep(BTreeSet::new);
         assert!(vault.get(&wanted).is_none());
+    }
+
+    #[test]
+    fn tokens_fill_half_of_a_vault_and_no_more() {
+        let data = TestDirectory::new();
+        let mut config = Config { data: data.path().to_owned(), ..Config::default() };
+        config.limits.secrets_max = 4;
+        let vault = Vault::open(&config, ManualClock::new(Timestamp::EPOCH).clock()).unwrap();
+        let token = || vault.keep(Secret::Token("t"), "https://r.example/");
+        for _ in 0..2 {
+            vault.uses(&token().unwrap()).unwrap();
+        }
+        assert_eq!(token().unwrap_err().tag, Tag::ResourceDenied);
+        let others = ["/a", "/b"].map(|purpose| vault.keep(Secret::Client("s"), purpose).unwrap());
+        // What was replaced is seen not to be referred to, twice.
+        for _ in 0..2 {
+            vault.sweep(|| others.clone().into());
+        }
+        let last = token().unwrap();
+        assert!(
+            vault.is(&last, "t") && !vault.is(&last, "s") && others.iter().all(|kept| vault.is(kept, "s"))
+        );
     }
 
     #[test]

@@ -153,7 +153,12 @@ impl Tasks {
             .map(|record| record.id.as_str())
             .find(|id| Some(*id) != parent && !self.callbacks.awaits(id))
         {
-            Some(id) => Ok(vec![Event::TaskForgotten { task: id.to_owned() }]),
+            // What is counted for an agent ends by a fact of its own.
+            Some(id) => {
+                let mut events = self.end_callbacks(id);
+                events.push(Event::TaskForgotten { task: id.to_owned() });
+                Ok(events)
+            }
             None => {
                 let message =
                     format!("The server holds {} tasks that have not ended, and no more.", self.tasks.len());

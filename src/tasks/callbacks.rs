@@ -1,13 +1,15 @@
 //! Reports to URLs: who is told of a task where, and how far each receiver has come.
 //!
 //! What was not delivered is part of the state, by the position of its event in the log, so that it outlasts whatever ends
-//! the server. Nothing is sent here, and a token is known by what it is kept under alone.
+//! the server. A receiver that has taken all ends with a task of which nothing is going to be told any more. Nothing is sent here,
+//! and a token is known by what it is kept under alone.
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+use super::life_cycle::has_ended;
 use super::{Event, Refusal, Tasks, unknown};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
@@ -15,8 +17,9 @@ use crate::limits::{CALLBACK_UNDELIVERED_MAX, Limits};
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
     AssignTaskInputCallback, AssignTaskInputNotification, Notification as Which, SubscribeInput,
-    SubscribeInputNotification, SubscribeOutput, Subscription, SubscriptionState, Subscriptions,
+    SubscribeInputNotification, SubscribeOutput, Subscription, SubscriptionState, Subscriptions, Task,
 };
+use crate::yang::generated::magent_types::TaskStatus;
 
 /// What is asked for: a receiver, without what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +143,11 @@ impl Callbacks {
         self.all.is_empty()
     }
 
+    /// Whether nothing has changed from the one to the other.
+    pub fn is_same(&self, other: &Callbacks) -> bool {
+        self.all.ptr_eq(&other.all)
+    }
+
     /// How many the agent has.
     pub fn of_agent(&self, agent: &str) -> usize {
         self.agents.get(agent).copied().unwrap_or(0)
@@ -181,6 +189,11 @@ impl Callbacks {
         let subscription: Vec<Subscription> = self.of(task).map(shown).collect();
         let revision = self.of(task).map(|(_, callback)| callback.revision).max()?;
         Some((Subscriptions { subscription }, revision))
+    }
+
+    /// The one of a task that is told the same notifications as this receiver.
+    pub fn same(&self, task: &str, receiver: &Receiver) -> Option<(&Place, &Arc<Callback>)> {
+        self.of(task).find(|(_, callback)| callback.receiver.is_same(receiver))
     }
 
     /// Something happened to the task, which all are to be told.
@@ -323,11 +336,11 @@ impl Tasks {
         &self.callbacks
     }
 
-    /// Decides on who is to be told of a task, which need not exist yet: the fact, and the identifier. One that is told the
-    /// same already stays, with its token replaced.
+    /// Decides on who is to be told of a task, which need not exist yet: the facts, and the identifier. One that is told the
+    /// same already stays, with its token replaced if one is given, and is tried again if it was given up.
     ///
     /// # Errors
-    /// `bad-callback`; `too-many`.
+    /// `bad-callback`; `task-ended` if nothing is going to be told of the task; `too-many`.
     pub fn call_back(
         &self,
         fresh: &mut Fresh,
@@ -337,11 +350,18 @@ impl Tasks {
         limits: &Limits,
     ) -> Result<(Vec<Event>, String), Error> {
         receiver.check()?;
-        if let Some(((_, id), same)) = self.callbacks.of(task).find(|(_, c)| c.receiver.is_same(&receiver)) {
-            if same.receiver.token.is_none() && receiver.token.is_none() {
-                return Ok((Vec::new(), id.to_string()));
-            }
-            return Ok((vec![made(task, id, agent, receiver)], id.to_string()));
+        if let Some(((_, id), same)) = self.callbacks.same(task, &receiver) {
+            let token = receiver.token.or_else(|| same.receiver.token.clone());
+            let receiver = Receiver { token, ..receiver };
+            let is_other = receiver != same.receiver;
+            let mut events: Vec<Event> =
+                is_other.then(|| made(task, id, agent, receiver)).into_iter().collect();
+            events.extend(same.stopped.is_some().then(|| again(task, id)));
+            return Ok((events, id.to_string()));
+        }
+        if self.is_over(task) {
+            let message = format!("The task \"{task}\" has ended, and nothing is going to be told of it.");
+            return Err(Refusal::TaskEnded.error(message));
         }
         let (of_task, all) = (self.callbacks.of(task).count(), self.callbacks.len());
         if of_task >= limits.callbacks_task_max || all >= limits.callbacks_max {
@@ -374,8 +394,7 @@ impl Tasks {
     /// # Errors
     /// `unknown-reference`.
     pub fn unsubscribe(&self, task: &str, id: &str) -> Result<Vec<Event>, Error> {
-        let agent = self.called_back(task, id)?.agent.clone();
-        Ok(vec![Event::CallbackEnded { task: task.to_owned(), id: id.to_owned(), agent }])
+        Ok(vec![ended(task, id, &self.called_back(task, id)?.agent)])
     }
 
     /// Decides on the action `redeliver` of a subscription. One that is active goes on as it does.
@@ -384,21 +403,44 @@ impl Tasks {
     /// `unknown-reference`.
     pub fn redeliver(&self, task: &str, id: &str) -> Result<Vec<Event>, Error> {
         let is_stopped = self.called_back(task, id)?.stopped.is_some();
-        let again = Event::CallbackWentOn { task: task.to_owned(), id: id.to_owned(), progress: None };
-        Ok(is_stopped.then_some(again).into_iter().collect())
+        Ok(is_stopped.then(|| again(task, id)).into_iter().collect())
     }
 
-    /// The facts of what became of deliveries, without those of receivers that are gone or were stopped meanwhile.
+    /// The end of each that is told of a task.
+    pub(super) fn end_callbacks(&self, task: &str) -> Vec<Event> {
+        let ended = |((task, id), callback): (&Place, &Arc<Callback>)| ended(task, id, &callback.agent);
+        self.callbacks.of(task).map(ended).collect()
+    }
+
+    /// Whether nothing is going to be told of the task any more: it has ended and cannot go back for rework.
+    pub fn is_over(&self, task: &str) -> bool {
+        let ended = self.tasks.get(task).filter(|record| has_ended(record.status));
+        let is_verified = |task: Task| task.result.is_some_and(|result| result.verification.is_some());
+        ended.is_some_and(|record| {
+            record.status != TaskStatus::Finished || record.task.unpacked().is_some_and(is_verified)
+        })
+    }
+
+    /// The facts of what became of deliveries, without those of receivers that are gone or were stopped meanwhile. With the last
+    /// one that is delivered of a task that is over, its receiver ends; one that has lost something stays to tell so.
     pub fn delivered(&self, progress: Vec<(Place, Progress)>) -> Vec<Event> {
         let stands = |(place, _): &(Place, Progress)| {
             self.callbacks.get(place).is_some_and(|callback| callback.stopped.is_none())
         };
-        let fact = |((task, id), progress): (Place, Progress)| Event::CallbackWentOn {
-            task: task.to_string(),
-            id: id.to_string(),
-            progress: Some(progress),
+        let facts = |(place, progress): (Place, Progress)| {
+            let end = self.callbacks.get(&place).filter(|callback| match progress {
+                Progress::Delivered(position) => {
+                    callback.undelivered.iter().all(|undelivered| *undelivered <= position)
+                        && callback.lost == 0
+                        && self.is_over(&place.0)
+                }
+                Progress::Lost(_) | Progress::Stopped(_) => false,
+            });
+            let end = end.map(|callback| ended(&place.0, &place.1, &callback.agent));
+            let (task, id) = (place.0.to_string(), place.1.to_string());
+            std::iter::once(Event::CallbackWentOn { task, id, progress: Some(progress) }).chain(end)
         };
-        progress.into_iter().filter(stands).map(fact).collect()
+        progress.into_iter().filter(stands).flat_map(facts).collect()
     }
 
     fn called_back(&self, task: &str, id: &str) -> Result<&Arc<Callback>, Error> {
@@ -410,4 +452,12 @@ impl Tasks {
 
 fn made(task: &str, id: &str, agent: &str, receiver: Receiver) -> Event {
     Event::CallbackMade { task: task.to_owned(), id: id.to_owned(), agent: agent.to_owned(), receiver }
+}
+
+fn ended(task: &str, id: &str, agent: &str) -> Event {
+    Event::CallbackEnded { task: task.to_owned(), id: id.to_owned(), agent: agent.to_owned() }
+}
+
+fn again(task: &str, id: &str) -> Event {
+    Event::CallbackWentOn { task: task.to_owned(), id: id.to_owned(), progress: None }
 }

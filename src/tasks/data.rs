@@ -179,9 +179,9 @@ impl DataObjects {
     /// Decides on a part: of a new object, or the next one of an object that is not complete.
     ///
     /// # Errors
-    /// `id-in-use`: the object is another agent's, or complete. `bad-offset`: the part is not the next one, not of the
-    /// kind of those before, or the object would be too long. `too-many`: no room for another object or for more data of
-    /// this owner.
+    /// `id-in-use`: the object is another agent's, or complete. `bad-offset`: the part is not the next one, or not
+    /// of the kind of those before; as `too-big` if the object would be too long. `bad-checksum`. `too-many`: no room for another
+    /// object or for more data of this owner.
     pub fn put(&self, now: Timestamp, part: Part, limits: &Limits) -> Result<Stored, Error> {
         let Part { id, owner, about, source, offset, more, sha256, whole, lifetime } = part;
         let present = self.objects.get(id.as_str());
@@ -378,9 +378,7 @@ impl DataObjects {
     pub fn readers(&self, id: &str) -> Vec<String> {
         let owner = self.objects.get(id).and_then(|held| held.object.owner.as_deref());
         let Some(owner) = owner else { return Vec::new() };
-        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
-        let shared = self.shared.range(first..).take_while(|(shared, _)| shared.as_ref() == id);
-        let others = shared.map(|(_, agent)| agent.as_ref()).filter(|agent| *agent != owner);
+        let others = self.given(id).map(|(_, agent)| agent.as_ref()).filter(|agent| *agent != owner);
         std::iter::once(owner).chain(others).map(str::to_owned).collect()
     }
 
@@ -446,11 +444,8 @@ impl DataObjects {
 
     /// Forgets data that is nobody's, unless a task or negotiation refers to it.
     pub fn take_back(&mut self, id: &str) {
-        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
-        let is_shared = self.shared.range(first..).next().is_some_and(|(shared, _)| shared.as_ref() == id);
-        let Some(held) = self.objects.get(id).filter(|held| held.object.owner.is_none() && !is_shared) else {
-            return;
-        };
+        let is_free = |held: &&Arc<Held>| held.object.owner.is_none() && !self.is_shared(id);
+        let Some(held) = self.objects.get(id).filter(is_free) else { return };
         let gone = held.size();
         self.memory = self.memory.saturating_sub(gone);
         self.count(None, 0, gone);
@@ -459,8 +454,13 @@ impl DataObjects {
 
     /// Whether a task or negotiation refers to the object, or has.
     pub fn is_shared(&self, id: &str) -> bool {
+        self.given(id).next().is_some()
+    }
+
+    /// Who was given the object, beside its identifier.
+    fn given<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a (Arc<str>, Arc<str>)> {
         let first = (Arc::<str>::from(id), Arc::<str>::from(""));
-        self.shared.range(first..).next().is_some_and(|(shared, _)| shared.as_ref() == id)
+        self.shared.range(first..).take_while(move |(shared, _)| shared.as_ref() == id)
     }
 
     /// Forgets an object of an agent.
@@ -473,9 +473,8 @@ impl DataObjects {
         if let Some(until) = held.until() {
             self.expiring.remove(&(until, id.into()));
         }
-        let first = (Arc::<str>::from(id), Arc::<str>::from(""));
-        let shared = self.shared.range(first..).take_while(|(shared, _)| shared.as_ref() == id).cloned();
-        shared.collect::<Vec<_>>().iter().for_each(|given| drop(self.shared.remove(given)));
+        let given: Vec<_> = self.given(id).cloned().collect();
+        given.iter().for_each(|given| drop(self.shared.remove(given)));
         self.of_agents.remove(id);
         self.objects.remove(id);
     }

@@ -64,8 +64,9 @@ impl Tasks {
                 whole.status.as_str()
             )));
         }
-        let (mut top, mut depth) = (whole.clone(), 1_usize);
-        while let Some(above) = top.parent.as_deref().and_then(|parent| self.get(parent)) {
+        let Some(mut top) = self.tasks.get(&whole.id).map(Arc::as_ref) else { return Ok(()) };
+        let mut depth = 1_usize;
+        while let Some(above) = self.whole_of(top) {
             top = above;
             depth += 1;
             if depth >= limits.task_depth_max {
@@ -75,30 +76,38 @@ impl Tasks {
                 )));
             }
         }
-        let parts = self.below(&top.id, limits.task_parts_max);
+        let parts = self.below(top, limits.task_parts_max);
         match parts < limits.task_parts_max {
             true => Ok(()),
             false => Err(Refusal::TooMany.error(format!(
                 "The task \"{}\" has {parts} parts, those of its parts included, and no task has more.",
-                top.id
+                top.id.as_str()
             ))),
         }
     }
 
     /// How many tasks there are below this one; it does not count further than `most`.
-    fn below(&self, id: &str, most: usize) -> usize {
-        let mut found: Vec<Arc<str>> = vec![id.into()];
+    fn below(&self, top: &Record, most: usize) -> usize {
+        let mut found = vec![top];
         let mut looked_at = 0;
-        while let Some(whole) = found.get(looked_at).cloned() {
+        while let Some(whole) = found.get(looked_at).copied() {
             looked_at += 1;
-            let parts = self.by_parent.from(&whole, 0).filter_map(|number| self.tasks.numbered(number));
-            let parts = parts.map(|record| Arc::<str>::from(record.id.as_str()));
             let room = most.saturating_add(1).saturating_sub(found.len());
-            // A task that was forgotten can come again as a part of what were its parts.
-            let new: Vec<_> = parts.filter(|part| !found.contains(part)).take(room).collect();
-            found.extend(new);
+            found.extend(self.parts_of(whole).take(room));
         }
         found.len() - 1
+    }
+
+    /// The parts of a task. Those of one that was forgotten are no parts of one that came later under its name.
+    fn parts_of(&self, whole: &Record) -> impl Iterator<Item = &Record> {
+        let numbers = self.by_parent.from(whole.id.as_str(), whole.number.saturating_add(1));
+        numbers.filter_map(|number| self.tasks.numbered(number)).map(Arc::as_ref)
+    }
+
+    /// The task that this one is a part of, if it is kept.
+    pub(super) fn whole_of(&self, part: &Record) -> Option<&Record> {
+        let parent = part.task.unpacked()?.parent?;
+        self.tasks.get(&parent).map(Arc::as_ref).filter(|whole| whole.number < part.number)
     }
 
     /// These facts, with what follows from them for the parts of tasks that end and for what they are parts of: when a task
@@ -125,8 +134,8 @@ impl Tasks {
                     happen(&mut after, &mut ended, cancelled_with(&part, &end));
                 }
             }
-            let whole = after.get(&end.task).and_then(|task| after.get(task.parent.as_deref()?));
-            if let Some(whole) = whole.filter(|whole| !has_ended(whole.status)) {
+            let whole = after.tasks.get(&end.task).and_then(|part| after.whole_of(part)?.task.unpacked());
+            if let Some(whole) = whole.filter(|whole: &Task| !has_ended(whole.status)) {
                 happen(&mut after, &mut ended, told(&whole, &end));
             }
         }
@@ -135,13 +144,14 @@ impl Tasks {
 
     /// Whether the task is a part or has parts.
     fn has_family(&self, id: &str) -> bool {
-        self.by_parent.from(id, 0).next().is_some() || self.get(id).is_some_and(|task| task.parent.is_some())
+        let record = self.tasks.get(id);
+        record.is_some_and(|record| self.parts_of(record).next().is_some() || self.whole_of(record).is_some())
     }
 
     fn open_parts(&self, id: &str) -> Vec<Task> {
-        let parts =
-            self.by_parent.from(id, 0).filter_map(|number| self.tasks.numbered(number)?.task.unpacked());
-        parts.filter(|part| !has_ended(part.status)).collect()
+        let Some(whole) = self.tasks.get(id) else { return Vec::new() };
+        let open = self.parts_of(whole).filter(|part| !has_ended(part.status));
+        open.filter_map(|part| part.task.unpacked()).collect()
     }
 
     /// Counts a part of a task, which is no part of one that came later under the same name.

@@ -79,12 +79,16 @@ fn title(text: &str, mark: usize) -> Option<(&str, usize)> {
     if let Some(known) = TITLES.iter().find(is_title) {
         return Some((rest.get(..known.len())?, begin + known.len()));
     }
-    let starts_line = text.get(..mark)?.rsplit('\n').next()?.trim().is_empty();
+    // So that each line is read to its end once at most, before it is looked for.
+    let before = text.get(..mark)?.trim_end_matches(|c: char| c != '\n' && c.is_whitespace());
+    if !before.is_empty() && !before.ends_with('\n') {
+        return None;
+    }
     let line = rest.split(['\n', '\r', '<']).next().unwrap_or_default();
     // Another title in the same line ends this one.
     let line = line.split("##").next().unwrap_or_default();
     let title = line.trim_end();
-    (starts_line && !title.is_empty()).then_some((title, begin + line.len()))
+    (!title.is_empty()).then_some((title, begin + line.len()))
 }
 
 /// The element that is all of a text, and what is in it. An attribute, or the stray quote of the draft's figure, is passed over.
@@ -150,6 +154,18 @@ mod tests {
         assert_eq!(read("no sections # at all"), []);
         assert_eq!(read("##\n##  \n"), []);
         assert_eq!(read("##a <b>1</b><b>2</b>"), [("a", None, "<b>1</b><b>2</b>")]);
+    }
+
+    #[test]
+    fn a_long_text_of_one_line_is_read_in_time() {
+        let (done, sections) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || done.send(parts(&"##a".repeat(350_000)).len()));
+        let limit = std::time::Duration::from_secs(60);
+        assert_eq!(
+            sections.recv_timeout(limit),
+            Ok(1),
+            "1 MiB, which took minutes if each mark had its line read"
+        );
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::yang::json;
 use crate::yang::model::Modelled;
 
 impl Tasks {
-    /// Decides on the action `report` of a task. A report that changes nothing gives no fact.
+    /// Decides on the action `report` of a task. A report that changes nothing gives no fact, unless it has a
+    /// key.
     ///
     /// # Errors
     /// `unknown-reference` (no such task), `task-ended`, `bad-transition`, `content-missing`, `too-many` (requests for input,
@@ -59,7 +60,9 @@ impl Tasks {
         };
         let mut notice = change(&task, event, status, input.reason);
         notice.progress = input.progress.or(task.progress);
-        if event == TaskEventEvent::Progressed
+        // What has a key is remembered by its fact, or else it would count when it comes again after others.
+        if key.is_none()
+            && event == TaskEventEvent::Progressed
             && notice.reason == task.reason
             && notice.progress == task.progress
         {

@@ -3,7 +3,7 @@
 //! It never removes a result: one that is sent back for rework stays until another one is reported.
 
 use super::event::{Event, change, fits};
-use super::life_cycle::Cause;
+use super::life_cycle::{Cause, has_ended};
 use super::{Refusal, Tasks, allow};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -15,8 +15,8 @@ impl Tasks {
     /// Decides on the action `verify` of a task. A result is verified once.
     ///
     /// # Errors
-    /// `unknown-reference` (no such task), `bad-transition` (no result, or it was verified), `too-many` (rework as often
-    /// as there can be, or in a context that is full).
+    /// `unknown-reference` (no such task), `bad-transition` (no result, or it was verified), `task-ended` (rework of a
+    /// part of a task that has ended), `too-many` (rework as often as there can be, or in a context that is full).
     pub fn verify(
         &self,
         now: Timestamp,
@@ -42,6 +42,14 @@ impl Tasks {
                 return Err(Refusal::TooMany.error(format!(
                     "The result of the task \"{id}\" was sent back {done} times, and that is as often as it can be. Accept or \
                      reject it."
+                )));
+            }
+            let whole = self.tasks.get(id).and_then(|part| self.whole_of(part));
+            if let Some(whole) = whole.filter(|whole| has_ended(whole.status)) {
+                return Err(Refusal::TaskEnded.error(format!(
+                    "The task \"{}\" is {}, so no part of it is worked on again.",
+                    whole.id.as_str(),
+                    whole.status.as_str()
                 )));
             }
             self.may_speak(&task, limits)?;

@@ -109,6 +109,19 @@ fn is_stranger(answer: &Result<Json, Error>) -> bool {
 const RIGHTS: [&str; 6] = ["assign", "work", "negotiate", "data", "profile", "read"];
 
 #[tokio::test]
+async fn who_may_only_read_a_task_orders_no_part_of_it() {
+    let bench = Bench::new().await;
+    bench.begin().await;
+    bench.register("eve", "eve-agent").await.expect("it is registered");
+    bench.delegate("oss", "oss-agent", "eve", &["read"]).await.expect("it is granted");
+    let part = |from: &str| json!({"from": from, "to": from, "content": "x", "parent": "t-1"});
+    let error = bench.assign("eve", part("eve-agent")).await.expect_err("it would matter to the task");
+    assert_eq!((error.tag, error.app_tag.as_deref()), (Tag::AccessDenied, Some("not-authorized")));
+    bench.assign("oss", part("oss-agent")).await.expect("who has assigned the task");
+    bench.assign("ip", part("ip-agent")).await.expect("who executes it");
+}
+
+#[tokio::test]
 async fn nobody_speaks_for_an_agent_but_its_owner_and_who_was_granted_just_that() {
     for name in ["oss-agent", "ip-agent"] {
         let owner = name.trim_end_matches("-agent");

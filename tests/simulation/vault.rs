@@ -35,6 +35,10 @@ impl Vault for Numbers {
         Ok(self.kept.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
+    fn is(&self, _: &Reference, _: &str) -> bool {
+        false
+    }
+
     fn uses(&self, _: &Reference) -> Result<(), Error> {
         Ok(())
     }

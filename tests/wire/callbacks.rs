@@ -94,6 +94,36 @@ fn started(data: &Path, receiver: &Elsewhere, limits: &str) -> (Server, Client) 
     (server, client)
 }
 
+/// Verifies a signature as RFC 9421 section 2.5 has it, by hand. Gives back what it was made with.
+fn verified(asked: &Asked, method: &str, target: &str, public: &[u8]) -> String {
+    let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(asked.body.as_bytes())));
+    assert_eq!(field(asked, "content-digest").unwrap(), digest);
+    let params = field(asked, "signature-input").unwrap().strip_prefix("sig=").unwrap().to_owned();
+    let base = format!(
+        "\"@method\": {method}\n\"@target-uri\": {target}\n\"content-type\": {}\n\"content-digest\": {digest}\n\"event-id\": {}\n\
+         \"@signature-params\": {params}",
+        field(asked, "content-type").unwrap(),
+        field(asked, "event-id").unwrap()
+    );
+    let signature = field(asked, "signature").unwrap();
+    let signature = signature.strip_prefix("sig=:").and_then(|rest| rest.strip_suffix(':')).unwrap();
+    let signature = STANDARD.decode(signature).unwrap();
+    UnparsedPublicKey::new(&ED25519, public).verify(base.as_bytes(), &signature).unwrap();
+    params
+}
+
+/// What a user sees who may do nothing but read for the agent `ip`.
+fn as_reader_of_ip(server: &Server, client: &mut Client) -> Client {
+    let user = json!({"magent-access:user": [{"name": "reader", "password": "$0$a horse of battery"}]});
+    assert_eq!(
+        client.send("PUT", "/restconf/data/magent-access:access/users/user=reader", &user).unwrap().status,
+        201
+    );
+    let grant = json!({"magent-registry:input": {"delegate": "reader", "may": ["read"]}});
+    client.call("/restconf/data/magent-registry:registry/agents/agent=ip/delegate", &grant);
+    server.client_of(Some(&format!("Basic {}", STANDARD.encode("reader:a horse of battery"))))
+}
+
 #[test]
 fn a_report_can_be_verified_and_shows_the_token_which_is_nowhere_else() {
     let directory = tempfile::tempdir().unwrap();
@@ -106,23 +136,10 @@ fn a_report_can_be_verified_and_shows_the_token_which_is_nowhere_else() {
     let asked = receiver.asked().remove(0);
     assert!(asked.head.starts_with("PUT /hook?x=1 HTTP/1.1\r\n"), "{asked:?}");
     assert_eq!(field(&asked, "authorization").as_deref(), Some("Bearer not-to-be-told"));
-    let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(asked.body.as_bytes())));
-    assert_eq!(field(&asked, "content-digest").unwrap(), digest);
-    // RFC 9421 section 2.5, by hand.
-    let params = field(&asked, "signature-input").unwrap().strip_prefix("sig=").unwrap().to_owned();
-    let base = format!(
-        "\"@method\": PUT\n\"@target-uri\": {url}\n\"content-type\": {}\n\"content-digest\": {digest}\n\"event-id\": {}\n\
-         \"@signature-params\": {params}",
-        field(&asked, "content-type").unwrap(),
-        field(&asked, "event-id").unwrap()
-    );
     let key = client.get("/restconf/data/magent-task:interaction/callback-key").json();
     let key = &key["magent-task:callback-key"];
     let public = STANDARD.decode(key["public-key"].as_str().unwrap()).unwrap();
-    let signature = field(&asked, "signature").unwrap();
-    let signature = signature.strip_prefix("sig=:").and_then(|rest| rest.strip_suffix(':')).unwrap();
-    let signature = STANDARD.decode(signature).unwrap();
-    UnparsedPublicKey::new(&ED25519, &public).verify(base.as_bytes(), &signature).unwrap();
+    let params = verified(&asked, "PUT", &url, &public);
     assert!(params.ends_with(&format!(";keyid=\"{}\";alg=\"ed25519\"", key["id"].as_str().unwrap())));
     // Nobody is told of the token, and who executes the task not even of the URL.
     let told = subscription(&mut client).to_string();
@@ -130,6 +147,24 @@ fn a_report_can_be_verified_and_shows_the_token_which_is_nowhere_else() {
         told.contains("localhost") && !told.contains("not-to-be-told") && !told.contains("token"),
         "{told}"
     );
+    let told = as_reader_of_ip(&server, &mut client).get(TASK).json().to_string();
+    assert!(told.contains("find the fault") && !told.contains("localhost"), "{told}");
+    // However often it is given, it is kept once.
+    let kept = || std::fs::read_dir(data.join("secrets")).unwrap().count();
+    let before = kept();
+    assign(&mut client, &url, &json!({"token": "not-to-be-told", "method": "put"}));
+    assert_eq!(kept(), before);
+    // What is signed is what is sent: it has a path, whether or not one was given.
+    let without = format!("localhost:{}", receiver.port);
+    client.call(
+        &format!("{TASK}/subscribe"),
+        &json!({"magent-task:input": {"url": format!("https://{without}")}}),
+    );
+    assert_eq!(report(&mut client, &json!({"status": "processing"})), 200);
+    let is_without = |asked: &Asked| asked.head.starts_with("POST / HTTP/1.1\r\n");
+    wait_until("it is told there too", || receiver.asked().iter().any(is_without));
+    let asked = receiver.asked().into_iter().find(is_without).unwrap();
+    verified(&asked, "POST", &format!("https://{without}/"), &public);
     let reads = |text: &str| server.log().contains(text);
     assert!(!reads("not-to-be-told"));
     server.kill();
@@ -229,7 +264,11 @@ fn the_server_asks_nobody_whom_its_policy_does_not_permit() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Elsewhere::start(directory.path(), |_| taken());
     let data = directory.path().join("data");
-    let server = Server::start(&data, "");
+    let trusted = format!(
+        "[callbacks]\nauthorities = [{:?}]\n[limits]\ncallback_attempts_max = 1\n",
+        receiver.authority.display().to_string()
+    );
+    let server = Server::start(&data, &trusted);
     let mut client = server.client();
     register(&mut client);
     for url in [
@@ -249,9 +288,10 @@ fn the_server_asks_nobody_whom_its_policy_does_not_permit() {
     }
     // What a name stands for is seen when it is asked for, each time.
     assign(&mut client, &format!("https://localhost:{}/", receiver.port), &json!({}));
-    server.terminate();
-    let mut server = server;
-    server.ended();
+    let client = std::cell::RefCell::new(client);
+    wait_until("it was tried", || subscription(&mut client.borrow_mut())["state"] == "stopped");
+    let stopped = subscription(&mut client.borrow_mut());
+    assert!(stopped["reason"].as_str().unwrap().contains("not public"), "{stopped}");
     assert!(receiver.asked().is_empty());
 }
 

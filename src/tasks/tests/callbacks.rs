@@ -130,3 +130,62 @@ fn a_task_is_not_forgotten_while_somebody_waits_for_what_became_of_it() {
     world.assign(order("t-3"));
     assert!(!world.tasks.contains("t-1") && world.tasks.callbacks().is_empty());
 }
+
+#[test]
+fn a_receiver_ends_when_it_has_taken_the_last_that_is_told_of_a_task() {
+    let mut world = World::new();
+    world.assign(order("t-1"));
+    let place = world.tells("t-1", receiver("https://r.example/"));
+    world.reports(&[TaskStatus::Processing]);
+    world.finish();
+    world.went_on(&place, Progress::Delivered(4));
+    assert!(world.callback(&place).undelivered.is_empty(), "it can go back for rework");
+    world.verify(ResultVerdict::Accepted);
+    world.went_on(&place, Progress::Delivered(5));
+    assert!(!world.tasks.callbacks().is_empty(), "there is more to take");
+    world.went_on(&place, Progress::Delivered(6));
+    assert!(world.tasks.callbacks().is_empty() && world.tasks.callbacks().of_agent("oss") == 0);
+    let late = receiver("https://r.example/");
+    refused(world.tasks.call_back(&mut world.fresh(), "t-1", "oss", late, &world.limits), "task-ended");
+    world.assign(order("t-2"));
+    let place = world.tells("t-2", receiver("https://r.example/"));
+    let (events, _) = world.tasks.cancel(world.now, "t-2", CancelInput::default(), &world.limits).unwrap();
+    world.happen(events);
+    let last = world.log.len() as u64;
+    world.went_on(&place, Progress::Lost(last));
+    assert_eq!(world.callback(&place).lost, 1, "it can be seen that something was lost");
+}
+
+#[test]
+fn a_task_that_is_forgotten_takes_its_receivers_out_of_the_account_of_who_wanted_them() {
+    let mut world = World::new();
+    world.limits.tasks_max = 1;
+    world.assign(order("t-1"));
+    let place = world.tells("t-1", receiver("https://r.example/"));
+    world.cancel();
+    world.went_on(&place, Progress::Stopped("it answered 500".into()));
+    let (events, _) = world.try_assign(order("t-2")).unwrap();
+    assert!(matches!(&events[1], Event::TaskForgotten { .. }), "{events:?}");
+    assert!(matches!(&events[0], Event::CallbackEnded { .. }) && events[0].account() == Some("oss"));
+    world.happen(events);
+    assert_eq!(world.tasks.callbacks().of_agent("oss"), 0);
+}
+
+#[test]
+fn who_subscribes_again_starts_what_was_given_up_and_keeps_its_token() {
+    let mut world = World::new();
+    world.assign(order("t-1"));
+    let with_token = Receiver { token: Some("$kept$1".into()), ..receiver("https://r.example/") };
+    let place = world.tells("t-1", with_token.clone());
+    world.reports(&[TaskStatus::Processing]);
+    world.went_on(&place, Progress::Stopped("it answered 500".into()));
+    assert_eq!(world.tells("t-1", receiver("https://r.example/")), place);
+    assert!(world.callback(&place).is_waiting());
+    assert_eq!(world.callback(&place).receiver, with_token);
+    let before = world.log.len();
+    assert_eq!((world.tells("t-1", with_token), world.log.len()), (place.clone(), before));
+    world.went_on(&place, Progress::Stopped("its token is not kept any more".into()));
+    let other = Receiver { token: Some("$kept$2".into()), ..receiver("https://r.example/") };
+    world.tells("t-1", other.clone());
+    assert!(world.callback(&place).is_waiting() && world.callback(&place).receiver == other);
+}

@@ -90,6 +90,48 @@ fn a_task_that_wants_it_fails_with_its_part_and_takes_the_others_along() {
     assert_eq!(other.status("t-1"), TaskStatus::Processing, "who cancels a part does without it");
 }
 
+/// `t-1` anew, after the one with the parts `a` and `b` was forgotten.
+fn with_a_namesake(if_part_fails: Option<AssignTaskInputIfPartFails>) -> World {
+    let mut world = family(None);
+    world.report(finished("done"));
+    world.limits.tasks_max = 4;
+    world.assign(AssignTaskInput { if_part_fails, ..order("x") });
+    assert!(!world.tasks.contains("t-1"));
+    world.limits.tasks_max = 9;
+    world.assign(AssignTaskInput { if_part_fails, ..order("t-1") });
+    world
+}
+
+#[test]
+fn a_task_has_nothing_to_do_with_the_parts_of_one_that_was_forgotten() {
+    let mut world = with_a_namesake(None);
+    world.cancel();
+    assert_eq!((world.status("a"), world.status("b")), (TaskStatus::Processing, TaskStatus::Processing));
+    let mut world = with_a_namesake(Some(AssignTaskInputIfPartFails::Fail));
+    world.report_of("a", status_report(TaskStatus::Failed));
+    assert_eq!((world.status("t-1"), world.task().event_sequence), (TaskStatus::Created, 1));
+    (world.limits.task_depth_max, world.limits.task_parts_max) = (2, 1);
+    world.assign(part("d", "t-1"));
+    world.assign(part("e", "b"));
+    refused(world.try_assign(part("f", "e")), "too-deep");
+}
+
+#[test]
+fn a_part_is_not_worked_on_again_once_its_whole_has_ended() {
+    for end in [TaskStatus::Failed, TaskStatus::Finished] {
+        let mut world = World::new();
+        world.assign(order("w"));
+        world.assign(part("t-1", "w"));
+        world.reports(&[TaskStatus::Processing]);
+        world.finish();
+        world.report_of("w", status_report(TaskStatus::Processing));
+        let ending = if end == TaskStatus::Finished { finished("all") } else { status_report(end) };
+        world.report_of("w", ending);
+        refused(world.try_verify(ResultVerdict::Rework), "task-ended");
+        world.verify(ResultVerdict::Accepted);
+    }
+}
+
 #[test]
 fn parts_are_limited_in_number_and_depth_and_by_the_deadline_above() {
     let mut world = World::new();
@@ -147,6 +189,13 @@ fn a_report_that_comes_again_is_answered_again_and_does_nothing() {
     world.report(keyed("2", finished("rerouted")));
     assert_eq!(world.report(asked).request, Some(1), "also after the end");
     assert_eq!(world.report(keyed("2", finished("rerouted"))).status, TaskStatus::Finished);
+    let mut other = started();
+    let at = |progress| ReportInput { progress: Some(progress), ..ReportInput::default() };
+    other.report(at(50));
+    other.report(keyed("same", at(50)));
+    other.report(keyed("next", at(60)));
+    other.report(keyed("same", at(50)));
+    assert_eq!(other.task().progress, Some(60), "what changed nothing is known when it comes again");
     let late = world.tasks.report(world.now, "t-1", keyed("3", finished("rerouted")), &world.limits);
     refused(late, "task-ended");
     assert_eq!(world.task().result.unwrap().content.as_deref(), Some("rerouted"));

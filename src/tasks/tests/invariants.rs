@@ -83,19 +83,35 @@ impl Announced {
     }
 }
 
-/// What is counted of parts is what there is, and no part outlives the failure of its whole.
-fn families_add_up(after: &Tasks) {
+/// The tasks, each with its parts. One that was forgotten and came again has no part of those of its former self.
+fn families(after: &Tasks) -> Vec<(Task, Vec<Task>)> {
     let entries = after.tasks().after(None, 99);
     let tasks: Vec<Task> = entries.iter().map(|(_, entry)| Task::from_data(entry).unwrap()).collect();
-    for task in &tasks {
-        // One that was forgotten and came again has no part of those of its former self.
-        let parts = tasks.iter().filter(|part| {
+    let parts = |task: &Task| {
+        let is_part = |part: &&Task| {
             part.parent.as_ref() == Some(&task.id) && after.number(&part.id) > after.number(&task.id)
-        });
-        let ended = parts.clone().filter(|part| has_ended(part.status)).count();
+        };
+        tasks.iter().filter(is_part).cloned().collect()
+    };
+    tasks.iter().map(|task| (task.clone(), parts(task))).collect()
+}
+
+/// Once all that follows from a fact has happened: no part outlives the failure of its whole.
+pub fn no_part_outlives_its_whole(after: &Tasks) {
+    for (task, parts) in families(after) {
+        let is_over = has_ended(task.status) && task.status != TaskStatus::Finished;
+        let open = parts.iter().find(|part| is_over && !has_ended(part.status));
+        assert_eq!(open.map(|part| &part.id), None, "{} is {:?}", task.id, task.status);
+    }
+}
+
+/// What is counted of parts is what there is.
+fn families_add_up(after: &Tasks) {
+    for (task, parts) in families(after) {
+        let ended = parts.iter().filter(|part| has_ended(part.status)).count();
         let counted =
             task.parts.as_ref().map_or((0, 0), |parts| (parts.total as usize, parts.ended as usize));
-        assert_eq!(counted, (parts.count(), ended), "{}", task.id);
+        assert_eq!(counted, (parts.len(), ended), "{}", task.id);
     }
 }
 

@@ -50,6 +50,7 @@ impl World {
             self.tasks.apply(self.log.len() as u64, self.now, &read);
             self.announced.check(&before, &self.tasks, &event);
         }
+        invariants::no_part_outlives_its_whole(&self.tasks);
     }
 
     fn done<T>(&mut self, decided: Result<(Vec<Event>, T), Error>) -> T {
@@ -517,6 +518,57 @@ fn a_search_goes_on_where_its_cursor_points() {
             "bad-cursor",
         );
     }
+}
+
+#[test]
+fn what_was_said_is_found_a_part_at_a_time_and_no_cursor_tells_of_what_is_private() {
+    let mut world = World::new();
+    for (number, context) in ["a", "hidden-1", "hidden-2", "hidden-3", "z"].into_iter().enumerate() {
+        world.assign(AssignTaskInput { context: Some(context.into()), ..order(&format!("t-{number}")) });
+    }
+    world.limits.query_scan_max = 1;
+    let visible = |id: &str| !id.starts_with("hidden");
+    let part =
+        |world: &World, input: &QueryMessagesInput| world.tasks.query_messages(input, &world.limits, visible);
+    let all = |world: &World, mut input: QueryMessagesInput| {
+        let (mut found, mut cursors) = (Vec::new(), Vec::new());
+        loop {
+            let output = part(world, &input).unwrap();
+            found.extend(output.message.into_iter().map(|message| message.context));
+            input.cursor = output.next_cursor;
+            let Some(cursor) = &input.cursor else { return (found, cursors) };
+            assert!(!cursors.contains(cursor) && cursors.len() < 20, "{cursors:?}");
+            cursors.push(cursor.clone());
+        }
+    };
+    let (found, cursors) = all(&world, QueryMessagesInput::default());
+    assert_eq!(found, ["a", "z"]);
+    assert_eq!(cursors, ["1+1 a", "1+2 a", "1+3 a", "1+4 a"]);
+    for cursor in ["1 hidden-2", "1+1 hidden-2", "1+1 b", "1", "0 a", "1+ a", "+1 a", "x a"] {
+        let input = QueryMessagesInput { cursor: Some(cursor.into()), ..QueryMessagesInput::default() };
+        refused(part(&world, &input), "bad-cursor");
+    }
+    // Of contexts that are named no others are looked at.
+    let named = ["z", "a", "z", "b"].map(str::to_owned).to_vec();
+    let (found, cursors) =
+        all(&world, QueryMessagesInput { context: named, ..QueryMessagesInput::default() });
+    assert_eq!((found, cursors), (vec!["a".to_owned(), "z".to_owned()], vec!["1+1 a".to_owned()]));
+}
+
+#[test]
+fn an_answer_with_messages_is_no_longer_than_it_has_to_be() {
+    let mut world = World::new();
+    for number in 0..4 {
+        let content = Some("x".repeat(600_000));
+        world.assign(AssignTaskInput { content, ..in_context(&format!("t-{number}")) });
+    }
+    let query = |cursor| {
+        let input = QueryMessagesInput { cursor, ..QueryMessagesInput::default() };
+        let output = world.tasks.query_messages(&input, &world.limits, |_| true).unwrap();
+        (output.message.len(), output.next_cursor)
+    };
+    assert_eq!(query(None), (2, Some("3 c-1".to_owned())));
+    assert_eq!(query(Some("3 c-1".to_owned())), (2, None));
 }
 
 #[test]
