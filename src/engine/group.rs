@@ -413,6 +413,10 @@ impl Group {
         for (position, event) in (self.state.position.saturating_add(1)..).zip(events) {
             let record = event.to_record(at, actor_of(&event)).map_err(unwritable)?;
             record.check().map_err(|e| Error::application(Tag::TooBig, format!("to be stored: {e}")))?;
+            if event.has_any() {
+                // What was made was made of what was said, and not of what is stored.
+                made = None;
+            }
             read.push(event.read_back(position, &record).map_err(unwritable)?);
             transaction.push(record);
         }

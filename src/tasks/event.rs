@@ -130,6 +130,27 @@ impl Event {
         }
     }
 
+    /// Whether content without a schema is in it.
+    pub fn has_any(&self) -> bool {
+        match self {
+            Event::TaskCreated { task } => task.structured_content.is_some(),
+            Event::InputAnswered { answer, .. } => answer.structured_content.is_some(),
+            Event::TaskChanged { notice, .. } => {
+                let asked = notice.input_request.as_ref().and_then(|asked| asked.structured_content.as_ref());
+                let result = notice.result.as_ref().and_then(|result| result.structured_content.as_ref());
+                asked.or(result).is_some()
+            }
+            Event::ResultVerified { .. }
+            | Event::TaskForgotten { .. }
+            | Event::DataStored(_)
+            | Event::DataGiven { .. }
+            | Event::DataRemoved { .. }
+            | Event::CallbackMade { .. }
+            | Event::CallbackWentOn { .. }
+            | Event::CallbackEnded { .. } => false,
+        }
+    }
+
     /// The agent whose tasks or data it changes: who has assigned the task, who owns the data.
     pub fn account(&self) -> Option<&str> {
         match self {

@@ -3,12 +3,14 @@
 
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{Content, Datastore, From, Invocation};
+use agentconf::yang::decode::DecodeOptions;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
+use agentconf::yang::generated::ietf_subscribed_notifications::nodes as events;
 use agentconf::yang::generated::{SCHEMA, irtf_agent, magent_registry, magent_task};
-use agentconf::yang::path::InstancePath;
-use agentconf::yang::schema::Kind;
-use agentconf::yang::tree::Child;
+use agentconf::yang::path::{InstancePath, Step};
+use agentconf::yang::schema::{Kind, Node};
+use agentconf::yang::tree::{Child, Container};
 use agentconf::yang::{json, xml};
 use serde_json::json;
 
@@ -49,19 +51,30 @@ async fn an_event_that_is_too_large_for_the_log_harms_nobody_else() {
     stored.expect("it is small");
 }
 
+/// Calls an operation with an input that comes as XML.
+async fn call_in_xml(
+    bench: &Bench,
+    user: &str,
+    (operation, target): (&'static Node, Option<InstancePath>),
+    inside: &str,
+) -> Result<Container, Error> {
+    let Kind::Rpc { input: parameters, .. } = operation.kind else { panic!("no operation") };
+    let element = format!("<input xmlns=\"{}\">{inside}</input>", operation.module.namespace);
+    let path =
+        target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(parameters));
+    // As deep as a server can be configured to take it.
+    let options = DecodeOptions { depth_max: 200, ..json::STORED };
+    let input = xml::decode_one(element.as_bytes(), &path, &SCHEMA, &options).expect("it is decoded");
+    let Child::Container(input) = input else { panic!("an input is a container") };
+    let input = input.as_ref().clone();
+    bench.engine.invoke(&principal(user), Invocation { operation, target, input }).await
+}
+
 #[tokio::test]
 async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
     let bench = Bench::new().await;
-    let order = br#"<input xmlns="urn:x-agentconf:yang:magent-task"><id>t-1</id><from>oss-agent</from><to>ip-agent</to><structured-content><link a="1">17</link></structured-content></input>"#;
-    let Kind::Rpc { input: parameters, .. } = n::ASSIGN_TASK.kind else { panic!("no operation") };
-    let path = plain(&[&n::ASSIGN_TASK, parameters]);
-    let assign = async |bench: &Bench| {
-        let input = xml::decode_one(order, &path, &SCHEMA, &json::STORED).expect("it is decoded");
-        let Child::Container(input) = input else { panic!("an input is a container") };
-        let input = input.as_ref().clone();
-        let call = Invocation { operation: &n::ASSIGN_TASK, target: None, input };
-        bench.engine.invoke(&principal("oss"), call).await
-    };
+    let order = r#"<id>t-1</id><from>oss-agent</from><to>ip-agent</to><structured-content><link a="1">17</link></structured-content>"#;
+    let assign = async |bench: &Bench| call_in_xml(bench, "oss", (&n::ASSIGN_TASK, None), order).await;
     assign(&bench).await.expect("it is assigned");
     assign(&bench).await.expect("it can be repeated");
     let seen = |bench: &Bench| {
@@ -77,6 +90,88 @@ async fn structured_content_is_the_same_after_a_restart_whatever_it_came_as() {
     let bench = bench.restart().await;
     assert_eq!(seen(&bench), before);
     assign(&bench).await.expect("it can be repeated after a restart");
+}
+
+#[tokio::test]
+async fn content_that_a_start_could_not_read_is_refused_wherever_it_stands() {
+    let bench = Bench::new().await;
+    let order = |id: &str| json!({"id": id, "from": "oss-agent", "to": "ip-agent", "content": "diagnose"});
+    bench.assign("oss", order("t")).await.expect("it is assigned");
+    let report = &n::INTERACTION_TASKS_TASK_REPORT;
+    for said in
+        [json!({"status": "processing"}), json!({"status": "blocked", "input-request": {"content": "?"}})]
+    {
+        bench.act("ip", report, Some(task("t")), said).await.expect("it is reported");
+    }
+    bench.assign("oss", order("u")).await.expect("it is assigned");
+    bench.act("ip", report, Some(task("u")), json!({"status": "processing"})).await.expect("it is reported");
+    let opening = json!({"id": "n", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent", "content": "?"});
+    bench.call("oss", &n::OPEN_NEGOTIATION, opening).await.expect("it opens");
+    let above: [&'static Node; 2] = [&n::INTERACTION, &n::INTERACTION_NEGOTIATIONS];
+    let negotiation = entry(&above, &n::INTERACTION_NEGOTIATIONS_NEGOTIATION, "n");
+    let deep = "<x>".repeat(150) + &"</x>".repeat(150);
+    // One name for what has elements and what has text; a name that JSON cannot have; too deep.
+    for content in ["<x><y/></x><x>t</x>", "<é/>", &deep] {
+        let content = format!("<structured-content>{content}</structured-content>");
+        for (user, called, more) in [
+            ("oss", (&n::ASSIGN_TASK, None), "<id>v</id><from>oss-agent</from><to>ip-agent</to>CONTENT"),
+            (
+                "ip",
+                (report, Some(task("u"))),
+                "<status>blocked</status><input-request>CONTENT</input-request>",
+            ),
+            ("ip", (report, Some(task("u"))), "<status>finished</status><result>CONTENT</result>"),
+            ("oss", (&n::INTERACTION_TASKS_TASK_ANSWER, Some(task("t"))), "<request>1</request>CONTENT"),
+            (
+                "oss",
+                (&n::OPEN_NEGOTIATION, None),
+                "<id>m</id><type>feasibility</type><from>oss-agent</from><to>ip-agent</to>CONTENT",
+            ),
+            (
+                "ip",
+                (&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation.clone())),
+                "<from>ip-agent</from><in-reply-to>1</in-reply-to><move>counter</move>CONTENT",
+            ),
+        ] {
+            let name = called.0.name;
+            let refused = call_in_xml(&bench, user, called, &more.replace("CONTENT", &content)).await;
+            let refused = refused.expect_err(name);
+            assert!(refused.to_string().contains("cannot be stored"), "{name}: {refused}");
+        }
+    }
+    let before = bench.read("admin", &plain(&[&n::INTERACTION])).expect("it is there");
+    let bench = bench.restart().await;
+    assert_eq!(bench.read("admin", &plain(&[&n::INTERACTION])).expect("it is there"), before);
+}
+
+#[tokio::test]
+async fn configured_content_is_applied_as_a_start_reads_it() {
+    let bench = Bench::new().await;
+    let path = entry(&[&events::FILTERS], &events::FILTERS_STREAM_FILTER, "f");
+    let put = async |content: &str| {
+        let filter = format!(
+            "<stream-filter xmlns=\"{}\"><name>f</name><stream-subtree-filter>{content}</stream-subtree-filter></stream-filter>",
+            events::FILTERS.module.namespace
+        );
+        let value = xml::decode_one(filter.as_bytes(), &path, &SCHEMA, &json::STORED).expect("it is decoded");
+        let edit =
+            Edit { operation: Operation::Replace, path: path.clone(), value: Some(value), insert: None };
+        bench.edit("admin", edit, Vec::new()).await
+    };
+    put(r#"<a xmlns="urn:other" b="1"><!-- c --><d/></a>"#).await.expect("it is stored");
+    let seen = |bench: &Bench| {
+        let found = bench
+            .engine
+            .read(&principal("admin"), Datastore::Running, &path, Content::All)
+            .expect("it is there");
+        let mut text = Vec::new();
+        xml::encode_one(found.node.expect("a node"), &found.child, &mut text, &EncodeOptions::default());
+        String::from_utf8(text).expect("UTF-8")
+    };
+    let before = seen(&bench);
+    put("<x><y/></x><x>t</x>").await.expect_err("a start could not read it");
+    let bench = bench.restart().await;
+    assert_eq!(seen(&bench), before);
 }
 
 #[tokio::test]
