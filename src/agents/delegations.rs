@@ -58,13 +58,39 @@ pub enum DelegationEnding {
 impl Registry {
     /// Whether a user may do something for an agent by delegation at the time `now`.
     pub fn is_delegated(&self, agent: &str, user: &str, right: DelegatedRight, now: Timestamp) -> bool {
-        let ids = self.delegations.of_agent.get(agent).into_iter().flatten();
-        let mut granted = ids.filter_map(|id| self.delegations.all.get(id));
-        granted.any(|granted| {
+        self.delegated(agent, user, right, now).next().is_some()
+    }
+
+    /// The same, by a delegation that the owner of the agent granted and no administrator. The server's own agent belongs to
+    /// the administrators.
+    pub fn is_delegated_by_owner(
+        &self,
+        agent: &str,
+        user: &str,
+        right: DelegatedRight,
+        now: Timestamp,
+    ) -> bool {
+        let owner = self.owner(agent);
+        let mut delegated = self.delegated(agent, user, right, now);
+        delegated.any(|delegation| owner == Some("") || owner == Some(&delegation.granted_by))
+    }
+
+    fn delegated(
+        &self,
+        agent: &str,
+        user: &str,
+        right: DelegatedRight,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Delegation> {
+        let is_registered = self.contains(agent, now);
+        let ids = self.delegations.of_agent.get(agent).filter(|_| is_registered).into_iter().flatten();
+        let granted = ids.filter_map(|id| self.delegations.all.get(id));
+        let counts = move |granted: &&Arc<Granted>| {
             granted.delegation.delegate == user
                 && granted.delegation.may.contains(&right)
                 && now < granted.expires_at
-        }) && self.contains(agent, now)
+        };
+        granted.filter(counts).map(|granted| &granted.delegation)
     }
 
     /// The delegation with this number, unless its time is over.

@@ -85,14 +85,15 @@ pub(super) fn registers_as<'a>(
 }
 
 /// Whether the principal negotiates for the agent itself, so that it may know what is private to that side: its owner, and who
-/// may negotiate by a delegation. That one is an administrator is no reason, but for the server's own agent.
+/// may negotiate by a delegation that the owner granted. That one is an administrator is no reason, but for the server's own
+/// agent, and what an administrator delegates is none either.
 pub(super) fn is_own_side(state: &State, principal: &Principal, agent: &str, now: Timestamp) -> bool {
     let user = principal.name.as_str();
     let owns = match state.registry.owner(agent) {
         Some("") => principal.is_admin(),
         owner => owner.unwrap_or(agent) == user,
     };
-    let is_delegated = || state.registry.is_delegated(agent, user, DelegatedRight::Negotiate, now);
+    let is_delegated = || state.registry.is_delegated_by_owner(agent, user, DelegatedRight::Negotiate, now);
     !principal.is_bound_to_another(agent) && (owns || is_delegated())
 }
 

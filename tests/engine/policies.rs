@@ -102,6 +102,13 @@ async fn policies_and_accounts_are_for_their_own_side() {
     let bench = Bench::new().await;
     bench.policy("ip", price("ip-agent", "0", "1")).await.expect("it is stored");
     bench.open(opening("n", of_price("10"))).await.expect("it opens");
+    // Administrators can delegate for any agent, and learn nothing by it.
+    let by_admin = json!({"delegate": "admin", "may": ["read", "negotiate"], "lifetime": 60});
+    let for_agent = Some(agent("ip-agent"));
+    bench
+        .act("admin", &registry::REGISTRY_AGENTS_AGENT_DELEGATE, for_agent, by_admin)
+        .await
+        .expect("it is granted");
     for user in ["oss", "admin", "auditor", "eve", "ip@other"] {
         assert_eq!(bench.policies(user), Json::Null, "{user}");
         for (operation, input) in [
