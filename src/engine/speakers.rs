@@ -75,7 +75,9 @@ pub(super) fn registers_as<'a>(
         }
         None if !principal.is_admin()
             && name != own
-            && (state.tasks.is_known(name) || state.negotiations.of_agent(name).next().is_some()) =>
+            && (state.tasks.is_known(name)
+                || state.negotiations.of_agent(name).next().is_some()
+                || state.negotiations.represents(name)) =>
         {
             Err(not_authorized(format!("the agent name \"{name}\" is in use by the user of that name")))
         }
