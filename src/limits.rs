@@ -30,8 +30,9 @@ pub const REVISIONS_NODES_MAX: usize = 1_000_000;
 /// Users, and places in the schema, whose access rules are kept ready; more are made anew when they are asked for.
 pub const NACM_KEPT_MAX: usize = 10_000;
 
-/// Negotiators that are kept ready between two moves; more are made anew when they are asked.
-pub const NEGOTIATORS_KEPT_MAX: usize = 1024;
+/// About how many octets what is made of policies and negotiators may have that are kept ready between two moves; more are made
+/// anew when they are asked.
+pub const PREPARED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.

@@ -39,7 +39,9 @@ use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
 use super::writer::Writer;
-use super::{Filter, audited, datastores, operations, report, subscription, subscriptions, view, visible};
+use super::{
+    Filter, audited, datastores, operations, policies, report, subscription, subscriptions, view, visible,
+};
 use crate::access::{self, Access, At, Principal, Reference, Rules};
 use crate::audit::Trail;
 use crate::clock::{Clock, Timestamp};
@@ -579,6 +581,11 @@ impl Engine {
             && invocation.input.leaf(&nodes::ASSIGN_TASK_INPUT_ASYNCHRONOUS) == Some(&Value::Bool(false));
         let wait = is_synchronous.then(|| AssignTaskInput::from_data(&invocation.input)).and_then(Result::ok);
         let admitted = self.admitted(principal, &invocation)?;
+        if admitted.is_some() && policies::takes_long(invocation.operation) {
+            let (engine, user, asked) = (self.clone(), principal.clone(), invocation.clone());
+            let prepare = move || policies::prepare(&engine.snapshot(), engine.options(), &user, &asked);
+            output::in_turn(&self.shared.large_answers, principal, prepare).await??;
+        }
         let invocation = self.with_token_kept(principal, invocation).await?;
         let output =
             self.command(|answer| Command::Invoke(principal.traced(), invocation, admitted, answer)).await?;

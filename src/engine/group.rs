@@ -32,7 +32,8 @@ const BYTES_MAX: usize = 16 << 20;
 /// Most deadlines that one step of the clock handles; the next step follows at once.
 const DUE_MAX: usize = 256;
 
-/// Most negotiations in which one step goes on by policies; deciding takes longer than noting that a time has come.
+/// Most negotiations in which one step goes on by policies while nobody asks for anything; deciding takes longer than noting
+/// that a time has come. Otherwise it is one.
 const DUE_ANSWERS_MAX: usize = 16;
 
 /// Where the answer to a command goes.
@@ -157,8 +158,8 @@ impl Group {
         }
     }
 
-    /// What the clock has brought about. False if something of it could not be recorded.
-    pub(super) fn expire(&mut self, shared: &Shared) -> bool {
+    /// What the clock has brought about; `is_asked` if requests wait. False if something of it could not be recorded.
+    pub(super) fn expire(&mut self, shared: &Shared, is_asked: bool) -> bool {
         let fresh = shared.fresh();
         let mut complete = true;
         for event in core::due(&self.state, fresh.now, DUE_MAX) {
@@ -167,7 +168,8 @@ impl Group {
                 complete = false;
             }
         }
-        let due: Vec<_> = self.state.negotiations.due_answers(fresh.now, DUE_ANSWERS_MAX).cloned().collect();
+        let at_most = if is_asked { 1 } else { DUE_ANSWERS_MAX };
+        let due: Vec<_> = self.state.negotiations.due_answers(fresh.now, at_most).cloned().collect();
         for id in due {
             // Each looks at what those before it have promised.
             let followed = policies::go_on(&self.state, &shared.options, &id, &fresh);

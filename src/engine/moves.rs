@@ -10,16 +10,16 @@ use super::state::State;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
-use crate::negotiation::{self, Accounted, Course, TaskFacts};
+use crate::negotiation::{self, Accounted, Course, Negotiations, TaskFacts};
 use crate::tasks::life_cycle::has_ended;
 use crate::tasks::{self, Attachment, Refusal};
 use crate::yang::error::Error;
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::magent_task::identities::{MessageType, NegotiationType};
 use crate::yang::generated::magent_task::{
-    Message, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Term,
+    Message, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, RoundTerm, Term,
 };
-use crate::yang::generated::magent_types::{NegotiationMove, ResultVerdict, TaskStatus};
+use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus, ResultVerdict, TaskStatus};
 use crate::yang::model::{self, IdentityEnum, Modelled};
 use crate::yang::recast::{recast, recast_data};
 
@@ -48,7 +48,7 @@ pub(super) fn open(
     let task = task.as_ref().map(|task| TaskFacts {
         from: &task.from,
         to: &task.to,
-        is_under_way: task.status != TaskStatus::Created && !has_ended(task.status),
+        is_under_way: tasks::is_under_way(task.status),
     });
     let (mut events, mut output) = state.negotiations.open(fresh, input, task, &options.limits)?;
     if let Some(negotiation::Event::Opened { account: place, .. }) = events.last_mut() {
@@ -79,13 +79,42 @@ pub(super) fn respond(
     }
     let given = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
-    let (events, mut output) = state.negotiations.respond(fresh, id, input, &options.limits)?;
+    let (events, mut output) = decided(state, options, &state.negotiations, id, input, fresh)?;
     let mut followed = followed(state, options, fresh, id, &from, &events);
     output.status = followed.status.unwrap_or(output.status);
     output.reply = followed.reply.as_ref().and_then(|round| recast(round).ok());
     let mut events = with_data(state, options, fresh, &from, given, events)?;
     events.append(&mut followed.events);
     Ok((events, output))
+}
+
+/// A move as the rules of negotiations have it, and as the task allows whose fulfillment would be agreed by it.
+///
+/// # Errors
+/// Those of [`Negotiations::respond`]; `bad-transition` and `too-big` of the task.
+pub(super) fn decided(
+    state: &State,
+    options: &Options,
+    negotiations: &Negotiations,
+    id: &str,
+    input: RespondInput,
+    fresh: &Fresh,
+) -> Result<(Vec<negotiation::Event>, RespondOutput), Error> {
+    let (events, output) = negotiations.respond(fresh, id, input, &options.limits)?;
+    if output.status == NegotiationStatus::Agreed
+        && let Some(course) = negotiations.get(id)
+        && let Some(task) = course.fulfilled()
+    {
+        let terms = terms(course.standing().map_or(&[], |round| &round.term));
+        let parties = [course.head.initiator.as_str(), course.head.responder.as_str()];
+        state.tasks.can_agree(task, parties, &terms, &options.limits)?;
+    }
+    Ok((events, output))
+}
+
+/// Terms of a proposal as those of a task.
+fn terms(of: &[RoundTerm]) -> Vec<Term> {
+    of.iter().filter_map(|term| recast(term).ok()).collect()
 }
 
 /// Whether the move ends the negotiation.
@@ -170,7 +199,7 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
             }
         }
         tasks::Event::TaskForgotten { task } => {
-            if let Some(task) = state.tasks.get(task).filter(|task| task.negotiation.is_some()) {
+            if let Some(task) = state.tasks.get(task) {
                 state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
             }
         }
@@ -191,7 +220,7 @@ fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str)
     else {
         return;
     };
-    let terms: Vec<Term> = agreed.iter().filter_map(|term| recast(term).ok()).collect();
+    let terms = terms(agreed);
     if !terms.is_empty() {
         let task = task.to_owned();
         state.tasks.agreed(revision, at, &task, terms);

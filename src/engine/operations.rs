@@ -109,7 +109,7 @@ pub(super) fn query(
         let data = AnyData::Json(Arc::new(monitoring::get_schema(&input(invocation)?)?.into()));
         return Ok(GetSchemaOutput { data: Some(data) }.to_data());
     }
-    if let Some(output) = policies::query(state, principal, invocation, now)? {
+    if let Some(output) = policies::query(state, principal, invocation, now, limits)? {
         return Ok(output);
     }
     let id = target(invocation)?;
@@ -367,7 +367,12 @@ pub(super) fn receiver(invocation: &Invocation) -> Option<(String, Receiver)> {
 /// There is no such agreement, or the order is not what was agreed.
 fn agreed(state: &State, input: &mut AssignTaskInput) -> Result<(), Error> {
     let Some(id) = &input.negotiation else { return Ok(()) };
-    let agreed = state.negotiations.agreement(id, [&input.from, &input.to], input.type_.as_deref())?;
+    let agreed = state.negotiations.agreement(
+        id,
+        [&input.from, &input.to],
+        input.id.as_deref(),
+        input.type_.as_deref(),
+    )?;
     let terms = agreed.iter().map(recast).collect::<Result<Vec<AssignTaskInputTerm>, _>>();
     let terms = terms.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?;
     let is_agreed = |term: &AssignTaskInputTerm| terms.contains(term);

@@ -12,6 +12,7 @@ use super::state::State;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
+use crate::limits::Limits;
 use crate::negotiation::policies::{Answer, Judged, Said, Turn};
 use crate::negotiation::{self, Accounted, Negotiations};
 use crate::yang::error::{Error, Tag};
@@ -40,12 +41,13 @@ pub(super) fn query(
     principal: &Principal,
     invocation: &Invocation,
     now: Timestamp,
+    limits: &Limits,
 ) -> Result<Option<Container>, Error> {
     let operation = invocation.operation;
     if operation == &n::ADVISE_MOVE {
         let input: AdviseMoveInput = input(invocation)?;
         of_own_side(state, principal, &input.agent, now)?;
-        return state.negotiations.advise(&input, now).map(|output| Some(output.to_data()));
+        return state.negotiations.advise(&input, now, limits).map(|output| Some(output.to_data()));
     }
     if operation == &n::EXPLAIN_MOVES {
         let input: ExplainMovesInput = input(invocation)?;
@@ -67,7 +69,7 @@ pub(super) fn invoke(
     if operation == &n::SET_POLICY {
         Some(input(invocation).and_then(|input: SetPolicyInput| {
             of_own_side(state, principal, &input.agent, fresh.now)?;
-            let events = state.negotiations.set_policy(input, &options.limits)?;
+            let events = state.negotiations.set_policy(&input, &options.limits)?;
             Ok((told(events), SetPolicyOutput {}.to_data()))
         }))
     } else if operation == &n::REMOVE_POLICY {
@@ -78,7 +80,7 @@ pub(super) fn invoke(
     } else if operation == &n::SET_CAPACITY {
         Some(input(invocation).and_then(|input: SetCapacityInput| {
             of_own_side(state, principal, &input.agent, fresh.now)?;
-            Ok((told(state.negotiations.set_capacity(&input)?), SetCapacityOutput {}.to_data()))
+            Ok((told(state.negotiations.set_capacity(&input, fresh.now)?), SetCapacityOutput {}.to_data()))
         }))
     } else if operation == &n::RELEASE_COMMITMENT {
         Some(input(invocation).and_then(|input: ReleaseCommitmentInput| {
@@ -90,6 +92,26 @@ pub(super) fn invoke(
     } else {
         None
     }
+}
+
+/// Whether an operation begins with what takes long.
+pub(super) fn takes_long(operation: &'static Node) -> bool {
+    operation == &n::SET_POLICY
+}
+
+/// Does of such an operation what takes long, before the one writer is asked.
+///
+/// # Errors
+/// The writer would refuse it too.
+pub(super) fn prepare(
+    state: &State,
+    options: &Options,
+    principal: &Principal,
+    invocation: &Invocation,
+) -> Result<(), Error> {
+    let input: SetPolicyInput = input(invocation)?;
+    of_own_side(state, principal, &input.agent, options.clock.now())?;
+    state.negotiations.prepare_policy(&input, &options.limits)
 }
 
 fn told(events: Vec<negotiation::Event>) -> Vec<Event> {
@@ -213,7 +235,8 @@ pub(super) fn judged(
     (position, said): (u64, &Said),
     fresh: &Fresh,
 ) -> Option<Judgement> {
-    let Judged { turn, otherwise } = state.negotiations.judged(id, position, said, fresh.now)?;
+    let Judged { turn, otherwise } =
+        state.negotiations.judged(id, (position, said), fresh.now, &options.limits)?;
     let move_by = |turn: Turn| made(state, options, &state.negotiations, id, turn, fresh);
     let first = move_by(turn).filter(|event| matches!(event, negotiation::Event::Moved { .. }));
     let first = first.or_else(|| move_by(otherwise))?;
@@ -248,7 +271,7 @@ fn made(
         }
         _ => Ok(()),
     };
-    let moved = admitted.and_then(|()| negotiations.respond(fresh, id, response, &options.limits));
+    let moved = admitted.and_then(|()| moves::decided(state, options, negotiations, id, response, fresh));
     match moved.map(|(events, _)| events.into_iter().next()) {
         Ok(Some(negotiation::Event::Moved { negotiation, .. })) => {
             Some(negotiation::Event::Moved { negotiation, account: Some(turn.account) })

@@ -186,7 +186,7 @@ impl State {
                     // Who has a name that nobody has registered is the user of that name.
                     let before = before.as_deref().unwrap_or(agent);
                     if self.registry.owner(agent).unwrap_or(agent) != before {
-                        self.negotiations.drop_means(agent);
+                        self.negotiations.drop_means(revision, agent);
                     }
                 }
             }

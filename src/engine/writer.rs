@@ -156,7 +156,7 @@ impl Writer {
         for (session, reason) in &self.unrecorded {
             group.end(&self.shared, *session, *reason, None);
         }
-        let expired = group.expire(&self.shared);
+        let expired = group.expire(&self.shared, next.is_some() || !self.queue.is_empty());
         while next.is_some() || group.has_room(at_most) {
             match next.take().or_else(|| self.queue.try_recv().ok()) {
                 Some(Command::Stop(answer)) => group.stop = Some(answer),

@@ -34,8 +34,10 @@ pub struct Course {
     stands: Option<Arc<Round>>,
     /// About how many octets the rounds and accounts have.
     pub(super) octets: usize,
-    /// Whether a task was assigned that carries its agreement out: the one that the head names.
-    pub(super) is_carried_out: bool,
+    /// The task that was assigned to carry its agreement out.
+    pub(super) carried_out_by: Option<Arc<str>>,
+    /// How many accounts there were when the agent's means changed: what it was left then is decided anew.
+    pub(super) reconsidered: usize,
     /// The question to a model about the next move, with the log position at which it was asked, while its answer is awaited.
     pub(super) asked: Option<(u64, Arc<Asked>)>,
     /// The log position of the newest event.
@@ -63,7 +65,8 @@ impl Course {
             accounts: Vector::new(),
             stands: None,
             octets: 0,
-            is_carried_out: false,
+            carried_out_by: None,
+            reconsidered: 0,
             asked: None,
             revision,
         };
@@ -81,7 +84,8 @@ impl Course {
             accounts: self.accounts.clone(),
             stands: self.stands.clone(),
             octets: self.octets,
-            is_carried_out: self.is_carried_out,
+            carried_out_by: self.carried_out_by.clone(),
+            reconsidered: 0,
             asked: None,
             revision,
         };
@@ -190,11 +194,16 @@ impl Course {
         }
     }
 
-    /// Whether the server has left the next move to the agent whose turn it is.
+    /// Whether the server has left the next move to the agent whose turn it is, with the means that the agent still has.
     pub(super) fn is_left(&self) -> bool {
         let next = self.latest().saturating_add(1);
-        let latest = self.accounts.last();
+        let latest = self.accounts.last().filter(|_| self.accounts.len() > self.reconsidered);
         latest.is_some_and(|latest| latest.account.move_.is_none() && latest.account.round == next)
+    }
+
+    /// Whether the newest round is a question.
+    pub(super) fn is_asked(&self) -> bool {
+        self.rounds.last().is_some_and(|round| round.move_ == NegotiationMove::Clarify)
     }
 
     /// The task whose fulfillment is negotiated.
@@ -203,10 +212,11 @@ impl Course {
         self.head.task.as_deref().filter(|_| is_fulfillment)
     }
 
-    /// The whole negotiation.
+    /// The whole negotiation. One that named no task shows the one that carries it out.
     pub fn whole(&self) -> Negotiation {
         let rounds = self.rounds.iter().map(|round| Round::clone(round));
-        Negotiation { round: rounds.collect(), ..self.head.clone() }
+        let task = self.head.task.clone().or_else(|| self.carried_out_by.as_deref().map(str::to_owned));
+        Negotiation { round: rounds.collect(), task, ..self.head.clone() }
     }
 }
 
@@ -229,7 +239,7 @@ fn digest(before: u64, round: &Round) -> u64 {
 }
 
 /// About how many octets a round has in memory beside its fixed part.
-fn octets_of(round: &Round) -> usize {
+pub(super) fn octets_of(round: &Round) -> usize {
     let structured = round.structured_content.as_ref().map_or(0, |content| match content {
         AnyData::Json(content) => content.to_string().len(),
         AnyData::Xml(text) => text.len(),

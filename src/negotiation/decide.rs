@@ -113,6 +113,11 @@ impl Negotiations {
                 Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
             );
         }
+        let parties = [&negotiation.initiator, &negotiation.responder];
+        if parties.into_iter().any(|agent| self.promises(agent, &id, now)) {
+            let message = format!("what was agreed in a former negotiation {id:?} is still promised");
+            return Err(Refused::IdInUse.error(message));
+        }
         let is_fulfillment = negotiation.type_.is_or_derives_from(NegotiationType::Fulfillment);
         if is_fulfillment {
             fulfills(&negotiation, task)?;
@@ -206,31 +211,35 @@ impl Negotiations {
         })?;
         let full = [own, other]
             .into_iter()
-            .find(|agent| self.commitments_of(agent, now) >= limits.commitments_agent_max);
+            .zip([by, by.other()])
+            .find(|(agent, party)| {
+                self.promised_with(agent, *party, terms, now, task) > limits.commitments_agent_max
+            })
+            .map(|(agent, _)| agent);
         full.map_or(Ok(()), |agent| {
             Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
         })
     }
 
-    /// The terms that a new task has to have that carries out an agreement, between these agents and of this type.
+    /// The terms that a new task has to have that carries out an agreement, of these agents and with this identifier and type.
     ///
     /// # Errors
-    /// `unknown-reference`: there is no such feasibility negotiation between these agents; `bad-transition`: it is not
-    /// agreed; `agreement-used`; `terms-differ`: the task would be of another type.
+    /// `unknown-reference`: the first agent has opened no such feasibility negotiation with the second; `bad-transition`: it is
+    /// not agreed; `agreement-used`; `terms-differ`: the negotiation was about another task, or one of another type.
     pub fn agreement(
         &self,
         id: &str,
-        agents: [&str; 2],
+        [from, to]: [&str; 2],
+        task: Option<&str>,
         task_type: Option<&str>,
     ) -> Result<&[RoundTerm], Error> {
         let is_theirs = |course: &&Course| {
-            let parties = [course.head.initiator.as_str(), course.head.responder.as_str()];
             course.head.type_.is_or_derives_from(NegotiationType::Feasibility)
-                && agents.iter().all(|agent| parties.contains(agent))
+                && course.head.initiator == from
+                && course.head.responder == to
         };
         let course = self.get(id).filter(is_theirs).ok_or_else(|| {
-            let [from, to] = agents;
-            let message = format!("There is no feasibility negotiation \"{id}\" between {from} and {to}.");
+            let message = format!("There is no feasibility negotiation \"{id}\" of {from} with {to}.");
             Refused::UnknownReference.error(message)
         })?;
         let Some(terms) = course.agreed() else {
@@ -239,11 +248,14 @@ impl Negotiations {
                 Refused::BadTransition.error(format!("The negotiation \"{id}\" is {status}, not agreed."))
             );
         };
-        if course.is_carried_out {
-            let task = course.head.task.as_deref().unwrap_or_default();
+        if let Some(task) = &course.carried_out_by {
             let message =
                 format!("The task \"{task}\" carries out what was agreed in the negotiation \"{id}\".");
             return Err(Refused::AgreementUsed.error(message));
+        }
+        if course.head.task.is_some() && course.head.task.as_deref() != task {
+            let message = format!("The negotiation \"{id}\" is about another task.");
+            return Err(Refused::TermsDiffer.error(message));
         }
         if course.head.task_type.is_some() && course.head.task_type.as_deref() != task_type {
             let message = format!("The negotiation \"{id}\" is about a task of another type.");
@@ -330,7 +342,7 @@ fn same_opening(there: &Course, new: &Negotiation) -> bool {
     };
     let head = &there.head;
     head.type_ == new.type_
-        && (head.task == new.task || (there.is_carried_out && new.task.is_none()))
+        && head.task == new.task
         && head.task_type == new.task_type
         && head.context == new.context
         && head.initiator == new.initiator

@@ -38,6 +38,7 @@ impl Negotiations {
             Event::Left { id, account } => {
                 if let Some(mut course) = self.get(id).cloned() {
                     course.account(account.clone());
+                    course.reconsidered = 0;
                     course.asked = None;
                     self.put(course);
                 }
@@ -49,11 +50,12 @@ impl Negotiations {
                 }
             }
             Event::PolicySet { agent, policy } => {
-                let stored = Arc::new(Stored::new(policy.clone()));
+                let stored = Arc::new(Stored::new(policy.clone(), self.memory.clone()));
                 let name: Arc<str> = policy.name.as_str().into();
                 self.change(agent, revision, |means| {
                     means.policies.insert(name, stored);
                 });
+                self.reconsider(agent);
                 self.awaits(agent);
             }
             Event::PolicyRemoved { agent, name } => {
@@ -64,9 +66,11 @@ impl Negotiations {
             }
             Event::CapacitySet { agent } => {
                 self.change(&agent.name, revision, |means| means.capacity = Arc::new(agent.capacity.clone()));
+                self.reconsider(&agent.name);
             }
             Event::Released { agent, negotiation } => {
                 self.change(agent, revision, |means| means.commitments.release(negotiation));
+                self.reconsider(agent);
             }
         }
     }
@@ -75,12 +79,13 @@ impl Negotiations {
     pub fn carried_out(&mut self, revision: u64, id: &str, task: &str) {
         let Some(course) = self.get(id) else { return };
         let mut course = course.clone();
-        course.head.task = Some(task.to_owned());
-        course.is_carried_out = true;
+        course.carried_out_by = Some(task.into());
+        course.revision = revision;
         let agents = [course.head.initiator.clone(), course.head.responder.clone()];
-        self.all.insert(id.into(), Arc::new(course));
+        self.put(course);
+        self.revision = revision;
         for agent in &agents {
-            if self.promises(agent, id) {
+            if self.means.get(agent.as_str()).is_some_and(|means| means.commitments.has(id)) {
                 self.change(agent, revision, |means| means.commitments.bind(id, task));
             }
         }
@@ -89,22 +94,28 @@ impl Negotiations {
     /// A task of these agents has ended: what was promised for it is released.
     pub fn ended(&mut self, revision: u64, task: &str, agents: [&str; 2]) {
         for agent in agents {
-            let promised = self.means.get(agent).map(|means| means.commitments.negotiations(Some(task)));
-            for negotiation in promised.unwrap_or_default() {
-                self.change(agent, revision, |means| means.commitments.release(&negotiation));
-            }
+            let promised = self.means.get(agent).map(|means| means.commitments.negotiations(task));
+            let promised = promised.filter(|promised| !promised.is_empty());
+            let Some(promised) = promised else { continue };
+            self.change(agent, revision, |means| {
+                promised.iter().for_each(|negotiation| means.commitments.release(negotiation));
+            });
+            self.revision = revision;
+            self.reconsider(agent);
         }
     }
 
     /// An agent came to belong to another user: what the former one has given is dropped.
-    pub fn drop_means(&mut self, agent: &str) {
+    pub fn drop_means(&mut self, revision: u64, agent: &str) {
         if self.means.remove(agent).is_some() {
+            self.revision = revision;
             self.awaits(agent);
         }
     }
 
-    fn promises(&self, agent: &str, negotiation: &str) -> bool {
-        self.means.get(agent).is_some_and(|means| means.commitments.has(negotiation))
+    /// Whether anything of the agent is promised by an agreement of this negotiation, at the time `now` or later.
+    pub(super) fn promises(&self, agent: &str, negotiation: &str, now: Timestamp) -> bool {
+        self.means.get(agent).is_some_and(|means| means.commitments.counts_by(negotiation, now))
     }
 
     fn after(&self, negotiation: &Negotiation, revision: u64) -> Course {
@@ -120,13 +131,17 @@ impl Negotiations {
         for party in [Party::Initiator, Party::Responder] {
             let agent = course.agent(party);
             let capacity = self.means.get(agent).map(|means| means.capacity.clone()).unwrap_or_default();
-            let demands: Vec<_> = demands(&capacity, party, agreed, at).collect();
-            if demands.is_empty() {
+            let task = course.fulfilled();
+            let demands: Vec<_> = demands(&capacity, party.role(task), agreed, at).collect();
+            let replaced = self.means.get(agent).zip(task);
+            let replaced = replaced.is_some_and(|(means, task)| means.commitments.has_for(task));
+            if demands.is_empty() && !replaced {
                 continue;
             }
             self.change(agent, revision, |means| {
+                task.iter().for_each(|task| means.commitments.replace(task, agreed));
                 for demand in &demands {
-                    means.commitments.promise(&course.head.id, demand, at, course.fulfilled());
+                    means.commitments.promise(&course.head.id, demand, at, task);
                 }
             });
         }
@@ -148,6 +163,18 @@ impl Negotiations {
         let agent = means.agent.clone();
         self.means.insert(agent.clone(), Arc::new(means));
         self.awaits(&agent);
+    }
+
+    /// Looks again at what was left to an agent, whose means have changed. To a question they are no answer.
+    fn reconsider(&mut self, agent: &str) {
+        for id in self.awaited.get(agent).cloned().into_iter().flatten() {
+            let left = self.get(&id).filter(|course| course.is_left() && !course.is_asked());
+            if let Some(course) = left {
+                let mut course = course.clone();
+                course.reconsidered = course.accounts.len();
+                self.put(course);
+            }
+        }
     }
 
     /// Finds anew in which negotiations the server has to move for an agent. What was asked by a former policy does not count.

@@ -18,6 +18,12 @@ use crate::yang::packed::{self, Origin, PackedError, Reader, Sink, put_number, p
 /// The kinds of items that are saved here.
 pub const KINDS: std::ops::RangeInclusive<u8> = 30..=39;
 
+/// Whether a task carries the agreement of a negotiation out, which is then the one that is shown, and whether the negotiation
+/// had named it.
+const NOT_CARRIED_OUT: u64 = 0;
+const CARRIED_OUT: u64 = 1;
+const CARRIED_OUT_AS_NAMED: u64 = 2;
+
 const NUMBERS: u8 = 30;
 const NEGOTIATION: u8 = 31;
 const ACCOUNT: u8 = 32;
@@ -39,8 +45,16 @@ impl Negotiations {
             packed::pack(&course.whole().to_data(), &mut entry);
             put_number(&mut out, course.revision);
             put_octets(&mut out, &entry);
-            if course.is_carried_out {
-                put_number(&mut out, 1);
+            let task = match (&course.carried_out_by, &course.head.task) {
+                (None, _) => NOT_CARRIED_OUT,
+                (Some(_), None) => CARRIED_OUT,
+                (Some(_), Some(_)) => CARRIED_OUT_AS_NAMED,
+            };
+            if task != NOT_CARRIED_OUT || course.reconsidered > 0 {
+                put_number(&mut out, task);
+            }
+            if course.reconsidered > 0 {
+                put_number(&mut out, course.reconsidered as u64);
             }
             sink(NEGOTIATION, &out)?;
             for accounted in &course.accounts {
@@ -91,7 +105,16 @@ impl Negotiations {
             NEGOTIATION => {
                 let revision = saved.number()?;
                 let mut course = Course::new(origin.value::<Negotiation>(saved.octets()?)?, revision);
-                course.is_carried_out = !saved.is_at_end() && saved.number()? == 1;
+                let carried_out = if saved.is_at_end() { NOT_CARRIED_OUT } else { saved.number()? };
+                if carried_out != NOT_CARRIED_OUT {
+                    course.carried_out_by = course.head.task.as_deref().map(Arc::from);
+                }
+                if carried_out == CARRIED_OUT {
+                    course.head.task = None;
+                }
+                if !saved.is_at_end() {
+                    course.reconsidered = usize::try_from(saved.number()?).unwrap_or_default();
+                }
                 self.put(course);
             }
             ACCOUNT => {
@@ -110,7 +133,8 @@ impl Negotiations {
                 let mut means =
                     Means { revision, capacity: Arc::new(agent.capacity), ..Means::new(&agent.name) };
                 for policy in agent.policy {
-                    means.policies.insert(policy.name.as_str().into(), Arc::new(Stored::new(policy)));
+                    let name = policy.name.as_str().into();
+                    means.policies.insert(name, Arc::new(Stored::new(policy, self.memory.clone())));
                 }
                 for shown in agent.commitment {
                     let commitment = Commitment::read(&shown).map_err(|e| PackedError::new(e.to_string()))?;

@@ -8,7 +8,7 @@ use super::event::Event;
 use super::family::Sum;
 use super::life_cycle::has_ended;
 use super::report::Keyed;
-use super::{Record, Said, Tasks, message};
+use super::{Record, Said, Tasks, fulfillment, message};
 use crate::clock::Timestamp;
 use crate::limits::{TASK_HISTORY_MAX, TASK_KEYS_MAX};
 use crate::yang::generated::magent_task::{
@@ -141,8 +141,7 @@ impl Tasks {
     pub fn agreed(&mut self, revision: u64, at: Timestamp, id: &str, terms: Vec<Term>) {
         let Some(before) = self.tasks.get(id).cloned() else { return };
         let Some(mut task) = before.task.unpacked() else { return };
-        task.term.retain(|term| !terms.iter().any(|agreed| agreed.name == term.name));
-        task.term.extend(terms);
+        fulfillment::replace(&mut task.term, terms);
         task.updated_at = at.to_string();
         let record = Record { task: Packed::new(&task), updated_at: at, revision, ..Record::clone(&before) };
         self.count(Some(&before), &record);

@@ -11,6 +11,7 @@ mod delegations;
 mod flows;
 mod judgement;
 mod policies;
+mod promises;
 mod quotas;
 mod secrets;
 mod sessions;

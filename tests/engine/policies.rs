@@ -13,35 +13,35 @@ use magent_registry::nodes as registry;
 use magent_task::nodes as n;
 
 /// A policy by which a high price is good, or a low one.
-fn price(agent: &str, cheap: &str, dear: &str) -> Json {
+pub fn price(agent: &str, cheap: &str, dear: &str) -> Json {
     let worth = json!([{"at": "10", "worth": cheap}, {"at": "100", "worth": dear}]);
     let number = json!({"min": "10", "max": "100", "step": "1", "point": worth});
     json!({"agent": agent, "name": "secret-policy", "reservation": "0.2", "strategy": "time-dependent",
         "term": [{"name": "price", "unit": "EUR", "number": number}]})
 }
 
-fn of_price(amount: &str) -> Json {
+pub fn of_price(amount: &str) -> Json {
     json!([{"name": "price", "number": amount, "unit": "EUR"}])
 }
 
-fn opening(id: &str, terms: Json) -> Json {
+pub fn opening(id: &str, terms: Json) -> Json {
     json!({"id": id, "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent", "max-rounds": 20, "term": terms})
 }
 
-fn app_tag<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {
+pub fn app_tag<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {
     answer.expect_err("it is refused").app_tag.map(|tag| tag.to_string()).unwrap_or_default()
 }
 
 impl Bench {
-    async fn policy(&self, user: &str, input: Json) -> Result<Json, Error> {
+    pub async fn policy(&self, user: &str, input: Json) -> Result<Json, Error> {
         self.call(user, &policy::SET_POLICY, input).await
     }
 
-    async fn open(&self, input: Json) -> Result<Json, Error> {
+    pub async fn open(&self, input: Json) -> Result<Json, Error> {
         self.call("oss", &n::OPEN_NEGOTIATION, input).await
     }
 
-    async fn respond(&self, user: &str, id: &str, input: Json) -> Result<Json, Error> {
+    pub async fn respond(&self, user: &str, id: &str, input: Json) -> Result<Json, Error> {
         let target = entry(
             &[&n::INTERACTION, &n::INTERACTION_NEGOTIATIONS],
             &n::INTERACTION_NEGOTIATIONS_NEGOTIATION,
@@ -50,7 +50,7 @@ impl Bench {
         self.act(user, &n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(target), input).await
     }
 
-    fn negotiation(&self, id: &str) -> Json {
+    pub fn negotiation(&self, id: &str) -> Json {
         let above = plain(&[&n::INTERACTION]);
         let seen = self.read("admin", &above).expect("it is there");
         let all = seen["negotiations"]["negotiation"].as_array().cloned().unwrap_or_default();
@@ -58,11 +58,11 @@ impl Bench {
     }
 
     /// What a user sees of policies.
-    fn policies(&self, user: &str) -> Json {
+    pub fn policies(&self, user: &str) -> Json {
         self.read(user, &plain(&[&policy::POLICIES])).map_or(Json::Null, |seen| seen["agent"].clone())
     }
 
-    fn commitments(&self, user: &str) -> Vec<Json> {
+    pub fn commitments(&self, user: &str) -> Vec<Json> {
         self.policies(user)[0]["commitment"].as_array().cloned().unwrap_or_default()
     }
 }

@@ -198,15 +198,17 @@ pub fn told(world: &World, user: &str, text: &str) -> Result<(), Violation> {
         user == DELEGATE && state.registry.is_delegated(&format!("{party}-agent"), user, right, now)
     };
     let may = |party: &str| party == user || has(party, DelegatedRight::Read);
-    // Who negotiates for an agent sees what it has promised, and by which negotiations.
+    // Who negotiates for an agent sees what it has promised, by which negotiations and for which tasks.
     let may_negotiate = |party: &str| may(party) || has(party, DelegatedRight::Negotiate);
     for one in OWNERS {
         let about_data = text.contains(&format!("\"o-{one}-"));
         hold("private things are private", !about_data || may(one), || format!("{user} sees data of {one}"))?;
         for other in OWNERS {
             let about = |kind: &str| text.contains(&format!("\"{kind}-{one}-{other}-"));
-            let is_hidden = !(may(one) || may(other)) && (about("t") || about("c"))
-                || !(may_negotiate(one) || may_negotiate(other)) && about("n");
+            let negotiates = may_negotiate(one) || may_negotiate(other);
+            let is_task_told = about("t") && !(negotiates && text.contains("\"commitment\""));
+            let is_hidden =
+                !(may(one) || may(other)) && (is_task_told || about("c")) || !negotiates && about("n");
             hold("private things are private", !is_hidden, || {
                 format!("{user} sees what is between {one} and {other}")
             })?;

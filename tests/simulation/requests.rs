@@ -266,7 +266,7 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"]),
-                "judgement": {"rank": number % 4 == 0, "word": number % 6 == 0, "times": 3}});
+                "judgement": {"rank": number.is_multiple_of(4), "word": number.is_multiple_of(6), "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
         3..6 => set_capacity(own, random.within(0, 150)),

@@ -383,12 +383,14 @@ impl World {
         let Some(mut answering) = self.asking(user, &request) else { return Ok(()) };
         let queued = |world: &World| world.running.as_ref().map_or(0, |running| running.stepper.queued());
         let before = queued(self);
-        let takes_secrets = format!("{request:?}").contains(requests::SECRET);
+        let set_policy = &magent_policy::nodes::SET_POLICY;
+        let is_policy = matches!(&request, Request::Invoke { operation, .. } if *operation == set_policy);
+        let is_beside = is_policy || format!("{request:?}").contains(requests::SECRET);
         let world = &*self;
         let ready = self.runtime.block_on(poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            // Secrets are taken out beside the runtime before the writer sees the rest.
-            Poll::Pending if takes_secrets && queued(world) == before => Poll::Pending,
+            // Secrets are taken out, and policies searched, beside the runtime before the writer sees the rest.
+            Poll::Pending if is_beside && queued(world) == before => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         }));
         match ready {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Negotiations;
-use super::super::course::{Accounted, Course};
+use super::super::course::{Accounted, Course, octets_of};
 use super::super::decide::Refused;
 use super::super::memory::Remembered;
 use super::super::step::{Party, State};
@@ -22,12 +22,15 @@ use crate::yang::generated::magent_policy::{
     AdviseMoveInput, AdviseMoveOutput, ExplainMovesInput, ExplainMovesOutput, ExplainMovesOutputAccount,
     OpenByPolicyInput, SetAside,
 };
+use crate::yang::generated::magent_task::identities::NegotiationType;
 use crate::yang::generated::magent_task::{RespondInput, RoundTerm};
 use crate::yang::generated::magent_types::NegotiationMove;
-use crate::yang::model::ModelError;
+use crate::yang::model::{IdentityEnum, ModelError};
 use crate::yang::recast::recast;
 use crate::yang::value::Decimal64;
 
+/// About how many octets an account has.
+const ACCOUNT_OCTETS: usize = 100;
 /// Most accounts in one answer.
 const ACCOUNTS_MAX: usize = 1000;
 
@@ -186,14 +189,15 @@ impl Negotiations {
             let late = Said::Nothing(SetAside::Late);
             let judged = Some(asked).filter(|asked| asked.until <= now);
             return judged
-                .and_then(|asked| self.taken(course, asked, &late, now))
+                .and_then(|asked| self.taken(course, asked, &late, now, limits))
                 .map(|it| Answer::Move(it.turn));
         }
         let (means, stored, party) = self.mover(course, now).filter(|_| self.due.contains(id))?;
         let until = patience.and_then(|patience| self.may_ask(course, stored, now, patience, limits));
         let is_ranked = until.is_some() && stored.policy.judgement.rank;
         let at_most = if is_ranked { OPTIONS_MAX - 1 } else { 0 };
-        let (turn, others) = self.by(course, means, stored, party, now, at_most);
+        let (turn, others) =
+            self.by(course, means, stored, party, (now, limits.negotiation_bytes_max), at_most);
         let is_worded = stored.policy.judgement.word && turn.account.account.move_.is_some();
         let Some(until) = until.filter(|_| is_worded || !others.is_empty()) else {
             return Some(Answer::Move(turn));
@@ -217,8 +221,13 @@ impl Negotiations {
     /// `advise-move`.
     ///
     /// # Errors
-    /// `unknown-reference`, `not-authorized`, `bad-transition`, `not-your-turn`, `policy-unknown`.
-    pub fn advise(&self, input: &AdviseMoveInput, now: Timestamp) -> Result<AdviseMoveOutput, Error> {
+    /// `unknown-reference`, `bad-transition`, `not-your-turn`, `policy-unknown`.
+    pub fn advise(
+        &self,
+        input: &AdviseMoveInput,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<AdviseMoveOutput, Error> {
         let (course, party) = self.of_party(&input.negotiation, &input.agent)?;
         match course.state(now) {
             State::Open { turn, .. } if turn == party => {}
@@ -231,7 +240,8 @@ impl Negotiations {
             Some(name) => means.policies.get(name.as_str()),
             None => means.policy(&Occasion::of(course, party), true),
         };
-        let turn = self.by(course, means, stored.ok_or_else(none)?, party, now, 0).0;
+        let turn =
+            self.by(course, means, stored.ok_or_else(none)?, party, (now, limits.negotiation_bytes_max), 0).0;
         let reason = &turn.account.account.reason;
         let no_offer = || Error::application(Tag::OperationFailed, reason).app_tag("no-offer");
         turn.possible().ok_or_else(no_offer)
@@ -240,7 +250,7 @@ impl Negotiations {
     /// `explain-moves`.
     ///
     /// # Errors
-    /// `unknown-reference`, `not-authorized`.
+    /// `unknown-reference`.
     pub fn explain(&self, input: &ExplainMovesInput) -> Result<ExplainMovesOutput, Error> {
         let (course, _) = self.of_party(&input.negotiation, &input.agent)?;
         let most = input.limit.map_or(ACCOUNTS_MAX, usize::from).min(ACCOUNTS_MAX);
@@ -268,7 +278,9 @@ impl Negotiations {
             None => means.policy(&occasion, true),
         };
         let stored = stored.ok_or_else(none)?;
-        let regions = infeasible(means, stored, Party::Initiator, now, None);
+        let is_fulfillment = input.type_.is_or_derives_from(NegotiationType::Fulfillment);
+        let task = input.task.as_deref().filter(|_| is_fulfillment);
+        let regions = infeasible(means, stored, Party::Initiator, now, task);
         let situation = Situation {
             time: 0.0,
             moves_left: input.max_rounds.map(|rounds| rounds.div_ceil(2)),
@@ -278,7 +290,7 @@ impl Negotiations {
             infeasible: &regions,
         };
         let decided = stored.prepared().map(|prepared| {
-            Negotiator::new(prepared.clone(), preferences::strategy(&stored.policy)).decide(&situation)
+            Negotiator::new(prepared, preferences::strategy(&stored.policy)).decide(&situation)
         });
         let Some((Action::Offer(offer), account)) = decided.map(|decided| (decided.action, decided.account))
         else {
@@ -291,23 +303,22 @@ impl Negotiations {
 
     /// A negotiation with the party that an agent is.
     fn of_party(&self, id: &str, agent: &str) -> Result<(&Course, Party), Error> {
-        let course = self.get(id);
-        let course = course
-            .ok_or_else(|| Refused::UnknownReference.error(format!("there is no negotiation {id:?}")))?;
-        let party = course.party(agent).ok_or_else(|| {
-            Refused::NotAuthorized.error(format!("the agent {agent:?} is no party of the negotiation {id:?}"))
-        })?;
-        Ok((course, party))
+        let of_agent = self.get(id).and_then(|course| Some((course, course.party(agent)?)));
+        // That there is one of others is nobody's affair.
+        of_agent.ok_or_else(|| {
+            Refused::UnknownReference.error(format!("the agent {agent:?} has no negotiation {id:?}"))
+        })
     }
 
-    /// What a party would do by a policy, whose turn it is, and at most so many moves that are as good.
+    /// What a party would do by a policy, whose turn it is, where the rounds of a negotiation can have so many octets; and at most so
+    /// many moves that are as good.
     pub(super) fn by(
         &self,
         course: &Course,
         means: &Means,
         stored: &Arc<Stored>,
         party: Party,
-        now: Timestamp,
+        (now, octets_max): (Timestamp, usize),
         at_most: usize,
     ) -> (Turn, Vec<Turn>) {
         let agent = course.agent(party);
@@ -340,7 +351,7 @@ impl Negotiations {
             })
             .and_then(|round| preferences::offer(&round.term, &stored.policy))
             .filter(|offer| offer.len() == stored.policy.term.len());
-        let time = Times::of(course, stored, rounds_left, now);
+        let time = Times::of(course, stored, rounds_left.min(fitting(course, agent, octets_max)), now);
         let situation = Situation {
             time: time.share,
             moves_left: Some(time.rounds_left.div_ceil(2)),
@@ -350,14 +361,14 @@ impl Negotiations {
             infeasible: &regions,
         };
         let id: Arc<str> = course.head.id.as_str().into();
-        let remembered = self.memory.take(&id, party);
-        let mut negotiator = told(remembered, course, stored, prepared, agent);
+        let remembered = self.memory.take(&stored.digest, &id, party);
+        let mut negotiator = told(remembered, course, stored, &prepared, agent);
         let decision = negotiator.decide(&situation);
         let others =
             if at_most > 0 { negotiator.equivalents(&decision, &situation, at_most) } else { Vec::new() };
         let told = course.latest();
         let digest = course.digest(told).unwrap_or_default();
-        self.memory.keep(&id, party, Remembered { negotiator, of: stored.clone(), told, digest });
+        self.memory.keep(&stored.digest, &id, party, Remembered { negotiator, told, digest });
         let turn = |decision: Decision| {
             let (made, terms) = match decision.action {
                 Action::Accept => (NegotiationMove::Accept, Vec::new()),
@@ -392,13 +403,24 @@ impl Negotiations {
             return Ok(());
         };
         let uncovered = |demand: &Demand<'_>| !means.commitments.cover(demand, now, task);
-        let uncovered = demands(&means.capacity, party, terms, now).find(uncovered);
+        let uncovered = demands(&means.capacity, party.role(task), terms, now).find(uncovered);
         uncovered.map_or(Ok(()), |demand| Err(demand.term().to_owned()))
     }
 
-    /// How many of an agent's commitments count.
-    pub(in crate::negotiation) fn commitments_of(&self, agent: &str, now: Timestamp) -> usize {
-        self.means.get(agent).map_or(0, |means| means.commitments.counting(now))
+    /// How many of an agent's commitments would count, if it agreed to terms as this party that take anything; otherwise 0.
+    pub(in crate::negotiation) fn promised_with(
+        &self,
+        agent: &str,
+        party: Party,
+        terms: &[RoundTerm],
+        now: Timestamp,
+        task: Option<&str>,
+    ) -> usize {
+        let Some(means) = self.means.get(agent) else { return 0 };
+        match demands(&means.capacity, party.role(task), terms, now).count() {
+            0 => 0,
+            new => new.saturating_add(means.commitments.staying(now, task, terms)),
+        }
     }
 }
 
@@ -426,9 +448,7 @@ fn told(
     agent: &str,
 ) -> Negotiator {
     // What was decided and then dropped may have told it of other rounds.
-    let is_of_this = |one: &Remembered| {
-        Arc::ptr_eq(&one.of, stored) && course.digest(one.told).is_some_and(|digest| digest == one.digest)
-    };
+    let is_of_this = |one: &Remembered| course.digest(one.told).is_some_and(|digest| digest == one.digest);
     let (mut negotiator, known) = match remembered.filter(is_of_this) {
         Some(one) => (one.negotiator, usize::try_from(one.told).unwrap_or(usize::MAX)),
         None => (Negotiator::new(prepared.clone(), preferences::strategy(&stored.policy)), 0),
@@ -456,6 +476,7 @@ impl Times {
         let rounds =
             stored.policy.rounds.map_or(course.head.max_rounds, |most| most.min(course.head.max_rounds));
         let rounds_left = left.min(rounds.saturating_sub(made));
+        let rounds = rounds.min(made.saturating_add(left));
         let mut share = f64::from(made) / f64::from(rounds.max(1));
         let mut is_over = false;
         if let Some(opened) = course.opened_at() {
@@ -472,6 +493,14 @@ impl Times {
     }
 }
 
+/// How many more rounds fit into so many octets, if they are like the latest of the agent; what the other agent says is for it to
+/// make long.
+fn fitting(course: &Course, agent: &str, octets_max: usize) -> u32 {
+    let Some(own) = course.rounds.iter().rev().find(|round| round.from == agent) else { return u32::MAX };
+    let rounds = octets_max.saturating_sub(course.octets) / octets_of(own).saturating_add(ACCOUNT_OCTETS);
+    u32::try_from(rounds).unwrap_or(u32::MAX)
+}
+
 pub(super) fn infeasible(
     means: &Means,
     stored: &Stored,
@@ -481,7 +510,10 @@ pub(super) fn infeasible(
 ) -> Vec<super::super::strategy::Region> {
     match means.capacity.is_empty() {
         true => Vec::new(),
-        false => means.commitments.infeasible(&means.capacity, party, &stored.policy.term, now, task),
+        false => {
+            let role = party.role(task);
+            means.commitments.infeasible(&means.capacity, role, &stored.policy.term, now, task)
+        }
     }
 }
 

@@ -83,7 +83,7 @@ impl Demand<'_> {
     }
 }
 
-/// What the terms of a proposal take of an agent's capacity at the time `now`, if the agent is this party.
+/// What the terms of a proposal take of an agent's capacity at the time `now`, if the agent has this role.
 pub(in crate::negotiation) fn demands<'a>(
     capacity: &'a [Capacity],
     party: Party,
@@ -106,7 +106,15 @@ pub(in crate::negotiation) fn demands<'a>(
     })
 }
 
-/// Whether the agreements of this party take of it.
+impl Party {
+    /// Whose part a party has, of a feasibility negotiation. On the fulfillment of a task the agent opens that executes it, and
+    /// which answered when it was asked what is feasible.
+    pub(in crate::negotiation) fn role(self, task: Option<&str>) -> Party {
+        if task.is_some() { self.other() } else { self }
+    }
+}
+
+/// Whether the agreements of who has this role take of it.
 fn concerns(capacity: &Capacity, party: Party) -> bool {
     match capacity.role {
         None => true,
@@ -223,7 +231,42 @@ impl Commitments {
         regions
     }
 
-    /// Promises what was agreed. What was promised for the same term and task before is promised no longer.
+    /// What was promised of the terms for a task is promised no longer: something else was agreed.
+    pub(in crate::negotiation) fn replace(&mut self, task: &str, agreed: &[RoundTerm]) {
+        self.retain(|term, one| !is_replaced(term, one, task, agreed));
+    }
+
+    /// How many count at the time `now` and would still be there if the terms were agreed, of the fulfillment of this task.
+    pub(in crate::negotiation) fn staying(
+        &self,
+        now: Timestamp,
+        task: Option<&str>,
+        agreed: &[RoundTerm],
+    ) -> usize {
+        let stays = |term: &str, one: &Commitment| {
+            one.counts(now) && task.is_none_or(|task| !is_replaced(term, one, task, agreed))
+        };
+        self.0.iter().filter(|((term, _), one)| stays(term, one)).count()
+    }
+
+    /// Whether anything is promised for the task.
+    pub(in crate::negotiation) fn has_for(&self, task: &str) -> bool {
+        self.0.values().any(|one| one.task.as_deref() == Some(task))
+    }
+
+    /// Whether anything is promised of the term at the time `now` or later.
+    pub(in crate::negotiation) fn is_promised(&self, term: &str, now: Timestamp) -> bool {
+        self.of_term(term).any(|one| one.counts(now))
+    }
+
+    fn retain(&mut self, stays: impl Fn(&str, &Commitment) -> bool) {
+        if !self.0.iter().all(|((term, _), one)| stays(term, one)) {
+            let staying = self.0.iter().filter(|((term, _), one)| stays(term, one));
+            self.0 = staying.map(|(key, one)| (key.clone(), one.clone())).collect();
+        }
+    }
+
+    /// Promises what was agreed.
     pub(in crate::negotiation) fn promise(
         &mut self,
         negotiation: &str,
@@ -232,16 +275,9 @@ impl Commitments {
         task: Option<&str>,
     ) {
         let Some(amount) = demand.amount else { return };
-        self.prune(now);
+        // What no longer counts is dropped.
+        self.retain(|_, one| one.counts(now));
         let term: Arc<str> = demand.term().into();
-        if let Some(task) = task {
-            self.0 = self
-                .0
-                .iter()
-                .filter(|((name, _), one)| **name != *term || one.task.as_deref() != Some(task))
-                .map(|(key, one)| (key.clone(), one.clone()))
-                .collect();
-        }
         let lapses_at = match task {
             None => demand.capacity.held_for.map(|seconds| now.saturating_add_seconds(i64::from(seconds))),
             Some(_) => None,
@@ -256,26 +292,14 @@ impl Commitments {
         self.0.insert((term.into(), negotiation.into()), commitment);
     }
 
-    /// Drops what no longer counts.
-    fn prune(&mut self, now: Timestamp) {
-        if self.0.values().any(|one| !one.counts(now)) {
-            self.0 = self
-                .0
-                .iter()
-                .filter(|(_, one)| one.counts(now))
-                .map(|(key, one)| (key.clone(), one.clone()))
-                .collect();
-        }
-    }
-
-    /// How many count at the time `now`.
-    pub(in crate::negotiation) fn counting(&self, now: Timestamp) -> usize {
-        self.0.values().filter(|one| one.counts(now)).count()
-    }
-
     /// Whether anything is promised by the agreement.
     pub(in crate::negotiation) fn has(&self, negotiation: &str) -> bool {
         self.0.keys().any(|(_, of)| **of == *negotiation)
+    }
+
+    /// The same, at the time `now` or later.
+    pub(in crate::negotiation) fn counts_by(&self, negotiation: &str, now: Timestamp) -> bool {
+        self.0.iter().any(|((_, of), one)| **of == *negotiation && one.counts(now))
     }
 
     /// The task that carries the agreement out: what was promised stays until it ends.
@@ -297,9 +321,9 @@ impl Commitments {
         });
     }
 
-    /// The negotiations by whose agreements something is promised, for a task if one is given.
-    pub(in crate::negotiation) fn negotiations(&self, task: Option<&str>) -> Vec<Arc<str>> {
-        let of_task = |commitment: &Commitment| task.is_none() || commitment.task.as_deref() == task;
+    /// The negotiations by whose agreements something is promised for a task.
+    pub(in crate::negotiation) fn negotiations(&self, task: &str) -> Vec<Arc<str>> {
+        let of_task = |commitment: &Commitment| commitment.task.as_deref() == Some(task);
         self.0
             .iter()
             .filter(|(_, one)| of_task(one))
@@ -311,6 +335,11 @@ impl Commitments {
     pub(in crate::negotiation) fn shown(&self) -> impl Iterator<Item = Shown> {
         self.0.iter().map(|((term, negotiation), commitment)| commitment.shown(term, negotiation))
     }
+}
+
+/// Whether a commitment is for the task, and of a term of which something else is agreed.
+fn is_replaced(term: &str, one: &Commitment, task: &str, agreed: &[RoundTerm]) -> bool {
+    one.task.as_deref() == Some(task) && agreed.iter().any(|agreed| agreed.name == term)
 }
 
 fn millionths(digits: i64) -> Decimal64 {

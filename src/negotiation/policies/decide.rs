@@ -5,7 +5,7 @@
 use super::super::decide::Refused;
 use super::super::{Event, Negotiations};
 use super::preferences::bad;
-use super::{Means, Stored, prepare};
+use super::{Means, Stored};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
@@ -20,15 +20,9 @@ impl Negotiations {
     ///
     /// # Errors
     /// `bad-policy`; `too-many` if there are `policies_agent_max` of the agent; `too-big`.
-    pub fn set_policy(&self, input: SetPolicyInput, limits: &Limits) -> Result<Vec<Event>, Error> {
+    pub fn set_policy(&self, input: &SetPolicyInput, limits: &Limits) -> Result<Vec<Event>, Error> {
         let agent = input.agent.clone();
-        let data = recast_data(&input.to_data(), Policy::node());
-        let stored = Stored::new(Policy::from_data(&data).map_err(|e| bad(e.to_string()))?);
-        if stored.octets > limits.policy_bytes_max {
-            let message =
-                format!("the policy has {} octets; {} are allowed", stored.octets, limits.policy_bytes_max);
-            return Err(Error::application(Tag::TooBig, message));
-        }
+        let stored = self.stored(input, limits)?;
         let means = self.means.get(agent.as_str());
         let before = means.and_then(|means| means.policies.get(stored.policy.name.as_str()));
         if before.is_some_and(|before| before.policy == stored.policy) {
@@ -39,8 +33,28 @@ impl Negotiations {
             return Err(Refused::TooMany
                 .error(format!("the agent {agent:?} has {count} policies, as many as it may")));
         }
-        prepare(&stored.policy)?;
+        stored.prepare()?;
         Ok(vec![Event::PolicySet { agent, policy: stored.policy }])
+    }
+
+    /// Makes of a policy what it is used by, which takes long, before the one writer is asked to store it.
+    ///
+    /// # Errors
+    /// `bad-policy`, `too-big`.
+    pub fn prepare_policy(&self, input: &SetPolicyInput, limits: &Limits) -> Result<(), Error> {
+        self.stored(input, limits)?.prepare().map(drop)
+    }
+
+    fn stored(&self, input: &SetPolicyInput, limits: &Limits) -> Result<Stored, Error> {
+        let data = recast_data(&input.to_data(), Policy::node());
+        let policy = Policy::from_data(&data).map_err(|e| bad(e.to_string()))?;
+        let stored = Stored::new(policy, self.memory.clone());
+        if stored.octets > limits.policy_bytes_max {
+            let message =
+                format!("the policy has {} octets; {} are allowed", stored.octets, limits.policy_bytes_max);
+            return Err(Error::application(Tag::TooBig, message));
+        }
+        Ok(stored)
     }
 
     /// `remove-policy`.
@@ -58,8 +72,8 @@ impl Negotiations {
     /// `set-capacity`.
     ///
     /// # Errors
-    /// `bad-policy` if a time is none or ends before it begins.
-    pub fn set_capacity(&self, input: &SetCapacityInput) -> Result<Vec<Event>, Error> {
+    /// `bad-policy` if a time is none or ends before it begins, or what is promised would be counted in another unit.
+    pub fn set_capacity(&self, input: &SetCapacityInput, now: Timestamp) -> Result<Vec<Event>, Error> {
         let capacity = input.capacity.iter().map(recast).collect::<Result<Vec<_>, ModelError>>();
         let agent = Agent {
             name: input.agent.clone(),
@@ -73,9 +87,19 @@ impl Negotiations {
                 return Err(bad(format!("the time from {} ends at {}", window.start, window.end)));
             }
         }
-        let before = self.means.get(input.agent.as_str()).map(|means| means.capacity.as_slice());
-        if before.unwrap_or_default() == agent.capacity {
+        let Some(means) = self.means.get(input.agent.as_str()) else {
+            let is_empty = agent.capacity.is_empty();
+            return Ok(if is_empty { Vec::new() } else { vec![Event::CapacitySet { agent }] });
+        };
+        if *means.capacity == agent.capacity {
             return Ok(Vec::new());
+        }
+        let before = |term: &str| means.capacity.iter().find(|capacity| capacity.term == term);
+        for capacity in &agent.capacity {
+            let is_changed = before(&capacity.term).is_some_and(|before| before.unit != capacity.unit);
+            if is_changed && means.commitments.is_promised(&capacity.term, now) {
+                return Err(bad(format!("the term {:?} is promised in another unit", capacity.term)));
+            }
         }
         Ok(vec![Event::CapacitySet { agent }])
     }

@@ -142,10 +142,16 @@ impl Asked {
 
 impl Negotiations {
     /// What a model has led to that was asked at this position of the log; `None` if nobody waits for it any more.
-    pub fn judged(&self, id: &str, position: u64, said: &Said, now: Timestamp) -> Option<Judged> {
+    pub fn judged(
+        &self,
+        id: &str,
+        (position, said): (u64, &Said),
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Option<Judged> {
         let course = self.get(id)?;
         let (_, asked) = course.asked().filter(|(asked, _)| *asked == position)?;
-        self.taken(course, asked, said, now)
+        self.taken(course, asked, said, now, limits)
     }
 
     /// Until when a model can answer, if it can be asked about the next move.
@@ -176,10 +182,11 @@ impl Negotiations {
         asked: &Asked,
         said: &Said,
         now: Timestamp,
+        limits: &Limits,
     ) -> Option<Judged> {
         let mover = self.mover(course, now)?;
         let (means, stored, party) = mover;
-        let mut otherwise = self.by(course, means, stored, party, now, 0).0;
+        let mut otherwise = self.by(course, means, stored, party, (now, limits.negotiation_bytes_max), 0).0;
         let taken = asked.take(said, course);
         let mut turn = otherwise.clone();
         let mut judgement = taken.judgement;

@@ -8,12 +8,14 @@ mod decide;
 mod judgement;
 mod preferences;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use imbl::OrdMap;
+use sha2::Digest as _;
 
 use self::capacity::Commitments;
 use super::course::Course;
+use super::memory::{Digest, Memory};
 use super::step::Party;
 use super::strategy::Prepared;
 use crate::yang::error::Error;
@@ -37,13 +39,14 @@ pub struct Means {
     pub(super) revision: u64,
 }
 
-/// A policy, and what is made of it when it is first used.
+/// A policy, and where what is made of it is kept.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) policy: Policy,
     /// About how many octets it has.
     pub(super) octets: u64,
-    prepared: OnceLock<Option<Arc<Prepared>>>,
+    pub(super) digest: Digest,
+    memory: Memory,
 }
 
 /// What is made of a policy follows from it.
@@ -54,15 +57,28 @@ impl PartialEq for Stored {
 }
 
 impl Stored {
-    pub(super) fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: Policy, memory: Memory) -> Self {
         let mut text = Vec::new();
         crate::yang::packed::pack(&policy.to_data(), &mut text);
-        Stored { policy, octets: text.len() as u64, prepared: OnceLock::new() }
+        Stored { policy, octets: text.len() as u64, digest: sha2::Sha256::digest(&text).into(), memory }
     }
 
     /// What offers are worth by it; `None` if it contradicts itself, which is refused before it is stored.
-    fn prepared(&self) -> Option<&Arc<Prepared>> {
-        self.prepared.get_or_init(|| prepare(&self.policy).ok()).as_ref()
+    fn prepared(&self) -> Option<Arc<Prepared>> {
+        self.prepare().ok()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// `bad-policy`.
+    fn prepare(&self) -> Result<Arc<Prepared>, Error> {
+        if let Some(prepared) = self.memory.prepared(&self.digest) {
+            return Ok(prepared);
+        }
+        let prepared = prepare(&self.policy)?;
+        self.memory.prepare(self.digest, prepared.clone());
+        Ok(prepared)
     }
 }
 

@@ -115,9 +115,11 @@ fn region_of<C: Modelled>(conditions: &[C]) -> Result<Region, Error> {
 fn region(conditions: &[PolicyCondition]) -> Result<Region, Error> {
     let condition = |of: &PolicyCondition| {
         let values = if let Some(within) = &of.within {
-            Values::Within { start: micros(&within.start)?, end: micros(&within.end)? }
+            let (start, end) = times(&within.start, &within.end)?;
+            Values::Within { start, end }
         } else if let Some(overlapping) = &of.overlapping {
-            Values::Overlapping { start: micros(&overlapping.start)?, end: micros(&overlapping.end)? }
+            let (start, end) = times(&overlapping.start, &overlapping.end)?;
+            Values::Overlapping { start, end }
         } else if of.min.is_some() || of.max.is_some() {
             let digits = |bound: Option<Decimal64>, none| bound.map_or(none, |bound| bound.digits);
             Values::Numbers(digits(of.min, i64::MIN), digits(of.max, i64::MAX))
@@ -168,6 +170,12 @@ pub(super) fn terms(offer: &Offer, policy: &Policy) -> Vec<RoundTerm> {
         term
     };
     offer.iter().map(term).collect()
+}
+
+/// A time that ends after it begins.
+fn times(start: &str, end: &str) -> Result<(i64, i64), Error> {
+    let (from, to) = (micros(start)?, micros(end)?);
+    if from < to { Ok((from, to)) } else { Err(bad(format!("the time from {start} ends at {end}"))) }
 }
 
 fn micros(text: &str) -> Result<i64, Error> {

@@ -67,14 +67,14 @@ impl World {
     fn policy(&mut self, agent: &str, more: Json) -> Result<(), Error> {
         let mut input = json!({"agent": agent, "name": "p"});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let events = self.negotiations.set_policy(read(&input), &Limits::default())?;
+        let events = self.negotiations.set_policy(&read(&input), &Limits::default())?;
         self.commit(events);
         Ok(())
     }
 
     fn capacity(&mut self, agent: &str, capacity: Json) {
         let input = read(&json!({"agent": agent, "capacity": capacity}));
-        let events = self.negotiations.set_capacity(&input).unwrap();
+        let events = self.negotiations.set_capacity(&input, self.now()).unwrap();
         self.commit(events);
     }
 
@@ -225,9 +225,11 @@ fn a_policy_that_does_not_apply_or_only_advises_moves_nothing() {
         world.policy("bob", policy.clone()).unwrap();
         world.open("n", json!([{"name": "price", "number": "10"}])).unwrap();
         assert_eq!(world.negotiations.has_to_answer("n"), is_due, "{policy}");
-        let advice = world
-            .negotiations
-            .advise(&read(&json!({"agent": "bob", "negotiation": "n", "policy": "p"})), world.now());
+        let advice = world.negotiations.advise(
+            &read(&json!({"agent": "bob", "negotiation": "n", "policy": "p"})),
+            world.now(),
+            &Limits::default(),
+        );
         assert!(advice.is_ok(), "{policy}");
         assert_eq!(world.negotiations, world.replayed());
     }

@@ -14,6 +14,9 @@ pub(super) const REPEATED: f64 = 1.0;
 /// Of how much better outcomes the most similar is sought.
 const SIMILAR: f64 = 0.01;
 
+/// In how many steps the best outcome is looked at for a better one beside it.
+const STEPS_MAX: usize = 2_000_000;
+
 /// How often the estimates of many outcomes are made anew: when so many more offers were seen.
 const ANEW: f64 = 1.1;
 const FEW_OUTCOMES: usize = 4000;
@@ -36,6 +39,11 @@ pub(super) struct Estimates {
 }
 
 impl Estimates {
+    /// How many octets they take.
+    pub fn octets(&self) -> usize {
+        self.worth.len() * 4
+    }
+
     fn refresh(&mut self, prepared: &Prepared, opponent: &Opponent) {
         let outcomes = &prepared.outcomes;
         let few = outcomes.len() <= FEW_OUTCOMES;
@@ -89,7 +97,8 @@ impl Choice<'_> {
         let mut outcome = outcome.to_vec();
         if !outcomes.is_whole {
             let space = &self.prepared.space;
-            climb(space, &mut outcome, |outcome| {
+            let mut looks = STEPS_MAX / space.look().max(1);
+            climb(space, &mut outcome, &mut looks, |outcome| {
                 let is_allowed = space.is_feasible(outcome) && self.is_feasible(outcome);
                 let is_enough = self.prepared.utility_of(outcome) >= self.target;
                 if is_allowed && is_enough { opponent.worth(outcome) } else { f64::NEG_INFINITY }

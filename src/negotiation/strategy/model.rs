@@ -13,8 +13,9 @@ pub(super) struct Opponent {
     seen: u32,
     last: Option<Vec<u16>>,
     terms: Vec<Term>,
-    /// The weighted worth of each option, together at most 1.
+    /// The weighted worth of each option, together at most 1, as of the last time that it was settled.
     tables: Vec<Vec<f64>>,
+    is_settled: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +57,13 @@ impl Opponent {
             .collect();
         let share = 1.0 / terms.len().max(1) as f64;
         let tables = terms.iter().map(|term| vec![share / 2.0; term.counts.len()]).collect();
-        Opponent { kind, seen: 0, last: None, terms, tables }
+        Opponent { kind, seen: 0, last: None, terms, tables, is_settled: true }
+    }
+
+    /// About how many octets it takes.
+    pub fn octets(&self) -> usize {
+        let option = std::mem::size_of::<[f64; WORTHS.len() + 2]>();
+        self.terms.iter().map(|term| term.counts.len() * option).sum()
     }
 
     /// How many offers it has learned from.
@@ -64,7 +71,7 @@ impl Opponent {
         self.seen
     }
 
-    /// What an outcome is worth to the other party, from 0 to 1.
+    /// What an outcome is worth to the other party, from 0 to 1, by what was seen until it was settled.
     pub fn worth(&self, outcome: &Outcome) -> f64 {
         self.tables.iter().zip(outcome).map(|(table, option)| at(table, *option)).sum()
     }
@@ -85,6 +92,14 @@ impl Opponent {
             Model::Bayesian => self.believe(outcome),
         }
         self.last = Some(outcome.to_vec());
+        self.is_settled = false;
+    }
+
+    /// Makes an estimate of what was seen. It is not done for each offer, as one who is told many at once needs only the last.
+    pub fn settle(&mut self) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
         self.tables = match self.kind {
             Model::Frequency => weighted(&self.terms, Term::by_counts),
             Model::Bayesian => weighted(&self.terms, Term::by_beliefs),

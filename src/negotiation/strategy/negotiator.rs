@@ -86,6 +86,14 @@ impl Negotiator {
         }
     }
 
+    /// About how many octets it takes beside what was prepared.
+    pub fn octets(&self) -> usize {
+        let terms = self.prepared.preferences.terms.len();
+        let outcomes = (self.offered.len() + self.received.len()) * (64 + 2 * terms);
+        let offers = self.best.len() * (64 + 128 * terms);
+        self.opponent.octets() + self.estimates.octets() + outcomes + offers + self.utilities.len() * 8 + 512
+    }
+
     /// Tells it an offer that was made, also one of its own party, in the order in which they are made.
     pub fn saw(&mut self, side: Side, offer: &Offer) {
         let outcome =
@@ -95,8 +103,9 @@ impl Negotiator {
             self.offered.extend(outcome);
             return;
         }
-        let utility = self.prepared.utility(offer).filter(|_| self.prepared.is_acceptable(offer, &[]));
-        self.utilities.push(self.prepared.utility(offer).unwrap_or(0.0));
+        let utility = self.prepared.utility(offer);
+        self.utilities.push(utility.unwrap_or(0.0));
+        let utility = utility.filter(|_| self.prepared.is_acceptable(offer, &[]));
         if let Some(utility) = utility
             && !self.best.iter().any(|(_, other)| other == offer)
         {
@@ -118,6 +127,7 @@ impl Negotiator {
     /// What the party, whose turn it is, should do. It is not told to the negotiator by this; [`Negotiator::saw`] does that.
     pub fn decide(&mut self, now: &Situation<'_>) -> Decision {
         let prepared = self.prepared.clone();
+        self.opponent.settle();
         let progress = self.progress(now);
         let standing = now.standing.filter(|offer| prepared.is_acceptable(offer, now.infeasible));
         let standing = standing.and_then(|offer| Some((prepared.utility(offer)?, offer)));

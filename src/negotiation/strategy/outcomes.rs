@@ -16,8 +16,10 @@ const COMPROMISES: u32 = 12;
 const DRAWN: usize = 8_000;
 /// How often all terms are gone through in a search.
 const PASSES: usize = 8;
-/// How many outcomes a search looks at.
+/// How many outcomes one climb looks at.
 const LOOKS_MAX: usize = 20_000;
+/// In how many steps a space is listed at most, and in how many, about, a larger one is searched.
+const STEPS_MAX: usize = 50_000_000;
 
 /// Outcomes in the order of their utility, the best first.
 #[derive(Debug, Clone)]
@@ -35,7 +37,7 @@ pub(super) struct Outcomes {
 impl Outcomes {
     /// Those of at least the utility `least`.
     pub fn new(space: &Space, least: f64) -> Self {
-        let is_whole = space.size() <= LISTED_MAX;
+        let is_whole = space.size() <= LISTED_MAX && space.size() * space.look() as f64 <= STEPS_MAX as f64;
         let mut found = Found { space, least, all: Vec::new(), worst: f64::INFINITY };
         if is_whole {
             let mut next = Some(vec![0; space.options.len()]);
@@ -57,6 +59,11 @@ impl Outcomes {
             worst,
             is_whole,
         }
+    }
+
+    /// How many octets they take.
+    pub fn octets(&self) -> usize {
+        self.flat.len() * 2 + self.utilities.len() * 8
     }
 
     /// How many there are.
@@ -117,6 +124,7 @@ fn following(space: &Space, mut outcome: Vec<u16>) -> Option<Vec<u16>> {
 fn searched(space: &Space, found: &mut Found<'_>) {
     let spread = space.spread();
     let mut all = BTreeSet::new();
+    let mut looks = STEPS_MAX / space.look().max(1);
     for number in 0..OTHERS {
         let mut chance = Chance(number + 1);
         let other: Vec<Vec<f64>> = space
@@ -135,7 +143,7 @@ fn searched(space: &Space, found: &mut Found<'_>) {
                 let own = space.utility(outcome) / spread;
                 (1.0 - share) * own + share * theirs - if space.is_feasible(outcome) { 0.0 } else { 1e3 }
             };
-            climb(space, &mut outcome, score);
+            climb(space, &mut outcome, &mut looks, score);
             all.insert(outcome.clone());
         }
     }
@@ -157,16 +165,19 @@ fn searched(space: &Space, found: &mut Found<'_>) {
     }
 }
 
-/// Changes one term after the other for the better, until none can be.
-pub(super) fn climb(space: &Space, outcome: &mut [u16], score: impl Fn(&Outcome) -> f64) {
+/// Changes one term after the other for the better, until none can be or it has looked at `looks` outcomes; it leaves what is
+/// left of them.
+pub(super) fn climb(space: &Space, outcome: &mut [u16], looks: &mut usize, score: impl Fn(&Outcome) -> f64) {
     let mut best = score(outcome);
-    let mut looks = 0;
+    let mut own = LOOKS_MAX.min(*looks);
+    *looks -= own;
     for _ in 0..PASSES {
         let before = best;
         for (term, options) in space.options.iter().enumerate() {
             let Some(mut chosen) = outcome.get(term).copied() else { continue };
             for option in 0..u16::try_from(options.len()).unwrap_or(u16::MAX) {
-                looks += 1;
+                let Some(left) = own.checked_sub(1) else { break };
+                own = left;
                 set(outcome, term, option);
                 let score = score(outcome);
                 if score > best {
@@ -175,10 +186,11 @@ pub(super) fn climb(space: &Space, outcome: &mut [u16], score: impl Fn(&Outcome)
             }
             set(outcome, term, chosen);
         }
-        if best <= before || looks > LOOKS_MAX {
-            return;
+        if best <= before {
+            break;
         }
     }
+    *looks += own;
 }
 
 fn set(outcome: &mut [u16], term: usize, option: u16) {

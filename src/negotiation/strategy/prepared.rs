@@ -2,15 +2,16 @@
 //!
 //! It never knows of a negotiation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::options::OPTIONS_MAX;
 use super::outcomes::Outcomes;
 use super::preferences::{Condition, Curve, Domain, Offer, Preferences, Region, Values};
 use super::space::{Outcome, Space, contains, exactly};
 
-/// What a party wants, ready to decide by. Made once for a policy; it takes up to some megabytes.
+/// What a party wants, ready to decide by. Made once for a policy; it takes up to some ten megabytes.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub(super) preferences: Preferences,
@@ -49,11 +50,27 @@ impl Prepared {
     pub fn new(preferences: Preferences) -> Result<Self, Unsound> {
         check(&preferences)?;
         let space = Space::new(&preferences);
+        if space.look() > LOOK_MAX {
+            return Err(Unsound { term: None, what: "have too many interactions and regions to look at" });
+        }
         let outcomes = Outcomes::new(&space, preferences.reservation.unwrap_or(f64::NEG_INFINITY));
         let best = outcomes
             .utility(0)
             .ok_or(Unsound { term: None, what: "have no feasible offer that reaches the reservation" })?;
         Ok(Prepared { worst: outcomes.worst, best, preferences, space, outcomes })
+    }
+
+    /// About how many octets it takes.
+    pub fn octets(&self) -> usize {
+        let curves = self.preferences.terms.iter().map(|term| match &term.domain {
+            Domain::Number { worth, .. } => worth.points.len(),
+            Domain::Choice(choices) => choices.len() * 4,
+            Domain::Window { by_start, by_length, .. } => by_start.points.len() + by_length.points.len(),
+        });
+        let interactions = self.preferences.interactions.iter().map(|interaction| &interaction.region);
+        let regions = interactions.chain(&self.preferences.feasible).chain(&self.preferences.infeasible);
+        let conditions = regions.map(|region| 64 + 128 * region.conditions.len());
+        16 * curves.sum::<usize>() + conditions.sum::<usize>() + self.space.octets() + self.outcomes.octets()
     }
 
     /// The utility of an offer, from 0 for the worst to 1 for the best that can be offered; it can be outside if few outcomes
@@ -104,6 +121,12 @@ impl Prepared {
     }
 }
 
+/// In how many steps an outcome can be looked at.
+const LOOK_MAX: usize = 4096;
+/// How many choices terms can have together, and how many choices, numbers and windows all conditions have to go through.
+const CHOICES_MAX: usize = 16_384;
+const ADMITTED_MAX: usize = 8_000_000;
+
 /// By how much two utilities can differ that are meant to be the same.
 const ROUNDING: f64 = 1e-9;
 
@@ -135,9 +158,50 @@ fn check(preferences: &Preferences) -> Result<(), Unsound> {
     if preferences.interactions.iter().any(|interaction| !interaction.utility.is_finite()) {
         return wrong("have an interaction with a utility that is no number");
     }
+    let options = |domain: &Domain| match domain {
+        Domain::Choice(choices) => choices.len(),
+        Domain::Number { .. } | Domain::Window { .. } => OPTIONS_MAX,
+    };
+    let choices = preferences.terms.iter().filter_map(|term| match &term.domain {
+        Domain::Choice(choices) => Some(choices.len()),
+        Domain::Number { .. } | Domain::Window { .. } => None,
+    });
+    if choices.sum::<usize>() > CHOICES_MAX {
+        return wrong("have too many choices");
+    }
+    let terms: HashMap<&str, Known<'_>> = preferences
+        .terms
+        .iter()
+        .map(|term| {
+            let texts = match &term.domain {
+                Domain::Choice(choices) => choices.iter().map(|(text, _)| &**text).collect(),
+                Domain::Number { .. } | Domain::Window { .. } => HashSet::new(),
+            };
+            (&*term.name, Known { domain: &term.domain, texts })
+        })
+        .collect();
     let interactions = preferences.interactions.iter().map(|interaction| &interaction.region);
     let regions = interactions.chain(&preferences.feasible).chain(&preferences.infeasible);
-    regions.flat_map(|region| &region.conditions).try_for_each(|condition| meets(preferences, condition))
+    let mut admitted: usize = 0;
+    for condition in regions.flat_map(|region| &region.conditions) {
+        let Some(term) = terms.get(&*condition.term) else {
+            let what = "has a condition and is none of the terms";
+            return Err(Unsound { term: Some(condition.term.clone()), what });
+        };
+        term.meets(condition)?;
+        admitted = admitted.saturating_add(options(term.domain));
+    }
+    match admitted > ADMITTED_MAX {
+        true => wrong("have too many conditions for so many choices"),
+        false => Ok(()),
+    }
+}
+
+/// A term of which there can be conditions.
+struct Known<'a> {
+    domain: &'a Domain,
+    /// Its choices.
+    texts: HashSet<&'a str>,
 }
 
 fn unsound(domain: &Domain) -> Option<&'static str> {
@@ -185,22 +249,21 @@ fn unsound(domain: &Domain) -> Option<&'static str> {
     }
 }
 
-/// Whether a condition is on a term that there is, and of its kind.
-fn meets(preferences: &Preferences, condition: &Condition) -> Result<(), Unsound> {
-    let wrong = |what| Err(Unsound { term: Some(condition.term.clone()), what });
-    let Some(term) = preferences.terms.iter().find(|term| term.name == condition.term) else {
-        return wrong("has a condition and is none of the terms");
-    };
-    match (&term.domain, &condition.values) {
-        (Domain::Number { .. }, Values::Numbers(..))
-        | (Domain::Window { .. }, Values::Within { .. } | Values::Overlapping { .. }) => Ok(()),
-        (Domain::Choice(choices), Values::Texts(texts)) => {
-            if texts.iter().all(|text| choices.iter().any(|(choice, _)| choice == text)) {
-                Ok(())
-            } else {
-                wrong("has a condition on a text that is none of its choices")
+impl Known<'_> {
+    /// Whether a condition is of its kind.
+    fn meets(&self, condition: &Condition) -> Result<(), Unsound> {
+        let wrong = |what| Err(Unsound { term: Some(condition.term.clone()), what });
+        match (self.domain, &condition.values) {
+            (Domain::Number { .. }, Values::Numbers(..))
+            | (Domain::Window { .. }, Values::Within { .. } | Values::Overlapping { .. }) => Ok(()),
+            (Domain::Choice(_), Values::Texts(texts)) => {
+                if texts.iter().all(|text| self.texts.contains(&**text)) {
+                    Ok(())
+                } else {
+                    wrong("has a condition on a text that is none of its choices")
+                }
             }
+            _ => wrong("has a condition on values of another kind"),
         }
-        _ => wrong("has a condition on values of another kind"),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! It never lists outcomes; that is for [`outcomes`](super::outcomes).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::options::{marks, nearest, options, worth};
-use super::preferences::{Condition, Offer, Preferences, Region, Value};
+use super::preferences::{Condition, Offer, Preferences, Region, Value, Values};
 
 /// An outcome: for each term the place of its value among the options.
 pub(super) type Outcome = [u16];
@@ -24,6 +24,9 @@ pub(super) struct Space {
     feasible: Vec<Mask>,
     infeasible: Vec<Mask>,
 }
+
+/// As how many steps to look something up counts.
+const LOOKUP: usize = 16;
 
 /// Some terms, and what combinations of their options add.
 type Table = (Vec<usize>, HashMap<Vec<u16>, f64>);
@@ -114,7 +117,16 @@ impl Space {
             let term = preferences.terms.iter().position(|term| term.name == condition.term);
             let at = term.unwrap_or(usize::MAX);
             let options = self.options.get(at).map_or(&[][..], Vec::as_slice);
-            let admitted: Vec<bool> = options.iter().map(|value| condition.values.contain(value)).collect();
+            let admitted: Vec<bool> = match &condition.values {
+                // They can be very many.
+                Values::Texts(texts) => {
+                    let texts: HashSet<&str> = texts.iter().map(|text| &**text).collect();
+                    let is_one =
+                        |value: &Value| matches!(value, Value::Text(text) if texts.contains(&**text));
+                    options.iter().map(is_one).collect()
+                }
+                values => options.iter().map(|value| values.contain(value)).collect(),
+            };
             match mask.iter_mut().find(|(term, _)| *term == at) {
                 Some((_, there)) => there.iter_mut().zip(admitted).for_each(|(there, here)| *there &= here),
                 None => mask.push((at, admitted)),
@@ -127,6 +139,22 @@ impl Space {
     /// How many outcomes there are, as a floating-point number since they can be very many.
     pub fn size(&self) -> f64 {
         self.options.iter().map(|options| options.len() as f64).product()
+    }
+
+    /// In how many steps, about, an outcome is looked at.
+    pub fn look(&self) -> usize {
+        let masks = self.bonuses.iter().map(|(mask, _)| mask).chain(&self.feasible).chain(&self.infeasible);
+        let tables = self.tables.iter().map(|(terms, _)| LOOKUP + terms.len());
+        self.options.len() + tables.sum::<usize>() + masks.map(|mask| 1 + mask.0.len()).sum::<usize>()
+    }
+
+    /// About how many octets it takes.
+    pub fn octets(&self) -> usize {
+        let masks = self.bonuses.iter().map(|(mask, _)| mask).chain(&self.feasible).chain(&self.infeasible);
+        let admitted = masks.flat_map(|mask| &mask.0).map(|(_, admitted)| 64 + admitted.len());
+        let tables = self.tables.iter().map(|(terms, table)| table.len() * (64 + 2 * terms.len()));
+        let options = self.options.iter().map(|options| options.len() * 64);
+        admitted.sum::<usize>() + tables.sum::<usize>() + options.sum::<usize>()
     }
 
     /// How far utilities can lie apart, roughly, without tables.

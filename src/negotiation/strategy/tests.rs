@@ -492,3 +492,32 @@ fn nothing_said_by_the_other_party_disturbs() {
         }
     }
 }
+
+#[test]
+fn a_search_takes_so_many_steps_and_no_more_however_much_there_is_to_search() {
+    let only = |term: usize, choices: &[usize]| Condition {
+        term: name(term),
+        values: Values::Texts(choices.iter().map(|choice| text(*choice)).collect()),
+    };
+    // Ten thousand choices of one term, of which each of many interactions names half.
+    let mut wide = choices(&[10_000, 20, 20], true);
+    let half: Vec<usize> = (0..5_000).collect();
+    let region = Region { conditions: vec![only(0, &half), only(1, &[0, 1])] };
+    wide.interactions = (0..200).map(|_| Interaction { region: region.clone(), utility: 1.0 }).collect();
+    let prepared = Prepared::new(wide.clone()).unwrap();
+    assert!(!prepared.outcomes.is_whole && prepared.outcomes.len() > 1000);
+    // So many that nobody could look at them all.
+    wide.interactions = (0..2_000).map(|_| Interaction { region: region.clone(), utility: 1.0 }).collect();
+    let what = |of: Preferences| Prepared::new(of).map(drop).unwrap_err().what;
+    assert_eq!(what(wide), "have too many conditions for so many choices");
+    let mut deep = choices(&[3; 12], true);
+    let region = Region { conditions: vec![only(0, &[0, 1]), only(1, &[0, 1])] };
+    deep.interactions = (0..20_000).map(|_| Interaction { region: region.clone(), utility: 1.0 }).collect();
+    assert_eq!(what(deep), "have too many interactions and regions to look at");
+    assert_eq!(what(choices(&[10_000, 10_000], true)), "have too many choices");
+    let table = |conditions| Interaction { region: Region { conditions }, utility: 1.0 };
+    let mut tabled = choices(&[20, 20, 20, 20, 20], true);
+    tabled.interactions =
+        (0..20_000).map(|n| table(vec![only(0, &[n % 20]), only(1, &[n / 20 % 20])])).collect();
+    assert!(Prepared::new(tabled).is_ok(), "what is looked up can be much");
+}

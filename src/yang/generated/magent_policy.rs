@@ -1409,7 +1409,9 @@ pub struct Capacity {
     pub amount: value::Decimal64,
     /// Unit of the amount. If it is present, a proposal with another unit takes more than there is.
     pub unit: Option<String>,
-    /// Negotiations whose agreements take of it. Without this leaf all do.
+    /// Negotiations whose agreements take of it. Without this leaf all do. On the fulfillment of a task
+    /// the agent that executes it counts as the responder, as it was when it was asked what is
+    /// feasible.
     pub role: Option<Role>,
     /// The term whose window says when it is taken. Where a proposal has no such window, it is taken
     /// from the agreement on until it is released.
@@ -2983,7 +2985,9 @@ pub struct SetCapacityInputCapacity {
     pub amount: value::Decimal64,
     /// Unit of the amount. If it is present, a proposal with another unit takes more than there is.
     pub unit: Option<String>,
-    /// Negotiations whose agreements take of it. Without this leaf all do.
+    /// Negotiations whose agreements take of it. Without this leaf all do. On the fulfillment of a task
+    /// the agent that executes it counts as the responder, as it was when it was asked what is
+    /// feasible.
     pub role: Option<SetCapacityInputRole>,
     /// The term whose window says when it is taken. Where a proposal has no such window, it is taken
     /// from the agreement on until it is released.
@@ -7737,7 +7741,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "Negotiations whose agreements take of it.  Without this leaf\nall do.",
+        description: "Negotiations whose agreements take of it.  Without this leaf\nall do.  On the fulfillment of a task the agent that executes\nit counts as the responder, as it was when it was asked what\nis feasible.",
     };
     /// `/magent-policy:policies/agent/capacity/window-term`
     pub static POLICIES_AGENT_CAPACITY_WINDOW_TERM: Node = Node {
@@ -11178,7 +11182,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "Negotiations whose agreements take of it.  Without this leaf\nall do.",
+        description: "Negotiations whose agreements take of it.  Without this leaf\nall do.  On the fulfillment of a task the agent that executes\nit counts as the responder, as it was when it was asked what\nis feasible.",
     };
     /// `/magent-policy:set-capacity/input/capacity/window-term`
     pub static SET_CAPACITY_INPUT_CAPACITY_WINDOW_TERM: Node = Node {

@@ -142,8 +142,9 @@ pub struct Task {
     /// How often a result of this task can be sent back for rework. The server can lower the number,
     /// and chooses it if it is not given.
     pub max_rework: Option<u16>,
-    /// The feasibility negotiation whose outcome this task carries out. Its agreement is carried out by
-    /// one task alone.
+    /// The feasibility negotiation whose outcome this task carries out. The agent that assigns the task
+    /// has opened it, with the one that executes it; if it named a task, it is this one. Its agreement
+    /// is carried out by one task alone.
     pub negotiation: Option<String>,
     /// A term that the task is executed and verified by. If the task carries out an agreement, its
     /// terms are those that were agreed: they need not be given with the order, and an order with
@@ -3219,8 +3220,9 @@ pub struct AssignTaskInput {
     /// How often a result of this task can be sent back for rework. The server can lower the number,
     /// and chooses it if it is not given.
     pub max_rework: Option<u16>,
-    /// The feasibility negotiation whose outcome this task carries out. Its agreement is carried out by
-    /// one task alone.
+    /// The feasibility negotiation whose outcome this task carries out. The agent that assigns the task
+    /// has opened it, with the one that executes it; if it named a task, it is this one. Its agreement
+    /// is carried out by one task alone.
     pub negotiation: Option<String>,
     /// A term that the task is executed and verified by. If the task carries out an agreement, its
     /// terms are those that were agreed: they need not be given with the order, and an order with
@@ -6157,7 +6159,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The feasibility negotiation whose outcome this task carries\nout.  Its agreement is carried out by one task alone.",
+        description: "The feasibility negotiation whose outcome this task carries\nout.  The agent that assigns the task has opened it, with the\none that executes it; if it named a task, it is this one.  Its\nagreement is carried out by one task alone.",
     };
     /// `/magent-task:interaction/tasks/task/term`
     pub static INTERACTION_TASKS_TASK_TERM: Node = Node {
@@ -13746,7 +13748,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The feasibility negotiation whose outcome this task carries\nout.  Its agreement is carried out by one task alone.",
+        description: "The feasibility negotiation whose outcome this task carries\nout.  The agent that assigns the task has opened it, with the\none that executes it; if it named a task, it is this one.  Its\nagreement is carried out by one task alone.",
     };
     /// `/magent-task:assign-task/input/term`
     pub static ASSIGN_TASK_INPUT_TERM: Node = Node {

@@ -44,7 +44,7 @@ fn asked(world: &World) -> (u64, Asked) {
 impl World {
     /// A model says something to what was asked at a position; the move that is made, and the latest account.
     fn says(&mut self, position: u64, said: &Said) -> Option<String> {
-        let judged = self.negotiations.judged("n", position, said, self.now())?;
+        let judged = self.negotiations.judged("n", (position, said), self.now(), &Limits::default())?;
         self.made("n", judged.turn)
     }
 
@@ -153,8 +153,19 @@ fn who_moves_meanwhile_wins_and_a_judgement_that_comes_late_is_ignored() {
     let mut world = world(json!({"rank": true}));
     world.answer("n");
     let (position, _) = asked(&world);
-    assert_eq!(world.negotiations.judged("n", position + 1, &answer(Some(1), None), world.now()), None);
-    assert_eq!(world.negotiations.judged("m", position, &answer(Some(1), None), world.now()), None);
+    assert_eq!(
+        world.negotiations.judged(
+            "n",
+            (position + 1, &answer(Some(1), None)),
+            world.now(),
+            &Limits::default()
+        ),
+        None
+    );
+    assert_eq!(
+        world.negotiations.judged("m", (position, &answer(Some(1), None)), world.now(), &Limits::default()),
+        None
+    );
     world.respond("n", "bob", "counter", both("10", "10")).unwrap();
     let before = world.negotiations.clone();
     assert_eq!(world.says(position, &answer(Some(2), None)), None);

@@ -1,0 +1,291 @@
+//! What is agreed and promised, and by whom it can be used: for whose task, as long as it is under way, and in what unit.
+
+use agentconf::engine::From;
+use agentconf::limits::Limits;
+use agentconf::yang::error::Error;
+use agentconf::yang::generated::{magent_policy, magent_task};
+use serde_json::{Value as Json, json};
+
+use super::bench::*;
+use super::policies::*;
+use magent_policy::nodes as policy;
+use magent_task::nodes as n;
+
+fn lines(count: &str) -> Json {
+    json!([{"name": "lines", "number": count}])
+}
+
+fn accept(from: &str, latest: u32) -> Json {
+    json!({"from": from, "in-reply-to": latest, "move": "accept"})
+}
+
+fn order(id: &str, negotiation: &str) -> Json {
+    json!({"id": id, "from": "oss-agent", "to": "ip-agent", "content": "do", "negotiation": negotiation})
+}
+
+fn fulfillment(id: &str, task: &str, terms: Json) -> Json {
+    json!({"id": id, "type": "magent-task:fulfillment", "from": "ip-agent", "to": "oss-agent", "task": task, "term": terms})
+}
+
+/// A policy to which any number of lines is as good as another.
+fn of_lines(agent: &str) -> Json {
+    let mut policy = price(agent, "0", "0");
+    policy["term"] = json!([{"name": "lines", "number": {"min": "1", "max": "9", "step": "1"}}]);
+    policy["reservation"] = json!("0");
+    policy
+}
+
+impl Bench {
+    async fn capacity(&self, capacity: Json) -> Result<Json, Error> {
+        self.call("ip", &policy::SET_CAPACITY, json!({"agent": "ip-agent", "capacity": [capacity]})).await
+    }
+
+    async fn begins(&self, id: &str) {
+        let report = &n::INTERACTION_TASKS_TASK_REPORT;
+        let status = json!({"status": "processing"});
+        self.act("ip", report, Some(task(id)), status).await.expect("it begins");
+    }
+
+    async fn cancels(&self, id: &str) {
+        let cancel = &n::INTERACTION_TASKS_TASK_CANCEL;
+        self.act("oss", cancel, Some(task(id)), json!({})).await.expect("it is cancelled");
+    }
+
+    /// A task that is executed, and carries out what was agreed if a negotiation is named.
+    async fn executed(&self, id: &str, negotiation: Option<&str>) {
+        let mut order = order(id, "");
+        match negotiation {
+            Some(negotiation) => order["negotiation"] = json!(negotiation),
+            None => drop(order.as_object_mut().and_then(|order| order.remove("negotiation"))),
+        }
+        self.assign("oss", order).await.expect("it is assigned");
+        self.begins(id).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_responder_has_is_what_it_executes_with() {
+    let bench = Bench::new().await;
+    bench
+        .capacity(json!({"term": "lines", "amount": "50", "role": "responder"}))
+        .await
+        .expect("it is stored");
+    bench.open(opening("n", lines("10"))).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
+    bench.executed("t", Some("n")).await;
+    let more = bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment("f", "t", lines("51"))).await;
+    assert_eq!(app_tag(more), "capacity-exceeded");
+    bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment("f", "t", lines("50"))).await.expect("it is free");
+    bench.respond("oss", "f", accept("oss-agent", 1)).await.expect("it is agreed");
+    assert_eq!(bench.commitments("ip").len(), 1);
+    bench.open(opening("m", lines("1"))).await.expect("it opens");
+    assert_eq!(app_tag(bench.respond("ip", "m", accept("ip-agent", 1)).await), "capacity-exceeded");
+    // Nothing is agreed of it now.
+    bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment("g", "t", lines("0"))).await.expect("it opens");
+    bench.respond("oss", "g", accept("oss-agent", 1)).await.expect("it is agreed");
+    assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
+    bench.respond("ip", "m", accept("ip-agent", 1)).await.expect("it is free");
+}
+
+#[tokio::test]
+async fn a_fulfillment_is_agreed_of_a_task_that_is_executed() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "50"})).await.expect("it is stored");
+    for id in ["t", "u"] {
+        bench.executed(id, None).await;
+        let of = fulfillment(&format!("of-{id}"), id, lines("1"));
+        bench.call("ip", &n::OPEN_NEGOTIATION, of).await.expect("it opens");
+        bench.cancels(id).await;
+    }
+    let before = bench.read("oss", &task("t")).expect("it is there");
+    assert_eq!(app_tag(bench.respond("oss", "of-t", accept("oss-agent", 1)).await), "bad-transition");
+    assert_eq!(bench.read("oss", &task("t")).expect("it is there"), before);
+    // Neither does a policy.
+    bench.policy("oss", of_lines("oss-agent")).await.expect("it is stored");
+    let explain = json!({"agent": "oss-agent", "negotiation": "of-u"});
+    let told = loop {
+        let told = bench.call("oss", &policy::EXPLAIN_MOVES, explain.clone()).await.expect("it is told");
+        match told["account"].as_array().and_then(|told| told.first()) {
+            Some(account) => break account.clone(),
+            None => tokio::task::yield_now().await,
+        }
+    };
+    assert!(told["reason"].to_string().contains("is not being executed"), "{told}");
+    assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
+    assert_eq!(bench.negotiation("of-u")["status"], "open");
+    let name = json!({"agent": "oss-agent", "name": "secret-policy"});
+    bench.call("oss", &policy::REMOVE_POLICY, name).await.expect("it is removed");
+    // There are no more terms than a task can have.
+    bench.executed("v", None).await;
+    let terms = |from: u32| -> Json {
+        (from..from + 40).map(|number| json!({"name": format!("t{number}"), "number": "1"})).collect()
+    };
+    bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment("v-1", "v", terms(0))).await.expect("it opens");
+    bench.respond("oss", "v-1", accept("oss-agent", 1)).await.expect("they are forty");
+    bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment("v-2", "v", terms(30))).await.expect("it opens");
+    let refused = bench.respond("oss", "v-2", accept("oss-agent", 1)).await.expect_err("they are seventy");
+    assert!(refused.to_string().contains("70 terms"), "{refused}");
+    bench.restart().await;
+}
+
+#[tokio::test]
+async fn an_agreement_is_carried_out_by_the_task_that_it_is_about() {
+    let bench = Bench::new().await;
+    let mut about = opening("n", lines("1"));
+    about["task"] = json!("t");
+    bench.open(about.clone()).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is agreed");
+    let mut own = order("self", "n");
+    own["to"] = json!("oss-agent");
+    assert_eq!(app_tag(bench.assign("oss", own).await), "unknown-reference");
+    let mut reverse = order("reverse", "n");
+    (reverse["from"], reverse["to"]) = (json!("ip-agent"), json!("oss-agent"));
+    assert_eq!(app_tag(bench.assign("ip", reverse).await), "unknown-reference");
+    assert_eq!(app_tag(bench.assign("oss", order("other", "n")).await), "terms-differ");
+    bench.assign("oss", order("t", "n")).await.expect("it is the one");
+    bench.open(about.clone()).await.expect("it is repeated");
+    // Without a name it is any one, and the opening is the same still.
+    bench.open(opening("m", lines("1"))).await.expect("it opens");
+    bench.respond("ip", "m", accept("ip-agent", 1)).await.expect("it is agreed");
+    let above = entry(
+        &[&n::INTERACTION, &n::INTERACTION_NEGOTIATIONS],
+        &n::INTERACTION_NEGOTIATIONS_NEGOTIATION,
+        "m",
+    );
+    let before = bench.revision("oss", &above);
+    bench.assign("oss", order("u", "m")).await.expect("it is assigned");
+    assert!(bench.revision("oss", &above) > before, "what is shown has changed");
+    let bench = bench.restart().await;
+    assert_eq!(bench.negotiation("m")["task"], "u");
+    bench.open(opening("m", lines("1"))).await.expect("it is repeated");
+    bench.open(about).await.expect("it is repeated");
+    let mut named = opening("m", lines("1"));
+    named["task"] = json!("u");
+    assert_eq!(app_tag(bench.open(named).await), "id-in-use");
+}
+
+#[tokio::test]
+async fn without_a_limit_of_rounds_two_policies_agree_before_there_is_no_room() {
+    let limits = Limits { negotiation_bytes_max: 40_000, ..Limits::default() };
+    let bench = Bench::limited(limits).await;
+    let by = |agent: &str, cheap, dear| {
+        let mut policy = price(agent, cheap, dear);
+        policy["strategy"] = json!("magent-policy:default-strategy");
+        policy
+    };
+    bench.policy("ip", by("ip-agent", "0", "1")).await.expect("it is stored");
+    bench.policy("oss", by("oss-agent", "1", "0")).await.expect("it is stored");
+    let mut follower =
+        bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
+    let opening =
+        json!({"id": "n", "from": "oss-agent", "to": "ip-agent", "type": "magent-task:feasibility"});
+    bench.call("oss", &policy::OPEN_BY_POLICY, opening).await.expect("it opens");
+    let explain = json!({"agent": "oss-agent", "negotiation": "n"});
+    while bench.negotiation("n")["status"] == "open" {
+        let told = bench.call("oss", &policy::EXPLAIN_MOVES, explain.clone()).await.expect("it is told");
+        let told = told["account"].as_array().cloned().unwrap_or_default();
+        assert!(told.iter().all(|account| account["move"] != Json::Null), "{:?}", told.last());
+        follower.next().await.expect("it follows").expect("the engine runs");
+    }
+    assert_eq!(bench.negotiation("n")["status"], "agreed");
+    assert!(bench.negotiation("n")["round"].as_array().map_or(0, Vec::len) > 20);
+}
+
+#[tokio::test]
+async fn what_was_left_is_looked_at_again_when_there_is_something_new() {
+    let bench = Bench::limited(Limits { commitments_agent_max: 1, ..Limits::default() }).await;
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    bench.open(opening("n", lines("1"))).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
+    bench.policy("ip", of_lines("ip-agent")).await.expect("it is stored");
+    bench.open(opening("m", lines("5"))).await.expect("it opens");
+    // It would accept, and has promised as often as it may.
+    let explain = json!({"agent": "ip-agent", "negotiation": "m"});
+    let left = async || {
+        let told = bench.call("ip", &policy::EXPLAIN_MOVES, explain.clone()).await.expect("it is told");
+        let told = told["account"].as_array().cloned().unwrap_or_default();
+        told.iter().filter(|account| account["move"] == Json::Null).count()
+    };
+    assert_eq!(left().await, 1);
+    let mut follower =
+        bench.engine.subscribe(&principal("oss"), None, From::Now, None).expect("it subscribes");
+    let release = json!({"agent": "ip-agent", "negotiation": "n"});
+    bench.call("ip", &policy::RELEASE_COMMITMENT, release).await.expect("it is released");
+    follower.next().await.expect("it follows").expect("the engine runs");
+    assert_eq!((&bench.negotiation("m")["status"], left().await), (&json!("agreed"), 1));
+    bench.restart().await;
+}
+
+#[tokio::test]
+async fn what_is_promised_keeps_its_name_and_its_unit_and_goes_with_its_task() {
+    let limits = Limits { negotiations_max: 1, tasks_max: 1, ..Limits::default() };
+    let bench = Bench::limited(limits).await;
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    bench.open(opening("n", lines("8"))).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
+    let other = json!({"term": "lines", "amount": "10000", "unit": "half"});
+    assert_eq!(app_tag(bench.capacity(other.clone()).await), "bad-policy");
+    bench.executed("t", Some("n")).await;
+    // The negotiation is forgotten, and what it took is not.
+    let about = fulfillment("f", "t", lines("7"));
+    bench.call("ip", &n::OPEN_NEGOTIATION, about).await.expect("it opens");
+    bench.respond("oss", "f", accept("oss-agent", 1)).await.expect("it is agreed");
+    bench.open(opening("m", lines("1"))).await.expect("the other is forgotten");
+    bench
+        .respond("oss", "m", json!({"from": "oss-agent", "in-reply-to": 1, "move": "withdraw"}))
+        .await
+        .expect("it ends");
+    let mut again = opening("f", lines("1"));
+    again["max-rounds"] = json!(30);
+    assert_eq!(app_tag(bench.open(again.clone()).await), "id-in-use");
+    // What is finished and never verified ends when it is forgotten.
+    let done = json!({"status": "finished", "result": {"content": "done"}});
+    bench.act("ip", &n::INTERACTION_TASKS_TASK_REPORT, Some(task("t")), done).await.expect("it ends");
+    let policies = plain(&[&policy::POLICIES]);
+    let before = bench.revision("ip", &policies);
+    assert_eq!(bench.commitments("ip").len(), 1);
+    bench.executed("u", None).await;
+    assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
+    assert!(bench.revision("ip", &policies) > before);
+    bench.open(again).await.expect("the name is free");
+    bench.capacity(other).await.expect("nothing is promised");
+}
+
+#[tokio::test]
+async fn an_opening_by_policy_has_what_the_task_has_already() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    bench.open(opening("n", lines("8"))).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
+    bench.executed("t", Some("n")).await;
+    let mut policy = price("ip-agent", "1", "0");
+    let worth = json!([{"at": "5", "worth": "0"}, {"at": "9", "worth": "1"}]);
+    policy["term"] =
+        json!([{"name": "lines", "number": {"min": "5", "max": "9", "step": "1", "point": worth}}]);
+    bench.policy("ip", policy).await.expect("it is stored");
+    let mut about = fulfillment("f", "t", json!([]));
+    about.as_object_mut().map(|about| about.remove("term"));
+    let opened = bench.call("ip", &policy::OPEN_BY_POLICY, about).await.expect("nine are free for it");
+    assert_eq!(opened["term"][0]["number"], "9.0");
+}
+
+#[tokio::test]
+async fn a_name_with_policies_is_not_registered_by_another() {
+    let bench = Bench::new().await;
+    bench.policy("bob", price("bob", "1", "0")).await.expect("it is its own name");
+    assert_eq!(app_tag(bench.register("eve", "bob").await), "not-authorized");
+    assert_ne!(bench.policies("bob"), Json::Null);
+}
+
+#[tokio::test]
+async fn that_others_negotiate_is_not_told() {
+    let bench = Bench::new().await;
+    bench.open(opening("n", lines("1"))).await.expect("it opens");
+    bench.register("eve", "eve-agent").await.expect("it registers");
+    for id in ["n", "none"] {
+        for operation in [&policy::EXPLAIN_MOVES, &policy::ADVISE_MOVE] {
+            let asked = json!({"agent": "eve-agent", "negotiation": id});
+            assert_eq!(app_tag(bench.call("eve", operation, asked).await), "unknown-reference", "{id}");
+        }
+    }
+}
