@@ -13,6 +13,7 @@ from pathlib import Path
 
 OURS, OTHER = "tournament-server-side", "tournament-other-side"
 TIMEOUT = 30.0
+IDLE = 5.0  # negotiators of NegMAS can think for longer than the server keeps a silent connection
 
 
 class Refused(Exception):
@@ -47,6 +48,7 @@ class Server:
             "Accept": "application/yang-data+json",
         }
         self.seconds = 0.0  # that requests took
+        self.used = 0.0  # when the connection was used last
         for name in (OURS, OTHER):
             self.call(
                 "operations/magent-registry:register-agent",
@@ -66,10 +68,13 @@ class Server:
         """An operation; the output as an object."""
         body = json.dumps({f"{module}:input": values})
         began = time.perf_counter()
+        if began - self.used > IDLE:
+            self.connection.close()
         self.connection.request("POST", f"/restconf/{path}", body, self.headers)
         response = self.connection.getresponse()
         text = response.read()
-        self.seconds += time.perf_counter() - began
+        self.used = time.perf_counter()
+        self.seconds += self.used - began
         if response.status >= 300:
             raise Refused(f"{response.status} {text.decode(errors='replace')[:500]}")
         answer = json.loads(text) if text else {}
