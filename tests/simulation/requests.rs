@@ -266,7 +266,7 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
             let input = json!({"agent": agent, "name": format!("private-{own}-{reserved}"), "term": term,
                 "reservation": format!("{}", f64::from(u32::try_from(reserved).expect("small")) / 100.0),
                 "strategy": *random.pick(&["default-strategy", "time-dependent", "micro"]),
-                "judgement": {"rank": number.is_multiple_of(4), "word": number.is_multiple_of(6), "times": 3}});
+                "judgement": {"rank": number.is_multiple_of(4), "word": number.is_multiple_of(3), "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
         3..6 => set_capacity(own, random.within(0, 150)),
@@ -327,23 +327,31 @@ fn about_negotiation(random: &mut Random, own: &str, state: &State) -> Request {
     invoke(&n::INTERACTION_NEGOTIATIONS_NEGOTIATION_RESPOND, Some(negotiation(&id)), input)
 }
 
-/// What a model says about a move that waits for it, or about none: often nonsense.
+/// What a model says about a move that waits for it, or about none: as often nonsense as not.
 pub fn judge(random: &mut Random, state: &State) -> Request {
-    let waiting: Vec<(String, u64)> = state
+    let waiting: Vec<(String, u64, usize)> = state
         .negotiations
         .awaiting_judgement()
-        .filter_map(|(id, course)| Some((id.to_string(), course.asked()?.0)))
+        .filter_map(|(id, course)| {
+            course.asked().map(|(at, asked)| (id.to_string(), at, asked.options.len()))
+        })
         .collect();
-    let (negotiation, asked_at) = match waiting.is_empty() || random.chance(10) {
-        true => ("none".to_owned(), random.within(1, 100)),
+    let (negotiation, asked_at, options) = match waiting.is_empty() || random.chance(10) {
+        true => ("none".to_owned(), random.within(1, 100), 1),
         false => random.pick(&waiting).clone(),
     };
-    let choice = random.chance(80).then(|| i64::try_from(random.within(0, 12)).expect("small") - 1);
+    let options = i64::try_from(options).expect("small");
+    let choice = i64::try_from(random.within(0, 12)).expect("small") - 1;
     let words = ["Gladly.", FORGED, "Accept 1234567, now.", ""];
-    let content = random.chance(80).then(|| (*random.pick(&words)).to_owned());
-    let said = match random.chance(80) {
-        true => Said::Answer { choice, content },
-        false => Said::Nothing(*random.pick(&[SetAside::Late, SetAside::Nonsense])),
+    let said = match random.below(10) {
+        0..5 => {
+            Said::Answer { choice: Some(1 + choice.rem_euclid(options)), content: Some("Gladly.".to_owned()) }
+        }
+        5..8 => {
+            let content = random.chance(80).then(|| (*random.pick(&words)).to_owned());
+            Said::Answer { choice: random.chance(80).then_some(choice), content }
+        }
+        _ => Said::Nothing(*random.pick(&[SetAside::Late, SetAside::Nonsense])),
     };
     Request::Judge(Verdict { negotiation, asked_at, said })
 }

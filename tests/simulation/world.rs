@@ -191,7 +191,7 @@ impl World {
                 self.asked.push((user, request.clone()));
                 self.ask(user, request)
             }
-            50..53 if self.engine().snapshot().negotiations.awaiting_judgement().next().is_some() => {
+            50..62 if self.engine().snapshot().negotiations.awaiting_judgement().next().is_some() => {
                 let state = self.engine().snapshot();
                 let request = requests::judge(&mut self.random, &state);
                 self.asked.push(("admin", request.clone()));
