@@ -168,7 +168,7 @@ async fn an_agent_in_python_does_its_tasks_once_though_it_and_the_server_are_kil
     // It negotiates: too little time is countered, also if it is so in other units, and enough is accepted.
     for (id, number, unit) in [("n-1", 30, "minutes"), ("n-2", 45, "seconds")] {
         let term = OpenNegotiationInputTerm {
-            number: Some(Decimal64::millionths(number)),
+            number: Some(Decimal64::whole(number)),
             unit: Some(unit.to_owned()),
             ..OpenNegotiationInputTerm::new("time")
         };
@@ -187,7 +187,7 @@ async fn an_agent_in_python_does_its_tasks_once_though_it_and_the_server_are_kil
         desk.respond(id, &question).await?;
         is_turn_of_desk(&mut events, id).await?;
         let negotiation = desk.negotiation(id).await?.ok_or("it is gone")?;
-        assert_eq!(negotiation.round[1].term[0].number, Some(Decimal64::millionths(45)));
+        assert_eq!(negotiation.round[1].term[0].number, Some(Decimal64::whole(45)));
         assert_eq!(negotiation.round[3].move_, NegotiationMove::Clarify);
         desk.respond(id, &RespondInput::new("desk", 4, NegotiationMove::Accept)).await?;
     }

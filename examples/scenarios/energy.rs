@@ -318,7 +318,7 @@ impl Energy {
     /// Each carrier that sleeps is worth three percent, and less than the target is worth nothing.
     fn policy(&self, me: &Me) -> Done<SetPolicyInput> {
         let most = 7 + me.number("most", 3);
-        let number = Decimal64::millionths;
+        let number = Decimal64::whole;
         let worth = |awake: i64| Decimal64 { digits: (CARRIERS - awake) * 3_000_000_000, fraction: 9 };
         let point = |awake| SetPolicyInputPoint { at: number(awake), worth: worth(awake) };
         let values = SetPolicyInputNumber {

@@ -21,7 +21,7 @@ impl Offer {
     /// With a number in this unit.
     #[must_use]
     pub fn number(mut self, name: &str, number: i64, unit: &str) -> Offer {
-        let number = Some(Decimal64::millionths(number));
+        let number = Some(Decimal64::whole(number));
         let term = Term { number, unit: Some(unit.to_owned()), ..Term::new(name) };
         self.0.insert(name.to_owned(), term);
         self

@@ -34,8 +34,8 @@ impl Committer {
         let mut saver = Saver::new(self.shared.clone());
         while let Ok(mut group) = groups.recv() {
             let stop = group.stop.take();
-            // Before the answers: the next group waits for this. A writer that has ended does not.
-            let _ = self.commit(group, |outcome| landed.blocking_send(outcome).is_ok());
+            // What the log said, `commit` has told. A writer that has ended does not hear it.
+            let _ = self.commit(group, |outcome| drop(landed.blocking_send(outcome)));
             let state = self.shared.snapshot.load();
             saver.follow(&state);
             if let Some(answer) = stop {
@@ -50,14 +50,15 @@ impl Committer {
         }
     }
 
-    /// Makes the group durable, publishes its state, tells the writer, answers. If the log refuses it, nothing has happened.
+    /// Makes the group durable, publishes its state, tells the writer, whose next group waits for that, and answers. If the log
+    /// refuses it, nothing has happened.
     ///
     /// # Errors
     /// Those of the log.
     pub(super) fn commit(
         &mut self,
         mut group: Group,
-        tell: impl FnOnce(Result<(), Error>) -> bool,
+        tell: impl FnOnce(Result<(), Error>),
     ) -> Result<(), LogError> {
         let since = Stopwatch::start();
         let begun = group.begins_to_land();
@@ -87,7 +88,7 @@ impl Committer {
             }
         };
         let outcome = refused.map_or(Ok(()), Err);
-        let _ = tell(outcome.clone());
+        tell(outcome.clone());
         group.answered(begun, outcome);
         appended.map(drop)
     }

@@ -1,6 +1,6 @@
 //! A group of requests: each is decided on what those before it made, and all become durable, and are answered, together.
 //!
-//! It is what the writer does between two commits. It never waits, and never touches the log.
+//! It is what the writer does while the group before is committed. It never waits, and never touches the log.
 
 use std::net::IpAddr;
 use std::sync::Arc;

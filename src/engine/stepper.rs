@@ -85,12 +85,12 @@ impl Stepper {
         is_complete &= writer.gather(None, at_most);
         let mut next = Some(first);
         while let Some(group) = next {
-            let mut told = Ok(());
             let _ = committer.commit(group, |outcome| {
-                told = outcome;
-                true
+                if let Err(error) = outcome {
+                    is_complete = false;
+                    writer.refused(&error);
+                }
             });
-            is_complete &= writer.landed(told).is_ok();
             next = writer.hand_on();
         }
         is_complete

@@ -77,7 +77,7 @@ impl Writer {
         let agent = operations::own_agent(&state, options, &fresh).map_err(OpenError::Agent)?;
         group.record(fresh.now, Actor::SERVER, agent, None).map_err(OpenError::Agent)?;
         let state = group.state.clone();
-        committer.commit(group, |_| true)?;
+        committer.commit(group, drop)?;
         Ok(Writer { shared, state, sessions, queue, ended, unrecorded: Vec::new(), open: None })
     }
 
@@ -103,7 +103,8 @@ impl Writer {
                     // It has ended badly, and the process with it.
                     let Some(outcome) = outcome else { return };
                     is_under_way = false;
-                    if self.landed(outcome).is_err() {
+                    if let Err(error) = outcome {
+                        self.refused(&error);
                         resting = rest();
                     }
                 }
@@ -129,8 +130,8 @@ impl Writer {
             }
         }
         // Nobody asks any more; what was asked is done.
-        if is_under_way && let Some(outcome) = landed.recv().await {
-            let _ = self.landed(outcome);
+        if is_under_way && let Some(Err(error)) = landed.recv().await {
+            self.refused(&error);
         }
         if let Some(group) = self.hand_on() {
             let _ = committer.send(group);
@@ -175,24 +176,17 @@ impl Writer {
         Some(group)
     }
 
-    /// What became of the group that was handed on last. If it was refused, so is what was decided upon it.
-    ///
-    /// # Errors
-    /// Why it was refused.
-    pub(super) fn landed(&mut self, outcome: Result<(), Error>) -> Result<(), Error> {
-        if let Err(error) = &outcome {
-            self.state = self.shared.snapshot.load().as_ref().clone();
-            self.sessions = self.shared.sessions.load().as_ref().clone();
-            if let Some(mut group) = self.open.take() {
-                if let Some(stop) = group.stop.take() {
-                    let open = self.open.insert(Group::new(&self.state, &self.sessions));
-                    open.stop = Some(stop);
-                }
-                let begun = group.begins_to_land();
-                group.answered(begun, Err(error.clone()));
-            }
+    /// The group that was handed on last was refused, and so is what was decided upon it. What is durable is decided on next.
+    pub(super) fn refused(&mut self, error: &Error) {
+        self.state = self.shared.snapshot.load().as_ref().clone();
+        self.sessions = self.shared.sessions.load().as_ref().clone();
+        let Some(mut group) = self.open.take() else { return };
+        if let Some(stop) = group.stop.take() {
+            let open = self.open.insert(Group::new(&self.state, &self.sessions));
+            open.stop = Some(stop);
         }
-        outcome
+        let begun = group.begins_to_land();
+        group.answered(begun, Err(error.clone()));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file operation that failed: what was tried on which file.
@@ -27,6 +27,23 @@ impl FileError {
         move |source| FileError { action, path, source }
     }
 }
+
+/// Why a file that an operator has put a secret into is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// It is missing.
+    #[error("there is no file {}", .0.display())]
+    Missing(PathBuf),
+    /// Others than its owner and group may read it.
+    #[error("everybody may read {}, which may hold a secret: take that away (chmod o= FILE)", .0.display())]
+    Readable(PathBuf),
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// The part of a mode that is for everybody.
+const OTHERS: u32 = 0o007;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +70,18 @@ pub fn read(path: &Path) -> Result<Option<String>, FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FileError::of("read", path)(error)),
     }
+}
+
+/// The whole file, which may hold a secret, as text.
+///
+/// # Errors
+/// There is none, or everybody may read it.
+pub fn read_secret(path: &Path) -> Result<String, SecretFileError> {
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & OTHERS != 0 {
+        return Err(SecretFileError::Readable(path.to_owned()));
+    }
+    read(path)?.ok_or_else(|| SecretFileError::Missing(path.to_owned()))
 }
 
 /// Writes a file durably, in place of the one that may be there. Who reads meanwhile sees the old one or the new one.

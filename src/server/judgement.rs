@@ -4,7 +4,6 @@
 //! the process in which it arose; nobody waits for this, as moves are made without an answer when its time is over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,7 +19,7 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::files::{self, FileError};
+use super::files::{self, SecretFileError};
 use super::outgoing::{Outgoing, OutgoingError, Policy, SetupError};
 use super::shutdown::Shutdown;
 use super::watched::{Unusable, Watched};
@@ -40,24 +39,15 @@ const TASK: &str = "You help one side of a negotiation between two software agen
     the move: one to three plain sentences, no markup, no numbers but those of the terms of the option, or of the proposal that is \
     accepted or explained.";
 
-/// The part of a mode that is for everybody.
-const OTHERS: u32 = 0o007;
-
 /// Why a model cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JudgementError {
     /// The authorities cannot be used.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The file with the token cannot be read.
+    /// The file with the token is not read.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// A file is missing.
-    #[error("there is no file {}", .0.display())]
-    Missing(PathBuf),
-    /// Others than its owner and group may read it.
-    #[error("everybody may read {}, which holds a secret: take that away (chmod o= FILE)", .0.display())]
-    Readable(PathBuf),
+    File(#[from] SecretFileError),
     /// Its first line is no token.
     #[error("the first line of {} is no token", .0.display())]
     Token(PathBuf),
@@ -303,11 +293,7 @@ fn read(response: &Response<Bytes>) -> Option<Said> {
 
 /// The token in a file that nobody else may read.
 fn token(file: &Path) -> Result<Watched<Secret>, JudgementError> {
-    let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & OTHERS != 0 {
-        return Err(JudgementError::Readable(file.to_owned()));
-    }
-    let text = files::read(file)?.ok_or_else(|| JudgementError::Missing(file.to_owned()))?;
+    let text = files::read_secret(file)?;
     let secret = first_line(file, &text).map_err(|_| JudgementError::Token(file.to_owned()))?;
     Ok(Watched::new(file.to_owned(), secret, first_line))
 }

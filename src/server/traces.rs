@@ -3,7 +3,6 @@
 //! It never has a request wait: what there is no room for, and what the collector does not take, is counted and gone.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::files::{self, FileError};
+use super::files::{self, SecretFileError};
 use super::otlp;
 use super::outgoing::{Outgoing, Policy, SetupError};
 use super::watched::{self, Stamp};
@@ -37,8 +36,6 @@ const BYTES_MAX: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of the server waits for the collector.
 const LAST: Duration = Duration::from_secs(2);
-/// The part of a mode that is for everybody.
-const OTHERS: u32 = 0o007;
 /// Longest name of a resource that is told.
 const ROUTE_CHARS_MAX: usize = 200;
 
@@ -48,15 +45,9 @@ pub enum TracesError {
     /// The authorities cannot be used.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The file with fields cannot be read.
+    /// The file with fields is not read.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// A file is missing.
-    #[error("there is no file {}", .0.display())]
-    Missing(PathBuf),
-    /// Others than its owner and group may read it.
-    #[error("everybody may read {}, which may hold a secret: take that away (chmod o= FILE)", .0.display())]
-    Readable(PathBuf),
+    File(#[from] SecretFileError),
     /// A line of it is no field.
     #[error("{}: line {line} is not NAME: VALUE", .file.display())]
     Field {
@@ -199,11 +190,7 @@ impl Collector {
         let uri: Uri = settings.endpoint.parse().map_err(|_| TracesError::Endpoint)?;
         let mut fields = Vec::new();
         if let Some(file) = &settings.headers_file {
-            let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
-            if mode & OTHERS != 0 {
-                return Err(TracesError::Readable(file.clone()));
-            }
-            let text = files::read(file)?.ok_or_else(|| TracesError::Missing(file.clone()))?;
+            let text = files::read_secret(file)?;
             for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
                 let field = text.split_once(':').and_then(|(name, value)| {
                     let mut value = HeaderValue::try_from(value.trim()).ok()?;
@@ -329,6 +316,8 @@ fn route(path: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -341,7 +330,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
             check(&settings)
         };
-        assert!(matches!(with_mode(0o644), Err(TracesError::Readable(_))));
+        assert!(matches!(with_mode(0o644), Err(TracesError::File(SecretFileError::Readable(_)))));
         assert!(with_mode(0o640).is_ok());
     }
 

@@ -57,9 +57,14 @@ pub struct Decimal64 {
 }
 
 impl Decimal64 {
+    /// So many millionths, with six `fraction-digits`.
+    pub fn millionths(digits: i64) -> Decimal64 {
+        Decimal64 { digits, fraction: 6 }
+    }
+
     /// A whole number with six `fraction-digits`; the greatest or least one if there is none so great.
-    pub fn millionths(whole: i64) -> Decimal64 {
-        Decimal64 { digits: whole.saturating_mul(1_000_000), fraction: 6 }
+    pub fn whole(number: i64) -> Decimal64 {
+        Decimal64::millionths(number.saturating_mul(1_000_000))
     }
 }
 

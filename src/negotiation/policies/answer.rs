@@ -541,5 +541,5 @@ fn accounted(agent: &str, stored: &Stored, round: u32, made: NegotiationMove, ac
     reason = "a share is small, and what is not stops at the ends of the type"
 )]
 pub(super) fn share(utility: f64) -> Option<Decimal64> {
-    utility.is_finite().then(|| Decimal64 { digits: (utility * 1e6).round() as i64, fraction: 6 })
+    utility.is_finite().then(|| Decimal64::millionths((utility * 1e6).round() as i64))
 }

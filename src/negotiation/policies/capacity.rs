@@ -53,7 +53,7 @@ impl Commitment {
         Shown {
             negotiation: negotiation.to_owned(),
             term: term.to_owned(),
-            amount: millionths(self.amount),
+            amount: Decimal64::millionths(self.amount),
             start: self.start.to_string(),
             end: self.end.map(|end| end.to_string()),
             lapses_at: self.lapses_at.map(|at| at.to_string()),
@@ -340,8 +340,4 @@ impl Commitments {
 /// Whether a commitment is for the task, and of a term of which something else is agreed.
 fn is_replaced(term: &str, one: &Commitment, task: &str, agreed: &[RoundTerm]) -> bool {
     one.task.as_deref() == Some(task) && agreed.iter().any(|agreed| agreed.name == term)
-}
-
-fn millionths(digits: i64) -> Decimal64 {
-    Decimal64 { digits, fraction: 6 }
 }

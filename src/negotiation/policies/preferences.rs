@@ -158,7 +158,7 @@ pub(super) fn terms(offer: &Offer, policy: &Policy) -> Vec<RoundTerm> {
             RoundTerm { name: name.to_string(), number: None, text: None, window: None, unit: None };
         match value {
             Value::Number(digits) => {
-                term.number = Some(Decimal64 { digits: *digits, fraction: 6 });
+                term.number = Some(Decimal64::millionths(*digits));
                 term.unit = unit;
             }
             Value::Text(text) => term.text = Some(text.to_string()),
