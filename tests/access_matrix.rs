@@ -123,12 +123,15 @@ impl World {
                     .replace("{revision}", &revision)
                     .replace("{now}", &Clock::system().now().to_string())
             };
+            let mut made = String::new();
             for (method, target, body) in &operation.before {
                 let (target, body) = (filled(target), filled(&body.to_string()));
                 let body = serde_json::from_str(&body).expect("JSON");
                 let answer = self.ask("admin", method, &target, &body).await;
                 assert!([200, 201, 204].contains(&answer.status), "{target}: {answer:?}");
+                made = if answer.status == 200 { identifier(&answer.json()) } else { String::new() };
             }
+            let filled = |text: &str| filled(text).replace("{subscription}", &made);
             row.push(match (&operation.restconf, &operation.netconf) {
                 (_, Some(asked)) if is_netconf => {
                     self.over_netconf(user, &filled(asked), operation.shows).await
@@ -164,6 +167,12 @@ impl World {
             false => of_success(&reply, shows),
         }
     }
+}
+
+/// The identifier that an operation has given to what it made.
+fn identifier(output: &Json) -> String {
+    let values = output.as_object().and_then(|output| output.values().next());
+    values.and_then(|values| values["id"].as_str()).unwrap_or_default().to_owned()
 }
 
 /// The first error alone, without where and why.

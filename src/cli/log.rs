@@ -5,24 +5,27 @@ mod compact;
 mod dump;
 mod replay;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::{Place, print};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
+use crate::engine::replay;
 use crate::ids::hexadecimal;
 use crate::log::{LogReader, Summary};
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
+use crate::server::blobs;
 
 /// The verbs of `log`.
 #[derive(Debug, Subcommand)]
 pub enum Log {
     /// Check that the event log and the audit trail are as they were written: every record, the chains of hashes, the
-    /// signatures. Writes what was proved, or the first record that was altered.
+    /// signatures, and the parts of large data objects that the log refers to. Writes what was proved, or what was altered.
     Verify(Verify),
     /// Write the records of the event log in order: when, who, from where, and what. There is no secret in them.
     Dump(dump::Dump),
@@ -87,6 +90,7 @@ impl Verify {
                 return Err(NotWhole.into());
             }
             print_whole(&summary)?;
+            verify_parts(&data, &log)?;
             print(match summary.after {
                 0 => "there is no audit trail, so nothing is signed",
                 _ => {
@@ -118,6 +122,7 @@ impl Verify {
             return Err(NotWhole.into());
         }
         print_whole(&proof.log)?;
+        verify_parts(&data, &log)?;
         print(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
@@ -150,6 +155,21 @@ impl Verify {
             None => print("nothing is signed yet")?,
         }
         Ok(())
+    }
+}
+
+/// Checks the parts of data objects that the log refers to, which are files beside it, and prints how many there are.
+fn verify_parts(data: &Path, log: &LogReader) -> Result<(), Box<dyn Error>> {
+    let state = replay(log, u64::MAX)?;
+    let parts: BTreeSet<&str> = state.tasks.parts_aside().collect();
+    let damaged = blobs::damaged(data, parts.iter().copied());
+    for (part, fault) in &damaged {
+        say(format_args!("a part of a data object, {}/{part}: {fault}", blobs::DIRECTORY));
+    }
+    match damaged.is_empty() {
+        true if parts.is_empty() => Ok(()),
+        true => Ok(print(format_args!("parts of data objects whole: {}", parts.len()))?),
+        false => Err(NotWhole.into()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The rows of the table: what is asked, in both protocols, and what has to be there before. It never asks.
 //!
 //! `{n}` stands for a number of which there is another in each cell, `{session}` for a NETCONF session of the administrator
-//! that does nothing, `{revision}` for the newest one, `{now}` for the present time.
+//! that does nothing, `{revision}` for the newest one, `{now}` for the present time, `{subscription}` for what the answer to the
+//! last request before has as its identifier.
 
 use agentconf::yang::generated::SCHEMA;
 use serde_json::{Value as Json, json};
@@ -61,6 +62,8 @@ const A: &str = "magent-registry:registry/agents/agent=agent-a";
 const NEGOTIATIONS: &str = "magent-task:interaction/negotiations/negotiation";
 const TASKS: &str = "magent-task:interaction/tasks/task";
 const OBJECTS: &str = "magent-task:interaction/data-objects/data-object";
+/// Where nobody is.
+const RECEIVER: &str = "https://receiver.invalid/reports";
 const TIME: &str = "2000-01-01T00:00:00Z";
 
 /// All rows.
@@ -147,6 +150,14 @@ pub fn all() -> Vec<Operation> {
         rpc("assign a task for A", "magent-task", "assign-task", order("task-{n}"), None),
         action("report a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/report"), report),
         action("cancel a task", vec![task("task-{n}")], &format!("{TASKS}=task-{{n}}/cancel"), json!({})),
+        action(
+            "have a task of A reported",
+            vec![task("task-{n}")],
+            &format!("{TASKS}=task-{{n}}/subscribe"),
+            json!({ "url": RECEIVER }),
+        ),
+        action("end a subscription of A", subscribed(), &of_subscription("unsubscribe"), json!({})).bare(),
+        action("have it all reported again", subscribed(), &of_subscription("redeliver"), json!({})).bare(),
         read("read the negotiations", "magent-task:interaction/negotiations", "negotiation-fixed"),
         read(
             "read a negotiation",
@@ -176,15 +187,13 @@ pub fn all() -> Vec<Operation> {
             )
         },
         rpc("put a data object for A", "magent-task", "put-data", put, None),
-        Operation {
-            restconf: Some(("POST", data(&format!("{OBJECTS}=object-{{n}}/remove")), Json::Null)),
-            ..action(
-                "remove A's data object",
-                vec![object("object-{n}")],
-                &format!("{OBJECTS}=object-{{n}}/remove"),
-                json!({}),
-            )
-        },
+        action(
+            "remove A's data object",
+            vec![object("object-{n}")],
+            &format!("{OBJECTS}=object-{{n}}/remove"),
+            json!({}),
+        )
+        .bare(),
         rpc("query who did what", "magent-audit", "query-audit", json!({}), Some("log-position")),
         stream("follow agents", "registry-change"),
         stream("follow delegations", "delegation-change"),
@@ -242,6 +251,12 @@ impl Operation {
     fn of_netconf(self) -> Operation {
         Operation { restconf: None, ..self }
     }
+
+    /// Without a body in RESTCONF: the operation has no input.
+    fn bare(self) -> Operation {
+        let restconf = self.restconf.map(|(method, target, _)| (method, target, Json::Null));
+        Operation { restconf, ..self }
+    }
 }
 
 fn data(path: &str) -> String {
@@ -261,6 +276,16 @@ fn task(id: &str) -> (&'static str, String, Json) {
     let input =
         json!({ "id": id, "from": "agent-a", "to": "agent-b", "context": context, "content": "do it" });
     ("POST", invoked("magent-task:assign-task"), json!({ "magent-task:input": input }))
+}
+
+/// A task that is reported to somebody.
+fn subscribed() -> Vec<(&'static str, String, Json)> {
+    let subscribe = data(&format!("{TASKS}=task-{{n}}/subscribe"));
+    vec![task("task-{n}"), ("POST", subscribe, json!({ "magent-task:input": { "url": RECEIVER } }))]
+}
+
+fn of_subscription(action: &str) -> String {
+    format!("{TASKS}=task-{{n}}/subscriptions/subscription={{subscription}}/{action}")
 }
 
 fn negotiation(id: &str) -> (&'static str, String, Json) {

@@ -78,6 +78,22 @@ fn a_large_object_comes_in_parts_over_a_kill_and_is_checked_as_a_whole() {
     assert_eq!(object(&mut client)["sha256"], hexadecimal(&whole));
     assert!(read(&mut client) == whole);
 
+    let verified = run(&["log", "verify"], &data);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && said.contains("parts of data objects whole: "), "{said}");
+    let part = std::fs::read_dir(data.join("blobs")).unwrap().next().unwrap().unwrap().path();
+    let (kept, other) = (std::fs::read(&part).unwrap(), directory.path().join("other"));
+    std::fs::write(&other, b"something else").unwrap();
+    for at in [&other, &directory.path().join("none")] {
+        std::fs::remove_file(&part).unwrap();
+        let _ = std::fs::copy(at, &part);
+        let verified = run(&["log", "verify"], &data);
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        let name = part.file_name().unwrap().to_str().unwrap();
+        assert!(!verified.status.success() && said.contains(name), "{said}");
+        std::fs::write(&part, &kept).unwrap();
+    }
+
     let backup = directory.path().join("backup");
     let made = run(&["backup", &backup.display().to_string()], &data);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
