@@ -84,7 +84,7 @@ impl Engine {
         }
         let sha256 = hexadecimal(&Sha256::digest(&octets));
         let kept = Kept { sha256: sha256.clone(), size: octets.len() as u64, text: is_text };
-        invocation.input = input.to_data();
+        invocation.input = Arc::new(input.to_data());
         let state = self.snapshot();
         // What the whole is said to be is not looked at yet.
         let admitted = operations::admitted(&state, self.options(), principal, &invocation)?;

@@ -99,9 +99,9 @@ impl Committer {
             // Who follows a candidate looks again.
             self.shared.committed.send_modify(|_| {});
         }
-        if !group.announced.is_empty() {
+        if !group.transactions.is_empty() {
             self.shared.snapshot.store(Arc::new(group.state.clone()));
-            self.shared.tail.push(std::mem::take(&mut group.announced));
+            self.shared.tail.push(group.announced());
             self.shared.committed.send_replace(group.state.position);
         }
     }

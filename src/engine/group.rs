@@ -3,6 +3,7 @@
 //! It is what the writer does while the group before is committed. It never waits, and never touches the log.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -95,14 +96,13 @@ pub(super) struct Group {
     pub(super) state: State,
     pub(super) sessions: Sessions,
     pub(super) transactions: Vec<Vec<NewRecord>>,
-    pub(super) announced: Vec<Announced>,
     /// Octets of the records.
     pub(super) size: usize,
     pub(super) answers: Vec<Held>,
     /// What the edit that is recorded next made when it was decided.
     made: Option<Made>,
-    /// The traces of those requests of which spans are told.
-    traced: Vec<Arc<Trace>>,
+    /// The traces of those requests of which spans are told, with the position before the first record of each and that of the last.
+    traced: Vec<(Arc<Trace>, Range<u64>)>,
     /// Who waits for the log to be closed after it, if it is the last.
     pub(super) stop: Option<oneshot::Sender<Result<(), LogError>>>,
 }
@@ -115,7 +115,6 @@ impl Group {
             state: state.clone(),
             sessions: sessions.clone(),
             transactions: Vec::new(),
-            announced: Vec::new(),
             size: 0,
             answers: Vec::new(),
             made: None,
@@ -139,13 +138,25 @@ impl Group {
 
     /// The time at which its commit begins, if it belongs to a trace.
     pub(super) fn begins_to_land(&self) -> Option<Timestamp> {
-        self.traced.first().and_then(|trace| trace.now())
+        self.traced.first().and_then(|(trace, _)| trace.now())
+    }
+
+    /// What was recorded, as subscribers see it: taken out once it is durable.
+    pub(super) fn announced(&mut self) -> Vec<Announced> {
+        let records = std::mem::take(&mut self.transactions).into_iter().flatten();
+        let announced =
+            (self.begun_with.position.saturating_add(1)..).zip(records).map(|(position, record)| {
+                let request = self.traced.partition_point(|(_, made)| made.end < position);
+                let request = self.traced.get(request).filter(|(_, made)| made.start < position);
+                Announced::new(position, record, request.map(|(trace, _)| Arc::clone(trace)))
+            });
+        announced.collect()
     }
 
     /// Answers all that was asked, and tells of the commit, that began then, in the traces of those requests that belong to one.
     pub(super) fn answered(self, begun: Option<Timestamp>, outcome: Result<(), Error>) {
         let number = |number: u64| Attribute::Number(i64::try_from(number).unwrap_or(i64::MAX));
-        for trace in &self.traced {
+        for (trace, _) in &self.traced {
             let Some((begun, now)) = begun.zip(trace.now()) else { continue };
             let requests = ("agentconf.group.requests", number(self.answers.len() as u64));
             let position = ("agentconf.log.position", number(self.state.position));
@@ -218,13 +229,12 @@ impl Group {
         let Some((trace, begun)) = trace.and_then(|trace| trace.taken().map(|begun| (trace, begun))) else {
             return self.decide_alone(shared, command);
         };
-        let before = self.announced.len();
+        let before = self.state.position;
         self.decide_alone(shared, command);
-        self.announced.iter_mut().skip(before).for_each(|event| event.belongs_to(&trace));
         if let Some(now) = trace.now() {
             trace.part("decide", (begun, now), Vec::new());
         }
-        self.traced.push(trace);
+        self.traced.push((trace, before..self.state.position));
     }
 
     fn decide_alone(&mut self, shared: &Shared, command: Command) {
@@ -422,16 +432,12 @@ impl Group {
             read.push(event.read_back(position, &record).map_err(unwritable)?);
             transaction.push(record);
         }
-        let mut announced = Vec::with_capacity(read.len());
         // A state that nobody else has changes in place. To have it back as it was is dear, so that is done once.
         let kept = self.is_careful.then(|| self.state.clone());
         let before = self.state.ledger.clone();
-        let applied = transaction.iter().zip(read).try_for_each(|(record, event)| {
+        let applied = read.iter().try_for_each(|event| {
             let made = if matches!(event, Event::Edited(_)) { made.take() } else { None };
-            let actor = actor_of(&event);
-            self.state.apply_made(at, actor, &event, made)?;
-            announced.push(Announced::new(self.state.position, at, actor, event, record.payload.len()));
-            Ok(())
+            self.state.apply_made(at, actor_of(event), event, made)
         });
         let permitted =
             applied.and_then(|()| quotas.map_or(Ok(()), |quotas| quotas.permit(&before, &self.state.ledger)));
@@ -444,7 +450,6 @@ impl Group {
         if !transaction.is_empty() {
             self.transactions.push(transaction);
         }
-        self.announced.extend(announced);
         Ok(())
     }
 

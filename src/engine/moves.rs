@@ -179,8 +179,9 @@ fn with_data(
     Ok(stored.into_iter().map(Event::Tasks).chain(events.into_iter().map(Event::Negotiation)).collect())
 }
 
-/// Called before an event of a task is applied: what was promised for the task is kept for it, and released at its end.
-pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event) {
+/// Called before an event of a task is applied: what was promised for the task is kept for it, and released at its end; what is
+/// negotiated of its fulfillment does not outlast it.
+pub(super) fn carried_out(state: &mut State, revision: u64, at: Timestamp, event: &tasks::Event) {
     match event {
         tasks::Event::TaskCreated { task } => {
             if let Some(negotiation) = &task.negotiation {
@@ -195,12 +196,12 @@ pub(super) fn carried_out(state: &mut State, revision: u64, event: &tasks::Event
                 status => has_ended(status),
             };
             if ended {
-                state.negotiations.ended(revision, &notice.task, [&notice.from, &notice.to]);
+                state.negotiations.ended(revision, at, &notice.task, [&notice.from, &notice.to]);
             }
         }
         tasks::Event::TaskForgotten { task } => {
             if let Some(task) = state.tasks.get(task) {
-                state.negotiations.ended(revision, &task.id, [&task.from, &task.to]);
+                state.negotiations.ended(revision, at, &task.id, [&task.from, &task.to]);
             }
         }
         tasks::Event::InputAnswered { .. }

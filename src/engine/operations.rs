@@ -452,9 +452,8 @@ pub(super) fn admit(
 ) -> Result<(), Error> {
     let operation = invocation.operation;
     may_invoke(state, options, principal, operation, invocation.target.as_ref())?;
-    let content = Arc::new(invocation.input.clone());
-    let errors =
-        VALIDATOR.input(state.config.content().clone(), invocation.target.as_ref(), operation, content);
+    let (content, target) = (invocation.input.clone(), invocation.target.as_ref());
+    let errors = VALIDATOR.input(state.config.content().clone(), target, operation, content);
     Error::first(errors).map_or(Ok(()), Err)
 }
 

@@ -213,5 +213,5 @@ pub struct Invocation {
     /// The instance that an action belongs to.
     pub target: Option<InstancePath>,
     /// The input as it was decoded; not validated yet.
-    pub input: Container,
+    pub input: Arc<Container>,
 }

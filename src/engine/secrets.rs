@@ -146,7 +146,7 @@ fn text_of(said: &Container, token: &Node, url: &Node) -> Option<(String, String
 /// Puts what a token is kept under in its place.
 pub(super) fn replace_token(invocation: &mut Invocation, reference: &Reference) {
     let kept = reference.to_string();
-    let input = &mut invocation.input;
+    let input = Arc::make_mut(&mut invocation.input);
     if invocation.operation != &task::ASSIGN_TASK {
         return model::put(input, &task::INTERACTION_TASKS_TASK_SUBSCRIBE_INPUT_TOKEN, &kept);
     }

@@ -191,7 +191,7 @@ impl State {
                 }
             }
             Event::Tasks(event) => {
-                moves::carried_out(self, revision, event);
+                moves::carried_out(self, revision, at, event);
                 self.tasks.apply(revision, at, event);
                 draft::dispatched(self, event);
             }

@@ -28,7 +28,7 @@ use super::subscribers::Seat;
 use super::visible;
 use crate::access::{Nacm, Principal, Rules};
 use crate::clock::Timestamp;
-use crate::log::{LogError, LogReader};
+use crate::log::{LogError, LogReader, NewRecord, Record};
 use crate::trace::Trace;
 use crate::yang::error::{Error, Tag};
 use crate::yang::notification::Notification;
@@ -69,47 +69,52 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
 }
 
-/// An event as subscribers see it.
+/// A record as subscribers see it.
 #[derive(Debug, Clone)]
 pub(super) struct Announced {
     position: u64,
     at: Timestamp,
-    happened: Arc<Happened>,
-    /// Octets of the record, as a measure of what it holds.
-    size: usize,
+    recorded: Arc<Recorded>,
     /// The trace of the request that it comes of, if spans are told of that.
     trace: Option<Arc<Trace>>,
 }
 
-/// What happened, and what is told of it once somebody follows.
+/// What was recorded, and what is told of it once somebody follows.
 #[derive(Debug)]
-struct Happened {
-    event: Event,
-    user: Box<str>,
-    actor: Actor<'static>,
+struct Recorded {
+    record: NewRecord,
     notifications: OnceLock<Vec<Arc<Told>>>,
 }
 
 impl Announced {
-    pub(super) fn new(position: u64, at: Timestamp, actor: Actor<'_>, event: Event, size: usize) -> Self {
-        let Actor { user, session, origin, by_server } = actor;
-        let (user, actor) = (user.into(), Actor { user: "", session, origin, by_server });
-        let happened = Arc::new(Happened { event, user, actor, notifications: OnceLock::new() });
-        Announced { position, at, happened, size, trace: None }
+    pub(super) fn new(position: u64, record: NewRecord, trace: Option<Arc<Trace>>) -> Self {
+        let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
+        Announced {
+            position,
+            at,
+            recorded: Arc::new(Recorded { record, notifications: OnceLock::new() }),
+            trace,
+        }
+    }
+
+    /// Octets of the record, as a measure of what it holds.
+    fn size(&self) -> usize {
+        self.recorded.record.payload.len()
     }
 
     /// What is told of it, made for the first who asks.
-    fn notifications(&self) -> &[Arc<Told>] {
-        let Happened { event, user, actor, notifications } = self.happened.as_ref();
-        notifications.get_or_init(|| {
-            let actor = Actor { user, ..*actor };
-            core::announce(event, self.at, actor).into_iter().map(Told::new).collect()
-        })
-    }
-
-    /// It comes of a request of that trace.
-    pub(super) fn belongs_to(&mut self, trace: &Arc<Trace>) {
-        self.trace = Some(Arc::clone(trace));
+    ///
+    /// # Errors
+    /// [`Lost`]: the record was written by another version.
+    fn notifications(&self) -> Result<&[Arc<Told>], Lost> {
+        let Recorded { record, notifications } = self.recorded.as_ref();
+        if let Some(told) = notifications.get() {
+            return Ok(told);
+        }
+        let event = Event::from_new_record(self.position, record).map_err(|e| Lost(e.to_string()))?;
+        let actor = Actor::named(&record.actor, &record.origin);
+        let announce = || core::announce(&event, self.at, actor).into_iter().map(Told::new).collect();
+        Ok(notifications.get_or_init(announce))
     }
 }
 
@@ -151,12 +156,12 @@ impl Tail {
     pub(super) fn push(&self, events: Vec<Announced>) {
         let mut tail = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for event in events {
-            tail.size += event.size;
+            tail.size += event.size();
             tail.events.push_back(event);
         }
         while tail.events.len() > TAIL_MAX || tail.size > TAIL_BYTES_MAX {
             match tail.events.pop_front() {
-                Some(event) => tail.size -= event.size,
+                Some(event) => tail.size -= event.size(),
                 None => break,
             }
         }
@@ -170,7 +175,7 @@ impl Tail {
         let mut size = 0;
         let fits = |event: &&Announced| {
             let fits = size < BATCH_BYTES_MAX;
-            size += event.size;
+            size += event.size();
             fits
         };
         let events = tail.events.range(skip.min(tail.events.len())..);
@@ -468,7 +473,7 @@ impl Subscription {
                 return Ok(());
             }
             let skip = std::mem::take(&mut self.skip);
-            let told = event.notifications().iter().enumerate().skip(skip);
+            let told = event.notifications()?.iter().enumerate().skip(skip);
             self.pending.extend(told.map(|(part, notification)| Delivered {
                 position: event.position,
                 part,
@@ -489,12 +494,12 @@ impl Subscription {
                 Err(LogError::Gone { first }) if begins => reader.read(first.saturating_sub(1), BATCH),
                 read => read,
             };
-            let announce = |record: &crate::log::Record| {
-                let event = Event::from_record(record).map_err(|e| Lost(e.to_string()))?;
-                let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
-                Ok(Announced::new(record.position, at, Actor::recorded(record), event, record.payload.len()))
+            let announce = |record: Record| {
+                let announced = Announced::new(record.position, record.into(), None);
+                announced.notifications()?;
+                Ok(announced)
             };
-            records.map_err(|e| Lost(e.to_string()))?.iter().map(announce).collect()
+            records.map_err(|e| Lost(e.to_string()))?.into_iter().map(announce).collect()
         })
         .await
     }
@@ -518,7 +523,8 @@ mod tests {
     fn a_subscriber_takes_little_at_a_time_and_never_nothing() {
         let tail = Tail::default();
         let event = |position: u64, size: usize| {
-            Announced::new(position, Timestamp::EPOCH, Actor::SERVER, Event::Edited(Vec::new()), size)
+            let record = Event::Edited(Vec::new()).to_record(Timestamp::EPOCH, Actor::SERVER).unwrap();
+            Announced::new(position, NewRecord { payload: vec![0; size], ..record }, None)
         };
         tail.push(vec![
             event(5, 4 * BATCH_BYTES_MAX),

@@ -113,7 +113,7 @@ pub(super) async fn invoke(
     admit(&shared.snapshot.load(), &shared.options, principal, invocation)?;
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
-        return subscriptions.establish(shared, principal, invocation.input.clone()).await;
+        return subscriptions.establish(shared, principal, Container::clone(&invocation.input)).await;
     }
     let now = shared.options.clock.now();
     if operation == &nodes::MODIFY_SUBSCRIPTION {

@@ -96,6 +96,14 @@ pub struct Record {
     pub hash: Hash,
 }
 
+impl From<Record> for NewRecord {
+    /// The event of a record, which another log could have at another place.
+    fn from(record: Record) -> Self {
+        let Record { at, kind, version, actor, origin, payload, .. } = record;
+        NewRecord { at, kind, version, actor, origin, payload }
+    }
+}
+
 /// Why bytes are no record, or an event cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {

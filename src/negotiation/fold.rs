@@ -91,8 +91,20 @@ impl Negotiations {
         }
     }
 
-    /// A task of these agents has ended: what was promised for it is released.
-    pub fn ended(&mut self, revision: u64, task: &str, agents: [&str; 2]) {
+    /// A task of these agents, of which the second executes it, has ended: what was promised for it is released, and it is time
+    /// for what is still negotiated of its fulfillment to expire.
+    pub fn ended(&mut self, revision: u64, at: Timestamp, task: &str, agents: [&str; 2]) {
+        let is_late = |course: &Course| {
+            course.fulfilled() == Some(task) && course.expires_at().is_some_and(|until| until > at)
+        };
+        let opened = agents.last().and_then(|executor| self.opened_by.get(*executor)).into_iter().flatten();
+        let late: Vec<Course> = opened.filter_map(|id| self.get(id)).filter(|c| is_late(c)).cloned().collect();
+        for mut course in late {
+            course.head.expires_at = Some(at.to_string());
+            course.revision = revision;
+            self.revision = revision;
+            self.put(course);
+        }
         for agent in agents {
             let promised = self.means.get(agent).map(|means| means.commitments.negotiations(task));
             let promised = promised.filter(|promised| !promised.is_empty());

@@ -268,7 +268,7 @@ impl<'m> Call<'_, 'm> {
     fn invoke(self) -> Result<Request, Error> {
         let operation = self.operation;
         let input = decoded(self.rpc, operation, &self.options)?;
-        Ok(Request::Invoke(Invocation { operation, target: None, input }))
+        Ok(Request::Invoke(Invocation { operation, target: None, input: input.into() }))
     }
 
     /// Takes out what stands in the input, in the namespace of the operation.
@@ -401,7 +401,7 @@ fn action(around: Element<'_>, options: &DecodeOptions<'_>) -> Result<Invocation
         };
         if let Some(operation) = path.node().and_then(|node| node.actions.iter().find(named)).copied() {
             let input = decoded_at(element, &path.child(Step::plain(operation)), operation, options)?;
-            return Ok(Invocation { operation, target: Some(path), input });
+            return Ok(Invocation { operation, target: Some(path), input: input.into() });
         }
         let step = xml::step(&element, &path, &SCHEMA)?;
         path.steps.push(step);

@@ -2,6 +2,8 @@
 //!
 //! What an operation does is the engine's affair.
 
+use std::sync::Arc;
+
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
@@ -101,13 +103,13 @@ async fn invoke(
     let around = target.clone().unwrap_or_default().child(Step::plain(operation)).child(Step::plain(input));
     // RFC 8040 section 3.6.1: without input there is no body; the engine says so if some was mandatory.
     let mut input = match asked.body(engine).await? {
-        None => Container::default(),
+        None => Arc::<Container>::default(),
         Some((encoding, body)) => {
             match answer::decode(encoding, &body, &around, &decode_options(engine, None))
                 .map_err(in_message)?
             {
-                Child::Container(input) => input.as_ref().clone(),
-                _ => Container::default(),
+                Child::Container(input) => input,
+                _ => Arc::default(),
             }
         }
     };
@@ -123,7 +125,8 @@ async fn invoke(
             }
             _ => &ENCODE_JSON,
         };
-        input.set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, Child::Leaf(Value::Identity(own)));
+        let own = Child::Leaf(Value::Identity(own));
+        Arc::make_mut(&mut input).set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, own);
     }
     let instance = target.as_ref().map(InstancePath::to_string);
     let invoked = engine.invoke(&asked.principal, Invocation { operation, target, input }).await;

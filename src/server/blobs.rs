@@ -28,6 +28,8 @@ pub const DIRECTORY: &str = "blobs";
 /// What nothing refers to is kept so long: who was about to refer to it does so within seconds.
 const KEPT_UNUSED: Duration = Duration::from_secs(15 * 60);
 const NAME_DIGITS: usize = 64;
+/// How much of a file is read at a time to check it.
+const READ_OCTETS: usize = 1 << 20;
 
 /// Which of the parts are not in a data directory as they were written, and why not.
 pub fn damaged<'n>(data: &Path, names: impl IntoIterator<Item = &'n str>) -> Vec<(String, String)> {
@@ -41,9 +43,15 @@ pub fn damaged<'n>(data: &Path, names: impl IntoIterator<Item = &'n str>) -> Vec
 }
 
 fn digest(path: &Path) -> io::Result<String> {
-    let mut sha256 = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut sha256)?;
-    Ok(hexadecimal(&sha256.finalize()))
+    let (mut file, mut sha256) = (File::open(path)?, Sha256::new());
+    let mut octets = vec![0; READ_OCTETS];
+    loop {
+        let read = file.read(&mut octets)?;
+        match octets.get(..read) {
+            Some(octets) if read > 0 => sha256.update(octets),
+            _ => return Ok(hexadecimal(&sha256.finalize())),
+        }
+    }
 }
 
 /// The parts of a data directory.

@@ -11,6 +11,7 @@ use super::report::Keyed;
 use super::{Record, Said, Tasks, fulfillment, message};
 use crate::clock::Timestamp;
 use crate::limits::{TASK_HISTORY_MAX, TASK_KEYS_MAX};
+use crate::yang::converted::Converted;
 use crate::yang::generated::magent_task::{
     Answer, Change, InputRequest, Task, TaskEvent, TaskEventInputRequest, TaskEventResult, TaskResult, Term,
     Verification,
@@ -95,7 +96,7 @@ impl Tasks {
         self.tasks.replace(record);
     }
 
-    fn create(&mut self, revision: u64, at: Timestamp, task: &Task) {
+    fn create(&mut self, revision: u64, at: Timestamp, task: &Converted<Task>) {
         let mut said = Said::default();
         if let Some(context) = &task.context {
             said.assignment = self.contexts.record(revision, at, context, message::assignment(task));
@@ -112,7 +113,7 @@ impl Tasks {
         self.data.share(&task.data, &[&task.from, &task.to]);
         let deadline = task.deadline.as_deref().and_then(|deadline| deadline.parse().ok());
         let (status, updated_at) = (task.status, at);
-        let packed = Packed::new(task);
+        let packed = Packed::of_data(task.data());
         let id = task.id.as_str().into();
         let (parts, keys) = (Sum::default(), Arc::default());
         let record = Record {

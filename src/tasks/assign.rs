@@ -111,7 +111,7 @@ impl Tasks {
         let output = standing(&task);
         let mut events = self.room(&task.from, task.parent.as_deref(), limits)?;
         events.extend(stored.into_iter().map(Event::DataStored));
-        events.push(Event::TaskCreated { task });
+        events.push(Event::TaskCreated { task: task.into() });
         Ok((events, output))
     }
 

@@ -9,6 +9,7 @@ use super::data::Stored;
 use super::life_cycle::has_ended;
 use super::report::Keyed;
 use crate::limits::Limits;
+use crate::yang::converted::Converted;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{Answer, AssignTaskInputData, Task, TaskEvent, TaskEventEvent};
@@ -29,7 +30,7 @@ pub enum Event {
     TaskCreated {
         /// The task as it then is.
         #[serde(with = "crate::yang::stored")]
-        task: Task,
+        task: Converted<Task>,
     },
     /// The status, the reason or the progress was changed, a deadline passed, input was asked for or a result reported.
     TaskChanged {
@@ -122,7 +123,7 @@ impl Event {
             Event::TaskCreated { task } => {
                 let mut out = Vec::with_capacity(1024);
                 out.extend_from_slice(b"{\"task-created\":{\"task\":");
-                stored::write(task, &mut out);
+                stored::write::<Task>(task.data(), &mut out);
                 out.extend_from_slice(b"}}");
                 Ok(out)
             }

@@ -5,6 +5,7 @@
 
 pub mod anydata;
 pub mod cbor;
+pub mod converted;
 pub mod decode;
 pub mod encode;
 pub mod error;

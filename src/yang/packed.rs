@@ -70,8 +70,13 @@ impl<T> PartialEq for Packed<T> {
 impl<T: Modelled> Packed<T> {
     /// Packs a struct.
     pub fn new(value: &T) -> Self {
+        Self::of_data(&value.to_data())
+    }
+
+    /// Packs the instance data of a struct.
+    pub fn of_data(data: &Container) -> Self {
         let mut octets = Vec::with_capacity(512);
-        pack(&value.to_data(), &mut octets);
+        pack(data, &mut octets);
         Packed(octets.into(), PhantomData)
     }
 

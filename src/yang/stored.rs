@@ -12,6 +12,7 @@ use super::encode::EncodeOptions;
 use super::generated::SCHEMA;
 use super::json;
 use super::model::Modelled;
+use super::tree::Container;
 
 /// Writes a struct as the JSON object of its children.
 ///
@@ -19,14 +20,14 @@ use super::model::Modelled;
 /// Those of the serializer.
 pub fn serialize<T: Modelled, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     let mut text = Vec::with_capacity(1024);
-    write(value, &mut text);
+    write::<T>(&value.to_data(), &mut text);
     let text = String::from_utf8(text).map_err(S::Error::custom)?;
     RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
 }
 
-/// Writes a struct as [`serialize`] does, into JSON that the caller writes.
-pub fn write<T: Modelled>(value: &T, out: &mut Vec<u8>) {
-    json::encode_children(&value.to_data(), Some(T::node()), out, &EncodeOptions::default());
+/// Writes the instance data of a struct as [`serialize`] does, into JSON that the caller writes.
+pub fn write<T: Modelled>(data: &Container, out: &mut Vec<u8>) {
+    json::encode_children(data, Some(T::node()), out, &EncodeOptions::default());
 }
 
 /// Reads a struct from the JSON object of its children.

@@ -183,6 +183,10 @@ impl Container {
 
     /// Sets the instance of a child node, in place of any earlier one.
     pub fn set(&mut self, node: &'static Node, child: Child) {
+        // Who fills one does that in the order of the schema.
+        if self.children.last().is_none_or(|(last, _)| last.index < node.index) {
+            return self.children.push((node, child));
+        }
         match self.slot(node) {
             Ok(i) => self.children[i].1 = child,
             Err(i) => self.children.insert(i, (node, child)),

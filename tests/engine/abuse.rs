@@ -67,7 +67,7 @@ async fn call_in_xml(
     let input = xml::decode_one(element.as_bytes(), &path, &SCHEMA, &options).expect("it is decoded");
     let Child::Container(input) = input else { panic!("an input is a container") };
     let input = input.as_ref().clone();
-    bench.engine.invoke(&principal(user), Invocation { operation, target, input }).await
+    bench.engine.invoke(&principal(user), Invocation { operation, target, input: input.into() }).await
 }
 
 #[tokio::test]

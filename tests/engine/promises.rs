@@ -51,6 +51,13 @@ impl Bench {
         self.act("oss", cancel, Some(task(id)), json!({})).await.expect("it is cancelled");
     }
 
+    /// Waits until a negotiation has expired.
+    async fn expires(&self, id: &str) {
+        while self.negotiation(id)["status"] != "expired" {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// A task that is executed, and carries out what was agreed if a negotiation is named.
     async fn executed(&self, id: &str, negotiation: Option<&str>) {
         let mut order = order(id, "");
@@ -91,12 +98,19 @@ async fn what_the_responder_has_is_what_it_executes_with() {
 async fn a_fulfillment_is_agreed_of_a_task_that_is_executed() {
     let bench = Bench::new().await;
     bench.capacity(json!({"term": "lines", "amount": "50"})).await.expect("it is stored");
-    for id in ["t", "u"] {
+    for id in ["t", "u", "c"] {
         bench.executed(id, None).await;
         let of = fulfillment(&format!("of-{id}"), id, lines("1"));
         bench.call("ip", &n::OPEN_NEGOTIATION, of).await.expect("it opens");
-        bench.cancels(id).await;
     }
+    let done = json!({"status": "finished", "result": {"content": "done"}});
+    for id in ["t", "u"] {
+        let report = &n::INTERACTION_TASKS_TASK_REPORT;
+        bench.act("ip", report, Some(task(id)), done.clone()).await.expect("it is done");
+    }
+    // With its end nothing is left to be negotiated of it; what is finished can still come back.
+    bench.cancels("c").await;
+    bench.expires("of-c").await;
     let before = bench.read("oss", &task("t")).expect("it is there");
     assert_eq!(app_tag(bench.respond("oss", "of-t", accept("oss-agent", 1)).await), "bad-transition");
     assert_eq!(bench.read("oss", &task("t")).expect("it is there"), before);
@@ -113,6 +127,9 @@ async fn a_fulfillment_is_agreed_of_a_task_that_is_executed() {
     assert!(told["reason"].to_string().contains("is not being executed"), "{told}");
     assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
     assert_eq!(bench.negotiation("of-u")["status"], "open");
+    let accepted = json!({"verdict": "accepted"});
+    bench.act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("u")), accepted).await.expect("it is right");
+    bench.expires("of-u").await;
     let name = json!({"agent": "oss-agent", "name": "secret-policy"});
     bench.call("oss", &policy::REMOVE_POLICY, name).await.expect("it is removed");
     // There are no more terms than a task can have.

@@ -413,7 +413,7 @@ impl World {
                     &SCHEMA,
                     &json::STORED,
                 )?;
-                let done = engine.invoke(&principal, Invocation { operation, target, input }).await?;
+                let done = engine.invoke(&principal, Invocation { operation, target, input: input.into() }).await?;
                 Ok(Answer::Output(encoded(&Child::Container(done.into()), Some(output))))
             }),
             Request::Edit { datastore, path, value } => {
@@ -578,7 +578,7 @@ impl World {
         let input = json::decode_children(input.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)
             .expect("it fits");
         let principal = self.principal("admin");
-        let asked = Invocation { operation, target: None, input };
+        let asked = Invocation { operation, target: None, input: input.into() };
         let found = self.runtime.block_on(self.engine().invoke(&principal, asked)).expect("it is answered");
         encoded(&Child::Container(found.into()), Some(output))
     }

@@ -113,7 +113,7 @@ fn capabilities(
         NegotiateCapabilitiesInput { from: input.task_send_from, ..NegotiateCapabilitiesInput::new(to) };
     super::fits(&asked).map_err(|e| Error { path: None, ..e })?;
     let operation = &registry::NEGOTIATE_CAPABILITIES;
-    let invocation = Invocation { operation, target: None, input: asked.to_data() };
+    let invocation = Invocation { operation, target: None, input: Arc::new(asked.to_data()) };
     let found = operations::query(state, options, principal, &invocation, now)?;
     let mut text = Vec::new();
     let node = NegotiateCapabilitiesOutput::node();

@@ -159,5 +159,5 @@ fn no_operations(config: &Element<'_>) -> Result<(), Error> {
 }
 
 fn invocation(operation: &'static Node, input: Container) -> Request {
-    Request::Invoke(crate::engine::Invocation { operation, target: None, input })
+    Request::Invoke(crate::engine::Invocation { operation, target: None, input: input.into() })
 }

@@ -142,7 +142,7 @@ impl Filled {
         input: Container,
     ) -> Outcome<()> {
         let principal = Principal::new(user, ["admin".to_owned()].into(), Method::Local);
-        let invocation = Invocation { operation, target, input };
+        let invocation = Invocation { operation, target, input: input.into() };
         self.engine.invoke(&principal, invocation).await.map(|_| ()).map_err(|e| e.to_string().into())
     }
 }

@@ -167,16 +167,7 @@ async fn negotiations(arguments: &Arguments) -> Outcome<()> {
 }
 
 fn append(log: &mut Log, records: &[Record]) -> Outcome<Duration> {
-    let new = |record: &Record| {
-        vec![NewRecord {
-            at: record.at,
-            kind: record.kind,
-            version: record.version,
-            actor: record.actor.clone(),
-            origin: record.origin.clone(),
-            payload: record.payload.clone(),
-        }]
-    };
+    let new = |record: &Record| vec![NewRecord::from(record.clone())];
     let groups: Vec<Vec<Vec<NewRecord>>> =
         records.chunks(IN_FLIGHT).map(|group| group.iter().map(new).collect()).collect();
     let began = Instant::now();
