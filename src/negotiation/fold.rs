@@ -98,7 +98,8 @@ impl Negotiations {
             course.fulfilled() == Some(task) && course.expires_at().is_some_and(|until| until > at)
         };
         let opened = agents.last().and_then(|executor| self.opened_by.get(*executor)).into_iter().flatten();
-        let late: Vec<Course> = opened.filter_map(|id| self.get(id)).filter(|c| is_late(c)).cloned().collect();
+        let late: Vec<Course> =
+            opened.filter_map(|id| self.get(id)).filter(|c| is_late(c)).cloned().collect();
         for mut course in late {
             course.head.expires_at = Some(at.to_string());
             course.revision = revision;

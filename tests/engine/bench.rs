@@ -158,7 +158,10 @@ impl Bench {
         let Kind::Rpc { input: parameters, output } = operation.kind else { panic!("no operation") };
         let text = input.to_string();
         let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
-        let result = self.engine.invoke(&principal(user), Invocation { operation, target, input: input.into() }).await?;
+        let result = self
+            .engine
+            .invoke(&principal(user), Invocation { operation, target, input: input.into() })
+            .await?;
         Ok(encoded(&Child::Container(result.into()), Some(output)))
     }
 

@@ -128,7 +128,10 @@ async fn a_fulfillment_is_agreed_of_a_task_that_is_executed() {
     assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
     assert_eq!(bench.negotiation("of-u")["status"], "open");
     let accepted = json!({"verdict": "accepted"});
-    bench.act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("u")), accepted).await.expect("it is right");
+    bench
+        .act("oss", &n::INTERACTION_TASKS_TASK_VERIFY, Some(task("u")), accepted)
+        .await
+        .expect("it is right");
     bench.expires("of-u").await;
     let name = json!({"agent": "oss-agent", "name": "secret-policy"});
     bench.call("oss", &policy::REMOVE_POLICY, name).await.expect("it is removed");

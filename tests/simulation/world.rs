@@ -413,7 +413,8 @@ impl World {
                     &SCHEMA,
                     &json::STORED,
                 )?;
-                let done = engine.invoke(&principal, Invocation { operation, target, input: input.into() }).await?;
+                let done =
+                    engine.invoke(&principal, Invocation { operation, target, input: input.into() }).await?;
                 Ok(Answer::Output(encoded(&Child::Container(done.into()), Some(output))))
             }),
             Request::Edit { datastore, path, value } => {
