@@ -69,8 +69,8 @@ impl Negotiator {
             Strategy::Modelled { model, .. } => model,
             _ => Model::Frequency,
         };
-        let terms = prepared.preferences.terms.iter().zip(&prepared.space.options);
-        let terms = terms.map(|(term, options)| (options.len(), !matches!(term.domain, Domain::Choice(_))));
+        let terms = prepared.preferences.terms.iter().zip(&prepared.tastes);
+        let terms = terms.map(|(term, own)| (own.as_slice(), !matches!(term.domain, Domain::Choice(_))));
         Negotiator {
             opponent: Opponent::new(model, terms),
             prepared,
