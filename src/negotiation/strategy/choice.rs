@@ -21,7 +21,7 @@ const STEPS_MAX: usize = 2_000_000;
 const UNEVEN: f64 = 0.5;
 
 /// How often the estimates of many outcomes are made anew: when so many more offers were seen.
-const ANEW: f64 = 1.1;
+const ANEW: f64 = 1.2;
 const FEW_OUTCOMES: usize = 4000;
 
 /// What the choice is between.

@@ -245,10 +245,11 @@ impl Negotiator {
         (made / time - made - 3.0).abs() < 0.25
     }
 
-    /// Whether the other party has made an offer that can be accepted, and its next one is likely hardly worse.
+    /// Whether what the other party offered lately can all be accepted, and its next offer is so likely hardly worse than its best.
     fn repeats(&self) -> bool {
         let mut latest = self.utilities.iter().rev().take(LATEST);
-        self.best.first().is_some_and(|(best, _)| latest.all(|utility| *utility >= best - GIVEN))
+        let least = |best: &f64| (best - GIVEN).max(self.prepared.reservation());
+        self.best.first().is_some_and(|(best, _)| latest.all(|utility| *utility >= least(best)))
     }
 
     /// What is fair, as a share of what can be gained.
