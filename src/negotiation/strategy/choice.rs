@@ -17,8 +17,11 @@ const SIMILAR: f64 = 0.01;
 /// In how many steps the best outcome is looked at for a better one beside it.
 const STEPS_MAX: usize = 2_000_000;
 
+/// How much gains count towards what is fair that are not even; the more, the nearer it is to Nash's solution.
+const UNEVEN: f64 = 0.5;
+
 /// How often the estimates of many outcomes are made anew: when so many more offers were seen.
-const ANEW: f64 = 1.1;
+const ANEW: f64 = 1.2;
 const FEW_OUTCOMES: usize = 4000;
 
 /// What the choice is between.
@@ -36,6 +39,8 @@ pub(super) struct Choice<'a> {
 pub(super) struct Estimates {
     worth: Vec<f32>,
     seen: u32,
+    /// The place of the fair outcome.
+    fair: Option<usize>,
 }
 
 impl Estimates {
@@ -44,7 +49,13 @@ impl Estimates {
         self.worth.len() * 4
     }
 
-    fn refresh(&mut self, prepared: &Prepared, opponent: &Opponent) {
+    /// The utility of the outcome that is fair by the estimates.
+    pub fn fair(&self, prepared: &Prepared) -> Option<f64> {
+        self.fair.map(|place| prepared.utility_at(place))
+    }
+
+    /// Estimates all outcomes anew, if enough offers were seen since.
+    pub fn refresh(&mut self, prepared: &Prepared, opponent: &Opponent) {
         let outcomes = &prepared.outcomes;
         let few = outcomes.len() <= FEW_OUTCOMES;
         let is_old =
@@ -54,6 +65,26 @@ impl Estimates {
             let worth = |place| outcomes.get(place).map_or(0.0, |outcome| opponent.worth(outcome) as f32);
             self.worth.extend((0..outcomes.len()).map(worth));
             self.seen = opponent.seen();
+            self.settle_fair(prepared);
+        }
+    }
+
+    /// Finds what is fair: the largest product of both gains, as Nash has it, leant towards even gains, since an estimate that
+    /// is wrong costs less there.
+    fn settle_fair(&mut self, prepared: &Prepared) {
+        let reservation = prepared.reservation();
+        let scale = (1.0 - reservation).max(f64::MIN_POSITIVE);
+        let mut most = f64::NEG_INFINITY;
+        for (place, worth) in self.worth.iter().enumerate() {
+            let (own, other) = ((prepared.utility_at(place) - reservation) / scale, f64::from(*worth));
+            // The best are the first, and no gain of the other party is above 1.
+            if own * (UNEVEN + own) < most {
+                break;
+            }
+            let score = own * other * (UNEVEN + own.min(other));
+            if score > most {
+                (most, self.fair) = (score, Some(place));
+            }
         }
     }
 }

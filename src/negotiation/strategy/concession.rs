@@ -6,13 +6,16 @@ use super::outcomes::Chance;
 use super::{Strategy, TitForTat};
 
 /// The default asks for much until shortly before the end, since what the other party concedes it mostly concedes then: its
-/// target falls with time to the power of `1 / HOLD`, to the share `FLOOR` of what can be gained. To one that does not move
-/// it gives way earlier, to the share `STILL`: such a one often moves only as it sees others move. One has moved that has
-/// conceded the share `MOVED` of what it can.
+/// target falls with time to the power of `1 / HOLD`, to what is fair and `MORE` of what can be gained, since an estimate of
+/// what is fair errs. To one that does not move it gives way earlier, to the share `STILL`: such a one often moves only as it
+/// sees others move. One has moved that has conceded the share `MOVED` of what it can.
 const HOLD: f64 = 0.3;
-const FLOOR: f64 = 0.75;
-const STILL: f64 = 0.2;
+const MORE: f64 = 0.02;
+const STILL: f64 = 0.35;
 const MOVED: f64 = 0.4;
+/// It goes towards what is fair as the other party does, if that is sooner: not to take from one that concedes more than is
+/// fair. Above 1 reluctantly at first, since some only seem to come nearer, and ask for more of one that does.
+const ANSWERED: i32 = 2;
 /// What a party that loses by waiting adds to the exponent for all it can lose.
 const HURRY: f64 = 1.5;
 /// How many moves before the last the default gives way, at least, and as a share of all moves.
@@ -36,6 +39,12 @@ pub(super) struct Progress {
     pub conceded: f64,
     /// What an agreement at the end keeps of its utility.
     pub discount: f64,
+    /// What is fair, as a share of what can be gained.
+    pub fair: f64,
+    /// How far the other party has come from its first offer to what is fair.
+    pub met: f64,
+    /// Whether the next proposal is the last, and the answer to it can be taken and is likely no worse than what was offered.
+    pub can_take: bool,
 }
 
 impl Progress {
@@ -61,10 +70,17 @@ pub(super) fn target(strategy: Strategy, progress: &Progress) -> Option<f64> {
             Some(progress.share(1.0 - conceded(progress.time, exponent)))
         }
         Strategy::Default => {
+            let fair = (progress.fair + MORE).min(1.0);
+            if progress.can_take {
+                return Some(progress.share(fair));
+            }
             let exponent = HOLD + HURRY * (1.0 - progress.discount);
             let moved = (progress.conceded / MOVED).clamp(0.0, 1.0);
-            let floor = (STILL + (FLOOR - STILL) * moved) * progress.discount;
-            let held = floor + (1.0 - floor) * (1.0 - conceded(progress.time, exponent));
+            let still = STILL.min(fair);
+            let floor = (still + (fair - still) * moved) * progress.discount;
+            let by_time = 1.0 - (1.0 - floor) * conceded(progress.time, exponent);
+            let answered = 1.0 - (1.0 - fair) * progress.met.powi(ANSWERED);
+            let held = by_time.min(answered);
             if !progress.is_tail() {
                 return Some(progress.share(held));
             }

@@ -1,6 +1,6 @@
 //! What the other party seems to want, judged by its offers.
 //!
-//! The estimate is a sum over the terms. It never uses what the own party wants.
+//! The estimate is a sum over the terms. What the own party wants is used only as a first guess, before offers say more.
 
 use super::Model;
 use super::space::{Outcome, at};
@@ -13,7 +13,8 @@ pub(super) struct Opponent {
     seen: u32,
     last: Option<Vec<u16>>,
     terms: Vec<Term>,
-    /// The weighted worth of each option, together at most 1, as of the last time that it was settled.
+    /// The weighted worth of each option as of the last time that it was settled: of the worst options together 0, of the best
+    /// 1. None before that.
     tables: Vec<Vec<f64>>,
     is_settled: bool,
 }
@@ -22,6 +23,8 @@ pub(super) struct Opponent {
 struct Term {
     /// Whether the options are in an order, as numbers and windows are.
     is_ordered: bool,
+    /// What each option is likely worth before it was offered, from 0 to 1.
+    likely: Vec<f64>,
     /// How much each option was offered.
     counts: Vec<f64>,
     /// How likely each option is worth each of [`WORTHS`], one after the other.
@@ -33,6 +36,8 @@ const FADING: f64 = 0.9;
 const FADED: f64 = 0.02;
 /// How far an offer also speaks for other numbers, as a share of all.
 const REACH: f64 = 0.1;
+/// How much what is likely anyway counts beside what was offered.
+const LIKELY: f64 = 0.6;
 /// The power of the share of offers that an option is worth; below 1, since what is offered seldom is not worth little.
 const FLATTENING: f64 = 0.25;
 /// The weight of a term in which the other party is not constant at all.
@@ -46,23 +51,23 @@ const DEVIATION: f64 = 0.25;
 const CONCEDED: f64 = 0.4;
 
 impl Opponent {
-    /// Before any offer. `terms` says of each term how many options it has and whether they are in an order.
-    pub fn new(kind: Model, terms: impl Iterator<Item = (usize, bool)>) -> Self {
+    /// Before any offer. `terms` says of each term what its options are worth to the own party, from 0 to 1, and whether they
+    /// are in an order. What is good for one is likely bad for the other.
+    pub fn new<'a>(kind: Model, terms: impl Iterator<Item = (&'a [f64], bool)>) -> Self {
         let terms: Vec<Term> = terms
-            .map(|(options, is_ordered)| Term {
+            .map(|(own, is_ordered)| Term {
                 is_ordered,
-                counts: vec![0.0; options],
-                beliefs: vec![[1.0 / WORTHS.len() as f64; WORTHS.len()]; options],
+                likely: own.iter().map(|own| 1.0 - own).collect(),
+                counts: vec![0.0; own.len()],
+                beliefs: vec![[1.0 / WORTHS.len() as f64; WORTHS.len()]; own.len()],
             })
             .collect();
-        let share = 1.0 / terms.len().max(1) as f64;
-        let tables = terms.iter().map(|term| vec![share / 2.0; term.counts.len()]).collect();
-        Opponent { kind, seen: 0, last: None, terms, tables, is_settled: true }
+        Opponent { kind, seen: 0, last: None, terms, tables: Vec::new(), is_settled: false }
     }
 
     /// About how many octets it takes.
     pub fn octets(&self) -> usize {
-        let option = std::mem::size_of::<[f64; WORTHS.len() + 2]>();
+        let option = std::mem::size_of::<[f64; WORTHS.len() + 3]>();
         self.terms.iter().map(|term| term.counts.len() * option).sum()
     }
 
@@ -80,6 +85,9 @@ impl Opponent {
     pub fn saw(&mut self, outcome: &Outcome) {
         if self.last.as_deref() == Some(outcome) {
             return;
+        }
+        if self.seen == 0 {
+            self.terms.iter_mut().zip(outcome).for_each(|(term, option)| term.begin(usize::from(*option)));
         }
         let weight = FADING.powi(i32::try_from(self.seen).unwrap_or(i32::MAX)).max(FADED);
         self.seen += 1;
@@ -128,6 +136,18 @@ impl Opponent {
 }
 
 impl Term {
+    /// The first offer is mostly the best; of options in an order, those far from it are likely worth little.
+    fn begin(&mut self, first: usize) {
+        if self.is_ordered {
+            let reach = first.max(self.likely.len().saturating_sub(first + 1)).max(1) as f64;
+            for (place, likely) in self.likely.iter_mut().enumerate() {
+                *likely = 1.0 - place.abs_diff(first) as f64 / reach;
+            }
+        } else if let Some(likely) = self.likely.get_mut(first) {
+            *likely = 1.0;
+        }
+    }
+
     fn count(&mut self, option: usize, weight: f64) {
         if !self.is_ordered {
             if let Some(count) = self.counts.get_mut(option) {
@@ -145,7 +165,8 @@ impl Term {
 
     fn by_counts(&self) -> Vec<f64> {
         let most = self.counts.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        self.counts.iter().map(|count| (count / most).powf(FLATTENING)).collect()
+        let offered = self.counts.iter().map(|count| (count / most).powf(FLATTENING));
+        offered.zip(&self.likely).map(|(offered, likely)| offered + LIKELY * (likely - offered)).collect()
     }
 
     fn by_beliefs(&self) -> Vec<f64> {
@@ -174,14 +195,19 @@ impl Term {
     }
 }
 
-/// The worth of all options, with the terms weighted by how constant the other party is in them.
+/// The worth of all options, with the terms weighted by how constant the other party is in them: from 0 for the worst of all
+/// terms together to 1 for the best.
 fn weighted(terms: &[Term], worth: impl Fn(&Term) -> Vec<f64>) -> Vec<Vec<f64>> {
-    let weights: Vec<f64> = terms.iter().map(|term| EVEN + term.constancy()).collect();
-    let all: f64 = weights.iter().sum();
-    let scale = |weight: &f64| weight / all.max(f64::MIN_POSITIVE);
-    let tables = terms
-        .iter()
-        .zip(&weights)
-        .map(|(term, weight)| worth(term).into_iter().map(|worth| worth * scale(weight)).collect());
-    tables.collect()
+    let mut tables: Vec<Vec<f64>> = Vec::with_capacity(terms.len());
+    let mut all = 0.0;
+    for term in terms {
+        let weight = EVEN + term.constancy();
+        let mut table = worth(term);
+        let low = table.iter().copied().fold(f64::INFINITY, f64::min);
+        table.iter_mut().for_each(|worth| *worth = (*worth - low) * weight);
+        all += table.iter().copied().fold(0.0, f64::max);
+        tables.push(table);
+    }
+    tables.iter_mut().flatten().for_each(|worth| *worth /= all.max(f64::MIN_POSITIVE));
+    tables
 }

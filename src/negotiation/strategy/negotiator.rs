@@ -69,8 +69,8 @@ impl Negotiator {
             Strategy::Modelled { model, .. } => model,
             _ => Model::Frequency,
         };
-        let terms = prepared.preferences.terms.iter().zip(&prepared.space.options);
-        let terms = terms.map(|(term, options)| (options.len(), !matches!(term.domain, Domain::Choice(_))));
+        let terms = prepared.preferences.terms.iter().zip(&prepared.tastes);
+        let terms = terms.map(|(term, own)| (own.as_slice(), !matches!(term.domain, Domain::Choice(_))));
         Negotiator {
             opponent: Opponent::new(model, terms),
             prepared,
@@ -128,6 +128,9 @@ impl Negotiator {
     pub fn decide(&mut self, now: &Situation<'_>) -> Decision {
         let prepared = self.prepared.clone();
         self.opponent.settle();
+        if matches!(self.strategy, Strategy::Default) {
+            self.estimates.refresh(&prepared, &self.opponent);
+        }
         let progress = self.progress(now);
         let standing = now.standing.filter(|offer| prepared.is_acceptable(offer, now.infeasible));
         let standing = standing.and_then(|offer| Some((prepared.utility(offer)?, offer)));
@@ -220,6 +223,9 @@ impl Negotiator {
             moves_made: made,
             reservation: self.prepared.reservation(),
             conceded: self.conceded(),
+            fair: self.fair(),
+            met: self.met(),
+            can_take: now.moves_left == Some(2) && self.has_last_word(time) && self.repeats(),
             discount: self.prepared.preferences.discount,
         }
     }
@@ -230,6 +236,41 @@ impl Negotiator {
         let first = self.utilities.first().copied().unwrap_or(0.0);
         let latest = self.utilities.iter().rev().take(LATEST).copied().fold(first, f64::max);
         if first < 1.0 { (latest - first) / (1.0 - first) } else { 1.0 }
+    }
+
+    /// Whether three rounds are left, so that the other party answers the next proposal and the party can take the answer. Where
+    /// time ends before rounds do, it is not known.
+    fn has_last_word(&self, time: f64) -> bool {
+        let made = f64::from(self.made) + self.utilities.len() as f64;
+        (made / time - made - 3.0).abs() < 0.25
+    }
+
+    /// Whether what the other party offered lately can all be accepted, and its next offer is so likely hardly worse than its best.
+    fn repeats(&self) -> bool {
+        let mut latest = self.utilities.iter().rev().take(LATEST);
+        let least = |best: &f64| (best - GIVEN).max(self.prepared.reservation());
+        self.best.first().is_some_and(|(best, _)| latest.all(|utility| *utility >= least(best)))
+    }
+
+    /// What is fair, as a share of what can be gained.
+    fn fair(&self) -> f64 {
+        let reservation = self.prepared.reservation();
+        let fair = self.estimates.fair(&self.prepared).filter(|_| reservation < 1.0);
+        fair.map_or(1.0, |fair| (fair - reservation) / (1.0 - reservation))
+    }
+
+    /// How far the latest offers of the other party are from its first to what is fair.
+    fn met(&self) -> f64 {
+        let (Some(first), Some(fair)) = (self.utilities.first(), self.estimates.fair(&self.prepared)) else {
+            return 0.0;
+        };
+        let latest = self.utilities.len().min(LATEST);
+        let mean = self.utilities.iter().rev().take(latest).sum::<f64>() / latest as f64;
+        match (latest < 2, fair > *first) {
+            (true, _) => 0.0,
+            (_, true) => ((mean - first) / (fair - first)).clamp(0.0, 1.0),
+            (_, false) => 1.0,
+        }
     }
 
     fn target(&self, progress: &Progress) -> f64 {
@@ -290,7 +331,11 @@ impl Negotiator {
         let (given, offer) =
             self.best.iter().find(|(_, offer)| self.prepared.is_acceptable(offer, regions))?;
         let is_near = progress.moves_left <= RETURNS && *given >= utility - GIVEN;
-        (is_near || progress.moves_left <= RETURNED).then_some((*given, offer))
+        let is_returned = match progress.can_take {
+            true => *given >= utility,
+            false => is_near || progress.moves_left <= RETURNED,
+        };
+        is_returned.then_some((*given, offer))
     }
 
     fn believed(&self, offer: &Offer) -> f64 {

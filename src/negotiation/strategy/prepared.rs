@@ -17,6 +17,8 @@ pub struct Prepared {
     pub(super) preferences: Preferences,
     pub(super) space: Space,
     pub(super) outcomes: Outcomes,
+    /// What each option of each term is worth to the party, from 0 to 1, on average over the outcomes.
+    pub(super) tastes: Vec<Vec<f64>>,
     /// The utilities of the worst and of the best on the scale of the preferences.
     worst: f64,
     best: f64,
@@ -57,7 +59,8 @@ impl Prepared {
         let best = outcomes
             .utility(0)
             .ok_or(Unsound { term: None, what: "have no feasible offer that reaches the reservation" })?;
-        Ok(Prepared { worst: outcomes.worst, best, preferences, space, outcomes })
+        let tastes = tastes(&space, &outcomes);
+        Ok(Prepared { worst: outcomes.worst, best, preferences, space, outcomes, tastes })
     }
 
     /// About how many octets it takes.
@@ -70,7 +73,9 @@ impl Prepared {
         let interactions = self.preferences.interactions.iter().map(|interaction| &interaction.region);
         let regions = interactions.chain(&self.preferences.feasible).chain(&self.preferences.infeasible);
         let conditions = regions.map(|region| 64 + 128 * region.conditions.len());
-        16 * curves.sum::<usize>() + conditions.sum::<usize>() + self.space.octets() + self.outcomes.octets()
+        let tastes = self.tastes.iter().map(|tastes| 8 * tastes.len());
+        let own = 16 * curves.sum::<usize>() + conditions.sum::<usize>() + tastes.sum::<usize>();
+        own + self.space.octets() + self.outcomes.octets()
     }
 
     /// The utility of an offer, from 0 for the worst to 1 for the best that can be offered; it can be outside if few outcomes
@@ -119,6 +124,30 @@ impl Prepared {
             1.0 + utility - self.best
         }
     }
+}
+
+/// What each option is worth on average over the outcomes, from 0 for the worst of its term to 1 for the best.
+fn tastes(space: &Space, outcomes: &Outcomes) -> Vec<Vec<f64>> {
+    let mut sums: Vec<Vec<(f64, f64)>> =
+        space.options.iter().map(|options| vec![(0.0, 0.0); options.len()]).collect();
+    for place in 0..outcomes.len() {
+        let (Some(outcome), Some(utility)) = (outcomes.get(place), outcomes.utility(place)) else { continue };
+        for (sums, option) in sums.iter_mut().zip(outcome) {
+            if let Some((sum, count)) = sums.get_mut(usize::from(*option)) {
+                (*sum, *count) = (*sum + utility, *count + 1.0);
+            }
+        }
+    }
+    let scaled = |sums: Vec<(f64, f64)>| {
+        let seen = sums.iter().filter(|(_, count)| *count > 0.0).map(|(sum, count)| sum / count);
+        let (low, high) = seen
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| (low.min(mean), high.max(mean)));
+        let scaled = |(sum, count): (f64, f64)| {
+            if count > 0.0 && high > low { (sum / count - low) / (high - low) } else { 0.0 }
+        };
+        sums.into_iter().map(scaled).collect()
+    };
+    sums.into_iter().map(scaled).collect()
 }
 
 /// In how many steps an outcome can be looked at.

@@ -309,6 +309,129 @@ fn models_learn_what_the_other_party_insists_on() {
 }
 
 #[test]
+fn before_offers_say_more_what_is_good_for_one_is_believed_to_be_bad_for_the_other() {
+    let own = prepared(choices(&[5, 5], true));
+    let believed = |seen: &[Offer]| {
+        let mut negotiator = Negotiator::new(own.clone(), Strategy::Default);
+        seen.iter().for_each(|offer| negotiator.saw(Side::Other, offer));
+        let decision = negotiator.decide(&situation(0, 100, None));
+        assert!(matches!(decision.action, Action::Offer(_)));
+        decision.account.other.expect("something is proposed")
+    };
+    let best = offer(&[0, 0]);
+    assert!(believed(&[]) < 0.01, "nothing was offered: {}", believed(&[]));
+    assert!((believed(std::slice::from_ref(&best)) - 1.0).abs() < 0.01, "it wants the same");
+    // It offered the best of the second term, and so of that only.
+    let half = believed(&[offer(&[4, 0])]);
+    assert!((0.3..0.7).contains(&half), "{half}");
+}
+
+#[test]
+fn of_numbers_those_far_from_the_first_offer_are_believed_to_be_worth_little() {
+    let worth = Curve { shape: Shape::Linear, points: vec![(0, 0.0), (20, 1.0)] };
+    let domain = Domain::Number { min: 0, max: 20, step: 1, worth };
+    let price = Term { name: name(0), weight: 1.0, domain };
+    let own = prepared(Preferences { terms: vec![price], discount: 1.0, ..Preferences::default() });
+    let number = |at| -> Offer { [(name(0), Value::Number(at))].into() };
+    let mut negotiator = Negotiator::new(own, Strategy::Default);
+    negotiator.saw(Side::Other, &number(2));
+    for far in [16, 10, 4] {
+        negotiator.saw(Side::Own, &number(far));
+    }
+    let asked = |time: f64, negotiator: &mut Negotiator| {
+        negotiator.decide(&Situation { time, ..situation(0, 100, None) }).account.target
+    };
+    let early = asked(0.0, &mut negotiator);
+    assert!((early - 1.0).abs() < 1e-9, "{early}");
+    // It comes to the middle, where an even share of what is between both first offers is.
+    for at in [5, 8, 11, 11, 11, 11, 11] {
+        negotiator.saw(Side::Other, &number(at));
+    }
+    let late = asked(0.3, &mut negotiator);
+    assert!((0.5..0.65).contains(&late), "{late}");
+}
+
+#[test]
+fn from_one_that_concedes_no_more_is_asked_than_is_fair() {
+    let own = prepared(choices(&[6, 6, 6], true));
+    let asked = |other: &dyn Fn(usize) -> Offer| {
+        let mut negotiator = Negotiator::new(own.clone(), Strategy::Default);
+        (0..=20).for_each(|step| negotiator.saw(Side::Other, &other(step)));
+        negotiator.decide(&situation(20, 100, None)).account.target
+    };
+    let still = asked(&|_| offer(&[5, 5, 5]));
+    assert!(still > 0.95, "time alone changes little so early: {still}");
+    // It gives way first where that costs it least, and by then more than half of what it can.
+    let conceding = asked(&|step| offer(&[5, 5 - (step / 6).min(3), 5 - (step / 3).min(5)]));
+    assert!((0.5..0.9).contains(&conceding), "{conceding}");
+    let little = asked(&|step| offer(&[5, 5, 5 - (step / 10).min(1)]));
+    assert!(conceding < little && little <= still, "{little} is between {conceding} and {still}");
+}
+
+#[test]
+fn who_can_take_the_answer_asks_for_what_is_fair_with_the_last_proposal() {
+    let own = prepared(choices(&[5, 5, 5], true));
+    let poor = offer(&[4, 4, 3]);
+    let poor_worth = own.utility(&poor).expect("it is feasible");
+    let last = |rounds: u32, rises: bool| {
+        let mut negotiator = Negotiator::new(own.clone(), Strategy::Default);
+        let mut made = 0;
+        loop {
+            // The other party opens.
+            let theirs = if rises && made == 30 { offer(&[4, 1, 1]) } else { poor.clone() };
+            negotiator.saw(Side::Other, &theirs);
+            made += 1;
+            let left = rounds - made;
+            let now = Situation {
+                time: f64::from(made) / f64::from(rounds),
+                moves_left: Some(left.div_ceil(2)),
+                can_offer: left >= 2,
+                can_be_answered: left >= 2,
+                standing: Some(&poor),
+                infeasible: &[],
+            };
+            let decision = negotiator.decide(&now);
+            let said = match decision.action {
+                Action::Offer(said) => said,
+                Action::Accept if left <= 4 => poor.clone(),
+                other => panic!("{other:?}"),
+            };
+            if now.moves_left <= Some(2) {
+                return own.utility(&said).expect("it is feasible");
+            }
+            negotiator.saw(Side::Own, &said);
+            made += 1;
+        }
+    };
+    assert!(last(40, false) > 0.4, "what is fair: {}", last(40, false));
+    assert!((last(41, false) - poor_worth).abs() < 1e-9, "the other party has the last word");
+    let better = own.utility(&offer(&[4, 1, 1])).expect("it is feasible");
+    assert!((last(40, true) - better).abs() < 1e-9, "its best is returned, as it may not offer that again");
+}
+
+#[test]
+fn two_of_the_default_agree_near_nashs_solution() {
+    for sizes in [&[6, 6][..], &[4, 4, 4], &[3, 5, 7, 3]] {
+        let (one, two) = (prepared(choices(sizes, true)), prepared(choices(sizes, false)));
+        let mut parties = [
+            Negotiator::new(one.clone(), Strategy::Default),
+            Negotiator::new(two.clone(), Strategy::Default),
+        ];
+        let [first, second] = &mut parties;
+        let agreed = session(first, second, 100).expect("they agree");
+        let gains = |place| {
+            let outcome = one.outcomes.get(place).expect("it is listed");
+            (one.utility_of(outcome), two.utility_of(outcome))
+        };
+        let best = (0..one.outcomes.len()).map(gains).max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
+        let best = best.expect("there are outcomes");
+        let [a, b] = [&one, &two].map(|own| own.utility(&agreed).expect("it is feasible"));
+        let off = (a - best.0).hypot(b - best.1);
+        assert!(off < 0.2, "{sizes:?}: {a} and {b} instead of {best:?}");
+    }
+}
+
+#[test]
 fn the_same_offers_lead_to_the_same_decision_also_if_told_anew() {
     let own = prepared(choices(&[5, 5, 5], true));
     for strategy in ALL {
