@@ -152,7 +152,8 @@ pub(super) fn load(from: &mut dyn BufRead) -> io::Result<State> {
         }
     };
     let origin = Origin(layout.as_ref());
-    let mut loading = Loading { state: State::default(), users: Vec::new(), origin };
+    let (state, deferred) = (State::default(), tasks::image::Deferred::default());
+    let mut loading = Loading { state, users: Vec::new(), deferred, origin };
     let mut item = Vec::new();
     loop {
         let mut kind = [0];
@@ -197,17 +198,18 @@ struct Loading<'a> {
     state: State,
     /// Since when there are users.
     users: Vec<(String, Timestamp)>,
+    deferred: tasks::image::Deferred,
     origin: Origin<'a>,
 }
 
 impl Loading<'_> {
     fn item(&mut self, kind: u8, octets: &[u8]) -> Result<(), PackedError> {
-        let Loading { state, users, origin } = self;
+        let Loading { state, users, deferred, origin } = self;
         if agents::image::KINDS.contains(&kind) {
             return state.registry.load(kind, octets, *origin);
         }
         if tasks::image::KINDS.contains(&kind) {
-            return state.tasks.load(kind, octets, *origin);
+            return state.tasks.load(kind, octets, *origin, deferred);
         }
         if negotiation::image::KINDS.contains(&kind) {
             return state.negotiations.load(kind, octets, *origin);
@@ -259,6 +261,7 @@ impl Loading<'_> {
 
     fn finish(self) -> Result<State, PackedError> {
         let mut state = self.state;
+        state.tasks.loaded(self.deferred);
         let config: &Container = state.config.content();
         state.nacm = Arc::new(Nacm::read(config).map_err(wrong)?);
         let settings = Settings::read(config, &Settings::default(), Timestamp::EPOCH).map_err(wrong)?;

@@ -12,6 +12,7 @@ use super::data::{Chunk, Form, Held};
 use super::family::Sum;
 use super::life_cycle::has_ended;
 use super::report::Keyed;
+use super::table::Identifier;
 use super::{Record, Said, Tasks};
 use crate::yang::generated::magent_task::{DataObject, Task};
 use crate::yang::generated::magent_types::TaskStatus;
@@ -33,6 +34,14 @@ const OWNED: u8 = 26;
 const CALLBACK: u8 = 27;
 /// In the octet that says what the data of an object is: some of it is kept aside.
 const ASIDE: u8 = 0x80;
+
+/// What waits until all tasks are taken back: they are found by their identifiers only then.
+#[derive(Debug, Default)]
+pub struct Deferred {
+    numbers: Vec<(Identifier, u64)>,
+    /// Of each part its whole, its number, and what it adds.
+    parts: Vec<(String, u64, Sum)>,
+}
 
 impl Tasks {
     /// Saves all of it.
@@ -148,14 +157,20 @@ impl Tasks {
     ///
     /// # Errors
     /// It is none of [`KINDS`], or this program cannot have saved it.
-    pub fn load(&mut self, kind: u8, octets: &[u8], origin: Origin<'_>) -> Result<(), PackedError> {
+    pub fn load(
+        &mut self,
+        kind: u8,
+        octets: &[u8],
+        origin: Origin<'_>,
+        deferred: &mut Deferred,
+    ) -> Result<(), PackedError> {
         let mut saved = Reader::new(octets);
         match kind {
             NUMBERS => {
                 self.created = saved.number()?;
                 self.revision = saved.number()?;
             }
-            TASK => self.load_task(&mut saved, origin)?,
+            TASK => self.load_task(&mut saved, origin, deferred)?,
             CONTEXT => {
                 let id: Arc<str> = saved.text()?.into();
                 let (created_at, updated_at) = (saved.time()?, saved.time()?);
@@ -218,8 +233,21 @@ impl Tasks {
         saved.end()
     }
 
-    fn load_task(&mut self, saved: &mut Reader<'_>, origin: Origin<'_>) -> Result<(), PackedError> {
-        let id = saved.text()?.into();
+    /// Does what was deferred, once all is taken back.
+    pub fn loaded(&mut self, deferred: Deferred) {
+        self.tasks.name(deferred.numbers);
+        for (whole, part, sum) in deferred.parts {
+            self.load_part((&whole, part), sum);
+        }
+    }
+
+    fn load_task(
+        &mut self,
+        saved: &mut Reader<'_>,
+        origin: Origin<'_>,
+        deferred: &mut Deferred,
+    ) -> Result<(), PackedError> {
+        let id = Identifier::from(saved.text()?);
         let (from, to) = (saved.text()?, saved.text()?);
         let (context, parent) = (saved.optional()?, saved.optional()?);
         let status = status(saved.text()?)?;
@@ -244,13 +272,25 @@ impl Tasks {
             false => *self.open.entry(from.clone()).or_default() += 1,
         }
         let (parts, keys) = (Sum::default(), keys?.into());
-        let part = parent.map(|whole| (whole, task.unpacked().and_then(|task: Task| task.progress)));
-        let record =
-            Record { id, task, from, to, status, number, deadline, updated_at, revision, said, parts, keys };
-        self.tasks.add(record);
-        if let Some((whole, progress)) = part {
-            self.load_part((whole, number), Sum::of(status, progress));
+        if let Some(whole) = parent {
+            let progress = task.unpacked().and_then(|task: Task| task.progress);
+            deferred.parts.push((whole.to_owned(), number, Sum::of(status, progress)));
         }
+        deferred.numbers.push((id.clone(), number));
+        self.tasks.replace(Record {
+            id,
+            task,
+            from,
+            to,
+            status,
+            number,
+            deadline,
+            updated_at,
+            revision,
+            said,
+            parts,
+            keys,
+        });
         Ok(())
     }
 }

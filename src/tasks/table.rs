@@ -44,6 +44,13 @@ impl Table {
         self.replace(record);
     }
 
+    /// Puts tasks that have been put already as [`Table::replace`] does under their identifiers. These come in any order;
+    /// putting them in theirs is several times faster.
+    pub fn name(&mut self, mut numbers: Vec<(Identifier, u64)>) {
+        numbers.sort_unstable();
+        self.numbers.extend(numbers);
+    }
+
     /// Puts a task in place of its earlier state.
     pub fn replace(&mut self, record: Record) {
         self.records.insert(record.number, Arc::new(record));

@@ -205,7 +205,8 @@ pub enum NegotiationStatus {
     Rejected,
     /// The party that opened the negotiation withdrew it.
     Withdrawn,
-    /// The next move did not come in time, or the deadline of the negotiation passed.
+    /// The next move did not come in time, the deadline of the negotiation passed, or the task whose
+    /// fulfillment was negotiated has ended.
     Expired,
 }
 
