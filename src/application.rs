@@ -46,7 +46,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     // Replay reads what no snapshot stands for, which can be the whole log.
     let engine = tokio::task::spawn_blocking(move || {
         let log = Log::open(&directory)?;
-        let capabilities = restconf::capabilities(oldest(&log.reader(), &clock), &url)
+        let capabilities = restconf::capabilities(oldest(&log.reader(), &clock), Some(&url))
             .with_netconf(conversation::capabilities(startup, schemes));
         Ok::<Engine, ApplicationError>(Engine::open(
             log,

@@ -175,19 +175,19 @@ fn is_one_below(prefix: &str, path: &str) -> bool {
 
 /// What this front end offers beyond the schema, for the engine to show in `ietf-restconf-monitoring`.
 /// `replay_from` is the time of the oldest event in the log. `url` is that of the server without a path: a `location` is of
-/// type `inet:uri` and so has a scheme (RFC 9911 section 4).
-pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
+/// type `inet:uri` and so has a scheme (RFC 9911 section 4). Where no server is, nothing is at any location.
+pub fn capabilities(replay_from: Option<Timestamp>, url: Option<&str>) -> Capabilities {
     let capability = |name: &str| format!("urn:ietf:params:restconf:capability:{name}");
-    let access = |encoding: Encoding| monitoring::Access {
+    let access = |url: &str, encoding: Encoding| monitoring::Access {
         encoding: encoding.name().to_owned(),
         location: format!("{url}{PREFIX}/streams/{}/{}", streams::NAME, encoding.name()),
     };
-    let stream = monitoring::Stream {
+    let stream = |url: &str| monitoring::Stream {
         name: streams::NAME.to_owned(),
         description: Some("Every notification that the user may see".to_owned()),
         replay_support: true,
         replay_log_creation_time: replay_from.map(|time| time.to_string()),
-        access: vec![access(Encoding::Json), access(Encoding::Xml)],
+        access: vec![access(url, Encoding::Json), access(url, Encoding::Xml)],
     };
     let capabilities = [
         "defaults:1.0?basic-mode=explicit",
@@ -209,7 +209,8 @@ pub fn capabilities(replay_from: Option<Timestamp>, url: &str) -> Capabilities {
         "with-origin:1.0",
         "yang-patch:1.0",
     ];
-    Capabilities::new(capabilities.map(capability).into(), vec![stream], format!("{url}{PREFIX_MODULES}/"))
+    let modules = url.map_or_else(String::new, |url| format!("{url}{PREFIX_MODULES}/"));
+    Capabilities::new(capabilities.map(capability).into(), url.map(stream).into_iter().collect(), modules)
 }
 
 /// What can be said of a request before it is known what it asks for.

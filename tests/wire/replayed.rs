@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use agentconf::yang::{self, generated::SCHEMA};
 use serde_json::{Value as Json, json};
 
 use crate::http::Client;
@@ -62,6 +63,7 @@ fn the_state_of_any_position_is_shown_as_the_server_showed_it_then() {
         for (position, expected) in &shown {
             let to = position.to_string();
             let text = done(&["log", "replay", "--to", &to, "--datastore", "operational"], &data);
+            yang::json::decode_children(text.as_bytes(), None, &SCHEMA, &yang::json::STORED).unwrap();
             assert_eq!(&told(&serde_json::from_str(&text).unwrap()), expected, "{position}");
             let text = done(&["log", "replay", "--to", &to, "--format", "json"], &data);
             let counts: Json = serde_json::from_str(&text).unwrap();

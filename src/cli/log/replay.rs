@@ -108,7 +108,7 @@ impl Replay {
             log.read(log.first()?.position, 1)?.first().and_then(|record| Timestamp::from_micros(record.at));
         let startup = config.datastores.startup;
         let capabilities =
-            restconf::capabilities(oldest, "").with_netconf(conversation::capabilities(startup, ""));
+            restconf::capabilities(oldest, None).with_netconf(conversation::capabilities(startup, ""));
         let options = Options {
             clock: ManualClock::new(at).clock(),
             limits: config.limits.into(),
