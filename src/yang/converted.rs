@@ -11,13 +11,14 @@ use super::tree::Container;
 #[derive(Debug, Clone)]
 pub struct Converted<T> {
     value: T,
-    data: OnceLock<Container>,
+    /// Boxed, since each event that has a struct has room for it.
+    data: OnceLock<Box<Container>>,
 }
 
 impl<T: Modelled> Converted<T> {
     /// The instance data.
     pub fn data(&self) -> &Container {
-        self.data.get_or_init(|| self.value.to_data())
+        self.data.get_or_init(|| Box::new(self.value.to_data()))
     }
 }
 
