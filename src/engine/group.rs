@@ -414,8 +414,14 @@ impl Group {
         quotas: Option<&Quotas>,
     ) -> Result<(), Error> {
         let mut made = self.made.take();
-        let unwritable =
-            |e: EventError| Error::application(Tag::InvalidValue, format!("this cannot be stored: {e}"));
+        let unwritable = |error: EventError| {
+            // It has no position yet, and is not there to be read.
+            let why = match error {
+                EventError::Payload { reason, .. } => reason,
+                other => other.to_string(),
+            };
+            Error::application(Tag::InvalidValue, format!("this cannot be stored: {why}"))
+        };
         let actor_of = |event: &Event| match event.is_of_server() {
             true => Actor::server_for(actor.user, actor.session),
             false => actor,
