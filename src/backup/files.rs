@@ -16,7 +16,7 @@ use crate::audit::segments::KEPT;
 use crate::ids::hexadecimal;
 use crate::log::{archive, snapshots};
 use crate::server::audit::DIRECTORY as TRAIL;
-use crate::server::files::{FileError, create_directory};
+use crate::server::files::{FileError, create_directory, digest};
 use crate::server::{LISTENING, operations};
 
 /// Where files are in a backup.
@@ -90,22 +90,7 @@ pub(super) fn copy(path: &Path, name: &str, target: &Path) -> Result<Option<Kept
 /// Whether the content of a file in a backup is what it was.
 pub(super) fn check(kept: &Kept, target: &Path) -> Result<(), BackupError> {
     let path = target.join(DIRECTORY).join(&kept.sha256);
-    let unreadable = |error| FileError::of("read", &path)(error);
-    let (mut sha256, mut octets) = (Sha256::new(), 0);
-    let mut file = File::open(&path).map_err(unreadable)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => {
-                sha256.update(buffer.get(..read).unwrap_or_default());
-                octets += read as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(error).into()),
-        }
-    }
-    let found = hexadecimal(&sha256.finalize());
+    let (found, octets) = digest(&path)?;
     if (found.as_str(), octets) != (kept.sha256.as_str(), kept.octets) {
         let why = format!("the content of {} has SHA-256 {found} and {octets} octets", kept.name);
         return Err(BackupError::Damaged { path, why });

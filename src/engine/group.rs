@@ -101,7 +101,8 @@ pub(super) struct Group {
     pub(super) answers: Vec<Held>,
     /// What the edit that is recorded next made when it was decided.
     made: Option<Made>,
-    /// The traces of those requests of which spans are told, with the position before the first record of each and that of the last.
+    /// The traces of those requests of which spans are told, with the position before the first record of each and that of the
+    /// last.
     traced: Vec<(Arc<Trace>, Range<u64>)>,
     /// Who waits for the log to be closed after it, if it is the last.
     pub(super) stop: Option<oneshot::Sender<Result<(), LogError>>>,

@@ -12,13 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use super::files::{self, FileError, Readers};
 use crate::clock::Clock;
 use crate::engine;
-use crate::ids::hexadecimal;
 use crate::limits::InForce;
 use crate::tasks;
 use crate::yang::error::{Error, Tag};
@@ -28,30 +26,16 @@ pub const DIRECTORY: &str = "blobs";
 /// What nothing refers to is kept so long: who was about to refer to it does so within seconds.
 const KEPT_UNUSED: Duration = Duration::from_secs(15 * 60);
 const NAME_DIGITS: usize = 64;
-/// How much of a file is read at a time to check it.
-const READ_OCTETS: usize = 1 << 20;
 
 /// Which of the parts are not in a data directory as they were written, and why not.
 pub fn damaged<'n>(data: &Path, names: impl IntoIterator<Item = &'n str>) -> Vec<(String, String)> {
     let directory = data.join(DIRECTORY);
-    let fault = |name: &str| match digest(&directory.join(name)) {
-        Ok(found) if found == name => None,
-        Ok(found) => Some((name.to_owned(), format!("its content has the SHA-256 {found}"))),
-        Err(error) => Some((name.to_owned(), error.to_string())),
+    let fault = |name: &str| match files::digest(&directory.join(name)) {
+        Ok((found, _)) if found == name => None,
+        Ok((found, _)) => Some((name.to_owned(), format!("its content has the SHA-256 {found}"))),
+        Err(error) => Some((name.to_owned(), error.source.to_string())),
     };
     names.into_iter().filter_map(fault).collect()
-}
-
-fn digest(path: &Path) -> io::Result<String> {
-    let (mut file, mut sha256) = (File::open(path)?, Sha256::new());
-    let mut octets = vec![0; READ_OCTETS];
-    loop {
-        let read = file.read(&mut octets)?;
-        match octets.get(..read) {
-            Some(octets) if read > 0 => sha256.update(octets),
-            _ => return Ok(hexadecimal(&sha256.finalize())),
-        }
-    }
 }
 
 /// The parts of a data directory.

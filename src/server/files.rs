@@ -1,11 +1,19 @@
-//! Writing the server's small files so that a crash leaves the old one or the new one, and no other user can read them.
+//! The server's files. Small ones are written so that a crash leaves the old one or the new one, and no other user can read
+//! them; read are texts, secrets, and digests of files of any size.
 //!
 //! It never overwrites a file unless [`replace`] says so.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::hexadecimal;
+
+/// Octets that are read at a time.
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// A file operation that failed: what was tried on which file.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +77,25 @@ pub fn read(path: &Path) -> Result<Option<String>, FileError> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FileError::of("read", path)(error)),
+    }
+}
+
+/// The SHA-256 of a file's content in hexadecimal, and its octets. It is never in memory as a whole.
+pub fn digest(path: &Path) -> Result<(String, u64), FileError> {
+    let unreadable = |error| FileError::of("read", path)(error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut sha256, mut octets) = (Sha256::new(), 0);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((hexadecimal(&sha256.finalize()), octets)),
+            Ok(read) => {
+                sha256.update(buffer.get(..read).unwrap_or_default());
+                octets += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
+        }
     }
 }
 

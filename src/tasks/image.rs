@@ -277,20 +277,9 @@ impl Tasks {
             deferred.parts.push((whole.to_owned(), number, Sum::of(status, progress)));
         }
         deferred.numbers.push((id.clone(), number));
-        self.tasks.replace(Record {
-            id,
-            task,
-            from,
-            to,
-            status,
-            number,
-            deadline,
-            updated_at,
-            revision,
-            said,
-            parts,
-            keys,
-        });
+        let record =
+            Record { id, task, from, to, status, number, deadline, updated_at, revision, said, parts, keys };
+        self.tasks.replace(record);
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! What is agreed and promised, and by whom it can be used: for whose task, as long as it is under way, and in what unit.
 
+use std::time::Duration;
+
 use agentconf::engine::From;
 use agentconf::limits::Limits;
 use agentconf::yang::error::Error;
 use agentconf::yang::generated::{magent_policy, magent_task};
 use serde_json::{Value as Json, json};
+use tokio::time::timeout;
 
 use super::bench::*;
 use super::policies::*;
@@ -53,9 +56,12 @@ impl Bench {
 
     /// Waits until a negotiation has expired.
     async fn expires(&self, id: &str) {
-        while self.negotiation(id)["status"] != "expired" {
-            tokio::task::yield_now().await;
-        }
+        let expired = async {
+            while self.negotiation(id)["status"] != "expired" {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), expired).await.expect("it expires");
     }
 
     /// A task that is executed, and carries out what was agreed if a negotiation is named.
