@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::progress::Progress;
 use super::{Place, print};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
-use crate::engine::replay;
+use crate::engine::prove;
 use crate::ids::hexadecimal;
 use crate::log::{LogReader, Summary};
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
@@ -25,7 +26,8 @@ use crate::server::blobs;
 #[derive(Debug, Subcommand)]
 pub enum Log {
     /// Check that the event log and the audit trail are as they were written: every record, the chains of hashes, the
-    /// signatures, and the parts of large data objects that the log refers to. Writes what was proved, or what was altered.
+    /// signatures, the snapshots, which have to be what the records come to, and the parts of large data objects. Writes what
+    /// was proved, or what was altered.
     Verify(Verify),
     /// Write the records of the event log in order: when, who, from where, and what. There is no secret in them.
     Dump(dump::Dump),
@@ -90,7 +92,7 @@ impl Verify {
                 return Err(NotWhole.into());
             }
             print_whole(&summary)?;
-            verify_parts(&data, &log)?;
+            verify_state(&data, &log)?;
             print(match summary.after {
                 0 => "there is no audit trail, so nothing is signed",
                 _ => {
@@ -122,7 +124,7 @@ impl Verify {
             return Err(NotWhole.into());
         }
         print_whole(&proof.log)?;
-        verify_parts(&data, &log)?;
+        verify_state(&data, &log)?;
         print(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
@@ -158,17 +160,30 @@ impl Verify {
     }
 }
 
-/// Checks the parts of data objects that the log refers to, which are files beside it, and prints how many there are.
-fn verify_parts(data: &Path, log: &LogReader) -> Result<(), Box<dyn Error>> {
-    let state = replay(log, u64::MAX)?;
-    let parts: BTreeSet<&str> = state.tasks.parts_aside().collect();
+/// Checks what stands beside the log and follows from it, and prints how much there is: the snapshots, and the files with the
+/// parts of data objects.
+fn verify_state(data: &Path, log: &LogReader) -> Result<(), Box<dyn Error>> {
+    let (mut progress, last) = (Progress::new(), log.last()?.position);
+    let proved = prove(log, &mut |position| progress.is_at("records replayed", position, Some(last)))?;
+    for (path, wrong) in &proved.wrong {
+        say(format_args!("a snapshot, {}: {wrong}", path.display()));
+    }
+    if proved.snapshots > 0 {
+        print(format_args!("snapshots that are what the records come to: {}", proved.snapshots))?;
+    }
+    if let Some(from) = proved.from {
+        print(format_args!("the records are replayed from the snapshot at {from}, which nothing proves"))?;
+    }
+    let parts: BTreeSet<&str> = proved.state.tasks.parts_aside().collect();
     let damaged = blobs::damaged(data, parts.iter().copied());
     for (part, fault) in &damaged {
         say(format_args!("a part of a data object, {}/{part}: {fault}", blobs::DIRECTORY));
     }
-    match damaged.is_empty() {
-        true if parts.is_empty() => Ok(()),
-        true => Ok(print(format_args!("parts of data objects whole: {}", parts.len()))?),
+    if !parts.is_empty() && damaged.is_empty() {
+        print(format_args!("parts of data objects whole: {}", parts.len()))?;
+    }
+    match proved.wrong.is_empty() && damaged.is_empty() {
+        true => Ok(()),
         false => Err(NotWhole.into()),
     }
 }

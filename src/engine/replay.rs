@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 
 use super::driver::OpenError;
 use super::event::{Actor, Event};
@@ -37,7 +40,22 @@ pub fn replay(log: &LogReader, to: u64) -> Result<State, OpenError> {
 /// # Errors
 /// As [`replay`].
 pub fn replay_telling(log: &LogReader, to: u64, told: &mut dyn FnMut(u64)) -> Result<State, OpenError> {
-    let mut state = from_snapshot(log, to)?.unwrap_or_default();
+    fold(log, from_snapshot(log, to)?.unwrap_or_default(), to, &mut |state| {
+        told(state.position);
+        Ok(())
+    })
+}
+
+/// Folds what follows a state in, up to the record at `to`; `reached` sees the state after each.
+///
+/// # Errors
+/// As [`replay`], and those of `reached`.
+fn fold(
+    log: &LogReader,
+    mut state: State,
+    to: u64,
+    reached: &mut dyn FnMut(&State) -> Result<(), OpenError>,
+) -> Result<State, OpenError> {
     for record in log.scan(state.position) {
         if state.position >= to {
             break;
@@ -51,9 +69,90 @@ pub fn replay_telling(log: &LogReader, to: u64, told: &mut dyn FnMut(u64)) -> Re
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         let (actor, position) = (Actor::recorded(&record), record.position);
         state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
-        told(position);
+        reached(&state)?;
     }
     Ok(state)
+}
+
+/// What a log comes to, with its snapshots held against that.
+#[derive(Debug)]
+pub struct Proved {
+    /// After all records.
+    pub state: State,
+    /// The snapshot that the records begin after, if earlier ones are kept no longer: the others were compared with what
+    /// follows from it, and it with nothing.
+    pub from: Option<u64>,
+    /// How many snapshots are what the records come to.
+    pub snapshots: usize,
+    /// The others, with what is wrong.
+    pub wrong: Vec<(PathBuf, WrongSnapshot)>,
+}
+
+/// What is wrong with a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum WrongSnapshot {
+    /// It cannot be used, and no start uses it.
+    #[error("it cannot be used: {0}")]
+    Unusable(#[source] io::Error),
+    /// Somebody else has written it.
+    #[error("it is not what the records up to position {0} come to")]
+    Altered(u64),
+}
+
+/// Folds all records that there are, whatever the snapshots say, and holds these against it; `told` is given each position that
+/// was reached. Snapshots of another log are left out, as at a start.
+///
+/// # Errors
+/// As [`replay`]. A log that begins late needs a snapshot that can be used: without one it is damaged.
+pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenError> {
+    let mut waiting = snapshots_of(log)?;
+    let (mut wrong, mut snapshots, mut from) = (Vec::new(), 0, None);
+    let mut begun_with = State::default();
+    // The oldest is the last.
+    while log.first()?.position > begun_with.position
+        && let Some(oldest) = waiting.pop()
+    {
+        match loaded(&oldest) {
+            Ok(state) => (from, begun_with) = (Some(state.position), state),
+            Err(error) => wrong.push((oldest.path().to_owned(), WrongSnapshot::Unusable(error))),
+        }
+    }
+    let state = fold(log, begun_with, u64::MAX, &mut |state| {
+        while let Some(snapshot) = waiting.pop_if(|oldest| oldest.head.position <= state.position) {
+            let path = snapshot.path().to_owned();
+            match loaded(&snapshot) {
+                // A server that runs removes old ones.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => wrong.push((path, WrongSnapshot::Unusable(error))),
+                Ok(said) if digest(&said, log)? == digest(state, log)? => snapshots += 1,
+                Ok(_) => wrong.push((path, WrongSnapshot::Altered(state.position))),
+            }
+        }
+        told(state.position);
+        Ok(())
+    })?;
+    Ok(Proved { state, from, snapshots, wrong })
+}
+
+/// What stands for all that a snapshot of a state would hold.
+fn digest(state: &State, log: &LogReader) -> Result<[u8; 32], LogError> {
+    struct Sum(Sha256);
+
+    impl io::Write for Sum {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.update(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut sum = Sum(Sha256::new());
+    let path = || log.directory().to_owned();
+    image::save(state, log, &mut sum).map_err(|source| LogError::File { path: path(), source })?;
+    Ok(sum.0.finalize().into())
 }
 
 /// The state of the newest snapshot that fits the log, and stands for no later record than `to`.

@@ -1,7 +1,9 @@
 //! A restart from a snapshot: all is as it would be had every event been read again.
 
 use agentconf::clock::Timestamp;
-use agentconf::engine::{Content, Datastore, ForgetError, From, forget, replay, write_snapshot};
+use agentconf::engine::{
+    Content, Datastore, ForgetError, From, State, WrongSnapshot, forget, prove, replay, write_snapshot,
+};
 use agentconf::limits::Limits;
 use agentconf::log::{LogReader, snapshots};
 use serde_json::json;
@@ -100,6 +102,32 @@ async fn what_came_before_a_snapshot_can_leave_the_log() {
     let bench = bench.restart().await;
     let newest = snapshots::list(bench.directory.path()).expect("they are read").remove(0);
     assert_eq!(newest.head.position, bench.engine.snapshot().position);
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let proved = prove(&log, &mut |_| {}).expect("it is folded");
+    assert!(proved.from.is_some_and(|from| from < newest.head.position), "{:?}", proved.from);
+    assert_eq!((proved.snapshots, proved.wrong.len()), (1, 0), "{:?}", proved.wrong);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_what_the_records_come_to_is_named() {
+    let bench = lived_in().await.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let proved = prove(&log, &mut |_| {}).expect("it is folded");
+    assert_eq!((proved.from, proved.wrong.len()), (None, 0), "{:?}", proved.wrong);
+    assert!(proved.snapshots > 0);
+    // As somebody does who can write this one file, and knows how.
+    let mut altered = State::clone(&bench.engine.snapshot());
+    altered.registry = Default::default();
+    write_snapshot(&log, &altered).expect("it is written");
+    let proved = prove(&log, &mut |_| {}).expect("it is folded");
+    let [(path, WrongSnapshot::Altered(position))] = &proved.wrong[..] else { panic!("{:?}", proved.wrong) };
+    assert_eq!(*position, altered.position);
+    assert_eq!(format!("{:?}", proved.state.registry), format!("{:?}", bench.engine.snapshot().registry));
+    // One that is damaged is named too.
+    let file = std::fs::OpenOptions::new().write(true).open(path).expect("it is there");
+    file.set_len(file.metadata().expect("it is there").len() * 2 / 3).expect("it is cut");
+    let proved = prove(&log, &mut |_| {}).expect("it is folded");
+    assert!(matches!(&proved.wrong[..], [(_, WrongSnapshot::Unusable(_))]), "{:?}", proved.wrong);
 }
 
 #[tokio::test]

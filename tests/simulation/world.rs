@@ -16,7 +16,7 @@ use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
     Capabilities, Content, Datastore, EditRequest, Engine, Entropy, Invocation, Judges, Options, Reason,
-    Session, State, Stepper, Test, write_snapshot,
+    Session, State, Stepper, Test, WrongSnapshot, prove, write_snapshot,
 };
 use agentconf::limits::Limits;
 use agentconf::log::LogReader;
@@ -287,7 +287,11 @@ impl World {
         const RULE: &str = "a start finds what was left";
         let broken = |e: &dyn std::fmt::Display| Violation { rule: RULE, detail: e.to_string() };
         let journal = Disk::open(&self.directory(), &self.command).map_err(|e| broken(&e))?;
-        self.witness.remembers(&agentconf::log::Journal::reader(&journal))?;
+        let reader = agentconf::log::Journal::reader(&journal);
+        self.witness.remembers(&reader)?;
+        let proved = prove(&reader, &mut |_| {}).map_err(|e| broken(&e))?;
+        let altered = proved.wrong.iter().find(|(_, wrong)| matches!(wrong, WrongSnapshot::Altered(_)));
+        hold("a snapshot is what the records come to", altered.is_none(), || format!("{altered:?}"))?;
         let profile = irtf_agent::Agent {
             domain: Some("IP".into()),
             ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
