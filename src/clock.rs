@@ -114,18 +114,37 @@ impl FromStr for Timestamp {
     /// Reads a `yang:date-and-time` with any offset. Digits after the sixth of the fraction are cut off.
     fn from_str(text: &str) -> Result<Timestamp, TimestampError> {
         let (whole, fraction, offset) = split(text.as_bytes()).ok_or(TimestampError::Form)?;
+        if let Some(seconds) = plain_seconds(whole, offset) {
+            return Timestamp::from_micros(seconds * 1_000_000 + micros(fraction))
+                .ok_or(TimestampError::Range);
+        }
         // The parts are ASCII: `split` has seen each byte.
         let part = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let micros = fraction
-            .iter()
-            .chain(std::iter::repeat(&b'0'))
-            .take(6)
-            .fold(0, |n, d| n * 10 + i64::from(d - b'0'));
         let seconds: jiff::Timestamp = format!("{}{}", part(whole), part(offset))
             .parse()
             .map_err(|error: jiff::Error| TimestampError::NoSuchTime(error.to_string()))?;
-        Timestamp::from_micros(seconds.as_microsecond() + micros).ok_or(TimestampError::Range)
+        Timestamp::from_micros(seconds.as_microsecond() + micros(fraction)).ok_or(TimestampError::Range)
     }
+}
+
+/// The first six digits of a fraction of a second.
+fn micros(fraction: &[u8]) -> i64 {
+    fraction.iter().chain(std::iter::repeat(&b'0')).take(6).fold(0, |n, d| n * 10 + i64::from(d - b'0'))
+}
+
+/// The seconds of a time in UTC without a leap second, as the server itself writes them all: it reads some with every
+/// request. `None` for any other, and for one that does not exist.
+fn plain_seconds(whole: &[u8], offset: &[u8]) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| {
+        whole.get(range).map(|digits| digits.iter().fold(0_i16, |n, d| n * 10 + i16::from(d - b'0')))
+    };
+    let small = |range| number(range).and_then(|n| i8::try_from(n).ok());
+    if !matches!(offset, b"Z" | b"+00:00") {
+        return None;
+    }
+    let date = jiff::civil::Date::new(number(0..4)?, small(5..7)?, small(8..10)?).ok()?;
+    let time = jiff::civil::Time::new(small(11..13)?, small(14..16)?, small(17..19)?, 0).ok()?;
+    Some(jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second())
 }
 
 /// Splits a date-and-time into the part up to the seconds, the digits of the fraction and the offset. jiff accepts

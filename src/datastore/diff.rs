@@ -59,13 +59,6 @@ pub fn diff_along<'e>(
     changes
 }
 
-/// All changes of one child of the root.
-pub fn diff_child(node: &'static Node, old: &Container, new: &Container) -> Vec<Change> {
-    let mut changes = Vec::new();
-    child(node, old.get(node), new.get(node), &InstancePath::default(), None, &mut changes);
-    changes
-}
-
 /// The ways that edits took on from a place; `None` if everything there can have changed.
 type Ways<'w, 'e> = Option<&'w [&'e [Step]]>;
 

@@ -143,12 +143,12 @@ impl Editing<'_> {
         if node.is_key() {
             return self.key_leaf(parent, node);
         }
-        let exists = self.exists(parent, step);
+        let exists = || self.exists(parent, step);
         let mut content = match (self.edit.operation, &self.edit.value) {
-            (Operation::Create, _) if exists => {
+            (Operation::Create, _) if exists() => {
                 return Err(self.error(depth, Tag::DataExists, "this instance exists already"));
             }
-            (Operation::Delete | Operation::Move, _) if !exists => {
+            (Operation::Delete | Operation::Move, _) if !exists() => {
                 return Err(self.error(depth, Tag::DataMissing, "this instance does not exist"));
             }
             (Operation::Delete | Operation::Remove, _) => {
@@ -183,13 +183,16 @@ impl Editing<'_> {
                     let message = "the keys in the content are not those of the path";
                     return Err(self.error(depth, Tag::InvalidValue, message));
                 };
-                let old = parent.list(node).and_then(|list| list.get(node, key));
-                let entry = match (self.edit.operation, old) {
-                    (Operation::Merge, Some(old)) => {
-                        let mut merged = old.as_ref().clone();
-                        self.merge_into(&mut merged, &entry);
-                        Arc::new(merged)
-                    }
+                let old = || parent.list(node).and_then(|list| list.get(node, key));
+                let entry = match self.edit.operation {
+                    Operation::Merge => match old() {
+                        Some(old) => {
+                            let mut merged = old.as_ref().clone();
+                            self.merge_into(&mut merged, &entry);
+                            Arc::new(merged)
+                        }
+                        None => entry,
+                    },
                     _ => entry,
                 };
                 self.put_entry_at(parent, node, key, entry)

@@ -95,7 +95,7 @@ impl Engine {
         // What is beyond the share of its user does not get onto the disk either.
         let mut after = State::clone(&state);
         events.iter().try_for_each(|event| after.apply(fresh.now, Actor::from(principal), event))?;
-        state.quotas(self.limits(), principal).permit(&state.ledger, &after.ledger)?;
+        state.quotas(self.limits(), principal).permit(&state.ledger.usages(), &after.ledger)?;
         let id = input.id.as_deref().unwrap_or_default();
         let whole =
             (!input.more).then(|| state.tasks.data_digest(id, &octets, blobs.as_ref())).transpose()?;

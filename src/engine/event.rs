@@ -193,11 +193,9 @@ impl Event {
     /// [`EventError::Write`].
     pub fn to_record(&self, at: Timestamp, actor: Actor<'_>) -> Result<NewRecord, EventError> {
         let (kind, payload) = match self {
-            Event::Edited(edits) => (kind::EDITED, serde_json::to_vec(&stored(edits)?)?),
-            Event::Startup(Startup::Saved) => (kind::STARTUP, serde_json::to_vec(&None::<Vec<StoredEdit>>)?),
-            Event::Startup(Startup::Edited(edits)) => {
-                (kind::STARTUP, serde_json::to_vec(&Some(stored(edits)?))?)
-            }
+            Event::Edited(edits) => (kind::EDITED, stored(edits)?),
+            Event::Startup(Startup::Saved) => (kind::STARTUP, b"null".to_vec()),
+            Event::Startup(Startup::Edited(edits)) => (kind::STARTUP, stored(edits)?),
             Event::Agents(event) => (kind::AGENTS, serde_json::to_vec(event)?),
             Event::Tasks(event) => (kind::TASKS, event.to_json()?),
             Event::Negotiation(event) => (kind::NEGOTIATION, serde_json::to_vec(event)?),
@@ -305,22 +303,72 @@ fn has_any(child: &Child) -> bool {
     }
 }
 
-fn stored(edits: &[Edit]) -> Result<Vec<StoredEdit>, serde_json::Error> {
-    edits.iter().map(StoredEdit::from_edit).collect()
+/// Edits as [`StoredEdit`] reads them, written at once: a value is encoded once and not copied.
+fn stored(edits: &[Edit]) -> Result<Vec<u8>, serde_json::Error> {
+    let mut out = Vec::with_capacity(1024);
+    out.push(b'[');
+    for (number, edit) in edits.iter().enumerate() {
+        out.extend_from_slice(if number == 0 { b"" } else { b"," });
+        store(edit, &mut out)?;
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+fn store(edit: &Edit, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let op = match edit.operation {
+        Operation::Create => StoredOperation::Create,
+        Operation::Merge => StoredOperation::Merge,
+        Operation::Replace => StoredOperation::Replace,
+        Operation::Delete => StoredOperation::Delete,
+        Operation::Remove => StoredOperation::Remove,
+        Operation::Move => StoredOperation::Move,
+        Operation::None => return Err(serde::ser::Error::custom("what changes nothing is no event")),
+    };
+    let texts = |key: &Key| key.values().iter().map(Value::canonical).collect::<Vec<_>>();
+    let path = edit.path.steps.iter().map(|step| StoredStep {
+        node: step.node.qualified_name(),
+        key: if let Selector::Key(key) = &step.selector { texts(key) } else { Vec::new() },
+        value: if let Selector::Value(value) = &step.selector { Some(value.canonical()) } else { None },
+    });
+    let insert = edit.insert.as_ref().map(|place| match place {
+        Insert::First => StoredInsert::First,
+        Insert::Last => StoredInsert::Last,
+        Insert::Before(key) => StoredInsert::Before(texts(key)),
+        Insert::After(key) => StoredInsert::After(texts(key)),
+    });
+    out.extend_from_slice(b"{\"op\":");
+    serde_json::to_writer(&mut *out, &op)?;
+    out.extend_from_slice(b",\"path\":");
+    serde_json::to_writer(&mut *out, &path.collect::<Vec<_>>())?;
+    if let Some(value) = &edit.value {
+        out.extend_from_slice(b",\"value\":");
+        match (edit.path.node(), value) {
+            (Some(node), child) => json::encode_one(node, child, out, &EncodeOptions::default()),
+            (None, Child::Container(root)) => {
+                json::encode_children(root, None, out, &EncodeOptions::default())
+            }
+            (None, _) => return Err(serde::ser::Error::custom("the datastore itself is a container")),
+        }
+    }
+    if let Some(insert) = insert {
+        out.extend_from_slice(b",\"insert\":");
+        serde_json::to_writer(&mut *out, &insert)?;
+    }
+    out.push(b'}');
+    Ok(())
 }
 
 fn edits(stored: Vec<StoredEdit>) -> Result<Vec<Edit>, String> {
     stored.into_iter().map(StoredEdit::into_edit).collect()
 }
 
-/// An [`Edit`] in the log.
-#[derive(Serialize, Deserialize)]
+/// An [`Edit`] in the log, as it is read; [`store`] writes it.
+#[derive(Deserialize)]
 struct StoredEdit {
     op: StoredOperation,
     path: Vec<StoredStep>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     insert: Option<StoredInsert>,
 }
 
@@ -355,43 +403,6 @@ enum StoredInsert {
 }
 
 impl StoredEdit {
-    fn from_edit(edit: &Edit) -> Result<Self, serde_json::Error> {
-        let op = match edit.operation {
-            Operation::Create => StoredOperation::Create,
-            Operation::Merge => StoredOperation::Merge,
-            Operation::Replace => StoredOperation::Replace,
-            Operation::Delete => StoredOperation::Delete,
-            Operation::Remove => StoredOperation::Remove,
-            Operation::Move => StoredOperation::Move,
-            Operation::None => return Err(serde::ser::Error::custom("what changes nothing is no event")),
-        };
-        let value = edit.value.as_ref().map(|child| {
-            let mut text = Vec::new();
-            match (edit.path.node(), child) {
-                (Some(node), child) => json::encode_one(node, child, &mut text, &EncodeOptions::default()),
-                (None, Child::Container(root)) => {
-                    json::encode_children(root, None, &mut text, &EncodeOptions::default())
-                }
-                (None, _) => {}
-            }
-            // The encoder writes UTF-8 alone; if not, RawValue says so.
-            RawValue::from_string(String::from_utf8_lossy(&text).into_owned())
-        });
-        let texts = |key: &Key| key.values().iter().map(Value::canonical).collect::<Vec<_>>();
-        let insert = edit.insert.as_ref().map(|place| match place {
-            Insert::First => StoredInsert::First,
-            Insert::Last => StoredInsert::Last,
-            Insert::Before(key) => StoredInsert::Before(texts(key)),
-            Insert::After(key) => StoredInsert::After(texts(key)),
-        });
-        let path = edit.path.steps.iter().map(|step| StoredStep {
-            node: step.node.qualified_name(),
-            key: if let Selector::Key(key) = &step.selector { texts(key) } else { Vec::new() },
-            value: if let Selector::Value(value) = &step.selector { Some(value.canonical()) } else { None },
-        });
-        Ok(StoredEdit { op, path: path.collect(), value: value.transpose()?, insert })
-    }
-
     fn into_edit(self) -> Result<Edit, String> {
         let operation = match self.op {
             StoredOperation::Create => Operation::Create,

@@ -441,7 +441,7 @@ impl Group {
         }
         // A state that nobody else has changes in place. To have it back as it was is dear, so that is done once.
         let kept = self.is_careful.then(|| self.state.clone());
-        let before = self.state.ledger.clone();
+        let before = self.state.ledger.usages();
         let applied = read.iter().try_for_each(|event| {
             let made = if matches!(event, Event::Edited(_)) { made.take() } else { None };
             self.state.apply_made(at, actor_of(event), event, made)

@@ -240,7 +240,7 @@ impl Loading<'_> {
                 let new = applied(&old, &edits, number).map_err(wrong)?;
                 let changes = diff_along(&old, &new, edits.iter().map(|edit| &edit.path));
                 state.config = state.config.changed(new, &changes);
-                state.remember(changes, number, at);
+                state.remember(&changes, number, at);
             }
             STARTUP => {
                 state.startup = Some(Arc::new(origin.data(octets, None)?));

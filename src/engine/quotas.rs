@@ -18,7 +18,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::nodes as draft;
 use crate::yang::packed::{PackedError, Reader, put_key, put_number, put_octets};
 use crate::yang::path::{InstancePath, Selector};
-use crate::yang::tree::{Container, Key};
+use crate::yang::tree::{Child, Container, Key};
 
 /// What is counted for a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +94,17 @@ impl Usage {
         Usage([0, 0, 0, 0, 0, octets, 0, 0])
     }
 
-    fn with(self, other: Usage, add: impl Fn(u64, u64) -> u64) -> Usage {
-        let mut sum = self;
-        sum.0.iter_mut().zip(other.0).for_each(|(sum, other)| *sum = add(*sum, other));
-        sum
+    fn with(self, other: Usage) -> Usage {
+        self.each(other, u64::saturating_add)
+    }
+
+    fn without(self, other: Usage) -> Usage {
+        self.each(other, u64::saturating_sub)
+    }
+
+    fn each(mut self, other: Usage, of: fn(u64, u64) -> u64) -> Usage {
+        self.0.iter_mut().zip(other.0).for_each(|(own, other)| *own = of(*own, other));
+        self
     }
 }
 
@@ -114,15 +121,14 @@ pub struct Quotas {
     pub event_filter_steps: u64,
     /// Steps that a filter of data takes for one update or answer.
     pub data_filter_steps: u64,
-    /// Steps that the evaluations of `where` take for one page.
-    pub page_steps: u64,
 }
 
 impl State {
     /// What the principal may use: as it is configured, or else as the server's file has it. Of what is counted,
     /// administrators may have all that the server can hold.
     pub(super) fn quotas(&self, limits: &Limits, principal: &Principal) -> Quotas {
-        let most = |configured: Option<u64>, limit: u64| match principal.is_admin() {
+        let is_admin = principal.is_admin();
+        let most = |configured: Option<u64>, limit: u64| match is_admin {
             true => u64::MAX,
             false => configured.unwrap_or(limit),
         };
@@ -146,7 +152,6 @@ impl State {
             subscriptions: at_once(configured.subscriptions, limits.subscriptions_user_max),
             event_filter_steps: limits.filter_steps_max,
             data_filter_steps: limits.push_steps_max,
-            page_steps: limits.page_steps_max,
         }
     }
 
@@ -161,8 +166,8 @@ impl Quotas {
     ///
     /// # Errors
     /// `resource-denied` with the app-tag `quota-exceeded`; the message names the limit.
-    pub(super) fn permit(&self, before: &Ledger, after: &Ledger) -> Result<(), Error> {
-        for item in before.users.diff(&after.users) {
+    pub(super) fn permit(&self, before: &Usages, after: &Ledger) -> Result<(), Error> {
+        for item in before.diff(&after.users) {
             let (user, old, new) = match item {
                 DiffItem::Add(user, new) => (user, Usage::default(), *new),
                 DiffItem::Update { old: (user, old), new: (_, new) } => (user, *old, *new),
@@ -181,10 +186,13 @@ impl Quotas {
     }
 }
 
+/// How much of each thing every user has.
+pub(super) type Usages = OrdMap<Arc<str>, Usage>;
+
 /// What each user uses. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ledger {
-    users: OrdMap<Arc<str>, Usage>,
+    users: Usages,
     /// Who wrote what of the draft's tree, and its octets.
     written: OrdMap<Place, (Arc<str>, u64)>,
 }
@@ -207,35 +215,54 @@ impl<'a> Account<'a> {
 }
 
 impl Ledger {
+    /// How much every user has now. It is cheap to keep, and does not keep the rest.
+    pub(super) fn usages(&self) -> Usages {
+        self.users.clone()
+    }
+
     /// Folds in what became of an agent's account.
     pub(super) fn settle(state: &mut State, before: &Account<'_>) {
         let after = Account::of(state, before.agent);
-        if (&before.holder, before.usage) != (&after.holder, after.usage) {
-            state.ledger.book(&before.holder, before.usage, u64::saturating_sub);
-            state.ledger.book(&after.holder, after.usage, u64::saturating_add);
+        if before.holder != after.holder {
+            state.ledger.book(&before.holder, |sum| sum.without(before.usage));
+            state.ledger.book(&after.holder, |sum| sum.with(after.usage));
+        } else if before.usage != after.usage {
+            state.ledger.book(&after.holder, |sum| sum.without(before.usage).with(after.usage));
         }
     }
 
     /// Folds in that a user has changed the configuration.
     pub(super) fn wrote(&mut self, user: &str, changes: &[Change], config: &Container) {
         let mut last = None;
-        for place in changes.iter().filter_map(|change| place(&change.path)) {
+        for change in changes {
+            let Some(place) = place(&change.path) else { continue };
             if last.as_ref() == Some(&place) {
                 continue;
             }
-            if let Some((author, octets)) = self.written.remove(&place) {
-                self.book(&author, Usage::of_config(octets), u64::saturating_sub);
+            let before = self.written.get(&place).cloned();
+            if let Some((author, octets)) = &before {
+                self.book(author, |sum| sum.without(Usage::of_config(*octets)));
             }
             let (name, key) = &place;
             let node = TOP.into_iter().find(|node| node.name == *name);
-            let octets = node.and_then(|node| match key {
-                Some(key) => config.list(node)?.get(node, key).map(|entry| update::octets_of(&entry)),
-                None => config.container(node).map(|inside| update::octets_of(inside)),
-            });
-            if let Some(octets) = octets {
-                let author: Arc<str> = user.into();
-                self.book(&author, Usage::of_config(octets), u64::saturating_add);
-                self.written.insert(place.clone(), (author, octets));
+            let octets = match (&change.new, change.path.steps.len()) {
+                (Some(Child::Container(entry)), 1) => Some(update::octets_of(entry)),
+                _ => node.and_then(|node| match key {
+                    Some(key) => config.list(node)?.get(node, key).map(|entry| update::octets_of(&entry)),
+                    None => config.container(node).map(|inside| update::octets_of(inside)),
+                }),
+            };
+            // What is not there is not taken out, which would copy the way to it.
+            match octets {
+                Some(octets) => {
+                    let author: Arc<str> = user.into();
+                    self.book(&author, |sum| sum.with(Usage::of_config(octets)));
+                    self.written.insert(place.clone(), (author, octets));
+                }
+                None if before.is_some() => {
+                    self.written.remove(&place);
+                }
+                None => {}
             }
             last = Some(place);
         }
@@ -301,12 +328,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn book(&mut self, user: &Arc<str>, usage: Usage, add: impl Fn(u64, u64) -> u64) {
-        let sum = self.users.get(user).copied().unwrap_or_default().with(usage, add);
-        if sum == Usage::default() {
-            self.users.remove(user);
-        } else {
+    fn book(&mut self, user: &Arc<str>, change: impl FnOnce(Usage) -> Usage) {
+        let before = self.users.get(user).copied();
+        let sum = change(before.unwrap_or_default());
+        if sum != Usage::default() {
             self.users.insert(user.clone(), sum);
+        } else if before.is_some() {
+            self.users.remove(user);
         }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn report(
 ) -> Result<Reported, Error> {
     let From { state, sessions, options, datastore } = *from;
     let whole = || Arc::new(view::whole(state, sessions, options, principal, datastore));
-    let steps = state.quotas(&options.limits, principal).page_steps;
+    let steps = options.limits.page_steps_max;
     let paged = Paged { paging, limits: &options.limits, steps, path, whole: &whole };
     let mut notes = Vec::new();
     let mut part = |node, child| {

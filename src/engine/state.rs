@@ -24,7 +24,7 @@ use crate::limits::{REVISIONS_MAX, REVISIONS_NODES_MAX};
 use crate::negotiation::Negotiations;
 use crate::tasks::Tasks;
 use crate::yang::error::{Error, Tag};
-use crate::yang::tree::Container;
+use crate::yang::tree::{Child, Container};
 
 /// Everything the server knows; cloning it costs nothing that grows.
 #[derive(Debug, Clone)]
@@ -272,10 +272,10 @@ impl State {
         self.admits(&config, at)?;
         self.ledger.wrote(user, &changes, config.content());
         let old = std::mem::replace(&mut self.config, config);
-        self.remember(changes, self.position, at);
+        self.remember(&changes, self.position, at);
         self.config_revision = self.position;
         self.config_changed_at = at;
-        draft::edited(self, old.content(), at);
+        draft::edited(self, old.content(), &changes, at);
         Ok(())
     }
 
@@ -296,9 +296,9 @@ impl State {
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.
-    pub(super) fn remember(&mut self, changes: Vec<Change>, revision: u64, at: Timestamp) {
+    pub(super) fn remember(&mut self, changes: &[Change], revision: u64, at: Timestamp) {
         if let Some((number, before)) = self.revisions.get_max().cloned() {
-            let dropped = changes.into_iter().filter_map(|change| change.old).map(|child| child.size()).sum();
+            let dropped = changes.iter().filter_map(|change| change.old.as_ref()).map(Child::size).sum();
             self.dropped += dropped;
             self.revisions.insert(number, Revision { dropped, ..before });
         }

@@ -3,8 +3,8 @@
 //!
 //! It never looks into a body.
 
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
 
 use crate::yang::cbor::Keys;
 use crate::yang::generated::ietf_restconf::nodes::ERRORS;
@@ -64,18 +64,23 @@ impl Encoding {
     /// If it likes both equally, it gets the one that it uses itself, else JSON. SIDs are for answers that are instances
     /// of a node all of which has some; with names in it, it would not be `id=sid` (RFC 9254 section 7).
     pub fn accepted(headers: &HeaderMap, node: Option<&Node>) -> Option<Encoding> {
-        // What nearly all programs send: one type, as it is.
+        // What nearly all programs send: one type as it is.
         let mut ranges = headers.get_all(ACCEPT).iter();
-        if let (Some(range), None) = (ranges.next(), ranges.next()) {
-            let is_it = |encoding: &Encoding| range.as_bytes() == encoding.media_type().as_bytes();
-            if let Some(encoding) = [Encoding::Json, Encoding::Xml].into_iter().find(is_it) {
-                return Some(encoding);
-            }
+        let range = (ranges.next(), ranges.next());
+        if let (Some(range), None) = range
+            && let Some(encoding) = Encoding::literally(range, |encoding| Some(encoding.media_type()))
+        {
+            return Some(encoding);
         }
-        let own = match Encoding::of_body(headers).or(Encoding::of_patch(headers)) {
+        let own = match Encoding::of_body(headers).or_else(|| Encoding::of_patch(headers)) {
             Some(Encoding::Cbor(Keys::Any)) => Encoding::Cbor(Keys::Names),
             own => own.unwrap_or(Encoding::Json),
         };
+        // Or that any will do.
+        let takes_any = range.0.is_none_or(|range| range == "*/*") && range.1.is_none();
+        if takes_any && matches!(own, Encoding::Json | Encoding::Xml) {
+            return Some(own);
+        }
         let [json, xml, cbor] = Encoding::ALL;
         let mut all = [json, xml, cbor, Encoding::SIDS];
         // Few ask for them, and only then the schema is looked at.
@@ -89,9 +94,17 @@ impl Encoding {
 
     /// The encoding of a refusal: that of other answers, or the nearest to it.
     pub fn of_refusal(headers: &HeaderMap) -> Encoding {
-        let nearest =
-            if Encoding::names_sids(headers, &ACCEPT) { Encoding::Cbor(Keys::Names) } else { Encoding::Json };
-        Encoding::accepted(headers, Some(&ERRORS)).unwrap_or(nearest)
+        Encoding::accepted(headers, Some(&ERRORS)).unwrap_or_else(|| {
+            if Encoding::names_sids(headers, &ACCEPT) { Encoding::Cbor(Keys::Names) } else { Encoding::Json }
+        })
+    }
+
+    /// JSON or XML, if the text is its media type to the letter.
+    fn literally(text: &HeaderValue, media_type: fn(Encoding) -> Option<&'static str>) -> Option<Encoding> {
+        let is_it = |encoding: &Encoding| {
+            media_type(*encoding).is_some_and(|name| name.as_bytes() == text.as_bytes())
+        };
+        [Encoding::Json, Encoding::Xml].into_iter().find(is_it)
     }
 
     /// Whether a field speaks of SIDs.
@@ -126,12 +139,16 @@ impl Encoding {
     }
 
     fn of(headers: &HeaderMap, media_type: fn(Encoding) -> Option<&'static str>) -> Option<Encoding> {
+        let mut types = headers.get_all(CONTENT_TYPE).iter();
+        let (Some(value), None) = (types.next(), types.next()) else { return None };
         let identity = |value: &str| value.trim().eq_ignore_ascii_case("identity");
         if !texts(headers, &CONTENT_ENCODING).all(|value| value.is_some_and(identity)) {
             return None;
         }
-        let mut types = texts(headers, &CONTENT_TYPE);
-        let (Some(Some(value)), None) = (types.next(), types.next()) else { return None };
+        if let Some(encoding) = Encoding::literally(value, media_type) {
+            return Some(encoding);
+        }
+        let value = value.to_str().ok()?;
         let mut parts = value.split(';').map(str::trim);
         let essence = parts.next()?;
         let utf8 = |part: &str| match part.split_once('=') {
@@ -261,7 +278,6 @@ pub fn texts<'h>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn headers(fields: &[(HeaderName, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -37,7 +37,7 @@ use futures_util::stream;
 use crate::access::{AuthError, Caller, Principal};
 use crate::clock::Timestamp;
 use crate::engine::{Capabilities, Engine};
-use crate::trace::Resolved;
+use crate::trace::{self, Resolved};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
 use coding::Accepted;
@@ -83,7 +83,10 @@ pub async fn serve(engine: Engine, mut request: Request<Body>, caller: Caller) -
         note(&engine, method, uri.path(), principal, answered.as_ref());
     }
     let coded = answered.and_then(|mut response| {
-        response.extensions_mut().insert(Resolved);
+        // Room for extensions is made by the first, so without a trace there is none.
+        if trace::current().is_some() {
+            response.extensions_mut().insert(Resolved);
+        }
         codings.code(response)
     });
     let mut response = coded.unwrap_or_else(|refusal| refusal.answer(of_refusal));
@@ -240,7 +243,14 @@ fn names_host(headers: &HeaderMap) -> bool {
         let after = authority.as_ref().and_then(|authority| text.strip_prefix(authority.host()));
         after.is_some_and(|port| port.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()))
     };
-    host.to_str().is_ok_and(|text| text.is_empty() || is_authority(text))
+    let is_name = |text: &str| {
+        let (name, port) = text.split_once(':').unwrap_or((text, ""));
+        !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+            && port.bytes().all(|b| b.is_ascii_digit())
+    };
+    // Most are a plain name or address of IPv4, which needs no parser.
+    host.to_str().is_ok_and(|text| text.is_empty() || is_name(text) || is_authority(text))
 }
 
 /// RFC 9113 section 8.3.1, RFC 9110 section 4.2.4: nothing stands before the host.

@@ -2,6 +2,8 @@
 //!
 //! Whatever is unknown, repeated, malformed or out of place is refused; nothing is ignored.
 
+use std::borrow::Cow;
+
 use crate::clock::Timestamp;
 use crate::datastore::defaults::Mode;
 use crate::engine::{Content, Paging};
@@ -107,7 +109,8 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
     let mut point = None;
     for pair in query.unwrap_or_default().split('&').filter(|_| query.is_some_and(|q| !q.is_empty())) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(value)) = (percent_decoded(name), percent_decoded(value)) else {
+        let value = percent_decoded(value).map(Cow::into_owned);
+        let (Some(name), Some(value)) = (percent_decoded(name), value) else {
             return refuse(format!("\"{pair}\" is not percent-encoded UTF-8"));
         };
         let Some((known, places)) = KNOWN.iter().find(|(known, _)| *known == name) else {

@@ -102,7 +102,9 @@ impl Asked {
     /// # Errors
     /// 405 with `Allow`, or 501 for a method that no resource has.
     pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
-        let among = |list: &str| list.split(", ").any(|method| self.method == method);
+        let name = self.method.as_str();
+        let among =
+            |list: &str| list.split(',').any(|method| method.strip_prefix(' ').unwrap_or(method) == name);
         if among(allow) {
             return Ok(());
         }

@@ -56,6 +56,8 @@ use crate::trace;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How many header fields the library takes in HTTP/1.1 if it is not told.
+const HTTP1_HEADER_FIELDS: usize = 100;
 /// Longest list of header fields in HTTP/2, whose library cannot hand on longer paths.
 const HTTP2_HEADER_BYTES_MAX: usize = 65_000;
 const HTTP2_PING: Duration = Duration::from_secs(30);
@@ -412,8 +414,11 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         protocol
             .timer(TokioTimer::new())
             .header_read_timeout(patience.header)
-            .max_headers(limits.header_fields_max)
             .max_buf_size(limits.header_bytes_max);
+        // That many have their place on the stack; for another number it is allocated with each request.
+        if limits.header_fields_max != HTTP1_HEADER_FIELDS {
+            protocol.max_headers(limits.header_fields_max);
+        }
         until_its_end(protocol.serve_connection(stream, service), shared).await
     };
     if let Err(error) = ended {

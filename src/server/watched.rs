@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
@@ -218,8 +217,8 @@ impl Changes {
 
     /// Whether there are none that were not taken.
     fn are_none(&self) -> bool {
-        let mut queue = [PollFd::new(&self.0, PollFlags::IN)];
-        matches!(rustix::event::poll(&mut queue, Some(&Timespec::default())), Ok(0))
+        // Every request asks this, and how much can be read costs half of what waiting for nothing does.
+        matches!(rustix::io::ioctl_fionread(&self.0), Ok(0))
     }
 
     /// Takes them all; whether there were any.

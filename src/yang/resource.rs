@@ -3,6 +3,7 @@
 //!
 //! It needs the schema alone and never asks whether the instance exists.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -114,12 +115,15 @@ pub fn parse_key(list: &'static Node, text: &str, schema: &Schema) -> Option<Key
 }
 
 /// Decodes a text once. None if a `%` is without two hexadecimal digits, or the octets are not UTF-8.
-pub fn percent_decoded(text: &str) -> Option<String> {
+pub fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.as_bytes().contains(&b'%') {
+        return Some(Cow::Borrowed(text));
+    }
     let complete = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !text.split('%').skip(1).all(complete) {
         return None;
     }
-    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 /// `[module:]name`, an `api-identifier`. None if it is not of this form.

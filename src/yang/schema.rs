@@ -581,7 +581,7 @@ impl Node {
 
     /// The name qualified as RFC 7951 section 4 wants it at a module boundary.
     pub fn qualified_name(&self) -> String {
-        format!("{}:{}", self.module.name, self.name)
+        [self.module.name, ":", self.name].concat()
     }
 
     /// Whether the name has to be qualified below `parent` (RFC 7951 section 4).

@@ -254,10 +254,12 @@ pub fn to_json(value: &Value) -> serde_json::Value {
 }
 
 fn string(ty: &Type, text: &str, length: &Range<u64>, patterns: &[&Pattern]) -> Result<Value, TypeError> {
-    if let Some(c) = text.chars().find(|c| !is_yang_char(*c)) {
+    // Most texts are printable ASCII, which one look at the octets tells.
+    let is_plain = text.bytes().fold(true, |plain, octet| plain & (0x20..0x80).contains(&octet));
+    if let Some(c) = text.chars().find(|c| !is_plain && !is_yang_char(*c)) {
         return fail(format!("character U+{:04X} cannot stand in a YANG string", c as u32));
     }
-    let count = text.chars().count() as u64;
+    let count = if is_plain { text.len() } else { text.chars().count() } as u64;
     in_range(length, count, || format!("a length of {count} characters"))?;
     for pattern in patterns {
         if !pattern.allows(text) {

@@ -1,6 +1,8 @@
 //! What leads from the running configuration back to a revision, as edits that can be looked at before they are made. It
 //! never makes them.
 
+use std::borrow::Cow;
+
 use super::grammar::{Command, Place, parse};
 use super::words::split;
 use crate::client::schema::{Kind, NodeId, Schema};
@@ -81,7 +83,10 @@ fn place(schema: &Schema, target: &str) -> Option<Path> {
     let mut node: Option<NodeId> = None;
     for segment in target.split('/').filter(|segment| !segment.is_empty()) {
         let (name, keys) = match segment.split_once('=') {
-            Some((name, keys)) => (name, keys.split(',').map(percent_decoded).collect::<Option<Vec<_>>>()?),
+            Some((name, keys)) => {
+                let keys = keys.split(',').map(|key| percent_decoded(key).map(Cow::into_owned));
+                (name, keys.collect::<Option<Vec<_>>>()?)
+            }
             None => (segment, Vec::new()),
         };
         let (module, name) = match name.split_once(':') {

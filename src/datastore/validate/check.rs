@@ -20,6 +20,21 @@ use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xpath::{self, Cursor};
 
+/// Whether nothing can be wrong with an instance by itself, since its value was of its type: it has no condition, refers to
+/// nothing and contains nothing.
+fn is_free(node: &Node) -> bool {
+    fn refers(ty: &Type) -> bool {
+        match &ty.base {
+            Base::LeafRef(_) | Base::InstanceIdentifier { .. } => true,
+            Base::Union(members) => members.iter().any(|member| refers(member)),
+            _ => false,
+        }
+    }
+    let is_value =
+        matches!(node.kind, Kind::Leaf { .. } | Kind::LeafList { .. } | Kind::AnyData | Kind::AnyXml);
+    is_value && node.musts.is_empty() && node.conditions().next().is_none() && !node.ty().is_some_and(refers)
+}
+
 /// The violations found so far.
 pub struct Check<'r> {
     readers: &'r Readers,
@@ -86,7 +101,7 @@ impl<'r> Check<'r> {
     /// Everything below a parent.
     pub fn below(&mut self, parent: &Cursor, nodes: &[&'static Node]) {
         self.children(parent, nodes);
-        for node in nodes {
+        for node in nodes.iter().filter(|node| !is_free(node)) {
             for instance in parent.instances(node) {
                 if self.full() {
                     return;
@@ -126,7 +141,7 @@ impl<'r> Check<'r> {
                 }
                 _ => {}
             }
-            if child.is_none() && (self.with_state || self.readers.demands(node)) {
+            if child.is_none() && (self.with_state || self.readers.demands(node)) && !is_free(node) {
                 for implied in self.implied(parent, node) {
                     self.subtree(&implied);
                 }

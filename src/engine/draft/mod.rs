@@ -21,7 +21,7 @@ use super::state::State;
 use super::{operations, speakers};
 use crate::access::Principal;
 use crate::clock::Timestamp;
-use crate::datastore::diff::{Change, diff_child};
+use crate::datastore::diff::Change;
 use crate::datastore::edit::{Edit, Operation};
 use crate::tasks;
 use crate::yang::encode::EncodeOptions;
@@ -33,7 +33,7 @@ use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::packed::{PackedError, Reader, put_number, put_optional};
 use crate::yang::path::{Selector, Step};
-use crate::yang::tree::{Child, Container, Key};
+use crate::yang::tree::{Child, Container};
 use crate::yang::value::Value;
 
 /// What became of the newest write of `tasks`.
@@ -111,9 +111,9 @@ pub(super) fn has_ordered(old: &Container, new: &Container) -> bool {
     old.get(&nodes::TASKS) != new.get(&nodes::TASKS)
 }
 
-/// Called when the configuration was edited: notes what is ordered, and keeps the data objects
+/// Called when the configuration was edited, with all changes of it: notes what is ordered, and keeps the data objects
 /// in step with `data-params`. An object that was given to somebody outlives its entry.
-pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
+pub(super) fn edited(state: &mut State, old: &Container, changes: &[Change], at: Timestamp) {
     let new = state.config.content().clone();
     if has_ordered(old, &new) {
         state.dispatch = match ordered(&new) {
@@ -128,17 +128,18 @@ pub(super) fn edited(state: &mut State, old: &Container, at: Timestamp) {
             },
         };
     }
-    let mut entries: Vec<Key> = Vec::new();
-    for change in diff_child(&nodes::DATA_PARAMS, old, &new) {
-        if let Some(Step { selector: Selector::Key(key), .. }) = change.path.steps.first()
-            && entries.last() != Some(key)
-        {
-            entries.push(key.clone());
-        }
-    }
     let list = new.list(&nodes::DATA_PARAMS);
-    for key in entries {
-        match list.and_then(|list| list.get(&nodes::DATA_PARAMS, &key)) {
+    let mut last = None;
+    for change in changes {
+        let Some(Step { node, selector: Selector::Key(key) }) = change.path.steps.first() else { continue };
+        if *node != &nodes::DATA_PARAMS || last.replace(key) == Some(key) {
+            continue;
+        }
+        let entry = match (&change.new, change.path.steps.len()) {
+            (Some(Child::Container(entry)), 1) => Some(Arc::clone(entry)),
+            _ => list.and_then(|list| list.get(&nodes::DATA_PARAMS, key)),
+        };
+        match entry {
             Some(entry) => {
                 if let Ok(data) = irtf_agent::DataParams::from_data(&entry) {
                     state.tasks.apply(state.position, at, &orders::given(data));

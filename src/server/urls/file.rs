@@ -44,7 +44,7 @@ pub(super) fn name(url: &str) -> Result<String, Error> {
     let name = percent_decoded(name).ok_or_else(form)?;
     let is_name = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.starts_with('.');
     match is_name && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')) {
-        true => Ok(name),
+        true => Ok(name.into_owned()),
         false => Err(form()),
     }
 }

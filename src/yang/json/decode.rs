@@ -195,7 +195,13 @@ fn children<'a>(
     }
     for (node, value) in values {
         let metadata = described.iter().position(|(n, _)| *n == node).map(|i| described.swap_remove(i).1);
-        inside.children.extend(items(node, value, metadata, decoder, place)?);
+        match (&node.kind, metadata) {
+            (Kind::List { .. } | Kind::LeafList { .. }, metadata) | (_, metadata @ Some(_)) => {
+                inside.children.extend(items(node, value, metadata, decoder, place)?);
+            }
+            // Most members are one instance of which nothing is said.
+            (_, None) => inside.children.push(Item { node, source: value, notes: Vec::new() }),
+        }
     }
     match described.first() {
         None => Ok(inside),
@@ -310,8 +316,15 @@ pub(in crate::yang) fn resolve(
         (None, Some(parent)) => parent.child(parent.module, name),
         (None, None) => None,
     };
+    // All but a few names are right, and are not written anew to see that.
+    let is_right = |node: &'static Node| match name.split_once(':') {
+        Some((module, local)) => {
+            (top || node.needs_prefix_below(parent)) && (module, local) == (node.module.name, node.name)
+        }
+        None => !top && !node.needs_prefix_below(parent) && name == node.name,
+    };
     match node {
-        Some(node) if written(node) == name => Ok(node),
+        Some(node) if is_right(node) => Ok(node),
         Some(node) => {
             let message =
                 format!("\"{name}\" has to be written \"{}\" here (RFC 7951 section 4)", written(node));

@@ -214,13 +214,25 @@ impl Writer<'_> {
             Value::Uint32(number) => self.serialize(number),
             Value::Bool(value) => self.serialize(value),
             Value::Empty => self.out.extend_from_slice(b"[null]"),
-            Value::String(text) => self.serialize(text.as_str()),
+            Value::String(text) => self.text(text),
             Value::Enum(value) => self.serialize(value.name),
             other => {
                 // Writing into a vector cannot fail.
                 let _ = serde_json::Serializer::new(&mut *self.out).collect_str(other);
             }
         }
+    }
+
+    /// A string. Most have nothing in them that has to be escaped, which one look at the octets tells.
+    fn text(&mut self, text: &str) {
+        let is_plain = |octet: u8| (octet >= 0x20) & (octet != b'"') & (octet != b'\\');
+        if !text.bytes().fold(true, |plain, octet| plain & is_plain(octet)) {
+            return self.serialize(text);
+        }
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
     }
 
     fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) {
