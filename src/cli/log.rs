@@ -92,14 +92,14 @@ impl Verify {
                 return Err(NotWhole.into());
             }
             print_whole(&summary)?;
-            verify_state(&data, &log)?;
+            let follows = verify_state(&data, &log)?;
             print(match summary.after {
                 0 => "there is no audit trail, so nothing is signed",
                 _ => {
                     "there is no audit trail: nothing proves that the log was meant to begin there, and nothing is signed"
                 }
             })?;
-            return Ok(());
+            return follows.then_some(()).ok_or_else(|| NotWhole.into());
         }
         let key = read(&self.key.unwrap_or_else(|| data.join(PUBLIC_FILE)))?;
         let key = PublicKey::from_pem(&key)?;
@@ -124,7 +124,7 @@ impl Verify {
             return Err(NotWhole.into());
         }
         print_whole(&proof.log)?;
-        verify_state(&data, &log)?;
+        let follows = verify_state(&data, &log)?;
         print(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
@@ -156,23 +156,33 @@ impl Verify {
             ))?,
             None => print("nothing is signed yet")?,
         }
-        Ok(())
+        follows.then_some(()).ok_or_else(|| NotWhole.into())
     }
 }
 
 /// Checks what stands beside the log and follows from it, and prints how much there is: the snapshots, and the files with the
-/// parts of data objects.
-fn verify_state(data: &Path, log: &LogReader) -> Result<(), Box<dyn Error>> {
+/// parts of data objects. False if something is not as it was written, which has been said.
+fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
     let (mut progress, last) = (Progress::new(), log.last()?.position);
-    let proved = prove(log, &mut |position| progress.is_at("records replayed", position, Some(last)))?;
+    let proved = match prove(log, &mut |position| progress.is_at("records replayed", position, Some(last))) {
+        Ok(proved) => proved,
+        // Each is as it was written all the same.
+        Err(error) => {
+            say(format_args!("the records cannot be replayed: {error}"));
+            return Ok(false);
+        }
+    };
     for (path, wrong) in &proved.wrong {
         say(format_args!("a snapshot, {}: {wrong}", path.display()));
     }
     if proved.snapshots > 0 {
         print(format_args!("snapshots that are what the records come to: {}", proved.snapshots))?;
     }
+    if proved.foreign > 0 {
+        print(format_args!("snapshots of other versions, which were not compared: {}", proved.foreign))?;
+    }
     if let Some(from) = proved.from {
-        print(format_args!("the records are replayed from the snapshot at {from}, which nothing proves"))?;
+        print(format_args!("the records were replayed from the snapshot at {from}, which nothing proves"))?;
     }
     let parts: BTreeSet<&str> = proved.state.tasks.parts_aside().collect();
     let damaged = blobs::damaged(data, parts.iter().copied());
@@ -182,10 +192,7 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<(), Box<dyn Error>> {
     if !parts.is_empty() && damaged.is_empty() {
         print(format_args!("parts of data objects whole: {}", parts.len()))?;
     }
-    match proved.wrong.is_empty() && damaged.is_empty() {
-        true => Ok(()),
-        false => Err(NotWhole.into()),
-    }
+    Ok(proved.wrong.is_empty() && damaged.is_empty())
 }
 
 /// Prints that a log is as it was written.

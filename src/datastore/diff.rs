@@ -32,6 +32,21 @@ impl Change {
     pub fn node(&self) -> Option<&'static Node> {
         self.path.node()
     }
+
+    /// What was there and what is there, if it is a container or entry as a whole at so many steps from the root.
+    pub fn whole(&self, steps: usize) -> Option<(Option<&Arc<Container>>, Option<&Arc<Container>>)> {
+        fn whole(child: &Option<Child>) -> Option<Option<&Arc<Container>>> {
+            match child {
+                None => Some(None),
+                Some(Child::Container(container)) => Some(Some(container)),
+                Some(_) => None,
+            }
+        }
+        if self.path.steps.len() != steps {
+            return None;
+        }
+        whole(&self.old).zip(whole(&self.new))
+    }
 }
 
 /// All changes from `old` to `new`, in schema order.

@@ -284,11 +284,10 @@ impl Update<'_> {
                     // Without a key it is the order of the list that changed.
                     let Some(Step { selector: Selector::Key(key), .. }) = step else { continue };
                     // An entry that came or went is in its change.
-                    let (old, new) = match changes {
-                        [Change { path, old, new }] if path.steps.len() == depth + 1 => {
-                            (of_entry(old), of_entry(new))
-                        }
-                        _ => (old.get(node, key), new.get(node, key)),
+                    let whole = if let [change] = changes { change.whole(depth + 1) } else { None };
+                    let (old, new) = match whole {
+                        Some((old, new)) => (old.cloned(), new.cloned()),
+                        None => (old.get(node, key), new.get(node, key)),
                     };
                     self.entry(node, key, place, (old.as_deref(), new.as_deref()), (changes, depth + 1));
                 }
@@ -409,14 +408,6 @@ fn below<'c>(changes: &'c [Change], depth: usize, node: &Node) -> &'c [Change] {
     // Changes are in schema order, so those of one node stand together.
     let count = rest.iter().position(|change| !through(change)).unwrap_or(rest.len());
     rest.get(..count).unwrap_or_default()
-}
-
-/// The entry that a change is of.
-fn of_entry(child: &Option<Child>) -> Option<Arc<Container>> {
-    match child {
-        Some(Child::Container(entry)) => Some(Arc::clone(entry)),
-        _ => None,
-    }
 }
 
 fn each_entry(list: &List, visit: &mut dyn FnMut(&Key, &Container)) {

@@ -86,6 +86,9 @@ pub enum OpenError {
     /// The server's own agent cannot be registered.
     #[error("the server's own agent cannot be registered: {0}")]
     Agent(#[source] Error),
+    /// A snapshot cannot be held against the records.
+    #[error("a snapshot cannot be held against the records: {0}")]
+    Compare(#[source] std::io::Error),
     /// A thread cannot be started.
     #[error("the writer and the committer cannot be started: {0}")]
     Thread(#[from] std::io::Error),

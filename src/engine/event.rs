@@ -303,7 +303,8 @@ fn has_any(child: &Child) -> bool {
     }
 }
 
-/// Edits as [`StoredEdit`] reads them, written at once: a value is encoded once and not copied.
+/// Edits as [`StoredEdit`] reads them, written at once: a value is encoded once and not copied, and that it is JSON is
+/// what all tests hold the encoder to ([`Event::read_back`]).
 fn stored(edits: &[Edit]) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::with_capacity(1024);
     out.push(b'[');

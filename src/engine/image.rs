@@ -10,6 +10,8 @@
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::confirm::Pending;
 use super::draft::Dispatch;
 use super::event::Event;
@@ -59,7 +61,90 @@ pub(super) fn save(state: &State, log: &LogReader, out: &mut dyn Write) -> io::R
         out.write_all(&frame)?;
         out.write_all(octets)
     };
-    configuration(state, log, &mut sink)?;
+    numbers(state, &mut sink)?;
+    revisions(state, log, 0, &mut sink)?;
+    rest(state, &mut sink)
+}
+
+/// What stands for what a snapshot holds. The revisions of the configuration stand apart: how many are saved depends on the
+/// records that are there at the time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    revisions: [u8; 32],
+    /// The number of the oldest of them.
+    oldest: Option<u64>,
+    rest: [u8; 32],
+}
+
+/// What a snapshot holds; `None` if another version has written it, whose items are others.
+///
+/// # Errors
+/// Those of `from`, and `InvalidData` if it is none.
+pub(super) fn held(from: &mut dyn BufRead) -> io::Result<Option<Held>> {
+    let mut item = Vec::new();
+    octets(from, &mut item)?;
+    if item != Layout::own().as_bytes() {
+        return Ok(None);
+    }
+    let (mut revisions, mut rest, mut oldest) = (Sum::default(), Sum::default(), None);
+    loop {
+        let mut kind = [0];
+        from.read_exact(&mut kind)?;
+        item.clear();
+        octets(from, &mut item)?;
+        let [kind] = kind;
+        match kind {
+            OLDEST_REVISION | EDITED => {
+                if kind == OLDEST_REVISION {
+                    oldest = Some(Reader::new(&item).number().map_err(invalid)?);
+                }
+                revisions.item(kind, &item)?;
+            }
+            kind => rest.item(kind, &item)?,
+        }
+        if kind == END {
+            return Ok(Some(Held { revisions: revisions.end(), oldest, rest: rest.end() }));
+        }
+    }
+}
+
+/// Whether a snapshot of this state would hold the same; `None` if all else is the same, and some of the edits between the
+/// revisions that it holds are in the log no longer.
+///
+/// # Errors
+/// Those of the log.
+pub(super) fn holds(state: &State, log: &LogReader, held: &Held) -> io::Result<Option<bool>> {
+    let mut sum = Sum::default();
+    let mut sink = |kind: u8, octets: &[u8]| sum.item(kind, octets);
+    numbers(state, &mut sink)?;
+    rest(state, &mut sink)?;
+    if sum.end() != held.rest {
+        return Ok(Some(false));
+    }
+    let mut sum = Sum::default();
+    let from = held.oldest.unwrap_or_default();
+    let oldest = revisions(state, log, from, &mut |kind, octets| sum.item(kind, octets))?;
+    Ok((oldest == held.oldest).then(|| sum.end() == held.revisions))
+}
+
+/// A sum of items.
+#[derive(Default)]
+struct Sum(Sha256);
+
+impl Sum {
+    fn item(&mut self, kind: u8, octets: &[u8]) -> io::Result<()> {
+        self.0.update([kind]);
+        self.0.update((octets.len() as u64).to_be_bytes());
+        self.0.update(octets);
+        Ok(())
+    }
+
+    fn end(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
+fn rest(state: &State, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut item = Vec::new();
     if let Some(startup) = &state.startup {
         pack(startup, &mut item);
@@ -80,25 +165,33 @@ pub(super) fn save(state: &State, log: &LogReader, out: &mut dyn Write) -> io::R
         sink(USER, &item)?;
     }
     state.ledger.save(&mut |is_usage, octets| sink(if is_usage { USAGE } else { WRITTEN }, octets))?;
-    state.registry.save(&mut sink)?;
-    state.tasks.save(&mut sink)?;
-    state.negotiations.save(&mut sink)?;
+    state.registry.save(sink)?;
+    state.tasks.save(sink)?;
+    state.negotiations.save(sink)?;
     sink(END, &[])
 }
 
-/// The revisions of the configuration that are kept: the oldest as it is, and of each other what was edited.
-fn configuration(state: &State, log: &LogReader, sink: &mut Sink<'_>) -> io::Result<()> {
+fn numbers(state: &State, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut item = Vec::new();
     let numbers = [state.position, state.config_revision, u64::from(state.newest_session)];
     numbers.into_iter().for_each(|number| put_number(&mut item, number));
     put_time(&mut item, state.config_changed_at);
     put_time(&mut item, state.startup_changed_at);
-    sink(NUMBERS, &item)?;
+    sink(NUMBERS, &item)
+}
+
+/// The revisions of the configuration that are kept, from a number on: the oldest as it is, and of each other what was edited.
+/// Returns the number of the oldest.
+fn revisions(state: &State, log: &LogReader, from: u64, sink: &mut Sink<'_>) -> io::Result<Option<u64>> {
+    let mut item = Vec::new();
     // How far back there are records; they are read once more when they are saved, or all would be in memory.
     let mut edits = Vec::new();
     let mut oldest = state.revisions.get_max().map(|(number, newest)| (number, newest));
     for before in state.revisions.iter().rev().skip(1) {
         let Some((number, after)) = oldest.map(|(number, after)| (*number, after.at)) else { break };
+        if *before.0 < from {
+            break;
+        }
         if record_at(log, number)?.is_none() {
             break;
         }
@@ -125,7 +218,7 @@ fn configuration(state: &State, log: &LogReader, sink: &mut Sink<'_>) -> io::Res
         put_octets(&mut item, &record.payload);
         sink(EDITED, &item)?;
     }
-    Ok(())
+    Ok(oldest.map(|(number, _)| *number))
 }
 
 /// The record at a position, unless it is kept no longer.

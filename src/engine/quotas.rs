@@ -18,7 +18,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::nodes as draft;
 use crate::yang::packed::{PackedError, Reader, put_key, put_number, put_octets};
 use crate::yang::path::{InstancePath, Selector};
-use crate::yang::tree::{Child, Container, Key};
+use crate::yang::tree::{Container, Key};
 
 /// What is counted for a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,9 +245,9 @@ impl Ledger {
             }
             let (name, key) = &place;
             let node = TOP.into_iter().find(|node| node.name == *name);
-            let octets = match (&change.new, change.path.steps.len()) {
-                (Some(Child::Container(entry)), 1) => Some(update::octets_of(entry)),
-                _ => node.and_then(|node| match key {
+            let octets = match change.whole(1) {
+                Some((_, new)) => new.map(|inside| update::octets_of(inside)),
+                None => node.and_then(|node| match key {
                     Some(key) => config.list(node)?.get(node, key).map(|entry| update::octets_of(&entry)),
                     None => config.container(node).map(|inside| update::octets_of(inside)),
                 }),

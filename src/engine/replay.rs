@@ -9,8 +9,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::driver::OpenError;
 use super::event::{Actor, Event};
 use super::image;
@@ -24,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::log::snapshots::{self, Snapshot};
 use crate::log::{Damage, Fault, Head, LogError, LogReader};
 use crate::yang::error::Error;
+use crate::yang::packed::pack;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Child;
 
@@ -79,11 +78,13 @@ fn fold(
 pub struct Proved {
     /// After all records.
     pub state: State,
-    /// The snapshot that the records begin after, if earlier ones are kept no longer: the others were compared with what
-    /// follows from it, and it with nothing.
+    /// The snapshot that the records begin after, if earlier ones are kept no longer: nothing is known that it could be held
+    /// against.
     pub from: Option<u64>,
     /// How many snapshots are what the records come to.
     pub snapshots: usize,
+    /// How many were written by other versions, whose form is another one.
+    pub foreign: usize,
     /// The others, with what is wrong.
     pub wrong: Vec<(PathBuf, WrongSnapshot)>,
 }
@@ -91,22 +92,31 @@ pub struct Proved {
 /// What is wrong with a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum WrongSnapshot {
-    /// It cannot be used, and no start uses it.
+    /// It is damaged, and no start uses it.
     #[error("it cannot be used: {0}")]
     Unusable(#[source] io::Error),
-    /// Somebody else has written it.
-    #[error("it is not what the records up to position {0} come to")]
-    Altered(u64),
+    /// It has another state than that of its position, or where the records begin late that after which they begin has.
+    #[error("it is not what the records up to position {position} come to{}", since(.from))]
+    Altered {
+        /// For which record it stands.
+        position: u64,
+        /// The snapshot that the records begin after.
+        from: Option<u64>,
+    },
+}
+
+fn since(from: &Option<u64>) -> String {
+    from.map_or_else(String::new, |from| format!(", from the snapshot at {from} on"))
 }
 
 /// Folds all records that there are, whatever the snapshots say, and holds these against it; `told` is given each position that
 /// was reached. Snapshots of another log are left out, as at a start.
 ///
 /// # Errors
-/// As [`replay`]. A log that begins late needs a snapshot that can be used: without one it is damaged.
+/// As [`replay`]; [`LogError::Gone`] if the records begin late and no snapshot says what was before.
 pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenError> {
     let mut waiting = snapshots_of(log)?;
-    let (mut wrong, mut snapshots, mut from) = (Vec::new(), 0, None);
+    let (mut snapshots, mut foreign, mut wrong, mut from) = (0, 0, Vec::new(), None);
     let mut begun_with = State::default();
     // The oldest is the last.
     while log.first()?.position > begun_with.position
@@ -114,45 +124,66 @@ pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenE
     {
         match loaded(&oldest) {
             Ok(state) => (from, begun_with) = (Some(state.position), state),
+            Err(error) if is_gone(&error) => {}
             Err(error) => wrong.push((oldest.path().to_owned(), WrongSnapshot::Unusable(error))),
         }
     }
-    let state = fold(log, begun_with, u64::MAX, &mut |state| {
+    let mut compare = |state: &State| {
         while let Some(snapshot) = waiting.pop_if(|oldest| oldest.head.position <= state.position) {
-            let path = snapshot.path().to_owned();
-            match loaded(&snapshot) {
-                // A server that runs removes old ones.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => wrong.push((path, WrongSnapshot::Unusable(error))),
-                Ok(said) if digest(&said, log)? == digest(state, log)? => snapshots += 1,
-                Ok(_) => wrong.push((path, WrongSnapshot::Altered(state.position))),
+            match compared(&snapshot, state, log, from.is_none())? {
+                Ok(Some(true)) => snapshots += 1,
+                Ok(Some(false)) => {
+                    let altered = WrongSnapshot::Altered { position: snapshot.head.position, from };
+                    wrong.push((snapshot.path().to_owned(), altered));
+                }
+                Ok(None) => foreign += 1,
+                Err(error) if is_gone(&error) => {}
+                Err(error) => wrong.push((snapshot.path().to_owned(), WrongSnapshot::Unusable(error))),
             }
         }
-        told(state.position);
         Ok(())
+    };
+    compare(&begun_with)?;
+    let state = fold(log, begun_with, u64::MAX, &mut |state| {
+        told(state.position);
+        compare(state)
     })?;
-    Ok(Proved { state, from, snapshots, wrong })
+    Ok(Proved { state, from, snapshots, foreign, wrong })
 }
 
-/// What stands for all that a snapshot of a state would hold.
-fn digest(state: &State, log: &LogReader) -> Result<[u8; 32], LogError> {
-    struct Sum(Sha256);
-
-    impl io::Write for Sum {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.update(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+/// Whether a snapshot is this state, which `is_whole` says is made of all records; `None` if another version has written it. The
+/// error inside is that of reading it.
+fn compared(
+    snapshot: &Snapshot,
+    state: &State,
+    log: &LogReader,
+    is_whole: bool,
+) -> Result<io::Result<Option<bool>>, OpenError> {
+    let held = match snapshot.read(image::held) {
+        Ok(Some(held)) => held,
+        unheld => return Ok(unheld.map(|_| None)),
+    };
+    // Not what it holds is told then, but what it says that it stands for.
+    if snapshot.head.position != state.position {
+        return Ok(Ok(Some(false)));
     }
+    match image::holds(state, log, &held).map_err(OpenError::Compare)? {
+        // Some of the edits between its revisions are gone, so the newest is looked at.
+        None if !is_whole => Ok(loaded(snapshot).map(|said| {
+            let packed = |state: &State| {
+                let mut octets = Vec::new();
+                pack(state.config.content(), &mut octets);
+                octets
+            };
+            Some(packed(&said) == packed(state))
+        })),
+        is_same => Ok(Ok(Some(is_same == Some(true)))),
+    }
+}
 
-    let mut sum = Sum(Sha256::new());
-    let path = || log.directory().to_owned();
-    image::save(state, log, &mut sum).map_err(|source| LogError::File { path: path(), source })?;
-    Ok(sum.0.finalize().into())
+/// A server that runs removes old snapshots.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// The state of the newest snapshot that fits the log, and stands for no later record than `to`.

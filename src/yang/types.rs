@@ -256,7 +256,7 @@ pub fn to_json(value: &Value) -> serde_json::Value {
 fn string(ty: &Type, text: &str, length: &Range<u64>, patterns: &[&Pattern]) -> Result<Value, TypeError> {
     // Most texts are printable ASCII, which one look at the octets tells.
     let is_plain = text.bytes().fold(true, |plain, octet| plain & (0x20..0x80).contains(&octet));
-    if let Some(c) = text.chars().find(|c| !is_plain && !is_yang_char(*c)) {
+    if !is_plain && let Some(c) = text.chars().find(|c| !is_yang_char(*c)) {
         return fail(format!("character U+{:04X} cannot stand in a YANG string", c as u32));
     }
     let count = if is_plain { text.len() } else { text.chars().count() } as u64;

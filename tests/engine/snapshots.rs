@@ -1,5 +1,7 @@
 //! A restart from a snapshot: all is as it would be had every event been read again.
 
+use std::path::Path;
+
 use agentconf::clock::Timestamp;
 use agentconf::engine::{
     Content, Datastore, ForgetError, From, State, WrongSnapshot, forget, prove, replay, write_snapshot,
@@ -7,6 +9,7 @@ use agentconf::engine::{
 use agentconf::limits::Limits;
 use agentconf::log::{LogReader, snapshots};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::bench::{Bench, plain, principal};
 use agentconf::yang::generated::magent_task::nodes as n;
@@ -120,7 +123,9 @@ async fn a_snapshot_that_is_not_what_the_records_come_to_is_named() {
     altered.registry = Default::default();
     write_snapshot(&log, &altered).expect("it is written");
     let proved = prove(&log, &mut |_| {}).expect("it is folded");
-    let [(path, WrongSnapshot::Altered(position))] = &proved.wrong[..] else { panic!("{:?}", proved.wrong) };
+    let [(path, WrongSnapshot::Altered { position, from: None })] = &proved.wrong[..] else {
+        panic!("{:?}", proved.wrong)
+    };
     assert_eq!(*position, altered.position);
     assert_eq!(format!("{:?}", proved.state.registry), format!("{:?}", bench.engine.snapshot().registry));
     // One that is damaged is named too.
@@ -128,6 +133,48 @@ async fn a_snapshot_that_is_not_what_the_records_come_to_is_named() {
     file.set_len(file.metadata().expect("it is there").len() * 2 / 3).expect("it is cut");
     let proved = prove(&log, &mut |_| {}).expect("it is folded");
     assert!(matches!(&proved.wrong[..], [(_, WrongSnapshot::Unusable(_))]), "{:?}", proved.wrong);
+}
+
+/// Writes a snapshot with other octets, and a checksum that fits them.
+fn forge(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let octets = std::fs::read(path).expect("it is read");
+    let lines: usize = octets.split_inclusive(|octet| *octet == b'\n').take(2).map(<[u8]>::len).sum();
+    let (head, frame) = octets[..octets.len() - 32].split_at(lines);
+    let content = change(zstd::decode_all(frame).expect("it is a frame"));
+    let forged = [head, &zstd::encode_all(&content[..], 1).expect("it is compressed")].concat();
+    std::fs::write(path, [&forged[..], &Sha256::digest(&forged)].concat()).expect("it is written");
+}
+
+#[tokio::test]
+async fn an_edit_that_a_snapshot_tells_otherwise_is_found() {
+    let bench = lived_in().await.restart().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let path = snapshots::list(bench.directory.path()).expect("they are read").remove(0).path().to_owned();
+    let said = std::fs::read(&path).expect("it is read");
+    let wrong = || {
+        let proved = prove(&log, &mut |_| {}).expect("it is folded");
+        proved.wrong.into_iter().map(|(_, wrong)| wrong.to_string()).collect::<Vec<_>>()
+    };
+    forge(&path, |content| content);
+    assert!(wrong().is_empty(), "as it was: {:?}", wrong());
+    // The edits between the revisions of the configuration are read at a start, and are in the log too.
+    forge(&path, |mut content| {
+        let is_edit = |at: &usize| content[*at..].starts_with(br#""op":"#);
+        let last = (0..content.len()).rev().find(is_edit).expect("there are edits");
+        let value = content[last..].windows(6).position(|six| six == b"\"text\"").expect("it has a text");
+        content[last + value + 1] = b'T';
+        content
+    });
+    assert!(wrong()[0].contains("it is not what the records up to position"), "{:?}", wrong());
+    // Nor is it one if something is in it twice.
+    std::fs::write(&path, said).expect("it is written");
+    forge(&path, |content| {
+        let end = content.len() - 2;
+        let mut written = vec![9, 0];
+        written.splice(0..0, content[..end].iter().copied());
+        [&written[..], &content[end..]].concat()
+    });
+    assert_eq!(wrong().len(), 1, "{:?}", wrong());
 }
 
 #[tokio::test]

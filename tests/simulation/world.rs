@@ -290,7 +290,7 @@ impl World {
         let reader = agentconf::log::Journal::reader(&journal);
         self.witness.remembers(&reader)?;
         let proved = prove(&reader, &mut |_| {}).map_err(|e| broken(&e))?;
-        let altered = proved.wrong.iter().find(|(_, wrong)| matches!(wrong, WrongSnapshot::Altered(_)));
+        let altered = proved.wrong.iter().find(|(_, wrong)| matches!(wrong, WrongSnapshot::Altered { .. }));
         hold("a snapshot is what the records come to", altered.is_none(), || format!("{altered:?}"))?;
         let profile = irtf_agent::Agent {
             domain: Some("IP".into()),

@@ -135,9 +135,9 @@ pub(super) fn edited(state: &mut State, old: &Container, changes: &[Change], at:
         if *node != &nodes::DATA_PARAMS || last.replace(key) == Some(key) {
             continue;
         }
-        let entry = match (&change.new, change.path.steps.len()) {
-            (Some(Child::Container(entry)), 1) => Some(Arc::clone(entry)),
-            _ => list.and_then(|list| list.get(&nodes::DATA_PARAMS, key)),
+        let entry = match change.whole(1) {
+            Some((_, new)) => new.cloned(),
+            None => list.and_then(|list| list.get(&nodes::DATA_PARAMS, key)),
         };
         match entry {
             Some(entry) => {
