@@ -53,14 +53,16 @@ fn has(found: &Json, expected: &Json, place: &str) {
 #[test]
 fn the_directories_of_all_earlier_versions_are_read_and_verified() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 3, "they are kept for ever: {fixtures:?}");
+    assert!(fixtures.len() >= 4, "they are kept for ever: {fixtures:?}");
     for fixture in fixtures {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         copy(&fixture.join("data"), &data);
         let expected: Json =
             serde_json::from_slice(&fs::read(fixture.join("expected.json")).unwrap()).unwrap();
+        let has_snapshot = data.join("snapshots").exists();
         let server = Server::start(&data, "");
+        assert_eq!(server.log().contains("read from a snapshot"), has_snapshot, "{}", server.log());
         let mut client = server.client();
         for (path, expected) in expected["data"].as_object().unwrap() {
             let answer = client.get(path);
@@ -93,7 +95,9 @@ fn what_a_newer_version_has_written_is_refused_and_left_as_it_is() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        copy(&fixtures().pop().unwrap().join("data"), &data);
+        // One whose first record is in the store.
+        let newest = fixtures().into_iter().rfind(|fixture| !fixture.join("data/archive").exists());
+        copy(&newest.unwrap().join("data"), &data);
         let store = Connection::open(data.join("log.sqlite3")).unwrap();
         store.execute_batch(change).unwrap();
         drop(store);

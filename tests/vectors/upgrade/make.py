@@ -48,25 +48,22 @@ def main(binary, place, form="with-secrets"):
     user = {"magent-access:access": {"users": {"user": [{"name": "bea", "group": ["admin"], "password": "$0$" + PASSWORD}]}}}
     status = 0 if form == "without-secrets" else client.ask("PATCH", "/restconf/data/magent-access:access", user).status
     if form == "with-snapshot":
-        # The end of this server writes a snapshot, the one after it adds to the log alone, and the records before are archived.
+        # The end of this server writes a snapshot, the older records are archived, and the next server adds to the log alone.
         scenario.invoke("operations/magent-policy:set-policy", POLICY)
-        stop(server)
-        server, url = start(binary, data, 1_000_000)
-        client = Client(url, client.ca, client.token)
-        assert client.ask("PUT", "/restconf/data/irtf-agent:data-params=later", LATER).status == 201
         stop(server)
         position = max(int(file.stem) for file in (data / "snapshots").iterdir())
         verb("log", "compact", "--to", str(position - 10))
         server, url = start(binary, data, 1_000_000)
         client = Client(url, client.ca, client.token)
+        assert client.ask("PUT", "/restconf/data/irtf-agent:data-params=later", LATER).status == 201
     answers = {path: client.get(path) for path in READ}
     known = {path: answer.json() for path, answer in answers.items() if answer.status == 200}
     stop(server)
     passwords = {"ann": PASSWORD, **({"bea": PASSWORD} if status == 204 else {})}
     told = {"version": verb_version(binary), "passwords": passwords, "api-key": key, "data": known}
     (place / "expected.json").write_text(json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-    for name in ["server.lock", "admin.jwt"]:
-        (data / name).unlink(missing_ok=True)
+    for file in [data / "admin.jwt", data.with_suffix(".toml"), *data.rglob("*.lock")]:
+        file.unlink(missing_ok=True)
     print(place, status, {path: answer.status for path, answer in answers.items()})
 
 
