@@ -27,6 +27,9 @@ pub struct Change {
     pub new: Option<Child>,
 }
 
+/// A container or entry before or after; `None` where it is not there.
+pub type Side<'c> = Option<&'c Arc<Container>>;
+
 impl Change {
     /// The node that changed. A change always has one.
     pub fn node(&self) -> Option<&'static Node> {
@@ -34,8 +37,8 @@ impl Change {
     }
 
     /// What was there and what is there, if it is a container or entry as a whole at so many steps from the root.
-    pub fn whole(&self, steps: usize) -> Option<(Option<&Arc<Container>>, Option<&Arc<Container>>)> {
-        fn whole(child: &Option<Child>) -> Option<Option<&Arc<Container>>> {
+    pub fn whole(&self, steps: usize) -> Option<(Side<'_>, Side<'_>)> {
+        fn whole(child: &Option<Child>) -> Option<Side<'_>> {
             match child {
                 None => Some(None),
                 Some(Child::Container(container)) => Some(Some(container)),
