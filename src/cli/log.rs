@@ -178,9 +178,6 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
     if proved.snapshots > 0 {
         print(format_args!("snapshots that are what the records come to: {}", proved.snapshots))?;
     }
-    if proved.foreign > 0 {
-        print(format_args!("snapshots of other versions, which were not compared: {}", proved.foreign))?;
-    }
     if let Some(from) = proved.from {
         print(format_args!("the records were replayed from the snapshot at {from}, which nothing proves"))?;
     }

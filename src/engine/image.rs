@@ -114,17 +114,35 @@ pub(super) fn held(from: &mut dyn BufRead) -> io::Result<Option<Held>> {
 /// # Errors
 /// Those of the log.
 pub(super) fn holds(state: &State, log: &LogReader, held: &Held) -> io::Result<Option<bool>> {
-    let mut sum = Sum::default();
-    let mut sink = |kind: u8, octets: &[u8]| sum.item(kind, octets);
-    numbers(state, &mut sink)?;
-    rest(state, &mut sink)?;
-    if sum.end() != held.rest {
+    if sum_of_rest(state)? != held.rest {
         return Ok(Some(false));
     }
     let mut sum = Sum::default();
     let from = held.oldest.unwrap_or_default();
     let oldest = revisions(state, log, from, &mut |kind, octets| sum.item(kind, octets))?;
     Ok((oldest == held.oldest).then(|| sum.end() == held.revisions))
+}
+
+/// Whether two states are the same, but for older revisions of the configuration.
+///
+/// # Errors
+/// What cannot be saved.
+pub(super) fn is_same(one: &State, other: &State) -> io::Result<bool> {
+    let packed = |state: &State| {
+        let mut octets = Vec::new();
+        pack(state.config.content(), &mut octets);
+        octets
+    };
+    Ok(sum_of_rest(one)? == sum_of_rest(other)? && packed(one) == packed(other))
+}
+
+/// All but the revisions of the configuration.
+fn sum_of_rest(state: &State) -> io::Result<[u8; 32]> {
+    let mut sum = Sum::default();
+    let mut sink = |kind: u8, octets: &[u8]| sum.item(kind, octets);
+    numbers(state, &mut sink)?;
+    rest(state, &mut sink)?;
+    Ok(sum.end())
 }
 
 /// A sum of items.

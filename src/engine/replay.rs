@@ -22,7 +22,6 @@ use crate::clock::Timestamp;
 use crate::log::snapshots::{self, Snapshot};
 use crate::log::{Damage, Fault, Head, LogError, LogReader};
 use crate::yang::error::Error;
-use crate::yang::packed::pack;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Child;
 
@@ -83,8 +82,6 @@ pub struct Proved {
     pub from: Option<u64>,
     /// How many snapshots are what the records come to.
     pub snapshots: usize,
-    /// How many were written by other versions, whose form is another one.
-    pub foreign: usize,
     /// The others, with what is wrong.
     pub wrong: Vec<(PathBuf, WrongSnapshot)>,
 }
@@ -116,7 +113,7 @@ fn since(from: &Option<u64>) -> String {
 /// As [`replay`]; [`LogError::Gone`] if the records begin late and no snapshot says what was before.
 pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenError> {
     let mut waiting = snapshots_of(log)?;
-    let (mut snapshots, mut foreign, mut wrong, mut from) = (0, 0, Vec::new(), None);
+    let (mut snapshots, mut wrong, mut from) = (0, Vec::new(), None);
     let mut begun_with = State::default();
     // The oldest is the last.
     while log.first()?.position > begun_with.position
@@ -130,13 +127,12 @@ pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenE
     }
     let mut compare = |state: &State| {
         while let Some(snapshot) = waiting.pop_if(|oldest| oldest.head.position <= state.position) {
-            match compared(&snapshot, state, log, from.is_none())? {
-                Ok(Some(true)) => snapshots += 1,
-                Ok(Some(false)) => {
+            match is_same(&snapshot, state, log, from.is_none())? {
+                Ok(true) => snapshots += 1,
+                Ok(false) => {
                     let altered = WrongSnapshot::Altered { position: snapshot.head.position, from };
                     wrong.push((snapshot.path().to_owned(), altered));
                 }
-                Ok(None) => foreign += 1,
                 Err(error) if is_gone(&error) => {}
                 Err(error) => wrong.push((snapshot.path().to_owned(), WrongSnapshot::Unusable(error))),
             }
@@ -148,36 +144,37 @@ pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenE
         told(state.position);
         compare(state)
     })?;
-    Ok(Proved { state, from, snapshots, foreign, wrong })
+    Ok(Proved { state, from, snapshots, wrong })
 }
 
-/// Whether a snapshot is this state, which `is_whole` says is made of all records; `None` if another version has written it. The
-/// error inside is that of reading it.
-fn compared(
+/// Whether a snapshot is this state, which `is_whole` says is made of all records. The error inside is that of reading it.
+fn is_same(
     snapshot: &Snapshot,
     state: &State,
     log: &LogReader,
     is_whole: bool,
-) -> Result<io::Result<Option<bool>>, OpenError> {
+) -> Result<io::Result<bool>, OpenError> {
     let held = match snapshot.read(image::held) {
-        Ok(Some(held)) => held,
-        unheld => return Ok(unheld.map(|_| None)),
+        Ok(held) => held,
+        Err(error) => return Ok(Err(error)),
     };
     // Not what it holds is told then, but what it says that it stands for.
     if snapshot.head.position != state.position {
-        return Ok(Ok(Some(false)));
+        return Ok(Ok(false));
     }
-    match image::holds(state, log, &held).map_err(OpenError::Compare)? {
-        // Some of the edits between its revisions are gone, so the newest is looked at.
-        None if !is_whole => Ok(loaded(snapshot).map(|said| {
-            let packed = |state: &State| {
-                let mut octets = Vec::new();
-                pack(state.config.content(), &mut octets);
-                octets
-            };
-            Some(packed(&said) == packed(state))
-        })),
-        is_same => Ok(Ok(Some(is_same == Some(true)))),
+    let is_same = match &held {
+        Some(held) => image::holds(state, log, held).map_err(OpenError::Compare)?,
+        None => None,
+    };
+    match is_same {
+        Some(is_same) => Ok(Ok(is_same)),
+        None if held.is_some() && is_whole => Ok(Ok(false)),
+        // Another version has written it, or some of the edits between its revisions are gone: what a start would have is
+        // looked at, but for the older revisions.
+        None => match loaded(snapshot) {
+            Ok(said) => Ok(Ok(image::is_same(&said, state).map_err(OpenError::Compare)?)),
+            Err(error) => Ok(Err(error)),
+        },
     }
 }
 

@@ -158,16 +158,49 @@ async fn an_edit_that_a_snapshot_tells_otherwise_is_found() {
     forge(&path, |content| content);
     assert!(wrong().is_empty(), "as it was: {:?}", wrong());
     // The edits between the revisions of the configuration are read at a start, and are in the log too.
-    forge(&path, |mut content| {
+    let alter: fn(&mut Vec<u8>) = |content| {
         let is_edit = |at: &usize| content[*at..].starts_with(br#""op":"#);
         let last = (0..content.len()).rev().find(is_edit).expect("there are edits");
         let value = content[last..].windows(6).position(|six| six == b"\"text\"").expect("it has a text");
         content[last + value + 1] = b'T';
+    };
+    forge(&path, |mut content| {
+        alter(&mut content);
         content
     });
     assert!(wrong()[0].contains("it is not what the records up to position"), "{:?}", wrong());
+    // As if another version had written it, whose nodes have other places: it is read by names then, and told from an altered one.
+    let of_another = |change: fn(&mut Vec<u8>)| {
+        std::fs::write(&path, &said).expect("it is written");
+        forge(&path, |content| {
+            let (length, octets) =
+                content.iter().enumerate().fold((0, None), |(length, octets), (at, octet)| match octets {
+                    Some(_) => (length, octets),
+                    None => {
+                        let length = length | usize::from(octet & 0x7f) << (7 * at);
+                        (length, (*octet < 0x80).then_some(at + 1))
+                    }
+                });
+            let begin = octets.expect("it begins with a length");
+            let layout = [&content[begin..begin + length], b"0 60000 other:node\n"].concat();
+            let mut rest = content[begin + length..].to_vec();
+            change(&mut rest);
+            let mut octets = Vec::new();
+            let mut length = layout.len();
+            while length >= 0x80 {
+                octets.push((length & 0x7f) as u8 | 0x80);
+                length >>= 7;
+            }
+            octets.push(length as u8);
+            [octets, layout, rest].concat()
+        });
+    };
+    of_another(|_| {});
+    assert!(wrong().is_empty(), "{:?}", wrong());
+    of_another(alter);
+    assert_eq!(wrong().len(), 1, "{:?}", wrong());
     // Nor is it one if something is in it twice.
-    std::fs::write(&path, said).expect("it is written");
+    std::fs::write(&path, &said).expect("it is written");
     forge(&path, |content| {
         let end = content.len() - 2;
         let mut written = vec![9, 0];
