@@ -289,9 +289,13 @@ impl World {
         let journal = Disk::open(&self.directory(), &self.command).map_err(|e| broken(&e))?;
         let reader = agentconf::log::Journal::reader(&journal);
         self.witness.remembers(&reader)?;
-        let proved = prove(&reader, &mut |_| {}).map_err(|e| broken(&e))?;
-        let altered = proved.wrong.iter().find(|(_, wrong)| matches!(wrong, WrongSnapshot::Altered { .. }));
-        hold("a snapshot is what the records come to", altered.is_none(), || format!("{altered:?}"))?;
+        // It folds the whole log, so not each time.
+        if self.generation.is_multiple_of(3) {
+            let proved = prove(&reader, &mut |_| {}).map_err(|e| broken(&e))?;
+            let altered =
+                proved.wrong.iter().find(|(_, wrong)| matches!(wrong, WrongSnapshot::Altered { .. }));
+            hold("a snapshot is what the records come to", altered.is_none(), || format!("{altered:?}"))?;
+        }
         let profile = irtf_agent::Agent {
             domain: Some("IP".into()),
             ..irtf_agent::Agent::new("server", "the server's own agent", "1.0.0", "agentconf")
