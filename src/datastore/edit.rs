@@ -183,17 +183,17 @@ impl Editing<'_> {
                     let message = "the keys in the content are not those of the path";
                     return Err(self.error(depth, Tag::InvalidValue, message));
                 };
-                let old = || parent.list(node).and_then(|list| list.get(node, key));
-                let entry = match self.edit.operation {
-                    Operation::Merge => match old() {
-                        Some(old) => {
-                            let mut merged = old.as_ref().clone();
-                            self.merge_into(&mut merged, &entry);
-                            Arc::new(merged)
-                        }
-                        None => entry,
-                    },
-                    _ => entry,
+                let old = match self.edit.operation {
+                    Operation::Merge => parent.list(node).and_then(|list| list.get(node, key)),
+                    _ => None,
+                };
+                let entry = match old {
+                    Some(old) => {
+                        let mut merged = old.as_ref().clone();
+                        self.merge_into(&mut merged, &entry);
+                        Arc::new(merged)
+                    }
+                    None => entry,
                 };
                 self.put_entry_at(parent, node, key, entry)
             }

@@ -1,4 +1,5 @@
-//! The fold from the log to the state, from the newest snapshot on if there is one that fits; and what a state shows.
+//! The fold from the log to the state, from the newest snapshot on if there is one that fits; the snapshots held
+//! against the fold of all records; and what a state shows.
 //!
 //! A snapshot is a short cut and never a truth: one that is damaged, or stands for a record that the log does not have, is
 //! left out. What follows it is checked like everything that is replayed. Nothing here goes on after a record that does not

@@ -300,7 +300,8 @@ pub(in crate::yang) fn resolve(
     place: &Place<'_>,
     top: bool,
 ) -> Result<&'static Node, Error> {
-    let written = |node: &'static Node| match top || node.needs_prefix_below(parent) {
+    let is_qualified = |node: &Node| top || node.needs_prefix_below(parent);
+    let written = |node: &'static Node| match is_qualified(node) {
         true => node.qualified_name(),
         false => node.name.to_owned(),
     };
@@ -316,15 +317,8 @@ pub(in crate::yang) fn resolve(
         (None, Some(parent)) => parent.child(parent.module, name),
         (None, None) => None,
     };
-    // All but a few names are right, and are not written anew to see that.
-    let is_right = |node: &'static Node| match name.split_once(':') {
-        Some((module, local)) => {
-            (top || node.needs_prefix_below(parent)) && (module, local) == (node.module.name, node.name)
-        }
-        None => !top && !node.needs_prefix_below(parent) && name == node.name,
-    };
     match node {
-        Some(node) if is_right(node) => Ok(node),
+        Some(node) if is_called(name, node, is_qualified(node)) => Ok(node),
         Some(node) => {
             let message =
                 format!("\"{name}\" has to be written \"{}\" here (RFC 7951 section 4)", written(node));
@@ -347,9 +341,14 @@ pub(in crate::yang) fn resolve(
 
 /// Whether a member inside an instance of the parent stands for a child of it.
 pub(in crate::yang) fn is_name_of(name: &str, child: &Node) -> bool {
-    match child.needs_prefix_below(child.data_parent()) {
-        true => name.split_once(':') == Some((child.module.name, child.name)),
-        false => name == child.name,
+    is_called(name, child, child.needs_prefix_below(child.data_parent()))
+}
+
+/// Whether a name is that of a node, where it is qualified or not.
+fn is_called(name: &str, node: &Node, is_qualified: bool) -> bool {
+    match is_qualified {
+        true => name.split_once(':') == Some((node.module.name, node.name)),
+        false => name == node.name,
     }
 }
 
