@@ -58,6 +58,8 @@ enum What {
     Fill { directory: PathBuf, tasks: u64, after: u64 },
     /// Measures rounds of negotiations alone
     Moves,
+    /// Creates tasks in a data directory that was filled before, and says how many in a second
+    Create { directory: PathBuf, count: u64 },
     /// Starts on a data directory, and says how long that took
     #[command(hide = true)]
     Start { directory: std::path::PathBuf },
@@ -69,6 +71,11 @@ async fn main() -> Outcome<()> {
     match &arguments.what {
         Some(What::Fill { directory, tasks, after }) => fill(directory, *tasks, *after).await,
         Some(What::Start { directory }) => start(directory),
+        Some(What::Create { directory, count }) => {
+            let took = Filled::open(directory)?.create(*count).await?;
+            println!("{:.0}/s", *count as f64 / took.as_secs_f64());
+            Ok(())
+        }
         Some(What::Moves) => {
             println!("| what | measured | compared with | ratio | budget |\n|---|---|---|---|---|");
             negotiations(&arguments).await
