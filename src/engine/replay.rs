@@ -114,7 +114,10 @@ fn since(from: &Option<u64>) -> String {
 /// As [`replay`]; [`LogError::Gone`] if the records begin late and no snapshot says what was before.
 pub fn prove(log: &LogReader, told: &mut dyn FnMut(u64)) -> Result<Proved, OpenError> {
     let mut waiting = snapshots_of(log)?;
-    let (mut snapshots, mut wrong, mut from) = (0, Vec::new(), None);
+    let headless = snapshots::headless(log.directory()).map_err(|source| unlisted(log, source))?;
+    let mut wrong: Vec<_> =
+        headless.into_iter().map(|(path, error)| (path, WrongSnapshot::Unusable(error))).collect();
+    let (mut snapshots, mut from) = (0, None);
     let mut begun_with = State::default();
     // The oldest is the last.
     while log.first()?.position > begun_with.position
@@ -219,8 +222,7 @@ pub(super) fn loaded(snapshot: &Snapshot) -> io::Result<State> {
 /// # Errors
 /// They cannot be read.
 pub(super) fn snapshots_of(log: &LogReader) -> Result<Vec<Snapshot>, LogError> {
-    let path = log.directory().join(snapshots::DIRECTORY);
-    let found = snapshots::list(log.directory()).map_err(|source| LogError::File { path, source })?;
+    let found = snapshots::list(log.directory()).map_err(|source| unlisted(log, source))?;
     let mut fitting = Vec::new();
     for snapshot in found {
         match has(log, &snapshot.head) {
@@ -237,6 +239,10 @@ pub(super) fn snapshots_of(log: &LogReader) -> Result<Vec<Snapshot>, LogError> {
         }
     }
     Ok(fitting)
+}
+
+fn unlisted(log: &LogReader, source: io::Error) -> LogError {
+    LogError::File { path: log.directory().join(snapshots::DIRECTORY), source }
 }
 
 /// Whether a log has this place in its chain, be it in an archive.

@@ -99,9 +99,10 @@ impl Compactor {
     /// # Errors
     /// The files cannot be read.
     pub fn first_after(&self, at: i64) -> Result<Option<Head>, LogError> {
-        Ok(archive::before(self.reader.directory(), &base(&self.connection)?, at)?
-            .pop()
-            .map(|(_, head)| head))
+        let goes = archive::before(self.reader.directory(), &base(&self.connection)?, at)?.pop();
+        let Some((_, head)) = goes else { return Ok(None) };
+        // What an interruption left behind can be in another archive too, and then nothing is lost with it.
+        Ok((head.position > self.reader.first()?.position).then_some(head))
     }
 
     /// Removes archives whose records are all older than a time (microseconds since the epoch). Gives how many.

@@ -47,24 +47,41 @@ pub struct Snapshot {
 /// # Errors
 /// The directory is there and cannot be read.
 pub fn list(dir: &Path) -> io::Result<Vec<Snapshot>> {
-    let found = match fs::read_dir(dir.join(DIRECTORY)) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
     let mut snapshots = Vec::new();
-    for entry in found {
-        let path = entry?.path();
-        if !path.to_string_lossy().ends_with(SUFFIX) {
-            continue;
-        }
-        match File::open(&path).map(BufReader::new).and_then(|mut file| read_head(&mut file, MAGIC)) {
+    for (path, head) in found(dir)? {
+        match head {
             Ok(head) => snapshots.push(Snapshot { path, head }),
             Err(error) => tracing::warn!(%error, path = %path.display(), "this is no snapshot"),
         }
     }
     snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.head.position));
     Ok(snapshots)
+}
+
+/// The files that are called snapshots and do not begin like one, with what is wrong.
+///
+/// # Errors
+/// As [`list`].
+pub fn headless(dir: &Path) -> io::Result<Vec<(PathBuf, io::Error)>> {
+    Ok(found(dir)?.into_iter().filter_map(|(path, head)| Some((path, head.err()?))).collect())
+}
+
+/// All files that are called snapshots, with the record that each says it stands for.
+fn found(dir: &Path) -> io::Result<Vec<(PathBuf, io::Result<Head>)>> {
+    let entries = match fs::read_dir(dir.join(DIRECTORY)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(SUFFIX) {
+            let head = File::open(&path).map(BufReader::new).and_then(|mut file| read_head(&mut file, MAGIC));
+            found.push((path, head));
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a snapshot of what the records up to `head` come to, and removes those that are no longer needed: of those that
@@ -123,7 +140,7 @@ fn begun(path: &Path, head: &Head, content: impl FnOnce(&mut dyn Write) -> io::R
     inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Removes all but the newest snapshots, and what was not finished. What cannot be removed stays.
+/// Removes all but the newest snapshots that are whole, and what was not finished. What cannot be removed stays.
 fn remove_old(log: &Path, dir: &Path, is_used: impl Fn(&Head) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -131,8 +148,20 @@ fn remove_old(log: &Path, dir: &Path, is_used: impl Fn(&Head) -> bool) -> io::Re
             remove(&path);
         }
     }
-    let used = list(log)?.into_iter().filter(|snapshot| is_used(&snapshot.head));
-    used.skip(KEPT).for_each(|old| remove(old.path()));
+    let mut whole = 0;
+    for snapshot in list(log)?.iter().filter(|snapshot| is_used(&snapshot.head)) {
+        if whole == KEPT {
+            remove(snapshot.path());
+            continue;
+        }
+        // They may be all that is left of records that are forgotten, so the one in reserve has to be one.
+        match snapshot.read(|content| io::copy(content, &mut io::sink())) {
+            Ok(_) => whole += 1,
+            Err(error) => {
+                tracing::warn!(%error, path = %snapshot.path().display(), "a snapshot is damaged: an older one is kept");
+            }
+        }
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use agentconf::log::Record;
+use agentconf::log::{Record, archive};
 
 use crate::clients::{Client, Connect, Netconf, Outcome, Restconf, Wish};
 use crate::follower::{Event, follow};
@@ -63,8 +63,8 @@ impl Tampering {
     ];
 }
 
-/// All that can be done to a server.
-pub const FAULTS: [&str; 8] = [
+/// All that can be done to a server, and what it does meanwhile.
+pub const FAULTS: [&str; 9] = [
     "killed while starting",
     "read-only",
     "stopped",
@@ -73,6 +73,7 @@ pub const FAULTS: [&str; 8] = [
     "terminated",
     "killed",
     "power",
+    "records archived",
 ];
 
 /// What came of a campaign.
@@ -384,6 +385,9 @@ impl Campaign<'_> {
                 self.lose_power(life, random, told);
             }
             verify(&self.data)?;
+        }
+        if archive::list(&self.data).is_ok_and(|archives| !archives.is_empty()) {
+            told.faults.push("records archived");
         }
         self.end()
     }

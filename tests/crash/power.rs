@@ -50,11 +50,14 @@ pub fn fail(from: &Path, to: &Path, told: &Told<'_>, random: &mut Random) -> u64
     // What follows the newest commit was never synced.
     let rest = random.below((octets.len() - end) as u64 + 1) as usize;
     let (left, all) = (records(to, &octets[..start]), records(to, &octets[..end]));
-    let is_told = all.iter().skip(left.len()).any(|record| (told.of_record)(record));
+    // What it cut off need not be an append: records that are in archives are removed.
+    let last = left.last().map_or(0, |record| record.position);
+    let new: Vec<&Record> = all.iter().filter(|record| record.position > last).collect();
+    let is_told = new.iter().any(|record| (told.of_record)(record));
     let trail = Reader::new(&to.join("audit"));
     let noted = trail.entries((0, 0), None).flatten().map(|(_, entry)| entry.body.log_position).max();
     let signed = trail.kept().ok().flatten().map(|checkpoint| checkpoint.log_position);
-    let is_known = is_told || noted.max(signed) > left.last().map(|record| record.position);
+    let is_known = is_told || noted.max(signed).is_some_and(|known| known > last);
     let spoilt = match random.below(3) {
         _ if is_known && !told.is_ignored => octets[..end + rest].to_vec(),
         0 => octets[..start].to_vec(),
@@ -66,7 +69,7 @@ pub fn fail(from: &Path, to: &Path, told: &Told<'_>, random: &mut Random) -> u64
             octets
         }
     };
-    let lost = if is_known && !told.is_ignored { 0 } else { all.len() - left.len() };
+    let lost = if is_known && !told.is_ignored { 0 } else { new.len() };
     fs::write(&path, spoilt).expect("it is written");
     lost as u64
 }
@@ -89,11 +92,12 @@ fn newest(octets: &[u8]) -> Option<(usize, usize)> {
     (end > HEADER).then_some((start, end))
 }
 
-/// The records that are there with so much of the write-ahead log.
+/// The records that are in the log with so much of what is written ahead.
 fn records(data: &Path, ahead: &[u8]) -> Vec<Record> {
     let probe = tempfile::tempdir().expect("a directory");
     fs::copy(data.join(DATABASE), probe.path().join(DATABASE)).expect("it is copied");
     fs::write(probe.path().join(WRITE_AHEAD), ahead).expect("it is written");
     let reader = LogReader::open(probe.path()).expect("it is opened");
-    reader.scan(0).map(|record| record.expect("it is read")).collect()
+    let base = reader.base().expect("it is read").position;
+    reader.scan(base).map(|record| record.expect("it is read")).collect()
 }

@@ -58,7 +58,8 @@ impl Place {
     fn settings(&self) -> String {
         format!(
             "[listen]\nhttps = []\nhttp = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\n[tls.clients]\nauthorities = [{:?}]\n\
-             [[tls.clients.cert-to-name]]\nid = 1\nfingerprint = \"{}\"\nmap-type = \"common-name\"\n",
+             [[tls.clients.cert-to-name]]\nid = 1\nfingerprint = \"{}\"\nmap-type = \"common-name\"\n\
+             [limits]\nsnapshot_events_min = 20\nlog_kept_s = 1\n",
             self.file("authority.pem"),
             self.fingerprint
         )

@@ -133,6 +133,36 @@ async fn a_snapshot_that_is_not_what_the_records_come_to_is_named() {
     file.set_len(file.metadata().expect("it is there").len() * 2 / 3).expect("it is cut");
     let proved = prove(&log, &mut |_| {}).expect("it is folded");
     assert!(matches!(&proved.wrong[..], [(_, WrongSnapshot::Unusable(_))]), "{:?}", proved.wrong);
+    // And one that does not even say of which record it is.
+    std::fs::write(path, "agentconf snapshot\n").expect("it is written");
+    let proved = prove(&log, &mut |_| {}).expect("it is folded");
+    let [(named, WrongSnapshot::Unusable(_))] = &proved.wrong[..] else { panic!("{:?}", proved.wrong) };
+    assert_eq!(named, path);
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_takes_the_place_of_no_whole_one() {
+    let bench = Bench::new().await;
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    let written = async |id: &str| {
+        bench.put_data("oss", id).await.expect("it is written");
+        let state = bench.engine.snapshot();
+        write_snapshot(&log, &state).expect("it is written");
+        state.position
+    };
+    let there = || {
+        let found = snapshots::list(bench.directory.path()).expect("they are read");
+        found.iter().map(|snapshot| snapshot.head.position).collect::<Vec<_>>()
+    };
+    let (one, two) = (written("d").await, written("e").await);
+    assert_eq!(there(), [two, one]);
+    let newest = snapshots::list(bench.directory.path()).expect("they are read").remove(0);
+    let file = std::fs::OpenOptions::new().write(true).open(newest.path()).expect("it is there");
+    file.set_len(file.metadata().expect("it is there").len() * 2 / 3).expect("it is cut");
+    let three = written("f").await;
+    assert_eq!(there(), [three, two, one], "there are two whole ones");
+    let four = written("g").await;
+    assert_eq!(there(), [four, three], "and again, so that the damaged one goes");
 }
 
 /// Writes a snapshot with other octets, and a checksum that fits them.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, snapshots};
+use agentconf::log::{Head, Journal, Log, LogError, LogReader, NewRecord, archive, snapshots};
 
 use super::mutation::Mutation;
 
@@ -63,21 +63,34 @@ impl Disk {
     pub fn open(directory: &Path, command: &Command) -> Result<Disk, LogError> {
         let log = Log::open(directory)?;
         let disk = Disk { log, directory: directory.to_owned(), command: command.clone() };
-        let length = written(directory);
+        synced(command, directory);
         let mut orders = command.orders();
-        (orders.synced, orders.synced_before) = (length, length);
         (orders.failing, orders.crash, orders.crashed) = (0, None, false);
         drop(orders);
         Ok(disk)
     }
 }
 
+/// All that is written is synced: not by an append.
+pub fn synced(command: &Command, directory: &Path) {
+    let length = written(directory);
+    let mut orders = command.orders();
+    (orders.synced, orders.synced_before) = (length, length);
+}
+
 /// What the power failure leaves of the files between two appends.
 pub fn leave(command: &Command, from: &Path, to: &Path) {
     let orders = command.orders();
-    copy(from, to);
+    copy(from, to, orders.mutation);
     if orders.mutation == Some(Mutation::DiskForgetsASync) {
         cut(to, orders.synced_before);
+    }
+}
+
+/// What it leaves of archives.
+pub fn leave_archives(command: &Command, from: &Path, to: &Path) {
+    if command.orders().mutation != Some(Mutation::DiskForgetsArchives) {
+        copy_all(from, to, archive::DIRECTORY);
     }
 }
 
@@ -85,21 +98,29 @@ fn written(directory: &Path) -> u64 {
     fs::metadata(directory.join(WRITE_AHEAD)).map_or(0, |file| file.len())
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path, mutation: Option<Mutation>) {
     fs::create_dir_all(to).expect("a directory");
     for name in [DATABASE, WRITE_AHEAD] {
         if from.join(name).exists() {
             fs::copy(from.join(name), to.join(name)).expect("it is copied");
         }
     }
-    let snapshots = from.join(snapshots::DIRECTORY);
-    if snapshots.exists() {
-        fs::create_dir_all(to.join(snapshots::DIRECTORY)).expect("a directory");
-        for file in fs::read_dir(snapshots).expect("it is read") {
-            let file = file.expect("it is read");
-            fs::copy(file.path(), to.join(snapshots::DIRECTORY).join(file.file_name()))
-                .expect("it is copied");
-        }
+    copy_all(from, to, snapshots::DIRECTORY);
+    if mutation != Some(Mutation::DiskForgetsArchives) {
+        copy_all(from, to, archive::DIRECTORY);
+    }
+}
+
+/// What a directory in both has.
+fn copy_all(from: &Path, to: &Path, directory: &str) {
+    let (from, to) = (from.join(directory), to.join(directory));
+    if !from.exists() {
+        return;
+    }
+    fs::create_dir_all(&to).expect("a directory");
+    for file in fs::read_dir(from).expect("it is read") {
+        let file = file.expect("it is read");
+        fs::copy(file.path(), to.join(file.file_name())).expect("it is copied");
     }
 }
 
@@ -164,7 +185,7 @@ impl Journal for Disk {
         }
         let done = self.log.append(transactions)?;
         if let Some((tear, to)) = orders.crash.take() {
-            copy(&self.directory, &to);
+            copy(&self.directory, &to, orders.mutation);
             spoil(&to, orders.synced, tear);
             orders.crashed = true;
             return Err(full());

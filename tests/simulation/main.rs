@@ -30,7 +30,7 @@ const SEEDS: u64 = 200;
 const MUTATED: u64 = 50;
 
 /// What has to happen in some of the worlds, or they prove little.
-const HAPPENS: [&str; 34] = [
+const HAPPENS: [&str; 37] = [
     "Commit Begun",
     "Commit Cancelled",
     "Commit Confirmed",
@@ -65,6 +65,9 @@ const HAPPENS: [&str; 34] = [
     "Task StatusChanged",
     "TaskCreated",
     "Updated",
+    "records archived",
+    "records forgotten",
+    "records not forgotten",
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -11,6 +11,8 @@ pub enum Mutation {
     DiskFailsAfterWriting,
     /// Of some groups half of each transaction is written.
     DiskSplitsTransactions,
+    /// A crash takes the archives with it.
+    DiskForgetsArchives,
     /// Who comes back to a stream begins one event too late.
     SubscriberSkips,
     /// Who comes back to a stream begins one event too early.
@@ -36,11 +38,12 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 15] = [
+    pub const ALL: [Mutation; 16] = [
         Mutation::DiskForgetsASync,
         Mutation::DiskAcknowledgesNothing,
         Mutation::DiskFailsAfterWriting,
         Mutation::DiskSplitsTransactions,
+        Mutation::DiskForgetsArchives,
         Mutation::SubscriberSkips,
         Mutation::SubscriberRepeats,
         Mutation::FoldForgets,

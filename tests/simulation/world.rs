@@ -12,14 +12,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use agentconf::access::{Method, Principal};
+use agentconf::audit::Trail;
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, Invocation, Judges, Options, Reason,
-    Session, State, Stepper, Test, WrongSnapshot, prove, write_snapshot,
+    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, ForgetError, Invocation, Judges, Options,
+    Reason, Session, State, Stepper, Test, WrongSnapshot, forget, prove, write_snapshot,
 };
 use agentconf::limits::Limits;
-use agentconf::log::LogReader;
+use agentconf::log::{LogReader, snapshots};
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::Error;
 use agentconf::yang::generated::ietf_netconf_monitoring::identities::Transport;
@@ -108,6 +109,10 @@ pub struct World {
     /// Requests that were acknowledged and that must be there for ever: what kind of thing, and its identifier.
     pub acknowledged: BTreeSet<(&'static str, String)>,
     looked: Looked,
+    /// The position after which the log begins: what came before was forgotten.
+    pub begins_after: u64,
+    /// Positions of the snapshots that were damaged.
+    damaged: BTreeSet<u64>,
     /// What happened, for who looks into it.
     history: Vec<String>,
 }
@@ -143,6 +148,8 @@ impl World {
             number: 0,
             acknowledged: BTreeSet::new(),
             looked: Looked::default(),
+            begins_after: 0,
+            damaged: BTreeSet::new(),
             history: Vec::new(),
         }
     }
@@ -232,7 +239,8 @@ impl World {
             }
             92 => self.stop(),
             93..95 => self.snapshot(),
-            95..98 => {
+            95 => self.compact(),
+            96..98 => {
                 let user = *self.random.pick(&USERS);
                 if let Some(follower) = self.followers.get_mut(user) {
                     follower.disconnect();
@@ -266,8 +274,58 @@ impl World {
             state.registry = Default::default();
         }
         let log = LogReader::open(&self.directory()).expect("the log is there");
+        self.damaged.remove(&state.position);
         write_snapshot(&log, &state)
             .map_err(|e| Violation { rule: "a snapshot is written", detail: e.to_string() })
+    }
+
+    /// Moves records that the snapshots stand for into archives, as the server does beside its writer. The power can fail
+    /// before they are out of the log; otherwise old ones can be forgotten.
+    fn compact(&mut self) -> Result<(), Violation> {
+        let broken =
+            |e: &dyn std::fmt::Display| Violation { rule: "a log is compacted", detail: e.to_string() };
+        let log = LogReader::open(&self.directory()).map_err(|e| broken(&e))?;
+        let Some(oldest) = self.snapshots().pop() else { return Ok(()) };
+        let to = self.random.within(1, oldest);
+        let next = self.random.chance(25).then(|| self.next_directory());
+        if let Some(next) = &next {
+            disk::leave(&self.command, &self.directory(), next);
+        }
+        let mut compactor = log.compactor().map_err(|e| broken(&e))?;
+        let reached = compactor.archive(to, |_| {}).map_err(|e| broken(&e))?;
+        disk::synced(&self.command, &self.directory());
+        self.history.push(format!("records up to {reached} are archived"));
+        self.witness.seen.insert("records archived".into());
+        if let Some(next) = next {
+            self.history.push("crash before they are out of the log".into());
+            disk::leave_archives(&self.command, &self.directory(), &next);
+            return self.goes_on();
+        }
+        let seconds = i64::try_from(self.random.within(1, 1200)).expect("small");
+        match forget(&log, &compactor, &Trail::default(), (self.now - seconds) * 1_000_000) {
+            Ok(0) => {}
+            Ok(archives) => {
+                let before = self.begins_after;
+                self.begins_after = log.first().map_err(|e| broken(&e))?.position;
+                hold("what is forgotten is gone", self.begins_after > before, || {
+                    format!("{archives} archives went, and the log still begins after {before}")
+                })?;
+                self.history.push(format!("{archives} archives are forgotten, up to {}", self.begins_after));
+                self.witness.seen.insert("records forgotten".into());
+            }
+            Err(error @ ForgetError::Snapshot { .. }) if self.damaged.contains(&oldest) => {
+                self.history.push(format!("nothing is forgotten: {error}"));
+                self.witness.seen.insert("records not forgotten".into());
+            }
+            Err(error) => return Err(broken(&error)),
+        }
+        Ok(())
+    }
+
+    /// Positions of the snapshots, newest first.
+    fn snapshots(&self) -> Vec<u64> {
+        let found = snapshots::list(&self.directory()).expect("they are read");
+        found.iter().map(|snapshot| snapshot.head.position).collect()
     }
 
     fn advance(&mut self, seconds: i64) {
@@ -282,6 +340,11 @@ impl World {
         self.root.path().join(self.generation.to_string())
     }
 
+    /// Where that goes what a power failure leaves.
+    fn next_directory(&self) -> PathBuf {
+        self.root.path().join((self.generation + 1).to_string())
+    }
+
     /// Starts the server on what is on the disk.
     fn start(&mut self) -> Result<(), Violation> {
         const RULE: &str = "a start finds what was left";
@@ -289,6 +352,10 @@ impl World {
         let journal = Disk::open(&self.directory(), &self.command).map_err(|e| broken(&e))?;
         let reader = agentconf::log::Journal::reader(&journal);
         self.witness.remembers(&reader)?;
+        let begins_after = reader.first().map_err(|e| broken(&e))?.position;
+        hold("nothing is forgotten but what was to be", begins_after == self.begins_after, || {
+            format!("the log begins after {begins_after}, not after {}", self.begins_after)
+        })?;
         // It folds the whole log, so not each time.
         if self.generation.is_multiple_of(3) {
             let proved = prove(&reader, &mut |_| {}).map_err(|e| broken(&e))?;
@@ -340,7 +407,7 @@ impl World {
     /// The power fails: between two groups, or while one is written.
     fn crash(&mut self, during: Option<Tear>) -> Result<(), Violation> {
         self.history.push(format!("crash, {during:?}"));
-        let next = self.root.path().join((self.generation + 1).to_string());
+        let next = self.next_directory();
         if let Some(tear) = during {
             self.command.orders().crash = Some((tear, next.clone()));
             self.running.as_mut().expect("it runs").stepper.step(8);
@@ -350,12 +417,25 @@ impl World {
             // Nothing was written meanwhile.
             disk::leave(&self.command, &self.directory(), &next);
         }
+        self.goes_on()
+    }
+
+    /// Starts on what a power failure has left.
+    fn goes_on(&mut self) -> Result<(), Violation> {
         self.end();
         let _ = fs::remove_dir_all(self.directory());
         self.generation += 1;
-        if self.random.below(4) == 0 {
+        let snapshots = self.snapshots();
+        let whole = snapshots.iter().filter(|position| !self.damaged.contains(position)).count();
+        // What is forgotten the snapshots alone know: of those one is left whole.
+        let is_spare = self.begins_after == 0 || whole > 1;
+        if self.random.below(4) == 0
+            && is_spare
+            && let Some(newest) = snapshots.first()
+        {
             self.history.push("the newest snapshot is damaged".into());
             disk::cut_snapshot(&self.directory());
+            self.damaged.insert(*newest);
         }
         self.start()
     }
@@ -573,8 +653,9 @@ impl World {
         let mut replay = Follower::new(None);
         let admin = self.principal("admin");
         replay.take(&self.runtime, self.engine(), &admin, usize::MAX)?;
-        let received = self.followers.get("admin").map(|follower| &follower.received);
-        hold("a subscriber gets every event once, in order", received == Some(&replay.received), || {
+        let received = self.followers.get("admin").map_or(&[][..], |follower| &follower.received);
+        let kept = received.iter().filter(|(position, _)| *position > self.begins_after);
+        hold("a subscriber gets every event once, in order", kept.eq(&replay.received), || {
             "what an administrator was told is not what a replay tells".into()
         })
     }
