@@ -1,7 +1,9 @@
 //! The configuration in an `<edit-config>` as edits (RFC 6241 section 7.2): which operation each element asks for.
 //!
-//! What has the same operation as what it stands in stays with that and is one edit; what has its own becomes an edit of its
-//! own, after it. Whether an edit can be made is not known here.
+//! The edits have the order of the elements (RFC 7950 section 7.8.6: entries are modified one at a time, in that order). What has
+//! the same operation as what it stands in is gathered into one edit of that; what has its own becomes an edit of its own, before
+//! which all that is gathered so far is made. What follows it is merged: what it stands in is there by then. Whether an edit can
+//! be made is not known here.
 
 use std::mem;
 
@@ -51,27 +53,15 @@ pub fn edits(
         Default::Replace => Some(Operation::Replace),
         Default::None => None,
     };
-    let mut reader = Reader { options, edits: Vec::new(), known: Vec::new() };
+    let mut reader = Reader { options, edits: Vec::new(), known: Vec::new(), open: Vec::new() };
     reader.knows(take_etag(&mut config), &InstancePath::default());
     if config.attributes.iter().any(|attribute| attribute.namespace.as_ref() == NAMESPACE) {
         let message = "<config> is no node, and has no operation";
         return Err(unknown(message, "config", "operation"));
     }
-    reader.inside(&mut config, &InstancePath::default(), around)?;
-    let rest = xml::decode_inside(config, &SCHEMA, options)?;
-    let mut first = Vec::new();
-    match default {
-        Default::Merge => merges(&rest, &InstancePath::default(), &mut first),
-        Default::Replace => first.push(Edit {
-            operation: Operation::Replace,
-            path: InstancePath::default(),
-            value: Some(Child::Container(rest.into())),
-            insert: None,
-        }),
-        Default::None => {}
-    }
-    first.extend(reader.edits);
-    Ok((first, reader.known))
+    let whole = Base { operation: around, path: InstancePath::default(), insert: None };
+    reader.inside(config, &InstancePath::default(), around, Some(whole))?;
+    Ok((reader.edits, reader.known))
 }
 
 /// A merge of each instance that means something by itself: so that who hears of it is told where, and one that cannot be
@@ -105,100 +95,211 @@ fn merges(content: &Container, above: &InstancePath, edits: &mut Vec<Edit>) {
     }
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'm> {
     options: &'a DecodeOptions<'a>,
-    /// In the order of the document, each before those of what stands in it.
+    /// In the order of the document.
     edits: Vec<Edit>,
     /// The txids of the client.
     known: Vec<Precondition>,
+    /// The elements that are being read, outermost first.
+    open: Vec<Open<'m>>,
 }
 
-impl Reader<'_> {
+/// An element that is being read.
+struct Open<'m> {
+    /// The element without what stands in it.
+    shell: Element<'m>,
+    /// Its keys, which belong to every edit of it.
+    keys: Vec<Element<'m>>,
+    /// What was found in it that has its operation, and is in no edit yet.
+    gathered: Vec<Element<'m>>,
+    /// Whether an edit stands for it already.
+    is_made: bool,
+    /// What its edit is; without it, what stands in it is part of the edit of what it stands in.
+    base: Option<Base>,
+}
+
+/// What is done to an element that has an edit of its own.
+struct Base {
+    operation: Option<Operation>,
+    path: InstancePath,
+    insert: Option<Insert>,
+}
+
+impl<'m> Open<'m> {
+    /// With all that was gathered, and what is being read in it; none if that is nothing new.
+    fn take(&mut self, inner: Option<Element<'m>>) -> Option<Element<'m>> {
+        if self.is_made && self.gathered.is_empty() && inner.is_none() {
+            return None;
+        }
+        self.is_made = true;
+        let mut element = self.shell.clone();
+        element.children.extend(self.keys.iter().cloned().chain(self.gathered.drain(..)).chain(inner));
+        Some(element)
+    }
+}
+
+impl<'m> Reader<'_, 'm> {
     fn knows(&mut self, txid: Option<String>, path: &InstancePath) {
         self.known.extend(txid.map(|txid| Precondition::TxidOfRunning(path.clone(), txid)));
     }
 
-    /// Takes out of an element what has another operation than `around`, and makes edits of it.
+    /// Reads what stands in an element whose operation, or that of what it stands in, is `around`.
     fn inside(
         &mut self,
-        element: &mut Element<'_>,
+        mut element: Element<'m>,
+        path: &InstancePath,
+        around: Option<Operation>,
+        base: Option<Base>,
+    ) -> Result<(), Error> {
+        let (keys, children): (Vec<_>, Vec<_>) =
+            mem::take(&mut element.children).into_iter().partition(|child| key_of(path, child).is_some());
+        let keys = keys.into_iter().map(|key| self.key(key, path, around)).collect::<Result<_, _>>()?;
+        self.open.push(Open { shell: element, keys, gathered: Vec::new(), is_made: false, base });
+        for child in children {
+            self.child(child, path, around)?;
+        }
+        if self.open.last().is_some_and(|open| open.base.is_some()) {
+            self.make()?;
+            self.open.pop();
+        } else if let Some(element) = self.open.pop().and_then(|mut open| open.take(None)) {
+            self.gather(element);
+        }
+        Ok(())
+    }
+
+    /// A key is there with its entry, and nothing is done to it that is not done to that.
+    fn key(
+        &mut self,
+        mut element: Element<'m>,
+        path: &InstancePath,
+        around: Option<Operation>,
+    ) -> Result<Element<'m>, Error> {
+        let own = operation(&mut element)?;
+        let (place, txid) = (insert_attributes(&mut element), take_etag(&mut element));
+        let Some(key) = key_of(path, &element) else { return Ok(element) };
+        let here = path.child(Step::plain(key));
+        self.knows(txid, &here);
+        if own.is_some_and(|own| own != Operation::Merge && Some(own) != around) {
+            let message = "what is done to a key is done to its entry";
+            return Err(bad(message, element.name, "operation").at(here));
+        }
+        match place.any() {
+            Some(stray) => Err(bad("a key has no place of its own", element.name, stray.name).at(here)),
+            None => Ok(element),
+        }
+    }
+
+    /// Reads an element below `path` that is no key.
+    fn child(
+        &mut self,
+        mut element: Element<'m>,
         path: &InstancePath,
         around: Option<Operation>,
     ) -> Result<(), Error> {
-        let mut kept = Vec::with_capacity(element.children.len());
-        for mut child in mem::take(&mut element.children) {
-            let own = operation(&mut child)?;
-            let (place, txid) = (insert_attributes(&mut child), take_etag(&mut child));
-            if let Some(key) = key_of(path, &child) {
-                self.knows(txid, &path.child(Step::plain(key)));
-                // A key is there with its entry, and nothing is done to it that is not done to that.
-                let here = || path.child(Step::plain(key));
-                if own.is_some_and(|own| own != Operation::Merge && Some(own) != around) {
-                    let message = "what is done to a key is done to its entry";
-                    return Err(bad(message, child.name, "operation").at(here()));
-                }
-                if let Some(stray) = place.any() {
-                    let message = "a key has no place of its own";
-                    return Err(bad(message, child.name, stray.name).at(here()));
-                }
-                kept.push(child);
-                continue;
-            }
-            let here = configuration(&child, path)?;
-            let Some(&Step { node, .. }) = here.steps.last() else { continue };
-            self.knows(txid, &here);
-            if let Some(is_default) = tag(&mut child, &here)? {
-                let in_force = own.or(around);
-                if !matches!(in_force, Some(Operation::Create | Operation::Merge | Operation::Replace)) {
-                    let message = "what is tagged as a default is created, merged or replaced";
-                    return Err(invalid(message, node, here));
-                }
-                if is_default {
-                    let is_created = own == Some(Operation::Create) && own != around;
-                    self.set_to_default(child, here, node, is_created)?;
-                    continue;
-                }
-            }
-            if let Some(operation @ (Operation::Delete | Operation::Remove)) = own {
-                self.deleted(child, &here, node)?;
-                self.edits.push(Edit { operation, path: here, value: None, insert: None });
-                continue;
-            }
+        let own = operation(&mut element)?;
+        let (place, txid) = (insert_attributes(&mut element), take_etag(&mut element));
+        let here = configuration(&element, path)?;
+        let Some(&Step { node, .. }) = here.steps.last() else { return Ok(()) };
+        self.knows(txid, &here);
+        if let Some(is_default) = tag(&mut element, &here)? {
             let in_force = own.or(around);
-            let insert = place.insert(&child, node, path, &here)?;
-            // An entry that is given a place is an edit of its own: only then the others around it are there before.
-            let apart = (own.is_some() && own != around) || insert.is_some();
-            let at = self.edits.len();
-            self.inside_node(&mut child, &here, node, in_force)?;
-            match (apart, in_force) {
-                (true, Some(operation)) => {
-                    let value = Some(xml::decode_element(child, &here, &SCHEMA, self.options)?);
-                    self.edits.insert(at, Edit { operation, path: here, value, insert });
-                }
-                (_, None) if !matches!(node.kind, Kind::Container { .. } | Kind::List { .. }) => {
-                    // It is only read to be checked: without an operation, a value says nothing.
-                    xml::decode_element(child, &here, &SCHEMA, self.options)?;
-                }
-                (_, in_force) => {
-                    let is_instance =
-                        matches!(node.kind, Kind::Container { presence: true } | Kind::List { .. });
-                    // What it stands for has to be there, unless something is done in it: then that finds out.
-                    if in_force.is_none() && is_instance && self.edits.len() == at {
-                        let operation = Operation::None;
-                        self.edits.push(Edit { operation, path: here, value: None, insert: None });
-                    }
-                    kept.push(child);
-                }
+            if !matches!(in_force, Some(Operation::Create | Operation::Merge | Operation::Replace)) {
+                let message = "what is tagged as a default is created, merged or replaced";
+                return Err(invalid(message, node, here));
+            }
+            if is_default {
+                let is_created = own == Some(Operation::Create) && own != around;
+                self.make()?;
+                return self.set_to_default(element, here, node, is_created);
             }
         }
-        element.children = kept;
+        if let Some(operation @ (Operation::Delete | Operation::Remove)) = own {
+            self.deleted(element, &here, node)?;
+            self.make()?;
+            self.edits.push(Edit { operation, path: here, value: None, insert: None });
+            return Ok(());
+        }
+        let in_force = own.or(around);
+        let insert = place.insert(&element, node, path, &here)?;
+        let has_inside = matches!(node.kind, Kind::Container { .. } | Kind::List { .. });
+        // An entry that is given a place is an edit of its own: only then the others around it are there before.
+        if let Some(operation) = in_force
+            && ((own.is_some() && own != around) || insert.is_some())
+        {
+            self.make()?;
+            if has_inside {
+                let base = Base { operation: Some(operation), path: here.clone(), insert };
+                return self.inside(element, &here, in_force, Some(base));
+            }
+            let value = Some(xml::decode_element(element, &here, &SCHEMA, self.options)?);
+            self.edits.push(Edit { operation, path: here, value, insert });
+            return Ok(());
+        }
+        if has_inside {
+            let before = self.edits.len();
+            self.inside(element, &here, in_force, None)?;
+            let is_instance = matches!(node.kind, Kind::Container { presence: true } | Kind::List { .. });
+            // What it stands for has to be there, unless something is done in it: then that finds out.
+            if in_force.is_none() && is_instance && self.edits.len() == before {
+                self.edits.push(Edit { operation: Operation::None, path: here, value: None, insert: None });
+            }
+            return Ok(());
+        }
+        match in_force {
+            // It is only read to be checked: without an operation, a value says nothing.
+            None => xml::decode_element(element, &here, &SCHEMA, self.options).map(drop),
+            Some(_) => {
+                self.gather(element);
+                Ok(())
+            }
+        }
+    }
+
+    fn gather(&mut self, element: Element<'m>) {
+        if let Some(open) = self.open.last_mut() {
+            open.gathered.push(element);
+        }
+    }
+
+    /// Makes an edit of what was gathered, so that what comes next comes after it.
+    fn make(&mut self) -> Result<(), Error> {
+        let mut gathered = None;
+        let mut levels = self.open.iter_mut().rev();
+        let (base, is_first) = loop {
+            let Some(open) = levels.next() else { return Ok(()) };
+            let is_first = !open.is_made;
+            gathered = open.take(gathered);
+            if let Some(base) = &mut open.base {
+                break (base, is_first);
+            }
+        };
+        let Some(element) = gathered else { return Ok(()) };
+        let Base { operation, path, insert } = base;
+        if path.steps.is_empty() {
+            let content = xml::decode_inside(element, &SCHEMA, self.options)?;
+            match operation {
+                Some(Operation::Replace) if is_first => {
+                    let value = Some(Child::Container(content.into()));
+                    let (operation, path) = (Operation::Replace, path.clone());
+                    self.edits.push(Edit { operation, path, value, insert: None });
+                }
+                Some(_) => merges(&content, path, &mut self.edits),
+                // It is only read to be checked.
+                None => {}
+            }
+        } else if let Some(operation) = operation {
+            let operation = if is_first { *operation } else { Operation::Merge };
+            let value = Some(xml::decode_element(element, path, &SCHEMA, self.options)?);
+            self.edits.push(Edit { operation, path: path.clone(), value, insert: insert.take() });
+        }
         Ok(())
     }
 
     /// Makes a node what it is by default: it is not set (RFC 6243 section 4.5.2).
     fn set_to_default(
         &mut self,
-        element: Element<'_>,
+        element: Element<'m>,
         mut path: InstancePath,
         node: &'static Node,
         is_created: bool,
@@ -223,7 +324,7 @@ impl Reader<'_> {
     /// Checks an element whose instance is deleted: what stands in it has no effect.
     fn deleted(
         &mut self,
-        mut element: Element<'_>,
+        mut element: Element<'m>,
         path: &InstancePath,
         node: &'static Node,
     ) -> Result<(), Error> {
@@ -252,19 +353,6 @@ impl Reader<'_> {
             element.children = keys;
         }
         xml::decode_element(element, path, &SCHEMA, self.options).map(drop)
-    }
-
-    fn inside_node(
-        &mut self,
-        element: &mut Element<'_>,
-        path: &InstancePath,
-        node: &Node,
-        operation: Option<Operation>,
-    ) -> Result<(), Error> {
-        match node.kind {
-            Kind::Container { .. } | Kind::List { .. } => self.inside(element, path, operation),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -470,6 +558,36 @@ mod tests {
         let all: Vec<_> = std::iter::once(merged).chain(after.clone()).collect();
         assert_eq!(made(&config, Default::Merge).unwrap(), all);
         assert_eq!(made(&config, Default::None).unwrap(), after);
+    }
+
+    #[test]
+    fn rfc_7950_section_7_8_6_edits_have_the_order_of_the_elements() {
+        let config = data("a", "", "<a:dataType>text</a:dataType>")
+            + &data("b", " nc:operation='delete'", "")
+            + &data("b", "", "<a:data>x</a:data>")
+            + &data("c", "", "<a:data>x</a:data><a:url nc:operation='remove'/><a:dataType>text</a:dataType>")
+            + &data(
+                "d",
+                " nc:operation='create'",
+                "<a:data nc:operation='replace'>y</a:data><a:format>z</a:format>",
+            );
+        let around = |first: Vec<_>| {
+            let rest = [
+                (Operation::Delete, entry("b", ""), false),
+                (Operation::Merge, entry("b", ""), true),
+                (Operation::Merge, entry("c", ""), true),
+                (Operation::Remove, entry("c", "/url"), false),
+                (Operation::Merge, entry("c", ""), true),
+                (Operation::Create, entry("d", ""), true),
+                (Operation::Replace, entry("d", "/data"), true),
+                (Operation::Merge, entry("d", ""), true),
+            ];
+            first.into_iter().chain(rest).collect::<Vec<_>>()
+        };
+        let merged = around(vec![(Operation::Merge, entry("a", ""), true)]);
+        assert_eq!(made(&config, Default::Merge).unwrap(), merged);
+        let replaced = around(vec![(Operation::Replace, ROOT.into(), true)]);
+        assert_eq!(made(&config, Default::Replace).unwrap(), replaced);
     }
 
     #[test]

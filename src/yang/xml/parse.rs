@@ -21,7 +21,7 @@ const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
 
 /// An element.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Element<'a> {
     /// The local name.
     pub name: &'a str,
@@ -44,7 +44,7 @@ pub struct Element<'a> {
 }
 
 /// An attribute.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attribute<'a> {
     /// Its name with its prefix, as written.
     pub full_name: &'a str,
