@@ -580,8 +580,12 @@ fn extensions(module: &ffi::lysc_module) -> impl Iterator<Item = (String, String
 
 /// The name and type of each annotation of a module whose features are there (RFC 7952 section 3).
 fn annotations(module: &ffi::lysc_module) -> impl Iterator<Item = (String, *const ffi::lysc_type)> {
-    let annotations =
-        extensions(module).filter(|(module, name, _)| module == "ietf-yang-metadata" && name == "annotation");
+    // SAFETY: names are NUL-terminated.
+    let of = unsafe { text((*module.mod_).name) };
+    // libyang lends its own to this one, for the attributes of `edit-config` and `filter`: its text has none.
+    let is_lent = of == "ietf-netconf";
+    let annotations = extensions(module)
+        .filter(move |(module, name, _)| !is_lent && module == "ietf-yang-metadata" && name == "annotation");
     annotations.filter_map(|(_, _, instance)| {
         // SAFETY: `substmts` is a sized array that lives as long as the context.
         let mut parts = unsafe { sized(instance.substmts) }.iter();

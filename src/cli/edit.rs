@@ -72,6 +72,11 @@ impl Edit {
             let library = library(&session).await?;
             let schema = &library.schema;
             let mut changes = Vec::new();
+            // What is deleted can be made anew by what follows.
+            for path in &deletes {
+                let (path, _) = resolve::resolve(schema, path)?;
+                changes.push(Change { operation: Operation::Delete, path, value: None });
+            }
             for (operation, files) in [(Operation::Replace, &self.replace), (Operation::Merge, &self.merge)] {
                 for file in files {
                     for node in input::read(file, schema, None)? {
@@ -81,10 +86,6 @@ impl Edit {
             }
             for (path, value) in &sets {
                 changes.push(set(schema, path, *value)?);
-            }
-            for path in &deletes {
-                let (path, _) = resolve::resolve(schema, path)?;
-                changes.push(Change { operation: Operation::Delete, path, value: None });
             }
             let datastore = self.datastore.unwrap_or(Datastore::Running);
             let test = self.test_only.then_some(TestOption::TestOnly);

@@ -41,6 +41,31 @@ pub(super) fn edit(
     request: &EditRequest,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, EditReply), Refused> {
+    let before = match request.datastore {
+        Datastore::Candidate(which) => sessions.candidates.get(which).map(|working| working.content.clone()),
+        _ => None,
+    };
+    let decided = edited(state, sessions, options, principal, request, fresh)?;
+    // What is there may be hidden from who may write it. Who may not has been told that, and nothing of what is there.
+    let content = before.as_ref().unwrap_or(state.config.content());
+    let is_there = |precondition: &&Precondition| match precondition {
+        Precondition::MatchesNone(path, unwanted) => unwanted.is_empty() && path.find(content).is_some(),
+        _ => false,
+    };
+    match request.preconditions.iter().find(is_there) {
+        Some(Precondition::MatchesNone(path, _)) => Err(precondition_failed(EXISTS, Some(path)).into()),
+        _ => Ok(decided),
+    }
+}
+
+fn edited(
+    state: &State,
+    sessions: &mut Sessions,
+    options: &Options,
+    principal: &Principal,
+    request: &EditRequest,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, EditReply), Refused> {
     secrets::refuse(principal, &request.edits)?;
     let is_later = |precondition: &&Precondition| {
         matches!(
@@ -375,7 +400,7 @@ fn check(
         }
         Precondition::MatchesNone(path, unwanted) => {
             let holds = revision(path).is_none_or(|r| !unwanted.is_empty() && !unwanted.contains(&r));
-            (holds, Some(path), "it exists already")
+            (holds, Some(path), EXISTS)
         }
         Precondition::Txid(path, txid) | Precondition::TxidOfRunning(path, txid) => {
             return txid::check(path, txid, revision(&txid::versioned(path)), newest);
@@ -387,9 +412,16 @@ fn check(
     if holds {
         return Ok(());
     }
+    Err(precondition_failed(what, path))
+}
+
+/// What is said of something that was to be new.
+const EXISTS: &str = "it exists already";
+
+fn precondition_failed(what: &str, path: Option<&InstancePath>) -> Error {
     let error = Error::protocol(Tag::OperationFailed, what).app_tag(PRECONDITION_FAILED);
-    Err(match path {
+    match path {
         Some(path) => error.at(path.clone()),
         None => error,
-    })
+    }
 }

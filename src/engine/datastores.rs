@@ -17,8 +17,8 @@ use super::filter::Filter;
 use super::locks::{Lockable, PartialLock};
 use super::operations::{admit, input};
 use super::options::Options;
-use super::patch::{self, Form};
-use super::request::{Candidate, Datastore, EditReply, Invocation, LockedPart, Locking, Management};
+use super::patch;
+use super::request::{Candidate, Datastore, EditReply, Form, Invocation, LockedPart, Locking, Management};
 use super::sessions::Sessions;
 use super::state::{Made, State};
 use super::{visible, writable};
@@ -323,8 +323,8 @@ pub(super) async fn invoke(
         let CompareInput { source, target } = input(invocation)?;
         let source = version(engine, principal, source.datastore, source.revision).await?;
         let target = version(engine, principal, target.datastore, target.revision).await?;
-        let rules = engine.snapshot().rules(principal);
-        return engine.apart(principal, move || compared(&rules, &source, &target).to_data()).await;
+        let (rules, form) = (engine.snapshot().rules(principal), invocation.form);
+        return engine.apart(principal, move || compared(&rules, &source, &target, form).to_data()).await;
     } else if operation == &revisions::ROLLBACK {
         let RollbackInput { revision } = input(invocation)?;
         let content = engine.revision(revision).await?;
@@ -496,14 +496,19 @@ impl Datastore {
 }
 
 /// The edits that make `target` of `source`, as far as the principal may read them.
-fn compared(rules: &Arc<Rules>, source: &Arc<Container>, target: &Arc<Container>) -> CompareOutput {
+fn compared(
+    rules: &Arc<Rules>,
+    source: &Arc<Container>,
+    target: &Arc<Container>,
+    form: Form,
+) -> CompareOutput {
     let seen = |tree: &Arc<Container>| visible::stored(&At::root(rules.clone()), tree);
     let (source, target) = (seen(source), seen(target));
     let edit = transform::edits(&diff(&source, &target))
         .into_iter()
         .flat_map(|edit| patch::of_entries(&source, edit))
         .enumerate()
-        .map(|(number, edit)| patch::compared(&source, edit, number + 1, Form::Json))
+        .map(|(number, edit)| patch::compared(&source, edit, number + 1, form))
         .collect();
     let yang_patch = CompareOutputYangPatch { edit, ..CompareOutputYangPatch::new("differences") };
     CompareOutput { differences: CompareOutputDifferences { yang_patch } }

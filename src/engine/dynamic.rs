@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::watch;
 
-use super::patch::Form;
 use super::push::Push;
+use super::request::Form;
 use super::subscribers::Seat;
 use super::subscription::{Delivered, From, Lost, Shared, Subscription, Told};
 use super::subscriptions::{Dynamic, Ended, Orders};

@@ -145,6 +145,12 @@ pub static CONTENT_ID: LazyLock<String> = LazyLock::new(|| {
     ids::half(&hash.finalize())
 });
 
+/// The features of a module that are there: one is chosen when the server is configured.
+pub fn features(module: &'static Module, startup: bool) -> impl Iterator<Item = &'static str> {
+    let offered = move |feature: &&str| startup || module.name != "ietf-netconf" || *feature != "startup";
+    module.features.iter().copied().filter(offered)
+}
+
 impl Capabilities {
     /// `/ietf-yang-library:yang-library`.
     pub(super) fn yang_library(&self, startup: bool) -> Arc<Container> {
@@ -208,8 +214,6 @@ impl Capabilities {
     }
 
     fn module(&self, module: &'static Module, startup: bool) -> library::ModuleSetModule {
-        // The one feature that is chosen when the server is configured.
-        let offered = |feature: &&&str| startup || module.name != "ietf-netconf" || **feature != "startup";
         let submodule = |s: &Submodule| library::ModuleSetModuleSubmodule {
             name: s.name.into(),
             revision: some(s.revision),
@@ -221,7 +225,7 @@ impl Capabilities {
             namespace: module.namespace.into(),
             location: self.location(module.name, module.revision),
             submodule: module.submodules.iter().map(submodule).collect(),
-            feature: module.features.iter().filter(offered).map(|f| (*f).into()).collect(),
+            feature: features(module, startup).map(Into::into).collect(),
             deviation: module.deviations.iter().map(|d| (*d).into()).collect(),
         }
     }

@@ -74,7 +74,7 @@ pub use filter::Filter;
 pub use forgetting::{ForgetError, forget};
 pub use judges::{Judges, NoJudges, Outcome, Verdict};
 pub use known::{Known, KnownBelow};
-pub use library::{CONTENT_ID, Capabilities};
+pub use library::{CONTENT_ID, Capabilities, features};
 pub use locks::Lockable;
 pub use meter::Meter;
 pub use options::Options;
@@ -87,7 +87,7 @@ pub use receivers::{NoReceivers, Receivers};
 pub use replay::{Proved, WrongSnapshot, has, prove, replay, replay_telling, shown, write_snapshot};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
-    Candidate, Content, Datastore, EditReply, EditRequest, Found, Invocation, LockedPart, Locking,
+    Candidate, Content, Datastore, EditReply, EditRequest, Form, Found, Invocation, LockedPart, Locking,
     Management, Precondition, Refused, Resolution, Test,
 };
 pub use secrets::{NoVault, Secret, Vault, are_in as has_secrets};

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::request::Form;
 use crate::datastore::edit::{Edit, Operation};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::generated::magent_datastores::{
@@ -15,14 +16,6 @@ use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
 use crate::yang::value::Value;
 use crate::yang::{json, resource, xml};
-
-/// What the content of an anydata is written in. It can be shown in the other, but with less certainty: there is no
-/// schema for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Json,
-    Xml,
-}
 
 impl Form {
     /// What `encode` writes, as the content of an anydata.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::patch::Form;
 use super::request::Datastore;
+use super::request::Form;
 use super::state::State;
 use super::subscribers::Seat;
 use super::subscription::{Lost, Shared};

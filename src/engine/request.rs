@@ -205,6 +205,17 @@ impl From<Error> for Refused {
 /// The app-tag of a precondition that did not hold.
 pub(super) const PRECONDITION_FAILED: &str = "precondition-failed";
 
+/// What the content of an anydata is written in. It can be shown in the other, but with less certainty: there is no
+/// schema for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// RFC 7951.
+    #[default]
+    Json,
+    /// RFC 7950.
+    Xml,
+}
+
 /// A call of an rpc or action.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -214,4 +225,6 @@ pub struct Invocation {
     pub target: Option<InstancePath>,
     /// The input as it was decoded; not validated yet.
     pub input: Arc<Container>,
+    /// What the output is going to be written in: the content of an anydata is, since nobody else knows its schema.
+    pub form: Form,
 }

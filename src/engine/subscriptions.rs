@@ -12,8 +12,7 @@ use tokio::sync::watch;
 use super::driver::Engine;
 use super::dynamic::DynamicSubscription;
 use super::operations::{admit, input, only_reads};
-use super::patch::Form;
-use super::request::Invocation;
+use super::request::{Form, Invocation};
 use super::state::State;
 use super::subscription::Shared;
 use super::terms::{Operation, Target, Terms, Trigger, put, refuse, refused, wrong};
@@ -113,7 +112,8 @@ pub(super) async fn invoke(
     admit(&shared.snapshot.load(), &shared.options, principal, invocation)?;
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
-        return subscriptions.establish(shared, principal, Container::clone(&invocation.input)).await;
+        let policy = Container::clone(&invocation.input);
+        return subscriptions.establish(shared, principal, policy, invocation.form).await;
     }
     let now = shared.options.clock.now();
     if operation == &nodes::MODIFY_SUBSCRIPTION {
@@ -142,13 +142,18 @@ impl Subscriptions {
         shared: &Arc<Shared>,
         principal: &Principal,
         mut policy: Container,
+        form: Form,
     ) -> Result<Container, Error> {
         let (options, state, now) =
             (&shared.options, shared.snapshot.load_full(), shared.options.clock.now());
         let encoding = &nodes::ESTABLISH_SUBSCRIPTION_INPUT_ENCODING;
         if policy.get(encoding).is_none() {
-            // A front end fills in its own; an engine that is asked directly has JSON.
-            policy.set(encoding, Child::Leaf(Value::Identity(&sn::ENCODE_JSON)));
+            // RFC 8639: "the encoding used by this RPC".
+            let own = match form {
+                Form::Json => &sn::ENCODE_JSON,
+                Form::Xml => &sn::ENCODE_XML,
+            };
+            policy.set(encoding, Child::Leaf(Value::Identity(own)));
         }
         let terms = Arc::new(Terms::new(policy, &state, options, now, Operation::Establish)?);
         afford(shared, principal, &terms, Some(Operation::Establish)).await?;

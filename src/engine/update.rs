@@ -10,8 +10,8 @@ use imbl::ordmap::DiffItem;
 
 use super::datastores;
 use super::filter::Filter;
-use super::patch::{self, Form};
-use super::request::{Content, Datastore};
+use super::patch;
+use super::request::{Content, Datastore, Form};
 use super::sessions::Sessions;
 use super::state::State;
 use super::subscription::Shared;
@@ -127,9 +127,11 @@ impl Work {
             if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
                 child_fits(node, value, &mut room)?;
             }
-            let edit = patch::written(&old, edit, edits.len() + 1, self.form);
-            // Both are made of the grouping of RFC 8072.
-            let Ok(mut edit) = recast::<_, PushChangeUpdateEdit>(&edit) else { continue };
+            let mut written = patch::written(&old, edit, edits.len() + 1, self.form);
+            let value = written.value.take();
+            // Both are made of the grouping of RFC 8072. What is read of data is JSON, which the value need not be.
+            let Ok(edit) = recast::<_, PushChangeUpdateEdit>(&written) else { continue };
+            let mut edit = PushChangeUpdateEdit { value, ..edit };
             if edit.operation == PushChangeUpdateOperation::Remove {
                 edit.operation = PushChangeUpdateOperation::Delete;
             }

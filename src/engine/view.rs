@@ -66,7 +66,7 @@ pub(super) fn read_part(
         Content::NonConfig if !tree.has_state && !path.steps.is_empty() => return Err(missing()),
         content => content,
     };
-    let has_other_state = content != Content::Config && has_other_state(state, path);
+    let has_other_state = content != Content::Config && has_other_state(path);
     let changed_at = tree.changed_at;
     let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
     let Some((first, rest)) = path.steps.split_first() else {
@@ -139,16 +139,19 @@ pub(super) fn changed(state: &State, sessions: &Sessions, datastore: Datastore) 
     }
 }
 
-/// Whether state is shown in this configuration: in the draft's `tasks`, and in its lists as a whole.
-fn has_other_state(state: &State, path: &InstancePath) -> bool {
+/// Whether state is shown in this configuration: nodes that are state, such as counters, which no event of the log tells of;
+/// what is shown in the draft's `tasks`, and in its lists as a whole.
+fn has_other_state(path: &InstancePath) -> bool {
     use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
+    fn has_state(node: &Node) -> bool {
+        !node.config || node.data.iter().any(|inner| has_state(inner))
+    }
     match path.steps.as_slice() {
-        // The revision is that of the newest edit: there is more to tell if anything happened after it.
-        [] => state.position > state.config_revision,
+        [] => true,
+        [first, ..] if !first.node.config => false,
         [first, ..] if first.node == &TASKS => true,
-        [nacm] if nacm.node == &ietf_netconf_acm::nodes::NACM => true,
-        [list] => list.selector == Selector::None && (list.node == &DATA_PARAMS || list.node == &CONTEXT),
-        _ => false,
+        [list] if list.node == &DATA_PARAMS || list.node == &CONTEXT => list.selector == Selector::None,
+        [.., last] => has_state(last.node),
     }
 }
 

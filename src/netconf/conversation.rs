@@ -23,7 +23,8 @@ use super::url::Urls;
 use crate::access::Standing;
 use crate::audit::Who;
 use crate::engine::{
-    CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, has_secrets,
+    CONTENT_ID, Counters, Delivered, DynamicSubscription, Engine, Reason, Session, Subscription, features,
+    has_secrets,
 };
 use crate::trace::{self, Attribute};
 use crate::yang::error::{Error, Layer, Tag};
@@ -58,8 +59,8 @@ pub fn capabilities(startup: bool, schemes: &str) -> Vec<String> {
         "w3ctc:1.0",
         PRIVATE_CANDIDATE,
     ];
-    let startup = startup.then_some("startup:1.0");
-    let ours = ours.into_iter().chain(startup).map(|name| format!("{CAPABILITY}{name}"));
+    let of_startup = startup.then_some("startup:1.0");
+    let ours = ours.into_iter().chain(of_startup).map(|name| format!("{CAPABILITY}{name}"));
     let library = format!(
         "{CAPABILITY}yang-library:1.1?revision={}&content-id={}",
         YANG_LIBRARY.revision,
@@ -79,7 +80,7 @@ pub fn capabilities(startup: bool, schemes: &str) -> Vec<String> {
             }
         };
         parameter("revision", module.revision);
-        parameter("features", &module.features.join(","));
+        parameter("features", &features(module, startup).collect::<Vec<_>>().join(","));
         parameter("deviations", &module.deviations.join(","));
         uri
     });

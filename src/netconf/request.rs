@@ -19,7 +19,8 @@ use crate::access::{self, Principal};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::datastore::edit::Edit;
 use crate::engine::{
-    Datastore, Engine, Filter, From, Invocation, Locking, Management, Paging, Precondition, Selection, Test,
+    Datastore, Engine, Filter, Form, From, Invocation, Locking, Management, Paging, Precondition, Selection,
+    Test,
 };
 use crate::trace::Trace;
 use crate::yang::decode::DecodeOptions;
@@ -30,11 +31,16 @@ use crate::yang::generated::ietf_netconf::{KillSessionInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
 use crate::yang::generated::ietf_netconf_partial_lock::nodes as partial;
 use crate::yang::generated::ietf_netconf_private_candidate::nodes as private;
+use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_JSON;
+use crate::yang::generated::ietf_subscribed_notifications::nodes::{
+    ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_INPUT_ENCODING,
+};
 use crate::yang::generated::notifications::nodes as notifications;
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Kind, Node};
 use crate::yang::tree::{AnyData, Child, Container};
+use crate::yang::value::Value;
 use crate::yang::xml;
 use crate::yang::xml::parse::Element;
 use std::sync::Arc;
@@ -264,11 +270,26 @@ fn close(call: Call<'_, '_>) -> Result<Request, Error> {
     call.input(&[]).map(|_| Request::Close)
 }
 
+/// That notifications are asked for in the one encoding that NETCONF has.
+fn is_sent(input: &Container) -> Result<(), Error> {
+    match input.leaf(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING) {
+        Some(Value::Identity(encoding)) if *encoding == &ENCODE_JSON => {
+            let message = "notifications over NETCONF are XML (RFC 8640 section 3)";
+            let error = Error::application(Tag::InvalidValue, message);
+            Err(error.app_tag("ietf-subscribed-notifications:encoding-unsupported"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<'m> Call<'_, 'm> {
     fn invoke(self) -> Result<Request, Error> {
         let operation = self.operation;
         let input = decoded(self.rpc, operation, &self.options)?;
-        Ok(Request::Invoke(Invocation { operation, target: None, input: input.into() }))
+        if operation == &ESTABLISH_SUBSCRIPTION {
+            is_sent(&input)?;
+        }
+        Ok(Request::Invoke(Invocation { operation, target: None, input: input.into(), form: Form::Xml }))
     }
 
     /// Takes out what stands in the input, in the namespace of the operation.
@@ -401,7 +422,8 @@ fn action(around: Element<'_>, options: &DecodeOptions<'_>) -> Result<Invocation
         };
         if let Some(operation) = path.node().and_then(|node| node.actions.iter().find(named)).copied() {
             let input = decoded_at(element, &path.child(Step::plain(operation)), operation, options)?;
-            return Ok(Invocation { operation, target: Some(path), input: input.into() });
+            let input = input.into();
+            return Ok(Invocation { operation, target: Some(path), input, form: Form::Xml });
         }
         let step = xml::step(&element, &path, &SCHEMA)?;
         path.steps.push(step);

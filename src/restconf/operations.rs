@@ -12,7 +12,7 @@ use super::media::Encoding;
 use super::params::Place;
 use super::request::{Asked, decode_options};
 use super::{PREFIX_OPERATIONS, answer, options, streams};
-use crate::engine::{Content, Datastore, Engine, Invocation};
+use crate::engine::{Content, Datastore, Engine, Form, Invocation};
 use crate::yang::encode::EncodeOptions;
 use crate::yang::error::Error;
 use crate::yang::error::Tag;
@@ -129,7 +129,8 @@ async fn invoke(
         Arc::make_mut(&mut input).set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, own);
     }
     let instance = target.as_ref().map(InstancePath::to_string);
-    let invoked = engine.invoke(&asked.principal, Invocation { operation, target, input }).await;
+    let form = if encoding == Encoding::Xml { Form::Xml } else { Form::Json };
+    let invoked = engine.invoke(&asked.principal, Invocation { operation, target, input, form }).await;
     let error = invoked.as_ref().err();
     // What is denied is noted with all that is.
     if error.is_none_or(|error| error.tag != Tag::AccessDenied) {

@@ -503,3 +503,33 @@ async fn section_3_4_6_a_change_tells_each_reader_the_edits_whose_targets_it_may
     assert!(all.contains("data-params[id='hidden']"), "{all}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_hidden_is_there_all_the_same_for_who_may_write_it() {
+    let server = start_server().await;
+    let (ann, eve) = (server.add_user("ann"), server.add_user("eve"));
+    put(&server, &format!("{ITEMS}=hid"), &item("hid")).await;
+    let hidden = |actions: &str| {
+        json!([
+            { "name": "1", "path": "/irtf-agent:data-params[id='hid']", "access-operations": actions, "action": "deny" },
+            { "name": "2", "path": "/irtf-agent:data-params", "action": "permit" },
+        ])
+    };
+    let write = async |token: &str| {
+        let (fields, body) =
+            ([&content_type()[..], "If-None-Match: *"], item("hid").to_string().replace("text", "image"));
+        server.ask_as(token, "PUT", &format!("{ITEMS}=hid"), &fields, &body).await.status
+    };
+    configure(&server, hidden("read"), json!({})).await;
+    assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=hid"), "").await, 404);
+    assert_eq!(write(&ann).await, 412, "RFC 9110 section 13.1.2: it has a current representation");
+    assert_eq!(
+        server.get(&format!("{ITEMS}=hid")).await.json()["irtf-agent:data-params"][0]["dataType"],
+        "text"
+    );
+    // Who may not write it either learns nothing of it.
+    configure(&server, hidden("*"), json!({})).await;
+    assert_eq!(write(&ann).await, 403);
+    assert_eq!(write(&eve).await, 412, "who sees it is told at once");
+    server.stop().await;
+}

@@ -50,6 +50,8 @@ async fn sections_5_and_6_what_is_told_comes_on_the_session_that_asked_for_it() 
     two.does(&edit("running", "", &text("d", "x"))).await;
     let told = one.told_of("<push-change-update").await;
     assert!(told.contains("<data>x</data>"), "{told}");
+    let (key, rest) = (told.find("<id>d</id>"), told.find("<dataType>"));
+    assert!(key.is_some() && key < rest, "RFC 7950 section 7.8.5: {told}");
     // Only that session can manage it.
     let own = operation("delete-subscription", &format!("<id>{id}</id>"));
     let none = "application invalid-value app-tag=ietf-subscribed-notifications:no-such-subscription";
@@ -63,6 +65,19 @@ async fn sections_5_and_6_what_is_told_comes_on_the_session_that_asked_for_it() 
     let kill = operation("kill-subscription", &format!("<id>{id}</id>"));
     while two.ask(&kill).await == "<ok/>" {}
     assert_eq!(two.fails(&kill).await, none);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc8639_the_encoding_is_that_of_the_rpc_and_no_other() {
+    let server = start().await;
+    let mut session = open(&server).await;
+    let id = established(&mut session, &to_stream("")).await;
+    let held = session.ask("<get><filter><subscriptions xmlns=\"urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications\"/></filter></get>").await;
+    assert!(held.contains(&format!("<id>{id}</id>")) && held.contains(":encode-xml</encoding>"), "{held}");
+    let other = to_stream(&format!("<encoding xmlns:s=\"{SN}\">s:encode-json</encoding>"));
+    let unsupported = "application invalid-value app-tag=ietf-subscribed-notifications:encoding-unsupported";
+    assert_eq!(session.fails(&other).await, unsupported);
     server.stop().await;
 }
 

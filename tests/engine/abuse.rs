@@ -2,7 +2,7 @@
 //! so, what one asks for never harms another, and nothing is written that a start cannot read.
 
 use agentconf::datastore::edit::{Edit, Operation};
-use agentconf::engine::{Content, Datastore, From, Invocation};
+use agentconf::engine::{Content, Datastore, Form, From, Invocation};
 use agentconf::yang::decode::DecodeOptions;
 use agentconf::yang::encode::EncodeOptions;
 use agentconf::yang::error::{Error, Tag};
@@ -67,7 +67,10 @@ async fn call_in_xml(
     let input = xml::decode_one(element.as_bytes(), &path, &SCHEMA, &options).expect("it is decoded");
     let Child::Container(input) = input else { panic!("an input is a container") };
     let input = input.as_ref().clone();
-    bench.engine.invoke(&principal(user), Invocation { operation, target, input: input.into() }).await
+    bench
+        .engine
+        .invoke(&principal(user), Invocation { operation, target, input: input.into(), form: Form::Json })
+        .await
 }
 
 #[tokio::test]

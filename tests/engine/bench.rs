@@ -11,7 +11,7 @@ use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::config::Config;
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Invocation, Judges, Options,
+    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Form, Invocation, Judges, Options,
     Precondition, Test,
 };
 use agentconf::limits::Limits;
@@ -160,7 +160,7 @@ impl Bench {
         let input = json::decode_children(text.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)?;
         let result = self
             .engine
-            .invoke(&principal(user), Invocation { operation, target, input: input.into() })
+            .invoke(&principal(user), Invocation { operation, target, input: input.into(), form: Form::Json })
             .await?;
         Ok(encoded(&Child::Container(result.into()), Some(output)))
     }

@@ -16,8 +16,8 @@ use agentconf::audit::Trail;
 use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, ForgetError, Invocation, Judges, Options,
-    Reason, Session, State, Stepper, Test, WrongSnapshot, forget, prove, write_snapshot,
+    Capabilities, Content, Datastore, EditRequest, Engine, Entropy, ForgetError, Form, Invocation, Judges,
+    Options, Reason, Session, State, Stepper, Test, WrongSnapshot, forget, prove, write_snapshot,
 };
 use agentconf::limits::Limits;
 use agentconf::log::{LogReader, snapshots};
@@ -501,8 +501,12 @@ impl World {
                     &SCHEMA,
                     &json::STORED,
                 )?;
-                let done =
-                    engine.invoke(&principal, Invocation { operation, target, input: input.into() }).await?;
+                let done = engine
+                    .invoke(
+                        &principal,
+                        Invocation { operation, target, input: input.into(), form: Form::Json },
+                    )
+                    .await?;
                 Ok(Answer::Output(encoded(&Child::Container(done.into()), Some(output))))
             }),
             Request::Edit { datastore, path, value } => {
@@ -668,7 +672,7 @@ impl World {
         let input = json::decode_children(input.as_bytes(), Some(parameters), &SCHEMA, &json::STORED)
             .expect("it fits");
         let principal = self.principal("admin");
-        let asked = Invocation { operation, target: None, input: input.into() };
+        let asked = Invocation { operation, target: None, input: input.into(), form: Form::Json };
         let found = self.runtime.block_on(self.engine().invoke(&principal, asked)).expect("it is answered");
         encoded(&Child::Container(found.into()), Some(output))
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::event::Event;
 use super::super::options::Options;
-use super::super::request::Invocation;
+use super::super::request::{Form, Invocation};
 use super::super::speakers::acts_for;
 use super::super::state::State;
 use super::super::{moves, operations};
@@ -113,7 +113,8 @@ fn capabilities(
         NegotiateCapabilitiesInput { from: input.task_send_from, ..NegotiateCapabilitiesInput::new(to) };
     super::fits(&asked).map_err(|e| Error { path: None, ..e })?;
     let operation = &registry::NEGOTIATE_CAPABILITIES;
-    let invocation = Invocation { operation, target: None, input: Arc::new(asked.to_data()) };
+    let input = Arc::new(asked.to_data());
+    let invocation = Invocation { operation, target: None, input, form: Form::Json };
     let found = operations::query(state, options, principal, &invocation, now)?;
     let mut text = Vec::new();
     let node = NegotiateCapabilitiesOutput::node();

@@ -6,7 +6,7 @@
 use super::read::mode;
 use super::{Call, Request, Source, Target, datastore, datastore_or, given, is_base, no_datastore, take};
 use crate::datastore::defaults::SetToDefault;
-use crate::engine::{Datastore, Management, Resolution, Telling};
+use crate::engine::{Datastore, Form, Invocation, Management, Resolution, Telling};
 use crate::netconf::NAMESPACE;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -159,5 +159,5 @@ fn no_operations(config: &Element<'_>) -> Result<(), Error> {
 }
 
 fn invocation(operation: &'static Node, input: Container) -> Request {
-    Request::Invoke(crate::engine::Invocation { operation, target: None, input: input.into() })
+    Request::Invoke(Invocation { operation, target: None, input: input.into(), form: Form::Xml })
 }

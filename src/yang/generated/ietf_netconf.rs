@@ -44,7 +44,7 @@ pub static MODULE: Module = Module {
     ],
     notifications: &[],
     identities: &[],
-    annotations: &[&nodes::OPERATION, &nodes::TYPE, &nodes::SELECT],
+    annotations: &[],
 };
 
 /// `/ietf-netconf:get-config/input`.
@@ -1208,115 +1208,6 @@ impl EditConfigInputErrorOption {
 }
 
 impl model::LeafValue for EditConfigInputErrorOption {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// A value of `/operation`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// `merge`.
-    Merge,
-    /// `replace`.
-    Replace,
-    /// `create`.
-    Create,
-    /// `delete`.
-    Delete,
-    /// `remove`.
-    Remove,
-}
-
-impl Operation {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Merge,
-        Self::Replace,
-        Self::Create,
-        Self::Delete,
-        Self::Remove,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Replace => "replace",
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "merge" => Some(Self::Merge),
-            "replace" => Some(Self::Replace),
-            "create" => Some(Self::Create),
-            "delete" => Some(Self::Delete),
-            "remove" => Some(Self::Remove),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Operation {
-    fn from_value(value: &value::Value) -> Option<Self> {
-        match value {
-            value::Value::Enum(e) => Self::from_name(e.name),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self, ty: &'static schema::Type) -> value::Value {
-        model::enum_value(ty, self.as_str())
-    }
-}
-
-/// A value of `/type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Type {
-    /// `subtree`.
-    Subtree,
-    /// `xpath`.
-    Xpath,
-}
-
-impl Type {
-    /// All values, in the order of the module.
-    pub const ALL: &'static [Self] = &[
-        Self::Subtree,
-        Self::Xpath,
-    ];
-
-    /// The name in YANG.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Subtree => "subtree",
-            Self::Xpath => "xpath",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "subtree" => Some(Self::Subtree),
-            "xpath" => Some(Self::Xpath),
-            _ => None,
-        }
-    }
-}
-
-impl model::LeafValue for Type {
     fn from_value(value: &value::Value) -> Option<Self> {
         match value {
             value::Value::Enum(e) => Self::from_name(e.name),
@@ -4132,66 +4023,6 @@ pub mod nodes {
         sid: 0,
         description: "",
     };
-    /// `/ietf-netconf:operation`
-    pub static OPERATION: Node = Node {
-        name: "operation",
-        module: &super::MODULE,
-        parent: None,
-        index: 0,
-        kind: Kind::Leaf { ty: &super::types::OPERATION, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        sid: 0,
-        description: "",
-    };
-    /// `/ietf-netconf:type`
-    pub static TYPE: Node = Node {
-        name: "type",
-        module: &super::MODULE,
-        parent: None,
-        index: 0,
-        kind: Kind::Leaf { ty: &super::types::TYPE, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        sid: 0,
-        description: "",
-    };
-    /// `/ietf-netconf:select`
-    pub static SELECT: Node = Node {
-        name: "select",
-        module: &super::MODULE,
-        parent: None,
-        index: 0,
-        kind: Kind::Leaf { ty: &super::super::ietf_yang_types::types::XPATH1_0, default: None, units: "" },
-        config: false,
-        mandatory: false,
-        status: Status::Current,
-        children: &[],
-        data: &[],
-        actions: &[],
-        notifications: &[],
-        musts: &[],
-        whens: &[],
-        nacm: NacmDefault::None,
-        sid: 0,
-        description: "",
-    };
 }
 
 /// Types.
@@ -4245,25 +4076,6 @@ pub mod types {
     };
     /// `string`
     pub static STRING: Type = Type { name: "string", base: Base::String(Range::ANY, &[]) };
-    /// `enumeration`
-    pub static OPERATION: Type = Type {
-        name: "enumeration",
-        base: Base::Enumeration(&[
-            EnumValue { name: "merge", value: 0 },
-            EnumValue { name: "replace", value: 1 },
-            EnumValue { name: "create", value: 2 },
-            EnumValue { name: "delete", value: 3 },
-            EnumValue { name: "remove", value: 4 },
-        ]),
-    };
-    /// `enumeration`
-    pub static TYPE: Type = Type {
-        name: "enumeration",
-        base: Base::Enumeration(&[
-            EnumValue { name: "subtree", value: 0 },
-            EnumValue { name: "xpath", value: 1 },
-        ]),
-    };
     /// `session-id-or-zero-type`
     pub static SESSION_ID_OR_ZERO_TYPE: Type = Type {
         name: "session-id-or-zero-type",

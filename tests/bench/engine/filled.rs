@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use agentconf::access::{Method, Principal};
 use agentconf::clock::Clock;
 use agentconf::config::Config;
-use agentconf::engine::{Capabilities, Engine, Invocation, Options, write_snapshot};
+use agentconf::engine::{Capabilities, Engine, Form, Invocation, Options, write_snapshot};
 use agentconf::limits::Limits;
 use agentconf::log::{Log, LogReader, Record};
 use agentconf::server::vault::Vault;
@@ -142,7 +142,7 @@ impl Filled {
         input: Container,
     ) -> Outcome<()> {
         let principal = Principal::new(user, ["admin".to_owned()].into(), Method::Local);
-        let invocation = Invocation { operation, target, input: input.into() };
+        let invocation = Invocation { operation, target, input: input.into(), form: Form::Json };
         self.engine.invoke(&principal, invocation).await.map(|_| ()).map_err(|e| e.to_string().into())
     }
 }

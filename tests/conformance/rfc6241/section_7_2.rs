@@ -491,3 +491,63 @@ async fn rfc7950_section_15_errors_have_their_tags_paths_and_information() {
     );
     server.stop().await;
 }
+
+/// What configures access control: a list of rules that are ordered by the user.
+const NACM: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm";
+
+fn rules(attributes: &str, rules: &str) -> String {
+    format!(
+        "<n:nacm xmlns:n=\"{NACM}\"><n:rule-list{attributes}><n:name>l</n:name>{rules}</n:rule-list></n:nacm>"
+    )
+}
+
+#[tokio::test]
+async fn rfc7950_section_7_8_6_entries_are_modified_in_the_order_of_the_elements() {
+    let server = start().await;
+    let mut session = open(&server).await;
+    let rule = |name: &str, attributes: &str| {
+        format!("<n:rule{attributes}><n:name>{name}</n:name><n:action>deny</n:action></n:rule>")
+    };
+    let last = " xmlns:y=\"urn:ietf:params:xml:ns:yang:1\" y:insert=\"last\"";
+    let (create, replace) = (op("create"), op("replace"));
+    for (around, first, second, third) in [
+        ("", "", "", ""),
+        ("", create.as_str(), "", create.as_str()),
+        ("", "", create.as_str(), ""),
+        ("", "", last, ""),
+        (&create, "", &replace, ""),
+        (&replace, "", &create, ""),
+        (&replace, "", last, ""),
+    ] {
+        for default in ["merge", "replace"] {
+            // One that is replaced stands where it stood, and one that is created was not there.
+            session.does(&edit("running", &by_default("none"), &rules(&op("remove"), ""))).await;
+            let three = rule("n1", first) + &rule("n2", second) + &rule("n3", third);
+            session.does(&edit("running", &by_default(default), &rules(around, &three))).await;
+            let get = format!(
+                "<get-config><source><running/></source><filter><nacm xmlns=\"{NACM}\"><rule-list/></nacm></filter></get-config>"
+            );
+            let found = session.ask(&get).await;
+            let places = ["n1", "n2", "n3"].map(|name| found.find(&format!("<name>{name}</name>")));
+            assert!(
+                places.is_sorted() && places[0].is_some(),
+                "{default} {around:?} {first:?} {second:?}: {found}"
+            );
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_follows_a_deletion_in_the_document_is_made_after_it() {
+    let server = start().await;
+    let mut session = open(&server).await;
+    session.does(&edit("running", "", &text("w", "old"))).await;
+    session.does(&edit("running", "", &(entry("w", &op("delete"), "") + &text("w", "new")))).await;
+    let held = session.ask("<get-config><source><running/></source></get-config>").await;
+    assert!(held.contains("<data>new</data>"), "{held}");
+    // What is created twice is not there twice, and nothing of the edit is done.
+    let twice = entry("v", &op("create"), KIND) + &entry("v", &op("create"), KIND);
+    assert_eq!(session.edit(ROLLBACK, &twice).await, "application data-exists path=/data-params[id='v']");
+    server.stop().await;
+}

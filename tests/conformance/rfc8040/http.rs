@@ -239,7 +239,7 @@ async fn rfc_9110_section_13_2_2_conditions_of_reads_and_of_what_has_no_validato
         (&target, format!("If-None-Match: W/{etag}"), 304),
         (&target, format!("If-Match: W/{etag}"), 412),
         (&target, "If-Match: d".to_owned(), 400),
-        ("/restconf/data", format!("If-Modified-Since: {later}"), 304),
+        ("/restconf/data?content=config", format!("If-Modified-Since: {later}"), 304),
         ("/restconf/data", "If-Modified-Since: yesterday".to_owned(), 200),
         ("/restconf/data", "If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT".to_owned(), 412),
         ("/restconf", format!("If-Modified-Since: {later}"), 200),
@@ -290,5 +290,37 @@ async fn rfc_9110_section_12_5_1_quality_precision_and_wildcards_of_accept() {
             None => assert_eq!(answer.refusal(), refused(406, "invalid-value"), "{accept}"),
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc_9110_section_8_8_1_state_that_no_event_tells_of_is_not_said_to_be_unchanged() {
+    let server = start_server().await;
+    let eve = server.add_user("eve");
+    let nacm = "/restconf/data/ietf-netconf-acm:nacm";
+    let counter = format!("{nacm}/denied-data-writes");
+    for target in [counter.as_str(), nacm, "/restconf/data"] {
+        let etag = server.get(target).await.header("etag").to_owned();
+        let denied = r#"{"ietf-netconf-acm:enable-nacm":false}"#;
+        let (leaf, field) = (format!("{nacm}/enable-nacm"), format!("Content-Type: {JSON}"));
+        let refused = server.ask_as(&eve, "PUT", &leaf, &[&field], denied).await;
+        assert_eq!(refused.status, 403);
+        let condition = match etag.as_str() {
+            "" => "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT".to_owned(),
+            etag => format!("If-None-Match: {etag}"),
+        };
+        let again = server.ask("GET", target, &[&condition], "").await;
+        assert_eq!(again.status, 200, "{target}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc_7952_section_4_what_no_module_annotates_with_is_refused() {
+    let server = start_server().await;
+    server.put(&format!("{DATA}=d"), BRIEF).await;
+    let body = r#"{"irtf-agent:data-params":[{"id":"d","format":"x","@format":{"ietf-netconf:operation":"delete"}}]}"#;
+    let answer = server.ask("PATCH", &format!("{DATA}=d"), &[&format!("Content-Type: {JSON}")], body).await;
+    assert_eq!(answer.refusal(), refused(400, "unknown-attribute"), "{answer:?}");
     server.stop().await;
 }
