@@ -36,6 +36,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let (directory, startup) = (config.data.clone(), config.datastores.startup);
     let (url, trail, vault) = (prepared.url.clone(), prepared.trail.clone(), prepared.vault.clone());
     let (spans, judgement) = (prepared.spans.clone(), Arc::clone(&prepared.judgement));
+    let accounts = prepared.accounts.clone();
     let urls = Arc::new(Urls::new(&config.netconf.url, &config.data, &limits)?);
     let schemes = urls.schemes();
     let random = rustls::crypto::ring::default_provider().secure_random;
@@ -62,6 +63,7 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
                 vault,
                 trail,
                 spans,
+                accounts,
             },
         )?)
     });

@@ -77,7 +77,7 @@ pub use known::{Known, KnownBelow};
 pub use library::{CONTENT_ID, Capabilities, features};
 pub use locks::Lockable;
 pub use meter::Meter;
-pub use options::Options;
+pub use options::{Accounts, Options};
 pub use origins::OriginFilter;
 pub use output::Output;
 pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging};

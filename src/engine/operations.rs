@@ -130,7 +130,7 @@ pub(super) fn invoke(
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
-        let user = registers_as(state, principal, &input.name, now)?;
+        let user = registers_as(state, options, principal, &input.name, now)?;
         let by = Registrant { user, may_take_over: principal.is_admin(), for_ever: false };
         return done(state.registry.register(fresh, by, input, limits), Event::Agents);
     }

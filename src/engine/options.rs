@@ -1,5 +1,6 @@
 //! What the engine is told at its start and never changes.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::judges::Judges;
@@ -38,4 +39,28 @@ pub struct Options {
     pub trail: Trail,
     /// Where spans go.
     pub spans: Spans,
+    /// Who is a user, though nothing of the log tells of it.
+    pub accounts: Accounts,
+}
+
+/// Tells whether there is a user of a name. Nobody is known by default.
+#[derive(Clone, Default)]
+pub struct Accounts(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+
+impl Accounts {
+    /// Those for whom it is true.
+    pub fn new(has: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Accounts(Some(Arc::new(has)))
+    }
+
+    /// Whether this is one.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|has| has(name))
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Accounts").finish_non_exhaustive()
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! It never asks what the rules of NACM say: they hold besides.
 
+use super::options::Options;
 use super::state::State;
 use crate::access::{self, Deed, Principal, Speakers};
 use crate::clock::Timestamp;
@@ -54,12 +55,13 @@ pub(super) fn acts_for(
 }
 
 /// The user as whom the principal registers an agent of this name: its owner, if it may do that for it. A name that nobody
-/// has registered but its user has used is taken by nobody else: what goes with a name is seen by its owner.
+/// has registered but is that of a user, or was used as one, is taken by nobody else: what goes with a name is seen by its owner.
 ///
 /// # Errors
 /// `access-denied` with the app-tag `not-authorized`.
 pub(super) fn registers_as<'a>(
     state: &'a State,
+    options: &Options,
     principal: &'a Principal,
     name: &str,
     now: Timestamp,
@@ -75,7 +77,8 @@ pub(super) fn registers_as<'a>(
         }
         None if !principal.is_admin()
             && name != own
-            && (state.tasks.is_known(name)
+            && (options.accounts.has(name)
+                || state.tasks.is_known(name)
                 || state.negotiations.of_agent(name).next().is_some()
                 || state.negotiations.represents(name)) =>
         {

@@ -74,6 +74,7 @@ use tokio::task::JoinSet;
 use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
+use crate::engine::Accounts;
 use crate::limits::InForce;
 use crate::trace::Spans;
 use api_keys::ApiKeys;
@@ -118,6 +119,8 @@ pub struct Prepared {
     pub trail: Trail,
     /// Where spans go.
     pub spans: Spans,
+    /// Who is a user.
+    pub accounts: Accounts,
     /// The model that is asked; a reload of the configuration replaces it.
     pub judgement: Arc<Judgement>,
     /// The application ends its event streams when this begins, and begins it itself if it cannot go on.
@@ -302,6 +305,7 @@ impl Server {
         let spans = Spans::default();
         let judgement = Arc::new(Judgement::default());
         judgement.install(judgement.prepare(config.judgement.as_ref())?);
+        let users = Arc::clone(&authenticator.users);
         let prepared = Prepared {
             config,
             limits: limits.clone(),
@@ -310,6 +314,7 @@ impl Server {
             vault,
             trail,
             spans: spans.clone(),
+            accounts: Accounts::new(move |name| users.get(name).is_some()),
             judgement: Arc::clone(&judgement),
             shutdown,
         };

@@ -533,3 +533,26 @@ async fn what_is_hidden_is_there_all_the_same_for_who_may_write_it() {
     assert_eq!(write(&eve).await, 412, "who sees it is told at once");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_name_of_a_user_is_no_agent_of_another() {
+    let server = start_server().await;
+    let (ann, eve) = (server.add_user("ann"), server.add_user("eve"));
+    let register = "magent-registry:register-agent";
+    let profile =
+        |name: &str| json!({ "name": name, "description": "d", "version": "1.0.0", "provider": "p" });
+    for name in ["ann", "admin"] {
+        assert_eq!(invoke(&server, &eve, register, profile(name)).await, 403, "{name}");
+    }
+    assert_eq!(invoke(&server, &ann, register, profile("ann")).await, 200);
+    // One that became a user later: what goes out without a sender does not go out as an agent of somebody else.
+    assert_eq!(invoke(&server, &eve, register, profile("bob")).await, 200);
+    let bob = server.add_user("bob");
+    let order = json!({ "irtf-agent:tasks": { "task-id": "t", "content": "##target object\nx\n##task description\ny" } });
+    let answer = server
+        .ask_as(&bob, "PUT", "/restconf/data/irtf-agent:tasks", &[&content_type()], &order.to_string())
+        .await;
+    assert_eq!(answer.refusal().1, "missing-element", "{answer:?}");
+    assert!(answer.body.contains("/irtf-agent:tasks/task-sendFrom"), "{answer:?}");
+    server.stop().await;
+}

@@ -79,6 +79,7 @@ fn open(
         vault,
         trail: Default::default(),
         spans: Default::default(),
+        accounts: Default::default(),
     };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }

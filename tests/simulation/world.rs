@@ -379,6 +379,7 @@ impl World {
             vault: self.vault.clone(),
             trail: Default::default(),
             spans: Default::default(),
+            accounts: Default::default(),
         };
         let chance = Mutex::new(Random::new(self.random.next()));
         let entropy = Entropy::new(move || {

@@ -121,6 +121,7 @@ impl Replay {
             vault: Arc::new(NoVault),
             trail: Trail::default(),
             spans: Default::default(),
+            accounts: Default::default(),
         };
         let mut text = Vec::new();
         if let Child::Container(content) = shown(state, &options, datastore)? {

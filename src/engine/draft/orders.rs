@@ -81,6 +81,7 @@ pub(in super::super) fn carry_out(
             operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh)
         }
         (None, _) => {
+            speaks_by_name(after, principal, &order)?;
             let input = assignment(order, principal, options);
             fits(&input)
                 .and_then(|()| operations::assign(after, options, principal, input, fresh))
@@ -101,6 +102,21 @@ fn receiver(order: &Tasks) -> Option<SubscribeInput> {
         order.task_subscription.clone();
     let notification = Some(SubscribeInputNotification::ConditionNotifications);
     Some(SubscribeInput { protocol, method, notification, ..SubscribeInput::new(subscript_url?) })
+}
+
+/// That what is sent without a sender is not sent as the agent of somebody else, who would see all of it.
+fn speaks_by_name(state: &State, principal: &Principal, order: &Tasks) -> Result<(), Error> {
+    let name = principal.speaker();
+    match state.registry.owner(name) {
+        Some(owner) if order.task_send_from.is_none() && name == principal.name && owner != name => {
+            let message = format!("\"{name}\" is an agent of another user here: say who sends this");
+            let path = place().child(Step::plain(&nodes::TASKS_TASK_SEND_FROM));
+            Err(Error::application(Tag::MissingElement, message)
+                .info("bad-element", nodes::TASKS_TASK_SEND_FROM.name)
+                .at(path))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Without a sender it is the user; without a receiver it is the server's own agent.

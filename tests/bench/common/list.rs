@@ -59,6 +59,7 @@ pub async fn fill(data: &Path, entries: u64) -> Outcome<Duration> {
             vault: Arc::new(NoVault),
             trail: Default::default(),
             spans: Default::default(),
+            accounts: Default::default(),
         },
     )?;
     let groups = ["admin".to_owned()].into();

@@ -70,6 +70,7 @@ impl Filled {
             vault,
             trail: Default::default(),
             spans: Default::default(),
+            accounts: Default::default(),
         };
         let engine = Engine::open(log, options)?;
         let made = AtomicU64::new(engine.snapshot().position);
