@@ -27,7 +27,7 @@ pub fn element(error: &Error) -> String {
     if let Some(app_tag) = &error.app_tag {
         let _ = write!(text, "<error-app-tag>{}</error-app-tag>", xml::escape(app_tag));
     }
-    if let Some(path) = &error.path {
+    if let Some(path) = error.path.as_ref().and_then(InstancePath::nameable) {
         instance(&mut text, "error-path", "", path);
     }
     let _ = write!(text, "<error-message xml:lang=\"en\">{}</error-message>", xml::escape(&error.message));

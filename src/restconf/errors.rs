@@ -248,7 +248,7 @@ fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
         error_type,
         error_tag: error.tag.as_str().to_owned(),
         error_app_tag: error.app_tag.as_deref().map(str::to_owned),
-        error_path: error.path.clone(),
+        error_path: error.path.as_ref().and_then(InstancePath::nameable).cloned(),
         error_message: Some(error.message.clone()),
         error_info: (!error.info.is_empty()).then(|| match encoding {
             Encoding::Json | Encoding::Cbor(_) => {

@@ -60,6 +60,17 @@ impl Step {
 }
 
 impl InstancePath {
+    /// This, if a text can name it: a key or value with both kinds of quotes is in no predicate (XPath 1.0 section 3.7), and a
+    /// program that read another text for it would take it for another instance.
+    pub fn nameable(&self) -> Option<&Self> {
+        let is_named = |step: &Step| match &step.selector {
+            Selector::Key(key) => key.values().iter().all(|value| is_literal(&value.canonical())),
+            Selector::Value(value) => is_literal(&value.canonical()),
+            Selector::None | Selector::Position(_) => true,
+        };
+        self.steps.iter().all(is_named).then_some(self)
+    }
+
     /// The path of a data node. Each list from the top takes the next of `keys`, which generated
     /// structs make (`key_of`); a list at the end is meant as a whole if no key is left for it.
     ///
@@ -221,8 +232,12 @@ fn checked(list: &'static Node, key: Key) -> Result<Key, String> {
     }
 }
 
-/// An XPath literal; a text with both kinds of quotes cannot be written as one, so its double
-/// quotes become `&quot;` for the human reader.
+/// Whether a text can be written as an XPath literal: there is none with both kinds of quotes.
+fn is_literal(text: &str) -> bool {
+    !(text.contains('\'') && text.contains('"'))
+}
+
+/// An XPath literal; of a text that cannot be one, the double quotes become `&quot;` for the human reader.
 pub(super) fn quoted(text: &str) -> String {
     match (text.contains('\''), text.contains('"')) {
         (false, _) => format!("'{text}'"),

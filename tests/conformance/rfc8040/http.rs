@@ -324,3 +324,15 @@ async fn rfc_7952_section_4_what_no_module_annotates_with_is_refused() {
     assert_eq!(answer.refusal(), refused(400, "unknown-attribute"), "{answer:?}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn rfc_7950_section_9_13_an_instance_that_no_path_can_name_is_not_named_by_that_of_another() {
+    let server = start_server().await;
+    let answer = server.get(&format!("{DATA}=a'b%22c")).await;
+    assert_eq!(answer.status, 404);
+    let error = &answer.json()["ietf-restconf:errors"]["error"][0];
+    assert!(error.get("error-path").is_none(), "{error}");
+    let other = server.get(&format!("{DATA}=a'b")).await.json();
+    assert!(other["ietf-restconf:errors"]["error"][0].get("error-path").is_some(), "{other}");
+    server.stop().await;
+}
