@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
+use std::fs;
 use std::path::Path;
 
 use agentconf::backup::{BackupError, Wanted, make, restore, verify};
@@ -112,4 +113,46 @@ fn a_log_whose_beginning_is_kept_no_longer_is_restored_from_where_it_begins() {
     let gap = backed_up(&data, &early);
     assert!(gap.as_ref().is_err_and(|error| error.to_string().contains("kept no longer")), "{gap:?}");
     assert_eq!(verify(&early, &mut |_, _, _| {}).unwrap().log.position, 4);
+}
+
+#[test]
+fn a_directory_with_other_files_is_refused_and_no_file_of_others_is_removed_from_a_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let (data, other, target) = (place("data"), place("other"), place("backup"));
+    append(&data, 1..=3);
+    // What a server has in its own directory, and what anybody has.
+    for name in ["log/syslog", "files/readme", "audit/000001/log.sqlite3", "server.lock"] {
+        fs::create_dir_all(other.join(name).parent().unwrap()).unwrap();
+        fs::write(other.join(name), name).unwrap();
+    }
+    let refused = backed_up(&data, &other);
+    assert!(refused.as_ref().is_err_and(|error| error.to_string().contains("no backup")), "{refused:?}");
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 4, "nothing is made there");
+    assert_eq!(fs::read_to_string(other.join("log/syslog")).unwrap(), "log/syslog");
+
+    // One that was cut short at its first run goes on; so does one that came no further than its lock.
+    for name in ["log", "files"] {
+        fs::create_dir_all(target.join(name)).unwrap();
+    }
+    fs::write(target.join("log/unfinished"), "agentconf").unwrap();
+    fs::write(target.join("server.lock"), "").unwrap();
+    assert!(backed_up(&data, &target).is_err(), "nobody knows whose it is");
+    fs::write(target.join("backup.begun"), "").unwrap();
+    assert_eq!(backed_up(&data, &target).unwrap(), 3);
+    assert!(!target.join("backup.begun").exists() && !target.join("log/unfinished").exists());
+    fs::create_dir_all(place("locked")).unwrap();
+    fs::write(place("locked/server.lock"), "").unwrap();
+    assert_eq!(backed_up(&data, &place("locked")).unwrap(), 3);
+
+    let kept = ["log/notes", "log/1-2.records", "files/notes"].map(|name| target.join(name));
+    for path in &kept {
+        fs::write(path, "kept").unwrap();
+    }
+    append(&data, 4..=6);
+    assert_eq!(backed_up(&data, &target).unwrap(), 6);
+    assert!(kept.iter().all(|path| path.exists()));
+    let old = |name: fs::DirEntry| name.file_name().to_string_lossy().starts_with("00000000000000000001-");
+    let logs = fs::read_dir(target.join("log")).unwrap().map(Result::unwrap);
+    assert_eq!(logs.filter_map(|name| old(name).then_some(())).count(), 1, "its own are removed");
 }

@@ -123,14 +123,16 @@ pub(super) fn restore(files: &[Kept], target: &Path, data: &Path, position: u64)
     directories.iter().try_for_each(|directory| records::sync(directory))
 }
 
-/// Removes what no manifest names any more.
+/// Removes what no manifest names any more, as far as it is called like a file of a backup.
 pub(super) fn tidy(files: &[&Kept], target: &Path) -> Result<(), BackupError> {
     let directory = target.join(DIRECTORY);
     let named: BTreeSet<&str> = files.iter().map(|kept| kept.sha256.as_str()).collect();
     let unreadable = |error| FileError::of("read", &directory)(error);
     for entry in fs::read_dir(&directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
+        let is_digest = |name: &str| name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let is_ours = |name: &str| name == UNFINISHED || is_digest(name);
+        if entry.file_name().to_str().is_some_and(|name| is_ours(name) && !named.contains(name)) {
             fs::remove_file(entry.path()).map_err(FileError::of("remove", &entry.path()))?;
         }
     }

@@ -1,9 +1,9 @@
 //! Making a backup, or going on with one. It never writes into the data directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use super::manifest::{Kept, Manifest, Segment};
+use super::manifest::{FILE, Kept, Manifest, Segment};
 use super::{BackupError, Told, alone, files, parent, records};
 use crate::audit::Reader;
 use crate::audit::segments::KEPT;
@@ -12,6 +12,10 @@ use crate::log::LogReader;
 use crate::server::audit::DIRECTORY as TRAIL;
 use crate::server::files::{FileError, create_directory};
 
+/// What a directory has until the first backup in it is finished.
+const BEGUN: &str = "backup.begun";
+/// What may be in an empty one: the lock, which is there before the mark, and what a file system has of itself.
+const EMPTY: [&str; 2] = ["server.lock", "lost+found"];
 /// Where the event log is in a backup.
 const LOG: &str = "log";
 /// The directory of the vault: what was in it once stays in a backup, as an earlier point of the log may refer to it.
@@ -46,8 +50,17 @@ pub fn make(
     if absolute(target)?.starts_with(absolute(data)?) {
         return Err(BackupError::Inside(target.to_owned()));
     }
+    if !is_ours(target)? {
+        return Err(BackupError::Foreign(target.to_owned()));
+    }
     let _lock = alone(target)?;
     let known = Manifest::read(target)?;
+    let begun = target.join(BEGUN);
+    if known.is_none() {
+        // Empty, so that it is there as a whole or not at all.
+        File::create(&begun).map_err(FileError::of("write", &begun))?;
+        records::sync(target)?;
+    }
     create_directory(&target.join(files::DIRECTORY))?;
 
     // It signs what is in the trail, so the trail is read after it.
@@ -102,11 +115,21 @@ pub fn make(
     }
     for segment in known.iter().flat_map(|known| &known.trail) {
         if manifest.trail.iter().all(|there| there.number != segment.number) {
-            let place = target.join(directory_of(segment.number));
-            files::gone(fs::remove_dir_all(&place)).map_err(FileError::of("remove", &place))?;
+            records::remove_all(&target.join(directory_of(segment.number)))?;
         }
     }
+    files::gone(fs::remove_file(&begun)).map_err(FileError::of("remove", &begun))?;
     Ok(Made { manifest, before: known.map(|known| known.log.position) })
+}
+
+/// Whether a backup may be made in a directory: nothing is in it, or a backup was begun there.
+fn is_ours(target: &Path) -> Result<bool, BackupError> {
+    let has = |name: &str| fs::exists(target.join(name)).map_err(FileError::of("read", target));
+    if has(FILE)? || has(BEGUN)? {
+        return Ok(true);
+    }
+    let names = records::names(target)?;
+    Ok(names.iter().all(|name| name.to_str().is_some_and(|name| EMPTY.contains(&name))))
 }
 
 /// Where a segment is in a backup.

@@ -10,10 +10,11 @@
 //! log/FIRST-LAST.records       records of the event log
 //! audit/NUMBER/FIRST-LAST.records   those of a segment of the audit trail
 //! files/SHA-256                all other files of the data directory, by their content
+//! backup.begun                 that a first backup was begun here, until it is finished
 //! ```
 //!
 //! No file is changed once it has its name, and the manifest is replaced at once; what it does not name any more is removed
-//! after that. So a backup that was finished stays one while it is gone on with, what is there after a crash is used by the
+//! after that, if it is called as files of a backup are: others are left alone. A directory with other files and without a backup is refused. So a backup that was finished stays one while it is gone on with, what is there after a crash is used by the
 //! next run, and any program can copy the directory elsewhere.
 //!
 //! # Why records are copied, and not the database
@@ -103,6 +104,9 @@ pub enum BackupError {
         /// The last position of the backup.
         position: u64,
     },
+    /// What is in the directory is no backup.
+    #[error("{} has files and no backup: give the backup a directory of its own", .0.display())]
+    Foreign(PathBuf),
     /// One directory is inside the other.
     #[error("{} is inside of the data directory", .0.display())]
     Inside(PathBuf),

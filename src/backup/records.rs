@@ -3,6 +3,7 @@
 //! A file is one line that says what it is, and then records, each with its length before it, a number of 4 octets, big-endian.
 //! It never takes a record that does not follow the one before it.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -209,12 +210,22 @@ pub(super) fn copy(
 /// Removes the files of a log that it does not consist of any more.
 pub(super) fn tidy(copied: &Copied, target: &Path, directory: &str) -> Result<(), BackupError> {
     let place = target.join(directory);
-    for name in names(&place)? {
-        if !copied.has(directory, &name) {
-            remove(&place.join(name))?;
-        }
+    let is_old = |name: &String| !copied.has(directory, name);
+    ours(&place)?.iter().filter(|name| is_old(name)).try_for_each(|name| remove(&place.join(name)))
+}
+
+/// Removes all files of a log, and the directory if nothing else is in it.
+pub(super) fn remove_all(place: &Path) -> Result<(), BackupError> {
+    if !place.exists() {
+        return Ok(());
     }
-    Ok(())
+    ours(place)?.iter().try_for_each(|name| remove(&place.join(name)))?;
+    match fs::remove_dir(place) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+            Err(FileError::of("remove", place)(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Goes on with files that a run has left that was not finished, as far as they are whole and of this log, and removes the
@@ -229,7 +240,7 @@ fn left_over(
 ) -> Result<(), BackupError> {
     let is_known = |name: &String| known.is_some_and(|known| known.has(directory, name));
     // Positions have as many digits in each name: by the first one, and the longest before others.
-    let mut found: Vec<String> = names(place)?.into_iter().filter(|name| !is_known(name)).collect();
+    let mut found: Vec<String> = ours(place)?.into_iter().filter(|name| !is_known(name)).collect();
     found.sort_unstable_by(|one, other| {
         one.split('-').next().cmp(&other.split('-').next()).then_with(|| other.cmp(one))
     });
@@ -250,13 +261,22 @@ fn left_over(
     Ok(())
 }
 
-fn names(place: &Path) -> Result<Vec<String>, BackupError> {
-    let unreadable = |error| FileError::of("read", place)(error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(place).map_err(unreadable)? {
-        names.extend(entry.map_err(unreadable)?.file_name().into_string());
-    }
-    Ok(names)
+/// The names of all that is in a directory.
+pub(super) fn names(place: &Path) -> Result<Vec<OsString>, BackupError> {
+    let entries = fs::read_dir(place)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>());
+    Ok(entries.map_err(FileError::of("read", place))?)
+}
+
+/// Those of them that a backup can have written.
+fn ours(place: &Path) -> Result<Vec<String>, BackupError> {
+    let is_position = |text: &str| text.len() == 20 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let is_ours = |name: &String| {
+        let positions = name.strip_suffix(SUFFIX).and_then(|name| name.split_once('-'));
+        name == UNFINISHED || positions.is_some_and(|(first, last)| is_position(first) && is_position(last))
+    };
+    let names = names(place)?.into_iter().filter_map(|name| name.into_string().ok());
+    Ok(names.filter(is_ours).collect())
 }
 
 fn remove(path: &Path) -> Result<(), BackupError> {
