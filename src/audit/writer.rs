@@ -79,12 +79,17 @@ impl Trail {
             began: clock.now(),
             bytes: 0,
             unsigned: 0,
+            before: Head::EMPTY,
             signed: None,
             retained: Timestamp::MIN,
             is_failing: false,
         };
         writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
         writer.bytes = reader.size(number)?;
+        if let Some(kept) = reader.kept().ok().flatten().filter(|kept| writer.signer.public().signed(kept)) {
+            writer.before.position = kept.log_position;
+            writer.before.hash = kept.log_hash;
+        }
         match broken {
             Some(broken) => writer.goes_on(broken)?,
             // From the first record on a start knows that there was a trail.
@@ -110,6 +115,8 @@ struct Writer {
     bytes: u64,
     /// Entries since the newest checkpoint.
     unsigned: u32,
+    /// Where the event log ended by the checkpoint that was kept: who is stopped before it is open signs no less.
+    before: Head,
     /// When that was made, and the position of the event log in it; `None` since the start.
     signed: Option<(Timestamp, u64)>,
     /// When old segments were looked for.
@@ -265,7 +272,8 @@ impl Writer {
     }
 
     fn checkpoint(&self, now: Timestamp, stop: bool) -> Checkpoint {
-        let (trail, log) = (self.log.last(), self.book.log());
+        let trail = self.log.last();
+        let log = Some(self.book.log()).filter(|log| log.position > 0).unwrap_or(self.before);
         self.signer.sign(Checkpoint {
             at: now,
             segment: self.number,
