@@ -98,6 +98,23 @@ pub(super) fn check(kept: &Kept, target: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// Whether the content of a file is there in its length, which costs nothing to ask.
+pub(super) fn has(kept: &Kept, target: &Path) -> Result<(), BackupError> {
+    has_octets(&target.join(DIRECTORY).join(&kept.sha256), kept.octets)
+}
+
+/// The same of any file of a backup.
+pub(super) fn has_octets(path: &Path, octets: u64) -> Result<(), BackupError> {
+    let found = match fs::metadata(path) {
+        Ok(file) if file.len() == octets => return Ok(()),
+        Ok(file) => format!("it has {} octets and had {octets}", file.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => "it is not there any more".to_owned(),
+        Err(error) => return Err(FileError::of("read", path)(error).into()),
+    };
+    let why = format!("{found}: make a new backup in another directory");
+    Err(BackupError::Damaged { path: path.to_owned(), why })
+}
+
 /// Puts files back, but for snapshots that are newer than a position.
 pub(super) fn restore(files: &[Kept], target: &Path, data: &Path, position: u64) -> Result<(), BackupError> {
     let mut directories = BTreeSet::from([data.to_owned()]);

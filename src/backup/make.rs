@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::manifest::{FILE, Kept, Manifest, Segment};
-use super::{BackupError, Told, alone, files, parent, records};
+use super::{BackupError, Told, alone, files, parent, records, verify};
 use crate::audit::Reader;
 use crate::audit::segments::KEPT;
 use crate::clock::Timestamp;
 use crate::log::LogReader;
-use crate::server::audit::DIRECTORY as TRAIL;
-use crate::server::files::{FileError, create_directory};
+use crate::server::audit::{DIRECTORY as TRAIL, KEY_FILE};
+use crate::server::files::{FileError, create_directory, read};
 
 /// What a directory has until the first backup in it is finished.
 const BEGUN: &str = "backup.begun";
@@ -30,6 +30,14 @@ pub struct Made {
     pub manifest: Manifest,
     /// The last position that it had before; `None` if it was not there.
     pub before: Option<u64>,
+}
+
+impl Made {
+    /// How many records of the event log it has that it had not before.
+    pub fn new_records(&self) -> u64 {
+        let log = &self.manifest.log;
+        log.position.saturating_sub(self.before.unwrap_or(log.after.position))
+    }
 }
 
 /// Makes a backup of a data directory, or goes on with the one that is in `target`. A server may be at work meanwhile: what it
@@ -63,22 +71,29 @@ pub fn make(
     }
     create_directory(&target.join(files::DIRECTORY))?;
 
+    let reader = LogReader::open_checked(data)?;
+    // The trail has a note of it before it is so.
+    let first = reader.first()?;
     // It signs what is in the trail, so the trail is read after it.
     let trail = data.join(TRAIL);
     let checkpoint = files::copy(&trail.join(KEPT), &format!("{TRAIL}/{KEPT}"), target)?;
     let segments = copy_trail(&trail, target, known.as_ref(), told)?;
+    verify::beginning(&first, &segments, read(&data.join(KEY_FILE))?.as_deref(), target)?;
 
-    let reader = LogReader::open_checked(data)?;
     // A log that begins after a position needs a snapshot. What there is before the log is read does not stand for more than it.
     let after = match &known {
         Some(known) => known.log.after.position,
-        None => reader.first()?.position,
+        None => first.position,
     };
     let mut snapshots = if after > 0 { files::copy_snapshots(data, target)? } else { Vec::new() };
     // The earliest that the backup has stays: what is before the others can be restored with it alone.
     let earliest = known.as_ref().and_then(Manifest::earliest_snapshot).map(|(_, kept)| kept);
-    snapshots.extend(earliest.filter(|kept| snapshots.iter().all(|new| new.name != kept.name)).cloned());
-    let log = records::copy(&reader, data, target, LOG, known.as_ref().map(|known| &known.log), told)?;
+    if let Some(earliest) = earliest.filter(|kept| snapshots.iter().all(|new| new.name != kept.name)) {
+        files::has(earliest, target)?;
+        snapshots.push(earliest.clone());
+    }
+    let known_log = known.as_ref().map(|known| &known.log);
+    let log = records::copy((&reader, first), data, target, LOG, known_log, told)?;
 
     let mut kept = files::copy_all(data, target)?;
     kept.extend(checkpoint);
@@ -89,6 +104,7 @@ pub fn make(
         .flat_map(|known| &known.files)
         .filter(|file| file.name.starts_with(SECRETS) || file.name.starts_with(BLOBS));
     let secrets: Vec<Kept> = secrets.filter(|file| is_new(&file.name)).cloned().collect();
+    secrets.iter().try_for_each(|file| files::has(file, target))?;
     kept.extend(secrets);
     told("files copied", kept.len() as u64, Some(kept.len() as u64));
     let configuration = match configuration {
@@ -153,7 +169,8 @@ fn copy_trail(
         let directory = directory_of(number);
         let known = known.and_then(|known| known.trail.iter().find(|segment| segment.number == number));
         let records = LogReader::open_checked(&place).map_err(BackupError::from).and_then(|log| {
-            records::copy(&log, &place, target, &directory, known.map(|known| &known.records), told)
+            let first = log.first()?;
+            records::copy((&log, first), &place, target, &directory, known.map(|known| &known.records), told)
         });
         match records {
             Ok(records) => segments.push(Segment { number, records }),

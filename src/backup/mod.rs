@@ -121,6 +121,21 @@ pub enum BackupError {
     /// Nothing was recorded by then.
     #[error("nothing was recorded by then: the log began at {0}")]
     Before(String),
+    /// The log begins after a position, and the trail does not say so.
+    #[error(
+        "what came up to position {0} is missing from the event log, and the audit trail has no note that it was meant to go: see `agentconf log verify`"
+    )]
+    Missing(u64),
+    /// What follows the backup is kept no longer.
+    #[error(
+        "the backup ends at position {end}, and the log begins at position {first}: what was between them is kept no longer. Make a new backup in another directory, and keep this one for what came before"
+    )]
+    Gap {
+        /// The last position of the backup.
+        end: u64,
+        /// The first of the log.
+        first: u64,
+    },
     /// The log begins after a position, and nothing stands for what came before it.
     #[error(
         "the log begins after position {0}, and there is no snapshot that stands for what came before: it cannot be restored"

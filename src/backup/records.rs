@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{BackupError, Told};
+use super::{BackupError, Told, files};
 use crate::engine::has;
 use crate::ids::hexadecimal;
 use crate::log::record::{ACTOR_BYTES_MAX, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::log::{Hash, Head, LogReader, NO_HASH, Record};
+use crate::log::{Hash, Head, LogError, LogReader, NO_HASH, Record};
 use crate::server::files::{FileError, create_directory};
 
 /// How a file begins.
@@ -144,10 +144,10 @@ impl Chunk {
     }
 }
 
-/// Copies what a log has beyond what the backup has of it. `directory` is the place in the backup, with `/`; `source` is where the
+/// Copies what a log, which begins after `first`, has beyond what the backup has of it. `directory` is the place in the backup, with `/`; `source` is where the
 /// log is. No file that the manifest names is touched.
 pub(super) fn copy(
-    log: &LogReader,
+    (log, first): (&LogReader, Head),
     source: &Path,
     target: &Path,
     directory: &str,
@@ -161,14 +161,21 @@ pub(super) fn copy(
         path: target.join(super::manifest::FILE),
         why: "it has a hash that is none".to_owned(),
     };
-    let first = log.first()?;
+    // What was damaged since is not gone on with; only `--verify` reads it.
+    for chunk in &chunks {
+        files::has_octets(&target.join(&chunk.file), chunk.octets)?;
+    }
     let after = match known {
         Some(known) => known.after.head().ok_or_else(no_hash)?,
         None => first,
     };
     let end_of = |chunks: &[Chunk]| chunks.last().map_or(Some(after), Chunk::head).ok_or_else(no_hash);
     let mut head = end_of(&chunks)?;
-    if !has(log, &head)? {
+    let has_end = has(log, &head).map_err(|error| match error {
+        LogError::Gone { first } if known.is_some() => BackupError::Gap { end: head.position, first },
+        error => error.into(),
+    })?;
+    if !has_end {
         return Err(BackupError::Other { log: source.to_owned(), position: head.position });
     }
     // There may be more by the time it is read; that is for the next run.
