@@ -187,11 +187,8 @@ pub(super) fn copy(
     }
     left_over(log, &place, directory, known, &mut head, &mut chunks)?;
     let mut writer = None;
-    for record in log.scan(head.position) {
+    for record in log.scan(head.position).up_to(end) {
         let record = record?;
-        if record.position > end {
-            break;
-        }
         let open = match &mut writer {
             Some(open) => open,
             None => writer.insert(Writer::begin(&place, record.position)?),

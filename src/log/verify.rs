@@ -59,17 +59,6 @@ pub fn walk(
                         Damage { position: head.next_position(), fault }
                     }
                 };
-                // It is read in batches: those before the damage are right by the chain, but maybe not otherwise.
-                while let Some(before) = damage.position.checked_sub(head.position + 1).filter(|n| *n > 0) {
-                    let batch = reader.read(head.position, usize::try_from(before).unwrap_or(usize::MAX));
-                    let batch = batch.unwrap_or_default();
-                    if batch.is_empty() {
-                        break;
-                    }
-                    for record in batch {
-                        pass(record, &mut head)?;
-                    }
-                }
                 return Err(damage);
             }
         }

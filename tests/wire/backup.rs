@@ -12,6 +12,7 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
 use crate::http::Client;
@@ -453,4 +454,26 @@ fn a_start_without_the_log_that_the_other_files_belong_to_is_refused_and_removes
     assert_eq!(entries(&server).len(), 2);
     assert!(server.stop().success());
     done(&["log", "verify"], &data);
+}
+
+#[test]
+fn what_is_before_damage_in_the_log_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "");
+    let positions: Vec<u64> =
+        (0..5).map(|entry| write(&mut server.client(), &format!("e{entry}"), "x")).collect();
+    assert!(server.stop().success());
+    let (last, damaged) = (positions[2].to_string(), positions[3]);
+    let store = Connection::open(data.join("log.sqlite3")).unwrap();
+    store.execute("UPDATE record SET bytes = x'00' WHERE position = ?1", [damaged as i64]).unwrap();
+    drop(store);
+    assert_eq!(done(&["log", "dump", "--to", &last], &data).lines().count() as u64, positions[2]);
+    assert_eq!(number(&done(&["log", "replay", "--to", &last], &data), "position"), positions[2]);
+    for (verb, written) in [(["log", "dump"], "\"e2\""), (["audit", "export"], "data-params=e2")] {
+        let output = run(&verb, &data);
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.code() == Some(1) && text.contains(written), "{verb:?}: {}", told(&output));
+        assert!(told(&output).contains(&format!("damaged at position {damaged}")), "{}", told(&output));
+    }
 }
