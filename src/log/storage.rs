@@ -143,6 +143,15 @@ impl LogError {
         matches!(self, LogError::Store(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
     }
 
+    /// Whether the system keeps it from being read, which says nothing of what is there. That a file is missing is another thing.
+    pub fn is_unread(&self) -> bool {
+        match self {
+            LogError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            LogError::Store(error) => !is_corrupt(error),
+            _ => false,
+        }
+    }
+
     /// Whether an appended group may be found in the log after a crash although appending it failed: all was written, and
     /// the system did not say that it is durable. While the process lives, the next group takes its place.
     pub fn is_unsure(&self) -> bool {
@@ -513,7 +522,7 @@ impl LogReader {
         let lent = idle().pop();
         let connection = match lent {
             Some(connection) => connection,
-            None => connect(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            None => connect_to_read(&self.shared.path)?,
         };
         let moment = connection.unchecked_transaction()?;
         let result = work(&moment);
@@ -562,6 +571,23 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// The same for reading alone, also where nobody can write: SQLite wants to make the memory that readers share with a writer.
+fn connect_to_read(path: &Path) -> Result<Connection, LogError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let probed = connection.pragma_query_value(None, "schema_version", |_| Ok(()));
+    let is_refused = probed.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen));
+    // What is not in the database yet would be left out.
+    let is_all = fs::metadata(path.with_file_name(AHEAD_FILE)).map_or(true, |ahead| ahead.len() == 0);
+    match path.to_str() {
+        Some(path) if is_refused && is_all => {
+            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            connect(Path::new(&format!("file:{path}?immutable=1")), access)
+        }
+        _ => Ok(connection),
+    }
 }
 
 /// Makes the table in a new database, or checks that an old one is ours; then applies the settings.

@@ -470,7 +470,7 @@ fn what_is_before_damage_in_the_log_can_be_looked_at() {
     drop(store);
     assert_eq!(done(&["log", "dump", "--to", &last], &data).lines().count() as u64, positions[2]);
     assert_eq!(number(&done(&["log", "replay", "--to", &last], &data), "position"), positions[2]);
-    for (verb, written) in [(["log", "dump"], "\"e2\""), (["audit", "export"], "data-params=e2")] {
+    for (verb, written) in [(["log", "dump"], "\"e2\""), (["audit", "export"], "data-params[id='e2']")] {
         let output = run(&verb, &data);
         let text = String::from_utf8(output.stdout.clone()).unwrap();
         assert!(output.status.code() == Some(1) && text.contains(written), "{verb:?}: {}", told(&output));
