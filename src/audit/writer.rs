@@ -86,15 +86,16 @@ impl Trail {
         };
         writer.began = reader.start(number)?.map_or(clock.now(), |(_, at)| at);
         writer.bytes = reader.size(number)?;
-        if let Some(kept) = reader.kept().ok().flatten().filter(|kept| writer.signer.public().signed(kept)) {
-            writer.before.position = kept.log_position;
-            writer.before.hash = kept.log_hash;
-        }
         match broken {
             Some(broken) => writer.goes_on(broken)?,
             // From the first record on a start knows that there was a trail.
             None if newest.is_none() => reader.keep(&writer.checkpoint(clock.now(), false))?,
-            None => {}
+            None => {
+                let kept = reader.kept()?.filter(|kept| writer.signer.public().signed(kept));
+                if let Some(Checkpoint { log_position: position, log_hash: hash, .. }) = kept {
+                    writer.before = Head { position, hash, ..Head::EMPTY };
+                }
+            }
         }
         let (queue, orders) = sync_channel(QUEUE_MAX);
         let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run(&orders))?;
