@@ -44,7 +44,8 @@ impl Made {
 /// writes after this has begun may be left to the next run.
 ///
 /// # Errors
-/// The log is damaged, `target` holds a backup of another one or is in use, a file cannot be read or written. What a
+/// The log is damaged or begins where nothing says that it may, `target` holds files and no backup, a damaged one or one of another
+/// log, or is in use, a file cannot be read or written. What a
 /// finished backup holds stays as it was.
 pub fn make(
     data: &Path,
