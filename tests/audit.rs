@@ -728,3 +728,23 @@ fn a_name_is_not_taken_for_a_session() {
         assert!(told(user, None), "{user}");
     }
 }
+
+#[test]
+fn a_log_that_may_only_be_read_is_proved_and_one_that_cannot_be_read_is_not_called_altered() {
+    let place = Place::lived();
+    let segment = place.reader().place(1);
+    // As where nobody may write: the memory that SQLite shares among processes cannot be made.
+    for directory in [&segment, &place.log_directory()] {
+        std::os::unix::fs::symlink("/nowhere/shared", directory.join("log.sqlite3-shm")).unwrap();
+    }
+    assert_eq!(place.check().unwrap().segments, 1);
+    let whole = LogReader::open(&place.log_directory()).unwrap();
+    // What is in there is not to be left out.
+    fs::write(segment.join("log.sqlite3-wal"), "ahead").unwrap();
+    let unread = verify(&place.reader(), &whole, &key(), &[], None).unwrap_err();
+    assert!(unread.iter().all(|what| what.is_unread), "{unread:?}");
+    let told = unread[0].to_string();
+    assert!(told.starts_with("segment 1 of the audit trail cannot be read at position 1: "), "{told}");
+    fs::remove_file(segment.join("log.sqlite3")).unwrap();
+    assert!(place.wrong().starts_with("segment 1 of the audit trail is altered at position 1"));
+}

@@ -272,8 +272,10 @@ fn a_changed_byte_is_found_at_its_position() {
         let expected = Damage { position: position.unsigned_abs(), fault: Fault::HashMismatch };
         assert_eq!(damage(&original), expected);
         let reader = LogReader::open(&original.log()).unwrap();
-        assert!(matches!(reader.read(0, 100), Err(LogError::Damaged(damage)) if damage == expected));
-        assert_eq!(reader.scan(0).take_while(Result::is_ok).count() + 1, reader.scan(0).count());
+        let before = expected.position - 1;
+        assert!(matches!(reader.read(before, 100), Err(LogError::Damaged(damage)) if damage == expected));
+        assert_eq!(reader.scan(0).filter(Result::is_ok).count() as u64, before);
+        assert_eq!(reader.scan(0).count() as u64, expected.position);
     }
 }
 
@@ -593,6 +595,26 @@ fn a_changed_byte_in_an_archive_is_damage_at_its_position() {
     assert!(found_out > whole.len() - 8, "{found_out} of {}", whole.len());
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(damage(&directory).position <= 7);
+}
+
+#[test]
+fn what_is_before_damage_is_given_and_nothing_after_what_is_wanted_is_read() {
+    let directory = ten_records("before-damage");
+    directory.database().execute_batch("UPDATE record SET bytes = x'00' WHERE position = 7").unwrap();
+    let archived = ten_records("before-damage-archive");
+    archived.open().reader().compactor().unwrap().archive(6, |_| {}).unwrap();
+    fs::rename(archive_of(&archived, 1, 6), archive_of(&archived, 1, 7)).unwrap();
+    for directory in [directory, archived] {
+        let reader = LogReader::open(&directory.log()).unwrap();
+        let read = |to: u64| {
+            let found: Vec<_> = reader.scan(0).up_to(to).collect();
+            let whole = found.iter().map_while(|record| record.as_ref().ok()).count();
+            (whole, found.len() - whole)
+        };
+        assert_eq!([7, 6, 2, 0].map(read), [(6, 1), (6, 0), (2, 0), (0, 0)]);
+        assert_eq!(reader.read(0, 100).unwrap().len(), 6);
+        assert_eq!(damage(&directory).position, 7);
+    }
 }
 
 /// Where the archive of these records is.

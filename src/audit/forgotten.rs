@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{PublicKey, Signer, hex};
 use super::note::{Entry, Kind, Note, Who};
-use super::segments::Link;
+use super::segments::{Item, Link, is_about_log};
 use crate::clock::{self, Timestamp};
-use crate::log::{Hash, Head};
+use crate::log::{Hash, Head, Record};
 
 /// What is signed begins with this, so that no other signature can be taken for it.
 const DOMAIN: &[u8] = b"agentconf audit forgotten 1\n";
@@ -49,6 +49,52 @@ impl Forgotten {
     /// The octets that are signed: every field but the signature, each of a fixed length.
     fn signed(&self) -> Vec<u8> {
         signed(DOMAIN, self.at, &self.before, (self.log_position, &self.log_hash))
+    }
+}
+
+/// What a trail says of where the event log may begin, for who reads its records in order.
+#[derive(Debug)]
+pub struct Beginnings {
+    key: PublicKey,
+    last: Option<Link>,
+    /// Up to where records may be missing.
+    noted: Vec<(u64, Hash)>,
+}
+
+impl Beginnings {
+    /// Nothing so far; what is not signed with the key does not count.
+    pub fn new(key: PublicKey) -> Beginnings {
+        Beginnings { key, last: None, noted: Vec::new() }
+    }
+
+    /// Takes the next record.
+    pub fn read(&mut self, segment: u64, record: &Record) {
+        let Record { position, hash, .. } = *record;
+        let last = self.last.replace(Link { segment, position, hash });
+        if !is_about_log(record) {
+            return;
+        }
+        match Item::of(record) {
+            Ok(Item::Forgotten(noted))
+                if noted.is_signed(&self.key) && last.as_ref() == Some(&noted.before) =>
+            {
+                self.noted.push((noted.log_position, noted.log_hash));
+            }
+            // What was said of later positions was about what is not there any more.
+            Ok(Item::Restored(restored))
+                if restored.is_signed(&self.key) && last.as_ref() == Some(&restored.before) =>
+            {
+                self.noted.retain(|(position, _)| *position <= restored.log_position);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the event log may begin after that place.
+    pub fn allow(&self, first: &Head) -> bool {
+        let is_it = |(position, hash): &(u64, Hash)| *position != first.position || *hash == first.hash;
+        let is_noted = self.noted.iter().any(|(position, _)| *position >= first.position);
+        *first == Head::EMPTY || (is_noted && self.noted.iter().all(is_it))
     }
 }
 

@@ -18,7 +18,7 @@ pub mod verify;
 mod writer;
 
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
-pub use forgotten::Forgotten;
+pub use forgotten::{Beginnings, Forgotten};
 pub use note::{Entry, Kind, Note, Who};
 pub use restored::Restored;
 pub use segments::{Discontinuity, Item, Reader};

@@ -203,10 +203,9 @@ impl Reader {
     /// What a segment says last of the beginning of the event log, if that stands: neither it nor a later one says that the log
     /// was put back after it, or that more is kept no longer.
     pub(super) fn forgotten(&self, number: u64) -> Result<Option<Forgotten>, OpenError> {
-        let is_about_it = |record: &Record| [RESTORED, FORGOTTEN].contains(&record.kind);
         let mut newest = None;
         for record in self.segment(number)?.scan(0) {
-            newest = Some(record?).filter(is_about_it).or(newest);
+            newest = Some(record?).filter(is_about_log).or(newest);
         }
         let Some(Item::Forgotten(forgotten)) = newest.as_ref().and_then(|record| Item::of(record).ok())
         else {
@@ -214,7 +213,7 @@ impl Reader {
         };
         for later in self.numbers()?.into_iter().filter(|later| *later > number) {
             for record in self.segment(later)?.scan(0) {
-                if is_about_it(&record?) {
+                if is_about_log(&record?) {
                     return Ok(None);
                 }
             }
@@ -404,6 +403,11 @@ impl Iterator for Entries {
             }
         }
     }
+}
+
+/// Whether a record says where the event log begins or ends by what was done to it.
+pub(super) fn is_about_log(record: &Record) -> bool {
+    [RESTORED, FORGOTTEN].contains(&record.kind)
 }
 
 /// What is not there need not be removed.

@@ -44,6 +44,14 @@ pub struct Altered {
     pub after: Option<Timestamp>,
     /// What is wrong.
     pub why: String,
+    /// It could not be read, so nobody knows whether it is as it was written.
+    pub is_unread: bool,
+}
+
+impl Altered {
+    fn at(segment: Option<u64>, position: u64, after: Option<Timestamp>, why: impl Into<String>) -> Altered {
+        Altered { segment, position, after, why: why.into(), is_unread: false }
+    }
 }
 
 impl std::error::Error for Altered {}
@@ -54,7 +62,8 @@ impl fmt::Display for Altered {
             Some(segment) => write!(f, "segment {segment} of the audit trail")?,
             None => f.write_str("the event log")?,
         }
-        write!(f, " is altered at position {}", self.position)?;
+        let verb = if self.is_unread { "cannot be read" } else { "is altered" };
+        write!(f, " {verb} at position {}", self.position)?;
         if let Some(after) = self.after {
             write!(f, ", after {after}")?;
         }
@@ -168,10 +177,8 @@ impl Signed {
 impl Walk<'_> {
     fn trail(&mut self, reader: &Reader) -> Result<Proof, Altered> {
         let unreadable = |error: io::Error| Altered {
-            segment: Some(1),
-            position: 1,
-            after: None,
-            why: format!("the directory cannot be read: {error}"),
+            is_unread: true,
+            ..Altered::at(Some(1), 1, None, error.to_string())
         };
         let numbers = reader.numbers().map_err(unreadable)?;
         let log = Summary { after: 0, records: 0, transactions: 0, hash: NO_HASH };
@@ -203,16 +210,11 @@ impl Walk<'_> {
             let end = end.as_ref().map_or(0, |end: &Link| end.position);
             if !self.key.signed(kept) {
                 let why = "a checkpoint that was kept is not signed with this key".to_owned();
-                return Err(Altered {
-                    segment: Some(kept.segment),
-                    position: kept.position,
-                    after: None,
-                    why,
-                });
+                return Err(Altered::at(Some(kept.segment), kept.position, None, why));
             }
             if kept.segment > newest || (kept.segment == newest && kept.position > end) {
                 let why = format!("the trail is cut off: a checkpoint of {} was there", kept.at);
-                return Err(Altered { segment: Some(newest), position: end + 1, after: time, why });
+                return Err(Altered::at(Some(newest), end + 1, time, why));
             }
         }
         self.proof.take().ok_or_else(|| gone(1, None))
@@ -226,12 +228,12 @@ impl Walk<'_> {
         time: &mut Option<Timestamp>,
     ) -> Result<(), Altered> {
         let segment = reader.segment(number).map_err(|error| {
+            let is_unread = error.is_unread();
             let why = format!("it cannot be opened: {error}");
-            Altered { segment: Some(number), position: 1, after: *time, why }
+            Altered { is_unread, ..Altered::at(Some(number), 1, *time, why) }
         })?;
         if segment.first().is_ok_and(|first| first != Head::EMPTY) {
-            let why = "its beginning is missing".to_owned();
-            return Err(Altered { segment: Some(number), position: 1, after: *time, why });
+            return Err(Altered::at(Some(number), 1, *time, "its beginning is missing"));
         }
         let before = end.take();
         let (mut last, mut sure) = (None, 0);
@@ -242,6 +244,7 @@ impl Walk<'_> {
             Ok(())
         });
         if let Err(Damage { position, fault }) = walked {
+            let is_unread = matches!(fault, Fault::Unread(_));
             let (position, why) = match fault {
                 // Some record since the last one that was signed.
                 Fault::Refuted(why) if why == NOT_SIGNED => {
@@ -249,15 +252,10 @@ impl Walk<'_> {
                 }
                 other => (position, other.to_string()),
             };
-            return Err(Altered { segment: Some(number), position, after: *time, why });
+            return Err(Altered { is_unread, ..Altered::at(Some(number), position, *time, why) });
         }
         if last.is_none() {
-            return Err(Altered {
-                segment: Some(number),
-                position: 1,
-                after: *time,
-                why: "it is empty".into(),
-            });
+            return Err(Altered::at(Some(number), 1, *time, "it is empty"));
         }
         if let Some(proof) = &mut self.proof {
             proof.segments += 1;
@@ -357,7 +355,7 @@ impl Walk<'_> {
 const NOT_SIGNED: &str = "what is there is not what was signed";
 
 fn gone(segment: u64, after: Option<Timestamp>) -> Altered {
-    Altered { segment: Some(segment), position: 1, after, why: "the segment is missing".into() }
+    Altered::at(Some(segment), 1, after, "the segment is missing")
 }
 
 fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Altered {
@@ -367,17 +365,13 @@ fn discontinuity(segment: u64, record: &Record, broken: &Discontinuity) -> Alter
         })
     };
     let (expected, found) = (place(&broken.expected, "a checkpoint"), place(&broken.found, "nothing"));
-    Altered {
-        segment: Some(segment),
-        position: record.position,
-        after: Timestamp::from_micros(record.at),
-        why: format!("discontinuity: at a start {expected} was expected, and {found} was found"),
-    }
+    let why = format!("discontinuity: at a start {expected} was expected, and {found} was found");
+    Altered::at(Some(segment), record.position, Timestamp::from_micros(record.at), why)
 }
 
 /// Checks the event log, and that it holds what was signed.
 fn event_log(log: &LogReader, first: &Head, mut signed: Vec<Signed>) -> Result<Summary, Altered> {
-    let beginning = |why| Err(Altered { segment: None, position: first.next_position(), after: None, why });
+    let beginning = |why: String| Err(Altered::at(None, first.next_position(), None, why));
     // Where it begins is said by an unsigned row or file, so something signed has to say that it may begin there, and how.
     let forgotten = signed.iter().filter(|signed| signed.is_end_of_forgotten);
     let forgotten = forgotten.map(|signed| signed.position).max().unwrap_or_default();
@@ -407,9 +401,10 @@ fn event_log(log: &LogReader, first: &Head, mut signed: Vec<Signed>) -> Result<S
         time = Timestamp::from_micros(record.at);
         Ok(())
     });
-    let altered = |position, why| Altered { segment: None, position, after: time, why };
+    let altered = |position, why: String| Altered::at(None, position, time, why);
     let summary = walked.map_err(|Damage { position, fault }| match fault {
         Fault::Refuted(why) => altered(sure + 1, why),
+        Fault::Unread(why) => Altered { is_unread: true, ..altered(position, why) },
         other => altered(position, other.to_string()),
     })?;
     match signed.next() {
@@ -423,6 +418,6 @@ fn event_log(log: &LogReader, first: &Head, mut signed: Vec<Signed>) -> Result<S
 
 impl From<LogError> for Altered {
     fn from(error: LogError) -> Altered {
-        Altered { segment: None, position: 1, after: None, why: error.to_string() }
+        Altered { is_unread: error.is_unread(), ..Altered::at(None, 1, None, error.to_string()) }
     }
 }

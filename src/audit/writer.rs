@@ -79,6 +79,7 @@ impl Trail {
             began: clock.now(),
             bytes: 0,
             unsigned: 0,
+            before: Head::EMPTY,
             signed: None,
             retained: Timestamp::MIN,
             is_failing: false,
@@ -89,7 +90,12 @@ impl Trail {
             Some(broken) => writer.goes_on(broken)?,
             // From the first record on a start knows that there was a trail.
             None if newest.is_none() => reader.keep(&writer.checkpoint(clock.now(), false))?,
-            None => {}
+            None => {
+                let kept = reader.kept()?.filter(|kept| writer.signer.public().signed(kept));
+                if let Some(Checkpoint { log_position: position, log_hash: hash, .. }) = kept {
+                    writer.before = Head { position, hash, ..Head::EMPTY };
+                }
+            }
         }
         let (queue, orders) = sync_channel(QUEUE_MAX);
         let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run(&orders))?;
@@ -110,6 +116,8 @@ struct Writer {
     bytes: u64,
     /// Entries since the newest checkpoint.
     unsigned: u32,
+    /// Where the event log ended by the checkpoint that was kept: who is stopped before it is open signs no less.
+    before: Head,
     /// When that was made, and the position of the event log in it; `None` since the start.
     signed: Option<(Timestamp, u64)>,
     /// When old segments were looked for.
@@ -265,7 +273,8 @@ impl Writer {
     }
 
     fn checkpoint(&self, now: Timestamp, stop: bool) -> Checkpoint {
-        let (trail, log) = (self.log.last(), self.book.log());
+        let trail = self.log.last();
+        let log = Some(self.book.log()).filter(|log| log.position > 0).unwrap_or(self.before);
         self.signer.sign(Checkpoint {
             at: now,
             segment: self.number,

@@ -98,6 +98,23 @@ pub(super) fn check(kept: &Kept, target: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// Whether the content of a file is there in its length, which costs nothing to ask.
+pub(super) fn has(kept: &Kept, target: &Path) -> Result<(), BackupError> {
+    has_octets(&target.join(DIRECTORY).join(&kept.sha256), kept.octets)
+}
+
+/// The same of any file of a backup.
+pub(super) fn has_octets(path: &Path, octets: u64) -> Result<(), BackupError> {
+    let found = match fs::metadata(path) {
+        Ok(file) if file.len() == octets => return Ok(()),
+        Ok(file) => format!("it has {} octets and had {octets}", file.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => "it is not there any more".to_owned(),
+        Err(error) => return Err(FileError::of("read", path)(error).into()),
+    };
+    let why = format!("{found}: make a new backup in another directory");
+    Err(BackupError::Damaged { path: path.to_owned(), why })
+}
+
 /// Puts files back, but for snapshots that are newer than a position.
 pub(super) fn restore(files: &[Kept], target: &Path, data: &Path, position: u64) -> Result<(), BackupError> {
     let mut directories = BTreeSet::from([data.to_owned()]);
@@ -123,14 +140,16 @@ pub(super) fn restore(files: &[Kept], target: &Path, data: &Path, position: u64)
     directories.iter().try_for_each(|directory| records::sync(directory))
 }
 
-/// Removes what no manifest names any more.
+/// Removes what no manifest names any more, as far as it is called like a file of a backup.
 pub(super) fn tidy(files: &[&Kept], target: &Path) -> Result<(), BackupError> {
     let directory = target.join(DIRECTORY);
     let named: BTreeSet<&str> = files.iter().map(|kept| kept.sha256.as_str()).collect();
     let unreadable = |error| FileError::of("read", &directory)(error);
     for entry in fs::read_dir(&directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
+        let is_digest = |name: &str| name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let is_ours = |name: &str| name == UNFINISHED || is_digest(name);
+        if entry.file_name().to_str().is_some_and(|name| is_ours(name) && !named.contains(name)) {
             fs::remove_file(entry.path()).map_err(FileError::of("remove", &entry.path()))?;
         }
     }

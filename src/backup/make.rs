@@ -1,17 +1,21 @@
 //! Making a backup, or going on with one. It never writes into the data directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use super::manifest::{Kept, Manifest, Segment};
-use super::{BackupError, Told, alone, files, parent, records};
+use super::manifest::{FILE, Kept, Manifest, Segment};
+use super::{BackupError, Told, alone, files, parent, records, verify};
 use crate::audit::Reader;
 use crate::audit::segments::KEPT;
 use crate::clock::Timestamp;
 use crate::log::LogReader;
-use crate::server::audit::DIRECTORY as TRAIL;
-use crate::server::files::{FileError, create_directory};
+use crate::server::audit::{DIRECTORY as TRAIL, KEY_FILE};
+use crate::server::files::{FileError, create_directory, read};
 
+/// What a directory has until the first backup in it is finished.
+const BEGUN: &str = "backup.begun";
+/// What may be in an empty one: the lock, which is there before the mark, and what a file system has of itself.
+const EMPTY: [&str; 2] = ["server.lock", "lost+found"];
 /// Where the event log is in a backup.
 const LOG: &str = "log";
 /// The directory of the vault: what was in it once stays in a backup, as an earlier point of the log may refer to it.
@@ -28,11 +32,20 @@ pub struct Made {
     pub before: Option<u64>,
 }
 
+impl Made {
+    /// How many records of the event log it has that it had not before.
+    pub fn new_records(&self) -> u64 {
+        let log = &self.manifest.log;
+        log.position.saturating_sub(self.before.unwrap_or(log.after.position))
+    }
+}
+
 /// Makes a backup of a data directory, or goes on with the one that is in `target`. A server may be at work meanwhile: what it
 /// writes after this has begun may be left to the next run.
 ///
 /// # Errors
-/// The log is damaged, `target` holds a backup of another one or is in use, a file cannot be read or written. What a
+/// The log is damaged or begins where nothing says that it may, `target` holds files and no backup, a damaged one or one of another
+/// log, or is in use, a file cannot be read or written. What a
 /// finished backup holds stays as it was.
 pub fn make(
     data: &Path,
@@ -46,26 +59,42 @@ pub fn make(
     if absolute(target)?.starts_with(absolute(data)?) {
         return Err(BackupError::Inside(target.to_owned()));
     }
+    if !is_ours(target)? {
+        return Err(BackupError::Foreign(target.to_owned()));
+    }
     let _lock = alone(target)?;
     let known = Manifest::read(target)?;
+    let begun = target.join(BEGUN);
+    if known.is_none() {
+        // Empty, so that it is there as a whole or not at all.
+        File::create(&begun).map_err(FileError::of("write", &begun))?;
+        records::sync(target)?;
+    }
     create_directory(&target.join(files::DIRECTORY))?;
 
+    let reader = LogReader::open_checked(data)?;
+    // The trail has a note of it before it is so.
+    let first = reader.first()?;
     // It signs what is in the trail, so the trail is read after it.
     let trail = data.join(TRAIL);
     let checkpoint = files::copy(&trail.join(KEPT), &format!("{TRAIL}/{KEPT}"), target)?;
     let segments = copy_trail(&trail, target, known.as_ref(), told)?;
+    verify::beginning(&first, &segments, read(&data.join(KEY_FILE))?.as_deref(), target)?;
 
-    let reader = LogReader::open_checked(data)?;
     // A log that begins after a position needs a snapshot. What there is before the log is read does not stand for more than it.
     let after = match &known {
         Some(known) => known.log.after.position,
-        None => reader.first()?.position,
+        None => first.position,
     };
     let mut snapshots = if after > 0 { files::copy_snapshots(data, target)? } else { Vec::new() };
     // The earliest that the backup has stays: what is before the others can be restored with it alone.
     let earliest = known.as_ref().and_then(Manifest::earliest_snapshot).map(|(_, kept)| kept);
-    snapshots.extend(earliest.filter(|kept| snapshots.iter().all(|new| new.name != kept.name)).cloned());
-    let log = records::copy(&reader, data, target, LOG, known.as_ref().map(|known| &known.log), told)?;
+    if let Some(earliest) = earliest.filter(|kept| snapshots.iter().all(|new| new.name != kept.name)) {
+        files::has(earliest, target)?;
+        snapshots.push(earliest.clone());
+    }
+    let known_log = known.as_ref().map(|known| &known.log);
+    let log = records::copy((&reader, first), data, target, LOG, known_log, told)?;
 
     let mut kept = files::copy_all(data, target)?;
     kept.extend(checkpoint);
@@ -76,6 +105,7 @@ pub fn make(
         .flat_map(|known| &known.files)
         .filter(|file| file.name.starts_with(SECRETS) || file.name.starts_with(BLOBS));
     let secrets: Vec<Kept> = secrets.filter(|file| is_new(&file.name)).cloned().collect();
+    secrets.iter().try_for_each(|file| files::has(file, target))?;
     kept.extend(secrets);
     told("files copied", kept.len() as u64, Some(kept.len() as u64));
     let configuration = match configuration {
@@ -102,11 +132,21 @@ pub fn make(
     }
     for segment in known.iter().flat_map(|known| &known.trail) {
         if manifest.trail.iter().all(|there| there.number != segment.number) {
-            let place = target.join(directory_of(segment.number));
-            files::gone(fs::remove_dir_all(&place)).map_err(FileError::of("remove", &place))?;
+            records::remove_all(&target.join(directory_of(segment.number)))?;
         }
     }
+    files::gone(fs::remove_file(&begun)).map_err(FileError::of("remove", &begun))?;
     Ok(Made { manifest, before: known.map(|known| known.log.position) })
+}
+
+/// Whether a backup may be made in a directory: nothing is in it, or a backup was begun there.
+fn is_ours(target: &Path) -> Result<bool, BackupError> {
+    let has = |name: &str| fs::exists(target.join(name)).map_err(FileError::of("read", target));
+    if has(FILE)? || has(BEGUN)? {
+        return Ok(true);
+    }
+    let names = records::names(target)?;
+    Ok(names.iter().all(|name| name.to_str().is_some_and(|name| EMPTY.contains(&name))))
 }
 
 /// Where a segment is in a backup.
@@ -130,7 +170,8 @@ fn copy_trail(
         let directory = directory_of(number);
         let known = known.and_then(|known| known.trail.iter().find(|segment| segment.number == number));
         let records = LogReader::open_checked(&place).map_err(BackupError::from).and_then(|log| {
-            records::copy(&log, &place, target, &directory, known.map(|known| &known.records), told)
+            let first = log.first()?;
+            records::copy((&log, first), &place, target, &directory, known.map(|known| &known.records), told)
         });
         match records {
             Ok(records) => segments.push(Segment { number, records }),

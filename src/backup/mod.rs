@@ -10,10 +10,11 @@
 //! log/FIRST-LAST.records       records of the event log
 //! audit/NUMBER/FIRST-LAST.records   those of a segment of the audit trail
 //! files/SHA-256                all other files of the data directory, by their content
+//! backup.begun                 that a first backup was begun here, until it is finished
 //! ```
 //!
 //! No file is changed once it has its name, and the manifest is replaced at once; what it does not name any more is removed
-//! after that. So a backup that was finished stays one while it is gone on with, what is there after a crash is used by the
+//! after that, if it is called as files of a backup are: others are left alone. A directory with other files and without a backup is refused. So a backup that was finished stays one while it is gone on with, what is there after a crash is used by the
 //! next run, and any program can copy the directory elsewhere.
 //!
 //! # Why records are copied, and not the database
@@ -103,6 +104,9 @@ pub enum BackupError {
         /// The last position of the backup.
         position: u64,
     },
+    /// What is in the directory is no backup.
+    #[error("{} has files and no backup: give the backup a directory of its own", .0.display())]
+    Foreign(PathBuf),
     /// One directory is inside the other.
     #[error("{} is inside of the data directory", .0.display())]
     Inside(PathBuf),
@@ -117,6 +121,21 @@ pub enum BackupError {
     /// Nothing was recorded by then.
     #[error("nothing was recorded by then: the log began at {0}")]
     Before(String),
+    /// The log begins after a position, and the trail does not say so.
+    #[error(
+        "what came up to position {0} is missing from the event log, and the audit trail has no note that it was meant to go: see `agentconf log verify`"
+    )]
+    Missing(u64),
+    /// What follows the backup is kept no longer.
+    #[error(
+        "the backup ends at position {end}, and the log begins at position {first}: what was between them is kept no longer. Make a new backup in another directory, and keep this one for what came before"
+    )]
+    Gap {
+        /// The last position of the backup.
+        end: u64,
+        /// The first of the log.
+        first: u64,
+    },
     /// The log begins after a position, and nothing stands for what came before it.
     #[error(
         "the log begins after position {0}, and there is no snapshot that stands for what came before: it cannot be restored"

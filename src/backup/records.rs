@@ -3,6 +3,7 @@
 //! A file is one line that says what it is, and then records, each with its length before it, a number of 4 octets, big-endian.
 //! It never takes a record that does not follow the one before it.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,11 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{BackupError, Told};
+use super::{BackupError, Told, files};
 use crate::engine::has;
 use crate::ids::hexadecimal;
 use crate::log::record::{ACTOR_BYTES_MAX, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::log::{Hash, Head, LogReader, NO_HASH, Record};
+use crate::log::{Hash, Head, LogError, LogReader, NO_HASH, Record};
 use crate::server::files::{FileError, create_directory};
 
 /// How a file begins.
@@ -143,10 +144,10 @@ impl Chunk {
     }
 }
 
-/// Copies what a log has beyond what the backup has of it. `directory` is the place in the backup, with `/`; `source` is where the
+/// Copies what a log, which begins after `first`, has beyond what the backup has of it. `directory` is the place in the backup, with `/`; `source` is where the
 /// log is. No file that the manifest names is touched.
 pub(super) fn copy(
-    log: &LogReader,
+    (log, first): (&LogReader, Head),
     source: &Path,
     target: &Path,
     directory: &str,
@@ -160,14 +161,21 @@ pub(super) fn copy(
         path: target.join(super::manifest::FILE),
         why: "it has a hash that is none".to_owned(),
     };
-    let first = log.first()?;
+    // What was damaged since is not gone on with; only `--verify` reads it.
+    for chunk in &chunks {
+        files::has_octets(&target.join(&chunk.file), chunk.octets)?;
+    }
     let after = match known {
         Some(known) => known.after.head().ok_or_else(no_hash)?,
         None => first,
     };
     let end_of = |chunks: &[Chunk]| chunks.last().map_or(Some(after), Chunk::head).ok_or_else(no_hash);
     let mut head = end_of(&chunks)?;
-    if !has(log, &head)? {
+    let has_end = has(log, &head).map_err(|error| match error {
+        LogError::Gone { first } if known.is_some() => BackupError::Gap { end: head.position, first },
+        error => error.into(),
+    })?;
+    if !has_end {
         return Err(BackupError::Other { log: source.to_owned(), position: head.position });
     }
     // There may be more by the time it is read; that is for the next run.
@@ -179,11 +187,8 @@ pub(super) fn copy(
     }
     left_over(log, &place, directory, known, &mut head, &mut chunks)?;
     let mut writer = None;
-    for record in log.scan(head.position) {
+    for record in log.scan(head.position).up_to(end) {
         let record = record?;
-        if record.position > end {
-            break;
-        }
         let open = match &mut writer {
             Some(open) => open,
             None => writer.insert(Writer::begin(&place, record.position)?),
@@ -209,12 +214,22 @@ pub(super) fn copy(
 /// Removes the files of a log that it does not consist of any more.
 pub(super) fn tidy(copied: &Copied, target: &Path, directory: &str) -> Result<(), BackupError> {
     let place = target.join(directory);
-    for name in names(&place)? {
-        if !copied.has(directory, &name) {
-            remove(&place.join(name))?;
-        }
+    let is_old = |name: &String| !copied.has(directory, name);
+    ours(&place)?.iter().filter(|name| is_old(name)).try_for_each(|name| remove(&place.join(name)))
+}
+
+/// Removes all files of a log, and the directory if nothing else is in it.
+pub(super) fn remove_all(place: &Path) -> Result<(), BackupError> {
+    if !place.exists() {
+        return Ok(());
     }
-    Ok(())
+    ours(place)?.iter().try_for_each(|name| remove(&place.join(name)))?;
+    match fs::remove_dir(place) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+            Err(FileError::of("remove", place)(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Goes on with files that a run has left that was not finished, as far as they are whole and of this log, and removes the
@@ -229,7 +244,7 @@ fn left_over(
 ) -> Result<(), BackupError> {
     let is_known = |name: &String| known.is_some_and(|known| known.has(directory, name));
     // Positions have as many digits in each name: by the first one, and the longest before others.
-    let mut found: Vec<String> = names(place)?.into_iter().filter(|name| !is_known(name)).collect();
+    let mut found: Vec<String> = ours(place)?.into_iter().filter(|name| !is_known(name)).collect();
     found.sort_unstable_by(|one, other| {
         one.split('-').next().cmp(&other.split('-').next()).then_with(|| other.cmp(one))
     });
@@ -250,13 +265,22 @@ fn left_over(
     Ok(())
 }
 
-fn names(place: &Path) -> Result<Vec<String>, BackupError> {
-    let unreadable = |error| FileError::of("read", place)(error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(place).map_err(unreadable)? {
-        names.extend(entry.map_err(unreadable)?.file_name().into_string());
-    }
-    Ok(names)
+/// The names of all that is in a directory.
+pub(super) fn names(place: &Path) -> Result<Vec<OsString>, BackupError> {
+    let entries = fs::read_dir(place)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>());
+    Ok(entries.map_err(FileError::of("read", place))?)
+}
+
+/// Those of them that a backup can have written.
+fn ours(place: &Path) -> Result<Vec<String>, BackupError> {
+    let is_position = |text: &str| text.len() == 20 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let is_ours = |name: &String| {
+        let positions = name.strip_suffix(SUFFIX).and_then(|name| name.split_once('-'));
+        name == UNFINISHED || positions.is_some_and(|(first, last)| is_position(first) && is_position(last))
+    };
+    let names = names(place)?.into_iter().filter_map(|name| name.into_string().ok());
+    Ok(names.filter(is_ours).collect())
 }
 
 fn remove(path: &Path) -> Result<(), BackupError> {

@@ -84,6 +84,11 @@ pub fn restore(target: &Path, wanted: &Wanted<'_>, told: Told<'_>) -> Result<Res
     let (manifest, sha256) =
         Manifest::sealed(target)?.ok_or_else(|| BackupError::Unfinished(target.to_owned()))?;
     let head = verified(&manifest, target, wanted.to, told)?;
+    // It would sign that the log begins there.
+    let first = manifest.log.after.head().unwrap_or(Head::EMPTY);
+    let key = manifest.files.iter().find(|kept| kept.name == KEY_FILE);
+    let key = key.map(|kept| read(&target.join(files::DIRECTORY).join(&kept.sha256))).transpose()?.flatten();
+    verify::beginning(&first, &manifest.trail, key.as_deref(), target)?;
 
     let building = beside(data, "restoring");
     begin(&building, &Mark { backup: sha256, position: head.position })?;
@@ -104,7 +109,7 @@ pub fn restore(target: &Path, wanted: &Wanted<'_>, told: Told<'_>) -> Result<Res
     let by = fs::metadata(&building).map_err(FileError::of("read", &building))?.uid();
     if let Some(pem) = read(&building.join(KEY_FILE))? {
         let (of_position, of_time) = (manifest.log.position, manifest.at);
-        let (by, first) = (format!("uid {by}"), manifest.log.after.head().unwrap_or(Head::EMPTY));
+        let by = format!("uid {by}");
         let restore = Restore { at: wanted.at, by, first, to: head, of_position, of_time };
         restore.note(&trail, &Signer::from_pem(&pem)?)?;
     }

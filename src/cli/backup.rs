@@ -60,9 +60,7 @@ impl Backup {
         let config = self.place.load_existing()?;
         let at = Clock::system().now();
         let made = backup::make(&config.data, config.file.as_deref(), &self.target, at, told)?;
-        let position = made.manifest.log.position;
-        let new = position - made.before.unwrap_or(0);
-        print(format_args!("{}; new records: {new}", summary(&made.manifest)))?;
+        print(format_args!("{}; new records: {}", summary(&made.manifest), made.new_records()))?;
         Ok(())
     }
 }

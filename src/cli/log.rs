@@ -61,6 +61,11 @@ pub struct Verify {
 #[error("not as it was written")]
 struct NotWhole;
 
+/// Nothing is known to be altered, but not all could be read; what, has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("not all can be read, so it is not proved that it is as it was written")]
+struct NotRead;
+
 impl Log {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
@@ -113,10 +118,11 @@ impl Verify {
             None => None,
         };
         let proof = audit::verify(&trail, &log, &key, &kept, from.as_ref()).map_err(|altered| {
-            for altered in altered {
-                say(altered);
+            altered.iter().for_each(say);
+            match altered.iter().all(|altered| altered.is_unread) {
+                true => Box::<dyn Error>::from(NotRead),
+                false => NotWhole.into(),
             }
-            NotWhole
         })?;
         // It may have been made since it was looked for.
         if proof.checkpoints > 0 && trail.kept()?.is_none() {

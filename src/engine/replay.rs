@@ -55,10 +55,7 @@ fn fold(
     to: u64,
     reached: &mut dyn FnMut(&State) -> Result<(), OpenError>,
 ) -> Result<State, OpenError> {
-    for record in log.scan(state.position) {
-        if state.position >= to {
-            break;
-        }
+    for record in log.scan(state.position).up_to(to) {
         let record = record?;
         if record.position != state.position.saturating_add(1) {
             let fault = Fault::Misplaced { claimed: record.position };

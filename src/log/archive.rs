@@ -150,6 +150,8 @@ pub(super) struct Records {
     input: Box<dyn BufRead + Send>,
     /// Where the chain stands: before the first record, and then after the last one that was read.
     pub(super) head: Head,
+    /// What follows the records that were given.
+    failed: Option<LogError>,
 }
 
 impl fmt::Debug for Records {
@@ -177,18 +179,29 @@ impl Records {
             }
         };
         let (input, head) = begun().map_err(|error| unreadable(archive.first, &error))?;
-        Ok(Records { archive: archive.clone(), input: Box::new(input), head })
+        Ok(Records { archive: archive.clone(), input: Box::new(input), head, failed: None })
     }
 
-    /// The next records, at most so many and no more once they have so many octets; none only at the end.
+    /// The next records, at most so many and no more once they have so many octets; none only at the end. Damage is told after
+    /// those before it.
     pub(super) fn batch(&mut self, limit: usize, octets_max: usize) -> Result<Vec<Record>, LogError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let (mut records, mut octets) = (Vec::new(), 0);
-        while records.len() < limit
-            && octets < octets_max
-            && let Some(record) = self.record()?
-        {
-            octets += record.payload.len();
-            records.push(record);
+        while records.len() < limit && octets < octets_max {
+            match self.record() {
+                Ok(Some(record)) => {
+                    octets += record.payload.len();
+                    records.push(record);
+                }
+                Ok(None) => break,
+                Err(error) if records.is_empty() => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
         }
         Ok(records)
     }

@@ -94,7 +94,7 @@ pub(super) struct StoredRow<'a> {
 
 /// The first place where the log is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the log is damaged at position {position}: {fault}")]
+#[error("the log {} at position {position}: {fault}", .fault.verb())]
 pub struct Damage {
     /// The position that does not hold what it should.
     pub position: u64,
@@ -140,6 +140,18 @@ pub enum Fault {
     /// The store itself fails here.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),
+    /// The system does not let it be read: nothing is known of what is there.
+    #[error("{0}")]
+    Unread(String),
+}
+
+impl Fault {
+    fn verb(&self) -> &'static str {
+        match self {
+            Fault::Unread(_) => "cannot be read",
+            _ => "is damaged",
+        }
+    }
 }
 
 /// A place in the chain, as a line says it.

@@ -64,11 +64,8 @@ impl Compactor {
     /// The records of the next archive: whole transactions, none beyond a position.
     fn next(&self, head: &Head, to: u64) -> Result<Vec<Record>, LogError> {
         let (mut records, mut octets, mut whole) = (Vec::new(), 0, 0);
-        for record in self.reader.scan(head.position) {
+        for record in self.reader.scan(head.position).up_to(to) {
             let record = record?;
-            if record.position > to {
-                break;
-            }
             octets += record.payload.len();
             let is_end = record.transaction_end;
             records.push(record);

@@ -35,16 +35,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::vec;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi};
 use thiserror::Error;
 
 use super::ahead;
 use super::archive::{self, Archive};
-use super::chain::{Damage, Fault, Head, StoredRow};
+use super::chain::{Damage, Fault, Head};
 use super::compaction::{Compactor, keep_base};
 use super::record::{NewRecord, Record, RecordError};
+use super::scan::Scan;
 
 /// What to do about damage.
 const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go back to a backup";
@@ -141,6 +141,15 @@ impl LogError {
     /// Whether there is no space left.
     pub fn is_full(&self) -> bool {
         matches!(self, LogError::Store(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+
+    /// Whether the system keeps it from being read, which says nothing of what is there. That a file is missing is another thing.
+    pub fn is_unread(&self) -> bool {
+        match self {
+            LogError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            LogError::Store(error) => !is_corrupt(error),
+            _ => false,
+        }
     }
 
     /// Whether an appended group may be found in the log after a crash although appending it failed: all was written, and
@@ -343,7 +352,7 @@ impl LogReader {
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LogError> {
         match limit {
             0 => Ok(Vec::new()),
-            limit => self.scan_in(after, limit, READ_BYTES_MAX).batch(),
+            limit => Scan::new(self, after, limit, READ_BYTES_MAX).batch(),
         }
     }
 
@@ -425,17 +434,11 @@ impl LogReader {
     /// All records after a position, those in archives included, up to the end as it is when the scan gets there. Ends after
     /// an error; [`LogError::Gone`] is one if it begins before [`LogReader::first`].
     pub fn scan(&self, after: u64) -> Scan {
-        self.scan_in(after, SCAN_BATCH, SCAN_BYTES_MAX)
-    }
-
-    fn scan_in(&self, after: u64, records_max: usize, octets_max: usize) -> Scan {
-        let head = (after == 0).then_some(Head::EMPTY);
-        let (batch, archived, ended) = (Vec::new().into_iter(), None, false);
-        Scan { reader: self.clone(), after, head, archived, records_max, octets_max, batch, ended }
+        Scan::new(self, after, SCAN_BATCH, SCAN_BYTES_MAX)
     }
 
     /// What follows a position in the archive that has the next record.
-    fn archived(&self, position: u64) -> Result<archive::Records, LogError> {
+    pub(super) fn archived(&self, position: u64) -> Result<archive::Records, LogError> {
         let wanted = position.saturating_add(1);
         let archives = self.archives()?;
         let Some(archive) = archives.iter().find(|a| (a.first..=a.last).contains(&wanted)) else {
@@ -511,12 +514,15 @@ impl LogReader {
 
     /// Lends an idle connection, or a new one. What is read with it is of one moment, whatever is moved beside it. It is not
     /// used again once the store has failed.
-    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
         let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = idle().pop();
         let connection = match lent {
             Some(connection) => connection,
-            None => connect(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            None => connect_to_read(&self.shared.path)?,
         };
         let moment = connection.unchecked_transaction()?;
         let result = work(&moment);
@@ -529,100 +535,6 @@ impl LogReader {
             idle.push(connection);
         }
         result
-    }
-}
-
-/// The records of a scan, in order; see [`LogReader::scan`]. It reads in batches, and between them holds nothing open.
-#[derive(Debug)]
-pub struct Scan {
-    reader: LogReader,
-    after: u64,
-    /// Where the last batch ended.
-    head: Option<Head>,
-    /// The archive that is being read.
-    archived: Option<archive::Records>,
-    /// A batch has at most so many records, and no more once it has so many octets of them.
-    records_max: usize,
-    octets_max: usize,
-    batch: vec::IntoIter<Record>,
-    ended: bool,
-}
-
-impl Iterator for Scan {
-    type Item = Result<Record, LogError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(record) = self.batch.next() {
-            return Some(Ok(record));
-        }
-        if self.ended {
-            return None;
-        }
-        match self.batch() {
-            Ok(batch) => {
-                self.ended = batch.is_empty();
-                self.batch = batch.into_iter();
-                self.batch.next().map(Ok)
-            }
-            Err(error) => {
-                self.ended = true;
-                Some(Err(match (error, &self.head) {
-                    (LogError::Store(error), Some(head)) if is_corrupt(&error) => {
-                        Damage { position: head.next_position(), fault: Fault::Unreadable(error.to_string()) }
-                            .into()
-                    }
-                    (error, _) => error,
-                }))
-            }
-        }
-    }
-}
-
-impl Scan {
-    fn batch(&mut self) -> Result<Vec<Record>, LogError> {
-        loop {
-            if let Some(archived) = &mut self.archived {
-                let batch = archived.batch(self.records_max, self.octets_max);
-                self.head = Some(archived.head);
-                match batch? {
-                    batch if batch.is_empty() => self.archived = None,
-                    batch => return Ok(batch),
-                }
-            }
-            let stands = self.head.map_or(self.after, |head| head.position);
-            let (known, records_max, octets_max) = (self.head, self.records_max, self.octets_max);
-            let read = self.reader.with(|connection| {
-                let Some(mut head) = head_at(connection, stands)? else {
-                    return known.map_or(Ok(None), |_| Err(missing(connection, stands)?.into()));
-                };
-                go_on(known.as_ref(), &head)?;
-                let records = read_on(connection, &mut head, records_max, octets_max)?;
-                Ok(Some((head, records)))
-            });
-            match read {
-                Ok(Some((head, records))) => {
-                    self.head = Some(head);
-                    return Ok(records);
-                }
-                Ok(None) => return Ok(Vec::new()),
-                Err(LogError::Gone { .. }) => {
-                    let archived = self.reader.archived(stands)?;
-                    go_on(known.as_ref(), &archived.head)?;
-                    self.archived = Some(archived);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// That the chain goes on elsewhere as it stands here.
-fn go_on(known: Option<&Head>, found: &Head) -> Result<(), Damage> {
-    match known {
-        Some(known) if known != found => {
-            Err(Damage { position: found.next_position(), fault: Fault::HashMismatch })
-        }
-        _ => Ok(()),
     }
 }
 
@@ -659,6 +571,23 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// The same for reading alone, also where nobody can write: SQLite wants to make the memory that readers share with a writer.
+fn connect_to_read(path: &Path) -> Result<Connection, LogError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let probed = connection.pragma_query_value(None, "schema_version", |_| Ok(()));
+    let is_refused = probed.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen));
+    // What is not in the database yet would be left out.
+    let is_all = fs::metadata(path.with_file_name(AHEAD_FILE)).map_or(true, |ahead| ahead.len() == 0);
+    match path.to_str() {
+        Some(path) if is_refused && is_all => {
+            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            connect(Path::new(&format!("file:{path}?immutable=1")), access)
+        }
+        _ => Ok(connection),
+    }
 }
 
 /// Makes the table in a new database, or checks that an old one is ours; then applies the settings.
@@ -712,7 +641,7 @@ fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
-fn is_corrupt(error: &rusqlite::Error) -> bool {
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
@@ -740,7 +669,7 @@ pub(super) fn last_position(connection: &Connection) -> Result<i64, LogError> {
 }
 
 /// Where the chain stands after a position; none if the log does not reach so far.
-fn head_at(connection: &Connection, position: u64) -> Result<Option<Head>, LogError> {
+pub(super) fn head_at(connection: &Connection, position: u64) -> Result<Option<Head>, LogError> {
     if let Some((head, _)) = row_at(connection, position)? {
         return Ok(Some(head));
     }
@@ -784,35 +713,11 @@ pub(super) fn row_at(connection: &Connection, position: u64) -> Result<Option<(H
 }
 
 /// The damage of a record that should be there, as later ones are.
-fn missing(connection: &Connection, position: u64) -> Result<Damage, LogError> {
+pub(super) fn missing(connection: &Connection, position: u64) -> Result<Damage, LogError> {
     let key = i64::try_from(position).unwrap_or(i64::MAX);
     let mut select = connection.prepare_cached("SELECT min(position) FROM record WHERE position > ?1")?;
     let found: Option<i64> = select.query_row([key], |row| row.get(0))?;
     Ok(Damage { position, fault: Fault::Missing { found: found.unwrap_or(0).unsigned_abs() } })
-}
-
-/// Reads on from a head, and moves it to the last record read.
-fn read_on(
-    connection: &Connection,
-    head: &mut Head,
-    limit: usize,
-    bytes_max: usize,
-) -> Result<Vec<Record>, LogError> {
-    let mut select = connection.prepare_cached(
-        "SELECT position, latest_at, bytes FROM record WHERE position > ?1 ORDER BY position LIMIT ?2",
-    )?;
-    let after = i64::try_from(head.position).map_err(|_| LogError::Exhausted)?;
-    let mut rows = select.query((after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    let (mut records, mut bytes_read) = (Vec::new(), 0);
-    while bytes_read < bytes_max
-        && let Some(row) = rows.next()?
-    {
-        let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        bytes_read += bytes.len();
-        let position = row.get::<_, i64>(0)?.unsigned_abs();
-        records.push(head.accept(StoredRow { position, latest_at: row.get(1)?, bytes })?);
-    }
-    Ok(records)
 }
 
 #[cfg(test)]

@@ -27,6 +27,16 @@ pub fn verify(reader: &LogReader) -> Result<Summary, Damage> {
     walk(reader, |_| Ok(()))
 }
 
+/// What an error means for who wants to know whether the record at a position is what was written.
+fn damage(error: LogError, position: u64) -> Damage {
+    let fault = match error {
+        LogError::Damaged(damage) => return damage,
+        error if error.is_unread() => Fault::Unread(error.to_string()),
+        error => Fault::Unreadable(error.to_string()),
+    };
+    Damage { position, fault }
+}
+
 /// As [`verify`], and asks of each record that is right by the chain whether it is right otherwise.
 ///
 /// # Errors
@@ -35,11 +45,8 @@ pub fn walk(
     reader: &LogReader,
     mut is_right: impl FnMut(&Record) -> Result<(), String>,
 ) -> Result<Summary, Damage> {
-    let unreadable = |error| match error {
-        LogError::Damaged(damage) => damage,
-        other => Damage { position: 1, fault: Fault::Unreadable(other.to_string()) },
-    };
-    let (mut head, mut transactions, mut whole) = (reader.first().map_err(unreadable)?, 0, true);
+    let first = reader.first().map_err(|error| damage(error, 1))?;
+    let (mut head, mut transactions, mut whole) = (first, 0, true);
     let after = head.position;
     let mut pass = |record: Record, head: &mut Head| {
         is_right(&record).map_err(|why| Damage { position: record.position, fault: Fault::Refuted(why) })?;
@@ -49,30 +56,8 @@ pub fn walk(
         Ok(())
     };
     for record in reader.scan(head.position) {
-        match record {
-            Ok(record) => pass(record, &mut head)?,
-            Err(error) => {
-                let damage = match error {
-                    LogError::Damaged(damage) => damage,
-                    other => {
-                        let fault = Fault::Unreadable(other.to_string());
-                        Damage { position: head.next_position(), fault }
-                    }
-                };
-                // It is read in batches: those before the damage are right by the chain, but maybe not otherwise.
-                while let Some(before) = damage.position.checked_sub(head.position + 1).filter(|n| *n > 0) {
-                    let batch = reader.read(head.position, usize::try_from(before).unwrap_or(usize::MAX));
-                    let batch = batch.unwrap_or_default();
-                    if batch.is_empty() {
-                        break;
-                    }
-                    for record in batch {
-                        pass(record, &mut head)?;
-                    }
-                }
-                return Err(damage);
-            }
-        }
+        let record = record.map_err(|error| damage(error, head.next_position()))?;
+        pass(record, &mut head)?;
     }
     if !whole {
         return Err(Damage { position: head.position, fault: Fault::HalfTransaction });

@@ -17,6 +17,7 @@ use super::api_keys;
 use super::certificates::Shown;
 use super::files::{self, FileError, Readers};
 use super::shutdown::Shutdown;
+use super::standing::{self, Lost};
 use super::watched::{self, Edited, Stamp};
 use crate::access::{AuthError, Method, Source};
 use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
@@ -46,12 +47,16 @@ pub enum AuditError {
     /// The trail cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The event log is not the one that the other files belong to.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 /// Opens the trail of a data directory. The key is made if it is missing (mode 0600), and its public half written beside it.
 ///
 /// # Errors
-/// The files cannot be read or written, or hold something else.
+/// The files cannot be read or written, or hold something else. [`Lost`] if the event log has less than they stand for; nothing is
+/// changed then.
 pub fn open(
     data: &Path,
     settings: &Settings,
@@ -60,6 +65,10 @@ pub fn open(
 ) -> Result<Trail, AuditError> {
     let key = data.join(KEY_FILE);
     let kept = files::read(&key)?;
+    let signer = kept.as_deref().map(Signer::from_pem).transpose()?;
+    if let Some(lost) = standing::lost(data, signer.map(|signer| signer.public()).as_ref())? {
+        return Err(lost.into());
+    }
     // The trail has its first checkpoint before the event log has a record: a start that ended between key and checkpoint
     // leaves that empty. Where the key is gone too, the event log has what a server with a trail has written.
     let has_lived = LogReader::open(data).is_ok_and(|log| {

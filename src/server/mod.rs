@@ -39,6 +39,7 @@ pub mod renewal;
 pub mod settings;
 pub mod shutdown;
 pub mod ssh;
+mod standing;
 pub mod stream;
 pub mod telemetry;
 pub mod throttle;

@@ -12,10 +12,11 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
 use crate::http::Client;
-use crate::process::{Server, run};
+use crate::process::{LIMIT, Server, run, spawn};
 
 const DATA: &str = "/restconf/data/irtf-agent:data-params";
 const USER: &str = "/restconf/data/magent-access:access/users/user=bob";
@@ -391,4 +392,88 @@ fn secrets_that_an_earlier_configuration_refers_to_come_back_with_it() {
     let restored = run(&["restore", text(&late), "--to", &position.to_string()], &lacking);
     assert!(restored.status.success(), "{}", told(&restored));
     assert!(told(&restored).contains("the backup has no secret for $kept$"), "{}", told(&restored));
+}
+
+#[test]
+fn a_start_without_the_log_that_the_other_files_belong_to_is_refused_and_removes_nothing() {
+    const SNAPSHOTS: &str = "[limits]\nsnapshot_events_min = 1\n";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (log, aside) = (data.join("log.sqlite3"), folder.path().join("aside"));
+    let read = |path: &Path| fs::read(path).unwrap();
+    let server = Server::start(&data, SNAPSHOTS);
+    write(&mut server.client(), "first", "x");
+    assert!(server.stop().success());
+    let older = read(&log);
+    let server = Server::start(&data, SNAPSHOTS);
+    let last = write(&mut server.client(), "last", "x");
+    assert!(server.stop().success());
+    let newest = read(&log);
+    let blob = data.join("blobs").join("a".repeat(64));
+    fs::write(&blob, "a part").unwrap();
+    fs::File::options().write(true).open(&blob).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+
+    let is_refused = |of: Option<&[u8]>, why: &[&str]| {
+        match of {
+            Some(octets) => fs::write(&log, octets).unwrap(),
+            None => fs::remove_file(&log).unwrap(),
+        }
+        let (mut process, listening) = spawn(&data, SNAPSHOTS);
+        assert_eq!(listening.recv_timeout(LIMIT).unwrap_or_default(), "", "{why:?}");
+        assert!(!process.wait().unwrap().success());
+        let said = fs::read_to_string(data.with_extension("stderr")).unwrap();
+        assert!(why.iter().all(|why| said.contains(why)), "{why:?}: {said}");
+        assert!(said.contains("restore a backup"), "{said}");
+        assert_eq!(fs::read(&log).ok().as_deref(), of, "it is left as it is");
+        assert!(blob.exists(), "nothing is swept");
+    };
+    let at = format!("for position {last}");
+    let signed = ["a signed checkpoint", &at];
+    for _ in 0..2 {
+        is_refused(Some(&newest[..0]), &["has no record", signed[0], &at]);
+        is_refused(None, &["has no record", signed[0], &at]);
+        is_refused(Some(&older), &["ends at position", signed[0], &at]);
+    }
+    let (snapshots, put_away) = (data.join("snapshots"), folder.path().join("snapshots"));
+    fs::rename(data.join("audit/checkpoint.json"), &aside).unwrap();
+    fs::rename(&snapshots, &put_away).unwrap();
+    is_refused(Some(b""), &["an entry of the audit trail"]);
+    fs::rename(&put_away, &snapshots).unwrap();
+    fs::rename(&aside, data.join("audit/checkpoint.json")).unwrap();
+    fs::rename(data.join("audit"), &aside).unwrap();
+    is_refused(Some(b""), &["a snapshot", &at]);
+    let archive = data.join("archive").join(format!("{:020}-{:020}.records", 1, last + 1));
+    fs::create_dir(data.join("archive")).unwrap();
+    fs::write(&archive, "").unwrap();
+    is_refused(Some(&newest), &["an archive", "ends at position"]);
+    fs::remove_file(&archive).unwrap();
+    fs::rename(&aside, data.join("audit")).unwrap();
+
+    fs::write(&log, &newest).unwrap();
+    let server = Server::start(&data, SNAPSHOTS);
+    assert_eq!(entries(&server).len(), 2);
+    assert!(server.stop().success());
+    done(&["log", "verify"], &data);
+}
+
+#[test]
+fn what_is_before_damage_in_the_log_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "");
+    let positions: Vec<u64> =
+        (0..5).map(|entry| write(&mut server.client(), &format!("e{entry}"), "x")).collect();
+    assert!(server.stop().success());
+    let (last, damaged) = (positions[2].to_string(), positions[3]);
+    let store = Connection::open(data.join("log.sqlite3")).unwrap();
+    store.execute("UPDATE record SET bytes = x'00' WHERE position = ?1", [damaged as i64]).unwrap();
+    drop(store);
+    assert_eq!(done(&["log", "dump", "--to", &last], &data).lines().count() as u64, positions[2]);
+    assert_eq!(number(&done(&["log", "replay", "--to", &last], &data), "position"), positions[2]);
+    for (verb, written) in [(["log", "dump"], "\"e2\""), (["audit", "export"], "data-params[id='e2']")] {
+        let output = run(&verb, &data);
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.code() == Some(1) && text.contains(written), "{verb:?}: {}", told(&output));
+        assert!(told(&output).contains(&format!("damaged at position {damaged}")), "{}", told(&output));
+    }
 }

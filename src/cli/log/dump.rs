@@ -105,11 +105,8 @@ impl Dump {
         let first = log.first()?.next_position();
         let from = self.from.map_or(first, |from| from.max(1));
         let mut transaction = begins(log, first, from)?;
-        for record in log.scan(from - 1) {
+        for record in log.scan(from - 1).up_to(self.to.unwrap_or(u64::MAX)) {
             let record = record?;
-            if self.to.is_some_and(|to| record.position > to) {
-                break;
-            }
             if self.kinds.is_empty() || self.kinds.contains(&Kind(record.kind)) {
                 self.line(&record, transaction, output)?;
             }
