@@ -56,6 +56,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         blobs: None,
         trail: agentconf::audit::Trail::default(),
         spans: agentconf::trace::Spans::default(),
+        accounts: Default::default(),
     };
     let engine = Engine::open(Log::open(directory.path()).expect("a log"), options).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
