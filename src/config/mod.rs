@@ -335,7 +335,7 @@ impl Config {
             return nonsense(&format!("audit.{key}"), reason);
         }
         match self.limits.nonsense() {
-            Some((key, reason)) => nonsense(&format!("limits.{key}"), reason),
+            Some((key, reason)) => nonsense(&format!("limits.{key}"), &reason),
             None => Ok(()),
         }
     }
