@@ -52,7 +52,7 @@ impl Key {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
             Key::Add(Add { user, lifetime, scope, agent, place }) => {
-                let data = place.load_existing()?.data;
+                let data = place.load_own()?.data;
                 if !users::list(&data)?.contains_key(&user) {
                     return Err(UserError::Unknown(user).into());
                 }
@@ -67,7 +67,7 @@ impl Key {
                     print(format_args!("{id}\t{user}\t{scope}\t{}\t{}{agent}", key.created, key.ends))?;
                 }
             }
-            Key::Revoke(Revoke { id, place }) => api_keys::revoke(&place.load_existing()?.data, &id)?,
+            Key::Revoke(Revoke { id, place }) => api_keys::revoke(&place.load_own()?.data, &id)?,
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Place, print};
+use super::{Place, check_user, print};
 use crate::clock::Clock;
 use crate::server::files::{self, FileError};
 use crate::server::users::{self, UserError};
@@ -58,7 +58,7 @@ impl User {
             User::Add(change) => change.run(true),
             User::Set(change) => change.run(false),
             User::Remove(Remove { name, place }) => {
-                let data = place.load_existing()?.data;
+                let data = place.load_own()?.data;
                 Ok(users::edit(&data, |users| {
                     users.remove(&name).map(drop).ok_or(UserError::Unknown(name.clone()))
                 })?)
@@ -71,6 +71,7 @@ impl User {
 impl Change {
     fn run(self, is_new: bool) -> Result<(), Box<dyn Error>> {
         let data = if is_new { self.place.load()?.data } else { self.place.load_existing()?.data };
+        check_user(&data)?;
         let is_new_directory = !data.exists();
         users::check_name(&self.name)?;
         self.groups.iter().try_for_each(|group| users::check_name(group))?;

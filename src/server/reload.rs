@@ -83,7 +83,7 @@ impl Server {
                     _ => None,
                 };
                 self.trail.administered("configuration-refused", name);
-                let status = format!("the configuration stays as it was: {error}");
+                let status = format!("the configuration stays as it was: {}", telemetry::chain(&error));
                 let error = &error as &dyn Error;
                 tracing::error!(file, line, error, "the configuration stays as it was");
                 status
