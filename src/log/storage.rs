@@ -49,9 +49,9 @@ use super::record::{NewRecord, Record, RecordError};
 /// What to do about damage.
 const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go back to a backup";
 
-const DATABASE_FILE: &str = "log.sqlite3";
-const AHEAD_FILE: &str = "log.sqlite3-wal";
-const LOCK_FILE: &str = "log.lock";
+pub(super) const DATABASE_FILE: &str = "log.sqlite3";
+pub(super) const AHEAD_FILE: &str = "log.sqlite3-wal";
+pub(super) const LOCK_FILE: &str = "log.lock";
 
 /// "ACLG" in the database's header: tells our file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x4143_4c47;
@@ -698,7 +698,7 @@ fn is_empty(connection: &Connection, path: &Path) -> Result<bool, LogError> {
 }
 
 /// Checks that the database is a log, of the version we know.
-fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
     if ours(path, application_id(connection))? != APPLICATION_ID {
         return Err(LogError::Foreign(path.to_owned()));
     }
@@ -725,7 +725,7 @@ fn ours<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, LogError> {
 }
 
 /// The end of the log, from its last record.
-fn last(connection: &Connection) -> Result<Head, LogError> {
+pub(super) fn last(connection: &Connection) -> Result<Head, LogError> {
     let position = last_position(connection)?.unsigned_abs();
     let Some((head, record)) = row_at(connection, position)? else { return base(connection) };
     if !record.transaction_end {

@@ -75,6 +75,7 @@ use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
 use crate::limits::InForce;
+use crate::log::LogError;
 use crate::trace::Spans;
 use api_keys::ApiKeys;
 use auth::Authenticator;
@@ -164,6 +165,8 @@ pub enum ServeError {
     Tls(#[from] renewal::CertificatesError),
     #[error("cannot prepare the audit trail")]
     Audit(#[from] audit::AuditError),
+    #[error("cannot use the event log in {}", .0.display())]
+    Log(PathBuf, #[source] LogError),
     #[error("cannot prepare SSH")]
     Ssh(#[from] ssh::SshError),
     #[error("the configuration asks for NETCONF, which this program does not have")]
@@ -499,12 +502,15 @@ fn announce(addresses: &[(Scheme, SocketAddr)], operations: Option<SocketAddr>) 
     output.flush()
 }
 
+/// The file that a server locks in its data directory.
+const LOCK: &str = "server.lock";
+
 /// One process per directory: the lock ends with the process, however that ends.
 ///
 /// # Errors
 /// [`ServeError::InUse`] if another process has it; the system's.
 pub fn lock(data: &Path) -> Result<File, ServeError> {
-    let path = data.join("server.lock");
+    let path = data.join(LOCK);
     let file = files::open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
