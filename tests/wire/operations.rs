@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
@@ -77,6 +78,29 @@ fn health_is_told_without_credentials_and_says_what_is_wrong() {
     fs::remove_dir(server.data().join("writable")).unwrap();
     until(operations, &ready);
     assert!(server.log().contains("nothing can be stored"));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn probes_are_answered_while_others_do_not_read_or_say_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), SETTINGS);
+    let operations = server.other_address("operations");
+    let connect = || TcpStream::connect(operations).unwrap();
+    // More answers than anybody keeps for who does not read them.
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let mut stuck: Vec<TcpStream> = (0..70).map(|_| connect()).collect();
+    for stream in &mut stuck {
+        stream.set_nonblocking(true).unwrap();
+        // What does not go out at once is not needed.
+        let _ = stream.write(requests.as_bytes());
+    }
+    let silent: Vec<TcpStream> = (0..200).map(|_| connect()).collect();
+    for _ in 0..100 {
+        assert_eq!(ask(operations, "GET", "/healthz"), (200, "alive\n".to_owned()));
+    }
+    assert_eq!(ask(operations, "GET", "/metrics").0, 200);
+    drop((stuck, silent));
     assert!(server.stop().success());
 }
 
@@ -191,7 +215,9 @@ fn a_check_finds_what_a_start_could_not_read_and_changes_nothing() {
     assert!(Server::start(&data, settings).stop().success());
     // What the last who had the log open would have removed, and nothing is in.
     if fs::metadata(data.join("log.sqlite3-wal")).is_ok_and(|file| file.len() == 0) {
-        ["log.sqlite3-wal", "log.sqlite3-shm"].map(|file| fs::remove_file(data.join(file)).unwrap());
+        for file in ["log.sqlite3-wal", "log.sqlite3-shm"] {
+            fs::remove_file(data.join(file)).unwrap();
+        }
     }
     let file = data.with_extension("toml");
     let check = || {
@@ -277,6 +303,40 @@ fn all_that_a_server_says_is_json_where_that_is_asked_for_and_has_the_causes_of_
     let message = last["message"].as_str().unwrap();
     assert!(last["level"] == "ERROR" && message.contains("cannot start the application: "), "{last}");
     assert_eq!(message.matches("is not an event log").count(), 1, "{message}");
+}
+
+#[test]
+fn whoever_stops_reading_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(Server::start(&data, "").stop().success());
+    assert!(run(&["key", "add", "admin"], &data).status.success());
+    for verb in [["log", "verify"], ["log", "dump"], ["audit", "export"], ["key", "list"], ["user", "list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentconf"));
+        let output = command.args(verb).arg("--data").arg(&data).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{verb:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_key_that_ended_with_its_user_is_listed_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let done = |verb: &[&str]| {
+        let output = run(verb, &data);
+        assert!(output.status.success(), "{verb:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    done(&["user", "add", "ann"]);
+    done(&["key", "add", "ann"]);
+    done(&["user", "remove", "ann"]);
+    done(&["user", "add", "ann"]);
+    done(&["key", "add", "ann", "--agent", "a"]);
+    let listed = done(&["key", "list"]);
+    let ended: Vec<_> = listed.lines().filter(|line| line.contains("\tended: ")).collect();
+    assert!(ended.len() == 1 && listed.lines().count() == 2 && !ended[0].contains("\ta"), "{listed}");
 }
 
 #[test]
