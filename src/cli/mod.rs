@@ -222,6 +222,18 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// Whether it failed because nobody reads any more: `| head` has seen enough.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a line for whoever still reads.
+fn tell(line: impl std::fmt::Display) -> std::io::Result<()> {
+    output::put(&format!("{line}\n")).map(drop)
+}
+
 /// Writes a line that a script may read; an error if nobody takes it.
 fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();

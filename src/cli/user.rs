@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Place, check_user, print};
+use super::{Place, check_user, tell};
 use crate::clock::Clock;
 use crate::server::files::{self, FileError};
 use crate::server::users::{self, UserError};
@@ -127,7 +127,7 @@ fn list(data: &Path) -> Result<(), Box<dyn Error>> {
     for (name, user) in users::list(data)? {
         let groups: Vec<_> = user.groups.into_iter().collect();
         let password = if user.password.is_some() { "password" } else { "no password" };
-        print(format_args!("{name}\t{}\t{password}, {} SSH keys", groups.join(","), user.ssh_keys.len()))?;
+        tell(format_args!("{name}\t{}\t{password}, {} SSH keys", groups.join(","), user.ssh_keys.len()))?;
     }
     Ok(())
 }

@@ -32,8 +32,8 @@ pub fn look(dir: &Path) -> Result<(), LogError> {
     let access =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), access)?;
-    storage::identify(&connection, &path)?;
-    storage::last(&connection).map(drop)
+    let looked = storage::identify(&connection, &path).and_then(|()| storage::last(&connection));
+    looked.map(drop).map_err(storage::unusable(&path))
 }
 
 /// How long a file is that has to be read and written; 0 if there is none.

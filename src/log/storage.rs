@@ -132,6 +132,16 @@ pub enum LogError {
         /// Number of the frame from 1; 0 is the header.
         frame: u64,
     },
+    /// SQLite cannot open a file, or make what it needs beside it.
+    #[error("cannot use {}{}", .path.display(), if *.is_full { ": there is no room left on its file system" } else { "" })]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Whether its file system is full.
+        is_full: bool,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// SQLite failed: input or output error, disk full.
     #[error("the event log's store failed: {0}")]
     Store(#[from] rusqlite::Error),
@@ -195,9 +205,11 @@ impl Log {
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at(&dir))?;
 
         check_ahead(&dir)?;
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        prepare(&mut connection, &path)?;
-        let head = last(&connection)?;
+        let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut connection| {
+            prepare(&mut connection, &path)?;
+            Ok((last(&connection)?, connection))
+        });
+        let (head, connection) = opened.map_err(unusable(&path))?;
         let reader = LogReader { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
         Ok(Self { connection, reader, head, _lock: lock })
     }
@@ -319,7 +331,8 @@ impl LogReader {
         let path = dir.join(DATABASE_FILE);
         let path = fs::canonicalize(&path).map_err(|source| LogError::File { path, source })?;
         let reader = Self { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
-        reader.with(|connection| identify(connection, &reader.shared.path))?;
+        let path = &reader.shared.path;
+        reader.with(|connection| identify(connection, path)).map_err(unusable(path))?;
         Ok(reader)
     }
 
@@ -652,6 +665,18 @@ pub fn is_in_use(dir: &Path) -> bool {
 /// Opens a file that only the owner may read, making it if missing.
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Names the file that SQLite cannot open, of which it does not say that the file system is full.
+pub(super) fn unusable(path: &Path) -> impl FnOnce(LogError) -> LogError {
+    let path = path.to_owned();
+    move |error| match error {
+        LogError::Store(source) => {
+            let is_full = rustix::fs::statvfs(&path).is_ok_and(|system| system.f_bavail == 0);
+            LogError::Unusable { path, is_full, source }
+        }
+        other => other,
+    }
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
