@@ -712,14 +712,13 @@ impl Limits {
 
     /// The first limit that makes no sense: its name and what is wrong with it.
     pub fn nonsense(&self) -> Option<(String, String)> {
-        let small = self.too_small().map(|(name, reason)| (name.to_owned(), reason.to_owned()));
-        small.or_else(|| {
-            let largest = |name: &str| largest(name.trim_start_matches("rates."));
-            let large = |(name, value): &(String, Json)| value.as_u64().is_none_or(|n| n > largest(name));
-            let (name, _) = self.named().into_iter().find(large)?;
+        let largest = |name: &str| largest(name.trim_start_matches("rates."));
+        let is_large = |(name, value): &(String, Json)| value.as_u64().is_none_or(|n| n > largest(name));
+        let large = self.named().into_iter().find(is_large).map(|(name, _)| {
             let reason = format!("has to be at most {}", largest(&name));
-            Some((name, reason))
-        })
+            (name, reason)
+        });
+        large.or_else(|| self.too_small().map(|(name, reason)| (name.to_owned(), reason.to_owned())))
     }
 
     fn too_small(&self) -> Option<(&'static str, &'static str)> {
