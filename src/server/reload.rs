@@ -155,7 +155,9 @@ impl Server {
             self.close_operations();
         }
         self.config = next;
-        if let Err(error) = notify_listening(&self.listening, &self.addresses, self.operations.as_ref()) {
+        if let Err(error) =
+            notify_listening(&self.listening, &self.config, &self.addresses, self.operations.as_ref())
+        {
             let error = &error as &dyn Error;
             tracing::warn!(error, "the file that says where the server listens stays as it was");
         }

@@ -321,6 +321,34 @@ fn whoever_stops_reading_is_no_failure() {
 }
 
 #[test]
+fn the_command_line_knows_a_server_by_its_directory_whatever_certificate_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let get = || run(&["get", "/ietf-yang-library:yang-library/content-id"], &data);
+    let server = Server::start(&data, "");
+    assert!(get().status.success());
+    server.kill();
+    // Of nobody's authority, and for another name than the address.
+    for name in ["one", "other"] {
+        let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+        fs::write(folder.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(folder.path().join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    let server = Server::start(&data, "tls = { certificate = \"one.pem\", key = \"one.key\" }");
+    let output = get();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Another certificate is not trusted, and is shown no token.
+    let listening = data.join("listening");
+    let said = fs::read_to_string(&listening).unwrap();
+    assert!(said.contains("/one.pem"), "{said}");
+    fs::write(&listening, said.replace("/one.pem", "/other.pem")).unwrap();
+    let output = get();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && told.contains("--ca"), "{told}");
+    server.kill();
+}
+
+#[test]
 fn a_key_that_ended_with_its_user_is_listed_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -333,10 +361,10 @@ fn a_key_that_ended_with_its_user_is_listed_as_such() {
     done(&["key", "add", "ann"]);
     done(&["user", "remove", "ann"]);
     done(&["user", "add", "ann"]);
-    done(&["key", "add", "ann", "--agent", "a"]);
+    done(&["key", "add", "ann", "--agent", "planner"]);
     let listed = done(&["key", "list"]);
     let ended: Vec<_> = listed.lines().filter(|line| line.contains("\tended: ")).collect();
-    assert!(ended.len() == 1 && listed.lines().count() == 2 && !ended[0].contains("\ta"), "{listed}");
+    assert!(ended.len() == 1 && listed.lines().count() == 2 && !ended[0].contains("planner"), "{listed}");
 }
 
 #[test]
