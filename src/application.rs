@@ -132,7 +132,15 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let finish = Box::pin(async move {
         // What was delivered is durable before the writer stops.
         deliveries.await?;
-        Ok(engine.stop().await?)
+        // As on a full disk. What was acknowledged is durable, and the next start has it.
+        if let Err(error) = engine.stop().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "the log was not closed cleanly, and nothing that was acknowledged is lost"
+            );
+        }
+        Ok(())
     });
     let observed = Observed { probe, measure };
     Ok(Application { front, settings, netconf: Some(netconf), observed, finish })

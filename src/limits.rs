@@ -10,6 +10,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
 /// How many changes of its status a task keeps, the newest. It is no setting: a log has to give the same state at every
 /// start.
@@ -33,6 +34,26 @@ pub const NACM_KEPT_MAX: usize = 10_000;
 /// About how many octets what is made of policies and negotiators may have that are kept ready between two moves; more are made
 /// anew when they are asked.
 pub const PREPARED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The largest value of a limit, by what it is of: with more some of what counts with it would not start, or would overflow.
+fn largest(name: &str) -> u64 {
+    match name {
+        // As deep as the stack of a thread bears in each encoding, and as what was stored can be read again.
+        "depth_max" => 100,
+        // As many as the HTTP library has room for.
+        "header_fields_max" => 10_000,
+        // As many as there are threads for them.
+        "password_checks_max" => 512,
+        _ if name.contains("_bytes_") => 1 << 50,
+        _ if name.ends_with("_per_s") => COUNT_LARGEST,
+        // A hundred years, and one.
+        _ if name.ends_with("_s") => 100 * 366 * 24 * 3600,
+        _ if name.ends_with("_cs") => 366 * 24 * 3600 * 100,
+        _ => COUNT_LARGEST,
+    }
+}
+
+const COUNT_LARGEST: u64 = 1_000_000_000;
 
 /// The limits of one server: the section `[limits]` of the configuration file. The unit is the end of a field's name;
 /// fields without one are counts.
@@ -481,17 +502,8 @@ impl InForce {
 
     /// The names of those that differ; of the rates as `rates.NAME`.
     fn differing(&self, limits: &Limits) -> Vec<String> {
-        let named = |limits: &Limits| match serde_json::to_value(limits) {
-            Ok(serde_json::Value::Object(mut all)) => {
-                let rates = all.remove("rates").unwrap_or_default();
-                let rates = rates.as_object().cloned().unwrap_or_default();
-                all.extend(rates.into_iter().map(|(name, value)| (format!("rates.{name}"), value)));
-                all
-            }
-            _ => serde_json::Map::new(),
-        };
-        let before = named(self);
-        let after = named(limits).into_iter();
+        let before = self.named();
+        let after = limits.named().into_iter();
         after.filter(|(name, value)| before.get(name) != Some(value)).map(|(name, _)| name).collect()
     }
 }
@@ -673,8 +685,43 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Each limit at the largest value that it can have.
+    pub fn largest() -> Limits {
+        fn raise(section: &mut Map<String, Json>) {
+            for (name, value) in section {
+                match value {
+                    Json::Object(inner) => raise(inner),
+                    number => *number = largest(name).into(),
+                }
+            }
+        }
+        let limits = Limits::default();
+        let Ok(Json::Object(mut all)) = serde_json::to_value(&limits) else { return limits };
+        raise(&mut all);
+        serde_json::from_value(Json::Object(all)).unwrap_or(limits)
+    }
+
+    /// All of them by their names; those of the rates as `rates.NAME`.
+    fn named(&self) -> Map<String, Json> {
+        let Ok(Json::Object(mut all)) = serde_json::to_value(self) else { return Map::new() };
+        if let Some(Json::Object(rates)) = all.remove("rates") {
+            all.extend(rates.into_iter().map(|(name, value)| (format!("rates.{name}"), value)));
+        }
+        all
+    }
+
     /// The first limit that makes no sense: its name and what is wrong with it.
-    pub fn nonsense(&self) -> Option<(&'static str, &'static str)> {
+    pub fn nonsense(&self) -> Option<(String, String)> {
+        let largest = |name: &str| largest(name.trim_start_matches("rates."));
+        let is_large = |(name, value): &(String, Json)| value.as_u64().is_none_or(|n| n > largest(name));
+        let large = self.named().into_iter().find(is_large).map(|(name, _)| {
+            let reason = format!("has to be at most {}", largest(&name));
+            (name, reason)
+        });
+        large.or_else(|| self.too_small().map(|(name, reason)| (name.to_owned(), reason.to_owned())))
+    }
+
+    fn too_small(&self) -> Option<(&'static str, &'static str)> {
         let positive = [
             ("body_bytes_max", self.body_bytes_max as u64),
             ("body_timeout_s", self.body_timeout_s),
@@ -766,6 +813,7 @@ impl Limits {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -799,5 +847,24 @@ mod tests {
         assert_eq!((limits(9, 1).nonsense(), limits(0, 0).nonsense()), (None, None));
         let (limit, why) = limits(9, 0).nonsense().unwrap_or_default();
         assert!(limit == "log_kept_s" && why.contains("snapshot_events_min"), "{limit} {why}");
+    }
+
+    #[test]
+    fn a_limit_beyond_its_largest_value_is_refused_with_that_value() {
+        assert_eq!(Limits::largest().nonsense(), None);
+        assert_eq!(Limits::default().nonsense(), None);
+        let all = Limits::largest().named();
+        assert!(all.len() > 100);
+        for (name, most) in all {
+            let more = most.as_u64().unwrap() + 1;
+            let mut limits = serde_json::to_value(Limits::default()).unwrap();
+            match name.strip_prefix("rates.") {
+                Some(rate) => limits["rates"][rate] = more.into(),
+                None => limits[&name] = more.into(),
+            }
+            let limits: Limits = serde_json::from_value(limits).unwrap();
+            let told = limits.nonsense();
+            assert_eq!(told, Some((name, format!("has to be at most {most}"))));
+        }
     }
 }

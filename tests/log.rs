@@ -321,7 +321,7 @@ fn damage_in_the_last_record_or_the_file_refuses_to_open_or_read() {
     bytes[4096..].fill(0xff);
     fs::write(&file, bytes).unwrap();
     assert!(matches!(damage(&directory), Damage { position: 1, fault: Fault::Unreadable(_) }));
-    assert!(matches!(Log::open(&directory.log()), Err(LogError::Store(_))));
+    assert!(matches!(Log::open(&directory.log()), Err(LogError::Unusable { is_full: false, .. })));
 }
 
 /// A log of ten commits, one record each, all of them in the write-ahead log, as SIGKILL or the power leaves it.

@@ -55,6 +55,7 @@ const DOORS: &[&str] = &[
     "engine/writer.rs",
     "engine/saver.rs",
     "log/archive.rs",
+    "log/look.rs",
     "log/snapshots.rs",
     "log/storage.rs",
     "netconf/conversation.rs",

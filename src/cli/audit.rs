@@ -1,11 +1,11 @@
 //! `agentconf audit …`: writes who did what, whether or not a server runs. It never changes anything and shows no value.
 
 use std::error::Error;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Place;
+use super::{Place, is_closed};
 use crate::audit::Reader;
 use crate::clock::Timestamp;
 use crate::engine::{History, Place as Position, Wanted};
@@ -84,15 +84,22 @@ impl Export {
         let (log, trail) = (LogReader::open(&data)?, Reader::new(&data.join(DIRECTORY)));
         let mut history = History::new(&log, Some(&trail), wanted, Position::default())?;
         let mut output = BufWriter::new(std::io::stdout().lock());
-        while let Some(audited) = history.look() {
-            let Some(audited) = audited? else { continue };
-            let mut line = Vec::new();
-            let node = Some(QueryAuditOutputEntry::node());
-            json::encode_children(&audited.to_data(), node, &mut line, &EncodeOptions::default());
-            line.push(b'\n');
-            output.write_all(&line)?;
+        match write(&mut history, &mut output) {
+            Err(error) if is_closed(error.as_ref()) => Ok(()),
+            done => done,
         }
-        output.flush()?;
-        Ok(())
     }
+}
+
+fn write(history: &mut History, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    while let Some(audited) = history.look() {
+        let Some(audited) = audited? else { continue };
+        let mut line = Vec::new();
+        let node = Some(QueryAuditOutputEntry::node());
+        json::encode_children(&audited.to_data(), node, &mut line, &EncodeOptions::default());
+        line.push(b'\n');
+        output.write_all(&line)?;
+    }
+    output.flush()?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::progress::Progress;
-use super::{Place, print};
+use super::{Place, check_user, print};
 use crate::backup::{self, Manifest, Wanted};
 use crate::clock::Clock;
 use crate::log::Point;
@@ -70,6 +70,7 @@ impl Restore {
         let mut progress = Progress::new();
         let told = &mut |what: &str, done, of| progress.is_at(what, done, of);
         let data = self.place.load()?.data;
+        check_user(&data)?;
         let wanted = Wanted { data: &data, to: self.to, force: self.force, at: Clock::system().now() };
         let restored = backup::restore(&self.target, &wanted, told)?;
         if let Some(aside) = restored.set_aside {

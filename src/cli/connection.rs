@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::UsageError;
 use crate::client::{Ask, Credentials, HostKeys, Limits, Scheme, Secret, Session, Url};
+use crate::server::{CERTIFICATE, LISTENING};
 
 /// Longest file with a password or a token.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -80,7 +81,7 @@ impl Connection {
             return Ok(Connection::url(arguments)?);
         }
         let data = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
-        let file = data.join(crate::server::LISTENING);
+        let file = data.join(LISTENING);
         match std::fs::read_to_string(&file) {
             Ok(text) => {
                 let url = ["https", "ssh", "tls"].into_iter().find_map(|scheme| listening(&text, scheme));
@@ -130,6 +131,7 @@ impl Connection {
                 accepts_new: self.accept_host_key,
             },
             authorities: self.authorities.clone(),
+            server_certificate: None,
             certificate: self.cert.clone().zip(self.key.clone()),
             token,
             ask: Some(Arc::new(Terminal)),
@@ -206,8 +208,14 @@ impl Connection {
         match url.scheme {
             Scheme::Https | Scheme::Tls => {
                 if credentials.authorities.is_empty() {
-                    credentials.authorities.extend(file("pki/ca.pem"));
-                    if is_anonymous && credentials.token.is_none() && !credentials.authorities.is_empty() {
+                    let listening = std::fs::read_to_string(data.join(LISTENING)).unwrap_or_default();
+                    credentials.server_certificate = shown(&listening);
+                    if credentials.server_certificate.is_none() {
+                        credentials.authorities.extend(file("pki/ca.pem"));
+                    }
+                    let is_known =
+                        credentials.server_certificate.is_some() || !credentials.authorities.is_empty();
+                    if is_anonymous && credentials.token.is_none() && is_known {
                         credentials.token = text("admin.jwt");
                     }
                 }
@@ -245,6 +253,12 @@ fn listening(text: &str, scheme: &str) -> Option<String> {
         });
     }
     Some(format!("{scheme}://{address}"))
+}
+
+/// The file with the certificate that a server shows, if its configuration names one.
+fn shown(text: &str) -> Option<PathBuf> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(name, _)| *name == CERTIFICATE).map(|(_, file)| PathBuf::from(file))
 }
 
 /// A secret in a file, without its line end.

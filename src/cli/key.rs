@@ -4,7 +4,7 @@ use std::error::Error;
 
 use clap::{Args, Subcommand};
 
-use super::{Place, print};
+use super::{Place, print, tell};
 use crate::access::{Bounds, Scope};
 use crate::clock::Clock;
 use crate::server::api_keys;
@@ -15,7 +15,8 @@ use crate::server::users::{self, UserError};
 pub enum Key {
     /// Make an API key of a user and write it to standard output. It is never shown again.
     Add(Add),
-    /// List the API keys: identifier, user, scope, when they were made, when they end, and the agent that they are bound to.
+    /// List the API keys: identifier, user, scope, when they were made, when they end, the agent that they are bound to, and
+    /// whether they ended with their user.
     List(Place),
     /// End an API key, and what was begun with it.
     Revoke(Revoke),
@@ -52,7 +53,7 @@ impl Key {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
             Key::Add(Add { user, lifetime, scope, agent, place }) => {
-                let data = place.load_existing()?.data;
+                let data = place.load_own()?.data;
                 if !users::list(&data)?.contains_key(&user) {
                     return Err(UserError::Unknown(user).into());
                 }
@@ -61,13 +62,19 @@ impl Key {
                 print(api_keys::add(&data, &user, bounds, lifetime, Clock::system().now(), random)?)?;
             }
             Key::List(place) => {
-                for (id, key) in api_keys::list(&place.load_existing()?.data)? {
-                    let agent = key.agent.as_deref().map_or_else(String::new, |agent| format!("\t{agent}"));
+                let data = place.load_existing()?.data;
+                let users = users::list(&data)?;
+                for (id, key) in api_keys::list(&data)? {
                     let (user, scope) = (&key.user, key.scope);
-                    print(format_args!("{id}\t{user}\t{scope}\t{}\t{}{agent}", key.created, key.ends))?;
+                    let of_another = users.get(user).is_some_and(|user| user.created > key.created);
+                    let ended = of_another.then_some("ended: its user was removed, and made anew");
+                    let agent = key.agent.as_deref().or(ended.map(|_| ""));
+                    let more: String =
+                        agent.into_iter().chain(ended).map(|text| format!("\t{text}")).collect();
+                    tell(format_args!("{id}\t{user}\t{scope}\t{}\t{}{more}", key.created, key.ends))?;
                 }
             }
-            Key::Revoke(Revoke { id, place }) => api_keys::revoke(&place.load_existing()?.data, &id)?,
+            Key::Revoke(Revoke { id, place }) => api_keys::revoke(&place.load_own()?.data, &id)?,
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::progress::Progress;
-use super::{Place, print};
+use super::{Place, tell};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
 use crate::engine::prove;
 use crate::ids::hexadecimal;
@@ -98,7 +98,7 @@ impl Verify {
             }
             print_whole(&summary)?;
             let follows = verify_state(&data, &log)?;
-            print(match summary.after {
+            tell(match summary.after {
                 0 => "there is no audit trail, so nothing is signed",
                 _ => {
                     "there is no audit trail: nothing proves that the log was meant to begin there, and nothing is signed"
@@ -131,7 +131,7 @@ impl Verify {
         }
         print_whole(&proof.log)?;
         let follows = verify_state(&data, &log)?;
-        print(format_args!(
+        tell(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
             proof.records,
@@ -139,19 +139,19 @@ impl Verify {
             key.id()
         ))?;
         if let Some(forgotten) = &proof.forgotten {
-            print(format_args!(
+            tell(format_args!(
                 "noted at {}: records up to position {} need not be kept any longer",
                 forgotten.at, forgotten.log_position
             ))?;
         }
         for restored in &proof.restored {
-            print(format_args!(
+            tell(format_args!(
                 "restored at {} by {}: the event log was put back to position {}, from {} in the backup of {}",
                 restored.at, restored.by, restored.log_position, restored.of_position, restored.of_time
             ))?;
         }
         match proof.newest {
-            Some(newest) => print(format_args!(
+            Some(newest) => tell(format_args!(
                 "signed last at {}: the event log up to {}, the trail up to {} in segment {}; after that {} and {} records",
                 newest.at,
                 newest.log_position,
@@ -160,7 +160,7 @@ impl Verify {
                 proof.log.records - newest.log_position,
                 proof.unsigned
             ))?,
-            None => print("nothing is signed yet")?,
+            None => tell("nothing is signed yet")?,
         }
         follows.then_some(()).ok_or_else(|| NotWhole.into())
     }
@@ -182,10 +182,10 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
         say(format_args!("a snapshot, {}: {wrong}", path.display()));
     }
     if proved.snapshots > 0 {
-        print(format_args!("snapshots that are what the records come to: {}", proved.snapshots))?;
+        tell(format_args!("snapshots that are what the records come to: {}", proved.snapshots))?;
     }
     if let Some(from) = proved.from {
-        print(format_args!("the records were replayed from the snapshot at {from}, which nothing proves"))?;
+        tell(format_args!("the records were replayed from the snapshot at {from}, which nothing proves"))?;
     }
     let parts: BTreeSet<&str> = proved.state.tasks.parts_aside().collect();
     let damaged = blobs::damaged(data, parts.iter().copied());
@@ -193,7 +193,7 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
         say(format_args!("a part of a data object, {}/{part}: {fault}", blobs::DIRECTORY));
     }
     if !parts.is_empty() && damaged.is_empty() {
-        print(format_args!("parts of data objects whole: {}", parts.len()))?;
+        tell(format_args!("parts of data objects whole: {}", parts.len()))?;
     }
     Ok(proved.wrong.is_empty() && damaged.is_empty())
 }
@@ -201,10 +201,10 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
 /// Prints that a log is as it was written.
 fn print_whole(Summary { after, records, transactions, hash }: &Summary) -> io::Result<()> {
     let (hash, count) = (hexadecimal(hash), records - after);
-    print(format_args!("whole: {count} records, {transactions} transactions, hash {hash}"))?;
+    tell(format_args!("whole: {count} records, {transactions} transactions, hash {hash}"))?;
     match after {
         0 => Ok(()),
-        after => print(format_args!("records up to position {after} are kept no longer")),
+        after => tell(format_args!("records up to position {after} are kept no longer")),
     }
 }
 

@@ -22,9 +22,10 @@ pub mod user;
 pub mod watch;
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -32,7 +33,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::client::library::Library;
 use crate::client::{ClientError, Session};
 use crate::config::{Config, ConfigError};
-use crate::server::{Application, ApplicationError, Prepared};
+use crate::server::{Application, ApplicationError, Prepared, telemetry};
 
 /// The server where a network's agents meet.
 #[derive(Debug, Parser)]
@@ -113,6 +114,34 @@ impl Place {
             .into()),
         }
     }
+
+    /// As [`Self::load_existing`], for what writes there.
+    fn load_own(&self) -> Result<Config, Box<dyn Error>> {
+        let config = self.load_existing()?;
+        check_user(&config.data)?;
+        Ok(config)
+    }
+}
+
+/// That the server can read the files which are made: it runs as the user whose directory it is. One that is not there is of
+/// whoever makes it.
+fn check_user(data: &Path) -> Result<(), String> {
+    let user = |path: &Path| fs::metadata(path).map(|of| of.uid()).ok();
+    // Linux says there whose process this is.
+    match (user(data), user(Path::new("/proc/self"))) {
+        (Some(owner), Some(own)) => check_owner(data, owner, own),
+        _ => Ok(()),
+    }
+}
+
+fn check_owner(data: &Path, owner: u32, own: u32) -> Result<(), String> {
+    match owner == own {
+        true => Ok(()),
+        false => Err(format!(
+            "{} is of the user with uid {owner}, who could not read what uid {own} makes: run this as uid {owner}",
+            data.display()
+        )),
+    }
 }
 
 /// Runs the command line of this process. `build` makes what `serve` serves.
@@ -140,10 +169,7 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to be told if standard error is closed.
-            for line in chain(error.as_ref()).lines() {
-                let _ = writeln!(std::io::stderr(), "agentconf: {line}");
-            }
+            chain(error.as_ref()).lines().for_each(telemetry::say);
             if is_usage(error.as_ref()) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
@@ -151,12 +177,7 @@ pub fn main(build: impl AsyncFnOnce(&Prepared) -> Result<Application, Applicatio
 
 /// The error and its causes, in one line but for several errors of a server.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(line, ": {cause}");
-        source = cause.source();
-    }
+    let line = telemetry::chain(error);
     match error.is::<ClientError>() {
         // What a server says is not for the terminal to obey.
         true => line.replace(|c: char| c.is_control() && c != '\n', " "),
@@ -201,6 +222,18 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// Whether it failed because nobody reads any more: `| head` has seen enough.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a line for whoever still reads.
+fn tell(line: impl std::fmt::Display) -> std::io::Result<()> {
+    output::put(&format!("{line}\n")).map(drop)
+}
+
 /// Writes a line that a script may read; an error if nobody takes it.
 fn print(line: impl std::fmt::Display) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
@@ -217,6 +250,15 @@ mod tests {
     fn the_definition_of_the_command_line_is_consistent() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn who_is_not_the_user_of_the_directory_is_told_both() {
+        let data = Path::new("/var/lib/agentconf");
+        assert_eq!(check_owner(data, 990, 990), Ok(()));
+        let refused = check_owner(data, 990, 0).unwrap_err();
+        assert!(refused.contains("uid 990") && refused.contains("uid 0 makes"), "{refused}");
+        assert_eq!(check_user(&std::env::temp_dir().join("none-of-this-name")), Ok(()));
     }
 
     #[test]

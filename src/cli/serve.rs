@@ -5,7 +5,7 @@ use std::error::Error;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::Place;
+use super::{Place, check_user};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Listen, ListenAddress};
 use crate::server::{self, Application, ApplicationError, Prepared, telemetry};
@@ -52,6 +52,10 @@ impl Serve {
             return Ok(super::print("the configuration can be used")?);
         }
         raise_open_files();
+        // No refusal: in a container the user of the directory may be one that only its host has.
+        if let Err(error) = check_user(&config.data) {
+            tracing::warn!(error, "another user's server could not go on here");
+        }
         let load = move || self.settings();
         let served = runtime.block_on(server::serve(config, load, Clock::system(), build));
         // All is done; a file system that does not answer would hold up the end.

@@ -4,11 +4,11 @@ use std::error::Error;
 
 use clap::Args;
 
-use super::{Place, print};
+use super::{Place, check_user, print};
 use crate::access::{Bounds, Scope};
 use crate::clock::Clock;
 use crate::server::admin;
-use crate::server::tokens::{self, Tokens};
+use crate::server::tokens::{self, KEY_FILE, Tokens};
 use crate::server::users::{self, UserError};
 
 /// The arguments of `token`.
@@ -39,6 +39,9 @@ pub struct Token {
 impl Token {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         let config = self.place.load_existing()?;
+        if self.rotate || !config.data.join(KEY_FILE).exists() {
+            check_user(&config.data)?;
+        }
         let random = rustls::crypto::ring::default_provider().secure_random;
         let clock = Clock::system();
         if self.rotate {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Place, print};
+use super::{Place, check_user, tell};
 use crate::clock::Clock;
 use crate::server::files::{self, FileError};
 use crate::server::users::{self, UserError};
@@ -58,7 +58,7 @@ impl User {
             User::Add(change) => change.run(true),
             User::Set(change) => change.run(false),
             User::Remove(Remove { name, place }) => {
-                let data = place.load_existing()?.data;
+                let data = place.load_own()?.data;
                 Ok(users::edit(&data, |users| {
                     users.remove(&name).map(drop).ok_or(UserError::Unknown(name.clone()))
                 })?)
@@ -71,6 +71,7 @@ impl User {
 impl Change {
     fn run(self, is_new: bool) -> Result<(), Box<dyn Error>> {
         let data = if is_new { self.place.load()?.data } else { self.place.load_existing()?.data };
+        check_user(&data)?;
         let is_new_directory = !data.exists();
         users::check_name(&self.name)?;
         self.groups.iter().try_for_each(|group| users::check_name(group))?;
@@ -126,7 +127,7 @@ fn list(data: &Path) -> Result<(), Box<dyn Error>> {
     for (name, user) in users::list(data)? {
         let groups: Vec<_> = user.groups.into_iter().collect();
         let password = if user.password.is_some() { "password" } else { "no password" };
-        print(format_args!("{name}\t{}\t{password}, {} SSH keys", groups.join(","), user.ssh_keys.len()))?;
+        tell(format_args!("{name}\t{}\t{password}, {} SSH keys", groups.join(","), user.ssh_keys.len()))?;
     }
     Ok(())
 }

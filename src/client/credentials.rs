@@ -18,6 +18,8 @@ pub struct Credentials {
     pub host_keys: HostKeys,
     /// The authorities that the server's certificate may be of. Without one, those that the machine trusts.
     pub authorities: Vec<PathBuf>,
+    /// The one certificate that the server may have, whatever names it is for; authorities are not looked at then.
+    pub server_certificate: Option<PathBuf>,
     /// The user's certificate with its chain, and its private key, for TLS and HTTPS.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// A bearer token (RFC 6750), for HTTPS.

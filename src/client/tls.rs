@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -31,7 +33,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A file cannot be read or holds something else.
 pub fn config(credentials: &Credentials, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, ClientError> {
     let mut roots = RootCertStore::empty();
-    if credentials.authorities.is_empty() {
+    if credentials.authorities.is_empty() && credentials.server_certificate.is_none() {
         for certificate in rustls_native_certs::load_native_certs().certs {
             // The machine may have some that this library cannot use.
             let _ = roots.add(certificate);
@@ -43,10 +45,18 @@ pub fn config(credentials: &Credentials, protocols: &[&[u8]]) -> Result<Arc<Clie
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Login(error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| ClientError::Login(error.to_string()))?;
+    let builder = match &credentials.server_certificate {
+        Some(file) => {
+            let certificate =
+                certificates(file)?.into_iter().next().ok_or_else(|| unusable(file, &"it is empty"))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Known { certificate, algorithms }))
+        }
+        None => builder.with_root_certificates(roots),
+    };
     let mut config = match &credentials.certificate {
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
@@ -57,6 +67,51 @@ pub fn config(credentials: &Credentials, protocols: &[&[u8]]) -> Result<Arc<Clie
     };
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// Takes the server alone that has the key of this certificate.
+#[derive(Debug)]
+struct Known {
+    certificate: CertificateDer<'static>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match *shown == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, shown, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, shown, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
 }
 
 /// Connects, and proves who the server is.
@@ -81,7 +136,7 @@ pub async fn connect(
 
 /// What a handshake failed of, with a way out.
 fn in_words(error: &std::io::Error) -> String {
-    use rustls::{CertificateError, Error};
+    use rustls::Error;
     let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return error.to_string();
     };
@@ -93,6 +148,10 @@ fn in_words(error: &std::io::Error) -> String {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "its certificate is for another name than that of the URL",
+        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            "its certificate is not that of the file that its data directory names; say who it is with --ca and a URL with a \
+             name of its certificate, and who you are with --token-file or --user"
+        }
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             "its certificate has expired"
         }

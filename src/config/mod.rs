@@ -285,6 +285,17 @@ impl Config {
                 &format!("has {address}: plain HTTP is allowed on loopback addresses only"),
             );
         }
+        let listeners = [("https", https), ("http", http), ("ssh", ssh), ("tls", tls)];
+        let mut taken: Vec<&ListenAddress> = self.operations.listen.iter().collect();
+        for (scheme, address) in
+            listeners.into_iter().flat_map(|(scheme, all)| all.iter().map(move |a| (scheme, a)))
+        {
+            if taken.iter().any(|other| other.excludes(address)) {
+                let reason = format!("has {address}, which another listener takes");
+                return nonsense(&format!("listen.{scheme}"), &reason);
+            }
+            taken.push(address);
+        }
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), None) => return nonsense("tls.key", "is missing: tls.certificate needs it"),
             (None, Some(_)) => {
@@ -335,7 +346,7 @@ impl Config {
             return nonsense(&format!("audit.{key}"), reason);
         }
         match self.limits.nonsense() {
-            Some((key, reason)) => nonsense(&format!("limits.{key}"), reason),
+            Some((key, reason)) => nonsense(&format!("limits.{key}"), &reason),
             None => Ok(()),
         }
     }
@@ -370,6 +381,16 @@ fn is_loopback(rest: &str) -> bool {
 }
 
 impl ListenAddress {
+    /// Whether nobody else can listen at that address then. Port 0 is any that is free.
+    fn excludes(&self, other: &ListenAddress) -> bool {
+        let covers = |all: &ListenAddress, one: &ListenAddress| {
+            let [all, one] = [all, one].map(|address| address.host.parse::<IpAddr>().ok());
+            all.zip(one).is_some_and(|(all, one)| all.is_unspecified() && all.is_ipv4() == one.is_ipv4())
+        };
+        let is_same = self.host == other.host || covers(self, other) || covers(other, self);
+        self.port != 0 && self.port == other.port && is_same
+    }
+
     /// Whether the host is a loopback address or `localhost`.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

@@ -49,9 +49,9 @@ use super::scan::Scan;
 /// What to do about damage.
 const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go back to a backup";
 
-const DATABASE_FILE: &str = "log.sqlite3";
-const AHEAD_FILE: &str = "log.sqlite3-wal";
-const LOCK_FILE: &str = "log.lock";
+pub(super) const DATABASE_FILE: &str = "log.sqlite3";
+pub(super) const AHEAD_FILE: &str = "log.sqlite3-wal";
+pub(super) const LOCK_FILE: &str = "log.lock";
 
 /// "ACLG" in the database's header: tells our file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x4143_4c47;
@@ -132,6 +132,16 @@ pub enum LogError {
         /// Number of the frame from 1; 0 is the header.
         frame: u64,
     },
+    /// SQLite cannot open a file, or make what it needs beside it.
+    #[error("cannot use {}{}", .path.display(), if *.is_full { ": there is no room left on its file system" } else { "" })]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Whether its file system is full.
+        is_full: bool,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// SQLite failed: input or output error, disk full.
     #[error("the event log's store failed: {0}")]
     Store(#[from] rusqlite::Error),
@@ -204,9 +214,11 @@ impl Log {
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at(&dir))?;
 
         check_ahead(&dir)?;
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        prepare(&mut connection, &path)?;
-        let head = last(&connection)?;
+        let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut connection| {
+            prepare(&mut connection, &path)?;
+            Ok((last(&connection)?, connection))
+        });
+        let (head, connection) = opened.map_err(unusable(&path))?;
         let reader = LogReader { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
         Ok(Self { connection, reader, head, _lock: lock })
     }
@@ -328,7 +340,8 @@ impl LogReader {
         let path = dir.join(DATABASE_FILE);
         let path = fs::canonicalize(&path).map_err(|source| LogError::File { path, source })?;
         let reader = Self { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
-        reader.with(|connection| identify(connection, &reader.shared.path))?;
+        let path = &reader.shared.path;
+        reader.with(|connection| identify(connection, path)).map_err(unusable(path))?;
         Ok(reader)
     }
 
@@ -566,6 +579,18 @@ fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Names the file that SQLite cannot open, of which it does not say that the file system is full.
+pub(super) fn unusable(path: &Path) -> impl FnOnce(LogError) -> LogError {
+    let path = path.to_owned();
+    move |error| match error {
+        LogError::Store(source) => {
+            let is_full = rustix::fs::statvfs(&path).is_ok_and(|system| system.f_bavail == 0);
+            LogError::Unusable { path, is_full, source }
+        }
+        other => other,
+    }
+}
+
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
     // No mutex: a connection is used by one thread at a time, which the types ensure.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -627,7 +652,7 @@ fn is_empty(connection: &Connection, path: &Path) -> Result<bool, LogError> {
 }
 
 /// Checks that the database is a log, of the version we know.
-fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
     if ours(path, application_id(connection))? != APPLICATION_ID {
         return Err(LogError::Foreign(path.to_owned()));
     }
@@ -654,7 +679,7 @@ fn ours<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, LogError> {
 }
 
 /// The end of the log, from its last record.
-fn last(connection: &Connection) -> Result<Head, LogError> {
+pub(super) fn last(connection: &Connection) -> Result<Head, LogError> {
     let position = last_position(connection)?.unsigned_abs();
     let Some((head, record)) = row_at(connection, position)? else { return base(connection) };
     if !record.transaction_end {

@@ -23,7 +23,7 @@ use crate::access::{AuthError, Method, Source};
 use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::LogReader;
+use crate::log::{self, LogReader};
 
 /// The directory of the trail in the data directory.
 pub const DIRECTORY: &str = "audit";
@@ -93,6 +93,22 @@ pub fn open(
     let directory = data.join(DIRECTORY);
     files::create_directory(&directory)?;
     Ok(Trail::open(&directory, settings.clone(), signer, clock.clone(), has_lived)?)
+}
+
+/// Whether the trail of a data directory could be opened, as far as that is seen without changing anything.
+///
+/// # Errors
+/// As [`open`].
+pub fn check(data: &Path) -> Result<(), AuditError> {
+    files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    files::read(&data.join(PUBLIC_FILE))?;
+    let directory = data.join(DIRECTORY);
+    let reader = Reader::new(&directory);
+    let numbers = reader.numbers().map_err(FileError::of("read", &directory))?;
+    match numbers.last() {
+        Some(newest) => Ok(log::look(&reader.place(*newest)).map_err(OpenError::from)?),
+        None => Ok(()),
+    }
 }
 
 /// Files of the data directory that commands change beside a running server, which notices.

@@ -88,6 +88,15 @@ pub struct Callbacks {
     stopped: Counter,
 }
 
+/// Whether the key of a data directory can be used, if it has one.
+///
+/// # Errors
+/// [`CallbackError`].
+pub fn check(data: &Path) -> Result<(), CallbackError> {
+    files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    Ok(())
+}
+
 impl Callbacks {
     /// With the key in the data directory, which is made if there is none.
     ///

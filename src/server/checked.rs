@@ -1,24 +1,66 @@
 //! Whether a server could start with a configuration, as far as that is seen without starting it.
 //!
-//! It changes nothing and can be asked while a server uses the same directory; it neither listens nor reads the event log.
+//! It changes nothing and can be asked while a server uses the same directory; it does not listen, and of the event log it
+//! looks at the last record alone.
 
+use std::fs::OpenOptions;
+use std::io;
+
+use super::files::FileError;
 use super::renewal::{Certificates, CertificatesError, ClientSource, Sources};
 use super::tls::TlsError;
+use super::vault::Vault;
 use super::{
-    ServeError, api_keys, files, issuers, judgement, operations, pki, telemetry, tls, traces, urls, users,
+    LOCK, ServeError, api_keys, audit, callbacks, files, has_netconf, issuers, judgement, operations, pki,
+    ssh, telemetry, tls, tokens, traces, urls, users, vault,
 };
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::log;
 
-/// Checks the settings, the files that they name, and what is in the data directory beside the log.
+/// Checks the settings, the files that they name, and what a start reads in the data directory.
 ///
 /// # Errors
 /// The first thing for which a server would not start, or that clients would refuse: a certificate that has ended.
 pub fn check(config: &Config, clock: &Clock) -> Result<(), ServeError> {
     if config.data.is_dir() {
-        operations::try_writing(&config.data).map_err(files::FileError::of("write to", &config.data))?;
+        operations::try_writing(&config.data).map_err(FileError::of("write to", &config.data))?;
     }
-    check_files(config, clock)
+    check_files(config, clock)?;
+    match config.data.is_dir() {
+        true => check_data(config, clock),
+        false => Ok(()),
+    }
+}
+
+/// Checks what a start reads in the data directory, in its order, but users and API keys. What is missing would be made.
+fn check_data(config: &Config, clock: &Clock) -> Result<(), ServeError> {
+    let data = &config.data;
+    let lock = data.join(LOCK);
+    match OpenOptions::new().write(true).open(&lock) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(FileError::of("open", &lock)(error).into());
+        }
+        _ => {}
+    }
+    let own = pki::certificate_files(data);
+    if config.tls.certificate.is_none() {
+        let (certificate, key) = (files::read(&own.certificate)?, files::read(&own.key)?);
+        if certificate.is_some() && key.is_some() {
+            tls::read(&own).map_err(CertificatesError::from)?;
+        }
+        files::read(&pki::authority_file(data))?;
+    }
+    audit::check(data)?;
+    tokens::check(data)?;
+    if data.join(vault::DIRECTORY).exists() {
+        Vault::open(config, clock.clone())?;
+    }
+    if has_netconf(config) {
+        ssh::check(data)?;
+    }
+    callbacks::check(data).map_err(|error| ServeError::Start(error.into()))?;
+    log::look(data).map_err(|error| ServeError::Log(data.to_owned(), error))
 }
 
 /// Checks the settings and the files that they name.

@@ -56,6 +56,8 @@ use crate::trace;
 
 /// How long to wait after a failed `accept`, which is mostly a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How long it is not said again that one failed.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// How many header fields the library takes in HTTP/1.1 if it is not told.
 const HTTP1_HEADER_FIELDS: usize = 100;
 /// Longest list of header fields in HTTP/2, whose library cannot hand on longer paths.
@@ -169,7 +171,7 @@ pub struct Shared {
 /// Accepts until the server stops, or this listener does (`stop`). What was accepted goes on; once the server stops, the requests
 /// that are being answered may end, for `drain_s` at most.
 pub async fn run(bound: Bound, shared: Arc<Shared>, stop: Shutdown) {
-    let mut connections = JoinSet::new();
+    let (mut connections, mut not_accepted) = (JoinSet::new(), NotAccepted::default());
     loop {
         // Before accepting: what is too much waits in the queue of the operating system.
         let next = async {
@@ -203,10 +205,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>, stop: Shutdown) {
                         connection(tcp, peer, scheme, patience, source, &shared).await;
                     });
                 }
-                Err(error) => {
-                    tracing::warn!(%error, listener = %bound.address, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                }
+                Err(error) => not_accepted.wait(&error, bound.address).await,
             },
         }
     }
@@ -221,6 +220,33 @@ pub async fn run(bound: Bound, shared: Arc<Shared>, stop: Shutdown) {
         tracing::warn!(connections = connections.len(), "connections are cut off, they took too long to end");
     }
     connections.shutdown().await;
+}
+
+/// Failures to accept a connection, which come several in a second where descriptors are used up.
+#[derive(Debug, Default)]
+pub struct NotAccepted {
+    said: Option<Stopwatch>,
+    unsaid: u64,
+}
+
+impl NotAccepted {
+    /// Waits for a moment, and says so unless it was said a short time ago.
+    pub async fn wait(&mut self, error: &io::Error, listener: SocketAddr) {
+        if let Some(unsaid) = self.count() {
+            tracing::warn!(%error, %listener, unsaid, "cannot accept a connection");
+        }
+        tokio::time::sleep(ACCEPT_AGAIN).await;
+    }
+
+    /// How many there were since one was said, if this one is to be said.
+    fn count(&mut self) -> Option<u64> {
+        if self.said.is_some_and(|said| said.elapsed() < SAY_AGAIN) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.said = Some(Stopwatch::start());
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 async fn drained(connections: &mut JoinSet<()>) {
@@ -292,7 +318,8 @@ pub async fn connection(
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let stream = Stream::new(tcp, patience.idle, &shared.limits, shared.shutdown.clone());
+    let linger = Duration::from_secs(shared.limits.linger_s);
+    let stream = Stream::new(tcp, patience.idle, linger, shared.shutdown.clone());
     let source = Arc::new(source);
     let (version, shown, recalled) = (Version::HTTP_11, None, Recalled::default());
     let mut connection = Connection { version, scheme, peer, source, shown, patience, recalled };
@@ -552,5 +579,19 @@ async fn who_asks(
 fn secure(scheme: Scheme, shared: &Shared, response: &mut Response<Body>) {
     if scheme != Scheme::Http {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, shared.hsts.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_to_accept_are_said_once_in_a_while_and_counted() {
+        let mut not_accepted = NotAccepted::default();
+        assert_eq!([(); 4].map(|()| not_accepted.count()), [Some(0), None, None, None]);
+        // As if a minute had passed.
+        not_accepted.said = None;
+        assert_eq!([(); 2].map(|()| not_accepted.count()), [Some(3), None]);
     }
 }

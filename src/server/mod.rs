@@ -77,6 +77,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Listen, ListenAddress, Protocol};
 use crate::engine::Accounts;
 use crate::limits::InForce;
+use crate::log::LogError;
 use crate::trace::Spans;
 use api_keys::ApiKeys;
 use auth::Authenticator;
@@ -168,6 +169,8 @@ pub enum ServeError {
     Tls(#[from] renewal::CertificatesError),
     #[error("cannot prepare the audit trail")]
     Audit(#[from] audit::AuditError),
+    #[error("cannot use the event log in {}", .0.display())]
+    Log(PathBuf, #[source] LogError),
     #[error("cannot prepare SSH")]
     Ssh(#[from] ssh::SshError),
     #[error("the configuration asks for NETCONF, which this program does not have")]
@@ -382,7 +385,7 @@ impl Server {
             listeners.spawn(call_home::run(client, Arc::clone(&shared)));
         }
         let listening = config.data.join(LISTENING);
-        notify_listening(&listening, &addresses, open_operations.as_ref())?;
+        notify_listening(&listening, &config, &addresses, open_operations.as_ref())?;
         notify.ready();
         Ok(Server {
             begun_with: config.clone(),
@@ -450,8 +453,10 @@ impl Server {
 }
 
 /// The file of the data directory that says, while a server runs, where it listens: a line for each address, such as
-/// `https 127.0.0.1:8443`.
+/// `https 127.0.0.1:8443`. If the configuration names a certificate, a last line says its file after [`CERTIFICATE`].
 pub const LISTENING: &str = "listening";
+/// What the line of [`LISTENING`] begins with that says which certificate the server shows.
+pub const CERTIFICATE: &str = "certificate";
 
 /// Runs a server until SIGTERM, SIGINT or its application stops it. Once all listeners accept, writes one line for each
 /// to standard output: `listening https 127.0.0.1:8443`.
@@ -505,12 +510,15 @@ fn announce(addresses: &[(Scheme, SocketAddr)], operations: Option<SocketAddr>) 
     output.flush()
 }
 
+/// The file that a server locks in its data directory.
+const LOCK: &str = "server.lock";
+
 /// One process per directory: the lock ends with the process, however that ends.
 ///
 /// # Errors
 /// [`ServeError::InUse`] if another process has it; the system's.
 pub fn lock(data: &Path) -> Result<File, ServeError> {
-    let path = data.join("server.lock");
+    let path = data.join(LOCK);
     let file = files::open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -542,12 +550,15 @@ async fn bind_operations(address: &ListenAddress) -> Result<operations::Bound, S
 /// Writes the file that says where the server listens.
 fn notify_listening(
     file: &Path,
+    config: &Config,
     addresses: &[(Scheme, SocketAddr)],
     operations: Option<&OpenOperations>,
 ) -> Result<(), files::FileError> {
     let mut lines: String =
         addresses.iter().map(|(scheme, address)| format!("{scheme} {address}\n")).collect();
     lines.extend(operations.map(|open| format!("operations {}\n", open.address)));
+    let certificate = config.tls.certificate.as_deref().and_then(|file| std::path::absolute(file).ok());
+    lines.extend(certificate.map(|file| format!("{CERTIFICATE} {}\n", file.display())));
     files::replace(file, &lines, files::Readers::Owner)
 }
 

@@ -3,6 +3,7 @@
 //! Health needs no credentials and is told on every listener for HTTP; metrics on the one for operations alone, which says
 //! nothing else. It never tells a name, a version or a path: who asks may be anybody who gets there.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -22,12 +23,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::listener::NotAccepted;
 use super::notify::Notify;
 use super::shutdown::Shutdown;
+use super::stream::Stream;
 use crate::config::ListenAddress;
 use crate::metrics::{self, Text};
 
@@ -43,14 +45,16 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a look may take.
 const LOOK_MAX: Duration = Duration::from_secs(10);
-/// Most connections of the listener for operations; further ones wait.
-const CONNECTIONS_MAX: usize = 16;
-/// How long the head of a request may take, and a connection be silent before one.
-const HEAD_MAX: Duration = Duration::from_secs(30);
+/// Most connections of the listener for operations. Where there is one more, the oldest goes: whoever asks now is answered,
+/// however many others are stuck.
+const CONNECTIONS_MAX: usize = 64;
+/// How long the head of a request may take, and a connection on which nothing moves is kept, be it for a request or for
+/// somebody who reads an answer.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long what a client still sends is dropped once its connection ends.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long answers may take after the server has stopped.
 const DRAIN: Duration = Duration::from_secs(2);
-/// How long to wait after a failed `accept`.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The file of the data directory that is written, and removed at once, to see whether that is possible.
 pub const TRIAL: &str = "writable";
 /// As much as the store writes at least.
@@ -239,28 +243,24 @@ pub async fn bind(address: &ListenAddress) -> io::Result<Bound> {
 
 /// Answers those who ask until the server stops, or this listener does (`stop`).
 pub async fn run(bound: Bound, operations: Arc<Operations>, stop: Shutdown) {
-    let (mut connections, places) = (JoinSet::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
+    let (mut connections, mut not_accepted) = (JoinSet::new(), NotAccepted::default());
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, bound.listener.accept().await)
-        };
         tokio::select! {
             () = operations.shutdown.begun() => break,
             () = stop.begun() => break,
             Some(_) = connections.join_next() => {}
-            (place, accepted) = next => match accepted {
+            accepted = bound.listener.accept() => match accepted {
                 Ok((tcp, _)) => {
-                    let operations = Arc::clone(&operations);
-                    connections.spawn(async move {
-                        let _place = place;
-                        connection(tcp, operations).await;
-                    });
+                    oldest_first.retain(|connection| !connection.is_finished());
+                    if oldest_first.len() >= CONNECTIONS_MAX
+                        && let Some(oldest) = oldest_first.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    oldest_first.push_back(connections.spawn(connection(tcp, Arc::clone(&operations))));
                 }
-                Err(error) => {
-                    tracing::warn!(%error, listener = %bound.address, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                }
+                Err(error) => not_accepted.wait(&error, bound.address).await,
             },
         }
     }
@@ -287,8 +287,9 @@ async fn connection(tcp: tokio::net::TcpStream, operations: Arc<Operations>) {
         }
     });
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
-    let mut served = std::pin::pin!(protocol.serve_connection(TokioIo::new(tcp), service));
+    protocol.timer(TokioTimer::new()).header_read_timeout(SILENCE_MAX);
+    let stream = Stream::new(tcp, SILENCE_MAX, LINGER, shutdown.clone());
+    let mut served = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
     // How it ended is the other side's affair.
     let _ = tokio::select! {
         ended = served.as_mut() => ended,

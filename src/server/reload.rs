@@ -83,7 +83,7 @@ impl Server {
                     _ => None,
                 };
                 self.trail.administered("configuration-refused", name);
-                let status = format!("the configuration stays as it was: {error}");
+                let status = format!("the configuration stays as it was: {}", telemetry::chain(&error));
                 let error = &error as &dyn Error;
                 tracing::error!(file, line, error, "the configuration stays as it was");
                 status
@@ -155,7 +155,9 @@ impl Server {
             self.close_operations();
         }
         self.config = next;
-        if let Err(error) = notify_listening(&self.listening, &self.addresses, self.operations.as_ref()) {
+        if let Err(error) =
+            notify_listening(&self.listening, &self.config, &self.addresses, self.operations.as_ref())
+        {
             let error = &error as &dyn Error;
             tracing::warn!(error, "the file that says where the server listens stays as it was");
         }

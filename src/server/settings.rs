@@ -8,8 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
 use super::certificates::{self, Clients};
-use super::tls;
 use super::vault::Vault;
+use super::{telemetry, tls};
 use crate::access::Settings;
 use crate::access::settings;
 use crate::clock::Clock;
@@ -57,7 +57,8 @@ pub fn clients(settings: &Settings) -> Result<Option<Option<Clients>>, Error> {
         revoked: revocation_lists.iter().cloned().map(Into::into).collect(),
         map: map.iter().map(cert_to_name).collect::<Result<_, _>>()?,
     };
-    let unusable = |error| invalid(format!("certificates of clients cannot be taken: {}", told(&error)));
+    let unusable =
+        |error| invalid(format!("certificates of clients cannot be taken: {}", telemetry::chain(&error)));
     Clients::new(parts).map(|clients| Some(Some(clients))).map_err(unusable)
 }
 
@@ -168,10 +169,4 @@ pub fn rates(in_file: &RateLimits, configured: &Limits) -> RateLimits {
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::application(Tag::InvalidValue, message)
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

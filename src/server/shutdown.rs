@@ -45,12 +45,14 @@ pub enum Signalled {
     Reload,
 }
 
-/// SIGTERM, SIGINT and SIGHUP.
+/// SIGTERM, SIGINT and SIGHUP. SIGXFSZ, which comes with a write beyond the limit on the size of files, is taken too, as who
+/// writes is told of it by the write; by itself it would end the process.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -60,6 +62,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -183,6 +183,16 @@ fn host_key_file(data: &Path) -> PathBuf {
     data.join("ssh/host_ed25519")
 }
 
+/// Whether the host key of a data directory can be used, if it has one.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn check(data: &Path) -> Result<(), SshError> {
+    let file = host_key_file(data);
+    let key = files::read(&file)?.map(PrivateKey::from_openssh).transpose();
+    key.map(drop).map_err(|error| SshError::Key(file, error))
+}
+
 /// Reads `ssh/host_ed25519` (mode 0600), or makes it, with the public key beside it.
 fn host_key(data: &Path, random: &dyn SecureRandom) -> Result<PrivateKey, SshError> {
     files::create_directory(&data.join("ssh"))?;

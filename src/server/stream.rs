@@ -17,14 +17,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::shutdown::Shutdown;
-use crate::limits::Limits;
 
 /// Input that stops for so long while we linger has ended.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// A connection that fails with [`io::ErrorKind::TimedOut`] when no byte has moved for too long.
 ///
-/// Closing it sends the end of our side and then drops what still comes in, for `linger_s` at most. A socket that is
+/// Closing it sends the end of our side and then drops what still comes in, for `linger` at most. A socket that is
 /// closed with unread input sends a reset instead, and the client may lose the answer that says why its upload was refused.
 pub struct Stream {
     tcp: TcpStream,
@@ -39,8 +38,7 @@ pub struct Stream {
 impl Stream {
     /// Takes a connection, which ends when no byte has moved for `idle`. When `shutdown` has begun, closing it does not
     /// linger.
-    pub fn new(tcp: TcpStream, idle: Duration, limits: &Limits, shutdown: Shutdown) -> Stream {
-        let linger = Duration::from_secs(limits.linger_s);
+    pub fn new(tcp: TcpStream, idle: Duration, linger: Duration, shutdown: Shutdown) -> Stream {
         let timer = Box::pin(tokio::time::sleep(idle));
         Stream { tcp, idle, linger, last_move: Instant::now(), timer, linger_until: None, shutdown }
     }

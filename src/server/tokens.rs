@@ -29,7 +29,7 @@ pub const OURSELVES: &str = "agentconf";
 /// Longer tokens are not looked at, whoever issued them.
 pub const TOKEN_BYTES_MAX: usize = 8192;
 /// One PEM block for each key, the newest first.
-const KEY_FILE: &str = "jwt.key";
+pub const KEY_FILE: &str = "jwt.key";
 const KEYS_MAX: usize = 16;
 
 /// The claims of a token. Times are seconds since the epoch.
@@ -244,6 +244,16 @@ pub fn rotate(data: &Path, forget: bool, random: &dyn SecureRandom) -> Result<()
     }
     let all = new_key(random)? + earlier.as_deref().unwrap_or_default();
     Ok(files::replace(&path, &all, Readers::Owner)?)
+}
+
+/// Whether the keys of a data directory can be used, if it has some.
+///
+/// # Errors
+/// What can be wrong with the file.
+pub fn check(data: &Path) -> Result<(), TokenError> {
+    let path = data.join(KEY_FILE);
+    files::read(&path)?.map(|pem| keys(&path, &pem)).transpose()?;
+    Ok(())
 }
 
 fn keys_again(path: &Path, pem: &str) -> Result<Keys, Unusable> {

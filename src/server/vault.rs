@@ -31,6 +31,8 @@ use crate::engine::{self, Secret};
 use crate::ids::hexadecimal;
 use crate::yang::error::{Error, Tag};
 
+/// Where secrets are in the data directory.
+pub(super) const DIRECTORY: &str = "secrets";
 /// A secret that nothing refers to any more is kept so long, so that an earlier configuration can be gone back to.
 const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// When a secret was last used is noted so exactly.
@@ -77,7 +79,7 @@ impl Vault {
     /// The directory or one of its files cannot be read.
     pub fn open(config: &Config, clock: Clock) -> Result<Vault, FileError> {
         let (data, most) = (&config.data, config.limits.secrets_max);
-        let directory = data.join("secrets");
+        let directory = data.join(DIRECTORY);
         files::create_directory(&directory)?;
         let unreadable = |error| FileError::of("read", &directory)(error);
         let mut kept = BTreeMap::new();

@@ -18,6 +18,7 @@ mod http;
 mod issuers;
 mod judgement;
 mod large;
+mod largest;
 mod netconf;
 mod operations;
 mod overload;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::process::{LIMIT, Server, run};
+use crate::process::{LIMIT, Server, run, spawn};
 
 const SETTINGS: &str = "[operations]\nlisten = \"127.0.0.1:0\"\n";
 /// More requests than are answered before the server looks again whether it is ready.
@@ -79,6 +82,29 @@ fn health_is_told_without_credentials_and_says_what_is_wrong() {
 }
 
 #[test]
+fn probes_are_answered_while_others_do_not_read_or_say_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), SETTINGS);
+    let operations = server.other_address("operations");
+    let connect = || TcpStream::connect(operations).unwrap();
+    // More answers than anybody keeps for who does not read them.
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let mut stuck: Vec<TcpStream> = (0..70).map(|_| connect()).collect();
+    for stream in &mut stuck {
+        stream.set_nonblocking(true).unwrap();
+        // What does not go out at once is not needed.
+        let _ = stream.write(requests.as_bytes());
+    }
+    let silent: Vec<TcpStream> = (0..200).map(|_| connect()).collect();
+    for _ in 0..100 {
+        assert_eq!(ask(operations, "GET", "/healthz"), (200, "alive\n".to_owned()));
+    }
+    assert_eq!(ask(operations, "GET", "/metrics").0, 200);
+    drop((stuck, silent));
+    assert!(server.stop().success());
+}
+
+#[test]
 fn there_is_no_listener_for_operations_unless_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), "");
@@ -139,7 +165,7 @@ fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() 
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(LIMIT)).unwrap();
     let next = || {
-        let mut datagram = [0; 100];
+        let mut datagram = [0; 1000];
         let length = manager.recv(&mut datagram).unwrap();
         String::from_utf8_lossy(&datagram[..length]).into_owned()
     };
@@ -157,9 +183,221 @@ fn a_service_manager_is_told_when_the_server_is_ready_lives_reloads_and_stops() 
     assert_eq!(status, "STATUS=the configuration was read again");
     let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse::<u64>().unwrap();
     assert!(time > 0 && ready == "READY=1", "{reloading} {ready}");
+    let missing = "tls = { certificate = \"none.pem\", key = \"none.key\" }";
+    fs::write(folder.path().join("data.toml"), missing).unwrap();
+    server.signal("-HUP");
+    let (_, status, _) = (other(), other(), other());
+    assert!(status.starts_with("STATUS=the configuration stays as it was: "), "{status}");
+    assert!(status.contains("none.pem: I/O error: No such file"), "the whole chain: {status}");
     server.terminate();
     assert_eq!(other(), "STOPPING=1");
     assert!(server.ended().success());
+}
+
+/// Every file and directory, with what is in it.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(contents(&path)),
+            false => drop(all.insert(path.clone(), fs::read(&path).unwrap())),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_check_finds_what_a_start_could_not_read_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let settings = "listen.ssh = [\"127.0.0.1:0\"]\n[operations]\nlisten = \"127.0.0.1:0\"";
+    assert!(Server::start(&data, settings).stop().success());
+    // What the last who had the log open would have removed, and nothing is in.
+    if fs::metadata(data.join("log.sqlite3-wal")).is_ok_and(|file| file.len() == 0) {
+        for file in ["log.sqlite3-wal", "log.sqlite3-shm"] {
+            fs::remove_file(data.join(file)).unwrap();
+        }
+    }
+    let file = data.with_extension("toml");
+    let check = || {
+        let output = run(&["serve", "--check", "--config", file.to_str().unwrap()], &data);
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let before = contents(&data);
+    assert_eq!(check(), (0, String::new()));
+    // What stands where a file is expected, as a file that may not be read is none for root.
+    for name in [
+        "jwt.key",
+        "log.sqlite3",
+        "log.sqlite3-wal",
+        "log.lock",
+        "server.lock",
+        "audit.key",
+        "audit.pub",
+        "callback.key",
+        "pki/server.key",
+        "pki/server.pem",
+        "ssh/host_ed25519",
+        "users.json",
+        "audit/000001/log.sqlite3",
+    ] {
+        let (path, aside) = (data.join(name), folder.path().join("aside"));
+        let is_there = fs::rename(&path, &aside).is_ok();
+        fs::create_dir(&path).unwrap();
+        let (code, said) = check();
+        assert!(code == 1 && said.contains(name), "{name}: {code} {said}");
+        fs::remove_dir(&path).unwrap();
+        if is_there {
+            fs::rename(&aside, &path).unwrap();
+        }
+    }
+    let log = fs::read(data.join("log.sqlite3")).unwrap();
+    for (name, content) in [
+        ("jwt.key", &b""[..]),
+        ("audit.key", b"nonsense"),
+        ("callback.key", b""),
+        ("pki/server.key", b""),
+        ("ssh/host_ed25519", b""),
+        (
+            "log.sqlite3",
+            b"something else that is long enough for a header of a database, as far as anybody can see here",
+        ),
+        ("log.sqlite3", &log[..log.len() / 2]),
+    ] {
+        let path = data.join(name);
+        let old = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let (code, said) = check();
+        assert!(code == 1, "{name}: {code} {said}");
+        fs::write(&path, old).unwrap();
+    }
+    assert_eq!((check().0, contents(&data)), (0, before));
+}
+
+#[test]
+fn all_that_a_server_says_is_json_where_that_is_asked_for_and_has_the_causes_of_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let settings = "log.format = \"json\"\n";
+    let server = Server::start(&data, settings);
+    let missing = format!("{settings}tls = {{ certificate = \"none.pem\", key = \"none.key\" }}");
+    fs::write(data.with_extension("toml"), missing).unwrap();
+    server.signal("-HUP");
+    server.wait_for_log("the configuration stays as it was");
+    let lines = |text: &str| -> Vec<serde_json::Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+    };
+    let log = lines(&server.log());
+    let refused = log.iter().find(|line| line["message"] == "the configuration stays as it was").unwrap();
+    assert!(refused["error.sources"].to_string().contains("No such file"), "{refused}");
+    server.kill();
+
+    // Without what would restore it.
+    fs::remove_file(data.join("log.sqlite3-wal")).unwrap();
+    fs::write(data.join("log.sqlite3"), "something else").unwrap();
+    let (mut process, _) = spawn(&data, settings);
+    assert!(!process.wait().unwrap().success());
+    let said = lines(&fs::read_to_string(data.with_extension("stderr")).unwrap());
+    let last = said.last().unwrap();
+    let message = last["message"].as_str().unwrap();
+    assert!(last["level"] == "ERROR" && message.contains("cannot start the application: "), "{last}");
+    assert_eq!(message.matches("is not an event log").count(), 1, "{message}");
+}
+
+#[test]
+fn whoever_stops_reading_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(Server::start(&data, "").stop().success());
+    assert!(run(&["key", "add", "admin"], &data).status.success());
+    for verb in [["log", "verify"], ["log", "dump"], ["audit", "export"], ["key", "list"], ["user", "list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentconf"));
+        let output = command.args(verb).arg("--data").arg(&data).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{verb:?}: {output:?}");
+    }
+}
+
+#[test]
+fn the_command_line_knows_a_server_by_its_directory_whatever_certificate_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let get = || run(&["get", "/ietf-yang-library:yang-library/content-id"], &data);
+    let server = Server::start(&data, "");
+    assert!(get().status.success());
+    server.kill();
+    // Of nobody's authority, and for another name than the address.
+    for name in ["one", "other"] {
+        let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+        fs::write(folder.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(folder.path().join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    let server = Server::start(&data, "tls = { certificate = \"one.pem\", key = \"one.key\" }");
+    let output = get();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Another certificate is not trusted, and is shown no token.
+    let listening = data.join("listening");
+    let said = fs::read_to_string(&listening).unwrap();
+    assert!(said.contains("/one.pem"), "{said}");
+    fs::write(&listening, said.replace("/one.pem", "/other.pem")).unwrap();
+    let output = get();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && told.contains("--ca"), "{told}");
+    server.kill();
+}
+
+#[test]
+fn a_key_that_ended_with_its_user_is_listed_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let done = |verb: &[&str]| {
+        let output = run(verb, &data);
+        assert!(output.status.success(), "{verb:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    done(&["user", "add", "ann"]);
+    done(&["key", "add", "ann"]);
+    done(&["user", "remove", "ann"]);
+    done(&["user", "add", "ann"]);
+    done(&["key", "add", "ann", "--agent", "planner"]);
+    let listed = done(&["key", "list"]);
+    let ended: Vec<_> = listed.lines().filter(|line| line.contains("\tended: ")).collect();
+    assert!(ended.len() == 1 && listed.lines().count() == 2 && !ended[0].contains("planner"), "{listed}");
+}
+
+#[test]
+fn nobody_but_its_user_writes_into_a_data_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(run(&["user", "add", "ann"], &data).status.success());
+    assert!(run(&["token", "ann"], &data).status.success());
+    let own = fs::metadata(&data).unwrap().uid();
+    if chown(&data, Some(65_534), None).is_err() {
+        println!("skipped: only root can give a directory to somebody else");
+        return;
+    }
+    let before = contents(&data);
+    for verb in [
+        &["user", "add", "bob"][..],
+        &["user", "set", "ann", "--group", "g"],
+        &["user", "remove", "ann"],
+        &["key", "add", "ann"],
+        &["key", "revoke", "k"],
+        &["token", "--rotate"],
+        &["restore", "backup", "--force"],
+        &["log", "compact"],
+    ] {
+        let output = run(verb, &data);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(said.contains(&format!("uid {own} makes: run this as uid 65534")), "{verb:?}: {said}");
+    }
+    assert_eq!(contents(&data), before);
+    assert!(run(&["token", "ann"], &data).status.success(), "it writes nothing");
+    fs::remove_file(data.join("jwt.key")).unwrap();
+    assert!(!run(&["token", "ann"], &data).status.success(), "it would make the key");
 }
 
 #[test]
@@ -175,6 +413,13 @@ fn a_configuration_is_checked_without_a_start_and_beside_a_server_that_runs() {
     assert!(!data.exists(), "nothing is made");
     for (settings, code, said) in [
         ("listen.https = []", 2, "listen.https is empty"),
+        ("listen.https = [\"127.0.0.1:8443\", \"127.0.0.1:8443\"]", 2, "listen.https has 127.0.0.1:8443"),
+        (
+            "listen = { http = [\"127.0.0.1:8080\"], ssh = [\"0.0.0.0:8080\"] }",
+            2,
+            "listen.ssh has 0.0.0.0:8080",
+        ),
+        ("listen = { https = [\"127.0.0.1:0\", \"127.0.0.1:0\", \"[::1]:1\", \"0.0.0.0:1\"] }", 0, ""),
         ("nonsense = 1", 2, "unknown field"),
         ("log.level = \"agentconf=loud\"", 2, "log.level"),
         ("tls = { certificate = \"none.pem\", key = \"none.key\" }", 1, "none.pem"),

@@ -3,9 +3,6 @@
 //! It is done in steps that each leave a whole log, so that what was interrupted goes on when it is called again.
 
 use std::error::Error;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use clap::Args;
 
@@ -34,9 +31,8 @@ pub struct Compact {
 
 impl Compact {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        let config = self.place.load_existing()?;
+        let config = self.place.load_own()?;
         let data = config.data.clone();
-        check_user(&data)?;
         let mut progress = Progress::new();
         let log = Log::open(&data)?;
         let (reader, before) = (log.reader(), log.octets()?);
@@ -90,38 +86,4 @@ fn trail(config: &Config) -> Result<Trail, Box<dyn Error>> {
     }
     let random = rustls::crypto::ring::default_provider().secure_random;
     Ok(audit::open(data, &config.audit, &Clock::system(), random)?)
-}
-
-/// That the files which are made can be read by the server: it runs as the user whose directory it is.
-fn check_user(data: &Path) -> Result<(), String> {
-    let user = |path: &Path| fs::metadata(path).map(|of| of.uid()).ok();
-    // Linux says there whose process this is.
-    match (user(data), user(Path::new("/proc/self"))) {
-        (Some(owner), Some(own)) => check_owner(data, owner, own),
-        _ => Ok(()),
-    }
-}
-
-fn check_owner(data: &Path, owner: u32, own: u32) -> Result<(), String> {
-    match owner == own {
-        true => Ok(()),
-        false => Err(format!(
-            "{} is of the user with uid {owner}, who could not read what uid {own} makes: run this as uid {owner}",
-            data.display()
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_not_the_user_of_the_directory_is_told_both() {
-        let data = Path::new("/var/lib/agentconf");
-        assert_eq!(check_owner(data, 990, 990), Ok(()));
-        let refused = check_owner(data, 990, 0).unwrap_err();
-        assert!(refused.contains("uid 990") && refused.contains("uid 0 makes"), "{refused}");
-        assert_eq!(check_user(&std::env::temp_dir().join("none-of-this-name")), Ok(()));
-    }
 }

@@ -3,14 +3,14 @@
 //! It never interprets a payload, and never has more of the log in memory than a scan reads at a time.
 
 use std::error::Error;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::cli::Place;
+use crate::cli::{Place, is_closed};
 use crate::clock::Timestamp;
 use crate::engine::{Actor, KINDS};
 use crate::ids::hexadecimal;
@@ -95,7 +95,6 @@ impl Dump {
         let log = LogReader::open_checked(&self.place.load_existing()?.data)?;
         let mut output = BufWriter::new(std::io::stdout().lock());
         match self.write(&log, &mut output).and_then(|()| Ok(output.flush()?)) {
-            // `| head` has seen enough.
             Err(error) if is_closed(error.as_ref()) => Ok(()),
             done => done,
         }
@@ -173,12 +172,6 @@ fn begins(log: &LogReader, first: u64, mut position: u64) -> Result<u64, LogErro
         }
     }
     Ok(position)
-}
-
-fn is_closed(error: &(dyn Error + 'static)) -> bool {
-    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
-    io.or(json) == Some(ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
