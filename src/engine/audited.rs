@@ -362,6 +362,8 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
             negotiation::Event::PolicyRemoved { agent, .. } => ("policy-removed", of_means(agent)),
             negotiation::Event::CapacitySet { agent } => ("capacity-set", of_means(&agent.name)),
             negotiation::Event::Released { agent, .. } => ("commitment-released", of_means(agent)),
+            negotiation::Event::Promised { agent, .. } => ("commitment-renewed", of_means(agent)),
+            negotiation::Event::Lapsed { agent } => ("commitment-lapsed", of_means(agent)),
         },
         Event::Session(sessions::Event::Started { .. }) => {
             return (Kind::Session, "session-started", Vec::new());

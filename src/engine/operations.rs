@@ -280,9 +280,13 @@ pub(super) fn assign(
     gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     // An order that is repeated stays valid when what it refers to is gone.
     let is_new = input.id.as_deref().is_none_or(|id| !state.tasks.contains(id));
+    let mut promised = Vec::new();
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
         agreed(state, &mut input)?;
+        if let Some(negotiation) = &input.negotiation {
+            promised = state.negotiations.promised_anew(negotiation, fresh.now, &options.limits)?;
+        }
     }
     let (from, callback) = (input.from.clone(), input.callback.clone());
     let (mut events, output) = state.tasks.assign(fresh, input, &options.limits)?;
@@ -293,7 +297,8 @@ pub(super) fn assign(
         // Before the task is created, so that its receiver is told of that too.
         events.splice(0..0, wanted);
     }
-    Ok((events.into_iter().map(Event::Tasks).collect(), output))
+    let promised = promised.into_iter().map(Event::Negotiation);
+    Ok((promised.chain(events.into_iter().map(Event::Tasks)).collect(), output))
 }
 
 /// Has a task reported to where the draft's `task-subscription` says.

@@ -209,16 +209,44 @@ impl Negotiations {
             let message = format!("the agent {other:?} has no longer free what it has proposed of {term:?}");
             Refused::OfferNotCovered.error(message)
         })?;
-        let full = [own, other]
-            .into_iter()
-            .zip([by, by.other()])
-            .find(|(agent, party)| {
-                self.promised_with(agent, *party, terms, now, task) > limits.commitments_agent_max
-            })
-            .map(|(agent, _)| agent);
-        full.map_or(Ok(()), |agent| {
-            Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
-        })
+        let has_room = |party| self.can_promise(course.agent(party), party, terms, now, task, limits);
+        [by, by.other()].into_iter().try_for_each(has_room)
+    }
+
+    /// Refuses what an agent would promise once more than it may.
+    fn can_promise(
+        &self,
+        agent: &str,
+        party: Party,
+        terms: &[RoundTerm],
+        now: Timestamp,
+        task: Option<&str>,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        match self.promised_with(agent, party, terms, now, task) > limits.commitments_agent_max {
+            true => {
+                Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// What happens before a task carries an agreement out: what is no longer promised by it is promised anew.
+    ///
+    /// # Errors
+    /// `capacity-exceeded`: it has lapsed or was released, and is no longer free; `too-many`.
+    pub fn promised_anew(&self, id: &str, now: Timestamp, limits: &Limits) -> Result<Vec<Event>, Error> {
+        let agreed = self.get(id).and_then(|course| Some((course, course.agreed()?)));
+        let Some((course, terms)) = agreed else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        for party in [Party::Initiator, Party::Responder] {
+            let agent = course.agent(party);
+            if self.lacks(course, party, terms, now).map_err(|term| exceeded(agent, &term))? {
+                self.can_promise(agent, party, terms, now, None, limits)?;
+                events.push(Event::Promised { agent: agent.to_owned(), negotiation: id.to_owned() });
+            }
+        }
+        Ok(events)
     }
 
     /// The terms that a new task has to have that carries out an agreement, of these agents and with this identifier and type.

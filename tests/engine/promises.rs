@@ -43,6 +43,22 @@ impl Bench {
         self.call("ip", &policy::SET_CAPACITY, json!({"agent": "ip-agent", "capacity": [capacity]})).await
     }
 
+    /// An agreement about so many lines.
+    async fn agrees(&self, id: &str, count: &str) -> Result<Json, Error> {
+        self.open(opening(id, lines(count))).await.expect("it opens");
+        self.respond("ip", id, accept("ip-agent", 1)).await
+    }
+
+    /// Waits until so many commitments are shown.
+    async fn promises(&self, count: usize) {
+        let shown = async {
+            while self.commitments("ip").len() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), shown).await.expect("as many are promised");
+    }
+
     async fn begins(&self, id: &str) {
         let report = &n::INTERACTION_TASKS_TASK_REPORT;
         let status = json!({"status": "processing"});
@@ -98,6 +114,74 @@ async fn what_the_responder_has_is_what_it_executes_with() {
     bench.respond("oss", "g", accept("oss-agent", 1)).await.expect("it is agreed");
     assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
     bench.respond("ip", "m", accept("ip-agent", 1)).await.expect("it is free");
+}
+
+#[tokio::test]
+async fn what_has_lapsed_is_promised_anew_by_an_order_or_refused() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "10", "held-for": 1})).await.expect("it is stored");
+    bench.agrees("late", "6").await.expect("it is free");
+    bench.clock.advance_seconds(2);
+    bench.agrees("next", "6").await.expect("the other has lapsed");
+    assert_eq!(app_tag(bench.assign("oss", order("a", "late")).await), "capacity-exceeded");
+    bench.assign("oss", order("b", "next")).await.expect("it came in time");
+    assert_eq!(app_tag(bench.assign("oss", order("a", "late")).await), "capacity-exceeded");
+    bench.cancels("b").await;
+    bench.assign("oss", order("a", "late")).await.expect("it is free again");
+    bench.clock.advance_seconds(2);
+    let bench = bench.restart().await;
+    let promised = bench.commitments("ip");
+    assert_eq!(
+        (promised.len(), &promised[0]["task"]),
+        (1, &json!("a")),
+        "it is promised until the task ends"
+    );
+    assert_eq!(app_tag(bench.agrees("more", "5").await), "capacity-exceeded");
+}
+
+#[tokio::test]
+async fn what_was_released_is_promised_anew_by_an_order_or_refused() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    for (id, count) in [("a", "6"), ("b", "4")] {
+        bench.agrees(id, count).await.expect("it is free");
+    }
+    let release = |id: &str| json!({"agent": "ip-agent", "negotiation": id});
+    bench.call("ip", &policy::RELEASE_COMMITMENT, release("a")).await.expect("it is released");
+    bench.agrees("c", "5").await.expect("it is free");
+    assert_eq!(app_tag(bench.assign("oss", order("t", "a")).await), "capacity-exceeded");
+    bench.call("ip", &policy::RELEASE_COMMITMENT, release("c")).await.expect("it is released");
+    bench.assign("oss", order("t", "a")).await.expect("it is free again");
+    assert_eq!(bench.commitments("ip").len(), 2);
+    assert_eq!(app_tag(bench.agrees("d", "1").await), "capacity-exceeded");
+}
+
+#[tokio::test]
+async fn what_is_promised_no_longer_is_not_shown() {
+    let bench = Bench::new().await;
+    bench
+        .capacity(json!({"term": "lines", "amount": "10", "held-for": 5, "window-term": "when"}))
+        .await
+        .expect("it is stored");
+    bench.agrees("held", "1").await.expect("it is free");
+    let at = |seconds: i64| {
+        let time = bench.clock.clock().now().saturating_add_seconds(seconds);
+        time.to_string()
+    };
+    let window = json!({"name": "when", "window": {"start": at(0), "end": at(60)}});
+    let windowed = json!([{"name": "lines", "number": "1"}, window]);
+    bench.open(opening("windowed", windowed)).await.expect("it opens");
+    bench.respond("ip", "windowed", accept("ip-agent", 1)).await.expect("it is free");
+    bench.assign("oss", order("t", "windowed")).await.expect("it is as agreed");
+    assert_eq!(bench.commitments("ip").len(), 2);
+    let policies = plain(&[&policy::POLICIES]);
+    let before = bench.revision("ip", &policies);
+    bench.clock.advance_seconds(6);
+    bench.promises(1).await;
+    assert!(bench.revision("ip", &policies) > before, "what is shown has changed");
+    bench.clock.advance_seconds(60);
+    bench.promises(0).await;
+    bench.restart().await;
 }
 
 #[tokio::test]
