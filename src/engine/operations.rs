@@ -20,7 +20,7 @@ use crate::agents::{self, Registrant, Shown};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
-use crate::negotiation::Negotiations;
+use crate::negotiation::{self, Negotiations};
 use crate::tasks::Refusal;
 use crate::tasks::callbacks::Receiver;
 use crate::yang::error::{Error, Tag};
@@ -32,7 +32,7 @@ use crate::yang::generated::magent_registry::{
 };
 use crate::yang::generated::magent_task::{
     AnswerInput, AssignTaskInput, AssignTaskInputTerm, AssignTaskOutput, CancelInput, PutDataInput,
-    ReportInput, SubscribeInput, Task, nodes as task,
+    ReportInput, RoundTerm, SubscribeInput, Task, nodes as task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -283,6 +283,10 @@ pub(super) fn assign(
     let mut promised = Vec::new();
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
+        let terms: Result<Vec<RoundTerm>, _> = input.term.iter().map(recast).collect();
+        negotiation::check_terms(
+            &terms.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?,
+        )?;
         agreed(state, &mut input)?;
         if let Some(negotiation) = &input.negotiation {
             promised = state.negotiations.promised_anew(negotiation, fresh.now, &options.limits)?;

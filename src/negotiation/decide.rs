@@ -11,11 +11,12 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
     Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, RoundTerm,
-    identities::NegotiationType,
+    identities::NegotiationType, nodes::OPEN_NEGOTIATION_INPUT_DEADLINE,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::json;
 use crate::yang::model::{IdentityEnum, ModelError, Modelled};
+use crate::yang::parameter;
 use crate::yang::recast::recast;
 use crate::yang::tree::AnyData;
 
@@ -109,9 +110,9 @@ impl Negotiations {
         }
         if negotiation.deadline.as_ref().is_some_and(|deadline| time(deadline).is_ok_and(|at| at <= now)) {
             let deadline = negotiation.deadline.unwrap_or_default();
-            return Err(
-                Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
-            );
+            let error =
+                Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"));
+            return Err(error.of_parameter(&OPEN_NEGOTIATION_INPUT_DEADLINE));
         }
         let parties = [&negotiation.initiator, &negotiation.responder];
         if parties.into_iter().any(|agent| self.promises(agent, &id, now)) {
@@ -190,7 +191,8 @@ impl Negotiations {
         }
         negotiation.round.push(round);
         let output = RespondOutput { status: negotiation.status, number, reply: None };
-        Ok((vec![Event::Moved { negotiation, account: None }], output))
+        let amends = next == State::Agreed && task.is_some();
+        Ok((vec![Event::Moved { negotiation, account: None, amends }], output))
     }
 
     /// Refuses unless both have free what the proposal that stands takes. The negotiation stays as it is.
@@ -327,7 +329,7 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
             format!("the agent {:?} is in 'from' and in 'to'; it cannot negotiate with itself", input.from);
         return Err(Error::application(Tag::InvalidValue, message));
     }
-    let deadline = input.deadline.as_deref().map(time).transpose()?;
+    let deadline = parameter::optional_time(input.deadline.as_deref(), &OPEN_NEGOTIATION_INPUT_DEADLINE)?;
     let said = Said {
         terms: input.term.iter().map(recast).collect::<Result<_, _>>().map_err(broken)?,
         content: input.content,
@@ -527,7 +529,7 @@ impl Said {
 }
 
 fn time(text: &str) -> Result<Timestamp, Error> {
-    text.parse().map_err(|e| Error::application(Tag::InvalidValue, format!("{text:?}: {e}")))
+    parameter::time(text, &OPEN_NEGOTIATION_INPUT_DEADLINE)
 }
 
 /// Structs of the same grouping convert; if not, the generated code is not of one schema.

@@ -25,7 +25,7 @@ impl Negotiations {
                 account.iter().for_each(|account| course.account(account.clone()));
                 self.put(course);
             }
-            Event::Moved { negotiation, account } => {
+            Event::Moved { negotiation, account, .. } => {
                 let mut course = self.after(negotiation, revision);
                 account.iter().for_each(|account| course.account(account.clone()));
                 if negotiation.status == NegotiationStatus::Agreed {

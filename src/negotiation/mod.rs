@@ -59,6 +59,7 @@ use crate::yang::tree::{Child, StateList};
 
 pub use course::{Accounted, Course};
 pub use decide::TaskFacts;
+pub use terms::check as check_terms;
 
 use memory::Memory;
 use policies::{Asked, Means};
@@ -112,6 +113,10 @@ pub enum Event {
         /// Why, if it was by a policy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<Accounted>,
+        /// Whether a task has other terms from now on than it was ordered with, which are then kept to know its order again.
+        /// What was recorded before that did not keep them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        amends: bool,
     },
     /// No move came in time.
     Expired {

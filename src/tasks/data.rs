@@ -321,6 +321,26 @@ impl DataObjects {
         Ok((stored, ids))
     }
 
+    /// Whether what is given is an object of the agent already. One that is not there was, or was only referred to.
+    pub fn is_same(&self, agent: &str, given: &Attachment) -> bool {
+        let (Some(source), Some(held)) = (&given.source, self.objects.get(given.id.as_str())) else {
+            return true;
+        };
+        let object = &held.object;
+        let about = Description {
+            data_type: object.data_type,
+            description: object.description.clone(),
+            media_type: object.media_type.clone(),
+        };
+        object.owner.as_deref() == Some(agent)
+            && given.about == about
+            && object.url.as_deref() == source.url()
+            && held.form == source.form()
+            && held.size() == source.size()
+            && held_here(Some(held), &Source::Text(String::new())).or_else(|| object.sha256.clone())
+                == held_here(None, source)
+    }
+
     /// Gives a part of the data. Who may read it is for the caller to ask ([`Self::readers`]).
     ///
     /// Of an object that is not complete it gives what has come.

@@ -5,14 +5,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
-use super::assign::time;
 use super::index::Index;
 use super::{Record, Refusal, Tasks};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::Error;
+use crate::yang::generated::magent_task::nodes::QUERY_TASKS_INPUT_CHANGED_SINCE;
 use crate::yang::generated::magent_task::{QueryTasksInput, QueryTasksOutput, QueryTasksOutputTask, Task};
 use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::parameter;
 
 impl Tasks {
     /// Answers `query-tasks`. `visible` says whether the user has read access to a task.
@@ -119,7 +120,10 @@ impl<'a> Conditions<'a> {
         Ok(Conditions {
             names: lists.map(|list| list.iter().map(String::as_str).collect()),
             status: &input.status,
-            since: input.changed_since.as_deref().map(time).transpose()?,
+            since: parameter::optional_time(
+                input.changed_since.as_deref(),
+                &QUERY_TASKS_INPUT_CHANGED_SINCE,
+            )?,
         })
     }
 

@@ -48,7 +48,7 @@ impl Promises {
             Event::Negotiation(negotiation::Event::Released { agent, negotiation }) => {
                 self.promised.remove(&(agent.clone(), negotiation.clone()));
             }
-            Event::Negotiation(negotiation::Event::Moved { negotiation, account }) => {
+            Event::Negotiation(negotiation::Event::Moved { negotiation, account, .. }) => {
                 if let (Some(account), Some(round)) = (account, negotiation.round.last()) {
                     within(&account.agent, account.account.policy.as_deref(), round.move_, &round.term)?;
                     let words = round.content.as_deref().unwrap_or_default();
