@@ -21,6 +21,7 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_registry::{
     Agent, DiscoverAgentsInput, DiscoverAgentsOutput, DiscoverAgentsOutputAgent, DiscoverAgentsOutputMatched,
+    nodes::DISCOVER_AGENTS_INPUT_TEXT,
 };
 use crate::yang::json;
 use crate::yang::model::Modelled;
@@ -38,7 +39,7 @@ impl Registry {
     /// and that are `shown`.
     ///
     /// # Errors
-    /// `bad-cursor`; `too-big` if the text has too many words.
+    /// `bad-cursor`; `too-big` if the text has too many words, `invalid-value` if it has none.
     pub fn discover(
         &self,
         now: Timestamp,
@@ -46,7 +47,7 @@ impl Registry {
         shown: Shown<'_>,
         limits: &Limits,
     ) -> Result<DiscoverAgentsOutput, Error> {
-        let words = words(input.text.as_deref().unwrap_or_default(), limits)?;
+        let words = input.text.as_deref().map(|text| words(text, limits)).transpose()?.unwrap_or_default();
         let search = search_of(input);
         let cursor =
             input.cursor.as_deref().map(|cursor| Cursor::read(cursor, &search, limits)).transpose()?;
@@ -212,7 +213,11 @@ fn words(text: &str, limits: &Limits) -> Result<BTreeSet<String>, Error> {
     });
     if words.len() > limits.search_words_max {
         let message = format!("'text' has more than {} words", limits.search_words_max);
-        return Err(Error::application(Tag::TooBig, message));
+        return Err(Error::application(Tag::TooBig, message).of_parameter(&DISCOVER_AGENTS_INPUT_TEXT));
+    }
+    if words.is_empty() {
+        let message = "there is no word in 'text'; without it all agents are found";
+        return Err(Error::application(Tag::InvalidValue, message).of_parameter(&DISCOVER_AGENTS_INPUT_TEXT));
     }
     Ok(words)
 }

@@ -23,6 +23,7 @@ use crate::ids::Fresh;
 use crate::negotiation::{self, Negotiations};
 use crate::tasks::Refusal;
 use crate::tasks::callbacks::Receiver;
+use crate::yang::anydata;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
@@ -38,7 +39,7 @@ use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::{AnyData, Container, Key};
+use crate::yang::tree::{AnyData, Child, Container, Key};
 use crate::yang::value::Value;
 
 /// The owner of the server's own agent: no user has this name.
@@ -463,7 +464,21 @@ pub(super) fn admit(
     may_invoke(state, options, principal, operation, invocation.target.as_ref())?;
     let (content, target) = (invocation.input.clone(), invocation.target.as_ref());
     let errors = VALIDATOR.input(state.config.content().clone(), target, operation, content);
-    Error::first(errors).map_or(Ok(()), Err)
+    Error::first(errors).map_or(Ok(()), Err)?;
+    let place = invocation.target.clone().unwrap_or_default().child(Step::plain(operation));
+    keeps_all(&invocation.input, &place)
+}
+
+/// Refuses content without a schema that would not come back as it is.
+fn keeps_all(input: &Container, place: &InstancePath) -> Result<(), Error> {
+    let place = |node| place.child(Step::plain(node));
+    input.iter().try_for_each(|(node, child)| match child {
+        Child::Any(AnyData::Json(content)) => {
+            anydata::kept(content).map_err(|why| Error::application(Tag::InvalidValue, why).at(place(node)))
+        }
+        Child::Container(inner) => keeps_all(inner, &place(node)),
+        _ => Ok(()),
+    })
 }
 
 /// Refuses an rpc, or an action of the instance at `target`, that the principal may not invoke (RFC 8341 sections 3.4.4 and

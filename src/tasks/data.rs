@@ -188,9 +188,11 @@ impl DataObjects {
         if let Some(held) = present
             && (held.object.owner.as_deref() != Some(owner.as_str()) || (held.object.complete && offset == 0))
         {
-            return Err(
-                Refusal::IdInUse.error(format!("There is another data object with the identifier \"{id}\"."))
-            );
+            let message = match held.object.owner.as_deref() == Some(owner.as_str()) {
+                true => format!("The data object \"{id}\" is there already, and complete."),
+                false => format!("There is another data object with the identifier \"{id}\"."),
+            };
+            return Err(Refusal::IdInUse.error(message));
         }
         let size = present.and_then(|held| held.object.size).unwrap_or(0);
         if offset != size {

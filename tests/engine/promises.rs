@@ -225,6 +225,10 @@ async fn a_repetition_with_other_data_is_another_order_or_opening() {
     bench.open(opening.clone()).await.expect("it is repeated");
     opening["data"] = json!([{"id": "nd", "binary": "AAED"}]);
     assert_eq!(app_tag(bench.open(opening.clone()).await), "id-in-use");
+    // Nor is a part that was put already another object.
+    let again = json!({"id": "nd", "from": "oss-agent", "binary": "AAEC"});
+    let refused = bench.call("oss", &n::PUT_DATA, again).await.expect_err("it is complete");
+    assert!(refused.message.contains("is there already, and complete"), "{refused}");
     // Who refers to it says nothing else of it.
     opening["data"] = json!([{"id": "nd"}]);
     bench.open(opening).await.expect("it is repeated");

@@ -41,6 +41,7 @@ fn a_word_that_nobody_has_stands_for_others() {
     world.register("ann", described("a", "Optimisation of antennas")).unwrap();
     world.register("ann", described("b", "optical networks")).unwrap();
     world.register("ann", described("c", "故障诊断 of base stations")).unwrap();
+    world.register("ann", described("d", "Müllabfuhr hinter der façade")).unwrap();
     for (text, found) in [
         ("opti", &["a", "b"][..]),
         ("antenna", &["a"]),
@@ -54,6 +55,8 @@ fn a_word_that_nobody_has_stands_for_others() {
         ("stations 故障", &["c"]),
         ("o", &[]),
         ("quantumm", &[]),
+        ("mullabfuhr facade", &["d"]),
+        ("MU\u{308}LLABFUR", &["d"]),
     ] {
         let mut names = world.names(json!({"text": text}));
         names.sort();
