@@ -27,10 +27,10 @@ pub enum TimestampError {
     #[error("not a date and time of RFC 3339 such as 2026-11-21T05:00:00Z")]
     Form,
     /// The form is right, but there is no such date, time or offset.
-    #[error("no such date and time: {0}")]
-    NoSuchTime(String),
-    /// Outside of the years 0000 to 9999.
-    #[error("outside of the years 0000 to 9999")]
+    #[error("no date, time and offset that there is")]
+    NoSuchTime,
+    /// Before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
+    #[error("outside of the times that can be used: {min} to {max}", min = Timestamp::MIN, max = Timestamp::MAX)]
     Range,
 }
 
@@ -120,11 +120,20 @@ impl FromStr for Timestamp {
         }
         // The parts are ASCII: `split` has seen each byte.
         let part = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let seconds: jiff::Timestamp = format!("{}{}", part(whole), part(offset))
-            .parse()
-            .map_err(|error: jiff::Error| TimestampError::NoSuchTime(error.to_string()))?;
+        let seconds: jiff::Timestamp = format!("{}{}", part(whole), part(offset)).parse().map_err(|_| {
+            if exists(whole, offset) { TimestampError::Range } else { TimestampError::NoSuchTime }
+        })?;
         Timestamp::from_micros(seconds.as_microsecond() + micros(fraction)).ok_or(TimestampError::Range)
     }
+}
+
+/// Whether there is such a date, time and offset, be it one that can be used or not. A leap second is the last of its minute.
+fn exists(whole: &[u8], offset: &[u8]) -> bool {
+    let number =
+        |part: &[u8]| part.iter().filter(|b| b.is_ascii_digit()).fold(0, |n, d| n * 10 + i64::from(d - b'0'));
+    let is_offset = offset == b"Z" || number(offset) < 2400;
+    let utc = whole.strip_suffix(b"60").map(|minute| [minute, b"59"].concat());
+    is_offset && civil(utc.as_deref().unwrap_or(whole)).is_some()
 }
 
 /// The first six digits of a fraction of a second.
@@ -135,16 +144,21 @@ fn micros(fraction: &[u8]) -> i64 {
 /// The seconds of a time in UTC without a leap second, as the server itself writes them all: it reads some with every
 /// request. `None` for any other, and for one that does not exist.
 fn plain_seconds(whole: &[u8], offset: &[u8]) -> Option<i64> {
+    if !matches!(offset, b"Z" | b"+00:00") {
+        return None;
+    }
+    Some(jiff::tz::Offset::UTC.to_timestamp(civil(whole)?).ok()?.as_second())
+}
+
+/// A date and time without an offset; `None` if there is no such one.
+fn civil(whole: &[u8]) -> Option<jiff::civil::DateTime> {
     let number = |range: std::ops::Range<usize>| {
         whole.get(range).map(|digits| digits.iter().fold(0_i16, |n, d| n * 10 + i16::from(d - b'0')))
     };
     let small = |range| number(range).and_then(|n| i8::try_from(n).ok());
-    if !matches!(offset, b"Z" | b"+00:00") {
-        return None;
-    }
     let date = jiff::civil::Date::new(number(0..4)?, small(5..7)?, small(8..10)?).ok()?;
     let time = jiff::civil::Time::new(small(11..13)?, small(14..16)?, small(17..19)?, 0).ok()?;
-    Some(jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second())
+    Some(date.to_datetime(time))
 }
 
 /// Splits a date-and-time into the part up to the seconds, the digits of the fraction and the offset. jiff accepts
@@ -325,11 +339,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Form), "{text}");
         }
-        for text in ["2026-02-29T05:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T05:00:00+99:00"] {
-            assert!(matches!(text.parse::<Timestamp>(), Err(TimestampError::NoSuchTime(_))), "{text}");
+        for text in [
+            "2027-02-30T05:00:00Z",
+            "2026-02-29T05:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T05:00:00+99:00",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::NoSuchTime), "{text}");
         }
-        assert!("9999-12-31T23:59:59Z".parse::<Timestamp>().is_err());
-        assert!("0000-01-01T00:00:00+01:00".parse::<Timestamp>().is_err());
+        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:60-01:00", "0000-01-01T00:00:00+01:00"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Range), "{text}");
+        }
+        assert_eq!(
+            TimestampError::Range.to_string(),
+            "outside of the times that can be used: 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_registry::{
     Agent, DiscoverAgentsInput, DiscoverAgentsOutput, DiscoverAgentsOutputAgent, DiscoverAgentsOutputMatched,
+    nodes::DISCOVER_AGENTS_INPUT_TEXT,
 };
 use crate::yang::json;
 use crate::yang::model::Modelled;
@@ -38,7 +39,7 @@ impl Registry {
     /// and that are `shown`.
     ///
     /// # Errors
-    /// `bad-cursor`; `too-big` if the text has too many words.
+    /// `bad-cursor`; `too-big` if the text has too many words, `invalid-value` if it has none.
     pub fn discover(
         &self,
         now: Timestamp,
@@ -46,7 +47,7 @@ impl Registry {
         shown: Shown<'_>,
         limits: &Limits,
     ) -> Result<DiscoverAgentsOutput, Error> {
-        let words = words(input.text.as_deref().unwrap_or_default(), limits)?;
+        let words = input.text.as_deref().map(|text| words(text, limits)).transpose()?.unwrap_or_default();
         let search = search_of(input);
         let cursor =
             input.cursor.as_deref().map(|cursor| Cursor::read(cursor, &search, limits)).transpose()?;
@@ -64,7 +65,14 @@ impl Registry {
             let after =
                 cursor.as_ref().map(|cursor| Place { score: Reverse(cursor.score), number: cursor.number });
             let mut any = cursor.as_ref().is_some_and(|cursor| cursor.any);
-            ranked = cursor.map_or_else(|| self.ranked(&words), |cursor| cursor.words);
+            // No cursor tells a word that only others have, who may not be seen.
+            let is_held = |word: &str| {
+                self.index.with(Facet::Word, word).is_some_and(|set| {
+                    let mut having = Search { required: vec![Union::of([set])], ..Search::default() };
+                    shown.is_none() || !having.first(None, 1, is_shown).is_empty()
+                })
+            };
+            ranked = cursor.map_or_else(|| self.ranked(&words, &is_held), |cursor| cursor.words);
             let find = |any: bool| self.text_search(input, &ranked, any).best(after, count + 1, is_shown);
             let mut found = find(any);
             // Better some of the words than nothing.
@@ -153,9 +161,10 @@ impl Registry {
     }
 
     /// What each word stands for, with weights: the fewer agents have it, the more it counts.
-    fn ranked(&self, words: &BTreeSet<String>) -> Vec<Ranked> {
+    fn ranked(&self, words: &BTreeSet<String>, is_held: &dyn Fn(&str) -> bool) -> Vec<Ranked> {
         let mut corrected = 0;
-        let meant: Vec<Vec<String>> = words.iter().map(|word| self.meant(word, &mut corrected)).collect();
+        let meant: Vec<Vec<String>> =
+            words.iter().map(|word| self.meant(word, &mut corrected, is_held)).collect();
         let agents = self.agents.len() as f64;
         let rarities: Vec<f64> = meant
             .iter()
@@ -173,14 +182,15 @@ impl Registry {
 
     /// The words that are looked for in place of one: that word if an agent has it, else those that begin with it, else
     /// those from which it differs by a letter.
-    fn meant(&self, word: &str, corrected: &mut usize) -> Vec<String> {
+    fn meant(&self, word: &str, corrected: &mut usize, is_held: &dyn Fn(&str) -> bool) -> Vec<String> {
         let stem = text::stem(word);
-        if self.index.with(Facet::Word, stem).is_some() {
+        if is_held(stem) {
             return vec![stem.to_owned()];
         }
         let mut found: Vec<(usize, String)> = Vec::new();
         if word.chars().count() > 2 || word.chars().all(text::is_dense) {
             let beginning = self.index.beginning_with(word);
+            let beginning = beginning.filter(|(word, _)| is_held(word));
             found.extend(beginning.map(|(word, set)| (set.len(), word.to_owned())));
         }
         if found.is_empty() && word.chars().count() > 3 && *corrected < CORRECTED_MAX {
@@ -191,6 +201,7 @@ impl Registry {
                 .collect();
             let held = variants
                 .into_iter()
+                .filter(|word| is_held(word))
                 .filter_map(|word| Some((self.index.with(Facet::Word, &word)?.len(), word)));
             found.extend(held);
         }
@@ -212,7 +223,11 @@ fn words(text: &str, limits: &Limits) -> Result<BTreeSet<String>, Error> {
     });
     if words.len() > limits.search_words_max {
         let message = format!("'text' has more than {} words", limits.search_words_max);
-        return Err(Error::application(Tag::TooBig, message));
+        return Err(Error::application(Tag::TooBig, message).of_parameter(&DISCOVER_AGENTS_INPUT_TEXT));
+    }
+    if words.is_empty() {
+        let message = "there is no word in 'text'; without it all agents are found";
+        return Err(Error::application(Tag::InvalidValue, message).of_parameter(&DISCOVER_AGENTS_INPUT_TEXT));
     }
     Ok(words)
 }

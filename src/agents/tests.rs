@@ -328,7 +328,11 @@ fn text_finds_agents_with_all_its_words_and_most_hits_first() {
     assert_eq!(found.agent[0].name, "c");
     assert_eq!((found.agent.len(), found.matched), (4, Some(DiscoverAgentsOutputMatched::Any)));
     assert_eq!(world.names(json!({"text": "quantum"})), [""; 0]);
-    assert_eq!(world.names(json!({"text": " , "})).len(), 4);
+    for text in ["", " , ", "???", "😀"] {
+        let refused = world.discover(json!({"text": text})).unwrap_err();
+        let place = refused.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert_eq!((refused.tag, place.ends_with("input/text")), (Tag::InvalidValue, true), "{place}");
+    }
     let page = world.discover(json!({"text": "fault diagnosis", "limit": 2})).unwrap();
     let cursor = page.next_cursor.unwrap();
     assert_eq!(world.names(json!({"text": "fault diagnosis", "limit": 2, "cursor": cursor})), ["a"]);

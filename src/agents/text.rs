@@ -1,6 +1,6 @@
 //! Words: what a text is made of for the search, and how much each word says of a profile.
 //!
-//! Words are compared in lower case and without the endings of English; of scripts that put no space between words, two
+//! Words are compared in lower case, without marks on letters and without the endings of English; of scripts that put no space between words, two
 //! neighbouring characters are a word. Nothing here knows what other agents say.
 
 use std::collections::BTreeMap;
@@ -33,10 +33,10 @@ enum Script {
     Between,
 }
 
-/// Calls `found` with each word as it was written, but in lower case.
+/// Calls `found` with each word as it was written, but in lower case and without marks on letters.
 pub(super) fn words(text: &str, mut found: impl FnMut(&str)) {
     let (mut run, mut script) = (String::new(), Script::Between);
-    for char in text.chars().chain([' ']) {
+    for char in text.chars().filter(|char| !is_mark(*char)).chain([' ']) {
         let next = match char {
             _ if is_dense(char) => Script::Dense,
             _ if char.is_alphanumeric() => Script::Spaced,
@@ -57,9 +57,64 @@ pub(super) fn words(text: &str, mut found: impl FnMut(&str)) {
             script = next;
         }
         if script != Script::Between {
-            run.extend(char.to_lowercase());
+            for char in char.to_lowercase().filter(|char| !is_mark(*char)) {
+                match plain(char) {
+                    Some(letters) => run.push_str(letters),
+                    None => run.push(char),
+                }
+            }
         }
     }
+}
+
+/// Whether it is a mark on the letter before it, of a text whose letters and marks stand apart (Unicode's form NFD).
+fn is_mark(char: char) -> bool {
+    matches!(char, '\u{0300}'..='\u{036F}')
+}
+
+/// What stands for a small letter with a mark, or for two letters written as one; `None` for others. With a mark or without,
+/// and in either form of Unicode, a word is the same. These are the letters of the languages of Europe and of Vietnamese.
+#[rustfmt::skip]
+fn plain(char: char) -> Option<&'static str> {
+    Some(match char {
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ǎ' | 'ạ' | 'ả' | 'ấ' | 'ầ' | 'ẩ' | 'ẫ' | 'ậ' | 'ắ' | 'ằ' | 'ẳ' | 'ẵ' | 'ặ' => "a",
+        'æ' => "ae",
+        'ç' | 'ć' | 'ĉ' | 'ċ' | 'č' => "c",
+        'ď' | 'đ' | 'ð' => "d",
+        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ĕ' | 'ė' | 'ę' | 'ě' | 'ẹ' | 'ẻ' | 'ẽ' | 'ế' | 'ề' | 'ể' | 'ễ' | 'ệ' => "e",
+        'ĝ' | 'ğ' | 'ġ' | 'ģ' => "g",
+        'ĥ' | 'ħ' => "h",
+        'ì' | 'í' | 'î' | 'ï' | 'ĩ' | 'ī' | 'ĭ' | 'į' | 'ı' | 'ǐ' | 'ị' | 'ỉ' => "i",
+        'ĵ' => "j",
+        'ķ' => "k",
+        'ĺ' | 'ļ' | 'ľ' | 'ł' | 'ŀ' => "l",
+        'ñ' | 'ń' | 'ņ' | 'ň' => "n",
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ō' | 'ŏ' | 'ő' | 'ơ' | 'ǒ' | 'ọ' | 'ỏ' | 'ố' | 'ồ' | 'ổ' | 'ỗ' | 'ộ' | 'ớ' | 'ờ' | 'ở' | 'ỡ' | 'ợ' => "o",
+        'œ' => "oe",
+        'ŕ' | 'ŗ' | 'ř' => "r",
+        'ś' | 'ŝ' | 'ş' | 'š' | 'ș' => "s",
+        'ß' => "ss",
+        'ţ' | 'ť' | 'ŧ' | 'ț' => "t",
+        'þ' => "th",
+        'ù' | 'ú' | 'û' | 'ü' | 'ũ' | 'ū' | 'ŭ' | 'ů' | 'ű' | 'ų' | 'ư' | 'ǔ' | 'ụ' | 'ủ' | 'ứ' | 'ừ' | 'ử' | 'ữ' | 'ự' => "u",
+        'ŵ' | 'ẁ' | 'ẃ' | 'ẅ' => "w",
+        'ý' | 'ÿ' | 'ŷ' | 'ỳ' | 'ỵ' | 'ỷ' | 'ỹ' => "y",
+        'ź' | 'ż' | 'ž' => "z",
+        'ά' => "α",
+        'έ' => "ε",
+        'ή' => "η",
+        'ί' | 'ϊ' | 'ΐ' => "ι",
+        'ό' => "ο",
+        'ύ' | 'ϋ' | 'ΰ' => "υ",
+        'ώ' => "ω",
+        'ѓ' => "г",
+        'ё' | 'ѐ' => "е",
+        'й' | 'ѝ' => "и",
+        'ї' => "і",
+        'ќ' => "к",
+        'ў' => "у",
+        _ => return None,
+    })
 }
 
 /// Whether it is of a script that is written without spaces: Chinese, Japanese, Korean, Thai.
@@ -184,10 +239,29 @@ mod tests {
 
     #[test]
     fn words_of_all_scripts_are_told_apart() {
-        assert_eq!(all("IP-core/5G_x, ÄRGER. Ωmega"), ["ip", "cor", "5g", "x", "ärger", "ωmega"]);
+        assert_eq!(all("IP-core/5G_x, ÄRGER. Ωmega"), ["ip", "cor", "5g", "x", "arger", "ωmega"]);
         assert_eq!(all("故障诊断 a"), ["故障", "障诊", "诊断", "a"]);
         assert_eq!(all("x故y"), ["x", "故", "y"]);
         assert_eq!(all(&"z".repeat(500))[0].len(), WORD_CHARS_MAX);
+    }
+
+    #[test]
+    fn marks_on_letters_make_no_difference_in_either_form() {
+        for (text, word) in [
+            ("façade", "facad"),
+            ("fac\u{327}ade", "facad"),
+            ("Müllabfuhr", "mullabfuhr"),
+            ("MU\u{308}LLABFUHR", "mullabfuhr"),
+            ("Straße", "strass"),
+            ("İzmir", "izmir"),
+            ("Łódź", "lodz"),
+            ("Việt", "viet"),
+            ("Йод", "иод"),
+            ("И\u{306}од", "иод"),
+        ] {
+            assert_eq!(all(text), [word], "{text}");
+        }
+        assert_eq!(all("\u{301}"), [""; 0]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::yang::generated::magent_policy::nodes as policy;
 use crate::yang::generated::magent_registry::nodes as registry;
 use crate::yang::generated::magent_task::nodes as task;
 use crate::yang::model::Modelled;
+use crate::yang::parameter;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key};
@@ -178,13 +179,9 @@ pub(super) async fn invoke(
     let input: QueryAuditInput = input(invocation)?;
     let wrong =
         |node: &Node, what: &str| Error::protocol(Tag::InvalidValue, what).info("bad-element", node.name);
-    let time = |text: &Option<String>, node| {
-        let parsed = text.as_deref().map(str::parse::<Timestamp>).transpose();
-        parsed.map_err(|error| wrong(node, &error.to_string()))
-    };
     let wanted = Wanted {
-        from: time(&input.from, &query::QUERY_AUDIT_INPUT_FROM)?,
-        to: time(&input.to, &query::QUERY_AUDIT_INPUT_TO)?,
+        from: parameter::optional_time(input.from.as_deref(), &query::QUERY_AUDIT_INPUT_FROM)?,
+        to: parameter::optional_time(input.to.as_deref(), &query::QUERY_AUDIT_INPUT_TO)?,
         user: input.user,
         kinds: input.kind,
     };
@@ -362,6 +359,8 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
             negotiation::Event::PolicyRemoved { agent, .. } => ("policy-removed", of_means(agent)),
             negotiation::Event::CapacitySet { agent } => ("capacity-set", of_means(&agent.name)),
             negotiation::Event::Released { agent, .. } => ("commitment-released", of_means(agent)),
+            negotiation::Event::Promised { agent, .. } => ("commitment-renewed", of_means(agent)),
+            negotiation::Event::Lapsed { agent } => ("commitment-lapsed", of_means(agent)),
         },
         Event::Session(sessions::Event::Started { .. }) => {
             return (Kind::Session, "session-started", Vec::new());

@@ -36,11 +36,13 @@ use crate::yang::generated::ietf_netconf::{
     CancelCommitInput, CommitInput, CopyConfigInput, DeleteConfigInput, ValidateInput, nodes as netconf,
 };
 use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
+use crate::yang::generated::ietf_netconf_partial_lock::nodes as partial_lock;
 use crate::yang::generated::ietf_netconf_private_candidate::nodes::UPDATE;
 use crate::yang::generated::magent_datastores::{
     CompareInput, CompareOutput, CompareOutputDifferences, CompareOutputYangPatch, RollbackInput,
     RollbackOutput, nodes as revisions,
 };
+use crate::yang::generated::notifications::nodes as notifications;
 use crate::yang::model::Modelled;
 use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
@@ -263,9 +265,9 @@ pub(super) fn begin(state: &State, options: &Options) -> Vec<Event> {
     }
 }
 
-/// The operations of `ietf-netconf` and `ietf-netconf-nmda` that need a NETCONF session, and cannot be invoked without one.
+/// The operations that need a NETCONF session, and cannot be invoked without one.
 pub(super) fn needs_session(operation: &Node) -> bool {
-    const OF_SESSIONS: [&Node; 10] = [
+    const OF_SESSIONS: [&Node; 13] = [
         &UPDATE,
         &netconf::GET,
         &netconf::GET_CONFIG,
@@ -276,6 +278,9 @@ pub(super) fn needs_session(operation: &Node) -> bool {
         &netconf::KILL_SESSION,
         &nmda::GET_DATA,
         &nmda::EDIT_DATA,
+        &partial_lock::PARTIAL_LOCK,
+        &partial_lock::PARTIAL_UNLOCK,
+        &notifications::CREATE_SUBSCRIPTION,
     ];
     OF_SESSIONS.contains(&operation)
 }

@@ -41,7 +41,7 @@ pub(super) fn open(
             state.tasks.admits(context, &input.from, &options.limits)?;
         }
     }
-    let given = input.data.iter().cloned().map(Attachment::from).collect();
+    let given: Vec<Attachment> = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
     let right = DelegatedRight::Negotiate;
     let task = input.task.as_deref().and_then(|id| task_of(state, principal, id, right, fresh.now).ok());
@@ -51,6 +51,10 @@ pub(super) fn open(
         is_under_way: tasks::is_under_way(task.status),
     });
     let (mut events, mut output) = state.negotiations.open(fresh, input, task, &options.limits)?;
+    if events.is_empty() && !state.tasks.is_given(&from, &given) {
+        let message = format!("The negotiation \"{}\" was opened with other data.", output.id);
+        return Err(Refusal::IdInUse.error(message));
+    }
     if let Some(negotiation::Event::Opened { account: place, .. }) = events.last_mut() {
         *place = account;
     }
@@ -215,7 +219,7 @@ pub(super) fn carried_out(state: &mut State, revision: u64, at: Timestamp, event
 }
 
 /// What was agreed of the fulfillment of a task is from then on what it is executed and verified by.
-fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str) {
+fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str, amends: bool) {
     let Some((task, agreed)) =
         state.negotiations.get(id).and_then(|course| Some((course.fulfilled()?, course.agreed()?)))
     else {
@@ -224,7 +228,7 @@ fn fulfillment_agreed(state: &mut State, revision: u64, at: Timestamp, id: &str)
     let terms = terms(agreed);
     if !terms.is_empty() {
         let task = task.to_owned();
-        state.tasks.agreed(revision, at, &task, terms);
+        state.tasks.agreed(revision, at, &task, terms, amends);
     }
 }
 
@@ -236,7 +240,8 @@ pub(super) fn recorded(state: &mut State, revision: u64, at: Timestamp, event: &
     }
     let Some(negotiation) = event.negotiation() else { return };
     let Some(round) = negotiation.round.last() else { return };
-    fulfillment_agreed(state, revision, at, &negotiation.id);
+    let amends = matches!(event, negotiation::Event::Moved { amends: true, .. });
+    fulfillment_agreed(state, revision, at, &negotiation.id, amends);
     let Some(context) = &negotiation.context else {
         return state.tasks.share(&round.data, &[&negotiation.initiator, &negotiation.responder]);
     };

@@ -20,9 +20,10 @@ use crate::agents::{self, Registrant, Shown};
 use crate::clock::Timestamp;
 use crate::datastore::validate::VALIDATOR;
 use crate::ids::Fresh;
-use crate::negotiation::Negotiations;
+use crate::negotiation::{self, Negotiations};
 use crate::tasks::Refusal;
 use crate::tasks::callbacks::Receiver;
+use crate::yang::anydata;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::{GetSchemaOutput, nodes::GET_SCHEMA};
 use crate::yang::generated::irtf_agent;
@@ -32,13 +33,13 @@ use crate::yang::generated::magent_registry::{
 };
 use crate::yang::generated::magent_task::{
     AnswerInput, AssignTaskInput, AssignTaskInputTerm, AssignTaskOutput, CancelInput, PutDataInput,
-    ReportInput, SubscribeInput, Task, nodes as task,
+    ReportInput, RoundTerm, SubscribeInput, Task, nodes as task,
 };
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::recast::recast;
 use crate::yang::schema::Node;
-use crate::yang::tree::{AnyData, Container, Key};
+use crate::yang::tree::{AnyData, Child, Container, Key};
 use crate::yang::value::Value;
 
 /// The owner of the server's own agent: no user has this name.
@@ -280,9 +281,17 @@ pub(super) fn assign(
     gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
     // An order that is repeated stays valid when what it refers to is gone.
     let is_new = input.id.as_deref().is_none_or(|id| !state.tasks.contains(id));
+    let mut promised = Vec::new();
     if is_new {
         refers(state, options, principal, &input, fresh.now)?;
+        let terms: Result<Vec<RoundTerm>, _> = input.term.iter().map(recast).collect();
+        negotiation::check_terms(
+            &terms.map_err(|e| Error::application(Tag::OperationFailed, e.to_string()))?,
+        )?;
         agreed(state, &mut input)?;
+        if let Some(negotiation) = &input.negotiation {
+            promised = state.negotiations.promised_anew(negotiation, fresh.now, &options.limits)?;
+        }
     }
     let (from, callback) = (input.from.clone(), input.callback.clone());
     let (mut events, output) = state.tasks.assign(fresh, input, &options.limits)?;
@@ -293,7 +302,8 @@ pub(super) fn assign(
         // Before the task is created, so that its receiver is told of that too.
         events.splice(0..0, wanted);
     }
-    Ok((events.into_iter().map(Event::Tasks).collect(), output))
+    let promised = promised.into_iter().map(Event::Negotiation);
+    Ok((promised.chain(events.into_iter().map(Event::Tasks)).collect(), output))
 }
 
 /// Has a task reported to where the draft's `task-subscription` says.
@@ -454,7 +464,21 @@ pub(super) fn admit(
     may_invoke(state, options, principal, operation, invocation.target.as_ref())?;
     let (content, target) = (invocation.input.clone(), invocation.target.as_ref());
     let errors = VALIDATOR.input(state.config.content().clone(), target, operation, content);
-    Error::first(errors).map_or(Ok(()), Err)
+    Error::first(errors).map_or(Ok(()), Err)?;
+    let place = invocation.target.clone().unwrap_or_default().child(Step::plain(operation));
+    keeps_all(&invocation.input, &place)
+}
+
+/// Refuses content without a schema that would not come back as it is.
+fn keeps_all(input: &Container, place: &InstancePath) -> Result<(), Error> {
+    let place = |node| place.child(Step::plain(node));
+    input.iter().try_for_each(|(node, child)| match child {
+        Child::Any(AnyData::Json(content)) => {
+            anydata::kept(content).map_err(|why| Error::application(Tag::InvalidValue, why).at(place(node)))
+        }
+        Child::Container(inner) => keeps_all(inner, &place(node)),
+        _ => Ok(()),
+    })
 }
 
 /// Refuses an rpc, or an action of the instance at `target`, that the principal may not invoke (RFC 8341 sections 3.4.4 and

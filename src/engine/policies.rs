@@ -273,8 +273,8 @@ fn made(
     };
     let moved = admitted.and_then(|()| moves::decided(state, options, negotiations, id, response, fresh));
     match moved.map(|(events, _)| events.into_iter().next()) {
-        Ok(Some(negotiation::Event::Moved { negotiation, .. })) => {
-            Some(negotiation::Event::Moved { negotiation, account: Some(turn.account) })
+        Ok(Some(negotiation::Event::Moved { negotiation, amends, .. })) => {
+            Some(negotiation::Event::Moved { negotiation, account: Some(turn.account), amends })
         }
         Ok(_) => None,
         Err(error) => Some(left(turn.left(&error.to_string()))),

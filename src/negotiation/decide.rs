@@ -11,11 +11,12 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
     Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, RoundTerm,
-    identities::NegotiationType,
+    identities::NegotiationType, nodes::OPEN_NEGOTIATION_INPUT_DEADLINE,
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::json;
 use crate::yang::model::{IdentityEnum, ModelError, Modelled};
+use crate::yang::parameter;
 use crate::yang::recast::recast;
 use crate::yang::tree::AnyData;
 
@@ -109,9 +110,9 @@ impl Negotiations {
         }
         if negotiation.deadline.as_ref().is_some_and(|deadline| time(deadline).is_ok_and(|at| at <= now)) {
             let deadline = negotiation.deadline.unwrap_or_default();
-            return Err(
-                Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"))
-            );
+            let error =
+                Refused::DeadlinePassed.error(format!("the deadline {deadline} is not in the future"));
+            return Err(error.of_parameter(&OPEN_NEGOTIATION_INPUT_DEADLINE));
         }
         let parties = [&negotiation.initiator, &negotiation.responder];
         if parties.into_iter().any(|agent| self.promises(agent, &id, now)) {
@@ -190,7 +191,8 @@ impl Negotiations {
         }
         negotiation.round.push(round);
         let output = RespondOutput { status: negotiation.status, number, reply: None };
-        Ok((vec![Event::Moved { negotiation, account: None }], output))
+        let amends = next == State::Agreed && task.is_some();
+        Ok((vec![Event::Moved { negotiation, account: None, amends }], output))
     }
 
     /// Refuses unless both have free what the proposal that stands takes. The negotiation stays as it is.
@@ -209,16 +211,44 @@ impl Negotiations {
             let message = format!("the agent {other:?} has no longer free what it has proposed of {term:?}");
             Refused::OfferNotCovered.error(message)
         })?;
-        let full = [own, other]
-            .into_iter()
-            .zip([by, by.other()])
-            .find(|(agent, party)| {
-                self.promised_with(agent, *party, terms, now, task) > limits.commitments_agent_max
-            })
-            .map(|(agent, _)| agent);
-        full.map_or(Ok(()), |agent| {
-            Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
-        })
+        let has_room = |party| self.can_promise(course.agent(party), party, terms, now, task, limits);
+        [by, by.other()].into_iter().try_for_each(has_room)
+    }
+
+    /// Refuses what an agent would promise once more than it may.
+    fn can_promise(
+        &self,
+        agent: &str,
+        party: Party,
+        terms: &[RoundTerm],
+        now: Timestamp,
+        task: Option<&str>,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        match self.promised_with(agent, party, terms, now, task) > limits.commitments_agent_max {
+            true => {
+                Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// What happens before a task carries an agreement out: what is no longer promised by it is promised anew.
+    ///
+    /// # Errors
+    /// `capacity-exceeded`: it has lapsed or was released, and is no longer free; `too-many`.
+    pub fn promised_anew(&self, id: &str, now: Timestamp, limits: &Limits) -> Result<Vec<Event>, Error> {
+        let agreed = self.get(id).and_then(|course| Some((course, course.agreed()?)));
+        let Some((course, terms)) = agreed else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        for party in [Party::Initiator, Party::Responder] {
+            let agent = course.agent(party);
+            if self.lacks(course, party, terms, now).map_err(|term| exceeded(agent, &term))? {
+                self.can_promise(agent, party, terms, now, None, limits)?;
+                events.push(Event::Promised { agent: agent.to_owned(), negotiation: id.to_owned() });
+            }
+        }
+        Ok(events)
     }
 
     /// The terms that a new task has to have that carries out an agreement, of these agents and with this identifier and type.
@@ -299,7 +329,7 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
             format!("the agent {:?} is in 'from' and in 'to'; it cannot negotiate with itself", input.from);
         return Err(Error::application(Tag::InvalidValue, message));
     }
-    let deadline = input.deadline.as_deref().map(time).transpose()?;
+    let deadline = parameter::optional_time(input.deadline.as_deref(), &OPEN_NEGOTIATION_INPUT_DEADLINE)?;
     let said = Said {
         terms: input.term.iter().map(recast).collect::<Result<_, _>>().map_err(broken)?,
         content: input.content,
@@ -499,7 +529,7 @@ impl Said {
 }
 
 fn time(text: &str) -> Result<Timestamp, Error> {
-    text.parse().map_err(|e| Error::application(Tag::InvalidValue, format!("{text:?}: {e}")))
+    parameter::time(text, &OPEN_NEGOTIATION_INPUT_DEADLINE)
 }
 
 /// Structs of the same grouping convert; if not, the generated code is not of one schema.

@@ -25,11 +25,12 @@ impl Negotiations {
                 account.iter().for_each(|account| course.account(account.clone()));
                 self.put(course);
             }
-            Event::Moved { negotiation, account } => {
+            Event::Moved { negotiation, account, .. } => {
                 let mut course = self.after(negotiation, revision);
                 account.iter().for_each(|account| course.account(account.clone()));
                 if negotiation.status == NegotiationStatus::Agreed {
-                    self.promise(&course, revision, at);
+                    let of = |party| self.promise(&course, party, revision, at);
+                    [Party::Initiator, Party::Responder].into_iter().for_each(of);
                 }
                 self.put(course);
             }
@@ -70,6 +71,17 @@ impl Negotiations {
             }
             Event::Released { agent, negotiation } => {
                 self.change(agent, revision, |means| means.commitments.release(negotiation));
+                self.reconsider(agent);
+            }
+            Event::Promised { agent, negotiation } => {
+                if let Some(course) = self.get(negotiation).cloned()
+                    && let Some(party) = course.party(agent)
+                {
+                    self.promise(&course, party, revision, at);
+                }
+            }
+            Event::Lapsed { agent } => {
+                self.change(agent, revision, |means| means.commitments.lapse(at));
                 self.reconsider(agent);
             }
         }
@@ -120,7 +132,7 @@ impl Negotiations {
 
     /// An agent came to belong to another user: what the former one has given is dropped.
     pub fn drop_means(&mut self, revision: u64, agent: &str) {
-        if self.means.remove(agent).is_some() {
+        if self.set_means(agent, None).is_some() {
             self.revision = revision;
             self.awaits(agent);
         }
@@ -138,26 +150,24 @@ impl Negotiations {
         }
     }
 
-    /// Promises what was agreed, of the capacity of both.
-    fn promise(&mut self, course: &Course, revision: u64, at: Timestamp) {
+    /// Promises what was agreed, of the capacity of a party.
+    fn promise(&mut self, course: &Course, party: Party, revision: u64, at: Timestamp) {
         let Some(agreed) = course.agreed() else { return };
-        for party in [Party::Initiator, Party::Responder] {
-            let agent = course.agent(party);
-            let capacity = self.means.get(agent).map(|means| means.capacity.clone()).unwrap_or_default();
-            let task = course.fulfilled();
-            let demands: Vec<_> = demands(&capacity, party.role(task), agreed, at).collect();
-            let replaced = self.means.get(agent).zip(task);
-            let replaced = replaced.is_some_and(|(means, task)| means.commitments.has_for(task));
-            if demands.is_empty() && !replaced {
-                continue;
-            }
-            self.change(agent, revision, |means| {
-                task.iter().for_each(|task| means.commitments.replace(task, agreed));
-                for demand in &demands {
-                    means.commitments.promise(&course.head.id, demand, at, task);
-                }
-            });
+        let agent = course.agent(party);
+        let capacity = self.means.get(agent).map(|means| means.capacity.clone()).unwrap_or_default();
+        let task = course.fulfilled();
+        let demands: Vec<_> = demands(&capacity, party.role(task), agreed, at).collect();
+        let replaced = self.means.get(agent).zip(task);
+        let replaced = replaced.is_some_and(|(means, task)| means.commitments.has_for(task));
+        if demands.is_empty() && !replaced {
+            return;
         }
+        self.change(agent, revision, |means| {
+            task.iter().for_each(|task| means.commitments.replace(task, agreed));
+            for demand in &demands {
+                means.commitments.promise(&course.head.id, demand, at, task);
+            }
+        });
     }
 
     /// Changes what an agent has given.
@@ -165,16 +175,28 @@ impl Negotiations {
         let mut means = self.means.get(agent).map_or_else(|| Means::new(agent), |means| Means::clone(means));
         change(&mut means);
         means.revision = revision;
-        match means.is_empty() {
-            true => self.means.remove(agent),
-            false => self.means.insert(agent.into(), Arc::new(means)),
+        self.set_means(agent, Some(means).filter(|means| !means.is_empty()));
+    }
+
+    /// Puts what an agent has given in the place of what it gave before, or drops it.
+    fn set_means(&mut self, agent: &str, means: Option<Means>) -> Option<Arc<Means>> {
+        let is = means.as_ref().and_then(|means| means.commitments.until());
+        let before = match means {
+            Some(means) => self.means.insert(agent.into(), Arc::new(means)),
+            None => self.means.remove(agent),
         };
+        let was = before.as_ref().and_then(|means| means.commitments.until());
+        if was != is {
+            was.map(|at| self.lapses.remove(&(at, agent.into())));
+            is.map(|at| self.lapses.insert((at, agent.into())));
+        }
+        before
     }
 
     /// Takes back what was saved of an agent.
     pub(super) fn put_means(&mut self, means: Means) {
         let agent = means.agent.clone();
-        self.means.insert(agent.clone(), Arc::new(means));
+        self.set_means(&agent, Some(means));
         self.awaits(&agent);
     }
 

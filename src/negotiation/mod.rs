@@ -59,6 +59,7 @@ use crate::yang::tree::{Child, StateList};
 
 pub use course::{Accounted, Course};
 pub use decide::TaskFacts;
+pub use terms::check as check_terms;
 
 use memory::Memory;
 use policies::{Asked, Means};
@@ -80,6 +81,8 @@ pub struct Negotiations {
     ended: OrdSet<(u64, Arc<str>)>,
     /// What agents have given to negotiate with.
     means: OrdMap<Arc<str>, Arc<Means>>,
+    /// For each agent that has promised something for some time, when the first of it lapses.
+    lapses: OrdSet<(Timestamp, Arc<str>)>,
     /// The open negotiations in which it is the turn of an agent with a policy by which the server moves.
     due: OrdSet<Arc<str>>,
     /// Until when a model has to answer that was asked about the next move, in each negotiation in which one was.
@@ -110,6 +113,10 @@ pub enum Event {
         /// Why, if it was by a policy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<Accounted>,
+        /// Whether a task has other terms from now on than it was ordered with, which are then kept to know its order again.
+        /// What was recorded before that did not keep them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        amends: bool,
     },
     /// No move came in time.
     Expired {
@@ -164,6 +171,18 @@ pub enum Event {
         /// The negotiation.
         negotiation: String,
     },
+    /// What an agreement takes of the capacity of an agent was promised anew, since a task is about to carry it out.
+    Promised {
+        /// The agent.
+        agent: String,
+        /// The negotiation.
+        negotiation: String,
+    },
+    /// Something of the capacity of an agent is promised no longer: no task came in time, or the time is over that it was for.
+    Lapsed {
+        /// The agent.
+        agent: String,
+    },
 }
 
 impl Event {
@@ -179,7 +198,9 @@ impl Event {
             | Event::PolicySet { .. }
             | Event::PolicyRemoved { .. }
             | Event::CapacitySet { .. }
-            | Event::Released { .. } => None,
+            | Event::Released { .. }
+            | Event::Promised { .. }
+            | Event::Lapsed { .. } => None,
         }
     }
 
@@ -193,7 +214,9 @@ impl Event {
             Event::Asked { asked, .. } => Some(&asked.agent),
             Event::PolicySet { agent, .. }
             | Event::PolicyRemoved { agent, .. }
-            | Event::Released { agent, .. } => Some(agent),
+            | Event::Released { agent, .. }
+            | Event::Promised { agent, .. }
+            | Event::Lapsed { agent } => Some(agent),
             Event::CapacitySet { agent } => Some(&agent.name),
             Event::Forgotten { .. } => None,
         }
@@ -279,15 +302,17 @@ impl Negotiations {
         self.revision
     }
 
-    /// When the next negotiation expires, or the server has to move in one.
+    /// When the next negotiation expires, the next commitment lapses, or the server has to move.
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        let first = [&self.expiry, &self.asked, &self.lapses].into_iter().filter_map(|set| set.get_min());
         match self.due.is_empty() {
-            true => self.expiry.get_min().into_iter().chain(self.asked.get_min()).map(|(at, _)| *at).min(),
+            true => first.map(|(at, _)| *at).min(),
             false => Some(Timestamp::EPOCH),
         }
     }
 
-    /// The negotiations that have expired by `now`, earliest first, and no more than `at_most`.
+    /// The negotiations that have expired by `now` and the agents of whom something has lapsed, earliest first, and no more of
+    /// each than `at_most`.
     pub fn expire(&self, now: Timestamp, at_most: usize) -> Vec<Event> {
         let due = self.expiry.iter().take_while(|(at, _)| *at <= now).take(at_most);
         let expired = due.filter_map(|(_, id)| self.get(id)).map(|course| {
@@ -297,7 +322,8 @@ impl Negotiations {
             negotiation.expires_at = None;
             Event::Expired { negotiation }
         });
-        expired.collect()
+        let lapsed = self.lapses.iter().take_while(|(at, _)| *at <= now).take(at_most);
+        expired.chain(lapsed.map(|(_, agent)| Event::Lapsed { agent: agent.to_string() })).collect()
     }
 
     /// What is told of an event, to the two agents. Policies and accounts are told to nobody.

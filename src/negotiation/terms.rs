@@ -14,7 +14,7 @@ use crate::yang::generated::magent_task::RoundTerm;
 /// # Errors
 /// `bad-terms`: a name stands twice, a term has not exactly one value, or a window does not end
 /// after it begins.
-pub(super) fn check(terms: &[RoundTerm]) -> Result<(), Error> {
+pub fn check(terms: &[RoundTerm]) -> Result<(), Error> {
     let mut names = HashSet::new();
     for term in terms {
         let wrong = |what: String| Refused::BadTerms.error(format!("the term {:?} {what}", term.name));

@@ -268,26 +268,33 @@ impl std::fmt::Debug for Callbacks {
 
 impl Receivers for Callbacks {
     fn admits(&self, url: &str) -> Result<(), &'static str> {
-        let none = "is not an absolute https URL with a host, and without a user and a fragment";
-        let uri: Uri = url.parse().map_err(|_| none)?;
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let is_scheme =
-            uri.scheme_str() == Some("https") || self.is_plain_allowed && uri.scheme_str() == Some("http");
-        if !is_scheme || authority.contains('@') || url.contains('#') || uri.host().is_none_or(str::is_empty)
-        {
-            return Err(none);
-        }
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        match host.parse::<IpAddr>() {
-            Ok(address) if !self.policy.permits(address) => {
-                Err("is at an address that is not public and not permitted")
-            }
-            _ => Ok(()),
-        }
+        admits(url, self.is_plain_allowed, |address| self.policy.permits(address))
     }
 
     fn key(&self) -> Option<CallbackKey> {
         Some(self.key.clone())
+    }
+}
+
+/// Refuses a URL to which nothing can be told, or which names an address that is not permitted.
+fn admits(url: &str, with_plain: bool, permits: impl Fn(IpAddr) -> bool) -> Result<(), &'static str> {
+    let none = match with_plain {
+        false => "is not an absolute https URL with a host, and without a user and a fragment",
+        true => "is not an absolute https or http URL with a host, and without a user and a fragment",
+    };
+    let uri: Uri = url.parse().map_err(|_| none)?;
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let is_scheme = uri.scheme_str() == Some("https") || with_plain && uri.scheme_str() == Some("http");
+    let Some(host) = uri.host().filter(|host| !host.is_empty()) else { return Err(none) };
+    if !is_scheme || authority.contains('@') || url.contains('#') {
+        return Err(none);
+    }
+    if authority.len() > host.len() && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err("has a port that is none from 1 to 65535");
+    }
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) if !permits(address) => Err("is at an address that is not public and not permitted"),
+        _ => Ok(()),
     }
 }
 
@@ -555,5 +562,25 @@ impl Deliveries {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admits;
+
+    #[test]
+    fn a_receiver_is_refused_in_words_that_fit_what_is_allowed_and_at_no_port_that_there_is_not() {
+        for url in ["https://a", "https://a:1/b", "https://[2001:db8::1]:65535/", "https://a.b:443?c"] {
+            assert_eq!(admits(url, false, |_| true), Ok(()), "{url}");
+        }
+        for port in ["0", "65536", "99999", ""] {
+            let url = format!("http://127.0.0.1:{port}/");
+            let refused = admits(&url, true, |_| true);
+            assert!(refused.is_err_and(|why| why.contains("port")), "{url}");
+        }
+        assert!(admits("ftp://a", false, |_| true).is_err_and(|why| why.contains("https URL")));
+        assert!(admits("ftp://a", true, |_| true).is_err_and(|why| why.contains("https or http URL")));
+        assert!(admits("http://a", false, |_| true).is_err_and(|why| why.contains("https URL")));
     }
 }

@@ -129,6 +129,7 @@ impl Tasks {
             said,
             parts,
             keys,
+            ordered: None,
         };
         self.await_deadline(&record, task, at);
         self.count(None, &record);
@@ -138,13 +139,16 @@ impl Tasks {
         }
     }
 
-    /// The fulfillment of a task was agreed: these terms take the place of those of the same names.
-    pub fn agreed(&mut self, revision: u64, at: Timestamp, id: &str, terms: Vec<Term>) {
+    /// The fulfillment of a task was agreed: these terms take the place of those of the same names. With `keeps`, those that
+    /// it was ordered with are kept.
+    pub fn agreed(&mut self, revision: u64, at: Timestamp, id: &str, terms: Vec<Term>, keeps: bool) {
         let Some(before) = self.tasks.get(id).cloned() else { return };
         let Some(mut task) = before.task.unpacked() else { return };
+        let ordered = before.ordered.clone().or_else(|| keeps.then(|| task.term.as_slice().into()));
         fulfillment::replace(&mut task.term, terms);
         task.updated_at = at.to_string();
-        let record = Record { task: Packed::new(&task), updated_at: at, revision, ..Record::clone(&before) };
+        let task = Packed::new(&task);
+        let record = Record { task, updated_at: at, revision, ordered, ..Record::clone(&before) };
         self.count(Some(&before), &record);
         self.tasks.replace(record);
         self.revision = revision;

@@ -11,10 +11,11 @@ use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
     AssignTaskInput, AssignTaskInputIfPartFails, AssignTaskOutput, Change, History, IfPartFails,
-    InputRequests, Subscriptions, Task, Term, TermExplains,
+    InputRequests, Subscriptions, Task, Term, TermExplains, nodes::ASSIGN_TASK_INPUT_DEADLINE,
 };
 use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::ModelError;
+use crate::yang::parameter;
 use crate::yang::recast::recast;
 
 impl Tasks {
@@ -35,8 +36,11 @@ impl Tasks {
             return Err(Refusal::ContentMissing
                 .error("A task says what is to be done, in \"content\" or \"structured-content\"."));
         }
-        if let Some(present) = input.id.as_deref().and_then(|id| self.get(id)) {
-            if is_same(&present, &input) {
+        let record = input.id.as_deref().and_then(|id| self.tasks.get(id));
+        if let Some((record, present)) = record.and_then(|record| Some((record, record.task.unpacked()?))) {
+            let given: Vec<Attachment> = input.data.iter().cloned().map(Attachment::from).collect();
+            let terms = record.ordered.as_deref().unwrap_or(&present.term);
+            if is_same(&present, terms, &input) && self.is_given(&present.from, &given) {
                 return Ok((Vec::new(), standing(&present)));
             }
             return Err(Refusal::IdInUse.error(format!(
@@ -45,10 +49,10 @@ impl Tasks {
             )));
         }
         if let Some(deadline) = &input.deadline
-            && time(deadline)? <= fresh.now
+            && parameter::time(deadline, &ASSIGN_TASK_INPUT_DEADLINE)? <= fresh.now
         {
             let message = format!("The deadline {deadline} is in the past; now it is {}.", fresh.now);
-            return Err(Refusal::DeadlinePassed.error(message));
+            return Err(Refusal::DeadlinePassed.error(message).of_parameter(&ASSIGN_TASK_INPUT_DEADLINE));
         }
         let deadline = self.deadline(&input, fresh.now, limits)?;
         if let Some(context) = &input.context {
@@ -128,10 +132,14 @@ impl Tasks {
         let (Some(theirs), own) = (whole.deadline, &input.deadline) else {
             return Ok(input.deadline.clone());
         };
-        let latest = time(&theirs)?;
+        let leaf = &ASSIGN_TASK_INPUT_DEADLINE;
+        let latest = parameter::time(&theirs, leaf)?;
         match own {
-            Some(own) if time(own)? > latest => Err(Refusal::DeadlineLate
-                .error(format!("The deadline {own} is later than {theirs}, that of the task \"{parent}\"."))),
+            Some(own) if parameter::time(own, leaf)? > latest => {
+                let message =
+                    format!("The deadline {own} is later than {theirs}, that of the task \"{parent}\".");
+                Err(Refusal::DeadlineLate.error(message).of_parameter(leaf))
+            }
             Some(own) => Ok(Some(own.clone())),
             None => Ok((latest > now).then_some(theirs)),
         }
@@ -168,11 +176,15 @@ impl Tasks {
     }
 }
 
-/// Whether the task is what this assignment would make: the same agents, the same order, the same data.
-fn is_same(task: &Task, input: &AssignTaskInput) -> bool {
+/// Whether the task, which was ordered with these terms, is what this assignment would make: the same agents, the same order, the
+/// same data.
+fn is_same(task: &Task, terms: &[Term], input: &AssignTaskInput) -> bool {
     let explained = |term: &str| input.term_explains.iter().find(|t| t.term == term).map(|t| &t.explanation);
     let same_time = match (&task.deadline, &input.deadline) {
-        (Some(one), Some(other)) => one == other || (time(one).is_ok() && time(one).ok() == time(other).ok()),
+        (Some(one), Some(other)) => {
+            let time = |text: &str| text.parse::<Timestamp>().ok();
+            one == other || (time(one).is_some() && time(one) == time(other))
+        }
         // A part has the deadline of its whole if none is said.
         (Some(_), None) => input.parent.is_some(),
         (None, None) => true,
@@ -191,7 +203,7 @@ fn is_same(task: &Task, input: &AssignTaskInput) -> bool {
         && task.context == input.context
         && task.content == input.content
         && task.structured_content == input.structured_content
-        && same_terms(task, input)
+        && same_terms(task, terms, input)
         && task.expected_response == input.expected_response
         && task.term_explains.len() == input.term_explains.len()
         && task.term_explains.iter().all(|t| explained(&t.term) == Some(&t.explanation))
@@ -212,19 +224,13 @@ fn most_octets(task: &Task) -> Option<usize> {
 }
 
 /// Whether the terms are those of the assignment. One that carries out an agreement need not say them.
-fn same_terms(task: &Task, input: &AssignTaskInput) -> bool {
+fn same_terms(task: &Task, terms: &[Term], input: &AssignTaskInput) -> bool {
     let said: Vec<Term> = input.term.iter().filter_map(|term| recast(term).ok()).collect();
     (task.negotiation.is_some() && said.is_empty())
-        || (said.len() == task.term.len() && task.term.iter().all(|term| said.contains(term)))
+        || (said.len() == terms.len() && terms.iter().all(|term| said.contains(term)))
 }
 
 /// Structs of the same grouping convert; if not, the generated code is not of one schema.
 fn broken(error: ModelError) -> Error {
     Error::application(Tag::OperationFailed, error.to_string())
-}
-
-/// A `date-and-time` of an input.
-pub(super) fn time(text: &str) -> Result<Timestamp, Error> {
-    let wrong = |error| Error::application(Tag::InvalidValue, format!("\"{text}\": {error}"));
-    text.parse().map_err(|error: crate::clock::TimestampError| wrong(error.to_string()))
 }

@@ -188,9 +188,11 @@ impl DataObjects {
         if let Some(held) = present
             && (held.object.owner.as_deref() != Some(owner.as_str()) || (held.object.complete && offset == 0))
         {
-            return Err(
-                Refusal::IdInUse.error(format!("There is another data object with the identifier \"{id}\"."))
-            );
+            let message = match held.object.owner.as_deref() == Some(owner.as_str()) {
+                true => format!("The data object \"{id}\" is there already, and complete."),
+                false => format!("There is another data object with the identifier \"{id}\"."),
+            };
+            return Err(Refusal::IdInUse.error(message));
         }
         let size = present.and_then(|held| held.object.size).unwrap_or(0);
         if offset != size {
@@ -319,6 +321,26 @@ impl DataObjects {
             }
         }
         Ok((stored, ids))
+    }
+
+    /// Whether what is given is an object of the agent already. One that is not there was, or was only referred to.
+    pub fn is_same(&self, agent: &str, given: &Attachment) -> bool {
+        let (Some(source), Some(held)) = (&given.source, self.objects.get(given.id.as_str())) else {
+            return true;
+        };
+        let object = &held.object;
+        let about = Description {
+            data_type: object.data_type,
+            description: object.description.clone(),
+            media_type: object.media_type.clone(),
+        };
+        object.owner.as_deref() == Some(agent)
+            && given.about == about
+            && object.url.as_deref() == source.url()
+            && held.form == source.form()
+            && held.size() == source.size()
+            && held_here(Some(held), &Source::Text(String::new())).or_else(|| object.sha256.clone())
+                == held_here(None, source)
     }
 
     /// Gives a part of the data. Who may read it is for the caller to ask ([`Self::readers`]).

@@ -14,7 +14,7 @@ use super::life_cycle::has_ended;
 use super::report::Keyed;
 use super::table::Identifier;
 use super::{Record, Said, Tasks};
-use crate::yang::generated::magent_task::{DataObject, Task};
+use crate::yang::generated::magent_task::{DataObject, Task, Term};
 use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::Modelled;
 use crate::yang::packed::{
@@ -135,7 +135,8 @@ impl Tasks {
         put_time(out, record.updated_at);
         put_number(out, record.revision);
         let (awaits, has_keys) = (self.awaits(record), !record.keys.is_empty());
-        out.push(u8::from(record.deadline.is_some()) | u8::from(awaits) << 1 | u8::from(has_keys) << 2);
+        let has = [record.deadline.is_some(), awaits, has_keys, record.ordered.is_some()];
+        out.push(has.into_iter().zip(0..).fold(0, |flags, (has, bit)| flags | u8::from(has) << bit));
         record.deadline.iter().for_each(|deadline| put_time(out, *deadline));
         if has_keys {
             put_number(out, record.keys.len() as u64);
@@ -145,6 +146,14 @@ impl Tasks {
             put_octets(out, key.as_bytes());
             put_octets(out, digest.as_bytes());
             put_number(out, request.map_or(0, u64::from));
+        }
+        if let Some(terms) = &record.ordered {
+            put_number(out, terms.len() as u64);
+            for term in terms.iter() {
+                let mut octets = Vec::new();
+                packed::pack(&term.to_data(), &mut octets);
+                put_octets(out, &octets);
+            }
         }
         put_number(out, u64::from(record.said.assignment));
         put_number(out, u64::from(record.said.result));
@@ -256,6 +265,11 @@ impl Tasks {
         let deadline = (flags & 1 != 0).then(|| saved.time()).transpose()?;
         let keys = if flags & 4 != 0 { saved.number()? } else { 0 };
         let keys: Result<Vec<_>, PackedError> = (0..keys).map(|_| keyed(saved)).collect();
+        let mut ordered = None;
+        if flags & 8 != 0 {
+            let terms = (0..saved.number()?).map(|_| origin.value(saved.octets()?));
+            ordered = Some(terms.collect::<Result<Arc<[Term]>, _>>()?);
+        }
         let (assignment, result) = (saved.small()?, saved.small()?);
         let requests: Result<Vec<u32>, _> = (0..saved.number()?).map(|_| saved.small()).collect();
         let said = Said { assignment, requests: requests?, result };
@@ -277,8 +291,21 @@ impl Tasks {
             deferred.parts.push((whole.to_owned(), number, Sum::of(status, progress)));
         }
         deferred.numbers.push((id.clone(), number));
-        let record =
-            Record { id, task, from, to, status, number, deadline, updated_at, revision, said, parts, keys };
+        let record = Record {
+            id,
+            task,
+            from,
+            to,
+            status,
+            number,
+            deadline,
+            updated_at,
+            revision,
+            said,
+            parts,
+            keys,
+            ordered,
+        };
         self.tasks.replace(record);
         Ok(())
     }

@@ -7,13 +7,13 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::assign::time;
 use super::contexts::Recorded;
 use super::{Refusal, Tasks};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::Error;
-use crate::yang::generated::magent_task::{Message, QueryMessagesInput, QueryMessagesOutput};
+use crate::yang::generated::magent_task::{Message, QueryMessagesInput, QueryMessagesOutput, nodes};
+use crate::yang::parameter;
 
 /// A part that has as many octets of messages, as they are kept, has no more messages.
 const PART_BYTES: usize = 1 << 20;
@@ -35,8 +35,8 @@ impl Tasks {
             Some(cursor) => Place::read(cursor, |id| self.contexts.contexts.contains_key(id) && visible(id))?,
             None => Place { context: "", first: 1, after: 0 },
         };
-        let since = input.since.as_deref().map(time).transpose()?;
-        let until = input.until.as_deref().map(time).transpose()?;
+        let since = parameter::optional_time(input.since.as_deref(), &nodes::QUERY_MESSAGES_INPUT_SINCE)?;
+        let until = parameter::optional_time(input.until.as_deref(), &nodes::QUERY_MESSAGES_INPUT_UNTIL)?;
         let most = input
             .limit
             .map_or(limits.query_messages_max, |limit| limits.query_messages_max.min(usize::from(limit)));

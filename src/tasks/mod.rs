@@ -40,7 +40,7 @@ use crate::limits::Limits;
 use crate::yang::error::Error;
 use crate::yang::generated::magent_task::{
     AssignTaskOutput, AssignTaskOutputInputRequest, AssignTaskOutputResult, Message, Parts, PutDataInput,
-    PutDataOutput, ReadInput, ReadOutput, Section, Subscriptions, Task, nodes,
+    PutDataOutput, ReadInput, ReadOutput, Section, Subscriptions, Task, Term, nodes,
 };
 use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::{self, Modelled as _};
@@ -101,6 +101,8 @@ struct Record {
     parts: Sum,
     /// The newest reports that have keys, and the status that each was answered with.
     keys: Arc<[(TaskStatus, Keyed)]>,
+    /// The terms that it was ordered with, if others were agreed since.
+    ordered: Option<Arc<[Term]>>,
 }
 
 /// Numbers of the messages in the task's context that others answer; 0 is none.
@@ -317,6 +319,11 @@ impl Tasks {
     ) -> Result<(Vec<Event>, Vec<String>), Error> {
         let (stored, ids) = self.data.attach(now, agent, attachments, limits)?;
         Ok((stored.into_iter().map(Event::DataStored).collect(), ids))
+    }
+
+    /// Whether data that `agent` gives is what there is already, as far as it is there still.
+    pub fn is_given(&self, agent: &str, attachments: &[Attachment]) -> bool {
+        attachments.iter().all(|given| self.data.is_same(agent, given))
     }
 
     /// Whether a negotiation that `agent` opens may belong to this context, which need not exist yet.

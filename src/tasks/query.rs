@@ -5,20 +5,21 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
-use super::assign::time;
 use super::index::Index;
 use super::{Record, Refusal, Tasks};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::Error;
+use crate::yang::generated::magent_task::nodes::QUERY_TASKS_INPUT_CHANGED_SINCE;
 use crate::yang::generated::magent_task::{QueryTasksInput, QueryTasksOutput, QueryTasksOutputTask, Task};
 use crate::yang::generated::magent_types::TaskStatus;
+use crate::yang::parameter;
 
 impl Tasks {
     /// Answers `query-tasks`. `visible` says whether the user has read access to a task.
     ///
-    /// A cursor is good for ever: it is the number of the next task to look at. When many tasks have been looked at and few
-    /// found, the answer can be short or empty and still have a cursor.
+    /// A cursor is good for ever: it is the number of the next task to look at. That is one to be found, so that no cursor
+    /// tells of a task that its reader may not see; or so many tasks have been looked at that the answer is short or empty.
     ///
     /// # Errors
     /// `bad-cursor`; `changed-since` is no time.
@@ -29,7 +30,7 @@ impl Tasks {
         visible: impl Fn(&Task) -> bool,
     ) -> Result<QueryTasksOutput, Error> {
         let first = match &input.cursor {
-            Some(cursor) => self.place(cursor)?,
+            Some(cursor) => place(cursor)?,
             None => 0,
         };
         let conditions = Conditions::new(input)?;
@@ -38,26 +39,20 @@ impl Tasks {
             .map_or(limits.query_tasks_max, |limit| limits.query_tasks_max.min(usize::from(limit)));
         let mut output = QueryTasksOutput { task: Vec::new(), next_cursor: None };
         for (looked_at, number) in self.candidates(input, first).enumerate() {
-            if output.task.len() >= most || looked_at >= limits.query_scan_max {
+            if looked_at >= limits.query_scan_max {
                 output.next_cursor = Some(number.to_string());
                 break;
             }
             let Some(record) = self.tasks.numbered(number) else { continue };
             let task = if conditions.can_be_met(record) { record.task.unpacked() } else { None };
-            if let Some(task) = task.filter(|task| conditions.are_met(task) && visible(task)) {
-                output.task.push(found(task));
+            let Some(task) = task.filter(|task| conditions.are_met(task) && visible(task)) else { continue };
+            if output.task.len() >= most {
+                output.next_cursor = Some(number.to_string());
+                break;
             }
+            output.task.push(found(task));
         }
         Ok(output)
-    }
-
-    /// The number that a cursor stands for.
-    fn place(&self, cursor: &str) -> Result<u64, Error> {
-        let number = cursor.parse().ok().filter(|number: &u64| number.to_string() == cursor);
-        number.filter(|number| *number < self.created).ok_or_else(|| {
-            Refusal::BadCursor
-                .error(format!("\"{cursor}\" is not a value of \"next-cursor\" that this server gave."))
-        })
     }
 
     /// Numbers of tasks that can meet the conditions, ascending from `first`: the shortest way that an index offers.
@@ -80,6 +75,15 @@ impl Tasks {
             None => Box::new(self.tasks.created_from(first).map(|record| record.number)),
         }
     }
+}
+
+/// The number that a cursor stands for. How many tasks there are is not told: behind the last there is nothing to be found.
+fn place(cursor: &str) -> Result<u64, Error> {
+    let number = cursor.parse().ok().filter(|number: &u64| number.to_string() == cursor);
+    number.ok_or_else(|| {
+        Refusal::BadCursor
+            .error(format!("\"{cursor}\" is not a value of \"next-cursor\" that this server gave."))
+    })
 }
 
 /// Merges ascending sequences into one without repetitions.
@@ -116,7 +120,10 @@ impl<'a> Conditions<'a> {
         Ok(Conditions {
             names: lists.map(|list| list.iter().map(String::as_str).collect()),
             status: &input.status,
-            since: input.changed_since.as_deref().map(time).transpose()?,
+            since: parameter::optional_time(
+                input.changed_since.as_deref(),
+                &QUERY_TASKS_INPUT_CHANGED_SINCE,
+            )?,
         })
     }
 

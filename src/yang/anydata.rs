@@ -10,7 +10,7 @@
 //!   entry becomes an object, a number a string, and an empty element the empty string; attributes,
 //!   comments and text beside elements are lost.
 //!
-//! Nothing is checked here; that was done when the data was decoded.
+//! What cannot be kept is refused where it comes in ([`kept`]), and never in what is stored already.
 
 use std::borrow::Cow;
 
@@ -20,8 +20,36 @@ use serde_json::map::Entry;
 use super::path::is_name_char;
 use super::schema::{Kind, Node, Schema};
 use super::tree::AnyData;
+use super::types::is_yang_char;
 use super::xml::escape;
 use super::xml::parse::{Element, document, is_name};
+
+/// Whether content that came as JSON comes back as it is, in each encoding.
+///
+/// # Errors
+/// What does not: a character that a YANG string cannot have, or a whole number that is rounded.
+pub fn kept(value: &Json) -> Result<(), String> {
+    /// From here on a number is no integer of 64 bits, and what is said of it was rounded when it was read.
+    const LARGE: f64 = 9_223_372_036_854_775_808.0;
+    let text = |text: &str| match text.chars().find(|c| !is_yang_char(*c)) {
+        Some(c) => Err(format!("character U+{:04X} cannot stand in a YANG string", c as u32)),
+        None => Ok(()),
+    };
+    match value {
+        Json::Null | Json::Bool(_) => Ok(()),
+        Json::Number(number) => match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.abs() >= LARGE => Err(format!(
+                "the number {number} has more than 64 bits and would be rounded; a string keeps it"
+            )),
+            _ => Ok(()),
+        },
+        Json::String(value) => text(value),
+        Json::Array(items) => items.iter().try_for_each(kept),
+        Json::Object(members) => {
+            members.iter().try_for_each(|(name, value)| text(name).and_then(|()| kept(value)))
+        }
+    }
+}
 
 /// The content of the anydata or anyxml `node` as JSON.
 pub fn as_json<'d>(data: &'d AnyData, node: &Node, schema: &Schema) -> Cow<'d, Json> {

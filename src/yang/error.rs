@@ -6,7 +6,7 @@ use std::fmt;
 use std::iter::successors;
 use std::sync::Arc;
 
-use super::path::InstancePath;
+use super::path::{InstancePath, Step};
 use super::schema::Node;
 use super::tree::Container;
 
@@ -184,6 +184,14 @@ impl Error {
     pub fn at(mut self, path: InstancePath) -> Self {
         self.path = (!path.steps.is_empty()).then_some(path);
         self
+    }
+
+    /// With a leaf of an operation's input as its place.
+    pub fn of_parameter(self, leaf: &'static Node) -> Self {
+        let mut steps: Vec<Step> =
+            successors(Some(leaf), |node| node.data_parent()).map(Step::plain).collect();
+        steps.reverse();
+        self.at(InstancePath { steps })
     }
 
     /// With an error-app-tag.

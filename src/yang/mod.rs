@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod model;
 pub mod notification;
 pub mod packed;
+pub mod parameter;
 pub mod path;
 pub mod pattern;
 pub mod recast;

@@ -275,7 +275,7 @@ fn string(ty: &Type, text: &str, length: &Range<u64>, patterns: &[&Pattern]) -> 
 }
 
 /// The characters of a YANG string (RFC 7950 section 9.4, `yang-char`).
-fn is_yang_char(c: char) -> bool {
+pub(super) fn is_yang_char(c: char) -> bool {
     let n = c as u32;
     matches!(c, '\t' | '\n' | '\r') || (n >= 0x20 && !(0xFDD0..=0xFDEF).contains(&n) && n & 0xFFFE != 0xFFFE)
 }

@@ -12,12 +12,55 @@ use agentconf::yang::path::{InstancePath, Step};
 use agentconf::yang::schema::{Kind, Node};
 use agentconf::yang::tree::{Child, Container};
 use agentconf::yang::{json, xml};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::bench::*;
 use irtf_agent::nodes as draft;
 use magent_registry::nodes as registry;
 use magent_task::nodes as n;
+
+#[tokio::test]
+async fn content_without_a_schema_comes_back_as_it_is_or_is_refused() {
+    let bench = Bench::new().await;
+    let order = |content: Json| json!({"id": "t", "from": "oss-agent", "to": "ip-agent", "structured-content": {"ex:a": content}});
+    let read = |text: &str| -> Json { serde_json::from_str(text).expect("it is JSON") };
+    for content in [
+        json!("\u{0}"),
+        json!(["\u{fffe}"]),
+        read("18446744073709551616"),
+        read("-9223372036854775809"),
+        json!({"b": [{"c": "\u{1}"}]}),
+    ] {
+        let refused = bench.call("oss", &n::ASSIGN_TASK, order(content.clone())).await;
+        let refused = refused.expect_err("it would not come back");
+        let place = refused.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(
+            (refused.tag, place.ends_with("/structured-content")),
+            (Tag::InvalidValue, true),
+            "{content}"
+        );
+    }
+    let kept = json!([1, 0.5, 1.0, "😀\n", u64::MAX, i64::MIN]);
+    bench.call("oss", &n::ASSIGN_TASK, order(kept.clone())).await.expect("it is kept");
+    let seen = bench.read("ip", &task("t")).expect("it is there");
+    assert_eq!(seen["structured-content"]["ex:a"], kept);
+}
+
+#[tokio::test]
+async fn what_is_listed_as_an_operation_is_carried_out() {
+    let bench = Bench::new().await;
+    let modules = SCHEMA.implemented().flat_map(|module| module.rpcs).copied();
+    let listed: Vec<_> = modules.filter(|rpc| bench.engine.may_execute(&principal("admin"), rpc)).collect();
+    assert!(listed.contains(&&n::ASSIGN_TASK));
+    for name in ["partial-lock", "partial-unlock", "create-subscription", "lock", "edit-config"] {
+        assert!(listed.iter().all(|rpc| rpc.name != name), "{name} needs a session");
+    }
+    for rpc in &listed {
+        // Without what it needs most are refused, and none as unknown.
+        let refused = bench.call("admin", rpc, json!({})).await.err();
+        assert!(refused.is_none_or(|error| error.tag != Tag::OperationNotSupported), "{}", rpc.name);
+    }
+}
 
 #[tokio::test]
 async fn a_text_of_the_draft_that_is_no_identifier_is_refused_and_the_log_can_be_read() {

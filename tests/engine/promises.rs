@@ -43,6 +43,22 @@ impl Bench {
         self.call("ip", &policy::SET_CAPACITY, json!({"agent": "ip-agent", "capacity": [capacity]})).await
     }
 
+    /// An agreement about so many lines.
+    async fn agrees(&self, id: &str, count: &str) -> Result<Json, Error> {
+        self.open(opening(id, lines(count))).await.expect("it opens");
+        self.respond("ip", id, accept("ip-agent", 1)).await
+    }
+
+    /// Waits until so many commitments are shown.
+    async fn promises(&self, count: usize) {
+        let shown = async {
+            while self.commitments("ip").len() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), shown).await.expect("as many are promised");
+    }
+
     async fn begins(&self, id: &str) {
         let report = &n::INTERACTION_TASKS_TASK_REPORT;
         let status = json!({"status": "processing"});
@@ -98,6 +114,172 @@ async fn what_the_responder_has_is_what_it_executes_with() {
     bench.respond("oss", "g", accept("oss-agent", 1)).await.expect("it is agreed");
     assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
     bench.respond("ip", "m", accept("ip-agent", 1)).await.expect("it is free");
+}
+
+#[tokio::test]
+async fn what_has_lapsed_is_promised_anew_by_an_order_or_refused() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "10", "held-for": 1})).await.expect("it is stored");
+    bench.agrees("late", "6").await.expect("it is free");
+    bench.clock.advance_seconds(2);
+    bench.agrees("next", "6").await.expect("the other has lapsed");
+    assert_eq!(app_tag(bench.assign("oss", order("a", "late")).await), "capacity-exceeded");
+    bench.assign("oss", order("b", "next")).await.expect("it came in time");
+    assert_eq!(app_tag(bench.assign("oss", order("a", "late")).await), "capacity-exceeded");
+    bench.cancels("b").await;
+    bench.assign("oss", order("a", "late")).await.expect("it is free again");
+    bench.clock.advance_seconds(2);
+    let bench = bench.restart().await;
+    let promised = bench.commitments("ip");
+    assert_eq!(
+        (promised.len(), &promised[0]["task"]),
+        (1, &json!("a")),
+        "it is promised until the task ends"
+    );
+    assert_eq!(app_tag(bench.agrees("more", "5").await), "capacity-exceeded");
+}
+
+#[tokio::test]
+async fn what_was_released_is_promised_anew_by_an_order_or_refused() {
+    let bench = Bench::new().await;
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    for (id, count) in [("a", "6"), ("b", "4")] {
+        bench.agrees(id, count).await.expect("it is free");
+    }
+    let release = |id: &str| json!({"agent": "ip-agent", "negotiation": id});
+    bench.call("ip", &policy::RELEASE_COMMITMENT, release("a")).await.expect("it is released");
+    bench.agrees("c", "5").await.expect("it is free");
+    assert_eq!(app_tag(bench.assign("oss", order("t", "a")).await), "capacity-exceeded");
+    bench.call("ip", &policy::RELEASE_COMMITMENT, release("c")).await.expect("it is released");
+    bench.assign("oss", order("t", "a")).await.expect("it is free again");
+    assert_eq!(bench.commitments("ip").len(), 2);
+    assert_eq!(app_tag(bench.agrees("d", "1").await), "capacity-exceeded");
+}
+
+#[tokio::test]
+async fn what_is_promised_no_longer_is_not_shown() {
+    let bench = Bench::new().await;
+    bench
+        .capacity(json!({"term": "lines", "amount": "10", "held-for": 5, "window-term": "when"}))
+        .await
+        .expect("it is stored");
+    bench.agrees("held", "1").await.expect("it is free");
+    let at = |seconds: i64| {
+        let time = bench.clock.clock().now().saturating_add_seconds(seconds);
+        time.to_string()
+    };
+    let window = json!({"name": "when", "window": {"start": at(0), "end": at(60)}});
+    let windowed = json!([{"name": "lines", "number": "1"}, window]);
+    bench.open(opening("windowed", windowed)).await.expect("it opens");
+    bench.respond("ip", "windowed", accept("ip-agent", 1)).await.expect("it is free");
+    bench.assign("oss", order("t", "windowed")).await.expect("it is as agreed");
+    assert_eq!(bench.commitments("ip").len(), 2);
+    let policies = plain(&[&policy::POLICIES]);
+    let before = bench.revision("ip", &policies);
+    bench.clock.advance_seconds(6);
+    bench.promises(1).await;
+    assert!(bench.revision("ip", &policies) > before, "what is shown has changed");
+    bench.clock.advance_seconds(60);
+    bench.promises(0).await;
+    bench.restart().await;
+}
+
+#[tokio::test]
+async fn an_order_is_repeated_as_it_was_given_whatever_was_agreed_since() {
+    let bench = Bench::new().await;
+    let mut plain = order("t", "");
+    plain.as_object_mut().map(|order| order.remove("negotiation"));
+    plain["term"] = lines("6");
+    bench.assign("oss", plain.clone()).await.expect("it is assigned");
+    bench.begins("t").await;
+    for (id, count) in [("f", "4"), ("g", "3")] {
+        bench.call("ip", &n::OPEN_NEGOTIATION, fulfillment(id, "t", lines(count))).await.expect("it opens");
+        bench.respond("oss", id, accept("oss-agent", 1)).await.expect("it is agreed");
+    }
+    // What is saved of it is read again.
+    let bench = bench.restart().await;
+    assert_eq!(bench.read("ip", &task("t")).expect("it is there")["term"], lines("3.0"));
+    bench.assign("oss", plain.clone()).await.expect("it is repeated");
+    for count in ["4", "3"] {
+        plain["term"] = lines(count);
+        assert_eq!(app_tag(bench.assign("oss", plain.clone()).await), "id-in-use", "nobody ordered {count}");
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_with_other_data_is_another_order_or_opening() {
+    let bench = Bench::new().await;
+    let data = |text: &str| json!([{"id": "ad", "text": text}]);
+    let mut order = order("t", "");
+    order.as_object_mut().map(|order| order.remove("negotiation"));
+    order["data"] = data("one");
+    bench.assign("oss", order.clone()).await.expect("it is assigned");
+    bench.assign("oss", order.clone()).await.expect("it is repeated");
+    for other in [data("two"), json!([{"id": "ad", "text": "one", "description": "d"}])] {
+        order["data"] = other;
+        assert_eq!(app_tag(bench.assign("oss", order.clone()).await), "id-in-use");
+    }
+    let mut opening = opening("n", lines("1"));
+    opening["data"] = json!([{"id": "nd", "binary": "AAEC"}]);
+    bench.open(opening.clone()).await.expect("it opens");
+    bench.open(opening.clone()).await.expect("it is repeated");
+    opening["data"] = json!([{"id": "nd", "binary": "AAED"}]);
+    assert_eq!(app_tag(bench.open(opening.clone()).await), "id-in-use");
+    // Nor is a part that was put already another object.
+    let again = json!({"id": "nd", "from": "oss-agent", "binary": "AAEC"});
+    let refused = bench.call("oss", &n::PUT_DATA, again).await.expect_err("it is complete");
+    assert!(refused.message.contains("is there already, and complete"), "{refused}");
+    // Who refers to it says nothing else of it.
+    opening["data"] = json!([{"id": "nd"}]);
+    bench.open(opening).await.expect("it is repeated");
+}
+
+#[tokio::test]
+async fn an_order_has_terms_as_sound_as_an_opening() {
+    let bench = Bench::new().await;
+    let window = |start: &str, end: &str| json!([{"name": "when", "window": {"start": start, "end": end}}]);
+    for terms in [
+        window("2027-02-02T00:00:00Z", "2027-02-01T00:00:00Z"),
+        window("2027-02-30T00:00:00Z", "2027-03-01T00:00:00Z"),
+    ] {
+        let mut order = order("t", "");
+        order.as_object_mut().map(|order| order.remove("negotiation"));
+        order["term"] = terms.clone();
+        assert_eq!(app_tag(bench.assign("oss", order).await), "bad-terms");
+        assert_eq!(app_tag(bench.open(opening("n", terms)).await), "bad-terms");
+    }
+}
+
+#[tokio::test]
+async fn a_time_is_refused_with_its_place_and_in_plain_words() {
+    let bench = Bench::new().await;
+    let order = |deadline: &str| json!({"id": "t", "from": "oss-agent", "to": "ip-agent", "content": "do", "deadline": deadline});
+    let query = |leaf: &str, time: &str| json!({leaf: time});
+    let place = |error: &Error| error.path.as_ref().map(ToString::to_string).unwrap_or_default();
+    for (time, words) in [
+        ("9999-12-31T23:59:59Z", "outside of the times that can be used: 0000-01-01T00:00:00Z to 9999-"),
+        ("2027-02-30T00:00:00Z", "no date, time and offset that there is"),
+        ("2027-02-03T00:00:00", "not a date and time of RFC 3339"),
+        ("2001-02-03T00:00:00Z", ""),
+    ] {
+        let mut opening = opening("n", lines("1"));
+        opening["deadline"] = json!(time);
+        let mut asked: Vec<(&str, _, Json)> = vec![
+            ("assign-task/input/deadline", &n::ASSIGN_TASK, order(time)),
+            ("open-negotiation/input/deadline", &n::OPEN_NEGOTIATION, opening),
+        ];
+        if !words.is_empty() {
+            asked.extend([
+                ("query-tasks/input/changed-since", &n::QUERY_TASKS, query("changed-since", time)),
+                ("query-messages/input/since", &n::QUERY_MESSAGES, query("since", time)),
+            ]);
+        }
+        for (leaf, operation, input) in asked {
+            let refused = bench.call("oss", operation, input).await.expect_err("it is no time for it");
+            assert!(place(&refused).ends_with(leaf), "{refused}: {:?}", refused.path);
+            assert!(refused.message.contains(words), "{refused}");
+        }
+    }
 }
 
 #[tokio::test]

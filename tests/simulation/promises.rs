@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agentconf::clock::Timestamp;
 use agentconf::engine::{Event, State};
 use agentconf::negotiation;
 use agentconf::tasks;
@@ -16,10 +17,10 @@ use super::witness::{Violation, hold};
 
 /// What is promised of `bandwidth`.
 pub struct Promises {
-    /// What each agent has, if it has said so.
-    has: BTreeMap<String, i64>,
-    /// What is promised, by agent and negotiation.
-    promised: BTreeMap<(String, String), i64>,
+    /// What each agent has, if it has said so, and how long it waits for an order.
+    has: BTreeMap<String, (i64, Option<u32>)>,
+    /// What is promised, by agent and negotiation, and until when if no order comes.
+    promised: BTreeMap<(String, String), (i64, Option<Timestamp>)>,
     /// The negotiation that each task carries out.
     carries_out: BTreeMap<String, String>,
     mutation: Option<Mutation>,
@@ -32,11 +33,13 @@ impl Promises {
     }
 
     /// Holds an event to the rules; `state` is that before it.
-    pub fn judge(&mut self, state: &State, event: &Event) -> Result<(), Violation> {
+    pub fn judge(&mut self, state: &State, at: Timestamp, event: &Event) -> Result<(), Violation> {
+        self.promised.retain(|_, (_, until)| until.is_none_or(|until| at < until));
         match event {
             Event::Negotiation(negotiation::Event::CapacitySet { agent }) => {
                 let share = if self.mutation == Some(Mutation::CapacityIsHalf) { 2 } else { 1 };
-                let amount = agent.capacity.first().map(|capacity| capacity.amount.digits / share);
+                let amount = agent.capacity.first();
+                let amount = amount.map(|capacity| (capacity.amount.digits / share, capacity.held_for));
                 match amount {
                     Some(amount) => self.has.insert(agent.name.clone(), amount),
                     None => self.has.remove(&agent.name),
@@ -45,7 +48,7 @@ impl Promises {
             Event::Negotiation(negotiation::Event::Released { agent, negotiation }) => {
                 self.promised.remove(&(agent.clone(), negotiation.clone()));
             }
-            Event::Negotiation(negotiation::Event::Moved { negotiation, account }) => {
+            Event::Negotiation(negotiation::Event::Moved { negotiation, account, .. }) => {
                 if let (Some(account), Some(round)) = (account, negotiation.round.last()) {
                     within(&account.agent, account.account.policy.as_deref(), round.move_, &round.term)?;
                     let words = round.content.as_deref().unwrap_or_default();
@@ -55,7 +58,11 @@ impl Promises {
                     })?;
                 }
                 if negotiation.status == NegotiationStatus::Agreed {
-                    self.agreed(state, &negotiation.id, [&negotiation.initiator, &negotiation.responder])?;
+                    let stands = state.negotiations.get(&negotiation.id).and_then(|course| course.standing());
+                    let takes = stands.map_or(0, |round| number(&round.term, "bandwidth"));
+                    for agent in [&negotiation.initiator, &negotiation.responder] {
+                        self.promise(agent, &negotiation.id, takes, at)?;
+                    }
                 }
             }
             Event::Negotiation(negotiation::Event::Opened { negotiation, account: Some(account) }) => {
@@ -77,6 +84,14 @@ impl Promises {
                             })
                     });
                     hold("what was agreed is what is executed", same, || format!("{task:?}"))?;
+                    let takes = terms.map_or(0, |terms| number(terms, "bandwidth"));
+                    for agent in [&task.from, &task.to] {
+                        let key = (agent.clone(), negotiation.clone());
+                        if !self.promised.contains_key(&key) {
+                            self.promise(agent, negotiation, takes, at)?;
+                        }
+                        self.promised.entry(key).and_modify(|(_, until)| *until = None);
+                    }
                     self.carries_out.insert(task.id.clone(), negotiation.clone());
                 }
             }
@@ -104,18 +119,16 @@ impl Promises {
         Ok(())
     }
 
-    fn agreed(&mut self, state: &State, id: &str, agents: [&String; 2]) -> Result<(), Violation> {
-        let stands = state.negotiations.get(id).and_then(|course| course.standing());
-        let takes = stands.map_or(0, |round| number(&round.term, "bandwidth"));
-        for agent in agents {
-            let Some(has) = self.has.get(agent).filter(|_| takes > 0) else { continue };
-            let before: i64 =
-                self.promised.iter().filter(|((of, _), _)| of == agent).map(|(_, takes)| takes).sum();
-            hold("nothing is promised twice", before + takes <= *has, || {
-                format!("{agent} has {has}, {before} is promised, and {id} takes {takes}")
-            })?;
-            self.promised.insert((agent.clone(), id.to_owned()), takes);
-        }
+    /// Counts what an agent promises from now on.
+    fn promise(&mut self, agent: &str, id: &str, takes: i64, at: Timestamp) -> Result<(), Violation> {
+        let Some((has, held_for)) = self.has.get(agent).filter(|_| takes > 0) else { return Ok(()) };
+        let before: i64 =
+            self.promised.iter().filter(|((of, _), _)| of == agent).map(|(_, (takes, _))| takes).sum();
+        hold("nothing is promised twice", before + takes <= *has, || {
+            format!("{agent} has {has}, {before} is promised, and {id} takes {takes}")
+        })?;
+        let until = held_for.map(|seconds| at.saturating_add_seconds(i64::from(seconds)));
+        self.promised.insert((agent.to_owned(), id.to_owned()), (takes, until));
         Ok(())
     }
 }

@@ -99,9 +99,13 @@ pub fn assign(from: &str, to: &str, number: u64) -> Json {
         "content": format!("intent {number}.")})
 }
 
-pub fn set_capacity(user: &str, amount: u64) -> Request {
-    let capacity = json!([{"term": "bandwidth", "amount": amount.to_string()}]);
-    let input = json!({"agent": format!("{user}-agent"), "capacity": capacity});
+/// `held_for` is how many seconds an agreement waits for its order, if not for ever.
+pub fn set_capacity(user: &str, amount: u64, held_for: Option<u64>) -> Request {
+    let mut capacity = json!({"term": "bandwidth", "amount": amount.to_string()});
+    if let Some(seconds) = held_for {
+        capacity["held-for"] = json!(seconds);
+    }
+    let input = json!({"agent": format!("{user}-agent"), "capacity": [capacity]});
     invoke(&policy::SET_CAPACITY, None, input)
 }
 
@@ -269,7 +273,11 @@ fn about_policy(random: &mut Random, own: &str, number: u64, state: &State) -> R
                 "judgement": {"rank": number.is_multiple_of(4), "word": number.is_multiple_of(3), "times": 3}});
             invoke(&policy::SET_POLICY, None, input)
         }
-        3..6 => set_capacity(own, random.within(0, 150)),
+        3..6 => {
+            let amount = random.within(0, 150);
+            let held_for = random.chance(50).then(|| random.within(1, 120));
+            set_capacity(own, amount, held_for)
+        }
         6..7 => {
             let name = format!("private-{own}-{}", random.within(0, 90));
             invoke(&policy::REMOVE_POLICY, None, json!({"agent": agent, "name": name}))

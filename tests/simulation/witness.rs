@@ -80,7 +80,7 @@ impl Witness {
             let event = Event::from_record(record).map_err(|e| broken(e.to_string()))?;
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             self.judge(at, &event)?;
-            self.promises.judge(&self.state, &event)?;
+            self.promises.judge(&self.state, at, &event)?;
             self.seen.insert(kind(&event));
             self.seen.extend(judged(&event).map(str::to_owned));
             if self.forgets(&event) {

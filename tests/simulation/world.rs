@@ -159,7 +159,7 @@ impl World {
         self.start()?;
         for user in requests::OWNERS {
             let profile = requests::register(user, 1, 1800, &requests::SKILLS);
-            for request in [profile, requests::set_capacity(user, 100)] {
+            for request in [profile, requests::set_capacity(user, 100, None)] {
                 self.asked.push((user, request.clone()));
                 self.ask(user, request)?;
             }

@@ -36,11 +36,31 @@ fn what_stands_for_an_agent_counts_more() {
 }
 
 #[test]
+fn no_cursor_tells_a_word_of_those_who_may_not_be_seen() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let mut world = World::default();
+    for name in ["a", "b", "secret"] {
+        let words = if name == "secret" { "optronic mergers" } else { "optical networks" };
+        world.register("ann", described(name, words)).unwrap();
+    }
+    let input: DiscoverAgentsInput = read(&json!({"text": "opt", "limit": 1}));
+    let told = |shown: Shown<'_>| {
+        let found = world.registry.discover(world.now(), &input, shown, &world.limits).unwrap();
+        String::from_utf8(URL_SAFE_NO_PAD.decode(found.next_cursor.unwrap()).unwrap()).unwrap()
+    };
+    assert!(told(None).contains("optronic"), "it would be there");
+    let cursor = told(Some(&|name| name != "secret"));
+    assert!(cursor.contains("optical") && !cursor.contains("optronic"), "{cursor}");
+}
+
+#[test]
 fn a_word_that_nobody_has_stands_for_others() {
     let mut world = World::default();
     world.register("ann", described("a", "Optimisation of antennas")).unwrap();
     world.register("ann", described("b", "optical networks")).unwrap();
     world.register("ann", described("c", "故障诊断 of base stations")).unwrap();
+    world.register("ann", described("d", "Müllabfuhr hinter der façade")).unwrap();
     for (text, found) in [
         ("opti", &["a", "b"][..]),
         ("antenna", &["a"]),
@@ -54,6 +74,8 @@ fn a_word_that_nobody_has_stands_for_others() {
         ("stations 故障", &["c"]),
         ("o", &[]),
         ("quantumm", &[]),
+        ("mullabfuhr facade", &["d"]),
+        ("MU\u{308}LLABFUR", &["d"]),
     ] {
         let mut names = world.names(json!({"text": text}));
         names.sort();

@@ -407,6 +407,26 @@ impl Negotiations {
         uncovered.map_or(Ok(()), |demand| Err(demand.term().to_owned()))
     }
 
+    /// Whether a party has to promise anew what was agreed, since some of it is no longer promised.
+    ///
+    /// # Errors
+    /// The term of which there is too little.
+    pub(in crate::negotiation) fn lacks(
+        &self,
+        course: &Course,
+        party: Party,
+        agreed: &[RoundTerm],
+        now: Timestamp,
+    ) -> Result<bool, String> {
+        let Some(means) = self.means.get(course.agent(party)) else { return Ok(false) };
+        let is_held = |demand: &Demand<'_>| means.commitments.holds(&course.head.id, demand.term(), now);
+        let mut lacking =
+            demands(&means.capacity, party, agreed, now).filter(|demand| !is_held(demand)).peekable();
+        let lacks = lacking.peek().is_some();
+        let uncovered = lacking.find(|demand| !means.commitments.cover(demand, now, None));
+        uncovered.map_or(Ok(lacks), |demand| Err(demand.term().to_owned()))
+    }
+
     /// How many of an agent's commitments would count, if it agreed to terms as this party that take anything; otherwise 0.
     pub(in crate::negotiation) fn promised_with(
         &self,

@@ -275,8 +275,7 @@ impl Commitments {
         task: Option<&str>,
     ) {
         let Some(amount) = demand.amount else { return };
-        // What no longer counts is dropped.
-        self.retain(|_, one| one.counts(now));
+        self.lapse(now);
         let term: Arc<str> = demand.term().into();
         let lapses_at = match task {
             None => demand.capacity.held_for.map(|seconds| now.saturating_add_seconds(i64::from(seconds))),
@@ -285,6 +284,16 @@ impl Commitments {
         let commitment =
             Commitment { amount, start: demand.start, end: demand.end, lapses_at, task: task.map(Arc::from) };
         self.0.insert((term, negotiation.into()), commitment);
+    }
+
+    /// Drops what no longer counts at the time `now`.
+    pub(in crate::negotiation) fn lapse(&mut self, now: Timestamp) {
+        self.retain(|_, one| one.counts(now));
+    }
+
+    /// Until when all of it counts; `None`: as long as nothing happens.
+    pub(in crate::negotiation) fn until(&self) -> Option<Timestamp> {
+        self.0.values().flat_map(|one| [one.end, one.lapses_at]).flatten().min()
     }
 
     /// Takes one back that was saved.
@@ -297,7 +306,12 @@ impl Commitments {
         self.0.keys().any(|(_, of)| **of == *negotiation)
     }
 
-    /// The same, at the time `now` or later.
+    /// Whether something is promised of the term by the agreement, at the time `now` or later.
+    pub(in crate::negotiation) fn holds(&self, negotiation: &str, term: &str, now: Timestamp) -> bool {
+        self.0.get(&(term.into(), negotiation.into())).is_some_and(|one| one.counts(now))
+    }
+
+    /// The same of any term.
     pub(in crate::negotiation) fn counts_by(&self, negotiation: &str, now: Timestamp) -> bool {
         self.0.iter().any(|((_, of), one)| **of == *negotiation && one.counts(now))
     }

@@ -1491,9 +1491,10 @@ pub struct DiscoverAgentsInput {
     /// Scheme of an authentication method of the agent.
     pub authentication_scheme: Vec<String>,
     /// What is looked for, in natural language: words of the name, the alias and the description of the
-    /// agent and of the names, descriptions, tags and examples of its skills. Their case and their
-    /// endings make no difference. A word that no agent has stands for those that begin with it, or
-    /// else for those that differ from it by a letter.
+    /// agent and of the names, descriptions, tags and examples of its skills. Their case, their endings
+    /// and marks on their letters make no difference. A word that no agent has stands for those that
+    /// begin with it, or else for those that differ from it by a letter. A text without a word is
+    /// refused.
     pub text: Option<String>,
     /// Give no more agents than this. The server can give fewer.
     pub limit: Option<u16>,
@@ -3150,7 +3151,8 @@ pub enum NegotiateCapabilitiesOutputOutcome {
     All,
     /// Something is missing, and not everything.
     Some,
-    /// Something is missing, and there is nothing in common.
+    /// Something is missing, and no skill can be used. If none is named and the agent has none:
+    /// something is missing, and there is nothing else in common.
     Nothing,
 }
 
@@ -6541,7 +6543,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "What is looked for, in natural language: words of the name,\nthe alias and the description of the agent and of the names,\ndescriptions, tags and examples of its skills.  Their case\nand their endings make no difference.  A word that no agent\nhas stands for those that begin with it, or else for those\nthat differ from it by a letter.",
+        description: "What is looked for, in natural language: words of the name,\nthe alias and the description of the agent and of the names,\ndescriptions, tags and examples of its skills.  Their case,\ntheir endings and marks on their letters make no difference.\nA word that no agent has stands for those that begin with\nit, or else for those that differ from it by a letter.  A\ntext without a word is refused.",
     };
     /// `/magent-registry:discover-agents/input/limit`
     pub static DISCOVER_AGENTS_INPUT_LIMIT: Node = Node {

@@ -3854,7 +3854,7 @@ impl model::Modelled for QueryTasksInput {
 pub struct QueryTasksOutput {
     /// A task that was found.
     pub task: Vec<QueryTasksOutputTask>,
-    /// Present if there are more tasks.
+    /// Present if there can be more tasks.
     pub next_cursor: Option<String>,
 }
 
@@ -15609,7 +15609,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "Present if there are more tasks.",
+        description: "Present if there can be more tasks.",
     };
     /// `/magent-task:open-negotiation`
     pub static OPEN_NEGOTIATION: Node = Node {
