@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_in_a_line_of_json() {
-        let (told, is_told) = std::sync::mpsc::channel();
+        let (told, is_told) = std::sync::mpsc::sync_channel(16);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| drop(told.send(of_panic(panic)))));
         let panicked = std::panic::catch_unwind(|| panic!("two\nlines of {}", "text"));
