@@ -140,7 +140,7 @@ pub enum LogError {
         /// Whether its file system is full.
         is_full: bool,
         /// What SQLite says.
-        source: rusqlite::Error,
+        source: Box<rusqlite::Error>,
     },
     /// SQLite failed: input or output error, disk full.
     #[error("the event log's store failed: {0}")]
@@ -585,7 +585,7 @@ pub(super) fn unusable(path: &Path) -> impl FnOnce(LogError) -> LogError {
     move |error| match error {
         LogError::Store(source) => {
             let is_full = rustix::fs::statvfs(&path).is_ok_and(|system| system.f_bavail == 0);
-            LogError::Unusable { path, is_full, source }
+            LogError::Unusable { path, is_full, source: source.into() }
         }
         other => other,
     }

@@ -109,7 +109,12 @@ pub fn say(text: &str) {
 
 fn of_panic(panic: &PanicHookInfo<'_>) -> String {
     let thread = std::thread::current();
-    let payload = panic.payload_as_str().unwrap_or("something that is no text");
+    let payload = panic.payload();
+    let payload = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let payload = payload.unwrap_or("something that is no text");
     let text = format!("thread '{}' panicked: {payload}", thread.name().unwrap_or("<unnamed>"));
     let mut members = vec![("message".to_owned(), Json::from(text))];
     members.extend(panic.location().map(|place| ("location".to_owned(), place.to_string().into())));
@@ -230,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_in_a_line_of_json() {
-        let (told, is_told) = std::sync::mpsc::channel();
+        let (told, is_told) = std::sync::mpsc::sync_channel(16);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| drop(told.send(of_panic(panic)))));
         let panicked = std::panic::catch_unwind(|| panic!("two\nlines of {}", "text"));
