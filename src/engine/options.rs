@@ -45,7 +45,10 @@ pub struct Options {
 
 /// Tells whether there is a user of a name. Nobody is known by default.
 #[derive(Clone, Default)]
-pub struct Accounts(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+pub struct Accounts(Option<Arc<Has>>);
+
+/// Says whether it is one.
+type Has = dyn Fn(&str) -> bool + Send + Sync;
 
 impl Accounts {
     /// Those for whom it is true.
