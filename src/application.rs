@@ -132,13 +132,17 @@ pub async fn build(prepared: &Prepared) -> Result<Application, ApplicationError>
     let finish = Box::pin(async move {
         // What was delivered is durable before the writer stops.
         deliveries.await?;
-        // As on a full disk. What was acknowledged is durable, and the next start has it.
-        if let Err(error) = engine.stop().await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "the log was not closed cleanly, and nothing that was acknowledged is lost"
-            );
+        match engine.stop().await {
+            Ok(()) => {}
+            Err(error) if error.is_damage() => return Err(error.into()),
+            // As on a full disk. What was acknowledged is durable, and the next start has it.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "the log was not closed cleanly, and nothing that was acknowledged is lost"
+                );
+            }
         }
         Ok(())
     });

@@ -123,12 +123,12 @@ impl Place {
     }
 }
 
-/// That the server can read the files which are made: it runs as the user whose directory it is. One that is not there is of
-/// whoever makes it.
+/// That the server can read the files which are made: it runs as the user whose directory it is, or, where that is another's
+/// and it may write there, as the one whose lock is in it. One that is not there is of whoever makes it.
 fn check_user(data: &Path) -> Result<(), String> {
     let user = |path: &Path| fs::metadata(path).map(|of| of.uid()).ok();
     // Linux says there whose process this is.
-    match (user(data), user(Path::new("/proc/self"))) {
+    match (user(&data.join(crate::server::LOCK)).or_else(|| user(data)), user(Path::new("/proc/self"))) {
         (Some(owner), Some(own)) => check_owner(data, owner, own),
         _ => Ok(()),
     }

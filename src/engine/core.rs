@@ -323,7 +323,7 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
     };
     let edit = edits.iter().map(|edit| base::NetconfConfigChangeEdit {
         // An instance-identifier has at least one step; the whole datastore has none to name.
-        target: edit.path.nameable().filter(|path| !path.steps.is_empty()).cloned(),
+        target: (!edit.path.steps.is_empty()).then(|| edit.path.clone()),
         operation: operation(edit.operation),
     });
     let changed_by = match actor {

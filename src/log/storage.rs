@@ -133,7 +133,7 @@ pub enum LogError {
         frame: u64,
     },
     /// SQLite cannot open a file, or make what it needs beside it.
-    #[error("cannot use {}{}", .path.display(), if *.is_full { ": there is no room left on its file system" } else { "" })]
+    #[error("cannot use {}{}: {source}", .path.display(), if *.is_full { ": there is no room left on its file system" } else { "" })]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -158,6 +158,16 @@ impl LogError {
         match self {
             LogError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
             LogError::Store(error) => !is_corrupt(error),
+            LogError::Unusable { source, .. } => !is_corrupt(source),
+            _ => false,
+        }
+    }
+
+    /// Whether what is there is not what was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            LogError::Damaged(_) | LogError::DamagedAhead { .. } => true,
+            LogError::Store(error) => is_corrupt(error),
             _ => false,
         }
     }

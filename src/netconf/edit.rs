@@ -2,14 +2,15 @@
 //!
 //! The edits have the order of the elements (RFC 7950 section 7.8.6: entries are modified one at a time, in that order). What has
 //! the same operation as what it stands in is gathered into one edit of that; what has its own becomes an edit of its own, before
-//! which all that is gathered so far is made. What follows it is merged: what it stands in is there by then. Whether an edit can
-//! be made is not known here.
+//! which all that is gathered so far is made. What follows it is merged: what it stands in is there by then. Only what is replaced
+//! is replaced by all that follows too, since it would be gone in between; but an entry of a list that is ordered by the user
+//! comes after those before it. Whether an edit can be made is not known here.
 
 use std::mem;
 
 use super::NAMESPACE;
 use crate::datastore::defaults::is_default_value;
-use crate::datastore::edit::{Edit, Operation};
+use crate::datastore::edit::{Edit, Operation, excludes};
 use crate::engine::Precondition;
 use crate::yang::decode::DecodeOptions;
 use crate::yang::error::{Error, Tag};
@@ -24,6 +25,9 @@ use crate::yang::xml::{self, with_module_names};
 
 /// The namespace of the attributes for lists that are ordered by the user (RFC 7950 section 7.8.6).
 const YANG: &str = "urn:ietf:params:xml:ns:yang:1";
+
+/// Most octets of keys that are repeated, since what stands in an entry becomes several edits.
+const REPEATED_BYTES_MAX: usize = 16 << 20;
 
 /// The namespace of the attribute `etag` (draft-ietf-netconf-transaction-id-11 section 4.1).
 const TXID: &str = ETAG_ATTRIBUTE.namespace;
@@ -53,13 +57,13 @@ pub fn edits(
         Default::Replace => Some(Operation::Replace),
         Default::None => None,
     };
-    let mut reader = Reader { options, edits: Vec::new(), known: Vec::new(), open: Vec::new() };
+    let mut reader = Reader { options, edits: Vec::new(), known: Vec::new(), open: Vec::new(), repeated: 0 };
     reader.knows(take_etag(&mut config), &InstancePath::default());
     if config.attributes.iter().any(|attribute| attribute.namespace.as_ref() == NAMESPACE) {
         let message = "<config> is no node, and has no operation";
         return Err(unknown(message, "config", "operation"));
     }
-    let whole = Base { operation: around, path: InstancePath::default(), insert: None };
+    let whole = Base { operation: around, path: InstancePath::default(), insert: None, place: None };
     reader.inside(config, &InstancePath::default(), around, Some(whole))?;
     Ok((reader.edits, reader.known))
 }
@@ -103,6 +107,8 @@ struct Reader<'a, 'm> {
     known: Vec<Precondition>,
     /// The elements that are being read, outermost first.
     open: Vec<Open<'m>>,
+    /// Octets of keys in edits.
+    repeated: usize,
 }
 
 /// An element that is being read.
@@ -113,6 +119,8 @@ struct Open<'m> {
     keys: Vec<Element<'m>>,
     /// What was found in it that has its operation, and is in no edit yet.
     gathered: Vec<Element<'m>>,
+    /// What of that is in edits already, or was gathered.
+    seen: Vec<&'static Node>,
     /// Whether an edit stands for it already.
     is_made: bool,
     /// What its edit is; without it, what stands in it is part of the edit of what it stands in.
@@ -124,6 +132,8 @@ struct Base {
     operation: Option<Operation>,
     path: InstancePath,
     insert: Option<Insert>,
+    /// Where among the edits it is to be made, if others come after it that were read before it was complete.
+    place: Option<usize>,
 }
 
 impl<'m> Open<'m> {
@@ -155,12 +165,13 @@ impl<'m> Reader<'_, 'm> {
         let (keys, children): (Vec<_>, Vec<_>) =
             mem::take(&mut element.children).into_iter().partition(|child| key_of(path, child).is_some());
         let keys = keys.into_iter().map(|key| self.key(key, path, around)).collect::<Result<_, _>>()?;
-        self.open.push(Open { shell: element, keys, gathered: Vec::new(), is_made: false, base });
+        let (gathered, seen) = (Vec::new(), Vec::new());
+        self.open.push(Open { shell: element, keys, gathered, seen, is_made: false, base });
         for child in children {
             self.child(child, path, around)?;
         }
         if self.open.last().is_some_and(|open| open.base.is_some()) {
-            self.make()?;
+            self.make(true)?;
             self.open.pop();
         } else if let Some(element) = self.open.pop().and_then(|mut open| open.take(None)) {
             self.gather(element);
@@ -210,13 +221,13 @@ impl<'m> Reader<'_, 'm> {
             }
             if is_default {
                 let is_created = own == Some(Operation::Create) && own != around;
-                self.make()?;
+                self.make(false)?;
                 return self.set_to_default(element, here, node, is_created);
             }
         }
         if let Some(operation @ (Operation::Delete | Operation::Remove)) = own {
             self.deleted(element, &here, node)?;
-            self.make()?;
+            self.make(false)?;
             self.edits.push(Edit { operation, path: here, value: None, insert: None });
             return Ok(());
         }
@@ -227,15 +238,16 @@ impl<'m> Reader<'_, 'm> {
         if let Some(operation) = in_force
             && ((own.is_some() && own != around) || insert.is_some())
         {
-            self.make()?;
+            self.make(node.user_ordered())?;
             if has_inside {
-                let base = Base { operation: Some(operation), path: here.clone(), insert };
+                let base = Base { operation: Some(operation), path: here.clone(), insert, place: None };
                 return self.inside(element, &here, in_force, Some(base));
             }
             let value = Some(xml::decode_element(element, &here, &SCHEMA, self.options)?);
             self.edits.push(Edit { operation, path: here, value, insert });
             return Ok(());
         }
+        self.sees(node, &here)?;
         if has_inside {
             let before = self.edits.len();
             self.inside(element, &here, in_force, None)?;
@@ -262,27 +274,69 @@ impl<'m> Reader<'_, 'm> {
         }
     }
 
-    /// Makes an edit of what was gathered, so that what comes next comes after it.
-    fn make(&mut self) -> Result<(), Error> {
+    /// That a node which has its operation from what it stands in is there once, and those of one case alone: what is read in
+    /// several parts is not compared when it is decoded (RFC 7950 section 8.3.1).
+    fn sees(&mut self, node: &'static Node, here: &InstancePath) -> Result<(), Error> {
+        let Some(open) = self.open.last_mut() else { return Ok(()) };
+        let is_one = !matches!(node.kind, Kind::List { .. } | Kind::LeafList { .. });
+        let why = match open.seen.iter().find(|seen| excludes(node, seen)) {
+            Some(other) => format!("\"{}\" and \"{}\" are of different cases", node.name, other.name),
+            None if is_one && open.seen.contains(&node) => format!("\"{}\" stands more than once", node.name),
+            None => {
+                if !open.seen.contains(&node) {
+                    open.seen.push(node);
+                }
+                return Ok(());
+            }
+        };
+        Err(Error::application(Tag::BadElement, why).at(here.clone()).info("bad-element", node.name))
+    }
+
+    /// Makes an edit of what was gathered, so that what comes next comes after it. What replaces waits until it is complete, unless
+    /// that is needed now.
+    fn make(&mut self, is_needed: bool) -> Result<(), Error> {
+        let nearest = self.open.iter_mut().rev().find(|open| open.base.is_some());
+        if let Some(Open { base: Some(base), is_made: false, .. }) = nearest
+            && base.operation == Some(Operation::Replace)
+            && !is_needed
+        {
+            // Its place is kept by what does nothing yet.
+            if base.place.is_none() {
+                base.place = Some(self.edits.len());
+                let (operation, path) = (Operation::None, base.path.clone());
+                self.edits.push(Edit { operation, path, value: None, insert: None });
+            }
+            return Ok(());
+        }
         let mut gathered = None;
         let mut levels = self.open.iter_mut().rev();
         let (base, is_first) = loop {
             let Some(open) = levels.next() else { return Ok(()) };
             let is_first = !open.is_made;
             gathered = open.take(gathered);
+            if gathered.is_some() {
+                self.repeated += open.keys.iter().map(|key| key.text.len()).sum::<usize>();
+            }
             if let Some(base) = &mut open.base {
                 break (base, is_first);
             }
         };
         let Some(element) = gathered else { return Ok(()) };
-        let Base { operation, path, insert } = base;
+        let Base { operation, path, insert, place } = base;
+        if self.repeated > REPEATED_BYTES_MAX {
+            let message = "there are too many operations in entries with such long keys";
+            return Err(Error::protocol(Tag::TooBig, message).at(path.clone()));
+        }
+        let mut put = |edit: Edit| match place.take().and_then(|at| self.edits.get_mut(at)) {
+            Some(kept) => *kept = edit,
+            None => self.edits.push(edit),
+        };
         if path.steps.is_empty() {
             let content = xml::decode_inside(element, &SCHEMA, self.options)?;
             match operation {
                 Some(Operation::Replace) if is_first => {
                     let value = Some(Child::Container(content.into()));
-                    let (operation, path) = (Operation::Replace, path.clone());
-                    self.edits.push(Edit { operation, path, value, insert: None });
+                    put(Edit { operation: Operation::Replace, path: path.clone(), value, insert: None });
                 }
                 Some(_) => merges(&content, path, &mut self.edits),
                 // It is only read to be checked.
@@ -291,7 +345,7 @@ impl<'m> Reader<'_, 'm> {
         } else if let Some(operation) = operation {
             let operation = if is_first { *operation } else { Operation::Merge };
             let value = Some(xml::decode_element(element, path, &SCHEMA, self.options)?);
-            self.edits.push(Edit { operation, path: path.clone(), value, insert: insert.take() });
+            put(Edit { operation, path: path.clone(), value, insert: insert.take() });
         }
         Ok(())
     }
@@ -586,8 +640,38 @@ mod tests {
         };
         let merged = around(vec![(Operation::Merge, entry("a", ""), true)]);
         assert_eq!(made(&config, Default::Merge).unwrap(), merged);
-        let replaced = around(vec![(Operation::Replace, ROOT.into(), true)]);
-        assert_eq!(made(&config, Default::Replace).unwrap(), replaced);
+        let replaced = [
+            (Operation::Replace, ROOT.into(), true),
+            (Operation::Delete, entry("b", ""), false),
+            (Operation::Remove, entry("c", "/url"), false),
+            (Operation::Create, entry("d", ""), true),
+            (Operation::Replace, entry("d", "/data"), true),
+            (Operation::Merge, entry("d", ""), true),
+        ];
+        assert_eq!(made(&config, Default::Replace).unwrap(), replaced, "it would be gone in between");
+        let twice = |between: &str| data("e", "", &format!("<a:data>x</a:data>{between}<a:data>y</a:data>"));
+        for between in ["", "<a:url nc:operation='remove'/>"] {
+            assert_eq!(made(&twice(between), Default::Merge).unwrap_err().tag, Tag::BadElement, "{between}");
+        }
+    }
+
+    #[test]
+    fn keys_are_not_repeated_without_end() {
+        let acm = SCHEMA.module("ietf-netconf-acm").unwrap().namespace;
+        let rules: String = (0..40)
+            .map(|n| {
+                let operation = if n % 2 == 0 { "" } else { " nc:operation='create'" };
+                format!("<n:rule{operation}><n:name>{n}</n:name><n:action>deny</n:action></n:rule>")
+            })
+            .collect();
+        let list = |key: &str| {
+            let list = format!("<n:rule-list><n:name>{key}</n:name>{rules}</n:rule-list>");
+            made(&format!("<n:nacm xmlns:n='{acm}'>{list}</n:nacm>"), Default::Merge)
+        };
+        assert_eq!(list("l").map(|edits| edits.len()), Ok(40));
+        assert_eq!(list(&"l".repeat(1 << 20)).unwrap_err().tag, Tag::TooBig);
+        let one = "<a:data-params><a:id>x</a:id><a:data nc:operation='remove'/></a:data-params>";
+        assert!(made(&one.repeat(1000), Default::Merge).is_ok());
     }
 
     #[test]

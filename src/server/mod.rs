@@ -511,7 +511,7 @@ fn announce(addresses: &[(Scheme, SocketAddr)], operations: Option<SocketAddr>) 
 }
 
 /// The file that a server locks in its data directory.
-const LOCK: &str = "server.lock";
+pub(crate) const LOCK: &str = "server.lock";
 
 /// One process per directory: the lock ends with the process, however that ends.
 ///

@@ -23,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -48,6 +49,7 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 /// Most connections of the listener for operations. Where there is one more, the oldest goes: whoever asks now is answered,
 /// however many others are stuck.
 const CONNECTIONS_MAX: usize = 64;
+const MEASURING_MAX: usize = 2;
 /// How long the head of a request may take, and a connection on which nothing moves is kept, be it for a request or for
 /// somebody who reads an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -121,12 +123,16 @@ pub struct Operations {
     readiness: AtomicU8,
     shutdown: Shutdown,
     measure: OnceLock<Measure>,
+    /// So many measure at a time: that goes on when who asked has gone.
+    measuring: Arc<Semaphore>,
 }
 
 impl Operations {
     /// Of a server that starts.
     pub fn new(shutdown: Shutdown) -> Operations {
-        Operations { readiness: AtomicU8::new(Readiness::Starting as u8), shutdown, measure: OnceLock::new() }
+        let readiness = AtomicU8::new(Readiness::Starting as u8);
+        let measuring = Arc::new(Semaphore::new(MEASURING_MAX));
+        Operations { readiness, shutdown, measure: OnceLock::new(), measuring }
     }
 
     /// Whether the server is ready, as of the newest look.
@@ -302,7 +308,10 @@ async fn connection(tcp: tokio::net::TcpStream, operations: Arc<Operations>) {
 
 async fn measured<B>(request: &Request<B>, operations: &Operations) -> Response<Body> {
     let measure = operations.measure.get().cloned();
+    // It is never closed.
+    let permit = Arc::clone(&operations.measuring).acquire_owned().await;
     let text = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
         let mut text = Text::default();
         if let Some(measure) = measure {
             measure(&mut text);

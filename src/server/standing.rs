@@ -14,7 +14,7 @@ use crate::log::{LogError, LogReader, archive, snapshots};
 /// The event log has less than what other files stand for.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the event log {}, and there is {what} for position {position}: log.sqlite3 is gone, or another one was put in its place. Nothing was changed: restore a backup, or move the directory away to begin anew",
+    "the event log {}, and there is {what} for position {position}: log.sqlite3 or its end is gone, or another one was put in its place. Nothing was changed: restore a backup, or move the directory away to begin anew",
     End(*.end)
 )]
 pub struct Lost {
@@ -45,12 +45,13 @@ pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileEr
     let is_empty = |path: &Path| fs::metadata(path).map_or(true, |file| file.len() == 0);
     // SQLite would remove the write-ahead log of an empty database as a stale one.
     let is_missing = is_empty(&database);
-    let end = match is_missing {
-        true => 0,
-        false => match LogReader::open(data).and_then(|log| log.last()) {
-            Ok(head) => head.position,
+    let opened = || LogReader::open_checked(data).and_then(|log| Ok((log.last()?.position, Some(log))));
+    let (end, log) = match is_missing {
+        true => (0, None),
+        false => match opened() {
+            Ok(found) => found,
             // Nothing was ever put into it, or it is another file.
-            Err(LogError::Foreign(_)) => 0,
+            Err(LogError::Foreign(_)) => (0, None),
             Err(_) => return Ok(None),
         },
     };
@@ -61,6 +62,12 @@ pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileEr
         && key.signed(kept)
     {
         found.push(("a signed checkpoint", kept.log_position));
+        // What it had there is kept no longer, or cannot be read: that is told elsewhere.
+        let there = log.as_ref().and_then(|log| log.head_at(kept.log_position).ok().flatten());
+        if there.is_some_and(|there| kept.log_position > 0 && there.hash != kept.log_hash) {
+            let (what, position) = ("a signed checkpoint of another record", kept.log_position);
+            return Ok(Some(Lost { end, what, position }));
+        }
     }
     if end == 0 {
         let snapshots = snapshots::list(data).map_err(FileError::of("read", data))?;

@@ -11,6 +11,7 @@ use super::super::request::{Form, Invocation};
 use super::super::speakers::acts_for;
 use super::super::state::State;
 use super::super::{moves, operations};
+use super::orders::speaks_by_name;
 use crate::access::{Deed, Principal};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
@@ -56,6 +57,7 @@ pub(in super::super) fn negotiate(
     let current = match &round.negotiation {
         Some(id) => Some(moves::negotiation_of(state, principal, id, fresh.now)?),
         None => {
+            speaks_by_name(state, principal, input.task_send_from.as_deref())?;
             let from = input.task_send_from.as_deref().unwrap_or(principal.speaker());
             let to = input.task_send_to.as_deref().unwrap_or(&options.profile.name);
             let task = input.task_id.as_deref();

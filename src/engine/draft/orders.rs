@@ -81,7 +81,8 @@ pub(in super::super) fn carry_out(
             operations::cancel(after, options, principal, &task, CancelInput { reason: None }, fresh)
         }
         (None, _) => {
-            speaks_by_name(after, principal, &order)?;
+            let sender = place().child(Step::plain(&nodes::TASKS_TASK_SEND_FROM));
+            speaks_by_name(after, principal, order.task_send_from.as_deref()).map_err(|e| e.at(sender))?;
             let input = assignment(order, principal, options);
             fits(&input)
                 .and_then(|()| operations::assign(after, options, principal, input, fresh))
@@ -105,15 +106,20 @@ fn receiver(order: &Tasks) -> Option<SubscribeInput> {
 }
 
 /// That what is sent without a sender is not sent as the agent of somebody else, who would see all of it.
-fn speaks_by_name(state: &State, principal: &Principal, order: &Tasks) -> Result<(), Error> {
+///
+/// # Errors
+/// `missing-element`.
+pub(super) fn speaks_by_name(
+    state: &State,
+    principal: &Principal,
+    sender: Option<&str>,
+) -> Result<(), Error> {
     let name = principal.speaker();
     match state.registry.owner(name) {
-        Some(owner) if order.task_send_from.is_none() && name == principal.name && owner != name => {
+        Some(owner) if sender.is_none() && name == principal.name && owner != name => {
             let message = format!("\"{name}\" is an agent of another user here: say who sends this");
-            let path = place().child(Step::plain(&nodes::TASKS_TASK_SEND_FROM));
-            Err(Error::application(Tag::MissingElement, message)
-                .info("bad-element", nodes::TASKS_TASK_SEND_FROM.name)
-                .at(path))
+            let element = nodes::TASKS_TASK_SEND_FROM.name;
+            Err(Error::application(Tag::MissingElement, message).info("bad-element", element))
         }
         _ => Ok(()),
     }
