@@ -23,6 +23,15 @@ use serde_json::{Value as Json, json};
 
 use super::{IN_FLIGHT, Outcome};
 
+/// Who names tasks: it says where in the index of identifiers they land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NamedBy {
+    /// The server, in the order of time.
+    Server,
+    /// Who assigns them, in no order.
+    Assigner,
+}
+
 pub struct Filled {
     engine: Engine,
     log: LogReader,
@@ -78,15 +87,16 @@ impl Filled {
     }
 
     /// Creates so many tasks, many of them in flight, and says how long that took. The requests are made before.
-    pub async fn create(&self, count: u64) -> Outcome<Duration> {
+    pub async fn create(&self, count: u64, named_by: NamedBy) -> Outcome<Duration> {
         let operation = &magent_task::nodes::ASSIGN_TASK;
         let mut took = Duration::ZERO;
         let mut left = count;
         while left > 0 {
             let part = left.min(20_000);
             let first = self.made.fetch_add(part, Ordering::Relaxed);
-            let inputs: Vec<Container> =
-                (first..first + part).map(|n| decoded(operation, &order(n))).collect::<Outcome<_>>()?;
+            let inputs: Vec<Container> = (first..first + part)
+                .map(|n| decoded(operation, &order(n, named_by)))
+                .collect::<Outcome<_>>()?;
             let began = Instant::now();
             let mut under_way =
                 stream::iter(inputs).map(|input| self.call(operation, input)).buffer_unordered(IN_FLIGHT);
@@ -156,11 +166,14 @@ pub fn decoded(operation: &'static Node, input: &Json) -> Outcome<Container> {
 }
 
 /// An order whose task has about 500 octets as JSON.
-fn order(n: u64) -> Json {
-    json!({
-        "id": format!("task-{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+fn order(n: u64, named_by: NamedBy) -> Json {
+    let mut order = json!({
         "from": "oss-agent", "to": "ip-agent", "type": "fault-diagnosis", "asynchronous": true,
         "content": "## Background\nBase station 17 lost its uplink at 03:12.\n## Task\nFind out whether the ring is at fault.",
         "expected-response": "The faulty link, and since when."
-    })
+    });
+    if named_by == NamedBy::Assigner {
+        order["id"] = format!("task-{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).into();
+    }
+    order
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use agentconf::log::{Log, LogReader, NewRecord, Record, snapshots};
 use clap::{Parser, Subcommand};
 
-use filled::Filled;
+use filled::{Filled, NamedBy};
 use moves::Moved;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -59,7 +59,12 @@ enum What {
     /// Measures rounds of negotiations alone
     Moves,
     /// Creates tasks in a data directory that was filled before, and says how many in a second
-    Create { directory: PathBuf, count: u64 },
+    Create {
+        directory: PathBuf,
+        count: u64,
+        #[arg(long, value_enum, default_value_t = NamedBy::Server)]
+        named_by: NamedBy,
+    },
     /// Starts on a data directory, and says how long that took
     #[command(hide = true)]
     Start { directory: std::path::PathBuf },
@@ -71,8 +76,8 @@ async fn main() -> Outcome<()> {
     match &arguments.what {
         Some(What::Fill { directory, tasks, after }) => fill(directory, *tasks, *after).await,
         Some(What::Start { directory }) => start(directory),
-        Some(What::Create { directory, count }) => {
-            let took = Filled::open(directory)?.create(*count).await?;
+        Some(What::Create { directory, count, named_by }) => {
+            let took = Filled::open(directory)?.create(*count, *named_by).await?;
             println!("{:.0}/s", *count as f64 / took.as_secs_f64());
             Ok(())
         }
@@ -126,28 +131,39 @@ fn restart(directory: &Path, arguments: &Arguments) -> Outcome<()> {
 async fn creates(many: &Filled, arguments: &Arguments) -> Outcome<()> {
     let raw = directory(arguments)?;
     let mut log = Log::open(raw.path())?;
-    let (mut of_few, mut of_many, mut of_raw) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_raw = Vec::new();
+    let mut created = [NamedBy::Server, NamedBy::Assigner].map(|named_by| (named_by, Vec::new(), Vec::new()));
     for _ in 0..arguments.rounds {
         let rate = |took: Duration| arguments.creates as f64 / took.as_secs_f64();
-        // They do not stay few for more than a round.
-        let place = directory(arguments)?;
-        child(&["fill", &path(place.path()), "1000", "0"])?;
-        let few = Filled::open(place.path())?;
-        of_few.push(rate(few.create(arguments.creates).await?));
-        of_many.push(rate(many.create(arguments.creates).await?));
-        let records = few.newest(arguments.creates)?;
-        of_raw.push(rate(append(&mut log, &records)?));
+        for (named_by, of_few, of_many) in &mut created {
+            // They do not stay few for more than a round.
+            let place = directory(arguments)?;
+            child(&["fill", &path(place.path()), "1000", "0"])?;
+            let few = Filled::open(place.path())?;
+            of_few.push(rate(few.create(arguments.creates, *named_by).await?));
+            of_many.push(rate(many.create(arguments.creates, *named_by).await?));
+            if *named_by == NamedBy::Server {
+                of_raw.push(rate(append(&mut log, &few.newest(arguments.creates)?)?));
+            }
+        }
     }
-    let (few, many, raw) = (median(of_few), median(of_many), median(of_raw));
-    println!(
-        "| durable creates of the engine, {IN_FLIGHT} in flight | {few:.0}/s | raw appends: {raw:.0}/s | {:.2} | 0.5 |",
-        few / raw
-    );
-    println!(
-        "| the same after {} tasks | {many:.0}/s | after 1000: {few:.0}/s | {:.2} | 0.85 |",
-        arguments.tasks,
-        many / few
-    );
+    let raw = median(of_raw);
+    for (named_by, of_few, of_many) in created {
+        let (few, many) = (median(of_few), median(of_many));
+        let named = match named_by {
+            NamedBy::Server => "that the server names",
+            NamedBy::Assigner => "with names in no order",
+        };
+        println!(
+            "| durable creates of the engine, {IN_FLIGHT} in flight, {named} | {few:.0}/s | raw appends: {raw:.0}/s | {:.2} | 0.5 |",
+            few / raw
+        );
+        println!(
+            "| the same after {} tasks | {many:.0}/s | after 1000: {few:.0}/s | {:.2} | 0.85 |",
+            arguments.tasks,
+            many / few
+        );
+    }
     Ok(())
 }
 
@@ -216,11 +232,11 @@ fn first_answer(arguments: &Arguments) -> Outcome<f64> {
 async fn fill(directory: &Path, tasks: u64, after: u64) -> Outcome<()> {
     let filled = Filled::new(directory).await?;
     let before = memory_bytes()?;
-    filled.create(tasks).await?;
+    filled.create(tasks, NamedBy::Assigner).await?;
     let memory = memory_bytes()?.saturating_sub(before);
     let json = filled.sample()?.len();
     filled.save()?;
-    filled.create(after).await?;
+    filled.create(after, NamedBy::Assigner).await?;
     println!("{} {json}", memory as f64 / tasks.max(1) as f64);
     // Not in good order: a start finds the snapshot from before.
     std::process::exit(0);
