@@ -239,11 +239,23 @@ fn lists(
                 });
             }
         }
-        (old, new) if old != new => changes.push(Change {
-            path: path.child(Step::plain(node)),
-            old: Some(Child::List(old.clone())),
-            new: Some(Child::List(new.clone())),
-        }),
+        (old, new) if old != new => match keyed(node, old).zip(keyed(node, new)) {
+            Some((old, new)) => lists(node, Some(&old), Some(&new), path, changes),
+            None => changes.push(Change {
+                path: path.child(Step::plain(node)),
+                old: Some(Child::List(old.clone())),
+                new: Some(Child::List(new.clone())),
+            }),
+        },
         _ => {}
     }
+}
+
+/// State with keys, in their order; `None` of what has none, or an order of its own.
+fn keyed(node: &'static Node, list: &List) -> Option<List> {
+    if node.keys().is_empty() || node.user_ordered() {
+        return None;
+    }
+    let entries = list.iter().map(|entry| Some((entry.key(node)?, entry)));
+    entries.collect::<Option<OrdMap<_, _>>>().map(List::Sorted)
 }

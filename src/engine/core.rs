@@ -14,7 +14,8 @@ use super::request::{
 };
 use super::sessions::Sessions;
 use super::state::{Made, State};
-use super::{beside, confirm, datastores, draft, secrets, txid, view, visible, writable};
+use super::view::{self, From};
+use super::{beside, confirm, datastores, draft, secrets, txid, visible, writable};
 use crate::access::{Principal, Rules};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
@@ -76,7 +77,9 @@ fn edited(
     for precondition in request.preconditions.iter().filter(|precondition| !is_later(precondition)) {
         let read = |path: &InstancePath| {
             let state = Arc::new(state.clone());
-            view::read(&state, sessions, options, principal, request.datastore, path, Content::All)
+            let from =
+                From { state: &state, sessions, options, datastore: request.datastore, now: fresh.now };
+            view::read(&from, principal, path, Content::All)
         };
         let working = match request.datastore {
             Datastore::Candidate(which) => sessions.candidates.get(which),
@@ -376,9 +379,9 @@ pub(super) fn depends(
         return Ok(());
     };
     let state = Arc::new(state.clone());
-    let running = Datastore::Running;
-    let read =
-        |path: &InstancePath| view::read(&state, sessions, options, principal, running, path, Content::All);
+    let now = options.clock.now();
+    let from = From { state: &state, sessions, options, datastore: Datastore::Running, now };
+    let read = |path: &InstancePath| view::read(&from, principal, path, Content::All);
     working.txids.iter().try_for_each(|(path, txid)| {
         let condition = Precondition::TxidOfRunning(path.clone(), txid.clone());
         check(&condition, state.config_changed_at, state.position, read)

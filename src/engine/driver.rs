@@ -32,7 +32,7 @@ use super::request::{
     Management, Refused,
 };
 use super::secrets::{self, Vault};
-use super::sessions::Session;
+use super::sessions::{Session, Sessions};
 use super::state::{State, applied};
 use super::stepper::Entropy;
 use super::subscribers::{Seat, Subscribers};
@@ -195,7 +195,7 @@ impl Engine {
         content: Content,
     ) -> Result<Found, Error> {
         let sessions = self.shared.sessions.load();
-        view::read(&self.snapshot(), &sessions, &self.shared.options, principal, datastore, path, content)
+        view::read(&self.from(&self.snapshot(), &sessions, datastore), principal, path, content)
     }
 
     /// Reads one node and tells what is asked for of its defaults and origins.
@@ -226,13 +226,7 @@ impl Engine {
         let (engine, user) = (self.clone(), principal.clone());
         let work = move || {
             let (state, sessions) = (engine.snapshot(), engine.shared.sessions.load());
-            let from = report::From {
-                state: &state,
-                sessions: &sessions,
-                options: &engine.shared.options,
-                datastore,
-            };
-            report::selected(&from, &user, &selection)
+            report::selected(&engine.from(&state, &sessions, datastore), &user, &selection)
         };
         output::in_turn(&self.shared.large_answers, principal, work).await?
     }
@@ -299,9 +293,18 @@ impl Engine {
         paging: &Paging,
     ) -> Result<Reported, Error> {
         let (state, sessions) = (self.snapshot(), self.shared.sessions.load());
-        let from =
-            report::From { state: &state, sessions: &sessions, options: &self.shared.options, datastore };
+        let from = self.from(&state, &sessions, datastore);
         report::report(&from, principal, path, content, telling, paging)
+    }
+
+    fn from<'a>(
+        &'a self,
+        state: &'a Arc<State>,
+        sessions: &'a Sessions,
+        datastore: Datastore,
+    ) -> view::From<'a> {
+        let options = &self.shared.options;
+        view::From { state, sessions, options, datastore, now: options.clock.now() }
     }
 
     /// Whether the server has the datastore.
@@ -649,6 +652,8 @@ impl Engine {
         let clock = &self.shared.options.clock;
         let until = clock.now().saturating_add_seconds(i64::from(seconds));
         let mut committed = self.shared.committed.subscribe();
+        // Who waits when the server stops is told how the task stands, and does not hold the stop up.
+        let mut ending = self.shared.ending.subscribe();
         loop {
             committed.borrow_and_update();
             if let Some(output) = self.snapshot().tasks.settled(&task.id) {
@@ -656,6 +661,7 @@ impl Engine {
             }
             tokio::select! {
                 () = clock.sleep_until(until) => break,
+                _ = ending.wait_for(|ends| *ends) => break,
                 changed = committed.changed() => if changed.is_err() { break },
             }
         }

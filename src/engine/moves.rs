@@ -28,14 +28,26 @@ pub(super) fn open(
     state: &State,
     options: &Options,
     principal: &Principal,
-    input: OpenNegotiationInput,
+    mut input: OpenNegotiationInput,
     account: Option<Accounted>,
     fresh: &mut Fresh,
 ) -> Result<(Vec<Event>, OpenNegotiationOutput), Error> {
     acts_for(state, principal, &input.from, Deed::May(DelegatedRight::Negotiate), fresh.now)?;
     gives(state, principal, &input.from, input.data.iter().map(|data| &data.id), fresh.now)?;
+    let right = DelegatedRight::Negotiate;
+    let task = input.task.as_deref().and_then(|id| task_of(state, principal, id, right, fresh.now).ok());
+    let there = input.id.as_deref().and_then(|id| state.negotiations.get(id));
+    // What is said of the fulfillment of a task belongs to the same exchange as its order.
+    if input.context.is_none() && input.type_.is_or_derives_from(NegotiationType::Fulfillment) {
+        let of_task = task.as_ref().filter(|task| task.to == input.from);
+        let inherited = there.map_or_else(
+            || of_task.and_then(|task| task.context.clone()),
+            |there| there.head.context.clone(),
+        );
+        input.context = inherited;
+    }
     // An opening that is repeated stays valid when what it refers to is gone.
-    if input.id.as_deref().is_none_or(|id| state.negotiations.get(id).is_none()) {
+    if there.is_none() {
         exists(state, options, &input.to, fresh.now)?;
         if let Some(context) = &input.context {
             state.tasks.admits(context, &input.from, &options.limits)?;
@@ -43,8 +55,6 @@ pub(super) fn open(
     }
     let given: Vec<Attachment> = input.data.iter().cloned().map(Attachment::from).collect();
     let from = input.from.clone();
-    let right = DelegatedRight::Negotiate;
-    let task = input.task.as_deref().and_then(|id| task_of(state, principal, id, right, fresh.now).ok());
     let task = task.as_ref().map(|task| TaskFacts {
         from: &task.from,
         to: &task.to,

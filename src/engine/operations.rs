@@ -371,13 +371,13 @@ pub(super) fn receiver(invocation: &Invocation) -> Option<(String, Receiver)> {
     Some((target(invocation).ok()?.to_owned(), input.into()))
 }
 
-/// Gives an order that carries out an agreement the terms that were agreed.
+/// Gives an order that carries out an agreement the terms and the type that were agreed.
 ///
 /// # Errors
 /// There is no such agreement, or the order is not what was agreed.
 fn agreed(state: &State, input: &mut AssignTaskInput) -> Result<(), Error> {
     let Some(id) = &input.negotiation else { return Ok(()) };
-    let agreed = state.negotiations.agreement(
+    let (agreed, agreed_type) = state.negotiations.agreement(
         id,
         [&input.from, &input.to],
         input.id.as_deref(),
@@ -390,6 +390,9 @@ fn agreed(state: &State, input: &mut AssignTaskInput) -> Result<(), Error> {
         return Err(Negotiations::terms_differ(id));
     }
     input.term = terms;
+    if input.type_.is_none() {
+        input.type_ = agreed_type.map(str::to_owned);
+    }
     Ok(())
 }
 

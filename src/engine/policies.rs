@@ -128,18 +128,11 @@ fn open(
 ) -> Decided {
     of_own_side(state, principal, &input.from, fresh.now)?;
     let terms = |e: ModelError| Error::application(Tag::OperationFailed, e.to_string());
-    let there = input.id.as_deref().and_then(|id| state.negotiations.get(id)).filter(|there| {
-        (&there.head.initiator, &there.head.responder) == (&input.from, &input.to)
-            && there.head.type_ == input.type_
-    });
-    if let Some(there) = there {
-        // It is repeated; what could be offered now may be something else.
-        let said = there.rounds.front().map_or(&[][..], |round| &round.term);
-        let term = said.iter().map(recast).collect::<Result<_, _>>().map_err(terms)?;
-        let (id, status) = (there.head.id.clone(), there.head.status);
-        return Ok((Vec::new(), OpenByPolicyOutput { id, status, term, reply: None }.to_data()));
-    }
-    let first = state.negotiations.first_offer(&input, fresh.now)?;
+    // If it is repeated, it is opened with what was offered then; what could be offered now may be something else.
+    let first = match state.negotiations.opened_by_policy(&input) {
+        Some(first) => first,
+        None => state.negotiations.first_offer(&input, &options.limits, fresh.now)?,
+    };
     let opening = OpenNegotiationInput {
         id: input.id,
         type_: input.type_,

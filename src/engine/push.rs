@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::Datastore;
+use super::sessions::Sessions;
 use super::request::Form;
 use super::state::State;
 use super::subscribers::Seat;
@@ -64,7 +65,7 @@ impl Push {
     ) -> Self {
         let (committed, ending) = (shared.committed.subscribe(), shared.ending.subscribe());
         let now = Basis::of(&shared);
-        let base = Basis { state: established.unwrap_or(now.state), sessions: now.sessions };
+        let base = Basis { state: established.unwrap_or(now.state), ..now };
         let mut push = Push {
             shared,
             principal,
@@ -167,8 +168,7 @@ impl Push {
             Trigger::OnChange { .. } if self.sync && !self.suspended => true,
             Trigger::OnChange { .. } => {
                 !Arc::ptr_eq(&self.base.state, &self.shared.snapshot.load())
-                    || (matches!(datastore, Datastore::Candidate(_))
-                        && !self.base.sessions.candidates.same(&self.shared.sessions.load().candidates))
+                    || has_others(*datastore, &self.base.sessions, &self.shared.sessions.load())
             }
         }
     }
@@ -188,8 +188,9 @@ impl Push {
         }
         let present = Basis::of(&self.shared);
         let newest = self.passed.last().unwrap_or(&self.base);
+        let Target::Datastore { datastore, .. } = &self.terms.target else { return };
         if !Arc::ptr_eq(&newest.state, &present.state)
-            || !newest.sessions.candidates.same(&present.sessions.candidates)
+            || has_others(*datastore, &newest.sessions, &present.sessions)
         {
             self.passed.push(present);
         }
@@ -271,6 +272,15 @@ impl Push {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a datastore shows something else for what sessions are, hold or have in their candidates.
+fn has_others(datastore: Datastore, before: &Sessions, now: &Sessions) -> bool {
+    match datastore {
+        Datastore::Candidate(_) => !before.candidates.same(&now.candidates),
+        Datastore::Operational => !before.same(now),
+        _ => false,
     }
 }
 

@@ -272,6 +272,8 @@ pub fn write_snapshot(log: &LogReader, state: &State) -> io::Result<()> {
 pub fn shown(state: State, options: &Options, datastore: Datastore) -> Result<Child, Error> {
     let administrator = Principal::new("", BTreeSet::from([ADMIN_GROUP.to_owned()]), Method::Local);
     let (state, sessions, whole) = (Arc::new(state), Sessions::default(), InstancePath::default());
-    let found = view::read(&state, &sessions, options, &administrator, datastore, &whole, Content::All)?;
+    let now = options.clock.now();
+    let from = view::From { state: &state, sessions: &sessions, options, datastore, now };
+    let found = view::read(&from, &administrator, &whole, Content::All)?;
     Ok(found.child)
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::known::Known;
-use super::options::Options;
 use super::origins::{OriginFilter, Origins};
 use super::page::{self, OfPage, OfSublists, Paged, Paging};
 use super::request::{Content, Datastore, Found};
-use super::sessions::Sessions;
 use super::state::State;
 use super::txid::{self, Told, Txids};
-use super::{view, visible};
+use super::view::{self, From};
+use super::visible;
 use crate::access::Principal;
 use crate::datastore::defaults::{Mode, Report, Tags};
 use crate::yang::error::{Error, Tag};
@@ -62,14 +61,6 @@ pub struct Reported {
     pub metadata: Option<Box<dyn Metadata>>,
 }
 
-/// What is read from.
-pub(super) struct From<'a> {
-    pub state: &'a Arc<State>,
-    pub sessions: &'a Sessions,
-    pub options: &'a Options,
-    pub datastore: Datastore,
-}
-
 /// Reads one node, or a page of a list or leaf-list.
 pub(super) fn report(
     from: &From<'_>,
@@ -79,8 +70,8 @@ pub(super) fn report(
     telling: Telling,
     paging: &Paging,
 ) -> Result<Reported, Error> {
-    let From { state, sessions, options, datastore } = *from;
-    let whole = || Arc::new(view::whole(state, sessions, options, principal, datastore));
+    let From { state, options, .. } = *from;
+    let whole = || Arc::new(view::whole(from, principal));
     let steps = options.limits.page_steps_max;
     let paged = Paged { paging, limits: &options.limits, steps, path, whole: &whole };
     let mut notes = Vec::new();
@@ -89,7 +80,7 @@ pub(super) fn report(
         notes = told;
         Ok(page)
     };
-    let found = view::read_part(state, sessions, options, principal, datastore, path, content, &mut part);
+    let found = view::read_part(from, principal, path, content, &mut part);
     let Reported { found, metadata } = filled(from, principal, path, content, telling, found, &whole)?;
     let of_page = (!notes.is_empty()).then(|| Box::new(OfPage::new(notes)) as Box<dyn Metadata>);
     let mut all: Vec<Box<dyn Metadata>> = of_page.into_iter().chain(metadata).collect();
@@ -125,12 +116,12 @@ pub(super) fn selected(
     principal: &Principal,
     selection: &Selection,
 ) -> Result<Reported, Error> {
-    let From { state, sessions, options, datastore } = *from;
+    let From { state, sessions, options, datastore, .. } = *from;
     let Selection { content, telling, filter, depth, origins, known } = selection;
     let root = InstancePath::default();
-    let whole = Arc::new(view::whole(state, sessions, options, principal, datastore));
+    let whole = Arc::new(view::whole(from, principal));
     let all = match filter {
-        None => view::read(state, sessions, options, principal, datastore, &root, *content),
+        None => view::read(from, principal, &root, *content),
         Some(filter) => {
             let nothing = Child::Container(Arc::default());
             let child = view::part(&Child::Container(filter.narrow(&whole)), *content).unwrap_or(nothing);

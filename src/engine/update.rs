@@ -17,8 +17,10 @@ use super::state::State;
 use super::subscription::Shared;
 use super::subtree::empty;
 use super::terms::{Target, Terms, Trigger};
-use super::{view, visible};
+use super::view::{self, From};
+use super::visible;
 use crate::access::{At, Principal};
+use crate::clock::Timestamp;
 use crate::datastore::diff::diff;
 use crate::datastore::edit::Edit;
 use crate::datastore::transform;
@@ -43,6 +45,8 @@ use crate::yang::{json, resource, xml};
 pub(super) struct Basis {
     pub(super) state: Arc<State>,
     pub(super) sessions: Arc<Sessions>,
+    /// When it was so: what had expired then is told by that.
+    pub(super) at: Timestamp,
 }
 
 /// Why an update cannot be made.
@@ -50,7 +54,8 @@ pub(super) type Reason = SubscriptionSuspendedReason;
 
 impl Basis {
     pub(super) fn of(shared: &Shared) -> Basis {
-        Basis { state: shared.snapshot.load_full(), sessions: shared.sessions.load_full() }
+        let at = shared.options.clock.now();
+        Basis { state: shared.snapshot.load_full(), sessions: shared.sessions.load_full(), at }
     }
 }
 
@@ -153,11 +158,18 @@ impl Work {
     /// The edits from one state to another, each with what it is made in.
     fn edits(&self, old: &Basis, new: &Basis) -> Result<Vec<(Arc<Container>, Edit)>, Reason> {
         let (mut old, mut new) = (self.comparable(old)?, self.comparable(new)?);
-        if self.terms.filter.as_ref().is_none_or(Filter::is_local) {
-            let (less, rest) = differing(&old, &new, &mut self.room().nodes)?;
+        let is_local = self.terms.filter.as_ref().is_none_or(Filter::is_local);
+        let mut room = self.room().nodes;
+        if is_local {
+            let (less, rest) = differing(&old, &new, &mut room)?;
             (old, new) = (Arc::new(less), Arc::new(rest));
         }
-        let (old, new) = (Arc::new(self.select(&old)?), self.select(&new)?);
+        let (mut old, mut new) = (self.select(&old)?, self.select(&new)?);
+        if !is_local {
+            // Only what is selected is known not to depend on the rest.
+            (old, new) = differing(&old, &new, &mut room)?;
+        }
+        let old = Arc::new(old);
         Ok(transform::edits(&diff(&old, &new)).into_iter().map(|edit| (old.clone(), edit)).collect())
     }
 
@@ -172,11 +184,10 @@ impl Work {
 
     /// The datastore as the principal sees it.
     fn tree(&self, basis: &Basis) -> Result<Arc<Container>, Reason> {
-        let (state, sessions, options) = (&basis.state, &basis.sessions, &self.shared.options);
+        let (Basis { state, sessions, at }, options) = (basis, &self.shared.options);
         if self.datastore == Datastore::Operational {
-            let root = InstancePath::default();
-            let found =
-                view::read(state, sessions, options, &self.principal, self.datastore, &root, Content::All);
+            let from = From { state, sessions, options, datastore: self.datastore, now: *at };
+            let found = view::read(&from, &self.principal, &InstancePath::default(), Content::All);
             return match found.map(|found| found.child) {
                 Ok(Child::Container(root)) => Ok(root),
                 _ => Err(Reason::InsufficientResources),

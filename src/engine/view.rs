@@ -29,36 +29,40 @@ use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
 use crate::yang::value::Value;
 
-/// Reads one node of a datastore. Sessions are those beside the state, and of no use to others.
+/// What is read from: a state at a time, with the sessions beside it, which are of no use without.
+#[derive(Clone, Copy)]
+pub(super) struct From<'a> {
+    pub state: &'a Arc<State>,
+    pub sessions: &'a Sessions,
+    pub options: &'a Options,
+    pub datastore: Datastore,
+    /// By which it is judged what has expired.
+    pub now: Timestamp,
+}
+
+/// Reads one node of a datastore.
 pub(super) fn read(
-    state: &Arc<State>,
-    sessions: &Sessions,
-    options: &Options,
+    from: &From<'_>,
     principal: &Principal,
-    datastore: Datastore,
     path: &InstancePath,
     content: Content,
 ) -> Result<Found, Error> {
-    read_part(state, sessions, options, principal, datastore, path, content, &mut |_, child| Ok(child))
+    read_part(from, principal, path, content, &mut |_, child| Ok(child))
 }
 
 /// What is wanted of all instances of a node; it may be none of them.
 pub(super) type Part<'p> = &'p mut dyn FnMut(&'static Node, Child) -> Result<Child, Error>;
 
 /// The same, but of a list or leaf-list a part is taken before anything is done that costs as much as its entries.
-#[allow(clippy::too_many_arguments)] // those of read
 pub(super) fn read_part(
-    state: &Arc<State>,
-    sessions: &Sessions,
-    options: &Options,
+    from: &From<'_>,
     principal: &Principal,
-    datastore: Datastore,
     path: &InstancePath,
     content: Content,
     part: Part<'_>,
 ) -> Result<Found, Error> {
     let missing = || Error::protocol(Tag::DataMissing, "there is no such instance").at(path.clone());
-    let tree = View::of(datastore, state, sessions, options, principal);
+    let (tree, state) = (View::of(from, principal), from.state);
     // The conventional datastores have no state (RFC 8342 section 5.1).
     let content = match content {
         Content::All if !tree.has_state => Content::Config,
@@ -105,15 +109,9 @@ pub(super) fn read_part(
 }
 
 /// All that the principal may see: what conditions of defaults look at.
-pub(super) fn whole(
-    state: &Arc<State>,
-    sessions: &Sessions,
-    options: &Options,
-    principal: &Principal,
-    datastore: Datastore,
-) -> Container {
-    let tree = View::of(datastore, state, sessions, options, principal);
-    let at = At::root(state.rules(principal));
+pub(super) fn whole(from: &From<'_>, principal: &Principal) -> Container {
+    let tree = View::of(from, principal);
+    let at = At::root(from.state.rules(principal));
     let mut root = Container::default();
     for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
         if let Some(child) = tree.top(node, Content::All).and_then(|child| visible::child(&at, node, &child))
@@ -248,6 +246,7 @@ struct View<'a> {
     sessions: &'a Sessions,
     options: &'a Options,
     principal: &'a Principal,
+    now: Timestamp,
     /// The configuration in the datastore.
     config: Arc<Container>,
     revision: u64,
@@ -257,17 +256,13 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(
-        datastore: Datastore,
-        state: &'a Arc<State>,
-        sessions: &'a Sessions,
-        options: &'a Options,
-        principal: &'a Principal,
-    ) -> Self {
+    fn of(from: &From<'a>, principal: &'a Principal) -> Self {
+        let From { state, sessions, options, datastore, now } = *from;
         let config = state.config.content().clone();
         let (revision, changed_at) = changed(state, sessions, datastore);
         let has_state = matches!(datastore, Datastore::Unified | Datastore::Operational);
-        let running = View { state, sessions, options, principal, config, revision, changed_at, has_state };
+        let running =
+            View { state, sessions, options, principal, now, config, revision, changed_at, has_state };
         match datastore {
             Datastore::Candidate(which) => match sessions.candidates.get(which) {
                 Some(working) => View { config: working.content.clone(), ..running },
@@ -292,11 +287,11 @@ impl<'a> View<'a> {
         if node == &irtf_agent::nodes::AGENT {
             container(self.options.profile.to_data())
         } else if node == &irtf_agent::nodes::TASKS && content != Content::Config {
-            draft::tasks(self.state, self.principal, self.options.clock.now()).map(Child::Container)
+            draft::tasks(self.state, self.principal, self.now).map(Child::Container)
         } else if node == &irtf_agent::nodes::DATA_PARAMS && content != Content::Config {
-            Some(Child::List(draft::data_params(self.state, self.principal, self.options.clock.now())))
+            Some(Child::List(draft::data_params(self.state, self.principal, self.now)))
         } else if node == &irtf_agent::nodes::CONTEXT && content != Content::Config {
-            Some(Child::List(draft::contexts(self.state, self.principal, self.options.clock.now())))
+            Some(Child::List(draft::contexts(self.state, self.principal, self.now)))
         } else if node == &magent_registry::nodes::REGISTRY {
             container(self.registry())
         } else if node == &magent_task::nodes::INTERACTION {
@@ -318,8 +313,7 @@ impl<'a> View<'a> {
         } else if node == &ietf_subscribed_notifications::nodes::STREAMS {
             container(self.options.capabilities.streams())
         } else if node == &ietf_subscribed_notifications::nodes::SUBSCRIPTIONS {
-            let now = self.options.clock.now();
-            container(self.options.capabilities.subscriptions.shown(self.principal, now))
+            container(self.options.capabilities.subscriptions.shown(self.principal, self.now))
         } else if node == &ietf_netconf_acm::nodes::NACM && content != Content::Config {
             container(self.options.capabilities.denied.shown(self.config.container(node)))
         } else if node == &magent_datastores::nodes::REVISIONS {
@@ -352,7 +346,7 @@ impl<'a> View<'a> {
 
     /// What is private to each side: it is not even shown to who sees all else.
     fn policies(&self) -> Container {
-        let (state, now) = (self.state, self.options.clock.now());
+        let (state, now) = (self.state, self.now);
         let entries =
             state.negotiations.policies(|agent| speakers::is_own_side(state, self.principal, agent, now));
         let entries = Child::List(List::State(entries));
@@ -362,7 +356,7 @@ impl<'a> View<'a> {
     /// A list without the entries that are private to others.
     fn private(&self, entries: Arc<dyn StateList>, visible: Visible) -> Child {
         let (state, principal) = (self.state.clone(), self.principal.clone());
-        let now = self.options.clock.now();
+        let now = self.now;
         Child::List(List::State(Arc::new(Private { entries, visible, state, principal, now })))
     }
 

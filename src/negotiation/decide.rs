@@ -11,7 +11,8 @@ use crate::yang::encode::EncodeOptions;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_task::{
     Negotiation, OpenNegotiationInput, OpenNegotiationOutput, RespondInput, RespondOutput, Round, RoundTerm,
-    identities::NegotiationType, nodes::OPEN_NEGOTIATION_INPUT_DEADLINE,
+    identities::NegotiationType,
+    nodes::{OPEN_NEGOTIATION_INPUT_DEADLINE, OPEN_NEGOTIATION_INPUT_TASK, OPEN_NEGOTIATION_INPUT_TO},
 };
 use crate::yang::generated::magent_types::{NegotiationMove, NegotiationStatus};
 use crate::yang::json;
@@ -77,6 +78,9 @@ impl Refused {
         Error::application(tag, message).app_tag(app_tag)
     }
 }
+
+/// How many negotiations of an agent are looked at to find one of its own that can be forgotten.
+const LOOKED_AT: usize = 1000;
 
 impl Negotiations {
     /// `open-negotiation`. `task` is what is known of the task that the input names, if it exists.
@@ -251,7 +255,8 @@ impl Negotiations {
         Ok(events)
     }
 
-    /// The terms that a new task has to have that carries out an agreement, of these agents and with this identifier and type.
+    /// The terms and the type that a new task has to have that carries out an agreement, of these agents and with this identifier
+    /// and type; without a type in it, it gets the one that was negotiated about.
     ///
     /// # Errors
     /// `unknown-reference`: the first agent has opened no such feasibility negotiation with the second; `bad-transition`: it is
@@ -262,7 +267,7 @@ impl Negotiations {
         [from, to]: [&str; 2],
         task: Option<&str>,
         task_type: Option<&str>,
-    ) -> Result<&[RoundTerm], Error> {
+    ) -> Result<(&[RoundTerm], Option<&str>), Error> {
         let is_theirs = |course: &&Course| {
             course.head.type_.is_or_derives_from(NegotiationType::Feasibility)
                 && course.head.initiator == from
@@ -287,11 +292,12 @@ impl Negotiations {
             let message = format!("The negotiation \"{id}\" is about another task.");
             return Err(Refused::TermsDiffer.error(message));
         }
-        if course.head.task_type.is_some() && course.head.task_type.as_deref() != task_type {
+        let agreed_type = course.head.task_type.as_deref();
+        if agreed_type.is_some() && task_type.is_some() && agreed_type != task_type {
             let message = format!("The negotiation \"{id}\" is about a task of another type.");
             return Err(Refused::TermsDiffer.error(message));
         }
-        Ok(terms)
+        Ok((terms, agreed_type))
     }
 
     /// The refusal of a task that has other terms than were agreed.
@@ -311,8 +317,13 @@ impl Negotiations {
         if self.all.len() < limits.negotiations_max {
             return Ok(Vec::new());
         }
-        match self.ended.get_min() {
-            Some((_, id)) => Ok(vec![Event::Forgotten { id: id.to_string() }]),
+        // Of its own if that is found soon: who opens many does not have what others have agreed forgotten.
+        let own = self.of_agent(initiator).take(LOOKED_AT).find(|course| {
+            course.head.initiator == initiator && course.head.status != NegotiationStatus::Open
+        });
+        let oldest = self.ended.get_min().map(|(_, id)| id.to_string());
+        match own.map(|course| course.head.id.clone()).or(oldest) {
+            Some(id) => Ok(vec![Event::Forgotten { id }]),
             None => {
                 let message = format!("{} negotiations are open, and no more are possible", self.all.len());
                 Err(Refused::TooMany.error(message))
@@ -327,7 +338,7 @@ fn opening(fresh: &mut Fresh, input: OpenNegotiationInput, limits: &Limits) -> R
     if input.from == input.to {
         let message =
             format!("the agent {:?} is in 'from' and in 'to'; it cannot negotiate with itself", input.from);
-        return Err(Error::application(Tag::InvalidValue, message));
+        return Err(Error::application(Tag::InvalidValue, message).of_parameter(&OPEN_NEGOTIATION_INPUT_TO));
     }
     let deadline = parameter::optional_time(input.deadline.as_deref(), &OPEN_NEGOTIATION_INPUT_DEADLINE)?;
     let said = Said {
@@ -393,7 +404,7 @@ fn fulfills(negotiation: &Negotiation, task: Option<TaskFacts<'_>>) -> Result<()
     let Some(id) = &negotiation.task else {
         let error =
             Error::application(Tag::MissingElement, "a fulfillment negotiation names its task in 'task'");
-        return Err(error.info("bad-element", "task"));
+        return Err(error.info("bad-element", "task").of_parameter(&OPEN_NEGOTIATION_INPUT_TASK));
     };
     let Some(task) = task else {
         return Err(Refused::UnknownReference.error(format!("there is no task {id:?}")));

@@ -353,6 +353,22 @@ fn negotiations_have_limits() {
 }
 
 #[test]
+fn who_opens_many_has_its_own_forgotten_first() {
+    let mut world = World { limits: Limits { negotiations_max: 2, ..Limits::default() }, ..World::default() };
+    world.open(json!({"id": "n"})).unwrap();
+    world.says("bob", 1, "accept").unwrap();
+    world.open(json!({"id": "e1", "from": "eve"})).unwrap();
+    let withdraw = answer("eve", 1, "withdraw", json!({}));
+    let (events, _) = world.negotiations.respond(&world.fresh(), "e1", withdraw, &world.limits).unwrap();
+    world.commit(events);
+    world.open(json!({"id": "e2", "from": "eve"})).unwrap();
+    assert!(world.negotiations.get("n").is_some() && world.negotiations.get("e1").is_none());
+    // One who has nothing to be forgotten has the oldest forgotten.
+    world.open(json!({"id": "c", "from": "cat"})).unwrap();
+    assert!(world.negotiations.get("n").is_none());
+}
+
+#[test]
 fn any_sequence_of_moves_keeps_the_rules() {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut below = |bound: u64| {

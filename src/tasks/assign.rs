@@ -4,6 +4,7 @@
 
 use super::data::Attachment;
 use super::event::{Event, fits};
+use super::life_cycle::has_ended;
 use super::{Refusal, Tasks, standing, unknown};
 use crate::clock::Timestamp;
 use crate::ids::Fresh;
@@ -17,6 +18,9 @@ use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::model::ModelError;
 use crate::yang::parameter;
 use crate::yang::recast::recast;
+
+/// How many tasks of an agent are looked at to find one of its own that can be forgotten.
+const LOOKED_AT: usize = 1000;
 
 impl Tasks {
     /// Decides on `assign-task`. Without facts in the answer, the same assignment was made before.
@@ -156,7 +160,12 @@ impl Tasks {
         if self.tasks.len() < limits.tasks_max {
             return Ok(Vec::new());
         }
-        let ended = self.ended.iter().filter_map(|(_, number)| self.tasks.numbered(*number));
+        // Of its own if that is found soon: who assigns many does not have what others await forgotten.
+        let own = self.by_from.from(from, 0).take(LOOKED_AT);
+        let own =
+            own.filter(|number| self.tasks.numbered(*number).is_some_and(|record| has_ended(record.status)));
+        let ended = own.chain(self.ended.iter().map(|(_, number)| *number));
+        let ended = ended.filter_map(|number| self.tasks.numbered(number));
         match ended
             .map(|record| record.id.as_str())
             .find(|id| Some(*id) != parent && !self.callbacks.awaits(id))
@@ -197,7 +206,7 @@ fn is_same(task: &Task, terms: &[Term], input: &AssignTaskInput) -> bool {
         && task.max_rework == input.max_rework
         && task.from == input.from
         && task.to == input.to
-        && task.type_ == input.type_
+        && same_type(task, input)
         && task.parent == input.parent
         && task.negotiation == input.negotiation
         && task.context == input.context
@@ -221,6 +230,11 @@ fn most_octets(task: &Task) -> Option<usize> {
     let texts = texts.chain(&task.negotiation).chain(terms).chain(&task.data);
     // An octet of a text becomes six at most, and names and times have some as well.
     Some(texts.map(|text| text.len() * 6 + 64).sum::<usize>() + 1024)
+}
+
+/// Whether the type is that of the assignment. One that carries out an agreement need not say it.
+fn same_type(task: &Task, input: &AssignTaskInput) -> bool {
+    task.type_ == input.type_ || (task.negotiation.is_some() && input.type_.is_none())
 }
 
 /// Whether the terms are those of the assignment. One that carries out an agreement need not say them.

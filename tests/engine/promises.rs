@@ -373,6 +373,64 @@ async fn an_agreement_is_carried_out_by_the_task_that_it_is_about() {
 }
 
 #[tokio::test]
+async fn an_order_without_a_type_has_the_one_that_was_negotiated_about() {
+    let bench = Bench::new().await;
+    let mut about = opening("n", lines("1"));
+    about["task-type"] = json!("vpn");
+    bench.open(about).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is agreed");
+    let mut other = order("t", "n");
+    other["type"] = json!("repair");
+    assert_eq!(app_tag(bench.assign("oss", other).await), "terms-differ");
+    bench.assign("oss", order("t", "n")).await.expect("it is assigned");
+    let entry = entry(&[&n::INTERACTION, &n::INTERACTION_TASKS], &n::INTERACTION_TASKS_TASK, "t");
+    assert_eq!(bench.read("oss", &entry).expect("it is there")["type"], "vpn");
+    bench.assign("oss", order("t", "n")).await.expect("it is repeated");
+}
+
+#[tokio::test]
+async fn a_fulfillment_belongs_to_the_context_of_its_task() {
+    let bench = Bench::new().await;
+    let mut given = order("t", "");
+    given["context"] = json!("c");
+    given.as_object_mut().map(|given| given.remove("negotiation"));
+    bench.assign("oss", given).await.expect("it is assigned");
+    bench.begins("t").await;
+    let about = fulfillment("f", "t", lines("7"));
+    bench.call("ip", &n::OPEN_NEGOTIATION, about.clone()).await.expect("it opens");
+    assert_eq!(bench.negotiation("f")["context"], "c");
+    let said = bench.call("oss", &n::QUERY_MESSAGES, json!({"context": "c"})).await.expect("it is told");
+    let moves =
+        said["message"].as_array().map(|all| all.iter().filter(|one| one["negotiation"] == "f").count());
+    assert_eq!(moves, Some(1), "{said}");
+    bench.call("ip", &n::OPEN_NEGOTIATION, about).await.expect("it is repeated");
+}
+
+#[tokio::test]
+async fn an_opening_by_policy_is_repeated_as_it_was_or_is_another_one() {
+    let bench = Bench::new().await;
+    bench.policy("oss", price("oss-agent", "1", "0")).await.expect("it is stored");
+    let by_policy = |more: Json| {
+        let mut input = json!({"id": "n", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
+            "max-rounds": 9, "content": "a line"});
+        input.as_object_mut().zip(more.as_object()).map(|(input, more)| input.extend(more.clone()));
+        input
+    };
+    let open = async |more: Json| bench.call("oss", &policy::OPEN_BY_POLICY, by_policy(more)).await;
+    let first = open(json!({})).await.expect("it opens");
+    assert_eq!(open(json!({})).await.expect("it is repeated"), first);
+    assert_eq!(open(json!({"policy": "secret-policy"})).await.expect("it is the same"), first);
+    for other in
+        [json!({"max-rounds": 99}), json!({"content": "two"}), json!({"task": "u"}), json!({"lifetime": 7})]
+    {
+        assert_eq!(app_tag(open(other).await), "id-in-use");
+    }
+    assert_eq!(app_tag(open(json!({"policy": "none"})).await), "policy-unknown");
+    bench.open(opening("m", of_price("10"))).await.expect("it opens");
+    assert_eq!(app_tag(open(json!({"id": "m"})).await), "id-in-use");
+}
+
+#[tokio::test]
 async fn without_a_limit_of_rounds_two_policies_agree_before_there_is_no_room() {
     let limits = Limits { negotiation_bytes_max: 40_000, ..Limits::default() };
     let bench = Bench::limited(limits).await;
@@ -433,6 +491,11 @@ async fn what_is_promised_keeps_its_name_and_its_unit_and_goes_with_its_task() {
     bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
     let other = json!({"term": "lines", "amount": "10000", "unit": "half"});
     assert_eq!(app_tag(bench.capacity(other.clone()).await), "bad-policy");
+    // A capacity that was taken back and is said again counts as before.
+    let taken_back = json!({"agent": "ip-agent", "capacity": []});
+    bench.call("ip", &policy::SET_CAPACITY, taken_back).await.expect("nothing is limited");
+    assert_eq!(app_tag(bench.capacity(other.clone()).await), "bad-policy");
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is counted in the same unit");
     bench.executed("t", Some("n")).await;
     // The negotiation is forgotten, and what it took is not.
     let about = fulfillment("f", "t", lines("7"));

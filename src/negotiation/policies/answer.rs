@@ -259,11 +259,26 @@ impl Negotiations {
         Ok(ExplainMovesOutput { account: own.take(most).map(|one| one.account.clone()).collect() })
     }
 
+    /// What a negotiation with this identifier was opened with, if that was by a policy of this agent, and by this one if one is named.
+    pub fn opened_by_policy(&self, input: &OpenByPolicyInput) -> Option<Turn> {
+        let course = self.get(input.id.as_deref()?)?;
+        let by_policy = |one: &&Arc<Accounted>| one.account.round == 1 && one.agent == input.from;
+        let account = course.accounts.iter().find(by_policy)?;
+        let is_meant = input.policy.is_none() || account.account.policy == input.policy;
+        let first = course.rounds.front().filter(|_| is_meant)?;
+        Some(Turn { terms: first.term.clone(), content: None, account: Accounted::clone(account) })
+    }
+
     /// The first proposal by a policy, for `open-by-policy`.
     ///
     /// # Errors
     /// `policy-unknown`, `no-offer`.
-    pub fn first_offer(&self, input: &OpenByPolicyInput, now: Timestamp) -> Result<Turn, Error> {
+    pub fn first_offer(
+        &self,
+        input: &OpenByPolicyInput,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<Turn, Error> {
         let none = || no_policy(&input.from, input.policy.as_deref());
         let means = self.means.get(input.from.as_str()).ok_or_else(none)?;
         let occasion = Occasion {
@@ -281,9 +296,11 @@ impl Negotiations {
         let is_fulfillment = input.type_.is_or_derives_from(NegotiationType::Fulfillment);
         let task = input.task.as_deref().filter(|_| is_fulfillment);
         let regions = infeasible(means, stored, Party::Initiator, now, task);
+        let most = [input.max_rounds, stored.policy.rounds].into_iter().flatten().min();
+        let rounds = most.unwrap_or(u32::MAX).min(limits.negotiation_rounds_max);
         let situation = Situation {
             time: 0.0,
-            moves_left: input.max_rounds.map(|rounds| rounds.div_ceil(2)),
+            moves_left: Some(rounds.div_ceil(2)),
             can_offer: true,
             can_be_answered: true,
             standing: None,

@@ -154,6 +154,7 @@ impl Commitments {
         let of_task = |commitment: &&Commitment| task.is_some() && commitment.task.as_deref() == task;
         let promised: Vec<&Commitment> = self
             .of_term(&capacity.term)
+            .map(|(_, commitment)| commitment)
             .filter(|commitment| commitment.counts(now) && !of_task(commitment))
             .filter(|commitment| commitment.end.is_none_or(|end| start < end))
             .collect();
@@ -177,11 +178,12 @@ impl Commitments {
         times.into_iter().map(|at| (at, free(at))).collect()
     }
 
-    fn of_term(&self, term: &str) -> impl Iterator<Item = &Commitment> {
+    fn of_term(&self, term: &str) -> impl Iterator<Item = (&str, &Commitment)> {
         let from: (Arc<str>, Arc<str>) = (term.into(), "".into());
         let of_term = self.0.range((Bound::Included(from), Bound::Unbounded));
         let term = term.to_owned();
-        of_term.take_while(move |((name, _), _)| **name == *term).map(|(_, commitment)| commitment)
+        let of_term = of_term.take_while(move |((name, _), _)| **name == *term);
+        of_term.map(|((_, negotiation), commitment)| (&**negotiation, commitment))
     }
 
     /// What a policy with these terms cannot offer at the time `now`, since it is not free.
@@ -254,9 +256,10 @@ impl Commitments {
         self.0.values().any(|one| one.task.as_deref() == Some(task))
     }
 
-    /// Whether anything is promised of the term at the time `now` or later.
-    pub(in crate::negotiation) fn is_promised(&self, term: &str, now: Timestamp) -> bool {
-        self.of_term(term).any(|one| one.counts(now))
+    /// By which negotiations anything is promised of the term at the time `now` or later.
+    pub(in crate::negotiation) fn promised(&self, term: &str, now: Timestamp) -> impl Iterator<Item = &str> {
+        let counting = self.of_term(term).filter(move |(_, one)| one.counts(now));
+        counting.map(|(negotiation, _)| negotiation)
     }
 
     fn retain(&mut self, stays: impl Fn(&str, &Commitment) -> bool) {

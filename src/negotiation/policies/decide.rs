@@ -3,14 +3,14 @@
 //! They give events, and never change anything themselves.
 
 use super::super::decide::Refused;
-use super::super::{Event, Negotiations};
+use super::super::{Course, Event, Negotiations};
 use super::preferences::bad;
 use super::{Means, Stored};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::magent_policy::{
-    Agent, Policy, ReleaseCommitmentInput, RemovePolicyInput, SetCapacityInput, SetPolicyInput,
+    Agent, Capacity, Policy, ReleaseCommitmentInput, RemovePolicyInput, SetCapacityInput, SetPolicyInput,
 };
 use crate::yang::model::{ModelError, Modelled};
 use crate::yang::recast::{recast, recast_data};
@@ -95,9 +95,19 @@ impl Negotiations {
             return Ok(Vec::new());
         }
         let before = |term: &str| means.capacity.iter().find(|capacity| capacity.term == term);
+        // Without a capacity before, what was agreed says in which unit it is promised.
+        let agreed_otherwise = |negotiation: &str, capacity: &Capacity| {
+            let terms = self.get(negotiation).and_then(Course::agreed).unwrap_or_default();
+            let term = terms.iter().find(|term| term.name == capacity.term);
+            capacity.unit.is_some() && term.is_some_and(|term| term.unit != capacity.unit)
+        };
         for capacity in &agent.capacity {
-            let is_changed = before(&capacity.term).is_some_and(|before| before.unit != capacity.unit);
-            if is_changed && means.commitments.is_promised(&capacity.term, now) {
+            let mut promised = means.commitments.promised(&capacity.term, now);
+            let is_changed = match before(&capacity.term) {
+                Some(before) => before.unit != capacity.unit && promised.next().is_some(),
+                None => promised.any(|negotiation| agreed_otherwise(negotiation, capacity)),
+            };
+            if is_changed {
                 return Err(bad(format!("the term {:?} is promised in another unit", capacity.term)));
             }
         }

@@ -189,6 +189,31 @@ fn two_policies_come_to_an_agreement_that_both_can_stand() {
 }
 
 #[test]
+fn who_opens_by_a_policy_asks_for_the_most_however_many_rounds_there_are() {
+    for strategy in ["default", "time-dependent", "micro"] {
+        let mut world = World::default();
+        let mut policy = json!({"term": price("0", "1"), "reservation": "0.1"});
+        if strategy != "default" {
+            policy["strategy"] = json!(strategy);
+        }
+        world.policy("ann", policy).unwrap();
+        for rounds in [None, Some(2), Some(3), Some(4), Some(6), Some(50)] {
+            let mut input = json!({"type": "magent-task:feasibility", "from": "ann", "to": "bob"});
+            if let Some(rounds) = rounds {
+                input["max-rounds"] = json!(rounds);
+            }
+            let first = world.negotiations.first_offer(&read(&input), &Limits::default(), world.now());
+            let number = first.unwrap().terms.first().and_then(|term| term.number.clone());
+            assert_eq!(
+                number.map(|number| number.to_string()).as_deref(),
+                Some("100.0"),
+                "{strategy} {rounds:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_is_remembered_changes_no_decision() {
     let mut world = World::default();
     world.policy("bob", json!({"term": price("0", "1")})).unwrap();

@@ -33,6 +33,8 @@ pub(super) struct Progress {
     pub moves_left: f64,
     /// How many were made.
     pub moves_made: f64,
+    /// Whether nobody has proposed anything yet.
+    pub begins: bool,
     /// The utility of the reservation.
     pub reservation: f64,
     /// What the other party has conceded, as a share of what it could have since its first offer.
@@ -48,9 +50,10 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Whether the end is so near that the default gives way.
+    /// Whether the end is so near that the default gives way. Where moves are not limited it never is, and who begins does not
+    /// begin with that, however few there are: the first proposal would tell the reservation.
     pub fn is_tail(&self) -> bool {
-        self.moves_left <= self.tail()
+        !self.begins && self.moves_left.is_finite() && self.moves_left <= self.tail()
     }
 
     fn tail(&self) -> f64 {

@@ -221,6 +221,7 @@ impl Negotiator {
             time,
             moves_left,
             moves_made: made,
+            begins: self.made == 0 && self.utilities.is_empty(),
             reservation: self.prepared.reservation(),
             conceded: self.conceded(),
             fair: self.fair(),

@@ -609,6 +609,20 @@ fn ended_tasks_make_room_and_open_ones_do_not() {
 }
 
 #[test]
+fn who_assigns_many_has_its_own_tasks_forgotten_first() {
+    let mut world = World::new();
+    world.limits.tasks_max = 2;
+    world.assign(order("t-1"));
+    world.cancel();
+    let of_noc = |id: &str| AssignTaskInput { from: "noc".into(), parent: None, ..order(id) };
+    world.assign(of_noc("t-2"));
+    let decided = world.tasks.cancel(world.now, "t-2", CancelInput::default(), &world.limits);
+    world.done(decided);
+    world.assign(of_noc("t-3"));
+    assert!(world.tasks.contains("t-1") && !world.tasks.contains("t-2"));
+}
+
+#[test]
 fn the_history_keeps_its_newest_changes() {
     let mut world = started();
     for _ in 0..crate::limits::TASK_HISTORY_MAX {

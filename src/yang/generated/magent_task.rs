@@ -3998,7 +3998,8 @@ pub struct OpenNegotiationInput {
     pub task: Option<String>,
     /// Type of the task that is negotiated. A task that carries out the agreement has this type.
     pub task_type: Option<String>,
-    /// The context that the negotiation belongs to.
+    /// The context that the negotiation belongs to. If none is given, that of the fulfillment of a task
+    /// belongs to the context of the task.
     pub context: Option<String>,
     /// How long the agents have for each move. The server can shorten it, and chooses it if it is not
     /// given.
@@ -15836,7 +15837,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "The context that the negotiation belongs to.",
+        description: "The context that the negotiation belongs to. If none is\ngiven, that of the fulfillment of a task belongs to the\ncontext of the task.",
     };
     /// `/magent-task:open-negotiation/input/lifetime`
     pub static OPEN_NEGOTIATION_INPUT_LIFETIME: Node = Node {
