@@ -138,7 +138,7 @@ fn skills(to: &Agent, from: Option<&Agent>, input: &Input, missing: &mut Vec<Mis
     let named = |name: &String| to.skills.skill.iter().find(|skill| &skill.skill_name == name);
     let mut usable = Vec::new();
     let mut unfit = Vec::new();
-    let mut use_skill = |skill: &Skill, common_name: String| {
+    let use_skill = |skill: &Skill, common_name: String| {
         let (input_mode, output_mode) =
             (common_modes(&given, &skill.input_modes), common_modes(&skill.output_modes, &taken));
         let clash = |aspect, verb: &str, theirs: &[String], ours: &[String]| {
@@ -146,28 +146,45 @@ fn skills(to: &Agent, from: Option<&Agent>, input: &Input, missing: &mut Vec<Mis
             lacking(aspect, Some(&skill.skill_name), reason)
         };
         match (input_mode, output_mode) {
-            (None, _) => unfit.push(clash(Aspect::InputMode, "takes", &skill.input_modes, &given)),
-            (_, None) => unfit.push(clash(Aspect::OutputMode, "gives", &skill.output_modes, &taken)),
+            (None, _) => Err(clash(Aspect::InputMode, "takes", &skill.input_modes, &given)),
+            (_, None) => Err(clash(Aspect::OutputMode, "gives", &skill.output_modes, &taken)),
             (Some(input_mode), Some(output_mode)) => {
-                usable.push(CommonSkill { input_mode, output_mode, ..CommonSkill::new(common_name) });
+                Ok(CommonSkill { input_mode, output_mode, ..CommonSkill::new(common_name) })
             }
         }
     };
     for asked in &input.skill_name {
-        // The highest version of the name that has one in common with what is asked for.
+        // The highest version of the name that has one in common with what is asked for, and whose modes fit.
         let fitting = names.iter().filter_map(|name| {
             let common = versions::common(std::slice::from_ref(name), std::slice::from_ref(asked)).pop()?;
             Some((versions::split(name).1, name, common))
         });
-        match fitting.max_by(|a, b| a.0.cmp(&b.0)) {
-            Some((_, name, common)) => {
-                named(name).into_iter().for_each(|skill| use_skill(skill, common.clone()))
-            }
-            None => missing.push(lacking(Aspect::Skill, Some(asked), why(asked, &names, "skill"))),
+        let mut fitting: Vec<_> = fitting.collect();
+        if fitting.is_empty() {
+            missing.push(lacking(Aspect::Skill, Some(asked), why(asked, &names, "skill")));
         }
+        fitting.sort_by(|a, b| b.0.cmp(&a.0));
+        let mut highest = None;
+        for (_, name, common) in fitting {
+            match named(name).map(|skill| use_skill(skill, common)) {
+                Some(Ok(skill)) => {
+                    usable.push(skill);
+                    highest = None;
+                    break;
+                }
+                Some(Err(clash)) => drop(highest.get_or_insert(clash)),
+                None => {}
+            }
+        }
+        unfit.extend(highest);
     }
     if input.skill_name.is_empty() {
-        to.skills.skill.iter().for_each(|skill| use_skill(skill, skill.skill_name.clone()));
+        for skill in &to.skills.skill {
+            match use_skill(skill, skill.skill_name.clone()) {
+                Ok(skill) => usable.push(skill),
+                Err(clash) => unfit.push(clash),
+            }
+        }
     }
     if !input.skill_name.is_empty() || usable.is_empty() {
         missing.extend(unfit);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::Datastore;
-use super::sessions::Sessions;
 use super::request::Form;
+use super::sessions::Sessions;
 use super::state::State;
 use super::subscribers::Seat;
 use super::subscription::{Lost, Shared};

@@ -441,7 +441,8 @@ impl Subscription {
             Denied::count(&self.shared.options.capabilities.denied.notifications);
             return None;
         }
-        match core::readable_change(&rules, notification) {
+        let part = core::readable_change(&rules, notification);
+        match part.or_else(|| visible::registration(&rules, notification)) {
             None => Some(delivered),
             Some(Some(part)) => Some(Delivered { notification: Told::new(part), ..delivered }),
             Some(None) => None,

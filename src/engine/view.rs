@@ -72,10 +72,17 @@ pub(super) fn read_part(
     };
     let has_other_state = content != Content::Config && has_other_state(path);
     let changed_at = tree.changed_at;
-    let found = |node, child, revision| Found { node, child, revision, has_other_state, changed_at };
+    // What the principal sees of it changes with the rules too.
+    let rules = state.rules(principal);
+    let ruled = state.config.content().container(&ietf_netconf_acm::nodes::NACM);
+    let ruled = ruled.filter(|_| !rules.is_everything()).map_or(0, |nacm| nacm.revision);
+    let found = |node, child, revision| {
+        let has_other_state = has_other_state || ruled > revision;
+        Found { node, child, revision, has_other_state, changed_at }
+    };
     let Some((first, rest)) = path.steps.split_first() else {
         let mut root = Container::default().at_revision(tree.revision);
-        let at = At::root(state.rules(principal));
+        let at = At::root(rules.clone());
         for node in SCHEMA.implemented().flat_map(|module| module.data).copied() {
             let seen = tree.top(node, content).and_then(|child| visible::child(&at, node, &child));
             if let Some(child) = seen.and_then(|child| keep(&child, node, content)) {
@@ -94,7 +101,7 @@ pub(super) fn read_part(
         step = next;
     }
     let child = select(&child, step, &mut revision).ok_or_else(missing)?;
-    let child = visible::found(&state.rules(principal), path, &child).ok_or_else(missing)?;
+    let child = visible::found(&rules, path, &child).ok_or_else(missing)?;
     if matches!(&child, Child::List(list) if list.is_empty()) {
         return Err(missing());
     }
@@ -137,16 +144,28 @@ pub(super) fn changed(state: &State, sessions: &Sessions, datastore: Datastore) 
     }
 }
 
-/// Whether state is shown in this configuration: nodes that are state, such as counters, which no event of the log tells of;
-/// what is shown in the draft's `tasks`, and in its lists as a whole.
+/// Whether something is shown of which the revision does not tell: in configuration nodes that are state, such as counters, what
+/// is shown in the draft's `tasks` and in its lists as a whole; and what is private to some, of which each sees the part that is
+/// its own at the time, by delegations too.
 fn has_other_state(path: &InstancePath) -> bool {
     use irtf_agent::nodes::{CONTEXT, DATA_PARAMS, TASKS};
+    use magent_policy::nodes::POLICIES;
+    use magent_registry::nodes::{REGISTRY, REGISTRY_AGENTS};
+    use magent_task::nodes::INTERACTION;
     fn has_state(node: &Node) -> bool {
         !node.config || node.data.iter().any(|inner| has_state(inner))
     }
     match path.steps.as_slice() {
         [] => true,
-        [first, ..] if !first.node.config => false,
+        [first, rest @ ..] if !first.node.config => {
+            let is_whole = rest.iter().all(|step| step.selector == Selector::None);
+            let place = rest.first().map(|step| step.node);
+            match () {
+                () if first.node == &INTERACTION || first.node == &POLICIES => is_whole,
+                () if first.node == &REGISTRY => is_whole && place != Some(&REGISTRY_AGENTS),
+                () => false,
+            }
+        }
         [first, ..] if first.node == &TASKS => true,
         [list] if list.node == &DATA_PARAMS || list.node == &CONTEXT => list.selector == Selector::None,
         [.., last] => has_state(last.node),

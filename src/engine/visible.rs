@@ -11,6 +11,9 @@ use imbl::ordmap::DiffItem;
 
 use crate::access::{Access, At, Rules};
 use crate::yang::error::{Error, Info, InfoValue};
+use crate::yang::generated::magent_registry::{self, RegistryChange};
+use crate::yang::model::Modelled;
+use crate::yang::notification::Notification;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
@@ -266,6 +269,30 @@ pub(super) fn any(root: &At, access: Access, node: &'static Node) -> bool {
         at = at.child(node);
     }
     at.permits(access)
+}
+
+/// What a reader may be told of a `registry-change`: nothing of an agent that it may not read, and what an update has changed
+/// if it may read all of the agent. `None` if that is all, or it is another notification; `Some(None)` if it is nothing.
+pub(super) fn registration(rules: &Arc<Rules>, told: &Notification) -> Option<Option<Notification>> {
+    use magent_registry::nodes::{
+        REGISTRY, REGISTRY_AGENTS, REGISTRY_AGENTS_AGENT, REGISTRY_AGENTS_AGENT_VERSION,
+    };
+    if told.node != RegistryChange::node() || rules.is_everything() {
+        return None;
+    }
+    let change = RegistryChange::from_data(&told.data).ok()?;
+    let agents = At::root(rules.clone()).child(&REGISTRY).child(&REGISTRY_AGENTS);
+    let agent = agents.entry(&REGISTRY_AGENTS_AGENT, &Key::string(&change.name));
+    if ![&agents, &agent].into_iter().all(|at| at.permits(Access::Read)) {
+        return Some(None);
+    }
+    let is_all = |node: &&'static Node| agent.all(node, Access::Read) == Some(true);
+    if REGISTRY_AGENTS_AGENT.data.iter().all(is_all) {
+        return None;
+    }
+    let version = change.version.filter(|_| is_all(&&REGISTRY_AGENTS_AGENT_VERSION));
+    let data = RegistryChange { version, update: None, ..change };
+    Some(Some(Notification { data: data.to_data(), ..told.clone() }))
 }
 
 /// Whether notifications of a node are told (RFC 8341 section 3.4.6).

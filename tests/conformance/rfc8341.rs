@@ -204,6 +204,55 @@ async fn section_3_4_6_notifications_are_left_out_as_soon_as_a_rule_says_so() {
 }
 
 #[tokio::test]
+async fn section_3_4_6_of_a_registration_is_told_what_may_be_read_of_it() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    let entry = "/magent-registry:registry/agents/agent";
+    let deny = json!([
+        { "name": "1", "path": format!("{entry}[name='hidden']"), "action": "deny" },
+        { "name": "2", "path": format!("{entry}/provider"), "action": "deny" },
+    ]);
+    configure(&server, deny, json!({})).await;
+    let mut hers = server.open_as(&ann, "/restconf/streams/NETCONF/json").await;
+    for (name, provider) in [("hidden", "x"), ("open", "x"), ("open", "secret"), ("last", "x")] {
+        let profile = json!({ "name": name, "description": "x", "version": "1", "provider": provider });
+        let admin = server.admin();
+        assert_eq!(invoke(&server, admin, "magent-registry:register-agent", profile).await, 200);
+    }
+    let hers = read_on(&mut hers, |text| text.contains("\"last\"")).await;
+    assert!(!hers.contains("hidden") && !hers.contains("difference"), "{hers}");
+    assert!(hers.contains("\"updated\"") && hers.contains("\"version\""), "{hers}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9110_13_1_2_what_was_read_before_the_rights_changed_is_sent_again() {
+    let server = start_server().await;
+    let ann = server.add_user("ann");
+    put(&server, &format!("{ITEMS}=1"), &item("1")).await;
+    let again = async |target: &str| {
+        let read = server.ask_as(&ann, "GET", target, &[], "").await;
+        let known = format!("If-None-Match: {}", read.header("etag"));
+        (read.body.clone(), server.ask_as(&ann, "GET", target, &[&known], "").await)
+    };
+    let target = format!("{ITEMS}=1");
+    let (whole, unchanged) = again(&target).await;
+    assert_eq!(unchanged.status, 304);
+    let tag = format!("If-None-Match: {}", unchanged.header("etag"));
+    let deny = json!([{ "name": "1", "path": "/irtf-agent:data-params/data", "action": "deny" }]);
+    configure(&server, deny, json!({})).await;
+    let reduced = server.ask_as(&ann, "GET", &target, &[&tag], "").await;
+    assert_eq!(reduced.status, 200);
+    assert_ne!(reduced.body, whole);
+    configure(&server, json!([]), json!({})).await;
+    assert_eq!(server.ask_as(&ann, "GET", &target, &[&tag], "").await.body, whole);
+    // What is private is another part for each, who may come to see more and less of it.
+    let tasks = "/restconf/data/magent-task:interaction/tasks";
+    assert_eq!(again(tasks).await.1.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_push_of_data_holds_what_may_be_read_now() {
     let server = start_server().await;
     let ann = server.add_user("ann");

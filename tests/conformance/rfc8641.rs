@@ -314,13 +314,7 @@ async fn section_3_10_state_is_followed_as_far_as_the_subscriber_may_see_it() {
     let output = establish_as(&server, &eve, to(filter)).await;
     let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI").to_owned();
     let mut of_eve = Subscriber::open(&server, &eve, 0, &uri).await;
-    let register = async |name: &str| {
-        let profile = json!({"magent-registry:input":
-            {"name": name, "description": "d", "version": "1.0.0", "provider": "p", "domain": ["IP"]}});
-        let target = "/restconf/operations/magent-registry:register-agent";
-        assert_eq!(server.post(target, &profile.to_string()).await.status, 200);
-    };
-    register("one").await;
+    register(&server, "one").await;
     let agent = json!({"magent-registry:agent": [{"name": "one", "version": "1.0.0"}]});
     let created = (String::from("create"), String::from("/magent-registry:registry/agents/agent=one"), agent);
     for subscriber in [&mut of_admin, &mut of_eve] {
@@ -331,9 +325,68 @@ async fn section_3_10_state_is_followed_as_far_as_the_subscriber_may_see_it() {
     assert_eq!(assigned.status, 200, "{assigned:?}");
     let told = edits(of_admin.next().await);
     assert!(told[0].1.starts_with("/magent-task:interaction/tasks/task="), "{told:?}");
-    register("two").await;
+    register(&server, "two").await;
     let told = edits(of_eve.next().await);
     assert!(told[0].1.ends_with("agent=two"), "the task is not eve's: {told:?}");
+    server.stop().await;
+}
+
+async fn register(server: &TestServer, name: &str) {
+    let profile = json!({"magent-registry:input":
+        {"name": name, "description": "d", "version": "1.0.0", "provider": "p", "domain": ["IP"]}});
+    let target = "/restconf/operations/magent-registry:register-agent";
+    assert_eq!(server.post(target, &profile.to_string()).await.status, 200);
+}
+
+async fn assign(server: &TestServer, id: &str) {
+    let order = json!({"magent-task:input": {"id": id, "from": "one", "to": "one", "content": "do"}});
+    let assigned = server.post("/restconf/operations/magent-task:assign-task", &order.to_string()).await;
+    assert_eq!(assigned.status, 200, "{assigned:?}");
+}
+
+#[tokio::test]
+async fn section_3_7_entries_of_state_are_told_one_by_one_whatever_is_selected_above_them() {
+    let server = start_server().await;
+    register(&server, "one").await;
+    assign(&server, "t1").await;
+    let filter = json!({"datastore": "ietf-datastores:operational", "on-change": {"sync-on-start": false},
+        "datastore-xpath-filter": "/magent-task:interaction/tasks"});
+    let mut subscriber = subscribe(&server, to(filter)).await;
+    assign(&server, "t2").await;
+    let told = edits(subscriber.next().await);
+    let places: Vec<(&str, &str)> = told.iter().map(|(what, at, _)| (what.as_str(), at.as_str())).collect();
+    assert_eq!(places, [("create", "/magent-task:interaction/tasks/task=t2")]);
+    let report = json!({"magent-task:input": {"status": "processing"}});
+    let target = "/restconf/data/magent-task:interaction/tasks/task=t1/report";
+    assert_eq!(server.post(target, &report.to_string()).await.status, 200);
+    let told = edits(subscriber.next().await);
+    let created = told.iter().filter(|(what, ..)| what == "create").map(|(_, at, _)| at.as_str());
+    let change = "/magent-task:interaction/tasks/task=t1/history/change=2";
+    assert_eq!(created.collect::<Vec<_>>(), [change], "{told:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_3_9_what_may_no_longer_be_read_since_a_right_has_expired_is_deleted() {
+    let server = start_server().await;
+    register(&server, "one").await;
+    assign(&server, "t1").await;
+    let eve = server.add_user("eve");
+    let filter = json!({"datastore": "ietf-datastores:operational",
+        "on-change": {"sync-on-start": false, "dampening-period": 0},
+        "datastore-xpath-filter": "/magent-task:interaction/tasks/task"});
+    let output = establish_as(&server, &eve, to(filter)).await;
+    let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI").to_owned();
+    let mut subscriber = Subscriber::open(&server, &eve, 0, &uri).await;
+    let delegated = json!({"magent-registry:input": {"delegate": "eve", "may": ["read"], "lifetime": 1}});
+    let target = "/restconf/data/magent-registry:registry/agents/agent=one/delegate";
+    assert_eq!(server.post(target, &delegated.to_string()).await.status, 200);
+    for what in ["create", "delete"] {
+        let told = edits(subscriber.next().await);
+        let places: Vec<(&str, &str)> =
+            told.iter().map(|(what, at, _)| (what.as_str(), at.as_str())).collect();
+        assert_eq!(places, [(what, "/magent-task:interaction/tasks/task=t1")]);
+    }
     server.stop().await;
 }
 

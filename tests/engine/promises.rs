@@ -399,7 +399,7 @@ async fn a_fulfillment_belongs_to_the_context_of_its_task() {
     let about = fulfillment("f", "t", lines("7"));
     bench.call("ip", &n::OPEN_NEGOTIATION, about.clone()).await.expect("it opens");
     assert_eq!(bench.negotiation("f")["context"], "c");
-    let said = bench.call("oss", &n::QUERY_MESSAGES, json!({"context": "c"})).await.expect("it is told");
+    let said = bench.call("oss", &n::QUERY_MESSAGES, json!({"context": ["c"]})).await.expect("it is told");
     let moves =
         said["message"].as_array().map(|all| all.iter().filter(|one| one["negotiation"] == "f").count());
     assert_eq!(moves, Some(1), "{said}");

@@ -148,6 +148,24 @@ fn a_synchronous_assignment_is_answered_with_its_result() {
 }
 
 #[test]
+fn who_waits_for_a_synchronous_task_when_the_server_stops_is_told_how_it_stands() {
+    let states = States::new();
+    let server = states.server(State::Agents);
+    let text = fs::read_to_string(folder().join("p01-valid-assign-rpc.json")).unwrap();
+    let sample: Json = serde_json::from_str(&text).unwrap();
+    let mut input = sample["magent-task:assign-task"].clone();
+    input.as_object_mut().unwrap().remove("callback");
+    (input["id"], input["timeout"]) = (json!("t-sync"), json!(60));
+    let mut events = server.client().events(Some("0")).unwrap();
+    let mut publisher = server.client();
+    let assigned = thread::spawn(move || rpc(&mut publisher, "magent-task:assign-task", input));
+    while !events.next().unwrap().data.contains("\"t-sync\"") {}
+    server.terminate();
+    let output = assigned.join().unwrap();
+    assert_eq!(output["magent-task:output"]["status"], "created", "{output}");
+}
+
+#[test]
 fn a_client_cannot_write_the_profile_of_the_server() {
     let states = States::new();
     let server = states.server(State::Agents);

@@ -193,6 +193,21 @@ fn two_agents_have_in_common_what_both_say() {
 }
 
 #[test]
+fn of_a_skill_the_highest_version_that_fits_is_taken() {
+    let mut world = World::default();
+    let taking = |name: &str, mode: &str| json!({"skill-name": name, "input-modes": [mode]});
+    let skills = [taking("s-v1.5", "image"), taking("s-v3.0", "audio/*"), taking("s-v1.2", "image")];
+    world.register("bob", profile("b", json!({"skills": {"skill": skills}}))).unwrap();
+    let skills = |mode: &str| {
+        let found = negotiate(&world, json!({"to": "b", "skill-name": ["s"], "input-mode": [mode]}));
+        found.skill.into_iter().map(|skill| skill.skill_name).collect::<Vec<_>>()
+    };
+    assert_eq!(skills("image/png"), ["s-v1.5"]);
+    assert_eq!(skills("audio/wav"), ["s-v3.0"]);
+    assert_eq!(skills("video"), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_asked_for_and_missing_has_a_reason() {
     let mut world = World::default();
     world.register("ann", read(&full("a"))).unwrap();
