@@ -177,7 +177,7 @@ fn what_a_script_shows_by_its_name_and_is_not_there_has_failed() {
             ("show context | json", "{}\n"),
             ("show context | count", "0\n"),
             ("show data-params 2 | count", "0\n"),
-            ("show data-params 1 dataType", "/irtf-agent:data-params[id='1']/dataType=text\n"),
+            ("show data-params 1 dataType", "ID  DATATYPE\n1   text\n"),
         ] {
             let (status, output, errors) = script(&server, url, &[], line);
             assert_eq!((status, output.as_str()), (Some(0), expected), "{url} {line}: {errors}");
