@@ -417,11 +417,12 @@ impl Group {
         let mut made = self.made.take();
         let unwritable = |error: EventError| {
             // It has no position yet, and is not there to be read.
-            let why = match error {
-                EventError::Payload { reason, .. } => reason,
-                other => other.to_string(),
+            let (why, path) = match error {
+                EventError::Payload { reason, path, .. } => (reason, path),
+                other => (other.to_string(), None),
             };
-            Error::application(Tag::InvalidValue, format!("this cannot be stored: {why}"))
+            let error = Error::application(Tag::InvalidValue, format!("this cannot be stored: {why}"));
+            Error { path, ..error }
         };
         let actor_of = |event: &Event| match event.is_of_server() {
             true => Actor::server_for(actor.user, actor.session),

@@ -215,7 +215,8 @@ async fn configured_content_is_applied_as_a_start_reads_it() {
         String::from_utf8(text).expect("UTF-8")
     };
     let before = seen(&bench);
-    put("<x><y/></x><x>t</x>").await.expect_err("a start could not read it");
+    let refused = put("<x><y/></x><x>t</x>").await.expect_err("a start could not read it");
+    assert!(refused.path.is_some_and(|at| at.steps.starts_with(&path.steps)), "it names the place");
     let bench = bench.restart().await;
     assert_eq!(seen(&bench), before);
 }
