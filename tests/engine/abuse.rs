@@ -183,6 +183,8 @@ async fn content_that_a_start_could_not_read_is_refused_wherever_it_stands() {
             let refused = call_in_xml(&bench, user, called, &more.replace("CONTENT", &content)).await;
             let refused = refused.expect_err(name);
             assert!(refused.to_string().contains("cannot be stored"), "{name}: {refused}");
+            let at = refused.path.and_then(|path| path.node()).map(|node| node.name);
+            assert_eq!(at, Some("structured-content"), "{name}");
         }
     }
     let before = bench.read("admin", &plain(&[&n::INTERACTION])).expect("it is there");
