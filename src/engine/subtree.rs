@@ -12,11 +12,13 @@ use imbl::OrdMap;
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
 use crate::yang::metadata::ETAG_ATTRIBUTE;
+use crate::yang::path::PathPattern;
 use crate::yang::schema::{Base, Module, Node, Type};
 use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xml::parse::{Element, document};
+use crate::yang::xml::with_module_names;
 use crate::yang::xpath::EvalError;
 
 /// A filter over the data below one place.
@@ -444,16 +446,20 @@ fn resolve(written: &[Written], parent: Option<&'static Node>, among: &[&'static
 /// The value that a text means; `None` if the node cannot have it.
 fn value(node: &'static Node, text: &str, qualified: &str) -> Option<Value> {
     let ty = node.ty()?;
-    let text = if is_of_names(ty) { qualified } else { text };
-    types::parse(ty, text, &ModuleNames(&SCHEMA), node.module).ok()
+    let names = ModuleNames(&SCHEMA);
+    if PathPattern::is_value_of(node) {
+        return PathPattern::parse(qualified, &names).ok().map(|path| Value::string(path.to_string()));
+    }
+    let text = if has_names(ty) { qualified } else { text };
+    types::parse(ty, text, &names, node.module).ok()
 }
 
-/// Whether a value of the type is a name with a prefix.
-fn is_of_names(ty: &Type) -> bool {
+/// Whether values of the type have names with prefixes in them.
+fn has_names(ty: &Type) -> bool {
     match &ty.base {
-        Base::IdentityRef(_) => true,
-        Base::LeafRef(leafref) => is_of_names(leafref.real),
-        _ => false,
+        Base::IdentityRef(_) | Base::InstanceIdentifier { .. } => true,
+        Base::LeafRef(leafref) => has_names(leafref.real),
+        _ => ty.is_xpath(),
     }
 }
 
@@ -510,7 +516,11 @@ fn from_xml(element: &Element<'_>) -> Vec<Written> {
             let (prefix, name) = text.split_once(':').unwrap_or(("", text));
             let namespace = child.scope.namespace(prefix);
             let module = namespace.and_then(|n| SCHEMA.modules.iter().find(|m| m.namespace == n.as_ref()));
-            let qualified = module.map_or(text.to_owned(), |module| format!("{}:{name}", module.name));
+            let qualified = match module {
+                _ if text.starts_with('/') => with_module_names(text, &child.scope, &SCHEMA),
+                Some(module) => format!("{}:{name}", module.name),
+                None => text.to_owned(),
+            };
             WrittenContent::Text(text.to_owned(), qualified)
         };
         Written { module, name: child.name.to_owned(), content }

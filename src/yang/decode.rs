@@ -417,7 +417,7 @@ impl<'a> Decoder<'a> {
         match &value {
             Value::String(text) if !self.allow_state && PathPattern::is_value_of(node) => {
                 let path = PathPattern::parse(text, &ModuleNames(self.schema));
-                Ok(path.map_or_else(|_| value.clone(), |path| Value::string(&path.to_string())))
+                Ok(path.map_or_else(|_| value.clone(), |path| Value::string(path.to_string())))
             }
             _ => Ok(value),
         }

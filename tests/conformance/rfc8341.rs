@@ -145,6 +145,11 @@ async fn section_3_5_2_a_path_is_the_same_rule_whatever_it_was_written_in() {
         let read = session.config("running", &filter).await;
         let expected = format!("<path xmlns:irtf-agent=\"{}\">{in_xml}</path>", netconf::AGENT);
         assert!(read.contains(&expected), "{written}\n{read}");
+        let same = format!("<path xmlns:z='{}'>/z:data-params[z:id='a']/z:data</path>", netconf::AGENT);
+        let rules = format!("<rule-list><rule><name/>{same}</rule></rule-list>");
+        let filter = format!("<filter><nacm xmlns='{nacm}'>{rules}</nacm></filter>");
+        let read = session.config("running", &filter).await;
+        assert!(read.contains("<name>1</name>"), "{written}\n{read}");
         assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=a/data"), "").await, 404, "{written}");
         assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=b/data"), "").await, 200, "{written}");
     }
