@@ -16,6 +16,7 @@ use crate::yang::generated::ietf_netconf_acm::{self as acm, ActionType, Groups, 
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, PathPattern, Selector, Step};
 use crate::yang::tree::{Child, Container, Key};
+use crate::yang::types::ModuleNames;
 use crate::yang::value::Value;
 
 /// What is configured at `/ietf-netconf-acm:nacm`, or the standard policy as long as there is no rule list.
@@ -180,7 +181,7 @@ fn rule_of(rule: &acm::Rule) -> Result<Rule, String> {
     let target = match (&rule.rpc_name, &rule.notification_name, &rule.path) {
         (Some(name), ..) => Target::Operation(named(name)),
         (_, Some(name), _) => Target::Notification(named(name)),
-        (.., Some(path)) => Target::Data(PathPattern::parse(path, &SCHEMA)?),
+        (.., Some(path)) => Target::Data(PathPattern::parse(path, &ModuleNames(&SCHEMA))?),
         (None, None, None) => Target::Any,
     };
     let access = rule.access_operations.as_ref().map_or_else(|| ANY.to_owned(), text);

@@ -8,10 +8,14 @@ use serde_json::{Map, Value};
 
 use super::data::{Attribute, DataError, Element};
 use super::resolve;
-use super::schema::{Base, Kind, ModuleId, NodeId, Schema};
+use super::schema::{Base, Kind, ModuleId, NodeId, Schema, Type};
 
 /// Deepest nesting of JSON that is read.
 const DEPTH_MAX: usize = 128;
+/// The namespace of the attribute `default` (RFC 6243 section 6), which is not that of a module; in JSON its name has that of
+/// [`DEFAULTS_MODULE`] (RFC 8040 section 4.8.9).
+const DEFAULTS: &str = "urn:ietf:params:xml:ns:netconf:default:1.0";
+const DEFAULTS_MODULE: &str = "ietf-netconf-with-defaults";
 
 /// The instances of nodes in `parent`, or of top nodes, as a JSON object in the order they have.
 pub fn encode(schema: &Schema, parent: Option<NodeId>, elements: &[Element]) -> Json {
@@ -153,10 +157,16 @@ impl Encoder<'_> {
 
     fn leaf(&self, id: NodeId, element: &Element) -> Value {
         let node = self.schema.node(id);
-        let Some(ty) = &node.ty else { return Value::from(element.text.clone()) };
-        let text = self.schema.from_prefixes(ty, node.module, &element.text, &element.prefixes);
-        let member = self.schema.member(ty, node.module, text.trim());
-        let plain = match &member.base {
+        match &node.ty {
+            Some(ty) => self.typed(ty, node.module, &element.text, &element.prefixes),
+            None => Value::from(element.text.clone()),
+        }
+    }
+
+    /// A text of XML as a value of a type.
+    fn typed(&self, ty: &Type, home: ModuleId, text: &str, prefixes: &[(String, Arc<str>)]) -> Value {
+        let text = self.schema.from_prefixes(ty, home, text, prefixes);
+        let plain = match &self.schema.member(ty, home, text.trim()).base {
             // Numbers of 64 bits are strings (RFC 7951 section 6.1).
             Base::Integer { bits, .. } if *bits < 64 => text.trim().parse::<i64>().ok().map(Value::from),
             Base::Boolean => text.trim().parse::<bool>().ok().map(Value::from),
@@ -167,14 +177,27 @@ impl Encoder<'_> {
         plain.unwrap_or_else(|| Value::from(text))
     }
 
+    /// An attribute as the annotation that it is (RFC 7952 section 5.2.1): its name and its value. What no module of the server
+    /// defines is none.
+    fn annotation(&self, element: &Element, attribute: &Attribute) -> Option<(String, Json)> {
+        let Attribute { name, namespace, value } = attribute;
+        if **namespace == *DEFAULTS {
+            // A boolean of XML Schema can be a digit.
+            let is_default = matches!(value.trim(), "true" | "1");
+            return Some((format!("{DEFAULTS_MODULE}:{name}"), Json::Plain(Value::from(is_default))));
+        }
+        let module = self.schema.find_namespace(namespace)?;
+        let value = match self.schema.annotation(module, name) {
+            Some(ty) => self.typed(ty, module, value, &element.prefixes),
+            None => Value::from(value.clone()),
+        };
+        Some((format!("{}:{name}", self.schema.module(module).name), Json::Plain(value)))
+    }
+
     /// Adds the annotations of an instance (RFC 7952 section 5.2).
     fn metadata(&self, kind: Option<Kind>, name: &str, element: &Element, members: &mut Vec<(String, Json)>) {
-        let annotations = element.attributes.iter().filter_map(|attribute| {
-            let module = self.schema.find_namespace(&attribute.namespace)?;
-            let name = format!("{}:{}", self.schema.module(module).name, attribute.name);
-            Some((name, Json::Plain(Value::from(attribute.value.clone()))))
-        });
-        let own: Vec<(String, Json)> = annotations.collect();
+        let own = element.attributes.iter().filter_map(|attribute| self.annotation(element, attribute));
+        let own: Vec<(String, Json)> = own.collect();
         let is_leaf = matches!(kind, Some(Kind::Leaf | Kind::LeafList)) || element.children.is_empty();
         let Some((_, value)) = members.iter_mut().find(|(other, _)| other == name) else { return };
         match (is_leaf, value) {
@@ -361,14 +384,37 @@ impl Decoder<'_> {
         for (element, (own, beside)) in elements.iter_mut().zip(both) {
             let all = [own, beside].into_iter().flatten().filter_map(Value::as_object).flatten();
             for (name, value) in all {
-                let (module, local) = self.name(None, name, path)?;
-                element.attributes.push(Attribute {
-                    name: local.to_owned(),
-                    namespace: self.schema.module(module).namespace.as_str().into(),
-                    value: plain(value, path)?,
-                });
+                self.attribute(name, plain(value, path)?, path, element)?;
             }
         }
+        Ok(())
+    }
+
+    /// Puts an annotation on an element as the attribute that it is (RFC 7952 section 5.1).
+    fn attribute(
+        &self,
+        name: &str,
+        text: String,
+        path: &str,
+        element: &mut Element,
+    ) -> Result<(), DataError> {
+        if let Some((DEFAULTS_MODULE, local)) = name.split_once(':') {
+            let (name, namespace) = (local.to_owned(), DEFAULTS.into());
+            element.attributes.push(Attribute { name, namespace, value: text });
+            return Ok(());
+        }
+        let (module, local) = self.name(None, name, path)?;
+        let (value, prefixes) = match self.schema.annotation(module, local) {
+            Some(ty) => self.schema.to_prefixes(ty, module, &text),
+            None => (text, Vec::new()),
+        };
+        for prefix in prefixes {
+            if !element.prefixes.contains(&prefix) {
+                element.prefixes.push(prefix);
+            }
+        }
+        let namespace = self.schema.module(module).namespace.as_str().into();
+        element.attributes.push(Attribute { name: local.to_owned(), namespace, value });
         Ok(())
     }
 }
@@ -428,6 +474,36 @@ mod tests {
         let xml = elements[0].to_xml();
         assert_eq!(xml.matches("a0:x=").count(), 3, "{xml}");
         assert_eq!(encode(&schema, None, &elements).compact(), text);
+    }
+
+    #[test]
+    fn rfc_7952_section_5_2_1_values_of_annotations_have_their_types() {
+        let metadata = "module ietf-yang-metadata { namespace urn:md; prefix md; extension annotation { argument name; } }";
+        let text =
+            "module a { namespace urn:a; prefix a; import ietf-yang-metadata { prefix md; } identity root;
+            identity one { base root; } md:annotation origin { type identityref { base root; } }
+            md:annotation left { type union { type uint32; type enumeration { enum unknown; } } }
+            leaf x { type string; } leaf-list y { type string; } }";
+        let of = |text: &str| Text { text: text.to_owned(), implemented: true, features: Vec::new() };
+        let schema = Schema::read(&[of(metadata), of(text)]);
+        let xml = "<data xmlns:p='urn:a' xmlns:wd='urn:ietf:params:xml:ns:netconf:default:1.0'>\
+            <x xmlns='urn:a' p:origin='p:one' wd:default='true'>x</x><y xmlns='urn:a' p:left='5'>1</y>\
+            <y xmlns='urn:a' p:left='unknown' wd:default='1'>2</y></data>";
+        let elements = Element::parse(xml.as_bytes(), 20).unwrap().children;
+        let json = encode(&schema, None, &elements).compact();
+        let default = "\"ietf-netconf-with-defaults:default\":true";
+        assert_eq!(
+            json,
+            format!(
+                "{{\"a:x\":\"x\",\"@a:x\":{{\"a:origin\":\"a:one\",{default}}},\"a:y\":[\"1\",\"2\"],\
+                 \"@a:y\":[{{\"a:left\":5}},{{\"a:left\":\"unknown\",{default}}}]}}"
+            )
+        );
+        let again = decode(&schema, None, &serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(encode(&schema, None, &again).compact(), json);
+        let xml = again[0].to_xml();
+        assert!(xml.contains("xmlns:a=\"urn:a\"") && xml.contains(":origin=\"a:one\""), "{xml}");
+        assert!(xml.contains("=\"urn:ietf:params:xml:ns:netconf:default:1.0\""), "{xml}");
     }
 
     #[test]

@@ -276,10 +276,10 @@ impl Editing<'_> {
             _ => Vec::new(),
         };
         let old = values.iter().position(|v| v == value);
-        // As in a list, behind itself is where it is.
+        // As in a list, beside itself is where it is.
         let stays = match &self.edit.insert {
             None => true,
-            Some(Insert::After(key)) => key.values() == std::slice::from_ref(value),
+            Some(Insert::Before(key) | Insert::After(key)) => key.values() == std::slice::from_ref(value),
             Some(_) => false,
         };
         if old.is_some() && stays {

@@ -248,7 +248,7 @@ fn changed(record: &Record) -> Audited {
     };
     let mut path: Vec<String> = Vec::new();
     for instance in paths.iter().take(PATHS_MAX) {
-        let instance = instance.to_string();
+        let instance = instance.as_far_as_nameable().to_string();
         if !path.contains(&instance) {
             path.push(instance);
         }

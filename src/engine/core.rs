@@ -31,6 +31,7 @@ use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::{Child, Container};
+use crate::yang::value::Value;
 use crate::{agents, negotiation, tasks};
 
 /// Decides edits of the running configuration or of a candidate, which is changed at once.
@@ -346,9 +347,14 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
 }
 
 /// What a reader may be told of a `netconf-config-change`: the edits whose targets it may read, since a target names keys.
-/// `None` if that is all, or it is another notification; `Some(None)` if it is nothing.
+/// A target that no instance-identifier can name is told by what it is in (RFC 6470 section 2.2 allows an ancestor), to those
+/// who may read the target. `None` if that is all, or it is another notification; `Some(None)` if it is nothing.
 pub(super) fn readable_change(rules: &Arc<Rules>, told: &Notification) -> Option<Option<Notification>> {
-    if told.node != base::NetconfConfigChange::node() || rules.is_everything() {
+    if told.node != base::NetconfConfigChange::node() {
+        return None;
+    }
+    let is_named = has_nameable_targets(told);
+    if is_named && rules.is_everything() {
         return None;
     }
     let change = base::NetconfConfigChange::from_data(&told.data).ok()?;
@@ -356,12 +362,30 @@ pub(super) fn readable_change(rules: &Arc<Rules>, told: &Notification) -> Option
     let may = |edit: &base::NetconfConfigChangeEdit| {
         edit.target.as_ref().is_none_or(|target| visible::readable(rules, target) == *target)
     };
-    let edit: Vec<_> = change.edit.into_iter().filter(may).collect();
-    if edit.len() == all {
+    let mut edit: Vec<_> = change.edit.into_iter().filter(may).collect();
+    if edit.len() == all && is_named {
         return None;
+    }
+    for edit in &mut edit {
+        if let Some(target) = edit.target.take_if(|target| target.nameable().is_none()) {
+            let mut above = target.as_far_as_nameable();
+            // A list as a whole is no instance.
+            above.steps.pop();
+            edit.target = Some(above).filter(|above| !above.steps.is_empty());
+        }
     }
     let data = base::NetconfConfigChange { edit, ..change };
     Some((!data.edit.is_empty()).then(|| Notification { data: data.to_data(), ..told.clone() }))
+}
+
+/// Whether instance-identifiers can name all that a `netconf-config-change` is about.
+fn has_nameable_targets(told: &Notification) -> bool {
+    let is_nameable = |edit: Arc<Container>| match edit.leaf(&base::nodes::NETCONF_CONFIG_CHANGE_EDIT_TARGET)
+    {
+        Some(Value::Instance(target)) => target.nameable().is_some(),
+        _ => true,
+    };
+    told.data.list(&base::nodes::NETCONF_CONFIG_CHANGE_EDIT).is_none_or(|edits| edits.iter().all(is_nameable))
 }
 
 /// Refuses a commit of a candidate that depends on what is not so any more.

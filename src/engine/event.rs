@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::datastore::edit::{Edit, Operation};
 use crate::log::{NewRecord, Record};
 use crate::yang::encode::EncodeOptions;
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::json;
 use crate::yang::path::{InstancePath, Selector, Step};
@@ -157,6 +158,8 @@ pub enum EventError {
         position: u64,
         /// What is wrong.
         reason: String,
+        /// Which configuration it is about.
+        path: Option<InstancePath>,
     },
     /// The event cannot be written.
     #[error("an event cannot be written: {0}")]
@@ -268,8 +271,8 @@ impl Event {
     /// # Errors
     /// As [`Event::from_record`].
     pub(super) fn read(position: u64, kind: u16, version: u8, bytes: &[u8]) -> Result<Self, EventError> {
-        let payload = |reason: String| EventError::Payload { position, reason };
-        let json = |e: serde_json::Error| payload(e.to_string());
+        let json = |e: serde_json::Error| EventError::Payload { position, reason: e.to_string(), path: None };
+        let payload = |e: Error| EventError::Payload { position, reason: e.message, path: e.path };
         match (kind, version) {
             (kind::EDITED, VERSION) => {
                 let stored: Vec<StoredEdit> = serde_json::from_slice(bytes).map_err(json)?;
@@ -360,7 +363,7 @@ fn store(edit: &Edit, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-fn edits(stored: Vec<StoredEdit>) -> Result<Vec<Edit>, String> {
+fn edits(stored: Vec<StoredEdit>) -> Result<Vec<Edit>, Error> {
     stored.into_iter().map(StoredEdit::into_edit).collect()
 }
 
@@ -404,7 +407,8 @@ enum StoredInsert {
 }
 
 impl StoredEdit {
-    fn into_edit(self) -> Result<Edit, String> {
+    fn into_edit(self) -> Result<Edit, Error> {
+        let unfit = |reason: String| Error::application(Tag::InvalidValue, reason);
         let operation = match self.op {
             StoredOperation::Create => Operation::Create,
             StoredOperation::Merge => Operation::Merge,
@@ -416,7 +420,7 @@ impl StoredEdit {
         let mut path = InstancePath::default();
         let mut parent = None;
         for step in self.path {
-            let step = step.into_step(parent)?;
+            let step = step.into_step(parent).map_err(unfit)?;
             parent = Some(step.node);
             path.steps.push(step);
         }
@@ -429,8 +433,9 @@ impl StoredEdit {
             }
         });
         let list = path.node();
-        let key =
-            |texts: &[String]| list.ok_or("no list".to_owned()).and_then(|list| stored_key(list, texts));
+        let key = |texts: &[String]| {
+            list.ok_or("no list".to_owned()).and_then(|list| stored_key(list, texts)).map_err(unfit)
+        };
         let insert = match &self.insert {
             None => None,
             Some(StoredInsert::First) => Some(Insert::First),
@@ -438,7 +443,10 @@ impl StoredEdit {
             Some(StoredInsert::Before(texts)) => Some(Insert::Before(key(texts)?)),
             Some(StoredInsert::After(texts)) => Some(Insert::After(key(texts)?)),
         };
-        Ok(Edit { operation, path, value: value.transpose().map_err(|e| e.to_string())?, insert })
+        // Of what is no JSON that can be read the place inside is not known.
+        let here = || Some(path.clone()).filter(|path| !path.steps.is_empty());
+        let value = value.transpose().map_err(|e| Error { path: e.path.clone().or_else(here), ..e })?;
+        Ok(Edit { operation, path, value, insert })
     }
 }
 

@@ -25,7 +25,9 @@ use crate::tasks::callbacks::{Place, Progress};
 use crate::trace::{Attribute, Trace};
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
-use crate::yang::tree::Container;
+use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::schema::Kind;
+use crate::yang::tree::{Child, Container};
 
 /// A group with more octets of records than this takes no further request.
 const BYTES_MAX: usize = 16 << 20;
@@ -335,7 +337,7 @@ impl Group {
                     admitted.as_ref(),
                     &mut fresh,
                 );
-                let reply = self.invoked(shared, now, &principal, decided);
+                let reply = self.invoked(shared, now, &principal, &invocation, decided);
                 self.answer(answer, reply);
             }
             Command::Keep(principal, part, answer) => {
@@ -343,7 +345,7 @@ impl Group {
                 let options = &shared.options;
                 let decided =
                     operations::keep(&self.state, options, &principal, &invocation, &part, &mut fresh);
-                let reply = self.invoked(shared, now, &principal, decided);
+                let reply = self.invoked(shared, now, &principal, &invocation, decided);
                 self.answer(answer, reply);
             }
             Command::Delivered(progress, answer) => {
@@ -374,11 +376,17 @@ impl Group {
         shared: &Shared,
         now: Timestamp,
         principal: &Principal,
+        invocation: &Invocation,
         decided: Result<(Vec<Event>, Container), Error>,
     ) -> Result<Container, Error> {
         let (events, output) = decided?;
         let quotas = self.state.quotas(&shared.options.limits, principal);
-        self.record(now, Actor::from(principal), events, Some(&quotas))?;
+        let recorded = self.record(now, Actor::from(principal), events, Some(&quotas));
+        recorded.map_err(|error| match (error.tag, &error.path) {
+            // What cannot be stored is content without a schema, and came with the input.
+            (Tag::InvalidValue, None) => Error { path: content_in(invocation), ..error },
+            _ => error,
+        })?;
         Ok(output)
     }
 
@@ -417,11 +425,12 @@ impl Group {
         let mut made = self.made.take();
         let unwritable = |error: EventError| {
             // It has no position yet, and is not there to be read.
-            let why = match error {
-                EventError::Payload { reason, .. } => reason,
-                other => other.to_string(),
+            let (why, path) = match error {
+                EventError::Payload { reason, path, .. } => (reason, path),
+                other => (other.to_string(), None),
             };
-            Error::application(Tag::InvalidValue, format!("this cannot be stored: {why}"))
+            let error = Error::application(Tag::InvalidValue, format!("this cannot be stored: {why}"));
+            Error { path, ..error }
         };
         let actor_of = |event: &Event| match event.is_of_server() {
             true => Actor::server_for(actor.user, actor.session),
@@ -488,4 +497,29 @@ impl Group {
             let _ = answer.send(durable.map_err(E::from).and(reply));
         }));
     }
+}
+
+/// Where in the input of an operation its only content without a schema is; the input, if there is more than one.
+fn content_in(invocation: &Invocation) -> Option<InstancePath> {
+    fn find(content: &Container, path: &InstancePath, found: &mut Vec<InstancePath>) {
+        for (node, child) in content.iter() {
+            match child {
+                Child::Any(_) => found.push(path.child(Step::plain(node))),
+                Child::Container(inside) => find(inside, &path.child(Step::plain(node)), found),
+                Child::List(list) => {
+                    for entry in list.iter() {
+                        let selector = entry.key(node).map_or(Selector::None, Selector::Key);
+                        find(&entry, &path.child(Step { node, selector }), found);
+                    }
+                }
+                Child::Leaf(_) | Child::LeafList(_) => {}
+            }
+        }
+    }
+    let Kind::Rpc { input, .. } = invocation.operation.kind else { return None };
+    let around = invocation.target.clone().unwrap_or_default();
+    let path = around.child(Step::plain(invocation.operation)).child(Step::plain(input));
+    let mut found = Vec::new();
+    find(&invocation.input, &path, &mut found);
+    Some(if found.len() == 1 { found.swap_remove(0) } else { path })
 }

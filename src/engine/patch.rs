@@ -30,7 +30,8 @@ impl Form {
 }
 
 /// The same as edits of one entry each, if it is that of a whole leaf-list: an edit of a YANG Patch is of one instance
-/// (RFC 8072 section 2.2). Another order of what the server orders is no difference (RFC 7950 section 7.7.7).
+/// (RFC 8072 section 2.2). Another order of what the server orders is no difference (RFC 7950 section 7.7.7). An entry of a
+/// list without keys has no identifier that an edit could name (RFC 8040 section 3.5.3), so there the list stays one edit.
 pub(super) fn of_entries(source: &Container, edit: Edit) -> Vec<Edit> {
     let Some((last, above)) = edit.path.steps.split_last().filter(|(last, _)| {
         matches!(last.node.kind, Kind::LeafList { .. }) && last.selector == Selector::None

@@ -12,11 +12,13 @@ use imbl::OrdMap;
 use crate::yang::error::Error;
 use crate::yang::generated::SCHEMA;
 use crate::yang::metadata::ETAG_ATTRIBUTE;
+use crate::yang::path::PathPattern;
 use crate::yang::schema::{Base, Module, Node, Type};
 use crate::yang::tree::{AnyData, Child, Container, Key, List};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::yang::xml::parse::{Element, document};
+use crate::yang::xml::with_module_names;
 use crate::yang::xpath::EvalError;
 
 /// A filter over the data below one place.
@@ -167,14 +169,12 @@ impl Subtree {
         }
     }
 
-    /// What the content matches find; `None` if one of them does not match.
-    fn matched<'c>(&self, container: &'c Container) -> Option<Vec<(&'static Node, &'c Child)>> {
-        let found = |one: &Match| {
-            one.iter().find_map(|(node, value)| {
-                container.get(node).filter(|child| has(child, value)).map(|child| (*node, child))
-            })
+    /// What the content matches find, each one value; `None` if one of them does not match.
+    fn matched(&self, container: &Container) -> Option<Vec<&(&'static Node, Value)>> {
+        let found = |one: &'_ Match| {
+            one.iter().position(|(node, value)| container.get(node).is_some_and(|child| has(child, value)))
         };
-        self.matches.iter().map(found).collect()
+        self.matches.iter().map(|one| one.get(found(one)?)).collect()
     }
 
     /// The key that the content matches demand of an entry of a list, if they name all of it.
@@ -205,10 +205,10 @@ fn keep(
         if subtree.wanted.is_none() {
             // Only content matches: all of what they stand in (RFC 6241 section 6.2.5).
             let mut all = shallow(container, None, depth);
-            matched.into_iter().for_each(|(node, child)| all.set(node, child.clone()));
+            matched.into_iter().for_each(|(node, value)| put(&mut all, container, node, value));
             return Ok(Some(all));
         }
-        matched.into_iter().for_each(|(node, child)| kept.set(node, child.clone()));
+        matched.into_iter().for_each(|(node, value)| put(&mut kept, container, node, value));
         matching.push(*subtree);
     }
     for (node, wanted) in together(&matching) {
@@ -388,6 +388,19 @@ pub(super) fn empty(node: &'static Node) -> List {
     }
 }
 
+/// Keeps a value that a content match has found: of a leaf-list the other entries are no such node (RFC 6241 section
+/// 6.2.5), and the order stays that of the datastore.
+fn put(kept: &mut Container, from: &Container, node: &'static Node, value: &Value) {
+    match (from.get(node), kept.get(node)) {
+        (Some(Child::LeafList(all)), before) => {
+            let is_kept = |one: &&Value| *one == value || before.is_some_and(|before| has(before, one));
+            let values = all.iter().filter(is_kept).cloned().collect();
+            kept.set(node, Child::LeafList(Arc::new(values)));
+        }
+        (child, _) => child.into_iter().for_each(|child| kept.set(node, child.clone())),
+    }
+}
+
 fn has(child: &Child, wanted: &Value) -> bool {
     match child {
         Child::Leaf(value) => value == wanted,
@@ -433,16 +446,20 @@ fn resolve(written: &[Written], parent: Option<&'static Node>, among: &[&'static
 /// The value that a text means; `None` if the node cannot have it.
 fn value(node: &'static Node, text: &str, qualified: &str) -> Option<Value> {
     let ty = node.ty()?;
-    let text = if is_of_names(ty) { qualified } else { text };
-    types::parse(ty, text, &ModuleNames(&SCHEMA), node.module).ok()
+    let names = ModuleNames(&SCHEMA);
+    if PathPattern::is_value_of(node) {
+        return PathPattern::parse(qualified, &names).ok().map(|path| Value::string(path.to_string()));
+    }
+    let text = if has_names(ty) { qualified } else { text };
+    types::parse(ty, text, &names, node.module).ok()
 }
 
-/// Whether a value of the type is a name with a prefix.
-fn is_of_names(ty: &Type) -> bool {
+/// Whether values of the type have names with prefixes in them.
+fn has_names(ty: &Type) -> bool {
     match &ty.base {
-        Base::IdentityRef(_) => true,
-        Base::LeafRef(leafref) => is_of_names(leafref.real),
-        _ => false,
+        Base::IdentityRef(_) | Base::InstanceIdentifier { .. } => true,
+        Base::LeafRef(leafref) => has_names(leafref.real),
+        _ => ty.is_xpath(),
     }
 }
 
@@ -499,7 +516,11 @@ fn from_xml(element: &Element<'_>) -> Vec<Written> {
             let (prefix, name) = text.split_once(':').unwrap_or(("", text));
             let namespace = child.scope.namespace(prefix);
             let module = namespace.and_then(|n| SCHEMA.modules.iter().find(|m| m.namespace == n.as_ref()));
-            let qualified = module.map_or(text.to_owned(), |module| format!("{}:{name}", module.name));
+            let qualified = match module {
+                _ if text.starts_with('/') => with_module_names(text, &child.scope, &SCHEMA),
+                Some(module) => format!("{}:{name}", module.name),
+                None => text.to_owned(),
+            };
             WrittenContent::Text(text.to_owned(), qualified)
         };
         Written { module, name: child.name.to_owned(), content }
@@ -583,6 +604,28 @@ mod tests {
         assert_eq!(by_json(both), json!(null), "matches in one element have to match together");
         let tasks = json!({"irtf-agent:data-params": [{"id": "a", "nosuch": ""}, {"nosuch": "b"}]});
         assert_eq!(by_json(tasks), json!({"irtf-agent:data-params": [{"id": "a"}]}));
+    }
+
+    #[test]
+    fn rfc6241_6_2_5_of_a_leaf_list_the_values_that_match_are_included() {
+        let rules = |inside: serde_json::Value| json!({"ietf-netconf-acm:nacm": {"rule-list": [inside]}});
+        let data =
+            rules(json!({"name": "1", "group": ["c", "a", "b"], "rule": [{"name": "r", "action": "deny"}]}));
+        let data = json::decode_children(data.to_string().as_bytes(), None, &SCHEMA, &json::STORED).unwrap();
+        for (filter, groups) in [
+            (json!({"name": {}, "group": "a"}), json!(["a"])),
+            (json!({"name": {}, "group": ["b", "c"]}), json!(["c", "b"])),
+            (json!({"name": {}, "group": ["a", ""]}), json!(["c", "a", "b"])),
+            (json!({"group": "a"}), json!(["c", "a", "b"])),
+        ] {
+            let subtree = AnyData::Json(Arc::new(rules(filter.clone())));
+            let subtree = Subtree::new(&subtree, &top(), 16).unwrap();
+            let kept = subtree.keep(&data, &Cell::new(100), None).unwrap().unwrap();
+            let mut out = Vec::new();
+            json::encode_children(&kept, None, &mut out, &Default::default());
+            let kept: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(kept["ietf-netconf-acm:nacm"]["rule-list"][0]["group"], groups, "{filter}");
+        }
     }
 
     fn list() -> &'static Node {

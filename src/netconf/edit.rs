@@ -186,10 +186,11 @@ impl<'m> Reader<'_, 'm> {
         path: &InstancePath,
         around: Option<Operation>,
     ) -> Result<Element<'m>, Error> {
-        let own = operation(&mut element)?;
+        let own = operation(&mut element);
         let (place, txid) = (insert_attributes(&mut element), take_etag(&mut element));
         let Some(key) = key_of(path, &element) else { return Ok(element) };
         let here = path.child(Step::plain(key));
+        let own = own.map_err(|error| error.at(here.clone()))?;
         self.knows(txid, &here);
         if own.is_some_and(|own| own != Operation::Merge && Some(own) != around) {
             let message = "what is done to a key is done to its entry";
@@ -208,9 +209,10 @@ impl<'m> Reader<'_, 'm> {
         path: &InstancePath,
         around: Option<Operation>,
     ) -> Result<(), Error> {
-        let own = operation(&mut element)?;
+        let own = operation(&mut element);
         let (place, txid) = (insert_attributes(&mut element), take_etag(&mut element));
         let here = configuration(&element, path)?;
+        let own = own.map_err(|error| error.at(here.clone()))?;
         let Some(&Step { node, .. }) = here.steps.last() else { return Ok(()) };
         self.knows(txid, &here);
         if let Some(is_default) = tag(&mut element, &here)? {
@@ -389,11 +391,12 @@ impl<'m> Reader<'_, 'm> {
         if matches!(node.kind, Kind::Container { .. } | Kind::List { .. }) {
             let mut keys = Vec::new();
             for mut child in mem::take(&mut element.children) {
-                let (own, txid) = (operation(&mut child)?, take_etag(&mut child));
+                let (own, txid) = (operation(&mut child), take_etag(&mut child));
                 let here = match key_of(path, &child) {
                     Some(key) => path.child(Step::plain(key)),
                     None => configuration(&child, path)?,
                 };
+                let own = own.map_err(|error| error.at(here.clone()))?;
                 self.knows(txid, &here);
                 if !matches!(own, None | Some(Operation::Delete | Operation::Remove)) {
                     let message = "what it stands in is deleted";
@@ -680,7 +683,12 @@ mod tests {
             let error = made(config, Default::Merge).unwrap_err();
             (error.tag, error.path.map(|path| path.to_string()))
         };
-        assert_eq!(refused(&data("a", " nc:operation='none'", "")), (Tag::BadAttribute, None));
+        let wrong = " nc:operation='none'";
+        assert_eq!(refused(&data("a", wrong, "")), (Tag::BadAttribute, Some(entry("a", ""))));
+        let leaf = data("a", "", &format!("<a:data{wrong}>x</a:data>"));
+        assert_eq!(refused(&leaf), (Tag::BadAttribute, Some(entry("a", "/data"))));
+        let deleted = data("a", " nc:operation='delete'", &format!("<a:data{wrong}/>"));
+        assert_eq!(refused(&deleted), (Tag::BadAttribute, Some(entry("a", "/data"))));
         assert_eq!(refused(&data("a", " nc:operations='create'", "")).0, Tag::UnknownAttribute);
         assert_eq!(refused("<a:nosuch/>").0, Tag::UnknownElement);
         assert_eq!(refused("<a:data-params/>").0, Tag::MissingElement);

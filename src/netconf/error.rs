@@ -33,9 +33,13 @@ pub fn element(error: &Error) -> String {
     let _ = write!(text, "<error-message xml:lang=\"en\">{}</error-message>", xml::escape(&error.message));
     if !error.info.is_empty() {
         text.push_str("<error-info>");
-        error.info.iter().for_each(|member| match operation(error, member) {
-            Some(name) => info(&mut text, &Info { name: member.name, value: InfoValue::Text(name.into()) }),
-            None => info(&mut text, member),
+        error.info.iter().filter(|member| member.value.is_nameable()).for_each(|member| {
+            match operation(error, member) {
+                Some(name) => {
+                    info(&mut text, &Info { name: member.name, value: InfoValue::Text(name.into()) })
+                }
+                None => info(&mut text, member),
+            }
         });
         text.push_str("</error-info>");
     }

@@ -261,7 +261,7 @@ fn entry(error: &Error, encoding: Encoding) -> restconf::Error {
 
 fn json_info(members: &[Info]) -> Map<String, Json> {
     let mut info: Map<String, Json> = Map::new();
-    for member in members {
+    for member in members.iter().filter(|member| member.value.is_nameable()) {
         if let InfoValue::Structure(node, content) = &member.value {
             let content = Child::Container(content.clone());
             let text = answer::encode(Encoding::Json, Some(node), &content, &EncodeOptions::default());
@@ -284,7 +284,7 @@ fn json_info(members: &[Info]) -> Map<String, Json> {
 
 fn xml_info(members: &[Info]) -> String {
     let mut text = String::new();
-    for info in members {
+    for info in members.iter().filter(|info| info.value.is_nameable()) {
         if let InfoValue::Structure(node, content) = &info.value {
             let content = Child::Container(content.clone());
             let structure = answer::encode(Encoding::Xml, Some(node), &content, &EncodeOptions::default());

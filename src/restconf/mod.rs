@@ -27,7 +27,7 @@ use std::convert::Infallible;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
@@ -231,7 +231,24 @@ fn check(engine: &Engine, request: &Request<Body>, codings: &Accepted) -> Result
         );
         return Err(Error { layer: Layer::Rpc, ..error }.into());
     }
+    check_transfer(request.headers())?;
     codings.check(request.method())
+}
+
+/// RFC 9112 section 6.1: a body in a transfer coding that is not understood is not taken for what it means. The library looks
+/// at the last one alone.
+fn check_transfer(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => {
+            let message = "the server knows no transfer coding but \"chunked\", once";
+            let error = Error::protocol(Tag::OperationNotSupported, message);
+            Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, error))
+        }
+    }
 }
 
 /// RFC 9112 section 3.2: one `Host`, which is empty or an authority without user information.

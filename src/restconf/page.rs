@@ -15,8 +15,9 @@ use super::openapi::{self, Rights};
 use super::params::Place;
 use super::request::Asked;
 use super::{PREFIX, PREFIX_DATA, PREFIX_MODULES, PREFIX_OPERATIONS, answer, options, streams};
-use crate::engine::Engine;
+use crate::engine::{Content, Datastore, Engine};
 use crate::yang::generated::SCHEMA;
+use crate::yang::path::{InstancePath, Step};
 use crate::yang::schema::{Conformance, Module};
 use crate::yang::xml::escape;
 
@@ -41,14 +42,15 @@ pub fn serve(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     asked.params(Place::Nowhere)?;
     let mut response = match asked.method {
         Method::OPTIONS => options(METHODS),
-        _ => answer::ok(MEDIA_TYPE, html(&Rights::of(engine, asked))),
+        _ => answer::ok(MEDIA_TYPE, html(engine, asked)),
     };
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
-fn html(rights: &Rights) -> String {
+fn html(engine: &Engine, asked: &Asked) -> String {
+    let rights = Rights::of(engine, asked);
     let mut page = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>agentconf</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body><h1>agentconf</h1>\
@@ -60,8 +62,14 @@ fn html(rights: &Rights) -> String {
     let datastores = rights.datastores().iter().map(|(path, _)| link(path, path));
     section(&mut page, "Datastores", data.chain(datastores));
     let nodes = rights.top().map(|node| {
-        let path = format!("{PREFIX_DATA}/{}", node.qualified_name());
-        format!("{}{}", link(&path, &node.qualified_name()), described(node.description))
+        let (path, name) = (InstancePath { steps: vec![Step::plain(node)] }, node.qualified_name());
+        let found = engine.read(&asked.principal, Datastore::Unified, &path, Content::All);
+        // A link to what is not there would lead nowhere.
+        let named = match found {
+            Ok(_) => link(&format!("{PREFIX_DATA}/{name}"), &name),
+            Err(_) => format!("<code>{}</code> <small>(nothing is there)</small>", escape(&name)),
+        };
+        format!("{named}{}", described(node.description))
     });
     section(&mut page, "Data", nodes);
     // An operation is no link: a browser would ask for it with GET, which it has not.

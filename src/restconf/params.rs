@@ -108,6 +108,9 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
     let mut insert = None;
     let mut point = None;
     for pair in query.unwrap_or_default().split('&').filter(|_| query.is_some_and(|q| !q.is_empty())) {
+        if pair.is_empty() {
+            return refuse("the query has a \"&\" without a parameter beside it".to_owned());
+        }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_decoded(value).map(Cow::into_owned);
         let (Some(name), Some(value)) = (percent_decoded(name), value) else {
@@ -120,7 +123,7 @@ pub fn parse(query: Option<&str>, place: Place) -> Result<Params, Error> {
             return refuse(format!("there is no query parameter \"{name}\"; this request may have: {names}"));
         };
         if !places.contains(&place) && (OF_LISTS.contains(known) || *known == "sublist-limit") {
-            let message = format!("only GET and HEAD have the query parameter \"{name}\"");
+            let message = format!("only GET and HEAD of data have the query parameter \"{name}\"");
             return Err(Error::protocol(Tag::OperationNotSupported, message));
         }
         if !places.contains(&place) {

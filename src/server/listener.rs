@@ -489,6 +489,12 @@ async fn untraced(
 ) -> Result<Response<Body>, Infallible> {
     let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
     let (since, method) = (Stopwatch::start(), request.method().clone());
+    if is_head_too_long(&request, &shared.limits) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        shared.measured.answered(*scheme, &method, response.status(), since);
+        return Ok(response);
+    }
     let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
     shared.configured.follow(&shared);
     let from = Source { protocol: Protocol::Restconf, address: *peer };
@@ -553,6 +559,16 @@ async fn untraced(
         shared.trail.not_authenticated("", None, from, &AuthError::Missing);
     }
     Ok(response)
+}
+
+/// Whether the head has more octets, as HTTP/1.1 writes it (RFC 9112 sections 3 and 5), than it may: what the library is told
+/// bounds how much it reads ahead, so it takes some that are longer. A target that is too long is refused as such.
+fn is_head_too_long(request: &Request<Incoming>, limits: &Limits) -> bool {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    target <= limits.url_bytes_max && line + fields.sum::<usize>() + "\r\n".len() > limits.header_bytes_max
 }
 
 /// Who has sent a request with these credentials; what the request before on this connection proved with the same ones need

@@ -1,5 +1,5 @@
 //! Gives a body to the answers that the HTTP library makes by itself: 400, 414 and 431, for requests that it cannot hand
-//! to a front end.
+//! to a front end; and to the 431 of the listener, which looks like them.
 //!
 //! It never touches an answer that has a body.
 

@@ -97,6 +97,22 @@ async fn what_cannot_be_a_request_is_refused_with_a_body() {
 }
 
 #[tokio::test]
+async fn a_head_of_header_bytes_max_is_taken_and_a_longer_one_is_not() {
+    let data = TestDirectory::new();
+    let limits = Limits { header_bytes_max: 8192, ..Limits::default() };
+    let server = start(&data, limits).await;
+    let bare = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: \r\n\r\n".len();
+    for (length, status) in [(8192, "200"), (8193, "431"), (12_000, "431")] {
+        let field = "a".repeat(length - bare);
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: {field}\r\n\r\n");
+        let answer = ask(plain(&server), request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{length}: {answer}");
+        assert_eq!(answer.contains("\"error-tag\":\"too-big\""), status == "431", "{answer}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_sends_all_before_it_reads_sees_the_answer() {
     let data = TestDirectory::new();
     let server = start(&data, Limits::default()).await;

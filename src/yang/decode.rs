@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::error::{ERRORS_MAX, Error, Layer, Tag};
 use super::metadata::{self, Annotated, Annotation, Note, Sink};
-use super::path::{InstancePath, Selector, Step};
+use super::path::{InstancePath, PathPattern, Selector, Step};
 use super::schema::{Kind, Module, Node, Schema, Type};
 use super::tree::{AnyData, Child, Container, Key, List};
-use super::types::TypeError;
+use super::types::{ModuleNames, TypeError};
 use super::value::Value;
 
 /// What is acceptable when data is decoded.
@@ -412,7 +412,15 @@ impl<'a> Decoder<'a> {
     }
 
     fn value<S: Source>(&self, node: &'static Node, source: &S, place: &Place<'_>) -> Result<Value, Error> {
-        source.value(node, self.schema).map_err(|e| invalid(e, node, place))
+        let value = source.value(node, self.schema).map_err(|e| invalid(e, node, place))?;
+        // What a client says is kept in one form, whatever it was written like. What is no path is for others to refuse.
+        match &value {
+            Value::String(text) if !self.allow_state && PathPattern::is_value_of(node) => {
+                let path = PathPattern::parse(text, &ModuleNames(self.schema));
+                Ok(path.map_or_else(|_| value.clone(), |path| Value::string(path.to_string())))
+            }
+            _ => Ok(value),
+        }
     }
 
     /// A list entry, and whether it is part of the data. Its keys are read first, wherever they stand, so that
@@ -665,14 +673,25 @@ pub(super) fn find_child(
     }
 }
 
+/// What a node that has children is called in a message. The parameters of an operation stand in an element of its own name in
+/// NETCONF, and in an `input` in RESTCONF.
+pub(super) fn called(parent: Option<&Node>, written: impl Fn(&str) -> String) -> String {
+    match parent.map(|node| (node, &node.kind, node.parent)) {
+        None => "the datastore".to_owned(),
+        Some((_, Kind::Input, Some(operation))) => format!("the input of {}", written(operation.name)),
+        Some((_, Kind::Output, Some(operation))) => format!("the output of {}", written(operation.name)),
+        Some((node, ..)) => written(node.name),
+    }
+}
+
 /// What a wrong name may have been meant to be, as the end of a message.
 pub(super) fn hint(wanted: &str, possible: &[String]) -> String {
     const SHOWN: usize = 8;
-    let near = possible.iter().map(|name| (distance(wanted, name), name)).min();
+    let near = possible.iter().filter_map(|name| Some((distance(wanted, name)?, name))).min();
     match near {
-        None => "; nothing can stand here".into(),
-        Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("; did you mean \"{name}\"?"),
-        Some(_) => {
+        _ if possible.is_empty() => "; nothing can stand here".into(),
+        Some((_, name)) => format!("; did you mean \"{name}\"?"),
+        None => {
             let more = if possible.len() > SHOWN { ", …" } else { "" };
             let names: Vec<&str> = possible.iter().take(SHOWN).map(String::as_str).collect();
             format!("; possible here: {}{more}", names.join(", "))
@@ -680,21 +699,33 @@ pub(super) fn hint(wanted: &str, possible: &[String]) -> String {
     }
 }
 
-/// The edit distance of two names; only their first 64 octets count.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
+/// How many letters have to be put in, taken out, replaced or exchanged with their neighbour to make a name of the one that was
+/// written; `None` if that is too much for a slip of the hand: more than a third of it, or all.
+pub(crate) fn distance(written: &str, name: &str) -> Option<usize> {
     const LONGEST: usize = 64;
-    let b = &b.as_bytes()[..b.len().min(LONGEST)];
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().take(LONGEST).enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
+    let (written, name) = match (written.split_once(':'), name.split_once(':')) {
+        (Some((module, written)), Some((same, name))) if module == same => (written, name),
+        _ => (written, name),
+    };
+    let a: Vec<char> = written.chars().take(LONGEST).collect();
+    let b: Vec<char> = name.chars().take(LONGEST).collect();
+    let mut rows: [Vec<usize>; 3] = [Vec::new(), Vec::new(), (0..=b.len()).collect()];
+    for (i, x) in a.iter().enumerate() {
+        rows.rotate_left(1);
+        let [before, above, row] = &mut rows;
+        row.clear();
+        row.push(i + 1);
         for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+            let at = |row: &Vec<usize>, j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (at(above, j) + usize::from(x != y)).min(at(above, j + 1) + 1).min(at(row, j) + 1);
+            if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
+                best = best.min(at(before, j - 1) + 1);
+            }
+            row.push(best);
         }
     }
-    row[b.len()]
+    let distance = rows[2].last().copied()?;
+    (distance <= (a.len() / 3).max(1) && distance < a.len()).then_some(distance)
 }
 
 /// The document is not even well-formed.

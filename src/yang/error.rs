@@ -90,6 +90,13 @@ pub enum InfoValue {
     Structure(&'static Node, Arc<Container>),
 }
 
+impl InfoValue {
+    /// Whether a text can say it, see [`InstancePath::nameable`].
+    pub fn is_nameable(&self) -> bool {
+        !matches!(self, InfoValue::Instance(path) if path.nameable().is_none())
+    }
+}
+
 impl From<&str> for InfoValue {
     fn from(text: &str) -> Self {
         InfoValue::Text(text.to_owned())

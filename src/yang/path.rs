@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::generated::ietf_netconf_acm;
 use super::schema::{Kind, Node, Schema};
 use super::tree::{Child, Container, Key};
 use super::types::{self, Names};
@@ -57,18 +58,34 @@ impl Step {
     pub fn plain(node: &'static Node) -> Self {
         Step { node, selector: Selector::None }
     }
+
+    fn is_nameable(&self) -> bool {
+        match &self.selector {
+            Selector::Key(key) => key.values().iter().all(|value| is_literal(&value.canonical())),
+            Selector::Value(value) => is_literal(&value.canonical()),
+            Selector::None | Selector::Position(_) => true,
+        }
+    }
 }
 
 impl InstancePath {
     /// This, if a text can name it: a key or value with both kinds of quotes is in no predicate (XPath 1.0 section 3.7), and a
     /// program that read another text for it would take it for another instance.
     pub fn nameable(&self) -> Option<&Self> {
-        let is_named = |step: &Step| match &step.selector {
-            Selector::Key(key) => key.values().iter().all(|value| is_literal(&value.canonical())),
-            Selector::Value(value) => is_literal(&value.canonical()),
-            Selector::None | Selector::Position(_) => true,
-        };
-        self.steps.iter().all(is_named).then_some(self)
+        self.steps.iter().all(Step::is_nameable).then_some(self)
+    }
+
+    /// The path as far as a text can name it: in place of an entry that no text can name, the whole list that it is in.
+    pub fn as_far_as_nameable(&self) -> Self {
+        let mut steps = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            if !step.is_nameable() {
+                steps.push(Step::plain(step.node));
+                break;
+            }
+            steps.push(step.clone());
+        }
+        InstancePath { steps }
     }
 
     /// The path of a data node. Each list from the top takes the next of `keys`, which generated
@@ -179,13 +196,47 @@ pub enum Wanted {
 }
 
 impl PathPattern {
-    /// Parses the text with names of modules as prefixes, which is how such leafs are kept.
+    /// Whether the values of a leaf are such paths: that of the rules of RFC 8341. The compiled type does not say so.
+    pub fn is_value_of(leaf: &Node) -> bool {
+        *leaf == ietf_netconf_acm::nodes::NACM_RULE_LIST_RULE_RULE_TYPE_DATA_NODE_PATH
+    }
+
+    /// Parses the text. Such leafs are kept with names of modules as prefixes.
     ///
     /// # Errors
     /// What was not understood and what was expected there.
-    pub fn parse(text: &str, schema: &Schema) -> Result<Self, String> {
-        let names = types::ModuleNames(schema);
-        Parser { text, at: 0, schema, names: &names, operations: true }.pattern()
+    pub fn parse(text: &str, names: &dyn Names) -> Result<Self, String> {
+        Parser { text, at: 0, schema: names.schema(), names, operations: true }.pattern()
+    }
+}
+
+impl fmt::Display for PathPattern {
+    /// The form of RFC 7951 section 6.11, which is one for each path; `/` for everything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return f.write_str("/");
+        }
+        let mut parent = None;
+        for StepPattern { node, wanted } in &self.steps {
+            step_name(node, parent, f)?;
+            for (leaf, wanted) in wanted {
+                let name = if leaf == node { "." } else { leaf.name };
+                match wanted {
+                    Wanted::Value(value) => write!(f, "[{name}={}]", quoted(&value.canonical()))?,
+                    Wanted::User => write!(f, "[{name}={USER}]")?,
+                }
+            }
+            parent = Some(*node);
+        }
+        Ok(())
+    }
+}
+
+/// The name of a step with its slash, below `parent` (RFC 7951 section 6.11).
+fn step_name(node: &Node, parent: Option<&Node>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match node.needs_prefix_below(parent) {
+        true => write!(f, "/{}:{}", node.module.name, node.name),
+        false => write!(f, "/{}", node.name),
     }
 }
 
@@ -197,10 +248,7 @@ impl fmt::Display for InstancePath {
         }
         let mut parent = None;
         for step in &self.steps {
-            match step.node.needs_prefix_below(parent) {
-                true => write!(f, "/{}:{}", step.node.module.name, step.node.name)?,
-                false => write!(f, "/{}", step.node.name)?,
-            }
+            step_name(step.node, parent, f)?;
             match &step.selector {
                 Selector::None => {}
                 Selector::Key(key) => {
@@ -247,7 +295,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The variable that stands for the name of the user (RFC 8341 section 3.5.2, `node-instance-identifier`).
-const USER: &str = "$USER";
+pub(super) const USER: &str = "$USER";
 /// Most steps of a path.
 const STEPS_MAX: usize = 128;
 
@@ -310,6 +358,8 @@ impl Parser<'_> {
                 };
                 wanted.push((leaf, literal));
             }
+            // In whatever order they stand (RFC 7950 section 9.13.1).
+            wanted.sort_by_key(|(leaf, _)| node.keys().iter().position(|key| key == leaf));
             steps.push(StepPattern { node, wanted });
         }
         match steps.is_empty() {

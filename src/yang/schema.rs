@@ -332,9 +332,9 @@ pub struct Type {
 
 impl Type {
     /// Whether values are XPath expressions, whose prefixes are those in scope where they stand: `xpath1.0` of RFC 6991
-    /// and what RFC 8341 derives from it.
+    /// and what is derived from it without a restriction, which is compiled to the same.
     pub fn is_xpath(&self) -> bool {
-        matches!(self.name, "xpath1.0" | "node-instance-identifier")
+        self.name == "xpath1.0"
     }
 }
 

@@ -562,8 +562,13 @@ impl UserList {
     pub fn insert(&mut self, key: Key, entry: Arc<Container>, place: &Insert) -> bool {
         let relative = match place {
             Insert::Before(other) | Insert::After(other) => match self.entries.get(other) {
-                Some((rank, _)) if *other != key => Some(*rank),
-                _ => return *place == Insert::After(key.clone()) && self.entries.contains_key(&key),
+                // Beside itself is where it is.
+                Some(_) if *other == key => {
+                    self.put(key, entry);
+                    return true;
+                }
+                Some((rank, _)) => Some(*rank),
+                None => return false,
             },
             Insert::First | Insert::Last => None,
         };

@@ -48,6 +48,9 @@ fn the_same_get_gives_the_same_output_whatever_the_url() {
         &["--datastore", "operational", "--origin", "--format", "json", PARAMS],
         &["--state", "--format", "paths", "/magent-task:interaction/negotiations"],
         &["--defaults", "report-all", "--format", "xml", PARAMS],
+        &["--datastore", "operational", "--origin", "--format", "xml", PARAMS],
+        &["--defaults", "report-all-tagged", "--format", "json", "/ietf-netconf-acm:nacm"],
+        &["--defaults", "report-all-tagged", "--format", "xml", "/ietf-netconf-acm:nacm"],
         &["--datastore", "operational", "--depth", "1", "--format", "paths", PARAMS],
         &[PARAMS, "/irtf-agent:agent/name", "/magent-task:interaction/negotiations/negotiation/status"],
     ] {
@@ -61,6 +64,12 @@ fn the_same_get_gives_the_same_output_whatever_the_url() {
         );
         assert!(!outputs[0].is_empty(), "{options:?} {paths:?}");
     }
+    let origin = ["get", "--datastore", "operational", "--origin", "--format", "json"];
+    let told = server.done(&server.ssh, &origin, &[PARAMS]);
+    assert!(told.contains("\"ietf-origin:origin\": \"ietf-origin:intended\""), "{told}");
+    let defaults = ["get", "--defaults", "report-all-tagged", "--format", "json"];
+    let told = server.done(&server.tls, &defaults, &["/ietf-netconf-acm:nacm/enable-nacm"]);
+    assert!(told.contains("\"ietf-netconf-with-defaults:default\": true"), "{told}");
     assert_eq!(
         server.done(&server.ssh, &["get"], &["/magent-task:interaction/negotiations/negotiation/round/move"]),
         "NEGOTIATION ID  NUMBER  MOVE\nn-1             1       propose\nn-1             2       counter\n\

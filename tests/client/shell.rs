@@ -161,6 +161,73 @@ fn a_script_that_leaves_changes_behind_has_failed_and_leaves_none() {
 }
 
 #[test]
+fn what_a_script_shows_by_its_name_and_is_not_there_has_failed() {
+    let server = Server::start();
+    let (status, ..) = script(&server, &server.ssh, &[], "set data-params 1 dataType text\ncommit\n");
+    assert_eq!(status, Some(0));
+    for url in server.urls() {
+        for line in ["show data-params 2", "show data-params 1 data", "show running data-params 2 dataType"] {
+            let (status, output, errors) = script(&server, url, &[], line);
+            assert_eq!((status, output.as_str()), (Some(1), ""), "{url} {line}");
+            assert!(errors.contains("nothing is there"), "{url} {line}: {errors}");
+        }
+        // A list can be empty, and what programs read says it in its own form.
+        for (line, expected) in [
+            ("show context", "nothing is there\n"),
+            ("show context | json", "{}\n"),
+            ("show context | count", "0\n"),
+            ("show data-params 2 | count", "0\n"),
+            ("show data-params 1 dataType", "ID  DATATYPE\n1   text\n"),
+        ] {
+            let (status, output, errors) = script(&server, url, &[], line);
+            assert_eq!((status, output.as_str()), (Some(0), expected), "{url} {line}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn rfc_6241_section_8_4_a_confirmed_commit_ends_with_its_script() {
+    let server = Server::start();
+    let set = "set data-params 1 dataType text\ncommit confirmed 60\n";
+    for url in [&server.ssh, &server.tls] {
+        let (status, output, errors) = script(&server, url, &[], set);
+        assert_eq!(status, Some(1), "{url}: {output}");
+        assert!(errors.contains("commit confirm") && errors.contains("taken back"), "{url}: {errors}");
+        let both = format!("{set}set data-params 2 dataType text\n");
+        let (status, _, errors) = script(&server, url, &[], &both);
+        assert!(
+            status == Some(1) && errors.contains("taken back") && errors.contains("given up"),
+            "{errors}"
+        );
+        let (_, output, _) = script(&server, url, &[], "show running data-params | count\n");
+        assert_eq!(output, "0\n", "{url}");
+        let (status, ..) = script(&server, url, &[], &format!("{set}commit cancel\n"));
+        assert_eq!(status, Some(0), "{url}");
+    }
+    let (status, ..) = script(&server, &server.ssh, &[], &format!("{set}commit confirm\n"));
+    assert_eq!(status, Some(0));
+    let (_, output, _) = script(&server, &server.ssh, &[], "show running data-params | count\n");
+    assert_eq!(output, "2\n");
+}
+
+#[test]
+fn what_still_stands_is_not_shown_as_deleted() {
+    let server = Server::start();
+    for url in server.urls() {
+        let lines = "set data-params 1\nset data-params 1 dataType text\ndiff\ndiscard\n";
+        let (_, output, errors) = script(&server, url, &[], lines);
+        assert!(output.contains("+ /irtf-agent:data-params[id='1']/dataType=text\n"), "{url}: {errors}");
+        let lines = "set nacm groups group g\ncommit\nset nacm groups group g user-name ann\ndiff\ndiscard\n\
+                     delete nacm groups group g\ndiff\ncommit\n";
+        let (status, output, errors) = script(&server, url, &[], lines);
+        assert_eq!(status, Some(0), "{errors}");
+        let group = "/ietf-netconf-acm:nacm/groups/group[name='g']";
+        let shown: Vec<&str> = output.lines().filter(|line| line.contains(group)).collect();
+        assert_eq!(shown, [format!("+ {group}/user-name[.='ann']"), format!("- {group}")], "{url}");
+    }
+}
+
+#[test]
 fn tasks_are_assigned_and_negotiations_answered_in_words() {
     let server = Server::start();
     let register =

@@ -277,6 +277,43 @@ async fn section_3_2_what_a_user_may_not_know_is_not_sent() {
 }
 
 #[tokio::test]
+async fn rfc6470_section_2_2_what_no_path_can_name_is_told_by_what_it_is_in() {
+    let server = start().await;
+    server.add_user("ann");
+    let mut ann = open_as(&server, "ann", "1.1").await;
+    ann.does(&subscription(&changes())).await;
+    let mut follower = open(&server).await;
+    follower.does(&subscription(&changes())).await;
+    let mut session = open(&server).await;
+    let both = "it's &quot;";
+    let group = format!("<group><name>{both}</name></group>");
+    let nacm =
+        format!("<nacm xmlns='urn:ietf:params:xml:ns:yang:ietf-netconf-acm'><groups>{group}</groups></nacm>");
+    session.does(&edit("running", "", &nacm)).await;
+    session.does(&edit("running", "", &text(both, "x"))).await;
+    session.does(&edit("running", "", &text("d", "x"))).await;
+    let target = |event: &str| inside(&plain(event), "target");
+    assert_eq!(
+        target(&follower.told().await).as_deref(),
+        Some("/ietf-netconf-acm:nacm/ietf-netconf-acm:groups")
+    );
+    assert_eq!(target(&follower.told().await), None, "nothing but the datastore is above it");
+    assert_eq!(target(&follower.told().await).as_deref(), Some("/data-params[id='d']"));
+    // Who may not read the entry is not told of what it is in.
+    assert_eq!(target(&ann.told().await), None);
+    assert_eq!(target(&ann.told().await).as_deref(), Some("/data-params[id='d']"));
+    let asked = r#"{"magent-audit:input":{"kind":["change"]}}"#;
+    let audited = server.post("/restconf/operations/magent-audit:query-audit", asked).await;
+    let entries = audited.json()["magent-audit:output"]["entry"].clone();
+    let paths: Vec<&str> =
+        entries.as_array().expect("a list").iter().filter_map(|e| e["path"][0].as_str()).collect();
+    for path in ["/ietf-netconf-acm:nacm/groups/group", "/irtf-agent:data-params"] {
+        assert!(paths.contains(&path), "{path}: {paths:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn rfc6470_section_2_2_changes_name_who_made_them_where_and_what() {
     let server = start_with("[datastores]\nstartup = true\n").await;
     let mut follower = open(&server).await;

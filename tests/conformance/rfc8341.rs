@@ -110,6 +110,53 @@ async fn section_3_2_4_what_may_not_be_read_is_absent_from_answers_filters_and_p
 }
 
 #[tokio::test]
+async fn section_3_5_2_a_path_is_the_same_rule_whatever_it_was_written_in() {
+    let server = netconf::start().await;
+    let ann = server.add_user("ann");
+    for id in ["a", "b"] {
+        put(&server, &format!("{ITEMS}={id}"), &item(id)).await;
+    }
+    // By the client's own prefixes, by a name of a module on every step, and as JSON has instance-identifiers.
+    let in_json = "/irtf-agent:data-params[id='a']/data";
+    let in_xml = "/irtf-agent:data-params[irtf-agent:id='a']/irtf-agent:data";
+    let nacm = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm";
+    let mut session = netconf::open(&server).await;
+    let rule = json!([{ "name": "1", "path": in_json, "action": "deny" }]);
+    configure(&server, rule, json!({ "read-default": "permit" })).await;
+    let path = format!("{NACM}/rule-list=for-staff/rule=1/path");
+    for written in [
+        format!("<path xmlns:p='{}'>/p:data-params[ p:id = \"a\" ]/p:data</path>", netconf::AGENT),
+        format!("<path xmlns:p='{}'>/p:data-params[id='a']/data</path>", netconf::AGENT),
+        format!("<path>{in_xml}</path>"),
+        in_xml.to_owned(),
+        in_json.to_owned(),
+    ] {
+        match written.starts_with('<') {
+            true => {
+                let rule = format!(
+                    "<nacm xmlns='{nacm}'><rule-list><name>for-staff</name><rule><name>1</name>{written}</rule></rule-list></nacm>"
+                );
+                session.does(&netconf::edit("running", "", &rule)).await;
+            }
+            false => put(&server, &path, &json!({ "ietf-netconf-acm:path": written })).await,
+        }
+        assert_eq!(server.get(&path).await.json()["ietf-netconf-acm:path"], in_json, "{written}");
+        let filter = format!("<filter><nacm xmlns='{nacm}'/></filter>");
+        let read = session.config("running", &filter).await;
+        let expected = format!("<path xmlns:irtf-agent=\"{}\">{in_xml}</path>", netconf::AGENT);
+        assert!(read.contains(&expected), "{written}\n{read}");
+        let same = format!("<path xmlns:z='{}'>/z:data-params[z:id='a']/z:data</path>", netconf::AGENT);
+        let rules = format!("<rule-list><rule><name/>{same}</rule></rule-list>");
+        let filter = format!("<filter><nacm xmlns='{nacm}'>{rules}</nacm></filter>");
+        let read = session.config("running", &filter).await;
+        assert!(read.contains("<name>1</name>"), "{written}\n{read}");
+        assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=a/data"), "").await, 404, "{written}");
+        assert_eq!(status(&server, &ann, "GET", &format!("{ITEMS}=b/data"), "").await, 200, "{written}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn section_3_2_5_each_node_that_is_created_changed_or_deleted_needs_its_right() {
     let server = start_server().await;
     let ann = server.add_user("ann");
@@ -284,7 +331,7 @@ async fn a_push_of_data_holds_what_may_be_read_now() {
 }
 
 #[tokio::test]
-async fn section_3_5_2_paths_of_rules_are_checked_and_keep_their_prefixes() {
+async fn section_3_5_2_paths_of_rules_are_checked_and_have_names_of_modules_for_prefixes() {
     let server = start_server().await;
     let wrong = json!({ "ietf-netconf-acm:nacm": { "rule-list": [{ "name": "l", "group": ["*"], "rule": [
         { "name": "r", "path": "/irtf-agent:data-param", "action": "deny" }]}]}});
@@ -301,7 +348,7 @@ async fn section_3_5_2_paths_of_rules_are_checked_and_keep_their_prefixes() {
     assert_eq!(answer.status, 201, "{answer:?}");
     let path = format!("{NACM}/rule-list=l/rule=r/path");
     let read = server.ask("GET", &path, &[], "").await.json();
-    assert_eq!(read["ietf-netconf-acm:path"], "/irtf-agent:data-params[irtf-agent:id='1']");
+    assert_eq!(read["ietf-netconf-acm:path"], "/irtf-agent:data-params[id='1']");
     let xml = server.ask("GET", &path, &[&format!("Accept: {XML}")], "").await.body;
     assert!(xml.contains("xmlns:irtf-agent="), "{xml}");
     server.stop().await;

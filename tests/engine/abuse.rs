@@ -183,6 +183,8 @@ async fn content_that_a_start_could_not_read_is_refused_wherever_it_stands() {
             let refused = call_in_xml(&bench, user, called, &more.replace("CONTENT", &content)).await;
             let refused = refused.expect_err(name);
             assert!(refused.to_string().contains("cannot be stored"), "{name}: {refused}");
+            let at = refused.path.and_then(|path| path.node()).map(|node| node.name);
+            assert_eq!(at, Some("structured-content"), "{name}");
         }
     }
     let before = bench.read("admin", &plain(&[&n::INTERACTION])).expect("it is there");
@@ -215,7 +217,8 @@ async fn configured_content_is_applied_as_a_start_reads_it() {
         String::from_utf8(text).expect("UTF-8")
     };
     let before = seen(&bench);
-    put("<x><y/></x><x>t</x>").await.expect_err("a start could not read it");
+    let refused = put("<x><y/></x><x>t</x>").await.expect_err("a start could not read it");
+    assert!(refused.path.is_some_and(|at| at.steps.starts_with(&path.steps)), "it names the place");
     let bench = bench.restart().await;
     assert_eq!(seen(&bench), before);
 }

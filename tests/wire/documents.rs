@@ -72,9 +72,14 @@ fn the_page_is_for_browsers_alone_and_needs_credentials() {
     assert!(links.len() > 20, "{links:?}");
     for link in links.iter().filter(|link| !link.contains("/streams/")) {
         let answer = get(&mut eve, link, &[]);
-        // Data may be absent.
-        assert!(answer.status == 200 || answer.status == 404 && link.contains("/data/"), "{link}: {answer}");
+        assert_eq!(answer.status, 200, "{link}: {answer}");
     }
+    let data = "irtf-agent:data-params";
+    assert!(text.contains(&format!("<code>{data}</code> <small>(nothing is there)</small>")), "{text}");
+    let entry = br#"{"irtf-agent:data-params": [{"id": "d", "dataType": "text"}]}"#;
+    admin.ask("PUT", &format!("/restconf/data/{data}=d"), &[("Content-Type", JSON)], entry).unwrap();
+    let page = String::from_utf8(get(&mut eve, "/", &[("Accept", BROWSER)]).body).unwrap();
+    assert!(page.contains(&format!("<a href=\"/restconf/data/{data}\">")), "{page}");
 }
 
 #[test]

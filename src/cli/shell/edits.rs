@@ -1,7 +1,7 @@
 //! Changes before they are sent: how they look as edits, what they make of data, and what differs. It never talks to a
 //! server.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::grammar::{Assignment, Place};
 use super::place::{any_element, element_of, leaf_element};
@@ -92,12 +92,18 @@ fn put(schema: &Schema, roots: &mut Vec<Element>, change: &Change) {
 }
 
 /// What differs between two texts of lines that each have a path in front of their value, by path: `- ` before what is
-/// gone, `+ ` before what is new.
+/// gone, `+ ` before what is new. A node with nothing in it has a line of its own; it is neither gone nor new where the
+/// other text has something in it.
 pub fn difference(before: &str, after: &str) -> String {
-    let (old, new): (HashSet<&str>, HashSet<&str>) = (before.lines().collect(), after.lines().collect());
+    let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (before.lines().collect(), after.lines().collect());
+    let is_in = |line: &str, lines: &BTreeSet<&str>| {
+        let inside = format!("{line}/");
+        let next = || lines.range(inside.as_str()..).next().is_some_and(|next| next.starts_with(&inside));
+        lines.contains(line) || (path(line) == line && next())
+    };
     let mut lines: Vec<(&str, char, &str)> = Vec::new();
-    lines.extend(before.lines().filter(|line| !new.contains(line)).map(|line| (path(line), '-', line)));
-    lines.extend(after.lines().filter(|line| !old.contains(line)).map(|line| (path(line), '+', line)));
+    lines.extend(before.lines().filter(|line| !is_in(line, &new)).map(|line| (path(line), '-', line)));
+    lines.extend(after.lines().filter(|line| !is_in(line, &old)).map(|line| (path(line), '+', line)));
     // What stands together stays together; what is gone comes before what takes its place.
     lines.sort_by_key(|(path, sign, _)| (*path, *sign == '+'));
     lines.into_iter().map(|(_, sign, line)| format!("{sign} {line}\n")).collect()

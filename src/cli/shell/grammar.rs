@@ -7,6 +7,7 @@ use super::words::Word;
 use crate::cli::output::Format;
 use crate::client::schema::{Kind, NodeId, Schema};
 use crate::client::{Content, Datastore, Element, Path};
+use crate::yang::decode::distance;
 
 /// A place in the data: its path and its node; none for the whole datastore.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -546,33 +547,10 @@ fn nearest(word: &str, names: &[String]) -> Vec<String> {
     let single = names.iter().filter(|name| !name.contains(' '));
     let mut found: Vec<(usize, &String)> = single
         .filter_map(|name| {
-            let distance = distance(word, name);
-            let is_near = distance <= (word.chars().count() / 3).max(1);
             let is_part = word.len() >= 3 && name.contains(word);
-            (is_near || is_part).then_some((distance, name))
+            Some((distance(word, name).or(is_part.then_some(usize::MAX))?, name))
         })
         .collect();
     found.sort();
     found.into_iter().take(3).map(|(_, name)| name.clone()).collect()
-}
-
-/// How many letters have to be put in, taken out, replaced or exchanged with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows: [Vec<usize>; 3] = [Vec::new(), Vec::new(), (0..=b.len()).collect()];
-    for (i, x) in a.iter().enumerate() {
-        rows.rotate_left(1);
-        let [before, above, row] = &mut rows;
-        row.clear();
-        row.push(i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &Vec<usize>, j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(above, j) + usize::from(x != y)).min(at(above, j + 1) + 1).min(at(row, j) + 1);
-            if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
-                best = best.min(at(before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-    }
-    rows[2].last().copied().unwrap_or_default()
 }

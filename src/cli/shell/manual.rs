@@ -12,6 +12,7 @@ pub fn manual(command: &str) -> &'static str {
   … | set                      as lines that the shell takes
   … | match TEXT               the lines with this text in them
   … | count                    how many lines there are
+A leaf, or an entry named with all its keys, that is not there is an error; in a script the line has failed.
 Example: show configuration data-params | set | match image
 "
         }
@@ -29,7 +30,7 @@ Example: set data-params 1 dataType image description 'Cell 7'
         "commit" => {
             "  commit                       make the changes
   commit confirmed [SECONDS]   make them, and take them back unless they are confirmed in time (600 s if it is not said);
-                               they are taken back too if the session ends
+                               they are taken back too if the session ends, as it does at the end of a script
   commit confirm               confirm them
   commit cancel                take them back now
 Example: commit confirmed 120

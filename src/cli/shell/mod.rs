@@ -205,18 +205,21 @@ fn print<P: ExternalPrinter>(printer: &Mutex<P>, text: &str) {
     let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(plain(text));
 }
 
-/// Carries out the lines of standard input. What they have not committed at the end is given up, and is a failure.
+/// Carries out the lines of standard input. What is not committed or not confirmed at the end is given up, and is a
+/// failure: the server takes a confirmed commit back with the session that made it (RFC 6241 section 8.4.1).
 fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> Result<(), Box<dyn Error>> {
     let result = read_lines(shell, runtime, keep_going);
-    let is_changed = shell.is_changed;
+    let unconfirmed = "the script has ended without \"commit confirm\": its confirmed commit ends with the session, and is taken back";
+    let uncommitted = "the script has ended without \"commit\" or \"discard\": its changes are given up";
+    let lost = [(shell.is_changed, uncommitted), (shell.is_waiting(), unconfirmed)];
     runtime.block_on(shell.give_up());
-    match (&result, is_changed) {
-        (_, false) => result,
-        (Ok(()), true) => {
-            Err("the script has ended without \"commit\" or \"discard\": its changes are given up".into())
-        }
-        (Err(_), true) => {
-            complain("the changes that were not committed are given up");
+    let lost = lost.iter().filter(|(is_so, _)| *is_so).map(|(_, message)| *message);
+    let lost: Vec<&str> = lost.collect();
+    match result {
+        _ if lost.is_empty() => result,
+        Ok(()) => Err(lost.join("\n").into()),
+        Err(_) => {
+            complain(&lost.join("\n"));
             result
         }
     }

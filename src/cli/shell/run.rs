@@ -360,7 +360,18 @@ impl Shell {
             true => self.configurations(place).await?.1,
             false => self.read(source.datastore, source.content, place).await?,
         };
-        match found.is_empty() {
+        let schema = &self.server.schema;
+        // As `agentconf get` has it: a list can be empty, what is named as one is there or is missing.
+        let is_missing =
+            resolve::is_one(schema, &place.path) && !resolve::is_in(schema, None, &found, &place.path.steps);
+        if is_missing && !how.is_count {
+            return Err(ClientError::Request(format!("{}: nothing is there", place.path)));
+        }
+        // What is around it was not asked for.
+        let found = if is_missing { Vec::new() } else { found };
+        // What programs read says it in its own form.
+        let is_for_people = *how == Output::default() && self.format == Format::Table;
+        match found.is_empty() && is_for_people {
             true => say("nothing is there\n"),
             false => say(self.shown(None, &found, how)),
         }

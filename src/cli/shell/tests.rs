@@ -297,3 +297,13 @@ fn what_is_not_committed_is_seen_as_a_difference() {
     );
     assert_eq!(difference("a=1\n", "a=1\n"), "");
 }
+
+#[test]
+fn what_still_stands_when_something_is_put_into_it_is_not_gone() {
+    let (empty, full) = ("/a:c/l[k='a/b=1']\n", "/a:c/l[k='a/b=1']/v=1\n");
+    assert_eq!(difference(empty, full), "+ /a:c/l[k='a/b=1']/v=1\n");
+    assert_eq!(difference(full, empty), "- /a:c/l[k='a/b=1']/v=1\n");
+    // Another entry, and a value that only begins like the other.
+    assert_eq!(difference("/a:c/l[k='1']\n", "/a:c/l[k='12']/v=1\n").lines().count(), 2);
+    assert_eq!(difference("/a:c/v=x\n", "/a:c/v=x/y\n"), "- /a:c/v=x\n+ /a:c/v=x/y\n");
+}

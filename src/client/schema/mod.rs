@@ -160,6 +160,8 @@ pub struct Schema {
     identities: Vec<Identity>,
     /// Which identities are derived from which, directly.
     derived: HashMap<IdentityId, Vec<IdentityId>>,
+    /// The types of annotations (RFC 7952 section 3).
+    annotations: HashMap<(ModuleId, String), Type>,
     problems: Vec<String>,
 }
 
@@ -171,6 +173,7 @@ impl Schema {
         reader.expand();
         reader.amend();
         reader.refer();
+        reader.read_annotations();
         reader.finish()
     }
 
@@ -215,6 +218,11 @@ impl Schema {
     /// An identity.
     pub fn identity(&self, id: IdentityId) -> &Identity {
         &self.identities[id.0]
+    }
+
+    /// The type of the annotation that a module defines under this name (RFC 7952 section 3).
+    pub fn annotation(&self, module: ModuleId, name: &str) -> Option<&Type> {
+        self.annotations.get(&(module, name.to_owned()))
     }
 
     /// The name of an identity with that of its module, as in JSON (RFC 7951 section 6.8).

@@ -7,6 +7,9 @@ use super::units::{DEPTH_MAX, Reader, Scope, reflow};
 use super::{IdentityId, ModuleId, NodeId};
 use crate::yang::statement::Statement;
 
+/// The module of the statement that defines an annotation.
+const METADATA: &str = "ietf-yang-metadata";
+
 /// A type.
 #[derive(Clone, Debug)]
 pub struct Type {
@@ -133,6 +136,21 @@ pub(super) struct Found {
 }
 
 impl<'a> Reader<'a> {
+    /// Notes the types of the annotations that the texts define (RFC 7952 section 3).
+    pub(super) fn read_annotations(&mut self) {
+        for at in 0..self.units.len() {
+            let (statement, module, scope) = (self.units[at].statement, self.units[at].module, Scope::of(at));
+            for child in &statement.children {
+                let Some((of, "annotation")) = self.qualified(&scope, &child.keyword) else { continue };
+                let ty = child.all("type").next().filter(|_| self.schema.module(of).name == METADATA);
+                if let Some(ty) = ty {
+                    let ty = self.read_type(&scope, ty, 0).ty;
+                    self.schema.annotations.insert((module, child.argument.clone()), ty);
+                }
+            }
+        }
+    }
+
     /// What a `type` statement says.
     pub(super) fn read_type(&mut self, scope: &Scope<'a>, statement: &'a Statement, depth: usize) -> Found {
         let name = &statement.argument;

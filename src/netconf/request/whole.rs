@@ -17,10 +17,11 @@ use crate::yang::generated::ietf_netconf::{
 use crate::yang::generated::ietf_netconf_private_candidate::{
     UpdateInput, UpdateInputResolutionMode as Mode,
 };
+use crate::yang::path::InstancePath;
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container};
 use crate::yang::xml;
-use crate::yang::xml::parse::Element;
+use crate::yang::xml::parse::{Attribute, Element};
 
 pub(super) fn copy(mut call: Call<'_, '_>) -> Result<Request, Error> {
     let (engine, principal, options) = (call.engine, call.principal, call.options);
@@ -147,15 +148,29 @@ pub fn content(config: Element<'_>, options: &DecodeOptions<'_>) -> Result<Conta
 
 /// Refuses operations in what is a whole configuration: they are those of an edit.
 fn no_operations(config: &Element<'_>) -> Result<(), Error> {
-    let of_protocol = config.attributes.iter().find(|attribute| attribute.namespace.as_ref() == NAMESPACE);
-    match of_protocol {
-        Some(attribute) => {
-            let message = format!("\"{}\" is said in an edit", attribute.full_name);
-            let error = Error::protocol(Tag::UnknownAttribute, message);
-            Err(error.info("bad-attribute", attribute.full_name).info("bad-element", config.name))
-        }
-        None => config.children.iter().try_for_each(no_operations),
-    }
+    let Some((way, attribute)) = operation_in(config) else { return Ok(()) };
+    let message = format!("\"{}\" is said in an edit", attribute.full_name);
+    let name = way.first().map_or(config.name, |element| element.name);
+    let error = Error::protocol(Tag::UnknownAttribute, message);
+    let error = error.info("bad-attribute", attribute.full_name).info("bad-element", name);
+    let step = |above: InstancePath, element: &&Element<'_>| {
+        Some(above.child(xml::step(element, &above, &SCHEMA).ok()?))
+    };
+    let path = way.iter().rev().try_fold(InstancePath::default(), step);
+    Err(Error { path: path.filter(|path| !path.steps.is_empty()), ..error })
+}
+
+/// An attribute of the protocol, and the elements on the way to it, innermost first.
+fn operation_in<'e, 'm>(element: &'e Element<'m>) -> Option<(Vec<&'e Element<'m>>, &'e Attribute<'m>)> {
+    let of_protocol = element.attributes.iter().find(|attribute| attribute.namespace.as_ref() == NAMESPACE);
+    let inside = || {
+        element.children.iter().find_map(|child| {
+            let (mut way, attribute) = operation_in(child)?;
+            way.push(child);
+            Some((way, attribute))
+        })
+    };
+    of_protocol.map(|attribute| (Vec::new(), attribute)).or_else(inside)
 }
 
 fn invocation(operation: &'static Node, input: Container) -> Request {

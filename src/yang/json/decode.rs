@@ -8,7 +8,7 @@ use serde_json::Value as Plain;
 
 use super::parse::{Json, document};
 use crate::yang::decode::{
-    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, candidates, find_child, hint,
+    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, called, candidates, find_child, hint,
 };
 use crate::yang::error::{Error, Tag};
 use crate::yang::metadata::{Annotation, Note};
@@ -333,7 +333,7 @@ pub(in crate::yang) fn resolve(
                 Some(same) => format!("; did you mean \"{same}\"?"),
                 None => hint(name, &possible),
             };
-            let what = parent.map_or("the datastore".to_owned(), |p| format!("\"{}\"", p.name));
+            let what = called(parent, |name| format!("\"{name}\""));
             Err(place.error(Tag::UnknownElement, name, format!("{what} has no child \"{name}\"{hint}")))
         }
     }

@@ -4,11 +4,11 @@
 
 use super::parse::{Attribute, Element, SPACE, Scope, document, is_space};
 use crate::yang::decode::{
-    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, candidates, find_child, hint,
+    DecodeOptions, Decoder, Inside, Item, Place, Source, Wrapper, called, candidates, find_child, hint,
 };
 use crate::yang::error::{Error, Tag};
 use crate::yang::metadata::{Annotation, Note};
-use crate::yang::path::{InstancePath, Selector, Step};
+use crate::yang::path::{InstancePath, PathPattern, Selector, Step};
 use crate::yang::schema::{Base, Kind, Module, Node, Schema, Type};
 use crate::yang::tree::{AnyData, Child, Container, Key};
 use crate::yang::types::{self, Names, TypeError};
@@ -197,11 +197,17 @@ impl Source for Element<'_> {
         // RFC 7950 section 9.11: of the type empty there is no value, not even a blank one.
         let whole = keeps_space(ty) || matches!(ty.base, Base::Empty);
         let text = if whole { &self.text } else { self.text.trim_matches(SPACE) };
+        let names = Prefixes { scope: &self.scope, schema };
         if ty.is_xpath() {
-            let text = with_module_names(text, &self.scope, schema);
-            return types::parse(ty, &text, &Prefixes { scope: &self.scope, schema }, node.module);
+            // A path that is understood can name identities in its keys, too.
+            let path = Some(text).filter(|_| PathPattern::is_value_of(node));
+            let text = match path.and_then(|text| PathPattern::parse(text, &names).ok()) {
+                Some(path) => path.to_string(),
+                None => with_module_names(text, &self.scope, schema),
+            };
+            return types::parse(ty, &text, &names, node.module);
         }
-        types::parse(ty, text, &Prefixes { scope: &self.scope, schema }, node.module)
+        types::parse(ty, text, &names, node.module)
     }
 
     fn key(&self, leaf: &'static Node, schema: &Schema) -> Option<Result<Value, TypeError>> {
@@ -250,7 +256,7 @@ fn resolve(
             hint(name, &names)
         }
     };
-    let what = parent.map_or("the datastore".to_owned(), |p| format!("<{}>", p.name));
+    let what = called(parent, |name| format!("<{name}>"));
     Err(place.error(
         Tag::UnknownElement,
         name,

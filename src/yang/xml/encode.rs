@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 use crate::yang::anydata;
 use crate::yang::encode::{EncodeOptions, Meta, children, described};
 use crate::yang::metadata::{Note, Written};
-use crate::yang::path::{InstancePath, Selector, quoted};
+use crate::yang::path::{InstancePath, PathPattern, Selector, StepPattern, USER, Wanted, quoted};
 use crate::yang::schema::{Module, Node, Type};
 use crate::yang::tree::{Child, Container};
+use crate::yang::types::ModuleNames;
 use crate::yang::value::Value;
 use crate::yang::xpath::lex::{Token, tokens};
 
@@ -121,9 +122,13 @@ impl Writer<'_> {
 
     fn leaf(&mut self, node: &'static Node, value: &Value, parent: Option<&'static Node>, notes: &[Note]) {
         let mut modules = Vec::new();
-        let text = text(value, &mut modules);
+        let mut text = text(value, &mut modules);
         if node.ty().is_some_and(Type::is_xpath) {
-            self.note_names(&text, &mut modules);
+            let path = Some(&text).filter(|_| PathPattern::is_value_of(node));
+            match path.and_then(|text| PathPattern::parse(text, &ModuleNames(self.options.schema)).ok()) {
+                Some(path) => text = Cow::Owned(pattern(&path, &mut modules)),
+                None => self.note_names(&text, &mut modules),
+            }
         }
         self.open(node, parent, notes, modules);
         if *value == Value::Empty {
@@ -250,6 +255,24 @@ pub fn instance(path: &InstancePath, modules: &mut Vec<&'static Module>) -> Stri
         }
     }
     text
+}
+
+/// The same of a path of RFC 8341, which has to have them as well (`node-instance-identifier`).
+fn pattern(path: &PathPattern, modules: &mut Vec<&'static Module>) -> String {
+    let mut text = String::new();
+    for StepPattern { node, wanted } in &path.steps {
+        note(node.module, modules);
+        let _ = write!(text, "/{}", node.qualified_name());
+        for (leaf, wanted) in wanted {
+            let name = if leaf == node { ".".to_owned() } else { leaf.qualified_name() };
+            let wanted = match wanted {
+                Wanted::Value(value) => literal(value, modules),
+                Wanted::User => USER.to_owned(),
+            };
+            let _ = write!(text, "[{name}={wanted}]");
+        }
+    }
+    if text.is_empty() { "/".to_owned() } else { text }
 }
 
 /// A value in a predicate; the names in it have prefixes too.

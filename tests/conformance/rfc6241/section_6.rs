@@ -168,6 +168,35 @@ async fn section_6_2_2_an_attribute_that_no_node_has_selects_nothing_anywhere() 
 }
 
 #[tokio::test]
+async fn section_6_2_5_of_a_leaf_list_the_values_that_match_are_included() {
+    let (server, mut session) = started().await;
+    let nacm = |inside: &str| {
+        format!(
+            "<nacm xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-acm\"><rule-list><name>l</name>{inside}</rule-list></nacm>"
+        )
+    };
+    let all = "<group>c</group><group>a</group><group>b</group>";
+    session.does(&edit("running", "", &nacm(all))).await;
+    for (filter, expected) in [
+        ("<group>a</group><rule/>", "<group>a</group>"),
+        ("<group>b</group><group>a</group>", all),
+        ("<group>b</group><group>a</group><rule/>", "<group>a</group><group>b</group>"),
+        ("<group>a</group><group/>", all),
+    ] {
+        let kept = selected(&mut session, &nacm(filter)).await;
+        let groups = |xml: &str| {
+            let mut found: Vec<String> =
+                xml.split("<group>").skip(1).map(|part| part[..1].to_owned()).collect();
+            found.sort();
+            found
+        };
+        assert_eq!(groups(&kept), groups(expected), "{filter}: {kept}");
+    }
+    assert_eq!(selected(&mut session, &nacm("<group>x</group><rule/>")).await, "");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn section_6_2_5_content_matches_are_all_true_or_nothing_is_selected() {
     let (server, mut session) = started().await;
     let id = |id: &str| format!("<id>{id}</id>");

@@ -189,7 +189,7 @@ async fn section_7_3_copy_config_replaces_all_of_a_datastore() {
         (
             &config(&entry("x", " nc:operation='create'", "<a:dataType>text</a:dataType>")),
             "<running/>",
-            "protocol unknown-attribute bad-attribute=nc:operation bad-element=data-params",
+            "protocol unknown-attribute path=/data-params[id='x'] bad-attribute=nc:operation bad-element=data-params",
         ),
     ] {
         table.check(format!("{source} {target}"), &session.fails(&copy(source, target)).await, expected);

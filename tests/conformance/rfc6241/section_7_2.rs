@@ -280,15 +280,15 @@ async fn section_7_2_what_is_no_configuration_is_refused_and_nothing_is_changed(
         ),
         (
             a("<a:data nc:operation='nosuch'>1</a:data>"),
-            "protocol bad-attribute bad-attribute=operation bad-element=data",
+            "protocol bad-attribute path=/data-params[id='x']/data bad-attribute=operation bad-element=data",
         ),
         (
             a("<a:data nc:operation=''>1</a:data>"),
-            "protocol bad-attribute bad-attribute=operation bad-element=data",
+            "protocol bad-attribute path=/data-params[id='x']/data bad-attribute=operation bad-element=data",
         ),
         (
             a("<a:data nc:operation='none'>1</a:data>"),
-            "protocol bad-attribute bad-attribute=operation bad-element=data",
+            "protocol bad-attribute path=/data-params[id='x']/data bad-attribute=operation bad-element=data",
         ),
         (
             a("<a:data nc:nosuch='merge'>1</a:data>"),

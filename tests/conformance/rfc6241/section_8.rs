@@ -327,7 +327,10 @@ async fn appendix_a_errors_with_what_is_mandatory_in_their_information() {
             "application invalid-value path=/data-params[id='d']/dataType bad-element=dataType",
         ),
         (filter, "protocol too-big"),
-        (a("<a:data nc:operation='x'/>"), "protocol bad-attribute bad-attribute=operation bad-element=data"),
+        (
+            a("<a:data nc:operation='x'/>"),
+            "protocol bad-attribute path=/data-params[id='d']/data bad-attribute=operation bad-element=data",
+        ),
         (
             a("<a:data x='x'/>"),
             "application unknown-attribute path=/data-params[id='d']/data bad-attribute=x bad-element=data",

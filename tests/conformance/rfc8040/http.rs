@@ -87,6 +87,24 @@ async fn rfc_9112_section_9_connections_last_as_long_as_they_are_asked_to() {
 }
 
 #[tokio::test]
+async fn rfc_9112_section_6_1_a_transfer_coding_that_is_not_known_is_refused() {
+    let server = start_server().await;
+    let head = format!("PUT {DATA}=d HTTP/1.1\r\n{HOST}Connection: close\r\nContent-Type: {JSON}\r\n");
+    for (codings, expected) in [
+        ("Transfer-Encoding: gzip, chunked\r\n", "501"),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "501"),
+        ("Transfer-Encoding: chunked, chunked\r\n", "501"),
+        ("Transfer-Encoding: gzip\r\n", "400"),
+        ("Transfer-Encoding: Chunked \r\n", "201"),
+    ] {
+        let body = format!("{:x}\r\n{BRIEF}\r\n0\r\n\r\n", BRIEF.len());
+        let answer = server.raw(&format!("{head}{codings}\r\n{body}")).await;
+        assert_eq!(status(&answer), expected, "{codings:?}: {answer}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn rfc_9112_section_7_1_a_body_may_come_in_chunks() {
     let server = start_server().await;
     let (first, second) = BRIEF.split_at(7);

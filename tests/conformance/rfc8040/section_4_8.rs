@@ -227,3 +227,48 @@ async fn section_4_8_9_with_defaults_has_four_values_and_is_for_reads() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn section_4_8_5_an_entry_beside_itself_stays_where_it_is_and_is_replaced() {
+    let server = start_server().await;
+    let lists = "/restconf/data/ietf-netconf-acm:nacm/rule-list";
+    let list = |name: &str, group: &str| {
+        format!(r#"{{"ietf-netconf-acm:rule-list":[{{"name":"{name}","group":["{group}"]}}]}}"#)
+    };
+    for name in ["a", "b", "c"] {
+        assert_eq!(server.put(&format!("{lists}={name}"), &list(name, "old")).await.status, 201);
+    }
+    for place in ["before", "after"] {
+        let beside = |name: &str| {
+            let point = format!("%2Fietf-netconf-acm:nacm%2Frule-list%3D{name}");
+            format!("{lists}={name}?insert={place}&point={point}")
+        };
+        assert_eq!(server.put(&beside("b"), &list("b", place)).await.status, 204, "{place}");
+        let found = server.get(lists).await.json()["ietf-netconf-acm:rule-list"].clone();
+        let told = found
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|list| (list["name"].clone(), list["group"][0].clone()));
+        let expected = [("a", "old"), ("b", place), ("c", "old")].map(|(a, b)| (a.into(), b.into()));
+        assert_eq!(told.collect::<Vec<(serde_json::Value, serde_json::Value)>>(), expected, "{place}");
+        // What is not there is beside nothing.
+        let answer = server.put(&beside("n"), &list("n", "new")).await;
+        assert_eq!(answer.refusal(), refused(400, "bad-attribute"), "{place}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn section_4_8_what_is_wrong_with_a_query_is_said() {
+    let server = start_server().await;
+    for (target, words) in [
+        ("/restconf/operations?limit=1", "GET and HEAD of data"),
+        ("/restconf/streams/NETCONF/json?limit=1", "GET and HEAD of data"),
+        ("/restconf/data?depth=1&", "a \\\"&\\\" without a parameter"),
+    ] {
+        let answer = server.get(target).await;
+        assert!(answer.status == 400 && answer.body.contains(words), "{target}: {answer:?}");
+    }
+    server.stop().await;
+}
