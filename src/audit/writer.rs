@@ -318,7 +318,8 @@ impl Writer {
             total = total.saturating_sub(self.reader.size(*number)?);
             tracing::info!(number, "a segment of the audit trail is removed for its age or size");
             // This has to be known as long as the event log is there.
-            if let Some(Forgotten { at, log_position, log_hash, .. }) = self.reader.forgotten(*number)? {
+            let stands = self.reader.forgotten(*number, self.signer.public())?;
+            if let Some(Forgotten { at, log_position, log_hash, .. }) = stands {
                 self.note_forgotten(now, at, (log_position, log_hash))?;
             }
             // Told of each one before it goes, so that what is there is always what was told.
