@@ -598,6 +598,40 @@ fn a_changed_byte_in_an_archive_is_damage_at_its_position() {
 }
 
 #[test]
+fn an_archive_that_the_system_does_not_give_is_unread_and_not_damaged() {
+    let directory = ten_records("archive-unread");
+    directory.open().reader().compactor().unwrap().archive(6, |_| {}).unwrap();
+    let path = only_archive(&directory);
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    // Opening it succeeds, and reading fails, as on a disk that has errors.
+    fs::create_dir(&path).unwrap();
+    let reader = LogReader::open(&directory.log()).unwrap();
+    let error = reader.scan(0).next().unwrap().unwrap_err();
+    assert!(error.is_unread() && !error.is_damage(), "{error:?}");
+    let Damage { position, fault: Fault::Unread(why) } = damage(&directory) else { panic!("{error}") };
+    assert!(position == 1 && why.contains(path.to_str().unwrap()) && why.contains("irectory"), "{why}");
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(reader.scan(0).filter(Result::is_ok).count(), 10);
+}
+
+#[test]
+fn who_read_a_log_that_nobody_wrote_sees_what_is_written_then() {
+    let directory = ten_records("immutable");
+    // As where nobody may write: the memory that SQLite shares among processes cannot be made.
+    let shared = directory.log().join("log.sqlite3-shm");
+    std::os::unix::fs::symlink("/nowhere/shared", &shared).unwrap();
+    let reader = LogReader::open(&directory.log()).unwrap();
+    assert_eq!(reader.last().unwrap().position, 10);
+    fs::remove_file(&shared).unwrap();
+    let mut log = directory.open();
+    log.append(&[transaction(11, 4)]).unwrap();
+    log.close().unwrap();
+    assert_eq!((reader.last().unwrap().position, verify(&reader).unwrap().records), (14, 14));
+}
+
+#[test]
 fn what_is_before_damage_is_given_and_nothing_after_what_is_wanted_is_read() {
     let directory = ten_records("before-damage");
     directory.database().execute_batch("UPDATE record SET bytes = x'00' WHERE position = 7").unwrap();

@@ -100,7 +100,13 @@ pub fn open(
 /// # Errors
 /// As [`open`].
 pub fn check(data: &Path) -> Result<(), AuditError> {
-    files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    let signer = files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    // A server that runs has looked at its start, and goes on writing while it is looked here.
+    if !log::is_in_use(data)
+        && let Some(lost) = standing::lost(data, signer.map(|signer| signer.public()).as_ref())?
+    {
+        return Err(lost.into());
+    }
     files::read(&data.join(PUBLIC_FILE))?;
     let directory = data.join(DIRECTORY);
     let reader = Reader::new(&directory);

@@ -45,7 +45,7 @@ pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileEr
     let is_empty = |path: &Path| fs::metadata(path).map_or(true, |file| file.len() == 0);
     // SQLite would remove the write-ahead log of an empty database as a stale one.
     let is_missing = is_empty(&database);
-    let opened = || LogReader::open_checked(data).and_then(|log| Ok((log.last()?.position, Some(log))));
+    let opened = || LogReader::open_still(data).and_then(|log| Ok((log.last()?.position, Some(log))));
     let (end, log) = match is_missing {
         true => (0, None),
         false => match opened() {
@@ -91,7 +91,7 @@ fn archived(data: &Path) -> Result<u64, FileError> {
 fn noted(trail: &Reader) -> u64 {
     let numbers = trail.numbers().unwrap_or_default();
     let in_segment = |number: u64| {
-        let records = trail.segment(number).ok()?.scan(0).map_while(Result::ok);
+        let records = LogReader::open_still(&trail.place(number)).ok()?.scan(0).map_while(Result::ok);
         let items = records.filter_map(|record| match Item::of(&record).ok()? {
             Item::Entry(entry) => Some(entry.body.log_position),
             Item::Checkpoint(checkpoint) => Some(checkpoint.log_position),
