@@ -16,7 +16,7 @@ use super::note::Entry;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use super::trail::{Book, Order, QUEUE_MAX, Trail};
 use crate::clock::{Clock, Timestamp};
-use crate::log::{Hash, Head, Log, LogError, NewRecord};
+use crate::log::{self, Hash, Head, Log, LogError, NewRecord};
 
 /// How long an entry waits for another one, and for as many as there may be in one commit.
 const GATHER: Duration = Duration::from_millis(50);
@@ -60,8 +60,12 @@ impl Trail {
         let book = Arc::new(Book::new(clock.clone(), settings));
         let reader = Reader::new(directory);
         reader.clear()?;
-        let broken = reader.discontinuity(has_lived)?;
         let newest = reader.numbers()?.last().copied();
+        if let Some(number) = newest {
+            // What SQLite would forget of it is not to be forgotten by reading.
+            log::check_ahead(&reader.place(number))?;
+        }
+        let broken = reader.discontinuity(has_lived)?;
         let number = match newest {
             Some(number) => number,
             None => {

@@ -30,7 +30,7 @@
 //!   replays the write-ahead log; nothing that was acknowledged depends on closing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi};
 use thiserror::Error;
 
-use super::ahead;
+use super::ahead::{self, Index};
 use super::archive::{self, Archive};
 use super::chain::{Damage, Fault, Head};
 use super::compaction::{Compactor, keep_base};
@@ -52,6 +52,7 @@ const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go 
 
 pub(super) const DATABASE_FILE: &str = "log.sqlite3";
 pub(super) const AHEAD_FILE: &str = "log.sqlite3-wal";
+const INDEX_FILE: &str = "log.sqlite3-shm";
 pub(super) const LOCK_FILE: &str = "log.lock";
 
 /// "ACLG" in the database's header: tells our file from any other SQLite database.
@@ -125,8 +126,8 @@ pub enum LogError {
     /// A record read is not the one that was written.
     #[error("{0}; {ADVICE}")]
     Damaged(#[from] Damage),
-    /// A frame of the write-ahead log is wrong, and durable commits stand behind it, which SQLite would forget.
-    #[error("{} is damaged in frame {frame}, and what was kept after it cannot be read; {ADVICE}", .path.display())]
+    /// A frame of the write-ahead log is wrong or gone, and SQLite would forget durable commits.
+    #[error("{} is damaged or cut off {}, and what was kept from there on cannot be read; {ADVICE}", .path.display(), where_ahead(*.frame))]
     DamagedAhead {
         /// The file.
         path: PathBuf,
@@ -592,15 +593,30 @@ impl LogReader {
     }
 }
 
+fn where_ahead(frame: u64) -> String {
+    if frame == 0 { "in its header".to_owned() } else { format!("in frame {frame}") }
+}
+
 /// Checks what SQLite has not moved into the database yet. Beside a server that writes it may see damage where there is none.
 ///
 /// # Errors
 /// [`LogError::DamagedAhead`]; [`LogError::File`] if it cannot be read.
 pub fn check_ahead(dir: &Path) -> Result<(), LogError> {
     let path = dir.join(AHEAD_FILE);
+    let mut begins = Vec::new();
+    // Where it cannot be read nothing is known from it.
+    let index = File::open(dir.join(INDEX_FILE))
+        .and_then(|index| index.take(Index::BYTES as u64).read_to_end(&mut begins))
+        .ok()
+        .and_then(|_| Index::read(&begins));
     let damaged = match File::open(&path) {
-        Ok(file) => ahead::damaged_frame(&mut BufReader::with_capacity(AHEAD_READ_BYTES, file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(file) => {
+            ahead::damaged_frame(&mut BufReader::with_capacity(AHEAD_READ_BYTES, file), index.as_ref())
+        }
+        // SQLite removes it after the index, so somebody else did.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(index.is_some_and(|index| index.is_ahead()).then_some(0))
+        }
         Err(error) => Err(error),
     };
     match damaged {

@@ -23,7 +23,7 @@ use crate::access::{AuthError, Method, Source};
 use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::{self, LogReader};
+use crate::log::{self, LogError, LogReader};
 
 /// The directory of the trail in the data directory.
 pub const DIRECTORY: &str = "audit";
@@ -47,6 +47,9 @@ pub enum AuditError {
     /// The trail cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The event log cannot be read, or is damaged.
+    #[error("the event log cannot be used")]
+    Log(#[source] LogError),
     /// The event log is not the one that the other files belong to.
     #[error(transparent)]
     Lost(#[from] Lost),

@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::audit::DIRECTORY;
+use super::audit::{AuditError, DIRECTORY};
 use super::files::FileError;
 use crate::audit::{Item, PublicKey, Reader};
 use crate::log::{LogError, LogReader, archive, snapshots};
@@ -35,12 +35,11 @@ impl fmt::Display for End {
 }
 
 /// Looks for what stands for later records than the log has: what follows a record that is durable. The newest snapshot does not count
-/// but beside an empty log. `key` has signed the checkpoints. None if there is no such thing, or the log cannot be read, which a
-/// start says itself.
+/// but beside an empty log. `key` has signed the checkpoints. None if there is no such thing.
 ///
 /// # Errors
-/// The files cannot be read.
-pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileError> {
+/// The log or the files cannot be read, or the log is damaged.
+pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, AuditError> {
     let database = data.join("log.sqlite3");
     let is_empty = |path: &Path| fs::metadata(path).map_or(true, |file| file.len() == 0);
     // SQLite would remove the write-ahead log of an empty database as a stale one.
@@ -52,7 +51,8 @@ pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileEr
             Ok(found) => found,
             // Nothing was ever put into it, or it is another file.
             Err(LogError::Foreign(_)) => (0, None),
-            Err(_) => return Ok(None),
+            // Before the trail is begun: nothing is changed beside a log that is damaged.
+            Err(error) => return Err(AuditError::Log(error)),
         },
     };
     let mut found = vec![("an archive", archived(data)?)];
