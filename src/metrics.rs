@@ -40,6 +40,33 @@ impl Counter {
     }
 }
 
+/// How many things of each of a few kinds there are in a state that is kept in step with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally<const KINDS: usize>([u64; KINDS]);
+
+impl<const KINDS: usize> Default for Tally<KINDS> {
+    fn default() -> Self {
+        Tally([0; KINDS])
+    }
+}
+
+impl<const KINDS: usize> Tally<KINDS> {
+    /// A thing that was of one kind is of another; it was not there, or is not there any more, without one.
+    pub fn turned(&mut self, was: Option<usize>, is: Option<usize>) {
+        if let Some(count) = was.and_then(|kind| self.0.get_mut(kind)) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = is.and_then(|kind| self.0.get_mut(kind)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Of each kind, in order.
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().copied()
+    }
+}
+
 /// How often a value was within which bound.
 #[derive(Debug)]
 pub struct Histogram {

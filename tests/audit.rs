@@ -19,6 +19,8 @@ const SEED: [u8; 32] = [7; 32];
 const DAY_S: i64 = 24 * 3600;
 /// The kind of record that says that the event log was put back.
 const RESTORED: u16 = 6;
+/// The kind of record that says that its beginning is kept no longer.
+const FORGOTTEN: u16 = 7;
 
 /// A data directory with an event log and a trail.
 struct Place {
@@ -578,6 +580,40 @@ fn where_the_log_may_begin_is_known_when_the_segment_that_said_so_has_gone() {
     trail.stop();
     forge(&place.log_directory(), 4, head.hash);
     assert_eq!(place.check().unwrap().log.after, 4);
+}
+
+#[test]
+fn a_note_that_nobody_has_signed_is_not_signed_when_its_segment_goes() {
+    let settings = Settings { segment_hours: 1, retention_days: 1, ..Settings::default() };
+    let place = Place { settings, ..Place::lived() };
+    let log = LogReader::open(&place.log_directory()).unwrap();
+    let head = log.head_at(4).unwrap().unwrap();
+    // Who may write to the directory puts a note behind what was signed last.
+    let mut segment = Log::open(&place.segment(1)).unwrap();
+    let Head { position, hash, .. } = segment.last();
+    let note = serde_json::json!({
+        "at": "2023-11-14T22:13:20Z",
+        "before": {"segment": 1, "position": position, "hash": agentconf::ids::hexadecimal(&hash)},
+        "log-position": 4,
+        "log-hash": agentconf::ids::hexadecimal(&head.hash),
+        "signature": "AAAA",
+    });
+    let new = NewRecord { kind: FORGOTTEN, ..event(&note.to_string()) };
+    segment.append(&[vec![new]]).unwrap();
+    segment.close().unwrap();
+    let trail = place.open();
+    trail.committed(log.last().unwrap());
+    for segment in 2..=3 {
+        place.clock.advance_seconds(2 * DAY_S);
+        trail.authenticated(&principal("ann", segment));
+        place.wait_for_segment(u64::from(segment));
+    }
+    wait_while(|| place.segment(1).exists());
+    trail.stop();
+    drop(log);
+    forge(&place.log_directory(), 4, head.hash);
+    let wrong = place.wrong();
+    assert!(wrong.contains("up to position 4 is missing, and nothing says"), "{wrong}");
 }
 
 #[test]

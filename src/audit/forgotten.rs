@@ -52,11 +52,41 @@ impl Forgotten {
     }
 }
 
+/// What a trail says of where the event log begins or ends by what was done to it, for who reads its records in order.
+#[derive(Debug)]
+pub(super) struct AboutLog {
+    key: PublicKey,
+    last: Option<Link>,
+}
+
+impl AboutLog {
+    /// Before the first record, or the first of a segment.
+    pub(super) fn new(key: PublicKey) -> AboutLog {
+        AboutLog { key, last: None }
+    }
+
+    /// Takes the next record. What is not signed with the key, or stands elsewhere than it was put, says nothing: anybody could
+    /// have written it.
+    pub(super) fn read(&mut self, segment: u64, record: &Record) -> Option<Item> {
+        let Record { position, hash, .. } = *record;
+        let last = self.last.replace(Link { segment, position, hash });
+        if !is_about_log(record) {
+            return None;
+        }
+        let item = Item::of(record).ok()?;
+        let (is_signed, before) = match &item {
+            Item::Forgotten(noted) => (noted.is_signed(&self.key), &noted.before),
+            Item::Restored(noted) => (noted.is_signed(&self.key), &noted.before),
+            _ => return None,
+        };
+        (is_signed && last.as_ref() == Some(before)).then_some(item)
+    }
+}
+
 /// What a trail says of where the event log may begin, for who reads its records in order.
 #[derive(Debug)]
 pub struct Beginnings {
-    key: PublicKey,
-    last: Option<Link>,
+    about: AboutLog,
     /// Up to where records may be missing.
     noted: Vec<(u64, Hash)>,
 }
@@ -64,26 +94,15 @@ pub struct Beginnings {
 impl Beginnings {
     /// Nothing so far; what is not signed with the key does not count.
     pub fn new(key: PublicKey) -> Beginnings {
-        Beginnings { key, last: None, noted: Vec::new() }
+        Beginnings { about: AboutLog::new(key), noted: Vec::new() }
     }
 
     /// Takes the next record.
     pub fn read(&mut self, segment: u64, record: &Record) {
-        let Record { position, hash, .. } = *record;
-        let last = self.last.replace(Link { segment, position, hash });
-        if !is_about_log(record) {
-            return;
-        }
-        match Item::of(record) {
-            Ok(Item::Forgotten(noted))
-                if noted.is_signed(&self.key) && last.as_ref() == Some(&noted.before) =>
-            {
-                self.noted.push((noted.log_position, noted.log_hash));
-            }
+        match self.about.read(segment, record) {
+            Some(Item::Forgotten(noted)) => self.noted.push((noted.log_position, noted.log_hash)),
             // What was said of later positions was about what is not there any more.
-            Ok(Item::Restored(restored))
-                if restored.is_signed(&self.key) && last.as_ref() == Some(&restored.before) =>
-            {
+            Some(Item::Restored(restored)) => {
                 self.noted.retain(|(position, _)| *position <= restored.log_position);
             }
             _ => {}

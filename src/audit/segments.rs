@@ -11,8 +11,8 @@ use std::vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{Checkpoint, hex};
-use super::forgotten::Forgotten;
+use super::checkpoint::{Checkpoint, PublicKey, hex};
+use super::forgotten::{AboutLog, Forgotten};
 use super::note::Entry;
 use super::restored::Restored;
 use super::writer::OpenError;
@@ -200,20 +200,17 @@ impl Reader {
         }))
     }
 
-    /// What a segment says last of the beginning of the event log, if that stands: neither it nor a later one says that the log
-    /// was put back after it, or that more is kept no longer.
-    pub(super) fn forgotten(&self, number: u64) -> Result<Option<Forgotten>, OpenError> {
-        let mut newest = None;
+    /// What a segment says last, signed with a key, of the beginning of the event log, if that stands: neither it nor a later one
+    /// says that the log was put back after it, or that more is kept no longer.
+    pub(super) fn forgotten(&self, number: u64, key: PublicKey) -> Result<Option<Forgotten>, OpenError> {
+        let (mut about, mut newest) = (AboutLog::new(key), None);
         for record in self.segment(number)?.scan(0) {
-            newest = Some(record?).filter(is_about_log).or(newest);
+            newest = about.read(number, &record?).or(newest);
         }
-        let Some(Item::Forgotten(forgotten)) = newest.as_ref().and_then(|record| Item::of(record).ok())
-        else {
-            return Ok(None);
-        };
+        let Some(Item::Forgotten(forgotten)) = newest else { return Ok(None) };
         for later in self.numbers()?.into_iter().filter(|later| *later > number) {
             for record in self.segment(later)?.scan(0) {
-                if is_about_log(&record?) {
+                if about.read(later, &record?).is_some() {
                     return Ok(None);
                 }
             }

@@ -16,7 +16,7 @@ use super::note::Entry;
 use super::segments::{Discontinuity, Item, Link, Reader, Removed, Start};
 use super::trail::{Book, Order, QUEUE_MAX, Trail};
 use crate::clock::{Clock, Timestamp};
-use crate::log::{Hash, Head, Log, LogError, NewRecord};
+use crate::log::{self, Hash, Head, Log, LogError, NewRecord};
 
 /// How long an entry waits for another one, and for as many as there may be in one commit.
 const GATHER: Duration = Duration::from_millis(50);
@@ -60,8 +60,12 @@ impl Trail {
         let book = Arc::new(Book::new(clock.clone(), settings));
         let reader = Reader::new(directory);
         reader.clear()?;
-        let broken = reader.discontinuity(has_lived)?;
         let newest = reader.numbers()?.last().copied();
+        if let Some(number) = newest {
+            // What SQLite would forget of it is not to be forgotten by reading.
+            log::check_ahead(&reader.place(number))?;
+        }
+        let broken = reader.discontinuity(has_lived)?;
         let number = match newest {
             Some(number) => number,
             None => {
@@ -318,7 +322,8 @@ impl Writer {
             total = total.saturating_sub(self.reader.size(*number)?);
             tracing::info!(number, "a segment of the audit trail is removed for its age or size");
             // This has to be known as long as the event log is there.
-            if let Some(Forgotten { at, log_position, log_hash, .. }) = self.reader.forgotten(*number)? {
+            let stands = self.reader.forgotten(*number, self.signer.public())?;
+            if let Some(Forgotten { at, log_position, log_hash, .. }) = stands {
                 self.note_forgotten(now, at, (log_position, log_hash))?;
             }
             // Told of each one before it goes, so that what is there is always what was told.

@@ -16,9 +16,9 @@ use clap::{Args, Subcommand};
 use super::progress::Progress;
 use super::{Place, tell};
 use crate::audit::{self, Checkpoint, PublicKey, Reader};
-use crate::engine::prove;
+use crate::engine::{OpenError, prove};
 use crate::ids::hexadecimal;
-use crate::log::{LogReader, Summary};
+use crate::log::{LogReader, Summary, is_of_system};
 use crate::server::audit::{DIRECTORY, KEY_FILE, PUBLIC_FILE};
 use crate::server::blobs;
 
@@ -97,14 +97,14 @@ impl Verify {
                 return Err(NotWhole.into());
             }
             print_whole(&summary)?;
-            let follows = verify_state(&data, &log)?;
+            let wrong = verify_state(&data, &log)?;
             tell(match summary.after {
                 0 => "there is no audit trail, so nothing is signed",
                 _ => {
                     "there is no audit trail: nothing proves that the log was meant to begin there, and nothing is signed"
                 }
             })?;
-            return follows.then_some(()).ok_or_else(|| NotWhole.into());
+            return told(wrong);
         }
         let key = read(&self.key.unwrap_or_else(|| data.join(PUBLIC_FILE)))?;
         let key = PublicKey::from_pem(&key)?;
@@ -130,7 +130,7 @@ impl Verify {
             return Err(NotWhole.into());
         }
         print_whole(&proof.log)?;
-        let follows = verify_state(&data, &log)?;
+        let wrong = verify_state(&data, &log)?;
         tell(format_args!(
             "audit trail whole: {} segments, {} records, {} checkpoints signed with key {}",
             proof.segments,
@@ -162,20 +162,43 @@ impl Verify {
             ))?,
             None => tell("nothing is signed yet")?,
         }
-        follows.then_some(()).ok_or_else(|| NotWhole.into())
+        told(wrong)
+    }
+}
+
+/// How the verb ends when what is wrong has been said.
+fn told(wrong: Option<Wrong>) -> Result<(), Box<dyn Error>> {
+    match wrong {
+        None => Ok(()),
+        Some(Wrong::Unread) => Err(NotRead.into()),
+        Some(Wrong::Altered) => Err(NotWhole.into()),
+    }
+}
+
+/// The worst of what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wrong {
+    Unread,
+    Altered,
+}
+
+impl Wrong {
+    fn of(is_unread: bool) -> Wrong {
+        if is_unread { Wrong::Unread } else { Wrong::Altered }
     }
 }
 
 /// Checks what stands beside the log and follows from it, and prints how much there is: the snapshots, and the files with the
-/// parts of data objects. False if something is not as it was written, which has been said.
-fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
+/// parts of data objects. What is wrong has been said then.
+fn verify_state(data: &Path, log: &LogReader) -> Result<Option<Wrong>, Box<dyn Error>> {
     let (mut progress, last) = (Progress::new(), log.last()?.position);
     let proved = match prove(log, &mut |position| progress.is_at("records replayed", position, Some(last))) {
         Ok(proved) => proved,
         // Each is as it was written all the same.
         Err(error) => {
             say(format_args!("the records cannot be replayed: {error}"));
-            return Ok(false);
+            let is_unread = matches!(&error, OpenError::Log(error) if error.is_unread());
+            return Ok(Some(Wrong::of(is_unread)));
         }
     };
     for (path, wrong) in &proved.wrong {
@@ -195,7 +218,8 @@ fn verify_state(data: &Path, log: &LogReader) -> Result<bool, Box<dyn Error>> {
     if !parts.is_empty() && damaged.is_empty() {
         tell(format_args!("parts of data objects whole: {}", parts.len()))?;
     }
-    Ok(proved.wrong.is_empty() && damaged.is_empty())
+    let snapshots = proved.wrong.iter().map(|(_, wrong)| wrong.is_unread());
+    Ok(snapshots.chain(damaged.iter().map(|(_, fault)| is_of_system(fault))).map(Wrong::of).max())
 }
 
 /// Prints that a log is as it was written.

@@ -3,7 +3,6 @@
 //!
 //! It tells numbers and never a name, so that no question of access arises.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -14,7 +13,6 @@ use crate::metrics::{Counter, Histogram, Kind, Text};
 use crate::trace::Sink;
 use crate::yang::error::Error;
 use crate::yang::generated::ietf_netconf_monitoring::identities::Transport;
-use crate::yang::generated::magent_types::{NegotiationStatus, TaskStatus};
 use crate::yang::schema::Node;
 
 /// Operations of NETCONF that are counted by their names.
@@ -136,7 +134,7 @@ impl Engine {
         self.command(Command::Probe).await
     }
 
-    /// Writes all that is measured. It looks at every task and negotiation, so it is no work for the runtime.
+    /// Writes all that is measured.
     pub fn measure(&self, text: &mut Text) {
         let state = self.snapshot();
         let (options, sessions) = (self.options(), self.shared.sessions.load());
@@ -171,27 +169,12 @@ impl Engine {
         let help = "Agents that are registered.";
         text.single("agentconf_agents", Kind::Gauge, help, state.registry.entries().len());
         text.family("agentconf_tasks", Kind::Gauge, "Tasks that are kept.");
-        for (status, count) in counted(state.tasks.statuses(), TaskStatus::ALL, TaskStatus::as_str) {
-            text.sample(&[("status", status)], count);
+        for (status, count) in state.tasks.statuses() {
+            text.sample(&[("status", status.as_str())], count);
         }
         text.family("agentconf_negotiations", Kind::Gauge, "Negotiations that are kept.");
-        for (status, count) in
-            counted(state.negotiations.statuses(), NegotiationStatus::ALL, NegotiationStatus::as_str)
-        {
-            text.sample(&[("status", status)], count);
+        for (status, count) in state.negotiations.statuses() {
+            text.sample(&[("status", status.as_str())], count);
         }
     }
-}
-
-/// How many there are in each status, also where there are none: what is not told cannot be watched.
-fn counted<S: Copy>(
-    found: impl Iterator<Item = S>,
-    all: &[S],
-    name: impl Fn(S) -> &'static str,
-) -> BTreeMap<&'static str, u64> {
-    let mut counts: BTreeMap<_, _> = all.iter().map(|status| (name(*status), 0)).collect();
-    for status in found {
-        *counts.entry(name(status)).or_default() += 1;
-    }
-    counts
 }

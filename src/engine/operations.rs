@@ -131,7 +131,8 @@ pub(super) fn invoke(
     let (operation, limits, now) = (invocation.operation, &options.limits, fresh.now);
     if operation == &registry::REGISTER_AGENT {
         let input: RegisterAgentInput = input(invocation)?;
-        let user = registers_as(state, options, principal, &input.name, now)?;
+        let names_user = admitted.is_none_or(|admitted| admitted.names_user);
+        let user = registers_as(state, principal, &input.name, names_user, now)?;
         let by = Registrant { user, may_take_over: principal.is_admin(), for_ever: false };
         return done(state.registry.register(fresh, by, input, limits), Event::Agents);
     }
@@ -420,10 +421,14 @@ pub(super) fn exists(state: &State, options: &Options, agent: &str, now: Timesta
     Err(Error::application(Tag::DataMissing, message).app_tag("agent-unknown"))
 }
 
-/// That an input was held against the schema, and against which configuration: what is done by who asks needs not be done by
-/// the one writer.
+/// What was found out before the one writer is asked, which need not do it then.
 #[derive(Debug, Clone)]
-pub(super) struct Admitted(Arc<Container>);
+pub(super) struct Admitted {
+    /// The input was held against the schema, and against this configuration.
+    configuration: Arc<Container>,
+    /// Whether the agent that is to be registered has the name of a user: what says so may have to read a file.
+    names_user: bool,
+}
 
 /// [`admit`], before the writer is asked.
 ///
@@ -436,7 +441,10 @@ pub(super) fn admitted(
     invocation: &Invocation,
 ) -> Result<Admitted, Error> {
     admit(state, options, principal, invocation)?;
-    Ok(Admitted(state.config.content().clone()))
+    let registers = invocation.operation == &registry::REGISTER_AGENT;
+    let name = registers.then(|| invocation.input.leaf(&registry::REGISTER_AGENT_INPUT_NAME)).flatten();
+    let names_user = name.is_some_and(|name| options.accounts.has(&name.to_string()));
+    Ok(Admitted { configuration: state.config.content().clone(), names_user })
 }
 
 /// [`admit`] of what may have been admitted before.
@@ -449,7 +457,7 @@ fn admit_again(
 ) -> Result<(), Error> {
     match admitted {
         // What its expressions see is what they saw then.
-        Some(Admitted(configuration)) if Arc::ptr_eq(configuration, state.config.content()) => {
+        Some(Admitted { configuration, .. }) if Arc::ptr_eq(configuration, state.config.content()) => {
             may_invoke(state, options, principal, invocation.operation, invocation.target.as_ref())
         }
         _ => admit(state, options, principal, invocation),

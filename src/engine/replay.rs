@@ -21,7 +21,7 @@ use super::view;
 use crate::access::principal::{ADMIN_GROUP, Method, Principal};
 use crate::clock::Timestamp;
 use crate::log::snapshots::{self, Snapshot};
-use crate::log::{Damage, Fault, Head, LogError, LogReader};
+use crate::log::{Damage, Fault, Head, LogError, LogReader, is_of_system};
 use crate::yang::error::Error;
 use crate::yang::path::InstancePath;
 use crate::yang::tree::Child;
@@ -98,6 +98,13 @@ pub enum WrongSnapshot {
         /// The snapshot that the records begin after.
         from: Option<u64>,
     },
+}
+
+impl WrongSnapshot {
+    /// Whether the system keeps it from being read, which says nothing of what is in it.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, WrongSnapshot::Unusable(error) if is_of_system(error))
+    }
 }
 
 fn since(from: &Option<u64>) -> String {

@@ -2,7 +2,6 @@
 //!
 //! It never asks what the rules of NACM say: they hold besides.
 
-use super::options::Options;
 use super::state::State;
 use crate::access::{self, Deed, Principal, Speakers};
 use crate::clock::Timestamp;
@@ -55,15 +54,16 @@ pub(super) fn acts_for(
 }
 
 /// The user as whom the principal registers an agent of this name: its owner, if it may do that for it. A name that nobody
-/// has registered but is that of a user, or was used as one, is taken by nobody else: what goes with a name is seen by its owner.
+/// has registered but is that of a user (`names_user`), or was used as one, is taken by nobody else: what goes with a name is seen
+/// by its owner.
 ///
 /// # Errors
 /// `access-denied` with the app-tag `not-authorized`.
 pub(super) fn registers_as<'a>(
     state: &'a State,
-    options: &Options,
     principal: &'a Principal,
     name: &str,
+    names_user: bool,
     now: Timestamp,
 ) -> Result<&'a str, Error> {
     let own = principal.name.as_str();
@@ -77,7 +77,7 @@ pub(super) fn registers_as<'a>(
         }
         None if !principal.is_admin()
             && name != own
-            && (options.accounts.has(name)
+            && (names_user
                 || state.tasks.is_known(name)
                 || state.negotiations.of_agent(name).next().is_some()
                 || state.negotiations.represents(name)) =>

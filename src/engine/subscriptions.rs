@@ -113,7 +113,7 @@ pub(super) async fn invoke(
     let (operation, subscriptions) = (invocation.operation, &shared.options.capabilities.subscriptions);
     if operation == &nodes::ESTABLISH_SUBSCRIPTION {
         let policy = Container::clone(&invocation.input);
-        return subscriptions.establish(shared, principal, policy, invocation.form).await;
+        return subscriptions.establish(shared, principal, policy).await;
     }
     let now = shared.options.clock.now();
     if operation == &nodes::MODIFY_SUBSCRIPTION {
@@ -141,20 +141,10 @@ impl Subscriptions {
         &self,
         shared: &Arc<Shared>,
         principal: &Principal,
-        mut policy: Container,
-        form: Form,
+        policy: Container,
     ) -> Result<Container, Error> {
         let (options, state, now) =
             (&shared.options, shared.snapshot.load_full(), shared.options.clock.now());
-        let encoding = &nodes::ESTABLISH_SUBSCRIPTION_INPUT_ENCODING;
-        if policy.get(encoding).is_none() {
-            // RFC 8639: "the encoding used by this RPC".
-            let own = match form {
-                Form::Json => &sn::ENCODE_JSON,
-                Form::Xml => &sn::ENCODE_XML,
-            };
-            policy.set(encoding, Child::Leaf(Value::Identity(own)));
-        }
         let terms = Arc::new(Terms::new(policy, &state, options, now, Operation::Establish)?);
         afford(shared, principal, &terms, Some(Operation::Establish)).await?;
         let oldest = options.capabilities.replay_from();
@@ -401,7 +391,7 @@ impl Dynamic {
         described
     }
 
-    /// The encoding that was agreed.
+    /// The encoding that was agreed: who received the rpc has put its own into the input if there was none.
     pub(super) fn encoding(&self) -> &'static Identity {
         match self.orders.borrow().terms.policy.leaf(&nodes::ESTABLISH_SUBSCRIPTION_INPUT_ENCODING) {
             Some(Value::Identity(encoding)) => encoding,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use super::chain::{Damage, Fault, Head, head_line, read_head};
 use super::record::{PAYLOAD_BYTES_MAX, Record};
 use super::snapshots::directory;
-use super::storage::LogError;
+use super::storage::{LogError, is_of_system};
 
 /// The directory of the archives in that of the log.
 pub const DIRECTORY: &str = "archive";
@@ -178,7 +178,7 @@ impl Records {
                 false => Err(io::Error::other("an archive has another name than its content")),
             }
         };
-        let (input, head) = begun().map_err(|error| unreadable(archive.first, &error))?;
+        let (input, head) = begun().map_err(|error| unreadable(archive, archive.first, error))?;
         Ok(Records { archive: archive.clone(), input: Box::new(input), head, failed: None })
     }
 
@@ -208,20 +208,20 @@ impl Records {
 
     fn record(&mut self) -> Result<Option<Record>, LogError> {
         let position = self.head.next_position();
-        let unreadable = |error: io::Error| unreadable(position, &error);
+        let unreadable = |error: io::Error| unreadable(&self.archive, position, error);
         match (self.input.fill_buf().map_err(unreadable)?.is_empty(), position > self.archive.last) {
             (true, true) => return Ok(None),
             (false, false) => {}
-            (true, false) => return Err(unreadable(io::Error::other("the archive ends too early")).into()),
+            (true, false) => return Err(unreadable(io::Error::other("the archive ends too early"))),
             (false, true) => {
-                return Err(unreadable(io::Error::other("the archive goes on after its last record")).into());
+                return Err(unreadable(io::Error::other("the archive goes on after its last record")));
             }
         }
         let mut length = [0; 4];
         self.input.read_exact(&mut length).map_err(unreadable)?;
         let length = u32::from_be_bytes(length) as usize;
         if length > RECORD_BYTES_MAX {
-            return Err(unreadable(io::Error::other("a record is too long")).into());
+            return Err(unreadable(io::Error::other("a record is too long")));
         }
         let mut bytes = vec![0; length];
         self.input.read_exact(&mut bytes).map_err(unreadable)?;
@@ -229,8 +229,12 @@ impl Records {
     }
 }
 
-fn unreadable(position: u64, error: &io::Error) -> Damage {
-    Damage { position, fault: Fault::Unreadable(error.to_string()) }
+/// What keeps a file from being read as far as a position: the system, or what is in it.
+fn unreadable(archive: &Archive, position: u64, source: io::Error) -> LogError {
+    match is_of_system(&source) {
+        true => LogError::File { path: archive.path.clone(), source },
+        false => Damage { position, fault: Fault::Unreadable(source.to_string()) }.into(),
+    }
 }
 
 impl Iterator for Records {

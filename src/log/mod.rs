@@ -29,5 +29,6 @@ pub use look::look;
 pub use point::Point;
 pub use record::{Hash, NO_HASH, NewRecord, Record, RecordError};
 pub use scan::Scan;
+pub(crate) use storage::is_of_system;
 pub use storage::{Log, LogError, LogReader, check_ahead, is_in_use};
 pub use verify::{Summary, verify, walk};

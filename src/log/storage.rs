@@ -30,7 +30,8 @@
 //!   replays the write-ahead log; nothing that was acknowledged depends on closing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read as _};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +40,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi};
 use thiserror::Error;
 
-use super::ahead;
+use super::ahead::{self, Index};
 use super::archive::{self, Archive};
 use super::chain::{Damage, Fault, Head};
 use super::compaction::{Compactor, keep_base};
@@ -51,6 +52,7 @@ const ADVICE: &str = "nothing was changed: keep a copy of the directory, and go 
 
 pub(super) const DATABASE_FILE: &str = "log.sqlite3";
 pub(super) const AHEAD_FILE: &str = "log.sqlite3-wal";
+const INDEX_FILE: &str = "log.sqlite3-shm";
 pub(super) const LOCK_FILE: &str = "log.lock";
 
 /// "ACLG" in the database's header: tells our file from any other SQLite database.
@@ -77,8 +79,8 @@ const IDLE_READERS_MAX: usize = 8;
 /// Why the log cannot be opened, read or appended to.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// The directory or one of its files cannot be made or opened.
-    #[error("cannot open {}", .path.display())]
+    /// The directory or one of its files cannot be made, opened, read or written.
+    #[error("cannot use {}: {source}", .path.display())]
     File {
         /// Which one.
         path: PathBuf,
@@ -124,8 +126,8 @@ pub enum LogError {
     /// A record read is not the one that was written.
     #[error("{0}; {ADVICE}")]
     Damaged(#[from] Damage),
-    /// A frame of the write-ahead log is wrong, and durable commits stand behind it, which SQLite would forget.
-    #[error("{} is damaged in frame {frame}, and what was kept after it cannot be read; {ADVICE}", .path.display())]
+    /// A frame of the write-ahead log is wrong or gone, and SQLite would forget durable commits.
+    #[error("{} is damaged or cut off {}, and what was kept from there on cannot be read; {ADVICE}", .path.display(), where_ahead(*.frame))]
     DamagedAhead {
         /// The file.
         path: PathBuf,
@@ -156,7 +158,7 @@ impl LogError {
     /// Whether the system keeps it from being read, which says nothing of what is there. That a file is missing is another thing.
     pub fn is_unread(&self) -> bool {
         match self {
-            LogError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            LogError::File { source, .. } => is_of_system(source),
             LogError::Store(error) => !is_corrupt(error),
             LogError::Unusable { source, .. } => !is_corrupt(source),
             _ => false,
@@ -229,7 +231,7 @@ impl Log {
             Ok((last(&connection)?, connection))
         });
         let (head, connection) = opened.map_err(unusable(&path))?;
-        let reader = LogReader { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
+        let reader = LogReader::of(path, false);
         Ok(Self { connection, reader, head, _lock: lock })
     }
 
@@ -339,6 +341,16 @@ struct Readers {
     path: PathBuf,
     /// Connections that no reader uses at the moment.
     idle: Mutex<Vec<Connection>>,
+    /// Whether no file may be made by reading.
+    is_still: bool,
+}
+
+/// A connection for reading.
+struct Lent {
+    connection: Connection,
+    /// Whether SQLite takes the file for one that nobody writes, so that it is good for one reading: it would not see what is
+    /// written later, or half of it.
+    is_immutable: bool,
 }
 
 impl LogReader {
@@ -347,9 +359,17 @@ impl LogReader {
     /// # Errors
     /// As [`Log::open`], but never [`LogError::Locked`]; a log that is not there is [`LogError::File`].
     pub fn open(dir: &Path) -> Result<Self, LogError> {
+        LogReader::begin(dir, false)
+    }
+
+    fn of(path: PathBuf, is_still: bool) -> Self {
+        Self { shared: Arc::new(Readers { path, idle: Mutex::default(), is_still }) }
+    }
+
+    fn begin(dir: &Path, is_still: bool) -> Result<Self, LogError> {
         let path = dir.join(DATABASE_FILE);
         let path = fs::canonicalize(&path).map_err(|source| LogError::File { path, source })?;
-        let reader = Self { shared: Arc::new(Readers { path, idle: Mutex::default() }) };
+        let reader = LogReader::of(path, is_still);
         let path = &reader.shared.path;
         reader.with(|connection| identify(connection, path)).map_err(unusable(path))?;
         Ok(reader)
@@ -365,6 +385,18 @@ impl LogReader {
             check_ahead(dir)?;
         }
         LogReader::open(dir)
+    }
+
+    /// As [`LogReader::open_checked`]. Where nobody writes and all is in the database, reading makes none of the files that SQLite
+    /// needs beside a writer.
+    ///
+    /// # Errors
+    /// As [`LogReader::open_checked`].
+    pub fn open_still(dir: &Path) -> Result<Self, LogError> {
+        if !is_in_use(dir) {
+            check_ahead(dir)?;
+        }
+        LogReader::begin(dir, true)
     }
 
     /// The records after a position, at most `limit`; fewer if there are no more or they are large (1 MiB), and none only at
@@ -543,9 +575,9 @@ impl LogReader {
     ) -> Result<T, LogError> {
         let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = idle().pop();
-        let connection = match lent {
-            Some(connection) => connection,
-            None => connect_to_read(&self.shared.path)?,
+        let Lent { connection, is_immutable } = match lent {
+            Some(connection) => Lent { connection, is_immutable: false },
+            None => connect_to_read(&self.shared.path, self.shared.is_still)?,
         };
         let moment = connection.unchecked_transaction()?;
         let result = work(&moment);
@@ -554,11 +586,15 @@ impl LogReader {
         }
         moment.commit()?;
         let mut idle = idle();
-        if idle.len() < IDLE_READERS_MAX {
+        if !is_immutable && idle.len() < IDLE_READERS_MAX {
             idle.push(connection);
         }
         result
     }
+}
+
+fn where_ahead(frame: u64) -> String {
+    if frame == 0 { "in its header".to_owned() } else { format!("in frame {frame}") }
 }
 
 /// Checks what SQLite has not moved into the database yet. Beside a server that writes it may see damage where there is none.
@@ -567,9 +603,20 @@ impl LogReader {
 /// [`LogError::DamagedAhead`]; [`LogError::File`] if it cannot be read.
 pub fn check_ahead(dir: &Path) -> Result<(), LogError> {
     let path = dir.join(AHEAD_FILE);
+    let mut begins = Vec::new();
+    // Where it cannot be read nothing is known from it.
+    let index = File::open(dir.join(INDEX_FILE))
+        .and_then(|index| index.take(Index::BYTES as u64).read_to_end(&mut begins))
+        .ok()
+        .and_then(|_| Index::read(&begins));
     let damaged = match File::open(&path) {
-        Ok(file) => ahead::damaged_frame(&mut BufReader::with_capacity(AHEAD_READ_BYTES, file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(file) => {
+            ahead::damaged_frame(&mut BufReader::with_capacity(AHEAD_READ_BYTES, file), index.as_ref())
+        }
+        // SQLite removes it after the index, so somebody else did.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(index.is_some_and(|index| index.is_ahead()).then_some(0))
+        }
         Err(error) => Err(error),
     };
     match damaged {
@@ -582,6 +629,11 @@ pub fn check_ahead(dir: &Path) -> Result<(), LogError> {
 /// Whether a server, or another process that appends, has the log open.
 pub fn is_in_use(dir: &Path) -> bool {
     File::open(dir.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock_shared().is_err())
+}
+
+/// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing is another thing.
+pub(crate) fn is_of_system(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound
 }
 
 /// Opens a file that only the owner may read, making it if missing.
@@ -609,20 +661,26 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LogError> {
 }
 
 /// The same for reading alone, also where nobody can write: SQLite wants to make the memory that readers share with a writer.
-fn connect_to_read(path: &Path) -> Result<Connection, LogError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let probed = connection.pragma_query_value(None, "schema_version", |_| Ok(()));
-    let is_refused = probed.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen));
+fn connect_to_read(path: &Path, is_still: bool) -> Result<Lent, LogError> {
     // What is not in the database yet would be left out.
     let is_all = fs::metadata(path.with_file_name(AHEAD_FILE)).map_or(true, |ahead| ahead.len() == 0);
-    match path.to_str() {
-        Some(path) if is_refused && is_all => {
-            let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-            let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            connect(Path::new(&format!("file:{path}?immutable=1")), access)
-        }
-        _ => Ok(connection),
+    if is_still && is_all && !path.parent().is_some_and(is_in_use) {
+        return immutable(path);
     }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let probed = connection.pragma_query_value(None, "schema_version", |_| Ok(()));
+    match probed.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen)) && is_all {
+        true => immutable(path),
+        false => Ok(Lent { connection, is_immutable: false }),
+    }
+}
+
+/// A connection by which SQLite takes no lock and makes no file.
+fn immutable(path: &Path) -> Result<Lent, LogError> {
+    let escaped: String = path.as_os_str().as_bytes().iter().map(|octet| format!("%{octet:02X}")).collect();
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = connect(Path::new(&format!("file:{escaped}?immutable=1")), access)?;
+    Ok(Lent { connection, is_immutable: true })
 }
 
 /// Makes the table in a new database, or checks that an old one is ours; then applies the settings.
@@ -662,7 +720,7 @@ fn is_empty(connection: &Connection, path: &Path) -> Result<bool, LogError> {
 }
 
 /// Checks that the database is a log, of the version we know.
-pub(super) fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
+fn identify(connection: &Connection, path: &Path) -> Result<(), LogError> {
     if ours(path, application_id(connection))? != APPLICATION_ID {
         return Err(LogError::Foreign(path.to_owned()));
     }
@@ -689,7 +747,7 @@ fn ours<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, LogError> {
 }
 
 /// The end of the log, from its last record.
-pub(super) fn last(connection: &Connection) -> Result<Head, LogError> {
+fn last(connection: &Connection) -> Result<Head, LogError> {
     let position = last_position(connection)?.unsigned_abs();
     let Some((head, record)) = row_at(connection, position)? else { return base(connection) };
     if !record.transaction_end {

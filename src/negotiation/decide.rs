@@ -215,32 +215,32 @@ impl Negotiations {
             let message = format!("the agent {other:?} has no longer free what it has proposed of {term:?}");
             Refused::OfferNotCovered.error(message)
         })?;
-        let has_room = |party| self.can_promise(course.agent(party), party, terms, now, task, limits);
+        let has_room = |party| self.can_promise(course, party, terms, now, task, limits);
         [by, by.other()].into_iter().try_for_each(has_room)
     }
 
-    /// Refuses what an agent would promise once more than it may.
+    /// Refuses what a party would promise once more than it may.
     fn can_promise(
         &self,
-        agent: &str,
+        course: &Course,
         party: Party,
         terms: &[RoundTerm],
         now: Timestamp,
         task: Option<&str>,
         limits: &Limits,
     ) -> Result<(), Error> {
-        match self.promised_with(agent, party, terms, now, task) > limits.commitments_agent_max {
-            true => {
-                Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
-            }
-            false => Ok(()),
+        if self.promised_with(course, party, terms, now, task) <= limits.commitments_agent_max {
+            return Ok(());
         }
+        let agent = course.agent(party);
+        Err(Refused::TooMany.error(format!("the agent {agent:?} has promised as often as it may")))
     }
 
-    /// What happens before a task carries an agreement out: what is no longer promised by it is promised anew.
+    /// What happens before a task carries an agreement out: what is not promised by it is promised now.
     ///
     /// # Errors
-    /// `capacity-exceeded`: it has lapsed or was released, and is no longer free; `too-many`.
+    /// `capacity-exceeded`: it has lapsed or was released, or the capacity was not said when it was agreed, and it is not free;
+    /// `too-many`.
     pub fn promised_anew(&self, id: &str, now: Timestamp, limits: &Limits) -> Result<Vec<Event>, Error> {
         let agreed = self.get(id).and_then(|course| Some((course, course.agreed()?)));
         let Some((course, terms)) = agreed else { return Ok(Vec::new()) };
@@ -248,7 +248,7 @@ impl Negotiations {
         for party in [Party::Initiator, Party::Responder] {
             let agent = course.agent(party);
             if self.lacks(course, party, terms, now).map_err(|term| exceeded(agent, &term))? {
-                self.can_promise(agent, party, terms, now, None, limits)?;
+                self.can_promise(course, party, terms, now, None, limits)?;
                 events.push(Event::Promised { agent: agent.to_owned(), negotiation: id.to_owned() });
             }
         }

@@ -253,6 +253,7 @@ impl Negotiations {
             }
         };
         let before = before.as_ref().map(|(_, before)| before.as_ref());
+        self.statuses.turned(before.map(|before| before.head.status as usize), Some(head.status as usize));
         let (was, is) = (before.and_then(Course::expires_at), course.expires_at());
         if was != is {
             was.map(|at| self.expiry.remove(&(at, id.clone())));
@@ -291,6 +292,7 @@ impl Negotiations {
     fn take(&mut self, id: &str) {
         let Some((id, course)) = self.all.remove_with_key(id) else { return };
         let head = &course.head;
+        self.statuses.turned(Some(head.status as usize), None);
         for agent in [&head.initiator, &head.responder] {
             remove_from(&mut self.of_agent, agent, &id);
         }

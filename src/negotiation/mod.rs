@@ -47,6 +47,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::metrics::Tally;
 use crate::yang::generated::magent_policy::{Agent, Policy};
 use crate::yang::generated::magent_task::identities::NegotiationType;
 use crate::yang::generated::magent_task::{Negotiation, NegotiationEvent, NegotiationEventRound};
@@ -69,6 +70,8 @@ use step::State;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Negotiations {
     all: OrdMap<Arc<str>, Arc<Course>>,
+    /// All by their status.
+    statuses: Tally<{ NegotiationStatus::ALL.len() }>,
     /// For each agent, the negotiations that it is a party of.
     of_agent: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
     /// For each agent, the negotiations that it has opened and that are open.
@@ -292,9 +295,9 @@ impl Negotiations {
         Arc::new(Entries::new(&shown))
     }
 
-    /// The status of each negotiation, in no order.
-    pub fn statuses(&self) -> impl Iterator<Item = NegotiationStatus> {
-        self.all.values().map(|course| course.head.status)
+    /// How many negotiations there are in each status.
+    pub fn statuses(&self) -> impl Iterator<Item = (NegotiationStatus, u64)> {
+        NegotiationStatus::ALL.iter().copied().zip(self.statuses.counts())
     }
 
     /// The log position of the newest event of a negotiation; 0 before the first.

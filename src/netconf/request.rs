@@ -31,7 +31,7 @@ use crate::yang::generated::ietf_netconf::{KillSessionInput, nodes as netconf};
 use crate::yang::generated::ietf_netconf_nmda::nodes as nmda;
 use crate::yang::generated::ietf_netconf_partial_lock::nodes as partial;
 use crate::yang::generated::ietf_netconf_private_candidate::nodes as private;
-use crate::yang::generated::ietf_subscribed_notifications::identities::ENCODE_JSON;
+use crate::yang::generated::ietf_subscribed_notifications::identities::{ENCODE_JSON, ENCODE_XML};
 use crate::yang::generated::ietf_subscribed_notifications::nodes::{
     ESTABLISH_SUBSCRIPTION, ESTABLISH_SUBSCRIPTION_INPUT_ENCODING,
 };
@@ -270,24 +270,29 @@ fn close(call: Call<'_, '_>) -> Result<Request, Error> {
     call.input(&[]).map(|_| Request::Close)
 }
 
-/// That notifications are asked for in the one encoding that NETCONF has.
-fn is_sent(input: &Container) -> Result<(), Error> {
+/// Sees to it that notifications are asked for in the one encoding that NETCONF has, which is also that of the rpc (RFC 8639,
+/// `encoding`).
+fn in_xml(input: &mut Container) -> Result<(), Error> {
     match input.leaf(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING) {
         Some(Value::Identity(encoding)) if *encoding == &ENCODE_JSON => {
             let message = "notifications over NETCONF are XML (RFC 8640 section 3)";
             let error = Error::application(Tag::InvalidValue, message);
             Err(error.app_tag("ietf-subscribed-notifications:encoding-unsupported"))
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None => {
+            input.set(&ESTABLISH_SUBSCRIPTION_INPUT_ENCODING, Child::Leaf(Value::Identity(&ENCODE_XML)));
+            Ok(())
+        }
     }
 }
 
 impl<'m> Call<'_, 'm> {
     fn invoke(self) -> Result<Request, Error> {
         let operation = self.operation;
-        let input = decoded(self.rpc, operation, &self.options)?;
+        let mut input = decoded(self.rpc, operation, &self.options)?;
         if operation == &ESTABLISH_SUBSCRIPTION {
-            is_sent(&input)?;
+            in_xml(&mut input)?;
         }
         Ok(Request::Invoke(Invocation { operation, target: None, input: input.into(), form: Form::Xml }))
     }

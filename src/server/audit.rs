@@ -23,7 +23,7 @@ use crate::access::{AuthError, Method, Source};
 use crate::audit::{KeyError, OpenError, Reader, Settings, Signer, Trail};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::{self, LogReader};
+use crate::log::{self, LogError, LogReader};
 
 /// The directory of the trail in the data directory.
 pub const DIRECTORY: &str = "audit";
@@ -47,6 +47,9 @@ pub enum AuditError {
     /// The trail cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The event log cannot be read, or is damaged.
+    #[error("the event log cannot be used")]
+    Log(#[source] LogError),
     /// The event log is not the one that the other files belong to.
     #[error(transparent)]
     Lost(#[from] Lost),
@@ -100,7 +103,13 @@ pub fn open(
 /// # Errors
 /// As [`open`].
 pub fn check(data: &Path) -> Result<(), AuditError> {
-    files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    let signer = files::read(&data.join(KEY_FILE))?.map(|pem| Signer::from_pem(&pem)).transpose()?;
+    // A server that runs has looked at its start, and goes on writing while it is looked here.
+    if !log::is_in_use(data)
+        && let Some(lost) = standing::lost(data, signer.map(|signer| signer.public()).as_ref())?
+    {
+        return Err(lost.into());
+    }
     files::read(&data.join(PUBLIC_FILE))?;
     let directory = data.join(DIRECTORY);
     let reader = Reader::new(&directory);

@@ -27,13 +27,16 @@ pub const DIRECTORY: &str = "blobs";
 const KEPT_UNUSED: Duration = Duration::from_secs(15 * 60);
 const NAME_DIGITS: usize = 64;
 
-/// Which of the parts are not in a data directory as they were written, and why not.
-pub fn damaged<'n>(data: &Path, names: impl IntoIterator<Item = &'n str>) -> Vec<(String, String)> {
+/// Which of the parts are not in a data directory as they were written, or cannot be read, and why not.
+pub fn damaged<'n>(data: &Path, names: impl IntoIterator<Item = &'n str>) -> Vec<(String, io::Error)> {
     let directory = data.join(DIRECTORY);
     let fault = |name: &str| match files::digest(&directory.join(name)) {
         Ok((found, _)) if found == name => None,
-        Ok((found, _)) => Some((name.to_owned(), format!("its content has the SHA-256 {found}"))),
-        Err(error) => Some((name.to_owned(), error.source.to_string())),
+        Ok((found, _)) => {
+            let why = format!("its content has the SHA-256 {found}");
+            Some((name.to_owned(), io::Error::new(io::ErrorKind::InvalidData, why)))
+        }
+        Err(error) => Some((name.to_owned(), error.source)),
     };
     names.into_iter().filter_map(fault).collect()
 }

@@ -346,3 +346,70 @@ fn written<B>(request: &Request<B>, status: StatusCode, media: &'static str, tex
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn however_many_ask_for_metrics_and_go_two_measure_at_a_time_and_health_is_answered() {
+        let operations = Arc::new(Operations::new(Shutdown::new()));
+        let (now, most, begun, may_end) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let counts = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&begun), Arc::clone(&may_end));
+        operations.measured_by(Arc::new(move |_| {
+            let (now, most, begun, may_end) = &counts;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            begun.fetch_add(1, SeqCst);
+            while !may_end.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            now.fetch_sub(1, SeqCst);
+        }));
+        let bound = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = bound.address;
+        let stop = Shutdown::new();
+        let served = tokio::spawn(run(bound, Arc::clone(&operations), stop.clone()));
+        let asked = move |path: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(SILENCE_MAX)).unwrap();
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+            stream
+        };
+        let clients = tokio::task::spawn_blocking(move || {
+            // Those that go, and are put out, are measured for all the same.
+            for _ in 0..3 * CONNECTIONS_MAX {
+                drop(asked(METRICS));
+            }
+            let waiting: Vec<TcpStream> = (0..CONNECTIONS_MAX / 2).map(|_| asked(METRICS)).collect();
+            let mut health = String::new();
+            asked(HEALTH).read_to_string(&mut health).unwrap();
+            (waiting, health)
+        });
+        let (waiting, health) = clients.await.unwrap();
+        assert!(health.ends_with("alive\n"), "{health}");
+        assert_eq!((now.load(SeqCst), begun.load(SeqCst)), (MEASURING_MAX, MEASURING_MAX));
+        may_end.store(true, SeqCst);
+        let answers = tokio::task::spawn_blocking(move || {
+            let answer = |mut stream: TcpStream| {
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            };
+            waiting.into_iter().map(answer).all(|answer| answer.starts_with("HTTP/1.1 200 "))
+        });
+        assert!(answers.await.unwrap(), "who waits is answered");
+        assert_eq!(most.load(SeqCst), MEASURING_MAX);
+        stop.begin();
+        served.await.unwrap();
+    }
+}

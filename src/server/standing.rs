@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::audit::DIRECTORY;
+use super::audit::{AuditError, DIRECTORY};
 use super::files::FileError;
 use crate::audit::{Item, PublicKey, Reader};
 use crate::log::{LogError, LogReader, archive, snapshots};
@@ -35,24 +35,24 @@ impl fmt::Display for End {
 }
 
 /// Looks for what stands for later records than the log has: what follows a record that is durable. The newest snapshot does not count
-/// but beside an empty log. `key` has signed the checkpoints. None if there is no such thing, or the log cannot be read, which a
-/// start says itself.
+/// but beside an empty log. `key` has signed the checkpoints. None if there is no such thing.
 ///
 /// # Errors
-/// The files cannot be read.
-pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, FileError> {
+/// The log or the files cannot be read, or the log is damaged.
+pub fn lost(data: &Path, key: Option<&PublicKey>) -> Result<Option<Lost>, AuditError> {
     let database = data.join("log.sqlite3");
     let is_empty = |path: &Path| fs::metadata(path).map_or(true, |file| file.len() == 0);
     // SQLite would remove the write-ahead log of an empty database as a stale one.
     let is_missing = is_empty(&database);
-    let opened = || LogReader::open_checked(data).and_then(|log| Ok((log.last()?.position, Some(log))));
+    let opened = || LogReader::open_still(data).and_then(|log| Ok((log.last()?.position, Some(log))));
     let (end, log) = match is_missing {
         true => (0, None),
         false => match opened() {
             Ok(found) => found,
             // Nothing was ever put into it, or it is another file.
             Err(LogError::Foreign(_)) => (0, None),
-            Err(_) => return Ok(None),
+            // Before the trail is begun: nothing is changed beside a log that is damaged.
+            Err(error) => return Err(AuditError::Log(error)),
         },
     };
     let mut found = vec![("an archive", archived(data)?)];
@@ -91,7 +91,7 @@ fn archived(data: &Path) -> Result<u64, FileError> {
 fn noted(trail: &Reader) -> u64 {
     let numbers = trail.numbers().unwrap_or_default();
     let in_segment = |number: u64| {
-        let records = trail.segment(number).ok()?.scan(0).map_while(Result::ok);
+        let records = LogReader::open_still(&trail.place(number)).ok()?.scan(0).map_while(Result::ok);
         let items = records.filter_map(|record| match Item::of(&record).ok()? {
             Item::Entry(entry) => Some(entry.body.log_position),
             Item::Checkpoint(checkpoint) => Some(checkpoint.log_position),

@@ -151,9 +151,9 @@ impl Tasks {
         self.data.entries_of_agents()
     }
 
-    /// The status of each task, in no order.
-    pub fn statuses(&self) -> impl Iterator<Item = TaskStatus> {
-        self.tasks.created_from(0).map(|record| record.status)
+    /// How many tasks there are in each status.
+    pub fn statuses(&self) -> impl Iterator<Item = (TaskStatus, u64)> {
+        self.tasks.statuses()
     }
 
     /// The revision that last touched a task, a context or a data object; 0 if none did.

@@ -1,6 +1,6 @@
 //! Tasks by the number of their creation, and the numbers by identifier.
 //!
-//! Only this table knows that there are two maps; it never looks into a task.
+//! Only this table knows that there are two maps; it never looks into a task, but for its status, by which it counts.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::Record;
+use crate::metrics::Tally;
+use crate::yang::generated::magent_types::TaskStatus;
 
 /// All tasks that are kept. Cheap to clone; clones share what they have in common.
 ///
@@ -20,6 +22,8 @@ use super::Record;
 pub struct Table {
     records: OrdMap<u64, Arc<Record>>,
     numbers: OrdMap<Identifier, u64>,
+    /// Tasks by their status.
+    statuses: Tally<{ TaskStatus::ALL.len() }>,
 }
 
 impl Table {
@@ -53,12 +57,21 @@ impl Table {
 
     /// Puts a task in place of its earlier state.
     pub fn replace(&mut self, record: Record) {
-        self.records.insert(record.number, Arc::new(record));
+        let is = record.status as usize;
+        let before = self.records.insert(record.number, Arc::new(record));
+        self.statuses.turned(before.map(|before| before.status as usize), Some(is));
     }
 
     /// Takes a task out.
     pub fn remove(&mut self, id: &str) -> Option<Arc<Record>> {
-        self.numbers.remove(id.as_bytes()).and_then(|number| self.records.remove(&number))
+        let record = self.numbers.remove(id.as_bytes()).and_then(|number| self.records.remove(&number))?;
+        self.statuses.turned(Some(record.status as usize), None);
+        Some(record)
+    }
+
+    /// How many there are in each status.
+    pub fn statuses(&self) -> impl Iterator<Item = (TaskStatus, u64)> {
+        TaskStatus::ALL.iter().copied().zip(self.statuses.counts())
     }
 
     /// How many there are.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use agentconf::access::{Method, Principal};
@@ -11,8 +12,8 @@ use agentconf::clock::{ManualClock, Timestamp};
 use agentconf::config::Config;
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{
-    Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Form, Invocation, Judges, Options,
-    Precondition, Test,
+    Accounts, Capabilities, Content, Datastore, EditReply, EditRequest, Engine, Form, Invocation, Judges,
+    Options, Precondition, Test,
 };
 use agentconf::limits::Limits;
 use agentconf::log::Log;
@@ -31,6 +32,8 @@ use magent_registry::nodes as registry;
 use magent_task::nodes as n;
 
 pub const START: i64 = 1_800_000_000;
+/// A user who has an account, and no agent.
+pub const USER: &str = "user-alone";
 
 pub struct Bench {
     pub engine: Engine,
@@ -79,7 +82,10 @@ fn open(
         vault,
         trail: Default::default(),
         spans: Default::default(),
-        accounts: Default::default(),
+        accounts: Accounts::new(|name| {
+            assert_ne!(thread::current().name(), Some("writer"), "it has no time for this");
+            name == USER
+        }),
     };
     Engine::open(Log::open(directory).expect("the log opens"), options).expect("the log is replayed")
 }

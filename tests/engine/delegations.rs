@@ -13,6 +13,7 @@ use agentconf::yang::schema::Node;
 use serde_json::{Value as Json, json};
 
 use super::bench::*;
+use super::policies::app_tag;
 use irtf_agent::nodes as draft;
 use magent_registry::nodes as registry;
 use magent_task::nodes as n;
@@ -107,6 +108,13 @@ fn is_stranger(answer: &Result<Json, Error>) -> bool {
 }
 
 const RIGHTS: [&str; 6] = ["assign", "work", "negotiate", "data", "profile", "read"];
+
+#[tokio::test]
+async fn the_name_of_a_user_is_no_agents_of_another() {
+    let bench = Bench::new().await;
+    assert_eq!(app_tag(bench.register("ip", USER).await), "not-authorized");
+    bench.register(USER, USER).await.expect("it is its own");
+}
 
 #[tokio::test]
 async fn who_may_only_read_a_task_orders_no_part_of_it() {

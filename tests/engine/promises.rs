@@ -157,6 +157,38 @@ async fn what_was_released_is_promised_anew_by_an_order_or_refused() {
 }
 
 #[tokio::test]
+async fn what_an_order_promises_anew_counts_once() {
+    let bench = Bench::limited(Limits { commitments_agent_max: 2, ..Limits::default() }).await;
+    let capacity =
+        json!([{"term": "lines", "amount": "10", "held-for": 1}, {"term": "ports", "amount": "10"}]);
+    let capacity = json!({"agent": "ip-agent", "capacity": capacity});
+    bench.call("ip", &policy::SET_CAPACITY, capacity).await.expect("it is stored");
+    let both = json!([{"name": "lines", "number": "1"}, {"name": "ports", "number": "1"}]);
+    bench.open(opening("n", both)).await.expect("it opens");
+    bench.respond("ip", "n", accept("ip-agent", 1)).await.expect("it is free");
+    bench.clock.advance_seconds(2);
+    bench.promises(1).await;
+    bench.assign("oss", order("t", "n")).await.expect("it has promised no more than it may");
+    assert_eq!(bench.commitments("ip").len(), 2);
+    assert_eq!(app_tag(bench.agrees("m", "1").await), "too-many");
+}
+
+#[tokio::test]
+async fn what_was_agreed_before_there_was_a_capacity_is_taken_by_the_order() {
+    let bench = Bench::new().await;
+    for id in ["a", "b"] {
+        bench.agrees(id, "6").await.expect("nothing is said of a capacity");
+    }
+    bench.capacity(json!({"term": "lines", "amount": "10"})).await.expect("it is stored");
+    assert_eq!(bench.commitments("ip"), Vec::<Json>::new());
+    bench.assign("oss", order("s", "a")).await.expect("it is free");
+    assert_eq!(bench.commitments("ip").len(), 1);
+    assert_eq!(app_tag(bench.assign("oss", order("t", "b")).await), "capacity-exceeded");
+    bench.cancels("s").await;
+    bench.assign("oss", order("t", "b")).await.expect("it is free again");
+}
+
+#[tokio::test]
 async fn what_is_promised_no_longer_is_not_shown() {
     let bench = Bench::new().await;
     bench

@@ -276,6 +276,47 @@ fn a_check_finds_what_a_start_could_not_read_and_changes_nothing() {
 }
 
 #[test]
+fn a_check_says_as_a_start_does_that_the_log_is_gone_or_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let lived = |name: &str, entries: u64| {
+        let data = folder.path().join(name);
+        let server = Server::start(&data, "");
+        let mut client = server.client();
+        for id in 0..entries {
+            let entry = json!({"irtf-agent:data-params": [{"id": format!("p{id}"), "dataType": "text"}]});
+            assert_eq!(client.send("POST", "/restconf/data", &entry).unwrap().status, 201);
+        }
+        assert!(server.stop().success());
+        data
+    };
+    let (data, other) = (lived("data", 3), lived("other", 9));
+    let file = data.with_extension("toml");
+    let said = |arguments: &[&str]| {
+        let output = run(arguments, &data);
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let file = file.to_str().unwrap();
+    let (check, start) = (["serve", "--check", "--config", file], ["serve", "--https", "127.0.0.1:0"]);
+    assert_eq!(said(&check).0, 0);
+    let log = data.join("log.sqlite3");
+    let whole = fs::read(&log).unwrap();
+    let refused = |expected: &str| {
+        let before = contents(&data);
+        for verb in [&check[..], &start] {
+            let (code, said) = said(verb);
+            assert!(code == 1 && said.contains(expected), "{verb:?}: {code} {said}");
+            assert_eq!(contents(&data), before, "nothing is changed");
+        }
+    };
+    fs::remove_file(&log).unwrap();
+    refused("has no record, and there is a signed checkpoint");
+    fs::copy(other.join("log.sqlite3"), &log).unwrap();
+    refused("a signed checkpoint of another record");
+    fs::write(&log, whole).unwrap();
+    assert_eq!(said(&check).0, 0);
+}
+
+#[test]
 fn all_that_a_server_says_is_json_where_that_is_asked_for_and_has_the_causes_of_errors() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -21,7 +21,6 @@ use crate::log::{Head, LogReader, Point};
 use crate::netconf::conversation;
 use crate::restconf;
 use crate::yang::encode::EncodeOptions;
-use crate::yang::generated::magent_types::TaskStatus;
 use crate::yang::json;
 use crate::yang::tree::Child;
 
@@ -138,8 +137,10 @@ impl Counts {
             time: at.to_string(),
             hash: hexadecimal(&head.hash),
             agents: state.registry.entries().len(),
-            tasks: counted(state.tasks.statuses().map(TaskStatus::as_str)),
-            negotiations: counted(state.negotiations.statuses().map(|status| status.as_str())),
+            tasks: there_are(state.tasks.statuses().map(|(status, count)| (status.as_str(), count))),
+            negotiations: there_are(
+                state.negotiations.statuses().map(|(status, count)| (status.as_str(), count)),
+            ),
             contexts: state.tasks.contexts().len(),
             data_objects: state.tasks.data_objects().len(),
             configuration_nodes: state.config.content().iter().map(|(_, child)| child.size()).sum(),
@@ -152,12 +153,8 @@ impl Counts {
     }
 }
 
-fn counted(statuses: impl Iterator<Item = &'static str>) -> BTreeMap<&'static str, u64> {
-    let mut counts = BTreeMap::new();
-    for status in statuses {
-        *counts.entry(status).or_default() += 1;
-    }
-    counts
+fn there_are(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    counts.filter(|(_, count)| *count > 0).collect()
 }
 
 impl fmt::Display for Counts {

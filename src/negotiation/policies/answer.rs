@@ -444,19 +444,24 @@ impl Negotiations {
         uncovered.map_or(Ok(lacks), |demand| Err(demand.term().to_owned()))
     }
 
-    /// How many of an agent's commitments would count, if it agreed to terms as this party that take anything; otherwise 0.
+    /// How many of a party's commitments would count, if it promised what these terms of the negotiation take; 0 if that is
+    /// nothing. What it has promised by that negotiation is what would be promised anew.
     pub(in crate::negotiation) fn promised_with(
         &self,
-        agent: &str,
+        course: &Course,
         party: Party,
         terms: &[RoundTerm],
         now: Timestamp,
         task: Option<&str>,
     ) -> usize {
-        let Some(means) = self.means.get(agent) else { return 0 };
-        match demands(&means.capacity, party.role(task), terms, now).count() {
+        let Some(means) = self.means.get(course.agent(party)) else { return 0 };
+        let new: Vec<_> = demands(&means.capacity, party.role(task), terms, now).collect();
+        let is_anew = |term: &str, negotiation: &str| {
+            negotiation == course.head.id && new.iter().any(|demand| demand.term() == term)
+        };
+        match new.len() {
             0 => 0,
-            new => new.saturating_add(means.commitments.staying(now, task, terms)),
+            count => count.saturating_add(means.commitments.staying(now, task, terms, is_anew)),
         }
     }
 }

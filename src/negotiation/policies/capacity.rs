@@ -238,17 +238,19 @@ impl Commitments {
         self.retain(|term, one| !is_replaced(term, one, task, agreed));
     }
 
-    /// How many count at the time `now` and would still be there if the terms were agreed, of the fulfillment of this task.
+    /// How many count at the time `now` and would still be there if the terms were agreed, of the fulfillment of this task,
+    /// beside those that would be made (`is_anew`, of a term and a negotiation).
     pub(in crate::negotiation) fn staying(
         &self,
         now: Timestamp,
         task: Option<&str>,
         agreed: &[RoundTerm],
+        is_anew: impl Fn(&str, &str) -> bool,
     ) -> usize {
         let stays = |term: &str, one: &Commitment| {
             one.counts(now) && task.is_none_or(|task| !is_replaced(term, one, task, agreed))
         };
-        self.0.iter().filter(|((term, _), one)| stays(term, one)).count()
+        self.0.iter().filter(|((term, of), one)| stays(term, one) && !is_anew(term, of)).count()
     }
 
     /// Whether anything is promised for the task.

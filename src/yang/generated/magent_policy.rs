@@ -11022,7 +11022,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "Says what the agent has, in place of what was said before.  What\nis promised stays promised, even if it is more than the agent now\nhas.",
+        description: "Says what the agent has, in place of what was said before.  What\nis promised stays promised, even if it is more than the agent now\nhas.  What was agreed before of a term that is new here takes\nnothing of it until a task carries the agreement out, which is\nrefused with 'capacity-exceeded' if it is not free by then.",
     };
     /// `/magent-policy:set-capacity/input`
     pub static SET_CAPACITY_INPUT: Node = Node {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ahead;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -324,91 +326,6 @@ fn damage_in_the_last_record_or_the_file_refuses_to_open_or_read() {
     assert!(matches!(Log::open(&directory.log()), Err(LogError::Unusable { is_full: false, .. })));
 }
 
-/// A log of ten commits, one record each, all of them in the write-ahead log, as SIGKILL or the power leaves it.
-fn ten_ahead(test: &str) -> (Directory, PathBuf, Vec<u8>) {
-    let directory = Directory::new(test);
-    let mut log = directory.open();
-    for position in 1..=10 {
-        log.append(&[transaction(position, 1)]).unwrap();
-    }
-    let kept = directory.0.join("kept");
-    fs::create_dir(&kept).unwrap();
-    for file in ["log.sqlite3", "log.sqlite3-wal", "log.lock"] {
-        fs::copy(directory.log().join(file), kept.join(file)).unwrap();
-    }
-    drop(log);
-    fs::remove_dir_all(directory.log()).unwrap();
-    fs::rename(kept, directory.log()).unwrap();
-    let ahead = directory.log().join("log.sqlite3-wal");
-    let bytes = fs::read(&ahead).unwrap();
-    (directory, ahead, bytes)
-}
-
-/// Octets of the header and of a frame.
-const AHEAD: (usize, usize) = (32, 24 + 4096);
-
-#[test]
-fn an_end_that_was_cut_off_is_forgotten_and_what_was_durable_before_it_is_there() {
-    let (directory, ahead, bytes) = ten_ahead("torn");
-    let frames = (bytes.len() - AHEAD.0) / AHEAD.1;
-    assert_eq!((bytes.len() - AHEAD.0) % AHEAD.1, 0);
-    let mut kept = Vec::new();
-    for cut in (0..=frames).rev() {
-        for torn in [0, 1, 100, 4000] {
-            let mut bytes = bytes[..AHEAD.0 + cut * AHEAD.1].to_vec();
-            // The beginning of the next frame, and zeros as a file system leaves them.
-            bytes.extend(vec![0; torn]);
-            fs::write(&ahead, &bytes).unwrap();
-            let log = directory.open();
-            let records = verify(&log.reader()).unwrap().records;
-            assert_eq!(log.next_position(), records + 1);
-            kept.push(records);
-            // It stays as it was left: this copy alone is read again.
-            drop(log);
-            let _ = fs::remove_file(directory.log().join("log.sqlite3-shm"));
-            let empty = directory.log().join("log.sqlite3");
-            fs::write(&empty, b"").unwrap();
-        }
-    }
-    assert_eq!((kept[0], kept[kept.len() - 1]), (10, 0));
-    assert!(kept.is_sorted_by(|before, after| before >= after));
-}
-
-#[test]
-fn damage_before_durable_commits_is_no_torn_end_and_refuses_to_open() {
-    let (directory, ahead, bytes) = ten_ahead("middle");
-    let frames = (bytes.len() - AHEAD.0) / AHEAD.1;
-    let database = fs::read(directory.log().join("log.sqlite3")).unwrap();
-    let with = |place: usize| {
-        let mut bytes = bytes.clone();
-        bytes[place] ^= 1;
-        fs::write(&ahead, &bytes).unwrap();
-        fs::write(directory.log().join("log.sqlite3"), &database).unwrap();
-        let _ = fs::remove_file(directory.log().join("log.sqlite3-shm"));
-        let opened = Log::open(&directory.log());
-        // A refusal has changed nothing.
-        assert!(opened.is_ok() || fs::read(&ahead).unwrap() == bytes);
-        opened
-    };
-    // The first two frames make the table; then each record is a commit of one frame.
-    for damaged in 1..=frames - 4 {
-        for offset in [3, 10, 20, 24, 4000] {
-            let place = AHEAD.0 + (damaged - 1) * AHEAD.1 + offset;
-            let refusal = with(place).unwrap_err();
-            let LogError::DamagedAhead { frame, .. } = refusal else { panic!("{refusal}") };
-            assert_eq!(frame, damaged as u64, "{offset}");
-        }
-    }
-    let header = with(9).unwrap_err();
-    assert!(
-        header
-            .to_string()
-            .contains("frame 0, and what was kept after it cannot be read; nothing was changed")
-    );
-    // The last commit, altered, is what one that was never finished looks like.
-    assert_eq!(with(bytes.len() - 1).unwrap().next_position(), 10);
-}
-
 /// Not a test of its own: what the tests below run in another process. Appends transactions of changing sizes until it is
 /// killed or fails, and says `acknowledged N` once everything up to N is durable.
 #[test]
@@ -595,6 +512,40 @@ fn a_changed_byte_in_an_archive_is_damage_at_its_position() {
     assert!(found_out > whole.len() - 8, "{found_out} of {}", whole.len());
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(damage(&directory).position <= 7);
+}
+
+#[test]
+fn an_archive_that_the_system_does_not_give_is_unread_and_not_damaged() {
+    let directory = ten_records("archive-unread");
+    directory.open().reader().compactor().unwrap().archive(6, |_| {}).unwrap();
+    let path = only_archive(&directory);
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    // Opening it succeeds, and reading fails, as on a disk that has errors.
+    fs::create_dir(&path).unwrap();
+    let reader = LogReader::open(&directory.log()).unwrap();
+    let error = reader.scan(0).next().unwrap().unwrap_err();
+    assert!(error.is_unread() && !error.is_damage(), "{error:?}");
+    let Damage { position, fault: Fault::Unread(why) } = damage(&directory) else { panic!("{error}") };
+    assert!(position == 1 && why.contains(path.to_str().unwrap()) && why.contains("irectory"), "{why}");
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(reader.scan(0).filter(Result::is_ok).count(), 10);
+}
+
+#[test]
+fn who_read_a_log_that_nobody_wrote_sees_what_is_written_then() {
+    let directory = ten_records("immutable");
+    // As where nobody may write: the memory that SQLite shares among processes cannot be made.
+    let shared = directory.log().join("log.sqlite3-shm");
+    std::os::unix::fs::symlink("/nowhere/shared", &shared).unwrap();
+    let reader = LogReader::open(&directory.log()).unwrap();
+    assert_eq!(reader.last().unwrap().position, 10);
+    fs::remove_file(&shared).unwrap();
+    let mut log = directory.open();
+    log.append(&[transaction(11, 4)]).unwrap();
+    log.close().unwrap();
+    assert_eq!((reader.last().unwrap().position, verify(&reader).unwrap().records), (14, 14));
 }
 
 #[test]
