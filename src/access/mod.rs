@@ -11,7 +11,7 @@ mod rules;
 pub mod settings;
 
 pub use decide::{Deed, Speakers, may_act_for, may_invoke, may_see, may_use_urls};
-pub use nacm::{Nacm, is_changed};
+pub use nacm::{Nacm, Withheld, is_changed};
 pub use origin::{Origin, Protocol, Source};
 pub use principal::{
     ADMIN_GROUP, AUDITOR_GROUP, AuthError, Bounds, Caller, Identity, Method, Principal, Scope, Standing,

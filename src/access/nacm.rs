@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::rules::{Defaults, Rule, Rules, Target};
+use super::rules::{Accesses, Defaults, Rule, Rules, Target};
 use super::{ADMIN_GROUP, Principal};
 use crate::limits::NACM_KEPT_MAX;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::generated::ietf_netconf_acm::{self as acm, ActionType, Groups, RuleList, nodes};
+use crate::yang::generated::irtf_agent::nodes as draft;
 use crate::yang::model::Modelled;
-use crate::yang::path::{InstancePath, PathPattern, Selector, Step};
+use crate::yang::path::{InstancePath, PathPattern, Selector, Step, StepPattern};
+use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key};
 use crate::yang::types::ModuleNames;
 use crate::yang::value::Value;
@@ -34,9 +36,20 @@ pub struct Nacm {
     made: RwLock<HashMap<String, Vec<Made>>>,
 }
 
-/// The rules of a user, with the groups that the transport told, and whether they are for a credential that is bound to an
-/// agent.
-type Made = (BTreeSet<String>, bool, Arc<Rules>);
+/// The rules of a user, with the groups that the transport told, whether they are for a credential that is bound to an
+/// agent, and what is withheld.
+type Made = (BTreeSet<String>, bool, Withheld, Arc<Rules>);
+
+/// What of the draft's `tasks`, which are the order of one user at a time, is kept from another, whatever the rules permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// Nothing.
+    Nothing,
+    /// To whom it is reported, since a URL can be a secret too; and it is not to be changed.
+    Receiver,
+    /// All of it.
+    Order,
+}
 
 /// Sets of groups of one user, who can come by several transports, whose rules are kept.
 const GROUPS_KEPT_MAX: usize = 16;
@@ -117,20 +130,26 @@ impl Nacm {
 
     /// What the principal may do. Administrators are the recovery session (RFC 8341 section 3.1.1): no rule keeps them out.
     pub fn rules(&self, principal: &Principal) -> Arc<Rules> {
-        if principal.is_admin() || !self.enabled {
+        self.rules_without(principal, Withheld::Nothing)
+    }
+
+    /// The same, but for what is withheld from it.
+    pub fn rules_without(&self, principal: &Principal, withheld: Withheld) -> Arc<Rules> {
+        if principal.is_admin() || (!self.enabled && withheld == Withheld::Nothing) {
             return Rules::everything();
         }
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let of_user = made.get(&principal.name).into_iter().flatten();
         let is_bound = principal.agent.is_some();
-        let known =
-            of_user.clone().find(|(groups, bound, _)| *bound == is_bound && *groups == principal.groups);
+        let known = of_user.clone().find(|(groups, bound, without, _)| {
+            (*bound, *without) == (is_bound, withheld) && *groups == principal.groups
+        });
         if let Some((.., rules)) = known {
             return rules.clone();
         }
         let is_full = made.len() >= NACM_KEPT_MAX || of_user.count() >= GROUPS_KEPT_MAX;
         drop(made);
-        let rules = Arc::new(self.make(principal));
+        let rules = Arc::new(self.make(principal, withheld));
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
         if is_full {
             made.clear();
@@ -138,12 +157,20 @@ impl Nacm {
         made.entry(principal.name.clone()).or_default().push((
             principal.groups.clone(),
             is_bound,
+            withheld,
             rules.clone(),
         ));
         rules
     }
 
-    fn make(&self, principal: &Principal) -> Rules {
+    fn make(&self, principal: &Principal, withheld: Withheld) -> Rules {
+        let first = withheld.rules().into_iter().map(Arc::new);
+        if !self.enabled {
+            let (target, access) = (Target::Any, Accesses::ALL);
+            let all = Arc::new(Rule { module: None, target, access, permit: true });
+            let defaults = Defaults { read: true, write: true, exec: true };
+            return Rules::new(first.chain([all]).collect(), defaults, &principal.name, false);
+        }
         let mut groups = self.groups.get(&principal.name).cloned().unwrap_or_default();
         if self.external_groups {
             groups.extend(principal.groups.iter().cloned());
@@ -157,8 +184,26 @@ impl Nacm {
             None => self.standard || !groups.is_empty(),
             Some(of) => !of.is_disjoint(&groups),
         };
-        let rules = self.lists.iter().filter(concerned).flat_map(|list| &list.rules).cloned().collect();
-        Rules::new(rules, self.defaults, &principal.name, self.standard)
+        let rules = self.lists.iter().filter(concerned).flat_map(|list| &list.rules).cloned();
+        Rules::new(first.chain(rules).collect(), self.defaults, &principal.name, self.standard)
+    }
+}
+
+impl Withheld {
+    /// The rules that withhold it.
+    fn rules(self) -> Vec<Rule> {
+        let deny = |way: &[&'static Node], access| {
+            let steps = way.iter().map(|node| StepPattern { node, wanted: Vec::new() }).collect();
+            Rule { module: None, target: Target::Data(PathPattern { steps }), access, permit: false }
+        };
+        match self {
+            Withheld::Nothing => Vec::new(),
+            Withheld::Receiver => vec![
+                deny(&[&draft::TASKS, &draft::TASKS_TASK_SUBSCRIPTION], Accesses::ALL),
+                deny(&[&draft::TASKS], Accesses::WRITING),
+            ],
+            Withheld::Order => vec![deny(&[&draft::TASKS], Accesses::ALL)],
+        }
     }
 }
 
@@ -212,7 +257,7 @@ fn standard() -> List {
     let rule = Rule {
         module: Some("irtf-agent".to_owned()),
         target: Target::Data(path),
-        access: super::rules::Accesses::WRITING,
+        access: Accesses::WRITING,
         permit: true,
     };
     List { groups: None, rules: vec![Arc::new(rule)] }

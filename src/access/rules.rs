@@ -38,7 +38,7 @@ impl Accesses {
     /// What changes data.
     pub const WRITING: Accesses =
         Accesses(1 << Access::Create as u8 | 1 << Access::Update as u8 | 1 << Access::Delete as u8);
-    const ALL: Accesses = Accesses(0x1f);
+    pub(super) const ALL: Accesses = Accesses(0x1f);
     const NONE: Accesses = Accesses(0);
 
     fn has(self, access: Access) -> bool {

@@ -340,7 +340,7 @@ fn told(event: &Event) -> (Kind, &'static str, Vec<InstancePath>) {
             tasks::Event::CallbackEnded { task, .. } => ("unsubscribed", of_task(task)),
             tasks::Event::DataRemoved { id, .. } => ("data-removed", of_data(id)),
             tasks::Event::DataStored(stored) => ("data-stored", of_data(&stored.object.id)),
-            tasks::Event::DataGiven { data } => ("data-given", of_data(&data.id)),
+            tasks::Event::DataGiven { data, .. } => ("data-given", of_data(&data.id)),
         },
         Event::Negotiation(event) => match event {
             negotiation::Event::Opened { negotiation, .. } => {

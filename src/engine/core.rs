@@ -16,7 +16,7 @@ use super::sessions::Sessions;
 use super::state::{Made, State};
 use super::view::{self, From};
 use super::{beside, confirm, datastores, draft, secrets, txid, visible, writable};
-use crate::access::{Principal, Rules};
+use crate::access::{Principal, Rules, Withheld};
 use crate::clock::Timestamp;
 use crate::datastore::edit::{self, Edit, Operation};
 use crate::datastore::validate::VALIDATOR;
@@ -27,6 +27,7 @@ use crate::yang::generated::ietf_netconf::EditOperationType;
 use crate::yang::generated::ietf_netconf_notifications::{
     self as base, NetconfConfigChangeDatastore as ConfigDatastore,
 };
+use crate::yang::generated::irtf_agent::nodes::TASKS;
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::InstancePath;
@@ -194,7 +195,39 @@ pub(super) enum Judged {
 }
 
 /// Decides edits of the running configuration, and what a write of the draft's `tasks` orders.
+///
+/// Who is not shown all of the order that stands gives another in its place, and can keep or remove nothing of it: else the
+/// new one would have what is withheld of the old one.
 pub(super) fn edit_running(
+    state: &State,
+    locks: &Locks,
+    options: &Options,
+    principal: &Principal,
+    edits: &[Edit],
+    judged: Judged,
+    fresh: &mut Fresh,
+) -> Result<(Vec<Event>, EditReply), Refused> {
+    let withheld = draft::withheld(state, principal);
+    if withheld != Withheld::Nothing && edits.iter().any(draft::is_order) {
+        let (without, taken_away) = draft::taken_away(state, principal, fresh.now)?;
+        match edit_order(&without, locks, options, principal, edits, judged, fresh) {
+            Ok((mut events, reply))
+                if reply.made.as_ref().is_some_and(|made| draft::has_order(made.config.content())) =>
+            {
+                events.insert(0, taken_away);
+                return Ok((events, reply));
+            }
+            Ok((events, _)) if !events.is_empty() => {}
+            // For who sees nothing of the order there is none.
+            decided if withheld == Withheld::Order => return decided,
+            _ => {}
+        }
+    }
+    edit_order(state, locks, options, principal, edits, judged, fresh)
+}
+
+/// The same, by whoever may see the order that stands.
+fn edit_order(
     state: &State,
     locks: &Locks,
     options: &Options,
@@ -213,7 +246,7 @@ pub(super) fn edit_running(
         return Ok((Vec::new(), reply));
     }
     locks.leave_parts(&changes, principal)?;
-    draft::speaks(state, principal, &config, &changes, fresh.now)?;
+    draft::may_write(state, principal, &config, &changes, fresh.now)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)
@@ -346,21 +379,31 @@ fn config_change(datastore: ConfigDatastore, edits: &[Edit], actor: Actor<'_>) -
     Notification { node: base::NetconfConfigChange::node(), data: change.to_data(), parties: Vec::new() }
 }
 
-/// What a reader may be told of a `netconf-config-change`: the edits whose targets it may read, since a target names keys.
-/// A target that no instance-identifier can name is told by what it is in (RFC 6470 section 2.2 allows an ancestor), to those
-/// who may read the target. `None` if that is all, or it is another notification; `Some(None)` if it is nothing.
-pub(super) fn readable_change(rules: &Arc<Rules>, told: &Notification) -> Option<Option<Notification>> {
+/// What a reader may be told of a `netconf-config-change`: the edits whose targets it may read, since a target names keys, and
+/// of orders its own. A target that no instance-identifier can name is told by what it is in (RFC 6470 section 2.2 allows an
+/// ancestor), to those who may read the target. `None` if that is all, or it is another notification; `Some(None)` if it is
+/// nothing.
+pub(super) fn readable_change(
+    rules: &Arc<Rules>,
+    principal: &Principal,
+    told: &Notification,
+) -> Option<Option<Notification>> {
     if told.node != base::NetconfConfigChange::node() {
         return None;
     }
     let is_named = has_nameable_targets(told);
-    if is_named && rules.is_everything() {
+    if is_named && principal.is_admin() {
         return None;
     }
     let change = base::NetconfConfigChange::from_data(&told.data).ok()?;
     let all = change.edit.len();
+    let is_told_of_orders =
+        principal.sees_all() || change.changed_by.username.as_deref() == Some(&principal.name);
+    let is_order = |target: &InstancePath| target.steps.first().is_some_and(|step| step.node == &TASKS);
     let may = |edit: &base::NetconfConfigChangeEdit| {
-        edit.target.as_ref().is_none_or(|target| visible::readable(rules, target) == *target)
+        edit.target.as_ref().is_none_or(|target| {
+            (is_told_of_orders || !is_order(target)) && visible::readable(rules, target) == *target
+        })
     };
     let mut edit: Vec<_> = change.edit.into_iter().filter(may).collect();
     if edit.len() == all && is_named {

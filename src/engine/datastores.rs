@@ -212,20 +212,21 @@ fn startup(options: &Options) -> Result<(), Error> {
     }
 }
 
-/// The configuration in a datastore.
+/// The configuration in a datastore, with the draft's order that stands: none is prepared, saved or taken back.
 pub(super) fn content(
     state: &State,
     candidates: &Candidates,
     options: &Options,
     datastore: Datastore,
 ) -> Result<Arc<Container>, Error> {
-    match datastore {
+    let content = match datastore {
         Datastore::Candidate(which) => {
-            Ok(candidates.get(which).map_or(state.config.content(), |working| &working.content).clone())
+            candidates.get(which).map_or(state.config.content(), |working| &working.content).clone()
         }
-        Datastore::Startup => startup(options).map(|()| state.startup.clone().unwrap_or_default()),
-        _ => Ok(state.config.content().clone()),
-    }
+        Datastore::Startup => startup(options).map(|()| state.startup.clone().unwrap_or_default())?,
+        _ => state.config.content().clone(),
+    };
+    Ok(draft::with_present_order(state, content))
 }
 
 /// Checks a configuration that differs from the running one as a commit would.
@@ -471,7 +472,10 @@ async fn version(
     revision: Option<u64>,
 ) -> Result<Arc<Container>, Error> {
     match (datastore, revision) {
-        (_, Some(revision)) => engine.revision(revision).await,
+        (_, Some(revision)) => {
+            let content = engine.revision(revision).await?;
+            Ok(draft::with_present_order(&engine.snapshot(), content))
+        }
         (Some(name), None) => {
             let datastore = Datastore::named(name).ok_or_else(|| {
                 let message = format!("there is no datastore \"{name}\"");

@@ -11,6 +11,7 @@ use super::locks::Lockable;
 use super::options::Options;
 use super::request::Datastore;
 use super::sessions::{Counters, Reason, Sessions};
+use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
@@ -57,8 +58,12 @@ fn counter32(counted: u64) -> u32 {
     u32::try_from(counted & u64::from(u32::MAX)).unwrap_or_default()
 }
 
-/// `/ietf-netconf-monitoring:netconf-state`.
-pub(super) fn netconf_state(sessions: &Sessions, options: &Options) -> Container {
+/// `/ietf-netconf-monitoring:netconf-state`, with the sessions of the users whose sessions the reader sees.
+pub(super) fn netconf_state(
+    sessions: &Sessions,
+    options: &Options,
+    sees: impl Fn(&Principal) -> bool,
+) -> Container {
     let Options { capabilities, startup, .. } = options;
     let all = [Datastore::Running, Datastore::Candidate(super::Candidate::Shared), Datastore::Startup];
     let offered = all.into_iter().filter(|datastore| *startup || *datastore != Datastore::Startup);
@@ -68,7 +73,7 @@ pub(super) fn netconf_state(sessions: &Sessions, options: &Options) -> Container
             datastore: offered.filter_map(Lockable::of).map(|which| datastore(which, sessions)).collect(),
         },
         schemas: monitoring::Schemas { schema: schemas(capabilities) },
-        sessions: monitoring::Sessions { session: shown(sessions) },
+        sessions: monitoring::Sessions { session: shown(sessions, sees) },
         statistics: statistics(sessions, &capabilities.statistics),
     }
     .to_data()
@@ -124,7 +129,7 @@ fn schemas(capabilities: &Capabilities) -> Vec<monitoring::Schema> {
     SCHEMA.modules.iter().copied().flat_map(of_module).collect()
 }
 
-fn shown(sessions: &Sessions) -> Vec<monitoring::Session> {
+fn shown(sessions: &Sessions, sees: impl Fn(&Principal) -> bool) -> Vec<monitoring::Session> {
     let session = |(id, live): (u32, &std::sync::Arc<super::sessions::Live>)| {
         let counted = |counter: &AtomicU64| counter32(counter.load(Relaxed));
         monitoring::Session {
@@ -139,7 +144,7 @@ fn shown(sessions: &Sessions) -> Vec<monitoring::Session> {
             out_notifications: counted(&live.counters.out_notifications),
         }
     };
-    sessions.live().map(session).collect()
+    sessions.live().filter(|(_, live)| sees(&live.principal)).map(session).collect()
 }
 
 fn statistics(sessions: &Sessions, statistics: &Statistics) -> monitoring::Statistics {

@@ -18,6 +18,7 @@ use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::nodes as draft;
 use crate::yang::packed::{PackedError, Reader, put_key, put_number, put_octets};
 use crate::yang::path::{InstancePath, Selector};
+use crate::yang::schema::Node;
 use crate::yang::tree::{Container, Key};
 
 /// What is counted for a user.
@@ -268,6 +269,11 @@ impl Ledger {
         }
     }
 
+    /// The user who wrote `tasks`, or an entry of a list, of the draft's tree last.
+    pub(super) fn author(&self, node: &'static Node, key: Option<&Key>) -> Option<&str> {
+        self.written.get(&(node.name, key.cloned())).map(|(author, _)| author.as_ref())
+    }
+
     /// How many entries of the draft's tree were written.
     pub(super) fn written(&self) -> u64 {
         self.written.len() as u64
@@ -340,7 +346,7 @@ impl Ledger {
 }
 
 /// What of the draft's tree is configuration.
-const TOP: [&crate::yang::schema::Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
+const TOP: [&Node; 3] = [&draft::TASKS, &draft::DATA_PARAMS, &draft::CONTEXT];
 
 /// The part of the draft's tree that a path is in.
 fn place(path: &InstancePath) -> Option<Place> {

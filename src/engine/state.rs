@@ -290,9 +290,9 @@ impl State {
         Ok(())
     }
 
-    /// What the principal may do.
+    /// What the principal may do, by the rules and as far as it is not the order of others.
     pub(super) fn rules(&self, principal: &Principal) -> Arc<Rules> {
-        self.nacm.rules(principal)
+        self.nacm.rules_without(principal, draft::withheld(self, principal))
     }
 
     /// Keeps the configuration as the newest revision, and forgets the oldest ones that are too much.

@@ -432,16 +432,17 @@ impl Subscription {
         let rules = match &self.rules {
             Some((nacm, rules)) if Arc::ptr_eq(nacm, &state.nacm) => rules.clone(),
             _ => {
-                let rules = state.rules(&self.principal);
+                // Who is told of orders does not depend on whose order stands now.
+                let rules = state.nacm.rules(&self.principal);
                 self.rules = Some((state.nacm.clone(), rules.clone()));
                 rules
             }
         };
-        if !visible::is_told(&rules, notification.node) {
+        if !visible::is_told(&rules, &self.principal, notification) {
             Denied::count(&self.shared.options.capabilities.denied.notifications);
             return None;
         }
-        let part = core::readable_change(&rules, notification);
+        let part = core::readable_change(&rules, &self.principal, notification);
         match part.or_else(|| visible::registration(&rules, notification)) {
             None => Some(delivered),
             Some(Some(part)) => Some(Delivered { notification: Told::new(part), ..delivered }),

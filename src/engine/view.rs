@@ -284,10 +284,16 @@ impl<'a> View<'a> {
             View { state, sessions, options, principal, now, config, revision, changed_at, has_state };
         match datastore {
             Datastore::Candidate(which) => match sessions.candidates.get(which) {
-                Some(working) => View { config: working.content.clone(), ..running },
+                Some(working) => {
+                    let config = draft::with_present_order(state, working.content.clone());
+                    View { config, ..running }
+                }
                 None => running,
             },
-            Datastore::Startup => View { config: state.startup.clone().unwrap_or_default(), ..running },
+            Datastore::Startup => {
+                let saved = state.startup.clone().unwrap_or_default();
+                View { config: draft::with_present_order(state, saved), ..running }
+            }
             Datastore::Unified | Datastore::Running | Datastore::Intended | Datastore::Operational => running,
         }
     }
@@ -326,7 +332,9 @@ impl<'a> View<'a> {
         } else if node == &ietf_restconf_monitoring::nodes::RESTCONF_STATE {
             container(self.options.capabilities.restconf_state())
         } else if node == &ietf_netconf_monitoring::nodes::NETCONF_STATE {
-            container(monitoring::netconf_state(self.sessions, self.options))
+            let rules = self.state.nacm.rules(self.principal);
+            let sees = |of: &Principal| visible::sees_session(&rules, self.principal, &of.name);
+            container(monitoring::netconf_state(self.sessions, self.options, sees))
         } else if node == &nc_notifications::nodes::NETCONF {
             container(self.options.capabilities.netconf_streams())
         } else if node == &ietf_subscribed_notifications::nodes::STREAMS {

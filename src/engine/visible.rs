@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use crate::access::{Access, At, Rules};
+use crate::access::{Access, At, Principal, Rules};
 use crate::yang::error::{Error, Info, InfoValue};
+use crate::yang::generated::ietf_netconf_monitoring::nodes::NETCONF_STATE_SESSIONS_SESSION;
+use crate::yang::generated::ietf_netconf_notifications::nodes as base;
 use crate::yang::generated::magent_registry::{self, RegistryChange};
 use crate::yang::model::Modelled;
 use crate::yang::notification::Notification;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Child, Container, Key, List, StateList};
+use crate::yang::value::Value;
 
 /// The place that a step leads to.
 pub(super) fn place(at: &At, step: &Step) -> At {
@@ -295,10 +298,32 @@ pub(super) fn registration(rules: &Arc<Rules>, told: &Notification) -> Option<Op
     Some(Some(Notification { data: data.to_data(), ..told.clone() }))
 }
 
-/// Whether notifications of a node are told (RFC 8341 section 3.4.6).
-pub(super) fn is_told(rules: &Arc<Rules>, notification: &'static Node) -> bool {
-    match notification.data_parent() {
-        Some(_) => any(&At::root(rules.clone()), Access::Read, notification),
-        None => rules.may_get(notification),
-    }
+/// Whether a notification is told (RFC 8341 section 3.4.6). One of a session of others is told to whom the session itself is
+/// shown: it has the name of its user, and from where it came.
+pub(super) fn is_told(rules: &Arc<Rules>, principal: &Principal, notification: &Notification) -> bool {
+    let node = notification.node;
+    let may = match node.data_parent() {
+        Some(_) => any(&At::root(rules.clone()), Access::Read, node),
+        None => rules.may_get(node),
+    };
+    let user = |leaf: &Node| notification.data.leaf(leaf).and_then(Value::as_str);
+    let whose = OF_SESSIONS.iter().find(|(of, _)| *of == node).and_then(|(_, leaf)| user(leaf));
+    let is_shown = |user: &str| {
+        let shown = || any(&At::root(rules.clone()), Access::Read, &NETCONF_STATE_SESSIONS_SESSION);
+        user == principal.name || sees_session(rules, principal, user) && shown()
+    };
+    may && whose.is_none_or(is_shown)
 }
+
+/// Whether a session of this user may be shown, which says that the user is here and from where. As long as nobody has
+/// configured who may see those of others, they are for administrators and auditors.
+pub(super) fn sees_session(rules: &Rules, principal: &Principal, user: &str) -> bool {
+    user == principal.name || principal.sees_all() || !rules.keeps_shared()
+}
+
+/// The notifications of sessions (RFC 6470), each with whose it is.
+static OF_SESSIONS: [(&Node, &Node); 3] = [
+    (&base::NETCONF_SESSION_START, &base::NETCONF_SESSION_START_USERNAME),
+    (&base::NETCONF_SESSION_END, &base::NETCONF_SESSION_END_USERNAME),
+    (&base::NETCONF_CONFIRMED_COMMIT, &base::NETCONF_CONFIRMED_COMMIT_USERNAME),
+];

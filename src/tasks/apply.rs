@@ -69,7 +69,7 @@ impl Tasks {
             }
             Event::DataStored(stored) => self.data.apply(revision, stored),
             Event::DataRemoved { id, .. } => self.data.remove(id),
-            Event::DataGiven { data } => self.data.give(revision, at, data.clone().into()),
+            Event::DataGiven { data, piece } => self.data.give(revision, at, data.clone().into(), *piece),
         }
         if let Some(task) = event.task() {
             self.callbacks.happened(revision, task);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::contexts::{following, only_text, preceding};
+use super::event::Piece;
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::ids::hexadecimal;
@@ -210,9 +211,14 @@ impl DataObjects {
             );
         }
         let size = self.room(&id, &owner, present, &source, limits)?;
-        let whole = match (more, sha256) {
-            (true, _) => None,
+        let before = present.map(|held| &held.object);
+        // What was said with an earlier part holds for the whole too.
+        let said = sha256.or_else(|| before.and_then(|before| before.sha256.clone()));
+        let whole = match (more, said) {
+            (true, said) => said,
             (false, None) => whole,
+            // Who fetches it compares.
+            (false, Some(said)) if source.form() == Form::Elsewhere => Some(said),
             (false, Some(said)) => {
                 let is = whole.or_else(|| held_here(present, &source)).unwrap_or_default();
                 if is != said {
@@ -224,7 +230,6 @@ impl DataObjects {
             }
         };
         let until = lifetime.map(|seconds| now.saturating_add_seconds(i64::from(seconds)).to_string());
-        let before = present.map(|held| &held.object);
         let object = DataObject {
             data_type: about.data_type.or(before.and_then(|b| b.data_type)),
             description: about.description.or(before.and_then(|b| b.description.clone())),
@@ -435,13 +440,20 @@ impl DataObjects {
     }
 
     /// Holds data that is nobody's, in place of what it was before. An agent's object stays as it is.
-    pub fn give(&mut self, revision: u64, at: Timestamp, data: Attachment) {
+    ///
+    /// Pieces are not put together: who writes one again has not sent another. So what is complete is all that came, and the
+    /// last piece is that only if those before it are its beginning.
+    pub fn give(&mut self, revision: u64, at: Timestamp, data: Attachment, piece: Option<Piece>) {
         let before = self.objects.get(data.id.as_str());
         if before.is_some_and(|held| held.object.owner.is_some()) {
             return;
         }
         let gone = before.map_or(0, |held| held.size());
-        let complete = data.source.is_some();
+        let complete = data.source.as_ref().is_some_and(|source| match piece {
+            None => true,
+            Some(Piece::More) => false,
+            Some(Piece::Last) => before.is_none_or(|held| held.object.complete || held.begins(source)),
+        });
         let source = data.source.unwrap_or(Source::Text(String::new()));
         let size = source.size();
         let object = DataObject {
@@ -540,6 +552,14 @@ impl DataObjects {
     /// How many octets of the object there are in all.
     pub fn size_of(&self, id: &str) -> u64 {
         self.objects.get(id).map_or(0, |held| held.size())
+    }
+
+    /// The text of an object that is complete and has no more than so many octets, if that is in memory.
+    pub fn text_of(&self, id: &str, most: u64) -> Option<String> {
+        let held = self.objects.get(id)?;
+        let is_shown = held.object.complete && held.form == Form::Text && held.size() <= most;
+        let octets = is_shown.then(|| held.slice(0, held.size(), None).ok()).flatten()?;
+        String::from_utf8(octets).ok()
     }
 
     /// The agent that owns the object.
@@ -664,6 +684,12 @@ impl Held {
         Ok(octets)
     }
 
+    /// Whether all that is held is the beginning of this.
+    fn begins(&self, source: &Source) -> bool {
+        let held = self.slice(0, self.size(), None);
+        held.is_ok_and(|held| source.octets().starts_with(&held))
+    }
+
     fn entry(&self) -> Arc<Container> {
         let mut entry = self.object.to_data();
         entry.revision = self.revision;
@@ -765,7 +791,7 @@ fn whole_characters(octets: Vec<u8>) -> Option<String> {
     )
 }
 
-fn unknown(id: &str) -> Error {
+pub(super) fn unknown(id: &str) -> Error {
     Refusal::UnknownReference.error(format!("There is no data object with the identifier \"{id}\"."))
 }
 

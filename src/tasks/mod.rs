@@ -52,7 +52,7 @@ use callbacks::Callbacks;
 use contexts::{Contexts, only_text};
 pub use data::{Attachment, Blobs, Kept};
 use data::{DataObjects, Description, Part, Source};
-pub use event::Event;
+pub use event::{Event, Piece};
 use family::Sum;
 pub use fulfillment::is_under_way;
 use index::Index;
@@ -261,6 +261,21 @@ impl Tasks {
         self.data.read(id, input, blobs, limits)
     }
 
+    /// The text of a data object that is complete and has no more than so many octets, if that is in memory.
+    pub fn text(&self, id: &str, most: u64) -> Option<String> {
+        self.data.text_of(id, most)
+    }
+
+    /// The agent whose data object it is.
+    pub fn data_owner(&self, id: &str) -> Option<&str> {
+        self.data.owner_of(id)
+    }
+
+    /// Whether a task or negotiation refers to the data object, or has.
+    pub fn is_data_shared(&self, id: &str) -> bool {
+        self.data.is_shared(id)
+    }
+
     /// How many octets of the data object there are.
     pub fn data_size(&self, id: &str) -> u64 {
         self.data.size_of(id)
@@ -289,10 +304,8 @@ impl Tasks {
     /// # Errors
     /// `unknown-reference`, also of data that is nobody's; `data-in-use`.
     pub fn remove_data(&self, id: &str) -> Result<(Event, String), Error> {
-        let owner = self.data.owner_of(id).ok_or_else(|| {
-            Refusal::UnknownReference
-                .error(format!("There is no data object of an agent with the identifier \"{id}\"."))
-        })?;
+        // The words are those of an object that is private to others.
+        let owner = self.data_owner(id).ok_or_else(|| data::unknown(id))?;
         if self.data.is_shared(id) {
             return Err(Refusal::DataInUse
                 .error(format!("A task or negotiation refers to the data object \"{id}\".")));

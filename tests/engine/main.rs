@@ -8,6 +8,7 @@ mod bench;
 mod confirmed;
 mod datastores;
 mod delegations;
+mod draft;
 mod flows;
 mod judgement;
 mod policies;

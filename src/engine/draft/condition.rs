@@ -14,10 +14,12 @@ pub(in super::super) fn condition(notification: &Notification, at: Timestamp) ->
         return None;
     }
     let event = TaskEvent::from_data(&notification.data).ok()?;
-    let commu_type = match event.event {
-        TaskEventEvent::Created => "taskAssgin",
-        TaskEventEvent::StatusChanged if event.status == TaskStatus::Cancelled => "taskCancel",
-        _ => "taskResultNotify",
+    // Who assigns a task is who cancels it; all else is told by who executes it (section 5.4).
+    let (from, to) = (event.from, event.to);
+    let (commu_type, sender, receiver) = match event.event {
+        TaskEventEvent::Created => ("taskAssgin", from, to),
+        TaskEventEvent::StatusChanged if event.status == TaskStatus::Cancelled => ("taskCancel", from, to),
+        _ => ("taskResultNotify", to, from),
     };
     // A client that knows only the draft has no other leaf to read a question or a result from.
     let question = event.input_request.as_ref().and_then(|request| request.content.clone());
@@ -41,8 +43,8 @@ pub(in super::super) fn condition(notification: &Notification, at: Timestamp) ->
         at: result.at,
     });
     let told = ConditionNotifications {
-        task_send_from: Some(event.to),
-        task_send_to: Some(event.from),
+        task_send_from: Some(sender),
+        task_send_to: Some(receiver),
         commu_type: Some(commu_type.to_owned()),
         task_id: Some(event.task),
         input_required: vec![required],

@@ -6,26 +6,30 @@
 //! of `data-params` is also a data object. Nothing here decides what a task may do.
 
 mod condition;
+mod entries;
 mod negotiate;
+mod order;
 mod orders;
 mod shown;
 
 pub(super) use condition::condition;
+pub(super) use entries::may_write;
 pub(super) use negotiate::negotiate;
+pub(super) use order::{is_in as has_order, taken_away, with_present as with_present_order, withheld};
 pub(super) use orders::carry_out;
 pub(super) use shown::{contexts, data_params};
 
 use std::sync::Arc;
 
+use super::operations;
 use super::state::State;
-use super::{operations, speakers};
 use crate::access::Principal;
 use crate::clock::Timestamp;
 use crate::datastore::diff::Change;
 use crate::datastore::edit::{Edit, Operation};
 use crate::tasks;
 use crate::yang::encode::EncodeOptions;
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::Error;
 use crate::yang::generated::irtf_agent::{self, nodes};
 use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::generated::{SCHEMA, magent_irtf_bridge};
@@ -73,37 +77,6 @@ pub(super) fn is_order(edit: &Edit) -> bool {
         (None, Some(Child::Container(root))) => root.get(&nodes::TASKS).is_some(),
         (None, _) => false,
     }
-}
-
-/// Refuses to write an entry of `context` for who speaks for neither of the agents that speak in it. The rest of the draft's
-/// lists names no agent.
-///
-/// # Errors
-/// `access-denied` with the app-tag `not-authorized`.
-pub(super) fn speaks(
-    state: &State,
-    principal: &Principal,
-    after: &Container,
-    changes: &[Change],
-    now: Timestamp,
-) -> Result<(), Error> {
-    const SPEAKING: [DelegatedRight; 3] =
-        [DelegatedRight::Assign, DelegatedRight::Work, DelegatedRight::Negotiate];
-    for change in changes {
-        let Some(Step { node, selector: Selector::Key(key) }) = change.path.steps.first() else { continue };
-        let entry = after.list(&nodes::CONTEXT).filter(|_| node == &&nodes::CONTEXT);
-        let Some(entry) = entry.and_then(|list| list.get(node, key)) else { continue };
-        let agent = |leaf| entry.leaf(leaf).and_then(Value::as_str);
-        let parties = [agent(&nodes::CONTEXT_SEND_FROM), agent(&nodes::CONTEXT_SEND_TO)];
-        let may =
-            |agent: &str| SPEAKING.iter().any(|right| speakers::may(state, principal, agent, *right, now));
-        if !parties.into_iter().flatten().any(may) {
-            let message = format!("the user {} may act for neither agent of this context", principal.name);
-            let error = Error::application(Tag::AccessDenied, message).app_tag("not-authorized");
-            return Err(error.at(change.path.clone()));
-        }
-    }
-    Ok(())
 }
 
 /// Whether an edit has written `tasks`.

@@ -1,5 +1,5 @@
-//! The draft's lists as a reader sees them: what was written to `data-params` and `context`,
-//! and what the siblings hold of the same kind.
+//! The draft's lists as a reader sees them: what the siblings hold, and what was written to
+//! `data-params` and `context`.
 
 use std::any::Any;
 use std::cmp::Ordering;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use super::super::speakers::sees;
+use super::super::speakers::{reads_data, sees};
 use super::super::state::State;
 use super::nodes;
 use crate::access::Principal;
@@ -80,7 +80,7 @@ impl Made {
     }
 }
 
-/// Two lists in one, by key; what was written goes before what is made.
+/// Two lists in one, by key; what is made of what agents hold goes before what anybody has written.
 #[derive(Debug)]
 struct Both {
     node: &'static Node,
@@ -90,7 +90,7 @@ struct Both {
 
 impl StateList for Both {
     fn get(&self, key: &Key) -> Option<Arc<Container>> {
-        self.written.get(self.node, key).or_else(|| self.made.get(key))
+        self.made.get(key).or_else(|| self.written.get(self.node, key))
     }
 
     fn after(&self, key: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
@@ -175,19 +175,28 @@ impl Iterator for Merged<'_> {
             }
             let (key, entry) = self.source.take()?;
             self.advance(Some(&key));
-            let made = if turn == Ordering::Equal { None } else { self.made.shown(&key, &entry) };
-            if let Some(made) = made {
+            if let Some(made) = self.made.shown(&key, &entry) {
+                if turn == Ordering::Equal {
+                    self.written.next();
+                }
                 return Some((key, made));
             }
         }
     }
 }
 
+/// Text of an object is shown in its entry up to so many octets: a client that knows only the draft can read it nowhere else,
+/// and a list of entries is still no list of all that was stored.
+const SHOWN_BYTES_MAX: u64 = 16 * 1024;
+
 fn data_entry(made: &Made, id: &str, entry: &Container) -> Option<Container> {
     if !sees(&made.state, &made.principal, &made.state.tasks.readers(id), made.now) {
         return None;
     }
     let object = DataObject::from_data(entry).ok()?;
+    // Who audits sees that there is data, and not what is in it.
+    let may_read = reads_data(&made.state, &made.principal, id, made.now).is_ok();
+    let data = may_read.then(|| made.state.tasks.text(id, SHOWN_BYTES_MAX)).flatten();
     let params = DataParams {
         id: object.id,
         // The draft has no value for structured data and files.
@@ -201,7 +210,7 @@ fn data_entry(made: &Made, id: &str, entry: &Container) -> Option<Container> {
         data_size: object.size.map(|size| size.to_string()),
         format: object.media_type,
         url: object.url,
-        data: None,
+        data,
         chunked: None,
         finished: Some(object.complete),
     };
@@ -249,6 +258,13 @@ mod tests {
         Key::string(&format!("{number:04}"))
     }
 
+    /// The revision of what is made.
+    const MADE: u64 = 7;
+
+    fn made() -> Arc<Container> {
+        Arc::new(Container::default().at_revision(MADE))
+    }
+
     fn number(key: &Key) -> Option<u32> {
         key.values().first().and_then(Value::as_str)?.parse().ok()
     }
@@ -260,14 +276,14 @@ mod tests {
 
         fn after(&self, after: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
             let first = after.and_then(number).map_or(0, |number| number + 1);
-            let entries: Vec<_> = (first..self.0).take(count).map(|n| (key(n), Arc::default())).collect();
+            let entries: Vec<_> = (first..self.0).take(count).map(|n| (key(n), made())).collect();
             self.1.fetch_add(entries.len(), Ordering::Relaxed);
             entries
         }
 
         fn before(&self, before: Option<&Key>, count: usize) -> Vec<(Key, Arc<Container>)> {
             let end = before.and_then(number).unwrap_or(self.0);
-            (0..end).rev().take(count).map(|n| (key(n), Arc::default())).collect()
+            (0..end).rev().take(count).map(|n| (key(n), made())).collect()
         }
 
         fn len(&self) -> usize {
@@ -292,13 +308,17 @@ mod tests {
     fn two_lists_are_one_in_order_and_each_entry_is_looked_at_but_a_few_times() {
         let list = Arc::new(Counted(3000, AtomicUsize::new(0)));
         let both = both(&list);
-        let expected: Vec<Key> =
-            (0..3000).filter(|n| n % 2 == 0 || (n % 3 == 0 && *n < 1000)).map(key).collect();
+        let is_made = |n: u32| n % 3 == 0 && n < 1000;
+        let expected: Vec<Key> = (0..3000).filter(|n| n % 2 == 0 || is_made(*n)).map(key).collect();
         let mut seen = Vec::new();
         loop {
             let page = both.after(seen.last(), 64);
             if page.is_empty() {
                 break;
+            }
+            for (key, entry) in &page {
+                // Where there are both, what is made is shown.
+                assert_eq!(entry.revision == MADE, number(key).is_some_and(is_made), "{key:?}");
             }
             seen.extend(page.into_iter().map(|(key, _)| key));
         }

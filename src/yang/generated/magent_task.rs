@@ -3029,7 +3029,8 @@ pub struct DataObject {
     pub owner: Option<String>,
     /// When the first part of the data came.
     pub created_at: String,
-    /// SHA-256 of the whole of the data, if who gave it has said so, or the server keeps it on disk.
+    /// SHA-256 of the whole of the data, if who gave it has said so, or the server keeps it on disk. Of
+    /// data that is not complete, or is at a URL, it is what was said.
     pub sha256: Option<String>,
     /// When the data is removed. Without this leaf it stays.
     pub expires_at: Option<String>,
@@ -4508,8 +4509,9 @@ pub struct PutDataInput {
     pub offset: u64,
     /// Whether another part follows. The draft's 'finished' is its contrary.
     pub more: bool,
-    /// SHA-256 of the whole of the data. It is looked at with the last part, which is refused if the
-    /// data is not what this says.
+    /// SHA-256 of the whole of the data, which may come with any part. The last part is refused if the
+    /// data is not what the latest one says. Of data that is at a URL it is kept as it is said, for who
+    /// fetches it.
     pub sha256: Option<String>,
     /// How long the data is kept after this part has come. Without this leaf it is kept as long as was
     /// said before, or for ever.
@@ -13168,7 +13170,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "SHA-256 of the whole of the data, if who gave it has said\nso, or the server keeps it on disk.",
+        description: "SHA-256 of the whole of the data, if who gave it has said\nso, or the server keeps it on disk.  Of data that is not\ncomplete, or is at a URL, it is what was said.",
     };
     /// `/magent-task:interaction/data-objects/data-object/expires-at`
     pub static INTERACTION_DATA_OBJECTS_DATA_OBJECT_EXPIRES_AT: Node = Node {
@@ -17414,7 +17416,7 @@ pub mod nodes {
         whens: &[],
         nacm: NacmDefault::None,
         sid: 0,
-        description: "SHA-256 of the whole of the data.  It is looked at with the\nlast part, which is refused if the data is not what this\nsays.",
+        description: "SHA-256 of the whole of the data, which may come with any\npart.  The last part is refused if the data is not what the\nlatest one says.  Of data that is at a URL it is kept as it\nis said, for who fetches it.",
     };
     /// `/magent-task:put-data/input/lifetime`
     pub static PUT_DATA_INPUT_LIFETIME: Node = Node {
