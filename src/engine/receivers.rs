@@ -51,7 +51,10 @@ impl Engine {
     /// # Errors
     /// The log cannot be read.
     pub fn told(&self, position: u64, drafts: bool) -> Result<Option<(Timestamp, Notification)>, LogError> {
-        let records = self.shared.reader.read(position.saturating_sub(1), 1)?;
+        let records = match self.shared.reader.read(position.saturating_sub(1), 1) {
+            Err(LogError::Gone { .. }) => return Ok(None),
+            read => read?,
+        };
         let Some(record) = records.first().filter(|record| record.position == position) else {
             return Ok(None);
         };

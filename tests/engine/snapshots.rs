@@ -241,6 +241,25 @@ async fn an_edit_that_a_snapshot_tells_otherwise_is_found() {
 }
 
 #[tokio::test]
+async fn what_an_event_told_is_told_no_more_when_it_is_forgotten() {
+    let bench = Bench::new().await;
+    let order = json!({"id": "t", "from": "oss-agent", "to": "ip-agent", "content": "do"});
+    bench.assign("oss", order).await.expect("it is assigned");
+    let position = bench.engine.snapshot().position;
+    assert!(bench.engine.told(position, false).expect("it is read").is_some());
+    for id in ["one", "two"] {
+        bench.put_data("oss", id).await.expect("it is written");
+    }
+    let log = LogReader::open(bench.directory.path()).expect("the log is there");
+    write_snapshot(&log, &bench.engine.snapshot()).expect("it is written");
+    let mut compactor = log.compactor().expect("it opens");
+    assert_eq!(compactor.archive(position + 1, |_| {}).expect("it is archived"), position + 1);
+    let trail = agentconf::audit::Trail::default();
+    assert_eq!(forget(&log, &compactor, &trail, i64::MAX).expect("it is forgotten"), 1);
+    assert!(bench.engine.told(position, false).expect("that is no failure").is_none());
+}
+
+#[tokio::test]
 async fn records_are_forgotten_when_a_snapshot_that_can_be_read_stands_for_them() {
     let bench = lived_in().await;
     let path = bench.directory.path().to_owned();

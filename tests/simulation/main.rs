@@ -11,6 +11,7 @@ mod invariants;
 mod mutation;
 mod promises;
 mod random;
+mod reports;
 mod requests;
 mod vault;
 mod witness;
@@ -30,7 +31,10 @@ const SEEDS: u64 = 200;
 const MUTATED: u64 = 50;
 
 /// What has to happen in some of the worlds, or they prove little.
-const HAPPENS: [&str; 37] = [
+const HAPPENS: [&str; 43] = [
+    "CallbackEnded",
+    "CallbackMade",
+    "CallbackWentOn",
     "Commit Begun",
     "Commit Cancelled",
     "Commit Confirmed",
@@ -68,6 +72,9 @@ const HAPPENS: [&str; 37] = [
     "records archived",
     "records forgotten",
     "records not forgotten",
+    "reports lost",
+    "reports redelivered",
+    "reports repeated",
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -35,10 +35,14 @@ pub enum Mutation {
     CapacityIsHalf,
     /// A stranger comes in as another user.
     StrangerIsAnother,
+    /// Reports that a receiver has not taken are said to be delivered.
+    CourierTellsOfWhatFailed,
+    /// The first report after a start is the newest that waits.
+    CourierBeginsWithTheNewest,
 }
 
 impl Mutation {
-    pub const ALL: [Mutation; 16] = [
+    pub const ALL: [Mutation; 18] = [
         Mutation::DiskForgetsASync,
         Mutation::DiskAcknowledgesNothing,
         Mutation::DiskFailsAfterWriting,
@@ -55,5 +59,7 @@ impl Mutation {
         Mutation::SnapshotForgets,
         Mutation::CapacityIsHalf,
         Mutation::StrangerIsAnother,
+        Mutation::CourierTellsOfWhatFailed,
+        Mutation::CourierBeginsWithTheNewest,
     ];
 }

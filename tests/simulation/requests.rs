@@ -3,6 +3,7 @@
 use agentconf::clock::Timestamp;
 use agentconf::engine::{Candidate, Confirm, Datastore, Lockable, Locking, Management, State, Verdict};
 use agentconf::negotiation::policies::Said;
+use agentconf::tasks::callbacks::{Place, Progress};
 use agentconf::tasks::life_cycle;
 use agentconf::yang::generated::ietf_netconf_acm::nodes::NACM;
 use agentconf::yang::generated::irtf_agent::nodes as draft;
@@ -51,6 +52,8 @@ pub enum Request {
     End,
     /// What a model says that was asked.
     Judge(Verdict),
+    /// How far reports have come.
+    Delivered(Vec<(Place, Progress)>),
 }
 
 impl Request {

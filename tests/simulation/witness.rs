@@ -13,6 +13,7 @@ use agentconf::yang::generated::magent_task::TaskEventEvent;
 
 use super::mutation::Mutation;
 use super::promises::Promises;
+use super::reports::Reports;
 use super::requests::SECRET;
 
 /// A rule that does not hold.
@@ -42,6 +43,7 @@ pub struct Witness {
     /// What kinds of things happened.
     pub seen: BTreeSet<String>,
     promises: Promises,
+    pub reports: Reports,
     mutation: Option<Mutation>,
 }
 
@@ -55,6 +57,7 @@ impl Witness {
             once: BTreeSet::new(),
             seen: BTreeSet::new(),
             promises: Promises::new(mutation),
+            reports: Reports::default(),
             mutation,
         }
     }
@@ -81,6 +84,9 @@ impl Witness {
             let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
             self.judge(at, &event)?;
             self.promises.judge(&self.state, at, &event)?;
+            if let Event::Tasks(event) = &event {
+                self.reports.judge(record.position, at, event)?;
+            }
             self.seen.insert(kind(&event));
             self.seen.extend(judged(&event).map(str::to_owned));
             if self.forgets(&event) {
@@ -90,7 +96,7 @@ impl Witness {
             }
             self.hash = record.hash;
         }
-        Ok(())
+        self.reports.check(&self.state)
     }
 
     fn forgets(&self, event: &Event) -> bool {

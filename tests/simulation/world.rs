@@ -39,13 +39,14 @@ use super::follower::Follower;
 use super::invariants::{self, Looked};
 use super::mutation::Mutation;
 use super::random::Random;
+use super::reports::{Anybody, Courier, SILENT};
 use super::requests::{self, Request, STRANGER, USERS};
 use super::vault::Numbers;
 use super::witness::{Violation, Witness, hold};
 
 const START: i64 = 1_800_000_000;
 /// Events of a world before the faults stop.
-const EVENTS: u64 = 240;
+const EVENTS: u64 = 225;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 
@@ -100,12 +101,13 @@ pub struct World {
     pub running: Option<Running>,
     calls: Vec<Call>,
     /// What was asked before and can be asked again.
-    asked: Vec<(&'static str, Request)>,
+    pub asked: Vec<(&'static str, Request)>,
     session: Option<Session>,
     followers: BTreeMap<&'static str, Follower>,
     pub witness: Witness,
     vault: Arc<Numbers>,
-    number: u64,
+    pub courier: Courier,
+    pub number: u64,
     /// Requests that were acknowledged and that must be there for ever: what kind of thing, and its identifier.
     pub acknowledged: BTreeSet<(&'static str, String)>,
     looked: Looked,
@@ -145,6 +147,7 @@ impl World {
             followers: USERS.iter().map(|user| (*user, Follower::new(mutation))).collect(),
             witness: Witness::new(mutation),
             vault: Arc::new(Numbers::new(mutation == Some(Mutation::VaultTells))),
+            courier: Courier::new(seed),
             number: 0,
             acknowledged: BTreeSet::new(),
             looked: Looked::default(),
@@ -164,9 +167,11 @@ impl World {
                 self.ask(user, request)?;
             }
         }
+        self.order(SILENT)?;
         self.step(8)?;
         for _ in 0..EVENTS {
             self.event()?;
+            self.reports()?;
         }
         self.recover()
     }
@@ -260,6 +265,9 @@ impl World {
                     let call = self.calls.remove(lost);
                     self.history
                         .push(format!("{} does not wait for the answer to {:?}", call.user, call.request));
+                    if let Request::Delivered(progress) = call.request {
+                        self.courier.again(progress);
+                    }
                 }
                 Ok(())
             }
@@ -373,7 +381,7 @@ impl World {
             startup: false,
             profile,
             capabilities: Capabilities::default(),
-            receivers: Arc::new(agentconf::engine::NoReceivers),
+            receivers: Arc::new(Anybody),
             judges: Arc::new(Patient),
             blobs: None,
             vault: self.vault.clone(),
@@ -462,6 +470,7 @@ impl World {
     fn end(&mut self) {
         self.calls.clear();
         self.session = None;
+        self.courier.ends();
         self.followers.values_mut().for_each(Follower::disconnect);
         self.running = None;
     }
@@ -530,6 +539,9 @@ impl World {
             Request::Judge(verdict) => {
                 Box::pin(async move { engine.judged(verdict).await.map(|_| Answer::Done) })
             }
+            Request::Delivered(progress) => {
+                Box::pin(async move { engine.delivered(progress).await.map(|()| Answer::Done) })
+            }
             Request::Begin => Box::pin(async move {
                 engine.session(&principal, None, Transport::NetconfSsh).await.map(Answer::Session)
             }),
@@ -552,6 +564,8 @@ impl World {
         self.history.push(format!("{user} is answered {said}"));
         match (answer, request) {
             (Ok(Answer::Session(session)), _) => self.session = Some(session),
+            (Err(_), Request::Delivered(progress)) => self.courier.again(progress),
+            (Ok(_), Request::Delivered(progress)) => self.courier.is_durable(&progress),
             (Ok(Answer::Output(output)), Request::Invoke { input, .. }) => {
                 let Some(id) = output["id"].as_str() else { return };
                 let kind = match input["id"].as_str().and_then(|id| id.split('-').next()) {
@@ -652,6 +666,7 @@ impl World {
         self.step(256)?;
         let id = format!("t-ann-bob-{last}");
         hold(RULE, self.acknowledged.contains(&("task", id)), || "new work is not taken".into())?;
+        self.all_is_reported()?;
         for user in USERS {
             self.look(user, usize::MAX)?;
         }

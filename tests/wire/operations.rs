@@ -335,7 +335,9 @@ fn all_that_a_server_says_is_json_where_that_is_asked_for_and_has_the_causes_of_
     server.kill();
 
     // Without what would restore it.
-    fs::remove_file(data.join("log.sqlite3-wal")).unwrap();
+    for file in ["log.sqlite3-wal", "log.sqlite3-shm"] {
+        fs::remove_file(data.join(file)).unwrap();
+    }
     fs::write(data.join("log.sqlite3"), "something else").unwrap();
     let (mut process, _) = spawn(&data, settings);
     assert!(!process.wait().unwrap().success());
