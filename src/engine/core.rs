@@ -246,7 +246,8 @@ fn edit_order(
         return Ok((Vec::new(), reply));
     }
     locks.leave_parts(&changes, principal)?;
-    draft::may_write(state, principal, &config, &changes, fresh.now)?;
+    let is_restored = judged == Judged::Together && principal.is_admin();
+    draft::may_write(state, principal, &config, &changes, is_restored, fresh.now)?;
     let config = VALIDATOR.changes(&state.config, config, &changes).map_err(|errors| {
         let unnamed = || Error::application(Tag::OperationFailed, "the configuration would not be valid");
         Error::first(errors).unwrap_or_else(unnamed)

@@ -109,6 +109,17 @@ async fn an_entry_takes_the_place_of_no_object_of_an_agent() {
     }
     assert_eq!(bench.text("auditor", "cfg1"), None, "who audits sees that it is there");
     assert!(bench.read("auditor", &data("cfg1")).is_ok());
+    bench.write("oss", "late", "old").await.expect("it is written");
+    let revision = bench.engine.snapshot().config_revision.to_string();
+    bench.delete("oss", data("late")).await.expect("nobody refers to it");
+    bench
+        .store("eve", json!({"id": "late", "from": "eve-agent", "text": "new"}))
+        .await
+        .expect("it is stored");
+    let back = bench.call("admin", &revisions::ROLLBACK, json!({"revision": revision})).await;
+    back.expect("nobody keeps an administrator from going back");
+    assert_eq!(bench.text("eve", "late").as_deref(), Some("new"), "an agent's object goes before");
+    assert_eq!(bench.text("ip", "late").as_deref(), Some("old"), "who may not see it sees what was written");
     let long = "x".repeat(16 * 1024 + 1);
     bench.store("oss", json!({"id": "long", "from": "oss-agent", "text": long})).await.expect("it is stored");
     assert!(bench.read("oss", &data("long")).is_ok() && bench.text("oss", "long").is_none());

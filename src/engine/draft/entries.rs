@@ -13,7 +13,8 @@ use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::tree::{Container, Key};
 use crate::yang::value::Value;
 
-/// Refuses changes of entries that are not the principal's to change.
+/// Refuses changes of entries that are not the principal's to change. What is restored, by an administrator's commit, copy or
+/// rollback, is not kept back by the identifier of an object that came since: nobody could restore anything then.
 ///
 /// # Errors
 /// `access-denied` with the app-tag `not-authorized`, `id-in-use`, `data-in-use`.
@@ -22,6 +23,7 @@ pub(in super::super) fn may_write(
     principal: &Principal,
     after: &Container,
     changes: &[Change],
+    is_restored: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut last = None;
@@ -34,7 +36,7 @@ pub(in super::super) fn may_write(
         let judged = if *node == &nodes::CONTEXT {
             may_write_context(state, principal, after, (key, id), now)
         } else if *node == &nodes::DATA_PARAMS {
-            may_write_data(state, principal, after, (key, id))
+            may_write_data(state, principal, after, (key, id), is_restored)
         } else {
             Ok(())
         };
@@ -90,14 +92,13 @@ fn may_write_data(
     principal: &Principal,
     after: &Container,
     (key, id): (&Key, &str),
+    is_restored: bool,
 ) -> Result<(), Error> {
     let is_there = |config: &Container| {
         config.list(&nodes::DATA_PARAMS).is_some_and(|list| list.get(&nodes::DATA_PARAMS, key).is_some())
     };
-    // What the server takes back has to be taken back.
-    let is_server = *principal == Principal::server();
     if state.tasks.data_owner(id).is_some() {
-        if !is_there(after) || is_server {
+        if !is_there(after) || is_restored {
             return Ok(());
         }
         let message = format!("There is another data object with the identifier \"{id}\".");
