@@ -295,6 +295,9 @@ impl World {
         if told.is_none() {
             hold(RULE, position <= self.begins_after, || format!("{position} is kept, and tells nothing"))?;
             self.witness.seen.insert("reports lost".into());
+            // The next one is sent before that is durable.
+            let report = self.witness.reports.0.entry(place.clone()).or_default();
+            report.lost = report.lost.max(position);
             self.courier.done.insert(place.clone(), position);
             self.courier.progress.push((place, Progress::Lost(position)));
             return Ok(());
