@@ -256,7 +256,8 @@ pub struct Limits {
     /// How often `find-team` tries an agent in a team before it takes what it has.
     pub team_steps_max: usize,
 
-    /// Most negotiations that are kept. The one that ended first is forgotten to make room.
+    /// Most negotiations that are kept. To make room for one more, one that has ended is forgotten: of the same initiator, or else
+    /// the one that ended first.
     pub negotiations_max: usize,
     /// Most open negotiations that one agent has opened.
     pub negotiations_open_max: usize,
@@ -294,7 +295,8 @@ pub struct Limits {
     /// How long archived events are kept at least, from when they happened; for ever with 0.
     pub archives_kept_s: u64,
 
-    /// Most tasks that are kept. One that has ended, and was not touched for longest, is forgotten to make room.
+    /// Most tasks that are kept. To make room for one more, one that has ended is forgotten: of the same agent, or else the one
+    /// that was not touched for longest.
     pub tasks_max: usize,
     /// Most tasks that one agent has assigned and that have not ended.
     pub tasks_open_max: usize,
