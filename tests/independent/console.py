@@ -39,7 +39,7 @@ class Console(unittest.TestCase):
 
     def run_commands(self, *commands):
         """What the program writes: the documents, one for each answer."""
-        login = ["--host", "127.0.0.1", "--port", PORT, "-u", USER, "-p", PASSWORD]
+        login = ["--host", "127.0.0.1", "--port", PORT, "-u", USER, f"--password={PASSWORD}"]
         said = subprocess.run([PROGRAM, *login, *commands], capture_output=True, text=True, timeout=120)
         self.assertEqual(said.stderr, "")
         documents = said.stdout.split("<?xml version='1.0' encoding='UTF-8'?>")
@@ -88,7 +88,7 @@ class Console(unittest.TestCase):
         self.assertEqual(error.findtext(f"{{{NC}}}error-tag"), "invalid-value")
 
     def test_notifications_come_after_create_subscription(self):
-        login = ["--host", "127.0.0.1", "--port", PORT, "-u", USER, "-p", PASSWORD]
+        login = ["--host", "127.0.0.1", "--port", PORT, "-u", USER, f"--password={PASSWORD}"]
         # It stays until it has been told, and is ended then.
         follow = [PROGRAM, *login, "--create-subscription", "NETCONF", "--sleep", "120"]
         unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
