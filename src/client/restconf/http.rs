@@ -70,28 +70,39 @@ impl Http {
     /// The server cannot be reached, or does not answer in time, or at too great length.
     pub async fn ask(&self, asked: &Asked<'_>) -> Result<Answer, ClientError> {
         let late = |_| ClientError::Timeout { what: "answer", limit: self.limits.reply };
+        let exchange = async { self.complete(self.send(asked).await?).await };
+        timeout(self.limits.reply, exchange).await.map_err(late)?
+    }
+
+    /// One request whose answer has no end: the body to read on, or the whole answer if its status is not 200.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or does not answer in time, or refuses at too great length.
+    pub async fn open(&self, asked: &Asked<'_>) -> Result<Result<Incoming, Answer>, ClientError> {
+        let late = |_| ClientError::Timeout { what: "answer", limit: self.limits.reply };
         let exchange = async {
             let (response, connection) = self.send(asked).await?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, self.limits.message_bytes_max).collect().await.map_err(
-                |error| match error.is::<LengthLimitError>() {
-                    true => ClientError::Protocol("an answer is too long".into()),
-                    false => ClientError::Ended(error.to_string()),
-                },
-            )?;
-            self.keep(connection);
-            Ok(Answer { status: head.status, body: body.to_bytes() })
+            match response.status() {
+                StatusCode::OK => Ok(Ok(response.into_body())),
+                _ => self.complete((response, connection)).await.map(Err),
+            }
         };
         timeout(self.limits.reply, exchange).await.map_err(late)?
     }
 
-    /// One request whose answer has no end: its head, and the body to read on.
-    ///
-    /// # Errors
-    /// The server cannot be reached or does not answer in time.
-    pub async fn open(&self, asked: &Asked<'_>) -> Result<Response<Incoming>, ClientError> {
-        let late = |_| ClientError::Timeout { what: "answer", limit: self.limits.reply };
-        Ok(timeout(self.limits.reply, self.send(asked)).await.map_err(late)??.0)
+    async fn complete(
+        &self,
+        (response, connection): (Response<Incoming>, SendRequest<Full<Bytes>>),
+    ) -> Result<Answer, ClientError> {
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, self.limits.message_bytes_max).collect().await.map_err(|error| {
+            match error.is::<LengthLimitError>() {
+                true => ClientError::Protocol("an answer is too long".into()),
+                false => ClientError::Ended(error.to_string()),
+            }
+        })?;
+        self.keep(connection);
+        Ok(Answer { status: head.status, body: body.to_bytes() })
     }
 
     async fn send(

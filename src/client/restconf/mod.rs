@@ -323,14 +323,9 @@ impl Restconf {
 
     async fn follow(&self, target: &str, after: Option<&str>) -> Result<Subscription, ClientError> {
         let asked = Asked { target, accept: STREAM, last_event_id: after, ..Asked::default() };
-        let response = self.http.open(&asked).await?;
-        if response.status() != StatusCode::OK {
-            // Asked again, the refusal comes completely and with a limit.
-            let answer = self.http.ask(&asked).await?;
-            return Err(self.refusal(&answer));
-        }
+        let body = self.http.open(&asked).await?.map_err(|answer| self.refusal(&answer))?;
         let (follower, incoming) = mpsc::channel(self.http.limits.notifications_max.max(1));
-        tokio::spawn(events::follow(response.into_body(), self.http.limits.clone(), follower));
+        tokio::spawn(events::follow(body, self.http.limits.clone(), follower));
         Ok(Subscription { incoming })
     }
 
