@@ -445,7 +445,9 @@ async fn an_opening_by_policy_is_repeated_as_it_was_or_is_another_one() {
     let by_policy = |more: Json| {
         let mut input = json!({"id": "n", "type": "magent-task:feasibility", "from": "oss-agent", "to": "ip-agent",
             "max-rounds": 9, "content": "a line"});
-        input.as_object_mut().zip(more.as_object()).map(|(input, more)| input.extend(more.clone()));
+        if let Some((input, more)) = input.as_object_mut().zip(more.as_object()) {
+            input.extend(more.clone());
+        }
         input
     };
     let open = async |more: Json| bench.call("oss", &policy::OPEN_BY_POLICY, by_policy(more)).await;

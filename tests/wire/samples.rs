@@ -122,19 +122,24 @@ fn what_no_client_sends_gets_its_verdict_from_the_decoder() {
     assert!(wrong.is_empty(), "{} samples got another verdict:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-#[test]
-fn a_synchronous_assignment_is_answered_with_its_result() {
-    let states = States::new();
-    let server = states.server(State::Agents);
-    let text = fs::read_to_string(folder().join("p01-valid-assign-rpc.json")).unwrap();
-    let sample: Json = serde_json::from_str(&text).unwrap();
-    let mut input = sample["magent-task:assign-task"].clone();
+/// Assigns the task "t-sync", whose answer is waited for; returns when there is the task.
+fn assigned_and_waited_for(server: &Server, mut input: Json) -> thread::JoinHandle<Json> {
     input.as_object_mut().unwrap().remove("callback");
     input["id"] = json!("t-sync");
     let mut events = server.client().events(Some("0")).unwrap();
     let mut publisher = server.client();
     let assigned = thread::spawn(move || rpc(&mut publisher, "magent-task:assign-task", input));
     while !events.next().unwrap().data.contains("\"t-sync\"") {}
+    assigned
+}
+
+#[test]
+fn a_synchronous_assignment_is_answered_with_its_result() {
+    let states = States::new();
+    let server = states.server(State::Agents);
+    let text = fs::read_to_string(folder().join("p01-valid-assign-rpc.json")).unwrap();
+    let sample: Json = serde_json::from_str(&text).unwrap();
+    let assigned = assigned_and_waited_for(&server, sample["magent-task:assign-task"].clone());
     let mut executor = server.client();
     let report = "/restconf/data/magent-task:interaction/tasks/task=t-sync/report";
     for input in
@@ -154,12 +159,8 @@ fn who_waits_for_a_synchronous_task_when_the_server_stops_is_told_how_it_stands(
     let text = fs::read_to_string(folder().join("p01-valid-assign-rpc.json")).unwrap();
     let sample: Json = serde_json::from_str(&text).unwrap();
     let mut input = sample["magent-task:assign-task"].clone();
-    input.as_object_mut().unwrap().remove("callback");
-    (input["id"], input["timeout"]) = (json!("t-sync"), json!(60));
-    let mut events = server.client().events(Some("0")).unwrap();
-    let mut publisher = server.client();
-    let assigned = thread::spawn(move || rpc(&mut publisher, "magent-task:assign-task", input));
-    while !events.next().unwrap().data.contains("\"t-sync\"") {}
+    input["timeout"] = json!(60);
+    let assigned = assigned_and_waited_for(&server, input);
     server.terminate();
     let output = assigned.join().unwrap();
     assert_eq!(output["magent-task:output"]["status"], "created", "{output}");

@@ -295,7 +295,7 @@ mod tests {
     fn both(list: &Arc<Counted>) -> Both {
         let even = (0..list.0).filter(|n| n % 2 == 0).map(|n| (key(n), Arc::default()));
         let make: Make = |_, id, entry| {
-            let shown = id.parse::<u32>().is_ok_and(|n| n % 3 == 0 && n < 1000);
+            let shown = id.parse::<u32>().is_ok_and(|n| n.is_multiple_of(3) && n < 1000);
             shown.then(|| entry.clone())
         };
         let principal = Principal::new("oss", Default::default(), Method::Local);
@@ -308,7 +308,7 @@ mod tests {
     fn two_lists_are_one_in_order_and_each_entry_is_looked_at_but_a_few_times() {
         let list = Arc::new(Counted(3000, AtomicUsize::new(0)));
         let both = both(&list);
-        let is_made = |n: u32| n % 3 == 0 && n < 1000;
+        let is_made = |n: u32| n.is_multiple_of(3) && n < 1000;
         let expected: Vec<Key> = (0..3000).filter(|n| n % 2 == 0 || is_made(*n)).map(key).collect();
         let mut seen = Vec::new();
         loop {

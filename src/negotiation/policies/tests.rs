@@ -203,7 +203,7 @@ fn who_opens_by_a_policy_asks_for_the_most_however_many_rounds_there_are() {
                 input["max-rounds"] = json!(rounds);
             }
             let first = world.negotiations.first_offer(&read(&input), &Limits::default(), world.now());
-            let number = first.unwrap().terms.first().and_then(|term| term.number.clone());
+            let number = first.unwrap().terms.first().and_then(|term| term.number);
             assert_eq!(
                 number.map(|number| number.to_string()).as_deref(),
                 Some("100.0"),
