@@ -169,9 +169,9 @@ impl Reader {
     /// Reads a segment.
     ///
     /// # Errors
-    /// As [`LogReader::open`].
+    /// As [`LogReader::open_checked`]: reading has SQLite forget the end of a damaged write-ahead log, and the proof of it.
     pub fn segment(&self, number: u64) -> Result<LogReader, LogError> {
-        LogReader::open(&self.place(number))
+        LogReader::open_checked(&self.place(number))
     }
 
     /// Whether there is a segment of this number. One that was removed cannot be read to its end.

@@ -81,7 +81,7 @@ impl Export {
         let data = self.place.load_existing()?.data;
         let kinds = self.kinds.into_iter().map(Kind::as_yang).collect();
         let wanted = Wanted { from: self.from, to: self.to, user: self.user, kinds };
-        let (log, trail) = (LogReader::open(&data)?, Reader::new(&data.join(DIRECTORY)));
+        let (log, trail) = (LogReader::open_checked(&data)?, Reader::new(&data.join(DIRECTORY)));
         let mut history = History::new(&log, Some(&trail), wanted, Position::default())?;
         let mut output = BufWriter::new(std::io::stdout().lock());
         match write(&mut history, &mut output) {

@@ -187,10 +187,7 @@ impl Encoder<'_> {
             return Some((format!("{DEFAULTS_MODULE}:{name}"), Json::Plain(Value::from(is_default))));
         }
         let module = self.schema.find_namespace(namespace)?;
-        let value = match self.schema.annotation(module, name) {
-            Some(ty) => self.typed(ty, module, value, &element.prefixes),
-            None => Value::from(value.clone()),
-        };
+        let value = self.typed(self.schema.annotation(module, name)?, module, value, &element.prefixes);
         Some((format!("{}:{name}", self.schema.module(module).name), Json::Plain(value)))
     }
 

@@ -218,9 +218,11 @@ pub(super) fn edit_running(
                 return Ok((events, reply));
             }
             Ok((events, _)) if !events.is_empty() => {}
+            // To who sees something of the order it says that it cannot be removed.
+            Err(Refused { error, .. }) if withheld != Withheld::Order && error.tag == Tag::DataMissing => {}
+            Ok(_) if withheld != Withheld::Order => {}
             // For who sees nothing of the order there is none.
-            decided if withheld == Withheld::Order => return decided,
-            _ => {}
+            decided => return decided,
         }
     }
     edit_order(state, locks, options, principal, edits, judged, fresh)

@@ -671,12 +671,13 @@ impl Engine {
 
     /// Whether the principal may read any instance of this node; front ends that list nodes leave the others out.
     pub fn may_read(&self, principal: &Principal, node: &'static Node) -> bool {
-        visible::any(&At::root(self.snapshot().rules(principal)), Access::Read, node)
+        // Whether an order of others stands is nothing that a list of nodes tells.
+        visible::any(&At::root(self.snapshot().nacm.rules(principal)), Access::Read, node)
     }
 
     /// Whether the principal may edit any instance of this node.
     pub fn may_write(&self, principal: &Principal, node: &'static Node) -> bool {
-        let root = At::root(self.snapshot().rules(principal));
+        let root = At::root(self.snapshot().nacm.rules(principal));
         [Access::Create, Access::Update, Access::Delete]
             .iter()
             .any(|access| visible::any(&root, *access, node))

@@ -2,6 +2,7 @@
 //!
 //! It never asks what the rules of NACM say: they hold besides.
 
+use super::draft;
 use super::state::State;
 use crate::access::{self, Deed, Principal, Speakers};
 use crate::clock::Timestamp;
@@ -159,18 +160,22 @@ pub(super) fn concerns(
     })
 }
 
-/// Refuses to give the other party data that the agent may read and who speaks for it may not. It looks as if there were
-/// none.
+/// Refuses to give the other party data that the agent may read and who speaks for it may not, which looks as if there were
+/// none; and an entry of the draft's `data-params` that says itself that more of it is to come.
 ///
 /// # Errors
-/// `unknown-reference`.
+/// `unknown-reference`, `data-incomplete`.
 pub(super) fn gives<'a>(
     state: &State,
     principal: &Principal,
     agent: &str,
-    mut given: impl Iterator<Item = &'a String>,
+    mut given: impl Iterator<Item = &'a String> + Clone,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if let Some(id) = given.clone().find(|id| draft::is_piece(state, id)) {
+        let message = format!("The data object \"{id}\" is a piece of what is not finished.");
+        return Err(Refusal::DataIncomplete.error(message));
+    }
     if may(state, principal, agent, DelegatedRight::Read, now) {
         return Ok(());
     }

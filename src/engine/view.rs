@@ -75,7 +75,7 @@ pub(super) fn read_part(
     // What the principal sees of it changes with the rules too.
     let rules = state.rules(principal);
     let ruled = state.config.content().container(&ietf_netconf_acm::nodes::NACM);
-    let ruled = ruled.filter(|_| !rules.is_everything()).map_or(0, |nacm| nacm.revision);
+    let ruled = ruled.filter(|_| !principal.is_admin()).map_or(0, |nacm| nacm.revision);
     let found = |node, child, revision| {
         let has_other_state = has_other_state || ruled > revision;
         Found { node, child, revision, has_other_state, changed_at }

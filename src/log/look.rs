@@ -1,4 +1,5 @@
-//! Whether a log could be opened for appending, as far as that is seen without making or changing a file.
+//! Whether a log could be opened for appending, as far as that is seen without making or changing a file; only where a process was
+//! killed SQLite makes its index of the write-ahead log anew (`log.sqlite3-shm`).
 
 use std::fs::OpenOptions;
 use std::io;

@@ -226,6 +226,12 @@ impl Log {
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at(&dir))?;
 
         check_ahead(&dir)?;
+        // The last commit of one who was killed may be whole and not durable yet. Who reads it from here on relies on it.
+        let ahead = dir.join(AHEAD_FILE);
+        match File::open(&ahead).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&ahead)(error)),
+            _ => {}
+        }
         let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut connection| {
             prepare(&mut connection, &path)?;
             Ok((last(&connection)?, connection))
@@ -631,9 +637,11 @@ pub fn is_in_use(dir: &Path) -> bool {
     File::open(dir.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock_shared().is_err())
 }
 
-/// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing is another thing.
+/// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing, or something else is
+/// in its place, is another thing.
 pub(crate) fn is_of_system(error: &io::Error) -> bool {
-    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    error.raw_os_error().is_some() && ![NotFound, IsADirectory, NotADirectory].contains(&error.kind())
 }
 
 /// Opens a file that only the owner may read, making it if missing.

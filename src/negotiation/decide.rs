@@ -318,9 +318,10 @@ impl Negotiations {
             return Ok(Vec::new());
         }
         // Of its own if that is found soon: who opens many does not have what others have agreed forgotten.
-        let own = self.of_agent(initiator).take(LOOKED_AT).find(|course| {
+        let own = self.of_agent(initiator).take(LOOKED_AT).filter(|course| {
             course.head.initiator == initiator && course.head.status != NegotiationStatus::Open
         });
+        let own = own.min_by_key(|course| course.revision);
         let oldest = self.ended.get_min().map(|(_, id)| id.to_string());
         match own.map(|course| course.head.id.clone()).or(oldest) {
             Some(id) => Ok(vec![Event::Forgotten { id }]),

@@ -74,7 +74,7 @@ pub fn open(
     }
     // The trail has its first checkpoint before the event log has a record: a start that ended between key and checkpoint
     // leaves that empty. Where the key is gone too, the event log has what a server with a trail has written.
-    let has_lived = LogReader::open(data).is_ok_and(|log| {
+    let has_lived = LogReader::open_checked(data).is_ok_and(|log| {
         // One that cannot be read is not new.
         let Ok(first) = log.first() else { return true };
         let mut records = log.scan(first.position).map_while(Result::ok);

@@ -1,7 +1,7 @@
 //! Whether a server could start with a configuration, as far as that is seen without starting it.
 //!
-//! It changes nothing and can be asked while a server uses the same directory; it does not listen, and of the event log it
-//! looks at the last record alone.
+//! It changes nothing that is kept, and can be asked while a server uses the same directory; it does not listen, and reads of the
+//! event log what proves that it is the one that belongs here, not all its records.
 
 use std::fs::OpenOptions;
 use std::io;

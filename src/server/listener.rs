@@ -489,16 +489,17 @@ async fn untraced(
 ) -> Result<Response<Body>, Infallible> {
     let Connection { peer, scheme, version, source, shown, .. } = connection.as_ref();
     let (since, method) = (Stopwatch::start(), request.method().clone());
-    if is_head_too_long(&request, &shared.limits) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        shared.measured.answered(*scheme, &method, response.status(), since);
-        return Ok(response);
-    }
     let too_many = |retry_after_s| AuthError::TooManyRequests { retry_after_s };
     shared.configured.follow(&shared);
     let from = Source { protocol: Protocol::Restconf, address: *peer };
     let asks = source.asks();
+    if asks.is_ok() && is_head_too_long(&request, &shared.limits) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        secure(*scheme, &shared, &mut response);
+        shared.measured.answered(*scheme, &method, response.status(), since);
+        return Ok(response);
+    }
     if asks.is_ok()
         && let Some(mut response) = shared.operations.answer(&request)
     {

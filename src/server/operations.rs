@@ -375,6 +375,14 @@ mod tests {
             }
             now.fetch_sub(1, SeqCst);
         }));
+        // Also if something here fails: the runtime waits for those that measure.
+        struct Ends(Arc<AtomicBool>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.store(true, SeqCst);
+            }
+        }
+        let ends = Ends(Arc::clone(&may_end));
         let bound = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = bound.address;
         let stop = Shutdown::new();
@@ -397,8 +405,11 @@ mod tests {
         });
         let (waiting, health) = clients.await.unwrap();
         assert!(health.ends_with("alive\n"), "{health}");
+        while begun.load(SeqCst) < MEASURING_MAX {
+            tokio::task::yield_now().await;
+        }
         assert_eq!((now.load(SeqCst), begun.load(SeqCst)), (MEASURING_MAX, MEASURING_MAX));
-        may_end.store(true, SeqCst);
+        drop(ends);
         let answers = tokio::task::spawn_blocking(move || {
             let answer = |mut stream: TcpStream| {
                 let mut answer = String::new();

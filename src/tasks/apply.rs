@@ -69,7 +69,7 @@ impl Tasks {
             }
             Event::DataStored(stored) => self.data.apply(revision, stored),
             Event::DataRemoved { id, .. } => self.data.remove(id),
-            Event::DataGiven { data, piece } => self.data.give(revision, at, data.clone().into(), *piece),
+            Event::DataGiven { data } => self.data.give(revision, at, data.clone().into()),
         }
         if let Some(task) = event.task() {
             self.callbacks.happened(revision, task);

@@ -161,9 +161,10 @@ impl Tasks {
             return Ok(Vec::new());
         }
         // Of its own if that is found soon: who assigns many does not have what others await forgotten.
-        let own = self.by_from.from(from, 0).take(LOOKED_AT);
-        let own =
-            own.filter(|number| self.tasks.numbered(*number).is_some_and(|record| has_ended(record.status)));
+        let own = self.by_from.from(from, 0).take(LOOKED_AT).filter_map(|number| self.tasks.numbered(number));
+        let mut own: Vec<_> = own.filter(|record| has_ended(record.status)).collect();
+        own.sort_by_key(|record| record.revision);
+        let own = own.into_iter().map(|record| record.number);
         let ended = own.chain(self.ended.iter().map(|(_, number)| *number));
         let ended = ended.filter_map(|number| self.tasks.numbered(number));
         match ended

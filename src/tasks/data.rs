@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::contexts::{following, only_text, preceding};
-use super::event::Piece;
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
 use crate::ids::hexadecimal;
@@ -440,20 +439,13 @@ impl DataObjects {
     }
 
     /// Holds data that is nobody's, in place of what it was before. An agent's object stays as it is.
-    ///
-    /// Pieces are not put together: who writes one again has not sent another. So what is complete is all that came, and the
-    /// last piece is that only if those before it are its beginning.
-    pub fn give(&mut self, revision: u64, at: Timestamp, data: Attachment, piece: Option<Piece>) {
+    pub fn give(&mut self, revision: u64, at: Timestamp, data: Attachment) {
         let before = self.objects.get(data.id.as_str());
         if before.is_some_and(|held| held.object.owner.is_some()) {
             return;
         }
         let gone = before.map_or(0, |held| held.size());
-        let complete = data.source.as_ref().is_some_and(|source| match piece {
-            None => true,
-            Some(Piece::More) => false,
-            Some(Piece::Last) => before.is_none_or(|held| held.object.complete || held.begins(source)),
-        });
+        let complete = data.source.is_some();
         let source = data.source.unwrap_or(Source::Text(String::new()));
         let size = source.size();
         let object = DataObject {
@@ -682,12 +674,6 @@ impl Held {
             }
         }
         Ok(octets)
-    }
-
-    /// Whether all that is held is the beginning of this.
-    fn begins(&self, source: &Source) -> bool {
-        let held = self.slice(0, self.size(), None);
-        held.is_ok_and(|held| source.octets().starts_with(&held))
     }
 
     fn entry(&self) -> Arc<Container> {

@@ -109,20 +109,7 @@ pub enum Event {
         /// The data.
         #[serde(with = "crate::yang::stored")]
         data: AssignTaskInputData,
-        /// Which piece it is, if it comes in several.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        piece: Option<Piece>,
     },
-}
-
-/// A piece of data that comes in several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Piece {
-    /// Others follow.
-    More,
-    /// None follows.
-    Last,
 }
 
 impl Event {
@@ -234,14 +221,12 @@ impl Event {
         media_type: Option<String>,
         text: Option<String>,
         url: Option<String>,
-        piece: Option<Piece>,
     ) -> Event {
         let data_type = Some(data_type);
         // The two are cases of one choice here; the draft lets both be there.
         let url = url.filter(|_| text.is_none());
         Event::DataGiven {
             data: AssignTaskInputData { id, data_type, description, media_type, text, binary: None, url },
-            piece,
         }
     }
 

@@ -52,7 +52,7 @@ use callbacks::Callbacks;
 use contexts::{Contexts, only_text};
 pub use data::{Attachment, Blobs, Kept};
 use data::{DataObjects, Description, Part, Source};
-pub use event::{Event, Piece};
+pub use event::Event;
 use family::Sum;
 pub use fulfillment::is_under_way;
 use index::Index;
@@ -124,6 +124,11 @@ impl Tasks {
     #[cfg(test)]
     fn number(&self, id: &str) -> Option<u64> {
         self.tasks.get(id).map(|record| record.number)
+    }
+
+    /// The agents that have assigned and that execute a task.
+    pub fn parties(&self, id: &str) -> Option<[&str; 2]> {
+        self.tasks.get(id).map(|record| [&*record.from, &*record.to])
     }
 
     /// Whether there is a task with this identifier.

@@ -378,7 +378,7 @@ async fn section_3_9_what_may_no_longer_be_read_since_a_right_has_expired_is_del
     let output = establish_as(&server, &eve, to(filter)).await;
     let uri = output["ietf-restconf-subscribed-notifications:uri"].as_str().expect("a URI").to_owned();
     let mut subscriber = Subscriber::open(&server, &eve, 0, &uri).await;
-    let delegated = json!({"magent-registry:input": {"delegate": "eve", "may": ["read"], "lifetime": 1}});
+    let delegated = json!({"magent-registry:input": {"delegate": "eve", "may": ["read"], "lifetime": 3}});
     let target = "/restconf/data/magent-registry:registry/agents/agent=one/delegate";
     assert_eq!(server.post(target, &delegated.to_string()).await.status, 200);
     for what in ["create", "delete"] {

@@ -37,7 +37,7 @@ use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::packed::{PackedError, Reader, put_number, put_optional};
 use crate::yang::path::{Selector, Step};
-use crate::yang::tree::{Child, Container};
+use crate::yang::tree::{Child, Container, Key};
 use crate::yang::value::Value;
 
 /// What became of the newest write of `tasks`.
@@ -77,6 +77,16 @@ pub(super) fn is_order(edit: &Edit) -> bool {
         (None, Some(Child::Container(root))) => root.get(&nodes::TASKS).is_some(),
         (None, _) => false,
     }
+}
+
+/// Whether the data object is an entry of `data-params` that says that it is a piece, and not that it is the last one.
+pub(super) fn is_piece(state: &State, id: &str) -> bool {
+    let list = state.config.content().list(&nodes::DATA_PARAMS);
+    let entry = list.and_then(|list| list.get(&nodes::DATA_PARAMS, &Key::string(id)));
+    entry.filter(|_| state.tasks.data_owner(id).is_none()).is_some_and(|entry| {
+        let is = |leaf| entry.leaf(leaf) == Some(&Value::Bool(true));
+        is(&nodes::DATA_PARAMS_CHUNKED) && !is(&nodes::DATA_PARAMS_FINISHED)
+    })
 }
 
 /// Whether an edit has written `tasks`.

@@ -28,15 +28,15 @@ pub(in super::super) fn withheld(state: &State, principal: &Principal) -> Withhe
     if principal.sees_all() {
         return Withheld::Receiver;
     }
-    let named = |leaf| written.leaf(leaf).and_then(Value::as_str).map(str::to_owned);
-    let task = state.dispatch.task.as_deref().and_then(|id| state.tasks.get(id));
+    let named = |leaf| written.leaf(leaf).and_then(Value::as_str);
+    let task = state.dispatch.task.as_deref().and_then(|id| state.tasks.parties(id));
     let (from, to) = match task {
-        Some(task) => (Some(task.from), Some(task.to)),
+        Some([from, to]) => (Some(from), Some(to)),
         None => (named(&nodes::TASKS_TASK_SEND_FROM), named(&nodes::TASKS_TASK_SEND_TO)),
     };
     // No time is known here: a delegation counts until it is said that it has ended.
-    let sees = |agent: Option<String>| {
-        agent.is_some_and(|agent| speakers::sees(state, principal, &[agent], Timestamp::EPOCH))
+    let sees = |agent: Option<&str>| {
+        agent.is_some_and(|agent| speakers::sees(state, principal, &[agent.to_owned()], Timestamp::EPOCH))
     };
     match (sees(from), sees(to)) {
         (true, _) => Withheld::Nothing,

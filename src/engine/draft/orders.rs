@@ -7,7 +7,7 @@ use super::super::state::State;
 use super::{fits, has_ordered, nodes, ordered};
 use crate::access::Principal;
 use crate::ids::Fresh;
-use crate::tasks::{self, Piece};
+use crate::tasks;
 use crate::yang::error::{Error, Tag};
 use crate::yang::generated::irtf_agent::{DataParams, DatatypeEnum, TaskSubscription, Tasks};
 use crate::yang::generated::magent_task::{
@@ -152,15 +152,13 @@ fn assignment(order: Tasks, principal: &Principal, options: &Options) -> AssignT
     }
 }
 
-/// The data object that an entry of `data-params` also is. A piece that is not the last one is a part of it.
+/// The data object that an entry of `data-params` also is.
 pub(super) fn given(data: DataParams) -> tasks::Event {
-    let is_chunked = data.chunked == Some(true);
-    let piece = is_chunked.then_some(if data.finished == Some(true) { Piece::Last } else { Piece::More });
     let kind = match data.data_type {
         DatatypeEnum::Text => DataType::Text,
         DatatypeEnum::Image => DataType::Image,
         DatatypeEnum::Audio => DataType::Audio,
         DatatypeEnum::Video => DataType::Video,
     };
-    tasks::Event::external(data.id, kind, data.description, data.format, data.data, data.url, piece)
+    tasks::Event::external(data.id, kind, data.description, data.format, data.data, data.url)
 }
