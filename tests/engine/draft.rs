@@ -278,7 +278,8 @@ async fn an_order_is_not_changed_by_others_and_not_mixed_with_theirs() {
 async fn no_task_is_ordered_with_a_piece_of_data() {
     let bench = Bench::new().await;
     let piece = |text: &str, finished: bool| json!({"id": "ch", "dataType": "text", "data": text, "chunked": true, "finished": finished});
-    let order = json!({"id": "t", "from": "oss-agent", "to": "ip-agent", "content": "x", "data": [{"id": "ch"}]});
+    let order =
+        json!({"id": "t", "from": "oss-agent", "to": "ip-agent", "content": "x", "data": [{"id": "ch"}]});
     bench.entry("oss", piece("part1", false)).await.expect("it is written");
     assert_eq!(why(bench.assign("oss", order.clone()).await), "data-incomplete");
     bench.entry("oss", piece("part1part2", true)).await.expect("it is written");

@@ -164,7 +164,6 @@ fn data_that_came_another_way_is_nobodys_and_can_change() {
             Some("text/plain".into()),
             text.map(str::to_owned),
             None,
-            None,
         )
     };
     world.happen(vec![given("d-1", None)]);

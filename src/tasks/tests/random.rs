@@ -119,7 +119,6 @@ fn act(world: &mut World, dice: &mut Dice) {
                 None,
                 dice.maybe("alarm"),
                 dice.maybe("https://files.example/1"),
-                None,
             );
             Ok(vec![given])
         }
