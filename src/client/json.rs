@@ -177,8 +177,8 @@ impl Encoder<'_> {
         plain.unwrap_or_else(|| Value::from(text))
     }
 
-    /// An attribute as the annotation that it is (RFC 7952 section 5.2.1): its name and its value. What no module of the server
-    /// defines is none.
+    /// An attribute as the annotation that it is (RFC 7952 section 5.2.1): its name and its value. It is none in a namespace of
+    /// which the server has no module; one that its module does not define is a text.
     fn annotation(&self, element: &Element, attribute: &Attribute) -> Option<(String, Json)> {
         let Attribute { name, namespace, value } = attribute;
         if **namespace == *DEFAULTS {
@@ -187,7 +187,10 @@ impl Encoder<'_> {
             return Some((format!("{DEFAULTS_MODULE}:{name}"), Json::Plain(Value::from(is_default))));
         }
         let module = self.schema.find_namespace(namespace)?;
-        let value = self.typed(self.schema.annotation(module, name)?, module, value, &element.prefixes);
+        let value = match self.schema.annotation(module, name) {
+            Some(ty) => self.typed(ty, module, value, &element.prefixes),
+            None => Value::from(value.clone()),
+        };
         Some((format!("{}:{name}", self.schema.module(module).name), Json::Plain(value)))
     }
 

@@ -637,11 +637,9 @@ pub fn is_in_use(dir: &Path) -> bool {
     File::open(dir.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock_shared().is_err())
 }
 
-/// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing, or something else is
-/// in its place, is another thing.
+/// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing is another thing.
 pub(crate) fn is_of_system(error: &io::Error) -> bool {
-    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
-    error.raw_os_error().is_some() && ![NotFound, IsADirectory, NotADirectory].contains(&error.kind())
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound
 }
 
 /// Opens a file that only the owner may read, making it if missing.
