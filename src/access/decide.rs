@@ -7,7 +7,8 @@ use crate::yang::generated::magent_registry::DelegatedRight;
 use crate::yang::schema::Node;
 
 /// Operations that work on whole datastores, whoever wrote what is in them.
-const OF_WHOLE_DATASTORES: [(&str, &str); 4] = [
+const OF_WHOLE_DATASTORES: [(&str, &str); 5] = [
+    ("ietf-netconf", "cancel-commit"),
     ("ietf-netconf", "commit"),
     ("ietf-netconf", "copy-config"),
     ("ietf-netconf", "discard-changes"),

@@ -1,11 +1,11 @@
 //! `agentconf audit …`: writes who did what, whether or not a server runs. It never changes anything and shows no value.
 
 use std::error::Error;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Place, is_closed};
+use super::{Place, is_closed, output};
 use crate::audit::Reader;
 use crate::clock::Timestamp;
 use crate::engine::{History, Place as Position, Wanted};
@@ -83,7 +83,7 @@ impl Export {
         let wanted = Wanted { from: self.from, to: self.to, user: self.user, kinds };
         let (log, trail) = (LogReader::open_checked(&data)?, Reader::new(&data.join(DIRECTORY)));
         let mut history = History::new(&log, Some(&trail), wanted, Position::default())?;
-        let mut output = BufWriter::new(std::io::stdout().lock());
+        let mut output = output::lines_out();
         match write(&mut history, &mut output) {
             Err(error) if is_closed(error.as_ref()) => Ok(()),
             done => done,

@@ -180,7 +180,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let line = telemetry::chain(error);
     match error.is::<ClientError>() {
         // What a server says is not for the terminal to obey.
-        true => line.replace(|c: char| c.is_control() && c != '\n', " "),
+        true => output::plain(&line).into_owned(),
         false => line.replace('\n', " "),
     }
 }

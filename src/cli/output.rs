@@ -1,6 +1,7 @@
 //! How data is shown: as tables, JSON, XML or paths. It never asks a server.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::borrow::Cow;
+use std::io::{BufWriter, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -25,13 +26,58 @@ pub enum Format {
     Paths,
 }
 
-/// Writes to standard output; false if nobody reads it any more, which is no failure.
+/// Writes to standard output, to a terminal only what is [`plain`]; false if nobody reads it any more, which is no failure.
 pub fn put(text: &str) -> std::io::Result<bool> {
     let mut output = std::io::stdout().lock();
+    let text = if output.is_terminal() { plain(text) } else { Cow::Borrowed(text) };
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Where many lines go: standard output, to a terminal only what of them is [`plain`].
+pub fn lines_out() -> Box<dyn Write> {
+    let output = std::io::stdout().lock();
+    match output.is_terminal() {
+        true => Box::new(Plain { output, line: Vec::new() }),
+        false => Box::new(BufWriter::new(output)),
+    }
+}
+
+/// Writes whole lines, without what a terminal would obey.
+struct Plain<W> {
+    output: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        for part in octets.split_inclusive(|octet| *octet == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.output.write_all(plain(&String::from_utf8_lossy(&self.line)).as_bytes())?;
+                self.line.clear();
+            }
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// A text without what a terminal would obey, which data may have: controls, and what changes the direction of the writing.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    match text.contains(is_obeyed) {
+        true => Cow::Owned(text.replace(is_obeyed, " ")),
+        false => Cow::Borrowed(text),
     }
 }
 
@@ -385,6 +431,17 @@ mod tests {
             assert_eq!(shown(&text), lines);
         }
         assert_eq!(shown("<d xmlns='urn:b'>x</d>"), "/b:d=x\n");
+    }
+
+    #[test]
+    fn a_terminal_gets_whole_lines_of_nothing_that_it_would_obey() {
+        let mut terminal = Plain { output: Vec::new(), line: Vec::new() };
+        for octets in ["a\u{9b}31m\u{202e}b\n\u{e4}".as_bytes(), b"\x1b[2J\n"] {
+            octets.chunks(3).for_each(|some| terminal.write_all(some).unwrap());
+        }
+        terminal.flush().unwrap();
+        assert_eq!(String::from_utf8(terminal.output).unwrap(), "a 31m b\n\u{e4} [2J\n");
+        assert!(matches!(plain("a\nb"), Cow::Borrowed(_)));
     }
 
     #[test]

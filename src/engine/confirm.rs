@@ -178,6 +178,11 @@ impl Pending {
         Ok(())
     }
 
+    /// Whether this user made it.
+    pub(super) fn is_by(&self, principal: &Principal) -> bool {
+        self.terms.user == principal.name
+    }
+
     /// The user and the session that made it.
     pub(super) fn made_by(&self) -> (String, Option<u32>) {
         (self.terms.user.clone(), self.terms.session)

@@ -86,7 +86,14 @@ pub(super) fn manage(
             Ok((confirmed.map(Event::Commit).into_iter().chain(edited).collect(), reply))
         }
         Management::CancelCommit { persist_id } => {
-            confirm::cancelled(state.pending.as_ref(), principal, persist_id.as_deref())?;
+            let pending = confirm::cancelled(state.pending.as_ref(), principal, persist_id.as_deref())?;
+            // Others who know its name take back what they could undo by hand.
+            if !pending.is_by(principal)
+                && let Err(error) = running(&pending.before)
+                && error.tag == Tag::AccessDenied
+            {
+                return Err(error);
+            }
             let by = |_: &confirm::Pending| confirm::Event::Cancelled {
                 user: principal.name.clone(),
                 session: principal.session,

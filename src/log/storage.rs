@@ -35,6 +35,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi};
@@ -73,6 +74,9 @@ const SCAN_BYTES_MAX: usize = 8 << 20;
 const AHEAD_READ_BYTES: usize = 1 << 20;
 /// Records that a scan reads at a time.
 const SCAN_BATCH: usize = 2048;
+/// How often a lock that is taken is tried again, and how long it is waited for in between.
+const LOCK_AGAIN_MAX: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Connections kept for the next reader.
 const IDLE_READERS_MAX: usize = 8;
 
@@ -216,7 +220,7 @@ impl Log {
         let dir = fs::canonicalize(dir).map_err(at(dir))?;
         let lock_path = dir.join(LOCK_FILE);
         let lock = private_file(&lock_path).map_err(at(&lock_path))?;
-        lock.try_lock().map_err(|error| match error {
+        take(&lock).map_err(|error| match error {
             TryLockError::WouldBlock => LogError::Locked(dir.clone()),
             TryLockError::Error(source) => LogError::File { path: lock_path, source },
         })?;
@@ -635,6 +639,18 @@ pub fn check_ahead(dir: &Path) -> Result<(), LogError> {
 /// Whether a server, or another process that appends, has the log open.
 pub fn is_in_use(dir: &Path) -> bool {
     File::open(dir.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock_shared().is_err())
+}
+
+/// Takes the lock of a log. Who only asks [`is_in_use`] has it for a moment, and is not taken for another server.
+#[expect(clippy::disallowed_methods, reason = "waiting for the lock itself would wait for a server too")]
+fn take(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_AGAIN_MAX {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Whether the system keeps a file from being read, which says nothing of what is in it. That it is missing is another thing.

@@ -26,7 +26,7 @@ use super::errors::Refusal;
 use super::media::{texts, thousandths};
 
 /// What a browser says of who has it ask (Fetch Metadata section 2.4).
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use std::convert::Infallible;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY,
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
@@ -40,7 +40,7 @@ use crate::engine::{Capabilities, Engine};
 use crate::trace::{self, Resolved};
 use crate::yang::error::{Error, Layer, Tag};
 use crate::yang::generated::ietf_restconf_monitoring as monitoring;
-use coding::Accepted;
+use coding::{Accepted, SEC_FETCH_SITE};
 use errors::Refusal;
 use media::Encoding;
 use request::Asked;
@@ -232,7 +232,34 @@ fn check(engine: &Engine, request: &Request<Body>, codings: &Accepted) -> Result
         return Err(Error { layer: Layer::Rpc, ..error }.into());
     }
     check_transfer(request.headers())?;
+    check_origin(request)?;
     codings.check(request.method())
+}
+
+/// A browser has its user's password or certificate go with whatever a page of anybody asks for, so what may change something is
+/// asked for by the server's own pages alone (Fetch Metadata section 2; RFC 6454 section 7 for browsers that do not tell).
+fn check_origin(request: &Request<Body>) -> Result<(), Refusal> {
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
+        return Ok(());
+    }
+    let text = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    let is_ours = match (text(SEC_FETCH_SITE), text(ORIGIN)) {
+        (Some(site), _) => site == b"same-origin" || site == b"none",
+        (None, Some(origin)) => {
+            let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+            let from =
+                [&b"https://"[..], b"http://"].into_iter().find_map(|scheme| origin.strip_prefix(scheme));
+            authority
+                .or(text(HOST))
+                .is_some_and(|own| from.is_some_and(|from| from.eq_ignore_ascii_case(own)))
+        }
+        (None, None) => true,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let message = "a page of another origin asks for this: the server changes nothing for it";
+    Err(Error::protocol(Tag::AccessDenied, message).into())
 }
 
 /// RFC 9112 section 6.1: a body in a transfer coding that is not understood is not taken for what it means. The library looks

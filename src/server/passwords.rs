@@ -4,8 +4,11 @@
 //!
 //! Guesses of one source for one user end after a few failures, for a while. Guesses of many sources for one user take turns,
 //! a few in a minute, once there were many failures; but a source from which the user has logged in lately is no stranger and
-//! does not wait for them, so nobody locks a user out.
+//! does not wait for them, so nobody locks a user out. Checks cost time, so they wait for each other in places of which no source
+//! has more than a part, and some are kept for those who are no strangers.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +28,7 @@ pub struct Passwords {
     users: Arc<Users>,
     shared: Arc<Shared>,
     running: Arc<Semaphore>,
-    waiting: Semaphore,
+    places: Places,
 }
 
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl Passwords {
             users,
             shared: Arc::new(shared),
             running: Arc::new(Semaphore::new(limits.password_checks_max)),
-            waiting: Semaphore::new(limits.password_queue_max),
+            places: Places::new(limits.password_queue_max),
         })
     }
 
@@ -103,8 +106,9 @@ impl Passwords {
 
         shared.refuse_if_throttled(&culprit)?;
         if !shared.is_known_right(&credentials) {
-            let busy = |_| AuthError::Throttled { retry_after_s: 1 };
-            let _place = self.waiting.try_acquire().map_err(busy)?;
+            let is_known = shared.is_known(&culprit, shared.clock.now());
+            let place = self.places.take(shared.digester.digest(&[&network(source)]), is_known);
+            let _place = place.ok_or(AuthError::Throttled { retry_after_s: 1 })?;
             // The semaphore is never closed.
             let permit =
                 Arc::clone(&self.running).acquire_owned().await.map_err(|_| AuthError::WrongPassword)?;
@@ -130,6 +134,49 @@ impl Passwords {
             }
         }
         user.ok_or(AuthError::WrongPassword)
+    }
+}
+
+/// The places in which passwords wait to be checked.
+#[derive(Debug)]
+struct Places {
+    most: usize,
+    /// How many each source has.
+    taken: Mutex<HashMap<Digest, usize>>,
+}
+
+/// A place. Dropping it gives it back.
+struct Place<'p> {
+    places: &'p Places,
+    source: Digest,
+}
+
+impl Places {
+    fn new(most: usize) -> Places {
+        Places { most, taken: Mutex::default() }
+    }
+
+    /// A place, if there is one: a source has a quarter of them at most, and the last quarter is for who `is_known`.
+    fn take(&self, source: Digest, is_known: bool) -> Option<Place<'_>> {
+        let mut taken = lock(&self.taken);
+        let of_source = taken.get(&source).copied().unwrap_or_default();
+        let kept = if is_known { 0 } else { self.most / 4 };
+        if of_source >= (self.most / 4).max(1) || taken.values().sum::<usize>() + kept >= self.most {
+            return None;
+        }
+        taken.insert(source, of_source + 1);
+        Some(Place { places: self, source })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut of_source) = lock(&self.places.taken).entry(self.source) {
+            *of_source.get_mut() -= 1;
+            if *of_source.get() == 0 {
+                of_source.remove();
+            }
+        }
     }
 }
 
@@ -324,6 +371,20 @@ mod tests {
         f.clock.advance_seconds(30);
         f.passwords.check(ELSEWHERE, "ann", "correct horse").await.unwrap();
         assert_eq!(f.passwords.check(stranger(9), "bob", "wrong").await, Err(AuthError::WrongPassword));
+    }
+
+    #[test]
+    fn no_source_takes_all_places_in_which_passwords_wait() {
+        let places = Places::new(8);
+        let take = |source: u8, is_known| places.take([source; 32], is_known);
+        let held: Vec<_> = (1..=3).flat_map(|source| [take(source, false), take(source, false)]).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(take(1, false).is_none() && take(1, true).is_none(), "a source has two of eight");
+        assert!(take(4, false).is_none(), "the last two are for who has logged in lately");
+        let known = [take(4, true), take(4, true)];
+        assert!(known.iter().all(Option::is_some) && take(5, true).is_none());
+        drop((held, known));
+        assert!(lock(&places.taken).is_empty());
     }
 
     #[tokio::test]

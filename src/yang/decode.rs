@@ -28,12 +28,30 @@ pub struct DecodeOptions<'a> {
     /// Whether empty containers without presence are kept that stand right at the top of the document, which
     /// says with them what it is about.
     pub keep_empty: bool,
+    /// Most octets of the keys of one entry. Other clients get them in the URL of the entry, where each octet takes up to three.
+    pub key_bytes_max: usize,
 }
 
 impl Default for DecodeOptions<'_> {
-    /// Configuration only, without annotations, nested at most 64 deep.
+    /// Configuration only, without annotations, nested at most 64 deep, with keys of at most 4096 octets.
     fn default() -> Self {
-        DecodeOptions { allow_state: false, depth_max: 64, metadata: None, keep_empty: false }
+        DecodeOptions {
+            allow_state: false,
+            depth_max: 64,
+            metadata: None,
+            keep_empty: false,
+            key_bytes_max: 4096,
+        }
+    }
+}
+
+/// About how many octets a value has as text; nothing for one that is never long.
+fn octets(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Binary(octets) => octets.len().div_ceil(3) * 4,
+        Value::Bits(_) | Value::Instance(_) => value.canonical().len(),
+        _ => 0,
     }
 }
 
@@ -168,6 +186,7 @@ pub(super) struct Decoder<'a> {
     allow_state: bool,
     metadata: Option<&'a dyn Sink>,
     keep_empty: bool,
+    key_bytes_max: usize,
     /// What was wrong so far with the children of nodes, so that all of it can be told.
     faults: RefCell<Vec<Error>>,
 }
@@ -183,8 +202,8 @@ impl<'a> Decoder<'a> {
             matches!(node.kind, Kind::Rpc { .. } | Kind::Input | Kind::Output | Kind::Notification)
         };
         let allow_state = options.allow_state || above.into_iter().any(operation);
-        let DecodeOptions { metadata, keep_empty, .. } = *options;
-        Decoder { schema, allow_state, metadata, keep_empty, faults: RefCell::default() }
+        let DecodeOptions { metadata, keep_empty, key_bytes_max, .. } = *options;
+        Decoder { schema, allow_state, metadata, keep_empty, key_bytes_max, faults: RefCell::default() }
     }
 
     /// An annotation that can stand in the data, by its name and what its namespace is; `None` if there is none.
@@ -443,6 +462,13 @@ impl<'a> Decoder<'a> {
             }
         };
         let key: Result<Vec<Value>, Error> = list.keys().iter().map(key_of).collect();
+        let octets = key.iter().flatten().map(octets).sum::<usize>();
+        if octets > self.key_bytes_max {
+            let most = self.key_bytes_max;
+            let message =
+                format!("the keys of an entry of \"{}\" have at most {most} octets, not {octets}", list.name);
+            return Err(Error::protocol(Tag::TooBig, message).at(entry.path()));
+        }
         let key = key.map(|key| (!key.is_empty()).then(|| Key::new(key)));
         if let (Some(step), Ok(Some(key))) = (&mut entry.step, &key) {
             step.selector = Selector::Key(key.clone());

@@ -216,6 +216,8 @@ pub fn all() -> Vec<Operation> {
             .of_netconf(),
         rpc("discard the candidate", "ietf-netconf", "discard-changes", json!({}), None).of_netconf(),
         rpc("commit the candidate", "ietf-netconf", "commit", json!({}), None).of_netconf(),
+        // Who may gets as far as hearing that none waits.
+        rpc("cancel a confirmed commit", "ietf-netconf", "cancel-commit", json!({}), None).of_netconf(),
         rpc("kill a session", "ietf-netconf", "kill-session", json!({ "session-id": "{session}" }), None)
             .of_netconf(),
         rpc(

@@ -211,6 +211,29 @@ fn rfc_6241_section_8_4_a_confirmed_commit_ends_with_its_script() {
 }
 
 #[test]
+fn rfc_6241_section_8_4_a_confirmed_commit_with_a_name_outlasts_its_script() {
+    let server = Server::start();
+    let shell = |lines: &str| script(&server, &server.ssh, &[], lines);
+    let set = |n: u8| format!("set data-params {n} dataType text\ncommit confirmed 60 persist friday\n");
+    let (status, output, errors) = shell(&set(1));
+    assert!(status == Some(0) && output.contains("\"commit confirm friday\""), "{output}{errors}");
+    // Who does not know the name can neither confirm it nor take it back.
+    for line in ["commit confirm", "commit confirm monday", "commit cancel", "commit cancel monday"] {
+        assert_eq!(shell(line).0, Some(1), "{line}");
+    }
+    assert_eq!(shell("commit confirm friday").1, "confirmed\n");
+    assert_eq!(shell(&set(2)).0, Some(0));
+    assert_eq!(shell("commit cancel friday").1, "taken back\n");
+    // Within one session the name need not be said again, and each commit can be confirmed by the next.
+    assert_eq!(shell(&format!("{}{}commit confirm\n", set(3), set(4))).0, Some(0));
+    let expected = "ID  DATATYPE\n1   text\n3   text\n4   text\n";
+    assert_eq!(
+        shell("show running data-params | match t").1.replace('\r', ""),
+        expected.replace("ID  DATATYPE\n", "")
+    );
+}
+
+#[test]
 fn what_still_stands_is_not_shown_as_deleted() {
     let server = Server::start();
     for url in server.urls() {

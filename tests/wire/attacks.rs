@@ -682,6 +682,51 @@ fn one_source_has_so_many_requests_and_connections() {
 }
 
 #[test]
+fn fetch_metadata_a_page_of_another_origin_changes_nothing() {
+    let place = Place::new("");
+    let mut admin = place.server.client();
+    let host = place.server.https.to_string();
+    let (own, other) = (format!("https://{host}"), "https://evil.example".to_owned());
+    let open = format!("{LIST}=open");
+    for (fields, status) in [
+        (vec![("Sec-Fetch-Site", "cross-site")], 403),
+        (vec![("Sec-Fetch-Site", "same-site"), ("Origin", own.as_str())], 403),
+        (vec![("Origin", other.as_str())], 403),
+        (vec![("Origin", "null")], 403),
+        (vec![("Origin", own.as_str())], 204),
+        (vec![("Sec-Fetch-Site", "same-origin"), ("Origin", other.as_str())], 204),
+        (vec![("Sec-Fetch-Site", "none")], 204),
+    ] {
+        let body = json!({"irtf-agent:data-params": [{"id": "open", "dataType": "text"}]});
+        admin.send("PUT", &open, &body).unwrap();
+        let posted =
+            admin.ask("POST", "/restconf/operations/ietf-netconf:discard-changes", &fields, b"").unwrap();
+        let deleted = admin.ask("DELETE", &open, &fields, b"").unwrap();
+        assert_eq!((posted.status, deleted.status), (status, status), "{fields:?}: {deleted}");
+        // What only reads is asked for by links too, and browsers show no other page what it says.
+        assert_eq!(admin.ask("GET", VERSION, &fields, b"").unwrap().status, 200, "{fields:?}");
+    }
+}
+
+#[test]
+fn keys_that_no_url_can_name_are_refused() {
+    let place = Place::new("");
+    let mut admin = place.server.client();
+    let create = |admin: &mut Client, octets: usize| {
+        let body =
+            json!({"irtf-agent:data-params": [{"id": "\u{4e00}".repeat(octets / 3), "dataType": "text"}]});
+        admin.send("POST", "/restconf/data", &body).unwrap()
+    };
+    let made = create(&mut admin, 4096);
+    assert_eq!(made.status, 201, "{made}");
+    let target = made.field("location").unwrap().split_once("/restconf").unwrap().1.to_owned();
+    assert_eq!(admin.get(&format!("/restconf{target}")).status, 200);
+    let refused = create(&mut admin, 4098);
+    assert_eq!(refused.status, 413, "{refused}");
+    assert_eq!(refused.json()["ietf-restconf:errors"]["error"][0]["error-tag"], "too-big");
+}
+
+#[test]
 fn every_answer_tells_browsers_to_do_nothing_with_it() {
     let place = Place::new("");
     let admin = place.server.client();

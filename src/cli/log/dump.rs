@@ -3,14 +3,14 @@
 //! It never interprets a payload, and never has more of the log in memory than a scan reads at a time.
 
 use std::error::Error;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::cli::{Place, is_closed};
+use crate::cli::{Place, is_closed, output};
 use crate::clock::Timestamp;
 use crate::engine::{Actor, KINDS};
 use crate::ids::hexadecimal;
@@ -93,7 +93,7 @@ struct Line<'a> {
 impl Dump {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         let log = LogReader::open_checked(&self.place.load_existing()?.data)?;
-        let mut output = BufWriter::new(std::io::stdout().lock());
+        let mut output = output::lines_out();
         match self.write(&log, &mut output).and_then(|()| Ok(output.flush()?)) {
             Err(error) if is_closed(error.as_ref()) => Ok(()),
             done => done,

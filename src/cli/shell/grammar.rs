@@ -53,7 +53,11 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // each is the command of its name, which `COMMANDS` describes
 pub enum Command {
-    Show { source: Source, place: Place, output: Output },
+    Show {
+        source: Source,
+        place: Place,
+        output: Output,
+    },
     Set(Vec<Assignment>),
     SetFormat(Format),
     Delete(Place),
@@ -63,16 +67,23 @@ pub enum Command {
     Diff(Place),
     Validate,
     Commit,
-    CommitConfirmed(Option<u32>),
-    CommitConfirm,
-    CommitCancel,
+    /// Within so many seconds, by whoever knows the name if there is one.
+    CommitConfirmed(Option<u32>, Option<String>),
+    /// That of this name, or else of this shell.
+    CommitConfirm(Option<String>),
+    CommitCancel(Option<String>),
     Discard,
     Rollback(Option<String>),
     Update(Option<&'static str>),
     Reconnect,
     Lock(Datastore),
     Unlock(Datastore),
-    Call { path: Path, operation: NodeId, input: Vec<Element>, output: Output },
+    Call {
+        path: Path,
+        operation: NodeId,
+        input: Vec<Element>,
+        output: Output,
+    },
     WatchData(Place),
     WatchStream(Option<String>),
     WatchStop,
@@ -454,17 +465,34 @@ impl<'s> Reader<'s> {
         ]);
         Ok(match how {
             None => Command::Commit,
-            Some("confirm") => Command::CommitConfirm,
-            Some("cancel") => Command::CommitCancel,
+            Some("confirm") => Command::CommitConfirm(self.persist_id()),
+            Some("cancel") => Command::CommitCancel(self.persist_id()),
             Some(_) => {
                 self.wants.push(Want::Other("seconds from 1 on, or nothing for 600"));
-                let Some(word) = self.next() else { return Ok(Command::CommitConfirmed(None)) };
-                let seconds = word.text.parse().ok().filter(|seconds| *seconds > 0);
-                let Some(seconds) = seconds else { return Err(self.wrong("this is no time in seconds")) };
-                self.take();
-                Command::CommitConfirmed(Some(seconds))
+                let seconds =
+                    self.next().and_then(|word| word.text.parse().ok()).filter(|seconds| *seconds > 0);
+                if seconds.is_some() {
+                    self.take();
+                }
+                let persist = self.literal(&[("persist", "Keep it waiting when this session ends")]);
+                if persist.is_none() && self.next().is_some() {
+                    return Err(self.wrong("this is no time in seconds"));
+                }
+                let name = match persist {
+                    Some(_) => Some(self.persist_id().ok_or_else(|| self.wrong("a name is missing"))?),
+                    None => None,
+                };
+                Command::CommitConfirmed(seconds, name)
             }
         })
+    }
+
+    /// The name of a commit that outlasts its session.
+    fn persist_id(&mut self) -> Option<String> {
+        self.wants.push(Want::Other("the name that it was given with \"persist\""));
+        let name = self.next()?.text.clone();
+        self.take();
+        Some(name)
     }
 
     fn known_call(&mut self, module: &str, name: &str) -> Outcome<Command> {

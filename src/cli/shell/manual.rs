@@ -31,9 +31,11 @@ Example: set data-params 1 dataType image description 'Cell 7'
             "  commit                       make the changes
   commit confirmed [SECONDS]   make them, and take them back unless they are confirmed in time (600 s if it is not said);
                                they are taken back too if the session ends, as it does at the end of a script
-  commit confirm               confirm them
-  commit cancel                take them back now
-Example: commit confirmed 120
+  commit confirmed [SECONDS] persist NAME
+                               the same, but they wait when the session ends, and whoever knows the name confirms them
+  commit confirm [NAME]        confirm them
+  commit cancel [NAME]         take them back now
+Example: commit confirmed 120 persist friday
 "
         }
         "rollback" => {

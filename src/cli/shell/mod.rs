@@ -159,7 +159,7 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
             }
             Ok(answer) => {
                 is_warned = false;
-                output::put(&plain(&answer.text))?;
+                output::put(&answer.text)?;
             }
             Err(message) => complain(&message),
         }
@@ -168,7 +168,7 @@ fn converse(shell: &mut run::Shell, runtime: &Runtime) -> Result<(), Box<dyn Err
 
 /// What a person who leaves would lose.
 fn warning(shell: &run::Shell) -> Option<&'static str> {
-    match (shell.is_changed, shell.is_waiting()) {
+    match (shell.is_changed, shell.is_bound()) {
         (true, _) => {
             Some("there are changes that are not committed: \"commit\" or \"discard\" them, or leave again")
         }
@@ -202,7 +202,7 @@ fn watch_session<P: ExternalPrinter + Send + 'static>(
 /// Prints above the line that is being typed.
 fn print<P: ExternalPrinter>(printer: &Mutex<P>, text: &str) {
     // Who has closed the terminal is not told.
-    let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(plain(text));
+    let _ = printer.lock().unwrap_or_else(PoisonError::into_inner).print(output::plain(text).into_owned());
 }
 
 /// Carries out the lines of standard input. What is not committed or not confirmed at the end is given up, and is a
@@ -211,7 +211,7 @@ fn read_script(shell: &mut run::Shell, runtime: &Runtime, keep_going: bool) -> R
     let result = read_lines(shell, runtime, keep_going);
     let unconfirmed = "the script has ended without \"commit confirm\": its confirmed commit ends with the session, and is taken back";
     let uncommitted = "the script has ended without \"commit\" or \"discard\": its changes are given up";
-    let lost = [(shell.is_changed, uncommitted), (shell.is_waiting(), unconfirmed)];
+    let lost = [(shell.is_changed, uncommitted), (shell.is_bound(), unconfirmed)];
     runtime.block_on(shell.give_up());
     let lost = lost.iter().filter(|(is_so, _)| *is_so).map(|(_, message)| *message);
     let lost: Vec<&str> = lost.collect();
@@ -309,12 +309,7 @@ fn history() -> Option<PathBuf> {
     Some(folder.join("history"))
 }
 
-/// A text without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
-}
-
 fn complain(message: &str) {
     // Nobody is left to be told if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{}", plain(message));
+    let _ = writeln!(std::io::stderr(), "{}", output::plain(message));
 }

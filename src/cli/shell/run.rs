@@ -129,6 +129,11 @@ impl Shell {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.is_over())
     }
 
+    /// Whether one waits that is taken back with the session.
+    pub fn is_bound(&self) -> bool {
+        self.is_waiting() && self.waiting.as_ref().is_some_and(|waiting| waiting.persist.is_none())
+    }
+
     /// Whether the session has ended, so that a new one is needed.
     pub fn has_ended(&self) -> bool {
         self.server.session().ended().is_some()
@@ -149,7 +154,8 @@ impl Shell {
         if is_lost {
             text = "a new session is open; the edits that were not committed are lost\n".to_owned();
         }
-        if self.waiting.take().is_some_and(|waiting| !waiting.is_over()) {
+        if self.is_bound() {
+            self.waiting = None;
             text += "the confirmed commit has ended with its session: it is taken back\n";
         }
         Ok((text, is_lost))
@@ -246,7 +252,7 @@ impl Shell {
             }
             Command::Commit => {
                 match self.has_candidate {
-                    true => session.commit(&Commit::default()).await.map_err(conflicting)?,
+                    true => session.commit(&self.confirming(None)).await.map_err(conflicting)?,
                     false => self.send(None).await?,
                 }
                 self.forget();
@@ -255,31 +261,41 @@ impl Shell {
                     false => say("committed\n"),
                 }
             }
-            Command::CommitConfirmed(timeout) => {
+            Command::CommitConfirmed(timeout, persist) => {
                 self.needs_candidate("confirmed commit")?;
-                let commit = Commit { confirmed: true, timeout, ..Commit::default() };
+                let commit =
+                    Commit { confirmed: true, timeout, persist: persist.clone(), ..self.confirming(None) };
                 session.commit(&commit).await.map_err(conflicting)?;
                 self.forget();
                 let seconds = timeout.unwrap_or(CONFIRM_S);
-                self.waiting = Some(Waiting::start(seconds, tell));
+                let whoever = match &persist {
+                    Some(name) => format!(" {name}\", from whatever session,"),
+                    None => "\"".to_owned(),
+                };
+                self.waiting = Some(Waiting::start(seconds, persist, tell));
                 say(format!(
-                    "committed; it is taken back in {seconds} s, unless \"commit confirm\" comes before\n"
+                    "committed; it is taken back in {seconds} s, unless \"commit confirm{whoever} comes before\n"
                 ))
             }
-            Command::CommitConfirm => {
-                self.needs_waiting()?;
+            Command::CommitConfirm(name) => {
+                self.needs_candidate("confirmed commit")?;
+                if name.is_none() && !self.is_waiting() {
+                    let message = "no confirmed commit of this shell waits: that of another session has a name, or cannot be \
+                                   confirmed by others";
+                    return Err(ClientError::Request(message.to_owned()));
+                }
                 if self.is_changed {
                     let message = "there are edits made after the confirmed commit, which would be committed with it: \"discard\" \
                                    them first, or \"commit\" both";
                     return Err(ClientError::Request(message.to_owned()));
                 }
-                session.commit(&Commit::default()).await?;
+                session.commit(&self.confirming(name)).await?;
                 self.waiting = None;
                 say("confirmed\n")
             }
-            Command::CommitCancel => {
+            Command::CommitCancel(name) => {
                 self.needs_candidate("confirmed commit")?;
-                session.cancel_commit(None).await?;
+                session.cancel_commit(self.confirming(name).persist_id.as_deref()).await?;
                 self.waiting = None;
                 say("taken back\n")
             }
@@ -427,12 +443,10 @@ impl Shell {
         say(note)
     }
 
-    fn needs_waiting(&self) -> Result<(), ClientError> {
-        self.needs_candidate("confirmed commit")?;
-        match self.is_waiting() {
-            true => Ok(()),
-            false => Err(ClientError::Request("no confirmed commit of this shell waits".to_owned())),
-        }
+    /// A final commit, which confirms the one of this name, or else the one of this shell.
+    fn confirming(&self, name: Option<String>) -> Commit {
+        let ours = self.waiting.as_ref().filter(|waiting| !waiting.is_over());
+        Commit { persist_id: name.or_else(|| ours?.persist.clone()), ..Commit::default() }
     }
 
     /// Sends what is pending.

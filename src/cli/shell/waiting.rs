@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-/// A confirmed commit of this session. Dropping it forgets it.
+/// A confirmed commit of this shell. Dropping it forgets it.
 #[derive(Debug)]
 pub struct Waiting {
+    /// The name by which other sessions confirm it, and by which it outlasts its own.
+    pub persist: Option<String>,
     is_over: Arc<AtomicBool>,
     timer: JoinHandle<()>,
 }
@@ -21,7 +23,7 @@ impl Drop for Waiting {
 
 impl Waiting {
     /// Counts the seconds in which it has to be confirmed, and tells when they are over.
-    pub fn start(seconds: u32, tell: impl Fn(String) + Send + 'static) -> Waiting {
+    pub fn start(seconds: u32, persist: Option<String>, tell: impl Fn(String) + Send + 'static) -> Waiting {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let timer = tokio::spawn(async move {
@@ -31,7 +33,7 @@ impl Waiting {
                 "the commit was not confirmed within {seconds} s: running is again what it was before it\n"
             ));
         });
-        Waiting { is_over, timer }
+        Waiting { persist, is_over, timer }
     }
 
     /// Whether its time is over.

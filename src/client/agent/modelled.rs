@@ -8,6 +8,7 @@ use crate::client::path::{Path, Predicate, Step};
 use crate::yang::decode::DecodeOptions;
 use crate::yang::encode::EncodeOptions;
 use crate::yang::generated::SCHEMA;
+use crate::yang::json;
 use crate::yang::model::Modelled;
 use crate::yang::path::{InstancePath, Selector, Step as Place};
 use crate::yang::schema::{Kind, Node};
@@ -34,7 +35,7 @@ pub fn parsed<T: Modelled>(element: &Element, depth_max: usize) -> Result<T, Cli
     let node = T::node();
     let wrong = |error: &dyn std::fmt::Display| ClientError::Protocol(format!("<{}>: {error}", node.name));
     let target = InstancePath { steps: vec![Place { node, selector: Selector::None }] };
-    let options = DecodeOptions { allow_state: true, depth_max, ..DecodeOptions::default() };
+    let options = DecodeOptions { depth_max, ..json::STORED };
     let read = xml::decode_one(element.to_xml().as_bytes(), &target, &SCHEMA, &options);
     let read = read.map_err(|error| wrong(&error.message))?;
     let data = match &read {

@@ -17,8 +17,13 @@ pub use encode::{encode_children, encode_member, encode_one};
 use super::decode::DecodeOptions;
 
 /// For what the server wrote itself: configuration and state.
-pub const STORED: DecodeOptions<'_> =
-    DecodeOptions { allow_state: true, depth_max: 128, metadata: None, keep_empty: false };
+pub const STORED: DecodeOptions<'_> = DecodeOptions {
+    allow_state: true,
+    depth_max: 128,
+    metadata: None,
+    keep_empty: false,
+    key_bytes_max: usize::MAX,
+};
 
 #[cfg(test)]
 mod tests;
