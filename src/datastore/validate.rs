@@ -63,7 +63,7 @@ impl Validator {
     }
 
     /// The datastore with another content, if that violates nothing; `changes` are all changes
-    /// between the two, and whatever they do not touch has to be valid already.
+    /// between the two, and what they do not touch is not looked at, unless it is in a container that has nothing in it yet.
     ///
     /// # Errors
     /// What the new content violates that the changes could have brought about, at least one.
@@ -74,15 +74,32 @@ impl Validator {
         changes: &[Change],
     ) -> Result<Configuration, Vec<Error>> {
         let (new, effects) = old.follow(new, changes);
-        let errors = self.violations(&new, changes, &effects);
+        let errors = self.violations(old.content(), &new, changes, &effects);
         if errors.is_empty() { Ok(new) } else { Err(errors) }
     }
 
-    fn violations(&self, new: &Configuration, changes: &[Change], effects: &Effects) -> Vec<Error> {
+    fn violations(
+        &self,
+        old: &Arc<Container>,
+        new: &Configuration,
+        changes: &[Change],
+        effects: &Effects,
+    ) -> Vec<Error> {
         let mut check = Check::changes(&self.readers, new.index());
         let root = Cursor::root(self.schema, new.content().clone());
+        let mut whole: Option<&[Step]> = None;
         for change in changes {
-            self.change(&mut check, &root, change);
+            let begun = begun(old, &change.path);
+            match begun.and_then(|steps| cursor_at(&root, steps)) {
+                // All of it is new, the other changes in it too.
+                Some(_) if begun == whole => {}
+                Some(instance) => {
+                    whole = begun;
+                    self.around(&mut check, &root, change);
+                    check.subtree(&instance);
+                }
+                None => self.change(&mut check, &root, change),
+            }
             if check.full() {
                 return check.errors();
             }
@@ -125,16 +142,7 @@ impl Validator {
 
     /// A changed node with all that is below it, and what its parent requires of it.
     fn change(&self, check: &mut Check<'_>, root: &Cursor, change: &Change) {
-        // Containers without presence come and go with what is in them.
-        for depth in come_and_go(&change.path) {
-            let steps = change.path.steps.get(..=depth).unwrap_or_default();
-            let Some((parent, node)) = parent_of(root, steps) else { continue };
-            check.required(&parent, choosable(node));
-            parent.instances(node).for_each(|instance| {
-                check.applicable(&instance, node);
-                check.required(&instance, node.data);
-            });
-        }
+        self.around(check, root, change);
         let Some((parent, node)) = parent_of(root, &change.path.steps) else { return };
         match choosable(node) {
             [] => check.children(&parent, &[node]),
@@ -143,6 +151,19 @@ impl Validator {
         }
         for instance in instances_of(&parent, change) {
             check.subtree(&instance);
+        }
+    }
+
+    /// The containers without presence above a change, which come and go with what is in them.
+    fn around(&self, check: &mut Check<'_>, root: &Cursor, change: &Change) {
+        for depth in come_and_go(&change.path) {
+            let steps = change.path.steps.get(..=depth).unwrap_or_default();
+            let Some((parent, node)) = parent_of(root, steps) else { continue };
+            check.required(&parent, choosable(node));
+            parent.instances(node).for_each(|instance| {
+                check.applicable(&instance, node);
+                check.required(&instance, node.data);
+            });
         }
     }
 
@@ -221,6 +242,24 @@ fn come_and_go(path: &InstancePath) -> Vec<usize> {
     let outermost = depths.iter().rposition(depends);
     depths.truncate(outermost.map_or(0, |position| position + 1));
     depths
+}
+
+/// The outermost container without presence above a changed node that had nothing in it before. What it requires was not looked
+/// at then: a datastore begins empty, whatever the modules want of it.
+fn begun<'p>(old: &Arc<Container>, path: &'p InstancePath) -> Option<&'p [Step]> {
+    let (_, above) = path.steps.split_last()?;
+    let mut content = Arc::clone(old);
+    for (depth, step) in above.iter().enumerate() {
+        content = match (content.get(step.node), &step.selector) {
+            (Some(Child::Container(inner)), _) => Arc::clone(inner),
+            (Some(Child::List(list)), Selector::Key(key)) => list.get(step.node, key)?,
+            (None, _) if matches!(step.node.kind, Kind::Container { presence: false }) => {
+                return above.get(..=depth);
+            }
+            _ => return None,
+        };
+    }
+    None
 }
 
 /// That no other entry has the same combination of values in the leafs of a `unique`.

@@ -5,8 +5,8 @@
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use arc_swap::ArcSwap;
@@ -38,6 +38,7 @@ use super::stepper::Entropy;
 use super::subscribers::{Seat, Subscribers};
 use super::subscription::{Shared, Subscription, Tail};
 use super::txid::Txids;
+use super::unknown::Unknown;
 use super::writer::Writer;
 use super::{
     Filter, audited, datastores, operations, policies, report, subscription, subscriptions, view, visible,
@@ -72,6 +73,12 @@ pub enum OpenError {
     /// A record is not understood.
     #[error(transparent)]
     Event(#[from] EventError),
+    /// There is data that the modules of this program do not have.
+    #[error(
+        "there is data that the YANG modules of this program do not have, or not with such values: {0}; nothing was changed: a \
+         program with the modules that it was written with can remove it, and after that this one can start"
+    )]
+    Unknown(Unknown),
     /// A record cannot be applied to the state before it.
     #[error("record {position} does not fit what is before it: {source}")]
     Apply {
@@ -147,6 +154,7 @@ impl Engine {
             options,
             entropy,
             meter: Meter::default(),
+            is_valid: OnceLock::new(),
         });
         let mut committer = Committer::new(shared.clone(), log);
         let writer = Writer::begin(shared.clone(), &mut committer, state, queue, ended)?;
@@ -346,7 +354,19 @@ impl Engine {
         let state = self.snapshot();
         let rules = state.rules(principal);
         let engine = self.clone();
-        let valid = move || datastores::valid(&state, engine.options(), &content);
+        let valid = move || {
+            datastores::valid(&state, engine.options(), &content)?;
+            // A commit does not look at what stays, and that can be wrong by a module that has changed since it was written.
+            let wrong = |content| Error::first(VALIDATOR.datastore(content)).map_or(Ok(()), Err);
+            match engine.shared.is_valid.get() {
+                None if wrong(state.config.content()).is_err() => wrong(&content),
+                None => {
+                    let _ = engine.shared.is_valid.set(());
+                    Ok(())
+                }
+                Some(()) => Ok(()),
+            }
+        };
         self.apart(principal, valid).await?.map_err(|error| visible::told(&rules, &[], error))
     }
 

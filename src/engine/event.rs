@@ -4,8 +4,10 @@
 //! follow RFC 7951, so that a record can be read without this program.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::{confirm, sessions};
@@ -19,7 +21,7 @@ use crate::yang::generated::SCHEMA;
 use crate::yang::json;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
-use crate::yang::tree::{Child, Container, Insert, Key};
+use crate::yang::tree::{AnyData, Child, Container, Insert, Key};
 use crate::yang::types::{self, ModuleNames};
 use crate::yang::value::Value;
 use crate::{agents, negotiation, tasks};
@@ -226,6 +228,16 @@ impl Event {
         Self::read(record.position, record.kind, record.version, &record.payload)
     }
 
+    /// The edits of a record as they stand there, and whether they are those of the startup datastore; `None` if it has none.
+    pub(super) fn stored_edits(record: &Record) -> Option<(bool, Vec<StoredEdit>)> {
+        let is_startup = match (record.kind, record.version) {
+            (kind::EDITED, VERSION) => false,
+            (kind::STARTUP, VERSION) => true,
+            _ => return None,
+        };
+        Some((is_startup, serde_json::from_slice(&record.payload).ok()?))
+    }
+
     /// The event that a start will find in a record that is to be written at this position.
     ///
     /// # Errors
@@ -306,6 +318,42 @@ fn has_any(child: &Child) -> bool {
     }
 }
 
+/// The only member of what stands for XML that JSON could not hold, and of JSON that looks like it.
+const KEPT_XML: &str = "agentconf-kept:xml";
+const KEPT_JSON: &str = "agentconf-kept:json";
+
+/// An anydata or anyxml as it is in a record, which is JSON: what came as XML stays what it is, to the octet.
+fn kept_any(any: &AnyData) -> AnyData {
+    let alone = |name: &str, value: Json| AnyData::Json(Arc::new(serde_json::json!({ name: value })));
+    match any {
+        AnyData::Xml(text) => alone(KEPT_XML, Json::String(text.to_string())),
+        AnyData::Json(json)
+            if only_member(json).is_some_and(|(name, _)| [KEPT_XML, KEPT_JSON].contains(&name)) =>
+        {
+            alone(KEPT_JSON, json.as_ref().clone())
+        }
+        AnyData::Json(_) => any.clone(),
+    }
+}
+
+/// What [`kept_any`] has kept. Earlier records have it as JSON.
+fn read_any(any: &AnyData) -> AnyData {
+    match any {
+        AnyData::Json(json) => match only_member(json) {
+            Some((KEPT_XML, Json::String(text))) => AnyData::Xml(text.as_str().into()),
+            Some((KEPT_JSON, json)) => AnyData::Json(Arc::new(json.clone())),
+            _ => any.clone(),
+        },
+        AnyData::Xml(_) => any.clone(),
+    }
+}
+
+fn only_member(json: &Json) -> Option<(&str, &Json)> {
+    let mut members = json.as_object()?.iter();
+    let (name, value) = members.next()?;
+    members.next().is_none().then_some((name.as_str(), value))
+}
+
 /// Edits as [`StoredEdit`] reads them, written at once: a value is encoded once and not copied, and that it is JSON is
 /// what all tests hold the encoder to ([`Event::read_back`]).
 fn stored(edits: &[Edit]) -> Result<Vec<u8>, serde_json::Error> {
@@ -347,7 +395,8 @@ fn store(edit: &Edit, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     serde_json::to_writer(&mut *out, &path.collect::<Vec<_>>())?;
     if let Some(value) = &edit.value {
         out.extend_from_slice(b",\"value\":");
-        match (edit.path.node(), value) {
+        let kept = has_any(value).then(|| value.with_any(&kept_any));
+        match (edit.path.node(), kept.as_ref().unwrap_or(value)) {
             (Some(node), child) => json::encode_one(node, child, out, &EncodeOptions::default()),
             (None, Child::Container(root)) => {
                 json::encode_children(root, None, out, &EncodeOptions::default())
@@ -368,17 +417,17 @@ fn edits(stored: Vec<StoredEdit>) -> Result<Vec<Edit>, Error> {
 }
 
 /// An [`Edit`] in the log, as it is read; [`store`] writes it.
-#[derive(Deserialize)]
-struct StoredEdit {
-    op: StoredOperation,
+#[derive(Deserialize, Clone)]
+pub(super) struct StoredEdit {
+    pub(super) op: StoredOperation,
     path: Vec<StoredStep>,
-    value: Option<Box<RawValue>>,
+    pub(super) value: Option<Box<RawValue>>,
     insert: Option<StoredInsert>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-enum StoredOperation {
+pub(super) enum StoredOperation {
     Create,
     Merge,
     Replace,
@@ -387,8 +436,15 @@ enum StoredOperation {
     Move,
 }
 
+impl StoredOperation {
+    /// Whether nothing is left of what was there.
+    pub(super) fn is_removal(self) -> bool {
+        matches!(self, StoredOperation::Delete | StoredOperation::Remove)
+    }
+}
+
 /// A step with the canonical texts of what selects the instance.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 struct StoredStep {
     node: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -397,7 +453,7 @@ struct StoredStep {
     value: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 #[serde(rename_all = "lowercase")]
 enum StoredInsert {
     First,
@@ -407,7 +463,21 @@ enum StoredInsert {
 }
 
 impl StoredEdit {
-    fn into_edit(self) -> Result<Edit, Error> {
+    /// The name of the node of each step, with its keys or its value.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&str, &[String], Option<&str>)> {
+        self.path.iter().map(|step| (step.node.as_str(), step.key.as_slice(), step.value.as_deref()))
+    }
+
+    /// Where it is made, if that is known.
+    pub(super) fn target(&self) -> Option<InstancePath> {
+        path(self.path.iter().cloned()).ok()
+    }
+
+    /// The edit.
+    ///
+    /// # Errors
+    /// It is not known where it is made, or what.
+    pub(super) fn into_edit(self) -> Result<Edit, Error> {
         let unfit = |reason: String| Error::application(Tag::InvalidValue, reason);
         let operation = match self.op {
             StoredOperation::Create => Operation::Create,
@@ -417,19 +487,13 @@ impl StoredEdit {
             StoredOperation::Remove => Operation::Remove,
             StoredOperation::Move => Operation::Move,
         };
-        let mut path = InstancePath::default();
-        let mut parent = None;
-        for step in self.path {
-            let step = step.into_step(parent).map_err(unfit)?;
-            parent = Some(step.node);
-            path.steps.push(step);
-        }
+        let path = path(self.path).map_err(unfit)?;
         let value = self.value.map(|raw| {
             let bytes = raw.get().as_bytes();
             match path.node() {
                 Some(_) => json::decode_one(bytes, &path, &SCHEMA, &json::STORED),
                 None => json::decode_children(bytes, None, &SCHEMA, &json::STORED)
-                    .map(|root| Child::Container(std::sync::Arc::new(root))),
+                    .map(|root| Child::Container(Arc::new(root))),
             }
         });
         let list = path.node();
@@ -446,8 +510,18 @@ impl StoredEdit {
         // Of what is no JSON that can be read the place inside is not known.
         let here = || Some(path.clone()).filter(|path| !path.steps.is_empty());
         let value = value.transpose().map_err(|e| Error { path: e.path.clone().or_else(here), ..e })?;
+        let value = value.map(|value| if has_any(&value) { value.with_any(&read_any) } else { value });
         Ok(Edit { operation, path, value, insert })
     }
+}
+
+fn path(stored: impl IntoIterator<Item = StoredStep>) -> Result<InstancePath, String> {
+    let mut path = InstancePath::default();
+    for step in stored {
+        let step = step.into_step(path.node())?;
+        path.steps.push(step);
+    }
+    Ok(path)
 }
 
 impl StoredStep {

@@ -108,6 +108,16 @@ pub(super) fn held(from: &mut dyn BufRead) -> io::Result<Option<Held>> {
     }
 }
 
+/// Whether a program with these modules has written a snapshot.
+///
+/// # Errors
+/// As [`held`].
+pub(super) fn is_own(from: &mut dyn BufRead) -> io::Result<bool> {
+    let mut item = Vec::new();
+    octets(from, &mut item)?;
+    Ok(item == Layout::own().as_bytes())
+}
+
 /// Whether a snapshot of this state would hold the same; `None` if all else is the same, and some of the edits between the
 /// revisions that it holds are in the log no longer.
 ///

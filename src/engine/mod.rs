@@ -59,6 +59,7 @@ mod subscriptions;
 mod subtree;
 mod terms;
 mod txid;
+mod unknown;
 mod update;
 mod view;
 mod visible;
@@ -84,7 +85,9 @@ pub use page::{CURSOR_NOT_FOUND, LOCALE_UNAVAILABLE, OFFSET_OUT_OF_RANGE, Paging
 pub use quotas::{Counted, Quotas, Usage};
 pub use received::{Held, SMALL_BYTES};
 pub use receivers::{NoReceivers, Receivers};
-pub use replay::{Proved, WrongSnapshot, has, prove, replay, replay_telling, shown, write_snapshot};
+pub use replay::{
+    Proved, WrongSnapshot, has, prove, readable, replay, replay_telling, shown, write_snapshot,
+};
 pub use report::{Reported, Selection, Telling};
 pub use request::{
     Candidate, Content, Datastore, EditReply, EditRequest, Form, Found, Invocation, LockedPart, Locking,

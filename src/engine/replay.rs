@@ -17,6 +17,7 @@ use super::options::Options;
 use super::request::{Content, Datastore};
 use super::sessions::Sessions;
 use super::state::State;
+use super::unknown::Unknown;
 use super::view;
 use crate::access::principal::{ADMIN_GROUP, Method, Principal};
 use crate::clock::Timestamp;
@@ -45,6 +46,24 @@ pub fn replay_telling(log: &LogReader, to: u64, told: &mut dyn FnMut(u64)) -> Re
     })
 }
 
+/// That a start with the modules of this program could read what a log has, without making its state where no module has
+/// changed since the newest snapshot.
+///
+/// # Errors
+/// As [`replay`].
+pub fn readable(log: &LogReader) -> Result<(), OpenError> {
+    let is_own = |snapshot: &Snapshot| snapshot.read(image::is_own).unwrap_or(false);
+    let newest = snapshots_of(log).unwrap_or_default().into_iter().find(is_own);
+    let from = newest.map_or(0, |snapshot| snapshot.head.position);
+    if from >= log.first()?.position {
+        let mut records = log.scan(from);
+        if records.all(|record| record.is_ok_and(|record| Event::from_record(&record).is_ok())) {
+            return Ok(());
+        }
+    }
+    replay(log, u64::MAX).map(drop)
+}
+
 /// Folds what follows a state in, up to the record at `to`; `reached` sees the state after each.
 ///
 /// # Errors
@@ -55,17 +74,21 @@ fn fold(
     to: u64,
     reached: &mut dyn FnMut(&State) -> Result<(), OpenError>,
 ) -> Result<State, OpenError> {
+    let mut unknown = Unknown::default();
     for record in log.scan(state.position).up_to(to) {
         let record = record?;
         if record.position != state.position.saturating_add(1) {
             let fault = Fault::Misplaced { claimed: record.position };
             return Err(LogError::from(Damage { position: state.position.saturating_add(1), fault }).into());
         }
-        let event = Event::from_record(&record)?;
+        let event = unknown.read(&record)?;
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         let (actor, position) = (Actor::recorded(&record), record.position);
         state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;
         reached(&state)?;
+    }
+    if unknown.is_any() {
+        return Err(OpenError::Unknown(unknown));
     }
     Ok(state)
 }

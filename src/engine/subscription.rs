@@ -67,6 +67,8 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) entropy: Entropy,
     pub(super) meter: Meter,
+    /// Whether all of the running configuration was found to be valid. Edits keep it so.
+    pub(super) is_valid: OnceLock<()>,
 }
 
 /// A record as subscribers see it.

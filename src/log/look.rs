@@ -8,20 +8,23 @@ use std::path::Path;
 use super::storage::{self, AHEAD_FILE, DATABASE_FILE, LOCK_FILE, LogError, LogReader};
 use super::{archive, snapshots};
 
-/// Looks at the files of the log in a directory, which need not be there, also beside a running server.
+/// Looks at the files of the log in a directory, which need not be there, also beside a running server. Gives its reader, if it
+/// has something.
 ///
 /// # Errors
 /// As [`super::Log::open`], but never [`LogError::Locked`].
-pub fn look(dir: &Path) -> Result<(), LogError> {
+pub fn look(dir: &Path) -> Result<Option<LogReader>, LogError> {
     octets(&dir.join(LOCK_FILE))?;
     octets(&dir.join(AHEAD_FILE))?;
     let path = dir.join(DATABASE_FILE);
     archive::list(dir).and_then(|_| snapshots::list(dir)).map_err(at(dir))?;
     if octets(&path)? == 0 {
         // The first start, or one that was cut off.
-        return Ok(());
+        return Ok(None);
     }
-    LogReader::open_still(dir)?.last().map(drop).map_err(storage::unusable(&path))
+    let reader = LogReader::open_still(dir)?;
+    reader.last().map_err(storage::unusable(&path))?;
+    Ok(Some(reader))
 }
 
 /// How long a file is that has to be read and written; 0 if there is none.

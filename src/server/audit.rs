@@ -115,7 +115,7 @@ pub fn check(data: &Path) -> Result<(), AuditError> {
     let reader = Reader::new(&directory);
     let numbers = reader.numbers().map_err(FileError::of("read", &directory))?;
     match numbers.last() {
-        Some(newest) => Ok(log::look(&reader.place(*newest)).map_err(OpenError::from)?),
+        Some(newest) => Ok(log::look(&reader.place(*newest)).map(drop).map_err(OpenError::from)?),
         None => Ok(()),
     }
 }

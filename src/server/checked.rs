@@ -1,7 +1,7 @@
 //! Whether a server could start with a configuration, as far as that is seen without starting it.
 //!
 //! It changes nothing that is kept, and can be asked while a server uses the same directory; it does not listen, and reads of the
-//! event log what proves that it is the one that belongs here, not all its records.
+//! event log what proves that it is the one that belongs here, and the records that no snapshot stands for.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::log;
+use crate::{engine, log};
 
 /// Checks the settings, the files that they name, and what a start reads in the data directory.
 ///
@@ -60,7 +60,8 @@ fn check_data(config: &Config, clock: &Clock) -> Result<(), ServeError> {
         ssh::check(data)?;
     }
     callbacks::check(data).map_err(|error| ServeError::Start(error.into()))?;
-    log::look(data).map_err(|error| ServeError::Log(data.to_owned(), error))
+    let log = log::look(data).map_err(|error| ServeError::Log(data.to_owned(), error))?;
+    log.map_or(Ok(()), |log| engine::readable(&log)).map_err(|error| ServeError::Start(error.into()))
 }
 
 /// Checks the settings and the files that they name.

@@ -268,6 +268,38 @@ impl Child {
     }
 }
 
+impl Child {
+    /// The same with each anydata and anyxml in it changed.
+    pub fn with_any(&self, change: &dyn Fn(&AnyData) -> AnyData) -> Child {
+        let in_entry = |entry: &Arc<Container>| Arc::new(entry.with_any(change));
+        match self {
+            Child::Any(any) => Child::Any(change(any)),
+            Child::Container(inner) => Child::Container(in_entry(inner)),
+            Child::List(List::Sequence(entries)) => {
+                Child::List(List::Sequence(Box::new(entries.iter().map(in_entry).collect())))
+            }
+            Child::List(List::Sorted(map)) => Child::List(List::Sorted(
+                map.iter().map(|(key, entry)| (key.clone(), in_entry(entry))).collect(),
+            )),
+            Child::List(List::User(user)) => {
+                let mut user = user.clone();
+                user.for_each_mut(|entry| *entry = in_entry(entry));
+                Child::List(List::User(user))
+            }
+            Child::Leaf(_) | Child::LeafList(_) | Child::List(List::State(_)) => self.clone(),
+        }
+    }
+}
+
+impl Container {
+    /// As [`Child::with_any`].
+    fn with_any(&self, change: &dyn Fn(&AnyData) -> AnyData) -> Container {
+        let mut changed = self.clone();
+        changed.for_each_mut(|child| *child = child.with_any(change));
+        changed
+    }
+}
+
 impl List {
     /// An empty list that suits the schema node.
     pub fn empty(node: &Node) -> Self {

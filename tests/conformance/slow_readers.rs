@@ -19,7 +19,8 @@ async fn write(server: &TestServer, id: &str, data: &str) {
 
 /// Changes so many entries at once that their event is large.
 async fn change_many(server: &TestServer, round: usize) {
-    let long = "x".repeat(LARGE / 256);
+    // With its number it is about as long as a key can be.
+    let long = "x".repeat(LARGE / 256 - 8);
     let edit = |n: usize| {
         let entry = json!({"id": format!("{n}-{long}"), "dataType": "text", "data": round.to_string()});
         json!({"edit-id": n.to_string(), "operation": "merge", "target": format!("/irtf-agent:data-params={n}-{long}"),

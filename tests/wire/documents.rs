@@ -26,6 +26,45 @@ fn get(client: &mut Client, target: &str, fields: &[(&str, &str)]) -> Answer {
     client.ask("GET", target, fields, b"").unwrap()
 }
 
+/// RFC 7950 section 7.11: an anyxml is any XML. It comes back as it was given, after a restart too, and so does JSON.
+#[test]
+fn rfc_7950_section_7_11_any_xml_stays_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, _) = server(directory.path());
+    let target = "/restconf/data/irtf-agent:data";
+    let html = "<p xmlns=\"urn:html\" class=\"a\">one <b>two</b> three<!-- four --></p><t:n>t:dog</t:n>";
+    let xml =
+        format!("<data xmlns=\"urn:ietf:params:xml:ns:yang:irtf-agent\" xmlns:t=\"urn:t\">{html}</data>");
+    let fields = [("Content-Type", crate::http::XML), ("Accept", crate::http::XML)];
+    let mut admin = server.client();
+    let put = |client: &mut Client, body: &str| client.ask("PUT", target, &fields, body.as_bytes()).unwrap();
+    assert_eq!(put(&mut admin, &xml).status, 201);
+    let is_as_given = |client: &mut Client| {
+        let text = String::from_utf8_lossy(&get(client, target, &fields[1..]).body).into_owned();
+        for part in [
+            "class=\"a\"",
+            "xmlns=\"urn:html\"",
+            "one <b>two</b> three<!-- four --></p>",
+            "xmlns:t=\"urn:t\"",
+            ">t:dog</",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    };
+    is_as_given(&mut admin);
+    let data = server.data().to_owned();
+    server.stop();
+    let server = Server::start(&data, "");
+    is_as_given(&mut server.client());
+    // What stands for XML in records is nothing special from outside.
+    let mut admin = server.client();
+    for value in ["<not-xml", "<x/>"] {
+        let json = serde_json::json!({"irtf-agent:data": {"agentconf-kept:xml": value}});
+        assert_eq!(admin.send("PUT", target, &json).unwrap().status, 204);
+        assert_eq!(get(&mut admin, target, &[("Accept", JSON)]).json(), json);
+    }
+}
+
 #[test]
 fn the_page_is_for_browsers_alone_and_needs_credentials() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,9 @@
 //! Section 8: constraints on data, when and how they are enforced.
 
+use std::sync::Arc;
+
 use agentconf::datastore::edit::Operation;
+use agentconf::yang::tree::Container;
 
 use super::Model;
 
@@ -133,4 +136,37 @@ fn section_8_3_3_a_change_is_refused_for_what_it_breaks_elsewhere() {
         vec!["operation-failed [must-violation] /m:b[k='2']/v this must hold: . <= /a/limit".to_owned()];
     assert_eq!(model.edit(&old, Operation::Replace, "/m:a/limit", Some(r#""m:limit":4"#), None), Err(wrong));
     assert_eq!(model.edit(&old, Operation::Remove, "/m:a", None, None).map_err(|wrong| wrong.len()), Err(2));
+}
+
+#[test]
+fn section_8_1_what_a_container_requires_is_checked_when_it_gets_its_first_content() {
+    let leafs = "leaf need { type string; mandatory true; } leaf other { type string; }";
+    let model = Model::new(&format!(
+        "container needs {{ {leafs} }} container tm {{ must x; leaf x {{ type empty; }} leaf y {{ type string; }} }}
+         container tc {{ choice c {{ mandatory true; leaf a {{ type empty; }} leaf b {{ type empty; }} }} leaf other {{ type string; }} }}
+         list l {{ key k; leaf k {{ type uint8; }} container in {{ container deep {{ must '../../k = 2'; leaf z {{ type string; }} }} }} }}
+         container free {{ leaf other {{ type string; }} container needs {{ presence p; {leafs} }} }}"
+    ));
+    let put = |old: &Arc<Container>, path: &str, members: &str| {
+        model.edit(old, Operation::Merge, path, Some(members), None)
+    };
+    // A datastore begins empty, whatever the modules want of it.
+    let empty = Arc::new(Container::default());
+    let missing = "data-missing /m:needs/need {bad-element: need} \"need\" is mandatory and missing";
+    assert_eq!(put(&empty, "/m:needs", r#""m:needs":{"other":"z"}"#).unwrap_err(), [missing]);
+    assert_eq!(put(&empty, "/m:needs/other", r#""m:other":"z""#).unwrap_err(), [missing]);
+    put(&empty, "/m:needs", r#""m:needs":{"need":"n","other":"z"}"#).unwrap();
+    let must = "operation-failed [must-violation] /m:tm this must hold: x";
+    assert_eq!(put(&empty, "/m:tm", r#""m:tm":{"y":"z"}"#).unwrap_err(), [must]);
+    let choice = put(&empty, "/m:tc", r#""m:tc":{"other":"z"}"#).unwrap_err();
+    assert!(choice[0].starts_with("data-missing [missing-choice] /m:tc"), "{choice:?}");
+    put(&empty, "/m:tc", r#""m:tc":{"other":"z","b":[null]}"#).unwrap();
+    put(&empty, "/m:free/other", r#""m:other":"z""#).unwrap();
+    // In an entry too, however deep: the `must` was not looked at while the entry was made by an earlier version of its module.
+    let entry = Arc::new(model.read(r#""m:l":[{"k":1}]"#).unwrap());
+    let wrong = put(&entry, "/m:l[k='1']/in/deep/z", r#""m:z":"z""#).unwrap_err();
+    assert_eq!(wrong, ["operation-failed [must-violation] /m:l[k='1']/in/deep this must hold: ../../k = 2"]);
+    // What is in no container that is new is not asked again.
+    let there = Arc::new(model.read(r#""m:needs":{"other":"z"}"#).unwrap());
+    put(&there, "/m:needs/other", r#""m:other":"y""#).unwrap();
 }
