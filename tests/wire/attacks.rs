@@ -685,7 +685,7 @@ fn one_source_has_so_many_requests_and_connections() {
 fn fetch_metadata_a_page_of_another_origin_changes_nothing() {
     let place = Place::new("");
     let mut admin = place.server.client();
-    let host = place.server.https.to_string();
+    let host = place.server.address.to_string();
     let (own, other) = (format!("https://{host}"), "https://evil.example".to_owned());
     let open = format!("{LIST}=open");
     for (fields, status) in [
