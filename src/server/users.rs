@@ -228,7 +228,8 @@ pub fn parse_ssh_keys(text: &str) -> Result<Vec<String>, UserError> {
         .collect()
 }
 
-fn path(data: &Path) -> PathBuf {
+/// The file of a data directory.
+pub fn path(data: &Path) -> PathBuf {
     data.join("users.json")
 }
 
