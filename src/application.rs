@@ -166,7 +166,10 @@ fn oldest(log: &LogReader, clock: &Clock) -> Option<Timestamp> {
 async fn sweep(vault: &Arc<Vault>, blobs: &Arc<Blobs>, engine: &Engine) {
     let (vault, blobs, engine) = (vault.clone(), blobs.clone(), engine.clone());
     let swept = tokio::task::spawn_blocking(move || {
-        vault.sweep(|| engine.snapshot().references());
+        vault.sweep(|| {
+            let state = engine.snapshot();
+            (state.references(), state.private_keys())
+        });
         blobs.sweep(|| engine.snapshot().tasks.parts_aside().map(str::to_owned).collect())
     });
     match swept.await {

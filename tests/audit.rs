@@ -217,6 +217,39 @@ fn who_notes_the_same_again_and_again_is_counted_and_after_a_minute_written_agai
 }
 
 #[test]
+fn who_comes_with_other_groups_or_by_another_key_is_told_of_again() {
+    let place = Place::new(Settings::default());
+    let trail = place.open();
+    let ann = |groups: &[&str]| {
+        let groups = groups.iter().map(|&group| group.to_owned()).collect();
+        Principal::new("ann", groups, Method::ApiKey).from(source(1))
+    };
+    let all = [ann(&[]), ann(&["admin"]), ann(&["admin"]).by_key("one"), ann(&["admin"]).by_key("other")];
+    for principal in all.iter().chain(&all) {
+        trail.authenticated(principal);
+    }
+    // One who has done too many different things is told of with other groups all the same.
+    for number in 0..600 {
+        trail.invoked(&all[0], "m:report", Some(&format!("/m:task[id='{number}']")), None);
+    }
+    trail.invoked(&ann(&["auditor"]).by_key("third"), "m:report", None, None);
+    trail.stop();
+    let entries = place.entries();
+    let told = |entry: &Entry| {
+        (entry.body.groups.iter().cloned().collect::<String>(), entry.body.credential.clone())
+    };
+    let key = |id: &str| Some(id.to_owned());
+    let (admin, first) = ("admin".to_owned(), entries.iter().take(4).map(told).collect::<Vec<_>>());
+    assert_eq!(
+        first,
+        [(String::new(), None), (admin.clone(), None), (admin.clone(), key("one")), (admin, key("other"))]
+    );
+    let of_auditor = entries.iter().find(|entry| entry.body.groups.contains("auditor")).unwrap();
+    assert!(of_auditor.body.collapsed && of_auditor.body.credential.is_none(), "{of_auditor:?}");
+    assert_eq!(total(&entries), 8 + 601);
+}
+
+#[test]
 fn whoever_does_many_different_things_takes_little_room_and_nothing_is_uncounted() {
     let place = Place::new(Settings::default());
     let trail = place.open();

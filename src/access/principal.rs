@@ -44,6 +44,8 @@ pub struct Identity {
     /// The one agent that the credential is good for, if it is bound to one: the principal speaks for no other, sees what
     /// is private as far as that agent does, and has no rights of administrators and auditors.
     pub agent: Option<String>,
+    /// The identifier of the API key that proved it, if one did.
+    pub key: Option<String>,
 }
 
 /// How much of what its user may do a credential is good for.
@@ -128,7 +130,8 @@ impl Method {
 impl Principal {
     /// A user with this name, who is in these groups; from no session.
     pub fn new(name: impl Into<String>, groups: BTreeSet<String>, method: Method) -> Principal {
-        let identity = Identity { name: name.into(), groups, method, scope: Scope::Full, agent: None };
+        let (name, scope, agent, key) = (name.into(), Scope::Full, None, None);
+        let identity = Identity { name, groups, method, scope, agent, key };
         Principal { identity: Arc::new(identity), session: None, source: None, trace: Traced::default() }
     }
 
@@ -141,6 +144,12 @@ impl Principal {
     /// The same user with a credential that is bound to this agent, if there is one.
     pub fn bound_to(mut self, agent: Option<String>) -> Principal {
         Arc::make_mut(&mut self.identity).agent = agent;
+        self
+    }
+
+    /// The same user by the API key with this identifier.
+    pub fn by_key(mut self, id: &str) -> Principal {
+        Arc::make_mut(&mut self.identity).key = Some(id.to_owned());
         self
     }
 

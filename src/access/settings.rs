@@ -3,6 +3,7 @@
 //! It is read once after each change and checks no credential; `server` does, with what stands here. It never holds a
 //! secret: what stands for one refers to it.
 
+mod private_keys;
 mod x509;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,8 @@ use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::Node;
 use crate::yang::tree::{Container, Key};
 
-pub use x509::certificates;
+pub use private_keys::PrivateKeys;
+pub use x509::{certificates, public_key};
 
 /// What every API key begins with, so that people and scanners of secrets know one when they see it.
 pub const API_KEY_PREFIX: &str = "agentconf_";
@@ -44,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The certificate of the server and those that lead to its authority, as DER.
     pub certificate: Option<Vec<Vec<u8>>>,
+    /// The private keys of the keystore.
+    pub private_keys: PrivateKeys,
 }
 
 /// One user.
@@ -149,9 +153,10 @@ impl Settings {
     /// # Errors
     /// `invalid-value` for what its type permits and nobody could use, with its place.
     pub fn read(config: &Container, before: &Settings, at: Timestamp) -> Result<Settings, Error> {
-        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(Settings::default()) };
+        let private_keys = PrivateKeys::of([config]);
+        let mut settings = Settings { private_keys, ..Settings::default() };
+        let Some(access) = config.container(&nodes::ACCESS) else { return Ok(settings) };
         let of = |node| access.container(node);
-        let mut settings = Settings::default();
         for entry in entries(of(&nodes::ACCESS_USERS), &nodes::ACCESS_USERS_USER) {
             let user: model::User = read(&entry)?;
             let known = before.users.get(&user.name).filter(|user| user.enabled);

@@ -19,7 +19,7 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, KeyError, PublicKey, Signer};
 pub use forgotten::{Beginnings, Forgotten};
-pub use note::{Entry, Kind, Note, Who};
+pub use note::{Changed, Entry, Kind, Note, Who};
 pub use restored::Restored;
 pub use segments::{Discontinuity, Item, Reader};
 pub use trail::{NotNoted, Noted, Trail};

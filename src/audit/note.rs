@@ -69,6 +69,21 @@ pub enum Who<'a> {
     },
     /// The server itself.
     Server,
+    /// The server itself, which has seen that an administrator changed who gets in.
+    Administered(Changed<'a>),
+}
+
+/// How an administrator changed who gets in.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'a> {
+    /// The user who is meant.
+    pub user: &'a str,
+    /// The identifier of the API key that is meant, if it is about one.
+    pub key: Option<&'a str>,
+    /// The groups of the user now, if it is about the user.
+    pub groups: &'a BTreeSet<String>,
+    /// Those before.
+    pub groups_before: &'a BTreeSet<String>,
 }
 
 /// Something to be noted.
@@ -112,6 +127,15 @@ pub struct Body {
     /// Groups of the user.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<String>,
+    /// The user whose way in was changed; then the groups are this user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Groups of that user before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups_before: BTreeSet<String>,
+    /// The identifier of an API key: of the one that proved the identity, or that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     /// What was to be done.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub operation: String,
@@ -141,7 +165,33 @@ impl<'a> Who<'a> {
         match self {
             Who::Known(principal) => &principal.name,
             Who::Claimed { user, .. } => user,
-            Who::Server => "",
+            Who::Server | Who::Administered(_) => "",
+        }
+    }
+
+    /// The groups of a user.
+    pub(super) fn groups(&self) -> Option<&'a BTreeSet<String>> {
+        match self {
+            Who::Known(principal) => Some(&principal.groups),
+            Who::Administered(changed) => Some(changed.groups),
+            Who::Claimed { .. } | Who::Server => None,
+        }
+    }
+
+    /// The identifier of an API key.
+    pub(super) fn credential(&self) -> Option<&'a str> {
+        match self {
+            Who::Known(principal) => principal.key.as_deref(),
+            Who::Administered(changed) => changed.key,
+            Who::Claimed { .. } | Who::Server => None,
+        }
+    }
+
+    /// The user whose way in was changed, and the groups before.
+    pub(super) fn changed(&self) -> Option<(&'a str, &'a BTreeSet<String>)> {
+        match self {
+            Who::Administered(changed) => Some((changed.user, changed.groups_before)),
+            _ => None,
         }
     }
 
@@ -150,7 +200,7 @@ impl<'a> Who<'a> {
         match self {
             Who::Known(principal) => principal.source,
             Who::Claimed { source, .. } => Some(*source),
-            Who::Server => None,
+            Who::Server | Who::Administered(_) => None,
         }
     }
 
@@ -159,7 +209,7 @@ impl<'a> Who<'a> {
         match self {
             Who::Known(principal) => Some(principal.method),
             Who::Claimed { method, .. } => *method,
-            Who::Server => None,
+            Who::Server | Who::Administered(_) => None,
         }
     }
 }
@@ -167,14 +217,15 @@ impl<'a> Who<'a> {
 impl Entry {
     /// The entry of a note. If it is to stand for others as well, it does not say what they differ in.
     pub(super) fn of(note: &Note<'_>, at: Timestamp, log_position: u64, collapsed: bool) -> Entry {
-        let (chars_max, groups, session) = match note.who {
-            Who::Known(principal) => (
-                USER_CHARS_MAX,
-                principal.groups.iter().take(GROUPS_MAX).cloned().collect(),
-                principal.session,
-            ),
-            Who::Claimed { .. } | Who::Server => (CLAIMED_CHARS_MAX, BTreeSet::new(), None),
+        let (chars_max, session) = match note.who {
+            Who::Known(principal) => (USER_CHARS_MAX, principal.session),
+            _ => (CLAIMED_CHARS_MAX, None),
         };
+        let first = |groups: &BTreeSet<String>| groups.iter().take(GROUPS_MAX).cloned().collect();
+        let changed = note.who.changed().filter(|_| !collapsed);
+        let has_groups = changed.is_some() || matches!(note.who, Who::Known(_));
+        let groups = note.who.groups().filter(|_| has_groups);
+        let credential = note.who.credential().filter(|_| !collapsed);
         let is_hidden = collapsed && matches!(note.who, Who::Claimed { .. });
         // What anybody may have made up is not kept.
         let is_user = matches!(note.who, Who::Known(_));
@@ -182,7 +233,10 @@ impl Entry {
         let origin = note.who.source().map(|source| Origin { method: note.who.method(), source, trace });
         let body = Body {
             kind: note.kind,
-            groups,
+            groups: groups.map(first).unwrap_or_default(),
+            subject: changed.map(|(user, _)| cut(user, USER_CHARS_MAX)),
+            groups_before: changed.map(|(_, before)| first(before)).unwrap_or_default(),
+            credential: credential.map(str::to_owned),
             operation: cut(note.operation, OPERATION_CHARS_MAX),
             path: note.path.filter(|_| !collapsed).map(|path| cut(path, PATH_CHARS_MAX)),
             outcome: note.outcome.to_owned(),

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 
 use super::Settings;
-use super::note::{Entry, Kind, Note, Who};
+use super::note::{Changed, Entry, Kind, Note, Who};
 use super::segments::Reader;
 use crate::access::{AuthError, Method, Principal, Source};
 use crate::clock::{Clock, Timestamp};
@@ -161,6 +161,12 @@ impl Trail {
         self.note(&Note { kind, who, operation, path, outcome: "ok", app_tag: None });
     }
 
+    /// The server has seen that an administrator changed who gets in.
+    pub fn changed(&self, operation: &str, changed: Changed<'_>) {
+        let (kind, who) = (Kind::Administration, Who::Administered(changed));
+        self.note(&Note { kind, who, operation, path: None, outcome: "ok", app_tag: None });
+    }
+
     /// The event log ends there now.
     pub fn committed(&self, head: Head) {
         if let Some(handle) = &self.0 {
@@ -303,7 +309,9 @@ impl Book {
         let network = who.source().map(|source| (source.protocol, source.network()));
         let is_known = !matches!(who, Who::Claimed { .. });
         let what = (kind, who.method(), network, outcome, app_tag);
-        let key = self.hasher.hash_one((what, who.user(), is_known, operation, path));
+        // Who comes with other rights, or by another key, is told of again.
+        let by = (who.groups(), who.credential(), who.changed());
+        let key = self.hasher.hash_one((what, by, who.user(), is_known, operation, path));
         let mut seen = self.seen(is_known);
         if let Some(thing) = seen.again(key) {
             return (Some(thing), false);
@@ -312,7 +320,9 @@ impl Book {
         let spender = self.hasher.hash_one((network, someone, is_known));
         if !seen.spend(spender) {
             // Whoever does so many different things is not told apart by them any more.
-            let key = self.hasher.hash_one((what, someone, is_known, if is_known { operation } else { "" }));
+            let groups = who.groups().filter(|_| matches!(who, Who::Known(_)));
+            let operation = if is_known { operation } else { "" };
+            let key = self.hasher.hash_one((what, groups, someone, is_known, operation));
             if seen.again(key).is_some() {
                 // What it tells of is less than what was noted.
                 return (None, false);

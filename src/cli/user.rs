@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{Read, Write as _};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -16,16 +17,27 @@ use crate::server::users::{self, UserError};
 #[derive(Debug, Subcommand)]
 pub enum User {
     /// Add a user.
-    Add(Change),
+    Add(Add),
     /// Change what is given of a user and leave the rest.
     Set(Change),
-    /// Remove a user; their tokens end too.
+    /// Remove a user; their tokens end too. What belongs to the name stays with it.
     Remove(Remove),
     /// List the users: name, groups and how they can log in.
     List(Place),
 }
 
-/// The arguments of `user add` and `user set`.
+/// The arguments of `user add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    #[command(flatten)]
+    user: Change,
+    /// A removed user had this name, and the new one is the same person again, or a successor who takes over: the agents, tasks,
+    /// data objects and delegations of that name are the new user's.
+    #[arg(long)]
+    again: bool,
+}
+
+/// The arguments of `user set`, which `user add` has too.
 #[derive(Debug, Args)]
 pub struct Change {
     /// Name of the user.
@@ -55,59 +67,61 @@ pub struct Remove {
 impl User {
     pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
-            User::Add(change) => change.run(true),
-            User::Set(change) => change.run(false),
+            User::Add(Add { user, again }) => user.add(again),
+            User::Set(change) => change.set(),
             User::Remove(Remove { name, place }) => {
                 let data = place.load_own()?.data;
-                Ok(users::edit(&data, |users| {
-                    users.remove(&name).map(drop).ok_or(UserError::Unknown(name.clone()))
-                })?)
+                Ok(users::remove(&data, &name, Clock::system().now())?)
             }
             User::List(place) => list(&place.load_existing()?.data),
         }
     }
 }
 
-impl Change {
-    fn run(self, is_new: bool) -> Result<(), Box<dyn Error>> {
-        let data = if is_new { self.place.load()?.data } else { self.place.load_existing()?.data };
-        check_user(&data)?;
-        let is_new_directory = !data.exists();
-        users::check_name(&self.name)?;
-        self.groups.iter().try_for_each(|group| users::check_name(group))?;
-        let groups: Option<BTreeSet<String>> =
-            (!self.groups.is_empty()).then(|| self.groups.into_iter().collect());
-        let ssh_keys = self.ssh_key.as_deref().map(read_ssh_keys).transpose()?;
-        let password =
-            if self.password_stdin { Some(users::hash_password(&read_password()?)?) } else { None };
+/// What is given of a user.
+struct Given {
+    groups: Option<BTreeSet<String>>,
+    password: Option<String>,
+    ssh_keys: Option<Vec<String>>,
+}
 
+impl Change {
+    fn add(self, again: bool) -> Result<(), Box<dyn Error>> {
+        let data = self.place.load()?.data;
+        let is_new_directory = !data.exists();
+        let Given { groups, password, ssh_keys } = self.given(&data)?;
         files::create_directory(&data)?;
-        let name = self.name;
-        users::edit(&data, |users| {
-            let user = match (users.get(&name), is_new) {
-                (Some(_), true) => return Err(UserError::Exists(name)),
-                (None, false) => return Err(UserError::Unknown(name)),
-                (Some(old), false) => users::User {
-                    groups: groups.unwrap_or_else(|| old.groups.clone()),
-                    password: password.or_else(|| old.password.clone()),
-                    ssh_keys: ssh_keys.unwrap_or_else(|| old.ssh_keys.clone()),
-                    created: old.created,
-                },
-                (None, true) => users::User {
-                    groups: groups.unwrap_or_default(),
-                    password,
-                    ssh_keys: ssh_keys.unwrap_or_default(),
-                    created: Clock::system().now(),
-                },
-            };
-            users.insert(name, user);
-            Ok(())
-        })?;
+        let (groups, ssh_keys) = (groups.unwrap_or_default(), ssh_keys.unwrap_or_default());
+        let user = users::User { groups, password, ssh_keys, created: Clock::system().now() };
+        users::add(&data, &self.name, user, again)?;
         if is_new_directory {
             // Likely the wrong place, unless the server is yet to be started for the first time.
             let _ = writeln!(std::io::stderr(), "agentconf: made the directory {}", data.display());
         }
         Ok(())
+    }
+
+    fn set(self) -> Result<(), Box<dyn Error>> {
+        let data = self.place.load_existing()?.data;
+        let Given { groups, password, ssh_keys } = self.given(&data)?;
+        Ok(users::edit(&data, |users| {
+            let user = users.get_mut(&self.name).ok_or(UserError::Unknown(self.name))?;
+            user.groups = groups.unwrap_or_else(|| mem::take(&mut user.groups));
+            user.password = password.or_else(|| user.password.take());
+            user.ssh_keys = ssh_keys.unwrap_or_else(|| mem::take(&mut user.ssh_keys));
+            Ok(())
+        })?)
+    }
+
+    fn given(&self, data: &Path) -> Result<Given, Box<dyn Error>> {
+        check_user(data)?;
+        users::check_name(&self.name)?;
+        self.groups.iter().try_for_each(|group| users::check_name(group))?;
+        let groups = (!self.groups.is_empty()).then(|| self.groups.iter().cloned().collect());
+        let ssh_keys = self.ssh_key.as_deref().map(read_ssh_keys).transpose()?;
+        let password =
+            if self.password_stdin { Some(users::hash_password(&read_password()?)?) } else { None };
+        Ok(Given { groups, password, ssh_keys })
     }
 }
 

@@ -226,6 +226,9 @@ fn noted_as(entry: audit::Entry) -> Audited {
     let audited = Audited {
         user: Some(user).filter(|user| !user.is_empty()),
         group: body.groups.into_iter().collect(),
+        subject: body.subject,
+        group_before: body.groups_before.into_iter().collect(),
+        credential: body.credential,
         session_id: session,
         operation: Some(body.operation).filter(|operation| !operation.is_empty()),
         path: body.path.into_iter().collect(),

@@ -13,6 +13,7 @@ use super::options::Options;
 use super::quotas::{Account, Ledger};
 use super::secrets;
 use super::sessions;
+use crate::access::settings::PrivateKeys;
 use crate::access::{self, Nacm, Principal, Reference, Rules, Settings};
 use crate::agents::Registry;
 use crate::clock::Timestamp;
@@ -232,10 +233,8 @@ impl State {
     /// The secrets that receivers are told with, and those that the configurations refer to that a start or a time-out can make
     /// the running one.
     pub fn references(&self) -> BTreeSet<Reference> {
-        let pending = self.pending.iter().flat_map(|pending| [&pending.before, &pending.begun_with]);
-        let others = self.startup.iter().chain(pending);
         let read = |config: &Arc<Container>| Settings::read(config, &self.settings, Timestamp::EPOCH).ok();
-        let of_others: Vec<Settings> = others.filter_map(read).collect();
+        let of_others: Vec<Settings> = self.others().filter_map(read).collect();
         let tokens =
             self.tasks.callbacks().iter().filter_map(|(_, callback)| callback.receiver.token.as_deref());
         of_others
@@ -245,6 +244,17 @@ impl State {
             .map(|(reference, _)| reference)
             .chain(tokens.filter_map(Reference::read))
             .collect()
+    }
+
+    /// The private keys that the running configuration has in its keystore, and those configurations.
+    pub fn private_keys(&self) -> PrivateKeys {
+        PrivateKeys::of(self.others().chain([self.config.content()]).map(Arc::as_ref))
+    }
+
+    /// The configurations that a start or a time-out can make the running one.
+    fn others(&self) -> impl Iterator<Item = &Arc<Container>> {
+        let pending = self.pending.iter().flat_map(|pending| [&pending.before, &pending.begun_with]);
+        self.startup.iter().chain(pending)
     }
 
     /// Whether all that is configured to let users in can be used, if it differs from what was before.

@@ -151,7 +151,8 @@ fn edit(
     Ok(files::replace(&path, &(text + "\n"), Readers::Owner)?)
 }
 
-fn path(data: &Path) -> PathBuf {
+/// The file of a data directory.
+pub fn path(data: &Path) -> PathBuf {
     data.join("keys.json")
 }
 

@@ -12,10 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use rustls::crypto::SecureRandom;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::api_keys;
 use super::certificates::Shown;
 use super::files::{self, FileError, Readers};
+use super::rights::Rights;
 use super::shutdown::Shutdown;
 use super::standing::{self, Lost};
 use super::watched::{self, Edited, Stamp};
@@ -133,6 +136,8 @@ const ADMINISTERED: [&str; 8] = [
 ];
 /// Where it is kept how they were.
 const STAMPS: &str = "files.json";
+/// Where it is kept what those said that let people in.
+const RIGHTS: &str = "rights.json";
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -140,8 +145,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Administered {
     /// What each is called, and where it is.
     files: Vec<(String, PathBuf)>,
-    stamps: PathBuf,
+    data: PathBuf,
     known: BTreeMap<String, Option<Edited>>,
+    rights: Rights,
     /// Whether a server has lived here that would have kept how they were.
     has_lived: bool,
 }
@@ -154,15 +160,15 @@ impl Administered {
         let own = ADMINISTERED.iter().map(|name| ((*name).to_owned(), data.join(name)));
         let configuration = config.file.iter().map(|file| (file.display().to_string(), file.to_owned()));
         let directory = data.join(DIRECTORY);
-        let stamps = directory.join(STAMPS);
         let has_lived = Reader::new(&directory).kept().is_ok_and(|kept| kept.is_some());
-        let known = files::read(&stamps).ok().flatten().and_then(|text| serde_json::from_str(&text).ok());
+        let known: Option<BTreeMap<_, _>> = kept(&directory.join(STAMPS));
+        let rights = kept(&directory.join(RIGHTS)).unwrap_or_default();
         let has_lived = has_lived || known.is_some();
-        let files = own.chain(configuration).collect();
-        Administered { files, stamps, known: known.unwrap_or_default(), has_lived }
+        let (files, data) = (own.chain(configuration).collect(), data.clone());
+        Administered { files, data, known: known.unwrap_or_default(), rights, has_lived }
     }
 
-    /// Notes which of them have changed since the server before this one, and then until this one stops.
+    /// Notes which of them have changed since the server before this one, and whose rights, and then until this one stops.
     pub async fn watch(mut self, trail: Trail, shutdown: Shutdown) {
         if self.has_lived && self.known.is_empty() {
             trail.administered("file-changed", &format!("{DIRECTORY}/{STAMPS}"));
@@ -189,15 +195,26 @@ impl Administered {
             }
             is_changed = true;
         }
-        if is_changed {
-            let kept = serde_json::to_string(&self.known).map_err(io::Error::from);
-            let kept = kept.map_err(FileError::of("write", &self.stamps));
-            if let Err(error) = kept.and_then(|text| files::replace(&self.stamps, &text, Readers::Owner)) {
+        if is_changed || self.rights.are_unknown() {
+            self.rights.look(&self.data, trail);
+            let directory = self.data.join(DIRECTORY);
+            // In this order: who ends in between tells once more that a file has changed, and of nobody's rights twice.
+            let kept = keep(&directory.join(RIGHTS), &self.rights);
+            if let Err(error) = kept.and_then(|()| keep(&directory.join(STAMPS), &self.known)) {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "it is not kept how the files of administrators are");
             }
         }
     }
+}
+
+fn kept<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    files::read(file).ok().flatten().and_then(|text| serde_json::from_str(&text).ok())
+}
+
+fn keep(file: &Path, what: &impl Serialize) -> Result<(), FileError> {
+    let text = serde_json::to_string(what).map_err(io::Error::from).map_err(FileError::of("write", file))?;
+    files::replace(file, &text, Readers::Owner)
 }
 
 /// Whether a handshake failed for the certificate that the client has shown, or for the lack of one.

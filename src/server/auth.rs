@@ -222,7 +222,7 @@ impl Authenticator {
         let (id, key) = self.api_keys.verify(presented, self.clock.now())?;
         let user = self.users.get(&key.user).filter(|user| user.created <= key.created)?;
         let principal = principal(&key.user, &user, Method::ApiKey);
-        let principal = principal.scoped(key.scope).bound_to(key.agent.clone());
+        let principal = principal.scoped(key.scope).bound_to(key.agent.clone()).by_key(&id);
         Some((principal, Proof { created: Some(user.created), by: By::ApiKey(id, key), certificate: None }))
     }
 

@@ -36,6 +36,7 @@ pub mod refusal;
 pub mod reload;
 pub mod remembered;
 pub mod renewal;
+mod rights;
 pub mod settings;
 pub mod shutdown;
 pub mod ssh;

@@ -16,7 +16,11 @@ use super::named::{self, Named};
 use crate::clock::{self, Timestamp};
 
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The one without removed names, which is written as long as there are none: older programs read it.
+const VERSION_WITHOUT_REMOVED: u32 = 1;
+/// Most removed names that are remembered; the oldest are forgotten.
+const REMOVED_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 64;
 const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -45,7 +49,14 @@ pub type UserMap = BTreeMap<String, User>;
 struct Content {
     version: u32,
     users: UserMap,
+    /// Names that users had, and when these were removed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    removed: BTreeMap<String, Removed>,
 }
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Removed(#[serde(with = "clock::rfc3339")] Timestamp);
 
 /// What is wrong with the user file, or with a change of it.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +83,17 @@ pub enum UserError {
     /// There is such a user already.
     #[error("there is a user {0} already: change it with `user set`")]
     Exists(String),
+    /// There was such a user.
+    #[error(
+        "there was a user {name} until {at}: the agents, tasks, data objects and delegations of that name would be the new \
+         user's; take another name, or --again if it is the same person again, or a successor who takes over"
+    )]
+    Removed {
+        /// The name.
+        name: String,
+        /// When the user was removed.
+        at: Timestamp,
+    },
     /// There is no such user.
     #[error("there is no user {0}")]
     Unknown(String),
@@ -92,24 +114,72 @@ pub fn edit<T>(
     data: &Path,
     change: impl FnOnce(&mut UserMap) -> Result<T, UserError>,
 ) -> Result<T, UserError> {
+    rewrite(data, |content| change(&mut content.users))
+}
+
+/// Adds a user. In the state of the server, what belongs to a name stays with the name: whoever gets that of a user who was
+/// removed gets it too, so that has to be wanted (`again`).
+///
+/// # Errors
+/// [`UserError::Exists`], [`UserError::Removed`]; the file cannot be read or written.
+pub fn add(data: &Path, name: &str, user: User, again: bool) -> Result<(), UserError> {
+    rewrite(data, |content| {
+        if content.users.contains_key(name) {
+            return Err(UserError::Exists(name.to_owned()));
+        }
+        if let Some(Removed(at)) = content.removed.get(name).filter(|_| !again) {
+            return Err(UserError::Removed { name: name.to_owned(), at: *at });
+        }
+        content.users.insert(name.to_owned(), user);
+        Ok(())
+    })
+}
+
+/// Removes a user and remembers the name.
+///
+/// # Errors
+/// [`UserError::Unknown`]; the file cannot be read or written.
+pub fn remove(data: &Path, name: &str, now: Timestamp) -> Result<(), UserError> {
+    rewrite(data, |content| {
+        content.users.remove(name).ok_or_else(|| UserError::Unknown(name.to_owned()))?;
+        content.removed.insert(name.to_owned(), Removed(now));
+        while content.removed.len() > REMOVED_MAX {
+            let oldest = content.removed.iter().min_by_key(|(_, removed)| removed.0);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else { break };
+            content.removed.remove(&oldest);
+        }
+        Ok(())
+    })
+}
+
+fn rewrite<T>(
+    data: &Path,
+    change: impl FnOnce(&mut Content) -> Result<T, UserError>,
+) -> Result<T, UserError> {
     let lock_path = data.join("users.lock");
     let lock = files::open_lock(&lock_path)?;
     lock.lock().map_err(FileError::of("lock", &lock_path))?;
-    let mut users = list(data)?;
-    let result = change(&mut users)?;
+    let mut content = read(data)?;
+    let result = change(&mut content)?;
+    content.removed.retain(|name, _| !content.users.contains_key(name));
+    content.version = if content.removed.is_empty() { VERSION_WITHOUT_REMOVED } else { VERSION };
     let path = path(data);
-    let text = serde_json::to_string_pretty(&Content { version: VERSION, users })
-        .map_err(|error| UserError::Damaged(path.clone(), error))?;
+    let text =
+        serde_json::to_string_pretty(&content).map_err(|error| UserError::Damaged(path.clone(), error))?;
     files::replace(&path, &(text + "\n"), Readers::Owner)?;
     Ok(result)
 }
 
 /// All users in the file of a data directory; none if there is no file.
 pub fn list(data: &Path) -> Result<UserMap, UserError> {
+    Ok(read(data)?.users)
+}
+
+fn read(data: &Path) -> Result<Content, UserError> {
     let path = path(data);
     match files::read(&path)? {
         Some(text) => parse(&path, &text),
-        None => Ok(UserMap::new()),
+        None => Ok(Content { version: VERSION, users: UserMap::new(), removed: BTreeMap::new() }),
     }
 }
 
@@ -158,17 +228,18 @@ pub fn parse_ssh_keys(text: &str) -> Result<Vec<String>, UserError> {
         .collect()
 }
 
-fn path(data: &Path) -> PathBuf {
+/// The file of a data directory.
+pub fn path(data: &Path) -> PathBuf {
     data.join("users.json")
 }
 
-fn parse(path: &Path, text: &str) -> Result<UserMap, UserError> {
+fn parse(path: &Path, text: &str) -> Result<Content, UserError> {
     let content: Content =
         serde_json::from_str(text).map_err(|error| UserError::Damaged(path.to_owned(), error))?;
-    if content.version != VERSION {
+    if ![VERSION_WITHOUT_REMOVED, VERSION].contains(&content.version) {
         return Err(UserError::Version { file: path.to_owned(), version: content.version });
     }
-    Ok(content.users)
+    Ok(content)
 }
 
 /// The server's view of its users.
@@ -177,7 +248,7 @@ pub type Users = Named<User>;
 impl Users {
     /// The view of the file of a data directory.
     pub fn open(data: &Path) -> Result<Users, UserError> {
-        let parse = |path: &Path, text: &str| Ok(named::shared(parse(path, text)?));
+        let parse = |path: &Path, text: &str| Ok(named::shared(parse(path, text)?.users));
         Ok(Named::new(path(data), list(data)?, parse, Configured::user))
     }
 }
@@ -232,8 +303,8 @@ mod tests {
         assert!(users.get("ann").is_some());
         assert!(matches!(Users::open(data.path()), Err(UserError::Damaged(..))));
         assert!(matches!(edit(data.path(), |_| Ok(())), Err(UserError::Damaged(..))));
-        std::fs::write(data.path().join("users.json"), r#"{"version":2,"users":{}}"#).unwrap();
-        assert!(matches!(Users::open(data.path()), Err(UserError::Version { version: 2, .. })));
+        std::fs::write(data.path().join("users.json"), r#"{"version":3,"users":{}}"#).unwrap();
+        assert!(matches!(Users::open(data.path()), Err(UserError::Version { version: 3, .. })));
     }
 
     #[test]
@@ -262,6 +333,51 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(list(data.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_name_of_a_removed_user_is_given_again_only_if_that_is_wanted() {
+        let data = TestDirectory::new();
+        let now = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        let version = || {
+            let text = std::fs::read_to_string(data.path().join("users.json")).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["version"].clone()
+        };
+        let add = |name, again| add(data.path(), name, user(None), again);
+        add("ann", false).unwrap();
+        add("bob", true).unwrap();
+        assert_eq!(version(), 1, "older programs read it");
+        remove(data.path(), "ann", now(60)).unwrap();
+        assert_eq!(version(), 2);
+        assert!(matches!(remove(data.path(), "ann", now(61)), Err(UserError::Unknown(_))));
+        let refused = add("ann", false).unwrap_err();
+        assert!(matches!(&refused, UserError::Removed { name, at } if name == "ann" && *at == now(60)));
+        let said = refused.to_string();
+        for word in ["1970-01-01T00:01:00Z", "agents, tasks, data objects and delegations", "--again"] {
+            assert!(said.contains(word), "{said}");
+        }
+        let users = Users::open(data.path()).unwrap();
+        edit(data.path(), |map| Ok(map.get_mut("bob").unwrap().groups.clear())).unwrap();
+        assert!(users.get("ann").is_none() && users.get("bob").unwrap().groups.is_empty());
+        assert!(add("ann", false).is_err(), "what changes others does not forget it");
+        add("ann", true).unwrap();
+        assert!(users.get("ann").is_some() && matches!(add("ann", true), Err(UserError::Exists(_))));
+        assert_eq!(version(), 1);
+    }
+
+    #[test]
+    fn of_removed_names_the_oldest_are_forgotten() {
+        let data = TestDirectory::new();
+        let removed = |n: usize| (format!("u{n}"), Removed(Timestamp::from_seconds(n as i64).unwrap()));
+        rewrite(data.path(), |content| {
+            content.removed = (1..=REMOVED_MAX).map(removed).collect();
+            Ok(content.users.insert("ann".into(), user(None)))
+        })
+        .unwrap();
+        remove(data.path(), "ann", Timestamp::MAX).unwrap();
+        let add = |name| add(data.path(), name, user(None), false);
+        add("u1").unwrap();
+        assert!(add("u2").is_err() && add("ann").is_err());
     }
 
     #[test]

@@ -18,12 +18,11 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use sha2::{Digest as _, Sha256};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 use super::files::{self, FileError, Readers};
 use super::jwks::Keys;
 use super::{api_keys, settings, users};
+use crate::access::settings::{PrivateKeys, public_key};
 use crate::access::{Reference, Settings};
 use crate::clock::Clock;
 use crate::config::{self, Check, Config};
@@ -59,10 +58,10 @@ pub struct Vault {
 struct State {
     /// By identifier, which is the name of the file.
     kept: BTreeMap<String, Kept>,
-    /// What was referred to when that was last looked at, and since.
-    used: BTreeSet<Reference>,
+    /// The identifiers of what was referred to when that was last looked at, and since.
+    used: BTreeSet<String>,
     /// The same before that look: what an edit was about to refer to then may not have been seen by it.
-    used_before: BTreeSet<Reference>,
+    used_before: BTreeSet<String>,
 }
 
 /// A secret, or what is needed of it.
@@ -106,9 +105,8 @@ impl Vault {
 
     /// The private key that fits a certificate.
     pub fn key_of(&self, certificate: &[u8]) -> Option<PrivateKeyDer<'static>> {
-        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-        let kept =
-            self.read().kept.get(&key_id(parsed.public_key().raw)).map(|kept| Arc::clone(&kept.text))?;
+        let id = key_id(&public_key(certificate)?);
+        let kept = self.read().kept.get(&id).map(|kept| Arc::clone(&kept.text))?;
         PrivateKeyDer::try_from(STANDARD.decode(kept.as_bytes()).ok()?).ok()
     }
 
@@ -122,20 +120,20 @@ impl Vault {
         self.issuers.store(Arc::new(issuers.to_vec()));
     }
 
-    /// Removes what has not been referred to for long; `references` tells what is, by the configurations that count. It is
+    /// Removes what has not been referred to for long; `referred` tells what is, by the configurations that count. It is
     /// asked before anybody is served and then each hour, so that the time of a file says on which day its secret was last known
     /// to be used. Waits for the files.
-    pub fn sweep(&self, references: impl FnOnce() -> BTreeSet<Reference>) {
+    pub fn sweep(&self, referred: impl FnOnce() -> (BTreeSet<Reference>, PrivateKeys)) {
         {
             let mut state = self.write();
             state.used_before = mem::take(&mut state.used);
         }
-        let referred = references();
+        let (references, keys) = referred();
         let now = self.now();
         let (mut used, mut old) = (Vec::new(), Vec::new());
         {
             let mut state = self.write();
-            state.used.extend(referred);
+            state.refer(references, &keys);
             for (id, used_at) in state.kept.iter().map(|(id, kept)| (id, kept.used_at)) {
                 let unused = now.duration_since(used_at).unwrap_or_default();
                 if state.is_used(id) {
@@ -221,11 +219,18 @@ impl Vault {
 }
 
 impl State {
+    /// From now on all of these are used.
+    fn refer(&mut self, references: impl IntoIterator<Item = Reference>, keys: &PrivateKeys) {
+        self.used.extend(references.into_iter().map(|reference| reference.id().to_owned()));
+        self.used.extend(keys.public.iter().map(|public| key_id(public)));
+        if keys.can_be_any {
+            let all = self.kept.keys().filter(|id| id.starts_with(KEY_PREFIX));
+            self.used.extend(all.cloned());
+        }
+    }
+
     fn is_used(&self, id: &str) -> bool {
-        id.starts_with(KEY_PREFIX)
-            || Reference::with_id(id).is_some_and(|reference| {
-                self.used.contains(&reference) || self.used_before.contains(&reference)
-            })
+        self.used.contains(id) || self.used_before.contains(id)
     }
 }
 
@@ -284,7 +289,7 @@ impl engine::Vault for Vault {
         if !state.kept.contains_key(reference.id()) {
             return Err(invalid(format!("{reference} refers to no secret that is kept: give it anew")));
         }
-        state.used.insert(reference.clone());
+        state.used.insert(reference.id().to_owned());
         Ok(())
     }
 
@@ -298,7 +303,7 @@ impl engine::Vault for Vault {
                 let message = format!("{missing} refers to no secret that is kept: set it anew");
                 return Err(invalid(message).at(place));
             }
-            state.used.extend(settings.references().map(|(reference, _)| reference));
+            state.refer(settings.references().map(|(reference, _)| reference), &settings.private_keys);
         }
         // The file would count, and the client would not see that what it wrote has no effect.
         let of_machine = users::list(&self.users).unwrap_or_default();
@@ -380,18 +385,61 @@ mod tests {
         clock.advance_seconds(31 * DAY_S);
         vault.sweep(|| {
             vault.check(&referring_to(&wanted)).unwrap();
-            BTreeSet::new()
+            Default::default()
         });
         assert!(vault.get(&wanted).is_some() && vault.get(&unwanted).is_none());
         assert!(vault.check(&referring_to(&unwanted)).is_err());
         assert!(!data.path().join("secrets").join(unwanted.id()).exists());
         // What was about to refer to it was not carried out: nothing does, twice.
         for _ in 0..2 {
-            vault.sweep(BTreeSet::new);
+            vault.sweep(Default::default);
         }
         clock.advance_seconds(31 * DAY_S);
-        vault.sweep(BTreeSet::new);
+        vault.sweep(Default::default);
         assert!(vault.get(&wanted).is_none());
+    }
+
+    #[test]
+    fn a_private_key_goes_when_no_keystore_has_had_it_for_long() {
+        let data = TestDirectory::new();
+        let config = Config { data: data.path().to_owned(), ..Config::default() };
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let vault = Vault::open(&config, clock.clock()).unwrap();
+        let pairs = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+        for pair in &pairs {
+            vault.keep_key(&pair.serialize_der()).unwrap();
+        }
+        let [kept, other] = pairs.map(|pair| {
+            let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.self_signed(&pair).unwrap().der().to_vec()
+        });
+        let are_there = || [&kept, &other].map(|certificate| vault.key_of(certificate).is_some());
+        let sweep_with = |keys: fn(Vec<u8>) -> PrivateKeys| {
+            // What was used before the last look is not removed yet.
+            for _ in 0..2 {
+                vault.sweep(|| (BTreeSet::new(), keys(public_key(&kept).unwrap())));
+            }
+        };
+        let one = |key| PrivateKeys { public: [key].into(), can_be_any: false };
+        sweep_with(|_| PrivateKeys { can_be_any: true, ..PrivateKeys::default() });
+        clock.advance_seconds(31 * DAY_S);
+        sweep_with(|_| PrivateKeys { can_be_any: true, ..PrivateKeys::default() });
+        assert_eq!(are_there(), [true, true], "a hidden key without a public one can be any");
+        sweep_with(one);
+        assert_eq!(are_there(), [true, true], "an earlier configuration can be gone back to");
+        clock.advance_seconds(31 * DAY_S);
+        sweep_with(one);
+        assert_eq!(are_there(), [true, false]);
+        sweep_with(|_| PrivateKeys::default());
+        clock.advance_seconds(31 * DAY_S);
+        // What is about to be configured is used at once.
+        let private_keys = one(public_key(&kept).unwrap());
+        vault.check(&Settings { private_keys, ..Settings::default() }).unwrap();
+        vault.sweep(Default::default);
+        assert_eq!(are_there(), [true, false]);
+        sweep_with(|_| PrivateKeys::default());
+        assert_eq!(are_there(), [false, false]);
+        assert_eq!(std::fs::read_dir(data.path().join("secrets")).unwrap().count(), 0);
     }
 
     #[test]
@@ -408,7 +456,7 @@ mod tests {
         let others = ["/a", "/b"].map(|purpose| vault.keep(Secret::Client("s"), purpose).unwrap());
         // What was replaced is seen not to be referred to, twice.
         for _ in 0..2 {
-            vault.sweep(|| others.clone().into());
+            vault.sweep(|| (others.clone().into(), PrivateKeys::default()));
         }
         let last = token().unwrap();
         assert!(
@@ -424,7 +472,7 @@ mod tests {
         let vault = Vault::open(&config, ManualClock::new(Timestamp::EPOCH).clock()).unwrap();
         let keep = |purpose| vault.keep(Secret::Client("s"), purpose);
         let (used, unused) = (keep("/a").unwrap(), keep("/b").unwrap());
-        vault.sweep(|| [used.clone()].into());
+        vault.sweep(|| ([used.clone()].into(), PrivateKeys::default()));
         let other = keep("/c").unwrap();
         assert!(vault.get(&used).is_some() && vault.get(&unused).is_none());
         vault.check(&referring_to(&other)).unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agentconf::access::settings::{PrivateKeys, public_key};
 use agentconf::datastore::edit::{Edit, Operation};
 use agentconf::engine::{Candidate, Datastore, EditRequest, Management, Test};
 use agentconf::yang::error::{Error, Tag};
@@ -260,6 +261,46 @@ async fn a_private_key_is_hidden_and_found_by_its_certificate() {
     // In the log of events there is none of it.
     let log = std::fs::read(bench.directory.path().join("log.sqlite3-wal")).expect("the log");
     assert!(!log.windows(private.len()).any(|part| part == private.as_bytes()));
+}
+
+#[tokio::test]
+async fn a_private_key_is_in_use_as_long_as_a_configuration_that_counts_has_it() {
+    let bench = Bench::with_startup();
+    let certificate = || {
+        let pair = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        params.self_signed(&pair).expect("a certificate").der().to_vec()
+    };
+    let public = |certificate: &[u8]| public_key(certificate).expect("it has one");
+    let (one, other) = (certificate(), certificate());
+    let key = |name: &str| {
+        let above = [&keystore::KEYSTORE, &keystore::KEYSTORE_ASYMMETRIC_KEYS];
+        entry(&above, &keystore::KEYSTORE_ASYMMETRIC_KEYS_ASYMMETRIC_KEY, name)
+    };
+    let set = async |name: &str, more: Json| {
+        let mut body = json!({"name": name, "hidden-private-key": [null]});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let body = json!({"ietf-keystore:asymmetric-key": [body]});
+        bench.put("admin", key(name), body).await.expect("it is written");
+    };
+    let in_use = || bench.engine.snapshot().private_keys();
+    set("tls", json!({"certificates": {"certificate": [{"name": "c", "cert-data": STANDARD.encode(&one)}]}}))
+        .await;
+    let save = json!({"target": {"startup": [null]}, "source": {"running": [null]}});
+    bench.call("admin", &netconf::COPY_CONFIG, save).await.expect("it is saved");
+    bench.delete("admin", key("tls")).await.expect("it goes");
+    let format = "ietf-crypto-types:subject-public-key-info-format";
+    set("own", json!({"public-key-format": format, "public-key": STANDARD.encode(public(&other))})).await;
+    assert_eq!(in_use(), PrivateKeys { public: [public(&one), public(&other)].into(), can_be_any: false });
+    set("any", json!({})).await;
+    assert!(in_use().can_be_any, "nothing says which one it is");
+    set("any", json!({"public-key-format": "ietf-crypto-types:ssh-public-key-format", "public-key": "AAAA"}))
+        .await;
+    assert!(in_use().can_be_any, "nor does this");
+    bench.delete("admin", key("any")).await.expect("it goes");
+    let delete = json!({"target": {"startup": [null]}});
+    bench.call("admin", &netconf::DELETE_CONFIG, delete).await.expect("it is deleted");
+    assert_eq!(in_use(), PrivateKeys { public: [public(&other)].into(), can_be_any: false });
 }
 
 #[tokio::test]

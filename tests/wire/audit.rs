@@ -331,6 +331,56 @@ fn what_was_done_to_a_server_that_was_down_is_told() {
 }
 
 #[test]
+fn who_got_which_rights_is_told() {
+    let place = Place::new();
+    let data = place.server.data().to_owned();
+    let does = |verb: &[&str]| {
+        let output = run(verb, &data);
+        assert!(output.status.success(), "{verb:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let told = |operation: &str, subject: &str, rest: [Json; 3]| {
+        let [groups, before, key] = rest;
+        json!({"kind": "administration", "user": null, "operation": operation, "path": null, "subject": subject,
+            "group": groups, "group-before": before, "credential": key})
+    };
+    let none = Json::Null;
+    let now = |expected: Json| drop(place.exported(&[expected]));
+    // What they say first is known.
+    while !data.join("audit/rights.json").exists() {
+        std::thread::yield_now();
+    }
+    does(&["user", "add", "ann"]);
+    now(told("user-added", "ann", [none.clone(), none.clone(), none.clone()]));
+    does(&["user", "set", "ann", "--group", "admin", "--group", "ops"]);
+    now(told("user-changed", "ann", [json!(["admin", "ops"]), none.clone(), none.clone()]));
+    let key = does(&["key", "add", "ann"]);
+    let id = key.split('_').nth(1).unwrap();
+    now(told("key-added", "ann", [none.clone(), none.clone(), json!(id)]));
+    assert_eq!(place.server.client_of(Some(&format!("Bearer {key}"))).get("/restconf/data").status, 200);
+    now(
+        json!({"kind": "authentication", "user": "ann", "method": "api-key", "credential": id, "group": ["admin", "ops"]}),
+    );
+    does(&["key", "revoke", id]);
+    now(told("key-removed", "ann", [none.clone(), none.clone(), json!(id)]));
+    // While no server runs.
+    let Place { server, folder } = place;
+    assert!(server.stop().success());
+    does(&["user", "set", "ann", "--group", "ops"]);
+    let key = does(&["key", "add", "ann"]);
+    let id = key.split('_').nth(1).unwrap();
+    let place = Place { server: Server::start(&data, SETTINGS), folder };
+    place.exported(&[
+        told("user-changed", "ann", [json!(["ops"]), json!(["admin", "ops"]), none.clone()]),
+        told("key-added", "ann", [none.clone(), none.clone(), json!(id)]),
+    ]);
+    does(&["user", "remove", "ann"]);
+    place.exported(&[told("user-removed", "ann", [none.clone(), json!(["ops"]), none])]);
+    let kept = fs::read_to_string(data.join("audit/rights.json")).unwrap();
+    assert!(!kept.contains("argon2") && !kept.contains(key.rsplit('_').next().unwrap()), "{kept}");
+}
+
+#[test]
 fn no_secret_is_in_the_log_or_in_the_audit() {
     const SECRETS: [&str; 15] = [
         "s3cr3t-good-password",

@@ -403,11 +403,32 @@ fn a_key_that_ended_with_its_user_is_listed_as_such() {
     done(&["user", "add", "ann"]);
     done(&["key", "add", "ann"]);
     done(&["user", "remove", "ann"]);
-    done(&["user", "add", "ann"]);
+    done(&["user", "add", "ann", "--again"]);
     done(&["key", "add", "ann", "--agent", "planner"]);
     let listed = done(&["key", "list"]);
     let ended: Vec<_> = listed.lines().filter(|line| line.contains("\tended: ")).collect();
     assert!(ended.len() == 1 && listed.lines().count() == 2 && !ended[0].contains("planner"), "{listed}");
+}
+
+#[test]
+fn nobody_gets_what_belonged_to_a_removed_user_unless_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let ends = |verb: &[&str]| {
+        let output = run(verb, &data);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for verb in [["user", "add", "ann"], ["user", "add", "bob"], ["user", "remove", "ann"]] {
+        assert_eq!(ends(&verb).0, Some(0), "{verb:?}");
+    }
+    let (code, said) = ends(&["user", "add", "ann", "--group", "admin"]);
+    let told = "the agents, tasks, data objects and delegations of that name would be the new user's";
+    assert!(code == Some(1) && said.contains(told) && said.contains("--again"), "{said}");
+    assert_eq!(ends(&["user", "set", "bob", "--group", "admin"]).0, Some(0));
+    let listed = || String::from_utf8(run(&["user", "list"], &data).stdout).unwrap();
+    assert!(listed().starts_with("bob\tadmin\t"), "{}", listed());
+    assert_eq!(ends(&["user", "add", "ann", "--again"]), (Some(0), String::new()));
+    assert!(listed().starts_with("ann\t"));
 }
 
 #[test]

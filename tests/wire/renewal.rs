@@ -304,6 +304,41 @@ fn the_certificate_of_the_server_is_configured_while_it_runs_and_outlasts_a_star
 }
 
 #[test]
+fn a_private_key_stays_30_days_longer_than_its_entry_in_the_keystore() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, "");
+    let kept = || {
+        let files = fs::read_dir(data.join("secrets")).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| file.display().to_string().contains("/key-")).collect::<Vec<_>>()
+    };
+    let place = |name| format!("/restconf/data/ietf-keystore:keystore/asymmetric-keys/asymmetric-key={name}");
+    for name in ["stays", "goes"] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = named(name).self_signed(&key).unwrap();
+        let entry = serde_json::json!({"ietf-keystore:asymmetric-key": [{"name": name,
+            "private-key-format": "ietf-crypto-types:one-asymmetric-key-format",
+            "cleartext-private-key": base64(&key.serialize_pem()),
+            "certificates": {"certificate": [{"name": "this", "cert-data": base64(&certificate.pem())}]}}]});
+        put(&mut server.client(), &place(name), entry);
+    }
+    let answer = server.client().send("DELETE", &place("goes"), &serde_json::Value::Null).unwrap();
+    assert_eq!(answer.status, 204);
+    assert!(server.stop().success());
+    let started_after = |days: u64| {
+        for file in kept() {
+            let then = std::time::SystemTime::now() - std::time::Duration::from_secs(days * 24 * 3600);
+            fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
+        }
+        assert!(Server::start(&data, "").stop().success());
+        kept().len()
+    };
+    assert_eq!(started_after(29), 2, "an earlier configuration can be gone back to");
+    assert_eq!(started_after(31), 1);
+    assert_eq!(started_after(31), 1, "what is in the keystore stays");
+}
+
+#[test]
 fn certificates_of_clients_are_configured_while_the_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), "");

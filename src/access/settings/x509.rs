@@ -6,6 +6,7 @@
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The certificates in it, each as DER; `None` if it is neither.
 pub fn certificates(data: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -33,6 +34,17 @@ pub fn chained(mut all: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
         chain.push(all.swap_remove(next));
     }
     all.is_empty().then_some(chain)
+}
+
+/// The public key of a certificate (SubjectPublicKeyInfo), as DER.
+pub fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.public_key().raw.to_vec())
+}
+
+/// Whether it is a public key as certificates have it.
+pub fn is_public_key(data: &[u8]) -> bool {
+    SubjectPublicKeyInfo::from_der(data).is_ok_and(|(rest, _)| rest.is_empty())
 }
 
 /// Whether it is a list of revoked certificates.
