@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agentconf::log::{Log, NewRecord};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
@@ -110,6 +111,57 @@ fn what_a_newer_version_has_written_is_refused_and_left_as_it_is() {
         assert!(said.contains("a newer agentconf"), "{said}");
         assert!(log(&data) == before, "{change}");
     }
+}
+
+/// An edit of a module that this program does not have is written into the log, as one that had it would have.
+fn edit_of_another_module(data: &Path, edit: Json) {
+    let mut log = Log::open(data).unwrap();
+    let record = NewRecord {
+        at: 1_800_000_000_000_000,
+        kind: 1,
+        version: 1,
+        actor: String::new(),
+        origin: String::new(),
+        payload: serde_json::json!([edit]).to_string().into_bytes(),
+    };
+    log.append(&[vec![record]]).unwrap();
+    log.close().unwrap();
+}
+
+#[test]
+fn data_of_a_module_that_is_gone_keeps_a_server_from_starting_until_it_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(Server::start(&data, "").stop().success());
+    let check = || {
+        let checked = run(&["serve", "--check"], &data);
+        (checked.status.code(), String::from_utf8_lossy(&checked.stderr).into_owned())
+    };
+    assert_eq!(check().0, Some(0));
+    let beast = serde_json::json!([{"node": "acme-odd:beast"}]);
+    let made = serde_json::json!({"acme-odd:beast": {"legs": 4}});
+    edit_of_another_module(&data, serde_json::json!({"op": "create", "path": beast, "value": made}));
+    let stored = || fs::read(data.join("log.sqlite3")).unwrap();
+    let before = stored();
+    let (code, said) = check();
+    assert!(code == Some(1) && said.contains("/acme-odd:beast"), "{code:?} {said}");
+    let (mut process, listening) = spawn(&data, "");
+    assert_eq!(listening.recv_timeout(LIMIT).unwrap_or_default(), "");
+    assert!(!process.wait().unwrap().success());
+    let said = fs::read_to_string(data.with_extension("stderr")).unwrap();
+    assert!(said.contains("/acme-odd:beast") && said.contains("can remove it"), "{said}");
+    assert!(stored() == before, "nothing is lost");
+
+    edit_of_another_module(&data, serde_json::json!({"op": "delete", "path": beast}));
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+    let server = Server::start(&data, "");
+    let entry = serde_json::json!({"irtf-agent:data-params": [{"id": "new", "dataType": "text"}]});
+    let put = server.client().send("PUT", "/restconf/data/irtf-agent:data-params=new", &entry).unwrap();
+    assert_eq!(put.status, 201, "{put}");
+    assert!(server.stop().success());
+    let verified = run(&["log", "verify"], &data);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
 #[test]
