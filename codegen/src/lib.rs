@@ -56,6 +56,7 @@ pub mod load;
 mod names;
 mod policy;
 mod posix;
+mod program;
 mod reads;
 mod resolve;
 mod sid;
@@ -160,6 +161,7 @@ impl Compiler {
     pub fn resolve(&self) -> Result<(ir::Schema, load::Loaded)> {
         let loaded = load::Loaded::new(&absolute(&self.yang_dir)?)?;
         let (mut schema, raw_types) = resolve::resolve(&loaded)?;
+        loaded.check_defaults(&schema)?;
         link::link(&mut schema, raw_types)?;
         sid::assign(&mut schema)?;
         Ok((schema, loaded))

@@ -9,9 +9,10 @@ use yang5::ffi;
 
 use crate::complain::diagnostics;
 use crate::context::{Context, Module};
-use crate::error::{Error, Result};
-use crate::ir::Text;
+use crate::error::{Diagnostic, Error, Result};
+use crate::ir::{Schema, Text};
 use crate::policy::Policy;
+use crate::program;
 use crate::source::{Source, Sources};
 
 /// The file that says what is implemented, and which features are supported.
@@ -24,6 +25,9 @@ pub struct Loaded {
     sources: Rc<Sources>,
     policy: Policy,
     policy_path: PathBuf,
+    yang_dir: PathBuf,
+    /// Those of the policy's `import` that nothing implements.
+    imported: BTreeSet<String>,
     /// Name and revision of the modules that libyang has in itself.
     built_in: Vec<(String, String)>,
 }
@@ -39,8 +43,17 @@ impl Loaded {
         let policy = Policy::read(&policy_path)?;
         let context = Context::new(Rc::clone(&sources))?;
         let built_in = context.modules().map(|m| (m.name, m.revision)).collect();
-        let loaded = Loaded { context, sources, policy, policy_path, built_in };
-        loaded.load()?;
+        let imported = BTreeSet::new();
+        let mut loaded = Loaded {
+            context,
+            sources,
+            policy,
+            policy_path,
+            yang_dir: yang_dir.to_owned(),
+            imported,
+            built_in,
+        };
+        loaded.imported = loaded.load()?;
         Ok(loaded)
     }
 
@@ -54,9 +67,17 @@ impl Loaded {
         self.policy.implement.iter().any(|(listed, _)| listed == name)
     }
 
-    /// Whether the module is to be imported alone; who puts its file beside `standard/` wants more.
+    /// Whether a program's own code is written for the module.
+    pub fn is_program(&self, name: &str) -> bool {
+        let folders = || self.policy.program.iter().filter(|p| p.ends_with('/'));
+        let is_in = |s: &Source| folders().any(|folder| s.path.starts_with(self.yang_dir.join(folder)));
+        self.policy.program.iter().any(|listed| listed == name)
+            || self.sources.iter().any(|s| s.name == name && is_in(s))
+    }
+
+    /// Whether the module is to be imported alone: `modules.toml` says so.
     pub fn is_imported(&self, name: &str) -> bool {
-        !self.is_own(name) && self.policy.import.iter().any(|imported| imported == name)
+        self.imported.contains(name)
     }
 
     /// Whether the module stands outside of `standard/`.
@@ -82,12 +103,39 @@ impl Loaded {
         printed.ok_or_else(|| Error::Libyang(format!("cannot print \"{name}@{revision}\"")))
     }
 
-    fn load(&self) -> Result<()> {
+    /// The modules outside of `standard/` that were added to those of the program, if there are any of these.
+    fn added(&self) -> impl Iterator<Item = &Source> {
+        let has_program = !self.policy.program.is_empty();
+        let is_added =
+            move |s: &&Source| has_program && !s.standard && !s.submodule && !self.is_program(&s.name);
+        self.sources.iter().filter(is_added)
+    }
+
+    /// Refuses deviations that make defaults where the program's code knows of none.
+    ///
+    /// # Errors
+    /// There are such.
+    pub fn check_defaults(&self, schema: &Schema) -> Result<()> {
+        let refused = |source| program::refused_defaults(&self.sources, source, schema);
+        let problems: Vec<Diagnostic> = self.added().flat_map(refused).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Yang(problems)),
+        }
+    }
+
+    /// Returns what is imported alone, see [`Self::is_imported`].
+    fn load(&self) -> Result<BTreeSet<String>> {
         let roots = self.roots()?;
+        let is_left = |name: &&String| !roots.contains_key(name.as_str());
+        let imported = self.policy.import.iter().filter(is_left).cloned().collect();
         let is_built_in = |name: &str, revision: Option<&str>| {
             self.built_in.iter().any(|(n, r)| n == name && revision.is_none_or(|revision| r == revision))
         };
-        let problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        let mut problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        for source in self.added() {
+            problems.extend(program::refused(&self.sources, source, |name| self.is_program(name)));
+        }
         if !problems.is_empty() {
             return Err(Error::Yang(problems));
         }
@@ -110,7 +158,7 @@ impl Loaded {
             };
             found = self.context.modules().filter(is_new).map(|m| (m.name, m.revision)).collect();
         }
-        Ok(())
+        Ok(imported)
     }
 
     /// What is implemented, by name: all outside of `standard/`, what `modules.toml` names, and

@@ -242,6 +242,14 @@ impl Source {
         self.statement.get_or_init(|| module_of(Statement::parse(&self.text)).unwrap_or_default())
     }
 
+    /// The module, and its revision if it says one, that a prefix stands for here; `None` for its own and for one that
+    /// nothing has.
+    pub fn import(&self, prefix: &str) -> Option<(&str, Option<&str>)> {
+        let mut imports = self.header.all("import");
+        let import = imports.find(|s| s.get("prefix") == Some(prefix))?;
+        Some((&import.argument, import.get("revision-date")))
+    }
+
     /// The text as libyang is to read it: patterns that it would refuse, or take for something
     /// else, are covered up.
     pub fn for_libyang(&self) -> &CStr {

@@ -460,6 +460,9 @@ pub struct LeafRef {
 pub struct Schema {
     /// All modules, ascending by name, then by revision.
     pub modules: &'static [&'static Module],
+    /// The implemented ones that this program's code was not written for. What they add to nodes of the others is
+    /// stored, validated and served; no struct has it.
+    pub added: &'static [&'static Module],
 }
 
 impl Schema {
