@@ -58,6 +58,7 @@ mod policy;
 mod posix;
 mod program;
 mod reads;
+mod refer;
 mod resolve;
 mod sid;
 mod source;

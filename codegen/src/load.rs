@@ -13,6 +13,7 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::ir::{Schema, Text};
 use crate::policy::Policy;
 use crate::program;
+use crate::refer::referred;
 use crate::source::{Source, Sources};
 
 /// The file that says what is implemented, and which features are supported.
@@ -75,7 +76,7 @@ impl Loaded {
             || self.sources.iter().any(|s| s.name == name && is_in(s))
     }
 
-    /// Whether the module is to be imported alone: `modules.toml` says so.
+    /// Whether the module is to be imported alone: `modules.toml` says so, and no other module wants more.
     pub fn is_imported(&self, name: &str) -> bool {
         self.imported.contains(name)
     }
@@ -162,7 +163,8 @@ impl Loaded {
     }
 
     /// What is implemented, by name: all outside of `standard/`, what `modules.toml` names, and
-    /// what these augment or deviate (RFC 7950 section 5.6.5).
+    /// what these augment or deviate (RFC 7950 section 5.6.5). What `modules.toml` wants imported alone is implemented,
+    /// too, if one outside of `standard/` refers to it.
     fn roots(&self) -> Result<BTreeMap<&str, &Source>> {
         let policy = |rule: String| Error::Policy { path: self.policy_path.clone(), rule };
         let modules = || self.sources.iter().filter(|s| !s.submodule);
@@ -190,7 +192,14 @@ impl Loaded {
         }
         let mut pending: Vec<&Source> = roots.values().copied().collect();
         while let Some(source) = pending.pop() {
-            for target in self.sources.targets(source) {
+            let mut targets = self.sources.targets(source);
+            // The others in `standard/` have leafrefs that are the reason for the list.
+            if !source.standard && !self.is_program(&source.name) {
+                let referred = referred(&self.sources, source);
+                let wanted = self.policy.import.iter().filter(|name| referred.contains(*name));
+                targets.extend(wanted.filter_map(|name| self.sources.find(name, None, false)));
+            }
+            for target in targets {
                 if !roots.contains_key(target.name.as_str()) {
                     roots.insert(&target.name, target);
                     pending.push(target);

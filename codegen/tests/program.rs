@@ -142,3 +142,39 @@ fn a_deviation_that_the_servers_code_could_not_bear_is_refused_and_another_is_no
     let why = with(&format!("deviation {leaf} {{ deviate add {{ default \"1\"; }} }}")).unwrap_err();
     assert!(why.contains("default \"1\": ") && why.contains("the program's code is written for"), "{why}");
 }
+
+#[test]
+fn a_module_to_import_alone_is_implemented_for_who_uses_it() {
+    let head = "yang-version 1.1; namespace urn:acme:use; prefix u; import ietf-interfaces { prefix if; }";
+    let bodies = [
+        "augment /if:interfaces/if:interface { leaf rack { type string; } }",
+        "leaf link { type if:interface-ref; }",
+        "typedef link { type if:interface-ref; } container c { leaf link { type link; } }",
+        "deviation /if:interfaces/if:interface/if:description { deviate not-supported; }",
+        "leaf a { type string; must \"/if:interfaces\"; }",
+    ];
+    let implemented = |body: &str, settings: &dyn Fn(String) -> String| -> Vec<String> {
+        let temp = tempfile::tempdir().unwrap();
+        let (vendor, compiler) = servers(temp.path());
+        std::fs::write(vendor.join("acme-use.yang"), format!("module acme-use {{ {head} {body} }}")).unwrap();
+        let policy = vendor.join("../modules.toml");
+        std::fs::write(&policy, settings(std::fs::read_to_string(&policy).unwrap())).unwrap();
+        let (schema, _) = compiler.resolve().unwrap_or_else(|e| panic!("{body}: {e}"));
+        let module = |name: &str| schema.modules.iter().find(|m| m.name == name).unwrap();
+        assert_eq!(
+            module("ietf-interfaces").implemented,
+            !module("ietf-interfaces").data.is_empty(),
+            "{body}"
+        );
+        let implemented = schema.modules.iter().filter(|m| m.implemented && m.name.starts_with("ietf-i"));
+        implemented.map(|m| m.name.clone()).collect()
+    };
+    for body in bodies {
+        assert_eq!(implemented(body, &|settings| settings), ["ietf-interfaces"], "{body}");
+    }
+    let nothing = "leaf a { type string; }";
+    assert!(implemented(nothing, &|settings| settings).is_empty());
+    let listed = |settings: String| settings.replace("implement = []", "implement = [\"ietf-ip\"]");
+    // What it augments, too.
+    assert_eq!(implemented(nothing, &listed), ["ietf-interfaces", "ietf-ip"]);
+}
