@@ -127,9 +127,18 @@ impl Compiler {
     /// # Errors
     /// A file cannot be read, or the modules cannot be compiled; the error says where and why.
     pub fn compile(&self) -> Result<Vec<(String, String)>> {
+        self.compile_with_warnings().map(|(files, _)| files)
+    }
+
+    /// As [`Self::compile`], with what is allowed and most likely not meant, such as a condition that names a node that
+    /// no module has.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_with_warnings(&self) -> Result<(Vec<(String, String)>, Vec<Diagnostic>)> {
         let yang_dir = absolute(&self.yang_dir)?;
         let out_dir = absolute(&self.out_dir)?;
-        let (schema, _) = self.resolve()?;
+        let (schema, loaded) = self.resolve()?;
         if schema.modules.is_empty() {
             let rule = "no module is implemented; put one into the folder, or name one of \"standard/\" in \
                         \"modules.toml\""
@@ -150,7 +159,7 @@ impl Compiler {
             out_dir: &out_dir,
             root,
         };
-        Ok(emitter.files())
+        Ok((emitter.files(), loaded.warnings()))
     }
 
     /// The intermediate form, and libyang with the same modules: for tests of the runtime on

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use yang5::ffi;
 
-use crate::complain::diagnostics;
+use crate::complain::{diagnostics, warnings};
 use crate::context::{Context, Module};
 use crate::error::{Diagnostic, Error, Result};
 use crate::ir::{Schema, Text};
@@ -56,6 +56,11 @@ impl Loaded {
         };
         loaded.imported = loaded.load()?;
         Ok(loaded)
+    }
+
+    /// What is accepted and most likely not meant.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        warnings(self.context.doubts(), &self.sources)
     }
 
     /// The context, for reading.

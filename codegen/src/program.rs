@@ -57,11 +57,11 @@ fn rule(deviation: &Statement, module: &str, need: &str) -> String {
     )
 }
 
-/// The deviations of a module and its submodules, with the module and name of each step of their targets.
-fn deviations<'a>(
-    sources: &'a Sources,
-    source: &'a Source,
-) -> Vec<(&'a Source, &'a Statement, Vec<(&'a str, &'a str)>)> {
+/// A deviation: the module or submodule that has it, and the module and name of each step of its target.
+type Deviation<'a> = (&'a Source, &'a Statement, Vec<(&'a str, &'a str)>);
+
+/// The deviations of a module and its submodules.
+fn deviations<'a>(sources: &'a Sources, source: &'a Source) -> Vec<Deviation<'a>> {
     let mut found = Vec::new();
     for part in sources.parts(source) {
         for deviation in part.statement().all("deviation") {
