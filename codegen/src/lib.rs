@@ -1,7 +1,7 @@
 //! Compiles YANG modules into Rust: schema tables, and typed structs with conversions.
 //!
 //! ```text
-//! load     yang/ -> libyang context        (which modules, which features)
+//! load     yang/ -> libyang context        (which modules, which features; what libyang lets pass)
 //! resolve  libyang -> intermediate form    (all reading of libyang's structs)
 //! link     leafref targets, types shared, what each condition reads
 //! names    all Rust names, settled once
@@ -60,6 +60,7 @@ mod program;
 mod reads;
 mod refer;
 mod resolve;
+mod rules;
 mod sid;
 mod source;
 
@@ -72,6 +73,7 @@ pub mod xpath;
 
 use std::path::{Path, PathBuf};
 
+pub use emit::File;
 pub use error::{Diagnostic, Error, Result};
 
 /// Compiles a folder of YANG modules.
@@ -126,7 +128,7 @@ impl Compiler {
     ///
     /// # Errors
     /// A file cannot be read, or the modules cannot be compiled; the error says where and why.
-    pub fn compile(&self) -> Result<Vec<(String, String)>> {
+    pub fn compile(&self) -> Result<Vec<File>> {
         self.compile_with_warnings().map(|(files, _)| files)
     }
 
@@ -135,7 +137,7 @@ impl Compiler {
     ///
     /// # Errors
     /// As [`Self::compile`].
-    pub fn compile_with_warnings(&self) -> Result<(Vec<(String, String)>, Vec<Diagnostic>)> {
+    pub fn compile_with_warnings(&self) -> Result<(Vec<File>, Vec<Diagnostic>)> {
         let yang_dir = absolute(&self.yang_dir)?;
         let out_dir = absolute(&self.out_dir)?;
         let (schema, loaded) = self.resolve()?;

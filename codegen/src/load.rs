@@ -14,6 +14,7 @@ use crate::ir::{Schema, Text};
 use crate::policy::Policy;
 use crate::program;
 use crate::refer::referred;
+use crate::rules;
 use crate::source::{Source, Sources};
 
 /// The file that says what is implemented, and which features are supported.
@@ -60,7 +61,9 @@ impl Loaded {
 
     /// What is accepted and most likely not meant.
     pub fn warnings(&self) -> Vec<Diagnostic> {
-        warnings(self.context.doubts(), &self.sources)
+        let mut found = self.sources.unused();
+        found.extend(warnings(self.context.doubts(), &self.sources));
+        found
     }
 
     /// The context, for reading.
@@ -139,6 +142,10 @@ impl Loaded {
             self.built_in.iter().any(|(n, r)| n == name && revision.is_none_or(|revision| r == revision))
         };
         let mut problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        if problems.is_empty() {
+            let own = roots.values().filter(|source| !source.standard);
+            problems.extend(own.flat_map(|source| rules::broken(&self.sources, source)));
+        }
         for source in self.added() {
             problems.extend(program::refused(&self.sources, source, |name| self.is_program(name)));
         }

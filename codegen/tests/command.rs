@@ -79,3 +79,20 @@ fn it_warns_of_a_condition_that_names_a_node_that_is_not_there_and_goes_on() {
     );
     assert!(temp.path().join("src/yang/generated/own.rs").exists());
 }
+
+#[test]
+fn it_warns_of_files_that_nothing_reads() {
+    let temp = tempfile::tempdir().unwrap();
+    let yang = temp.path().join("yang");
+    std::fs::create_dir(&yang).unwrap();
+    std::fs::write(yang.join("own.yang"), MODULE).unwrap();
+    std::fs::write(yang.join("LOUD.YANG"), MODULE.replace("own", "loud")).unwrap();
+    std::fs::write(yang.join("part.yang"), "submodule part { belongs-to own { prefix o; } }").unwrap();
+    let (code, _, stderr) = run(temp.path(), &["--crate-path", "agentconf::yang"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("LOUD.YANG: the file is not read; "), "{stderr}");
+    assert!(
+        stderr.contains("part.yang:1: submodule \"part\": no module includes it; \"own\" needs"),
+        "{stderr}"
+    );
+}

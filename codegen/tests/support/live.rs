@@ -31,7 +31,7 @@ pub fn schema(ir: &from::Schema) -> &'static to::Schema {
     }
     let modules = slice((0..ir.modules.len()).map(|index| live.modules.get(index)));
     let added = ir.module_ids().filter(|id| ir.is_added(*id)).map(|id| live.modules.get(id.0));
-    let added = slice(added.collect::<Vec<_>>().into_iter());
+    let added = slice(added);
     Box::leak(Box::new(to::Schema { modules, added }))
 }
 
